@@ -1,0 +1,31 @@
+//! The traits through which the rooms meet, and the plain values that pass through them. No bodies, no engines.
+//!
+//! A room implements some of these and is handed the others as `Arc<dyn …>` by `boot`; it never names another room. A trait enters
+//! only when two rooms need it. Arrow arrays are allowed here, DataFusion is not.
+#![warn(missing_docs)]
+
+mod catalog;
+mod clock;
+mod compute;
+mod kind;
+mod model;
+mod query;
+mod signal;
+mod step;
+mod tracker;
+
+pub use catalog::{
+    AssetKey, CatalogError, DatasetCatalog, DatasetVersion, ModelRegistry, ModelVersion, NewDatasetVersion, NewModelVersion,
+    Producer,
+};
+pub use clock::{Clock, FixedClock, SystemClock};
+pub use compute::{CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget};
+pub use kind::{Explain, KindDoc, KindFamily};
+pub use model::{LoadedModel, ModelColumn, ModelError, ModelRuntime, ModelSignature};
+pub use query::{
+    BatchStream, ColumnProfile, HistogramBin, QueryEngine, QueryError, QueryRequest, TableProfile, TableRef, TopValue, WriteMode,
+    WrittenTable,
+};
+pub use signal::{Signal, SignalSink};
+pub use step::{OutputDoc, Placement, Progress, ProgressSink, StepContext, StepError, StepKind, StepLog, StepOutcome, StepTraits};
+pub use tracker::{RunTracker, TrackerError};

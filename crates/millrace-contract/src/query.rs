@@ -1,0 +1,239 @@
+use std::pin::Pin;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use futures::Stream;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Batches of rows with one schema, produced as they are asked for.
+pub struct BatchStream {
+    /// Schema of every batch.
+    pub schema: SchemaRef,
+    /// The batches, in order.
+    pub batches: Pin<Box<dyn Stream<Item = Result<RecordBatch, QueryError>> + Send>>,
+}
+
+impl std::fmt::Debug for BatchStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BatchStream").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+impl BatchStream {
+    /// Wraps batches that are already in memory.
+    pub fn from_batches(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
+        Self { schema, batches: Box::pin(futures::stream::iter(batches.into_iter().map(Ok))) }
+    }
+
+    /// Reads everything into memory. Only for results that are known to be small or that must be in memory anyway.
+    ///
+    /// # Errors
+    /// The first error of the stream.
+    pub async fn collect(mut self) -> Result<Vec<RecordBatch>, QueryError> {
+        use futures::StreamExt as _;
+        let mut batches = Vec::new();
+        while let Some(batch) = self.batches.next().await {
+            batches.push(batch?);
+        }
+        Ok(batches)
+    }
+}
+
+/// A table that a query may read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "format", rename_all = "snake_case")]
+pub enum TableRef {
+    /// A Delta table at a version.
+    Delta {
+        /// Root of the table, an absolute URL.
+        uri: String,
+        /// Version in the Delta log.
+        version: u64,
+    },
+    /// Parquet files: one file, or every `*.parquet` below a folder.
+    Parquet {
+        /// Absolute URL.
+        uri: String,
+    },
+    /// CSV with a header line, types inferred; gzip and zstd by the name's ending.
+    Csv {
+        /// Absolute URL.
+        uri: String,
+    },
+    /// Newline-delimited JSON, types inferred; gzip and zstd by the name's ending.
+    Json {
+        /// Absolute URL.
+        uri: String,
+    },
+}
+
+/// A query and everything it may read.
+#[derive(Debug, Clone, Default)]
+pub struct QueryRequest {
+    /// One SELECT. `$1`, `$2`, … stand for `params`.
+    pub sql: String,
+    /// Bound values: null, booleans, numbers, strings.
+    pub params: Vec<Value>,
+    /// Table names the SQL may use.
+    pub tables: IndexMap<String, TableRef>,
+    /// Rows to stop after.
+    pub limit: Option<usize>,
+}
+
+/// What became of a table that was written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WrittenTable {
+    /// Root of the table, an absolute URL.
+    pub uri: String,
+    /// The version the write made in the Delta log.
+    pub delta_version: u64,
+    /// Rows in that version (not only the added ones).
+    pub rows: u64,
+    /// Bytes of its Parquet files.
+    pub size_bytes: u64,
+    /// `blake3:<hex>` over schema and rows, independent of file names and write times.
+    pub digest: String,
+    /// The schema, Arrow's JSON form: `[{"name", "type", "nullable"}]`.
+    pub schema: Value,
+}
+
+/// How a write treats what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WriteMode {
+    /// The new rows become the whole table.
+    Overwrite,
+    /// The new rows are added.
+    Append,
+}
+
+/// Statistics of a table, one entry a column.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TableProfile {
+    /// Rows that were read.
+    pub rows: u64,
+    /// In the schema's order.
+    pub columns: Vec<ColumnProfile>,
+}
+
+/// Statistics of a column.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ColumnProfile {
+    /// Column name.
+    pub name: String,
+    /// Arrow type as text.
+    pub data_type: String,
+    /// Nulls.
+    pub nulls: u64,
+    /// Distinct values, estimated.
+    pub distinct: u64,
+    /// Smallest value, as JSON.
+    pub min: Value,
+    /// Largest value, as JSON.
+    pub max: Value,
+    /// Mean, for numbers.
+    pub mean: Option<f64>,
+    /// Sample standard deviation, for numbers.
+    pub stddev: Option<f64>,
+    /// Quantiles 0.05, 0.25, 0.5, 0.75, 0.95, for numbers.
+    pub quantiles: Vec<f64>,
+    /// The commonest values, for text and booleans; at most 20.
+    pub top: Vec<TopValue>,
+    /// At most 20 bins of equal width between `min` and `max`, for numbers and times.
+    pub histogram: Vec<HistogramBin>,
+}
+
+/// A value and how often it occurs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TopValue {
+    /// The value as text; `None` for null.
+    pub value: Option<String>,
+    /// Rows.
+    pub count: u64,
+}
+
+/// Rows in `[from, to)`; the last bin includes `to`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HistogramBin {
+    /// Lower edge.
+    pub from: f64,
+    /// Upper edge.
+    pub to: f64,
+    /// Rows.
+    pub count: u64,
+}
+
+/// Turns SQL into rows and rows into tables. DataFusion implements it here; another engine may elsewhere.
+#[async_trait]
+pub trait QueryEngine: Send + Sync {
+    /// Runs a query.
+    async fn query(&self, request: QueryRequest) -> Result<BatchStream, QueryError>;
+
+    /// The schema a query would return, without running it.
+    async fn plan_schema(&self, request: QueryRequest) -> Result<SchemaRef, QueryError>;
+
+    /// Reads a table: `columns` in that order (all if `None`), at most `limit` rows.
+    async fn scan(&self, table: &TableRef, columns: Option<Vec<String>>, limit: Option<usize>)
+    -> Result<BatchStream, QueryError>;
+
+    /// Writes rows as one new version of the Delta table at `uri`, which is created if absent. Visible whole or not at all.
+    async fn write_table(&self, uri: &str, rows: BatchStream, mode: WriteMode) -> Result<WrittenTable, QueryError>;
+
+    /// Reads a table once and describes its columns.
+    async fn profile(&self, table: &TableRef) -> Result<TableProfile, QueryError>;
+
+    /// Parquet files of exactly this table version, as absolute local paths, for programs that read files. Delta tables on local disk
+    /// give their own files; anything else is copied below `folder` first.
+    async fn parquet_files(
+        &self,
+        table: &TableRef,
+        folder: &std::path::Path,
+    ) -> Result<Vec<std::path::PathBuf>, QueryError>;
+}
+
+/// What a query engine answers when it cannot.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The SQL does not parse or names something that is not there.
+    #[error("{message}")]
+    Plan {
+        /// What is wrong, with the engine's suggestion.
+        message: String,
+        /// Line and column in the SQL, from 1.
+        position: Option<(u32, u32)>,
+    },
+    /// It failed while it ran.
+    #[error("the query failed: {message}")]
+    Run {
+        /// The engine's words.
+        message: String,
+    },
+    /// A table cannot be read.
+    #[error("cannot read the table `{uri}`: {message}")]
+    Read {
+        /// Where it is.
+        uri: String,
+        /// Why.
+        message: String,
+    },
+    /// A table cannot be written.
+    #[error("cannot write the table `{uri}`: {message}")]
+    Write {
+        /// Where it is.
+        uri: String,
+        /// Why.
+        message: String,
+    },
+    /// The stream of rows that was to be written failed.
+    #[error("the rows could not be produced: {message}")]
+    Source {
+        /// The producer's words.
+        message: String,
+    },
+    /// Somebody cancelled it.
+    #[error("cancelled")]
+    Cancelled,
+}

@@ -1,0 +1,42 @@
+use async_trait::async_trait;
+use bytes::Bytes;
+
+/// Logging into a tracked run (MLflow's notion), from inside the process.
+#[async_trait]
+pub trait RunTracker: Send + Sync {
+    /// Starts a tracked run in `experiment` (made if absent). `parent` nests it. Calling it again with the same `run_id` is a no-op.
+    async fn start_run(
+        &self,
+        run_id: &str,
+        experiment: &str,
+        name: &str,
+        parent: Option<&str>,
+    ) -> Result<(), TrackerError>;
+
+    /// Ends a run with MLflow's status word: `FINISHED`, `FAILED` or `KILLED`.
+    async fn end_run(&self, run_id: &str, status: &str) -> Result<(), TrackerError>;
+
+    /// Logs values: metrics as (key, value, step), then parameters and tags as (key, value). One transaction.
+    async fn log(
+        &self,
+        run_id: &str,
+        metrics: Vec<(String, f64, i64)>,
+        params: Vec<(String, String)>,
+        tags: Vec<(String, String)>,
+    ) -> Result<(), TrackerError>;
+
+    /// Stores a file of the run under a relative path.
+    async fn log_artifact(&self, run_id: &str, path: &str, content: Bytes) -> Result<(), TrackerError>;
+}
+
+/// Why something was not logged.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} of the run `{run_id}`: {message}")]
+pub struct TrackerError {
+    /// What was being done, for example `log the metrics`.
+    pub action: &'static str,
+    /// Which run.
+    pub run_id: String,
+    /// The cause, whole chain.
+    pub message: String,
+}

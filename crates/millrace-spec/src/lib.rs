@@ -1,0 +1,10 @@
+//! The words of Millrace as plain data: pipelines, steps, assets, endpoints, monitors, and the text they are read from.
+//!
+//! Owns: reading YAML with positions, `${{ }}` expressions, JSON Schemas, checks that need no I/O. Leaves to others: anything that
+//! touches a file, a socket, a clock or a database. Start from [`pipeline::Pipeline`], [`asset::Asset`] and [`problem::Problem`].
+#![warn(missing_docs)]
+
+pub mod asset;
+pub mod ids;
+pub mod pipeline;
+pub mod problem;

@@ -1,0 +1,169 @@
+//! A pipeline as it was read: steps, their order, triggers. A run stores this value, so it keeps the definition it began with.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::{PipelineName, StepId};
+use crate::problem::Place;
+
+/// One pipeline file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pipeline {
+    /// The `pipeline:` key; the file's stem if absent.
+    pub name: PipelineName,
+    /// One sentence for listings.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Inputs with their type and default.
+    #[serde(default)]
+    pub inputs: IndexMap<String, InputSpec>,
+    /// At most `limit` runs per key at once.
+    #[serde(default)]
+    pub concurrency: Option<Concurrency>,
+    /// What starts it, beside a person.
+    #[serde(default)]
+    pub triggers: IndexMap<String, Trigger>,
+    /// The steps, in the file's order.
+    pub steps: IndexMap<StepId, Step>,
+    /// Steps that run after all others whatever became of them.
+    #[serde(default)]
+    pub finally: IndexMap<StepId, Step>,
+    /// Path of the file, relative to the workspace.
+    pub file: String,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its key in `steps:`.
+    pub id: StepId,
+    /// The key that names the kind: `copy`, `sql`, `python`, …
+    pub kind: String,
+    /// What stands under that key, `${{ }}` unresolved.
+    pub config: Value,
+    /// `inputs:`, `${{ }}` unresolved.
+    #[serde(default)]
+    pub inputs: IndexMap<String, Value>,
+    /// `outputs:` declared by `run` and `python` steps: name to type.
+    #[serde(default)]
+    pub outputs: IndexMap<String, String>,
+    /// `needs:` as written plus the steps that its expressions name, without repeats.
+    #[serde(default)]
+    pub needs: Vec<StepId>,
+    /// `if:`, a bare expression. `None` means: all needs succeeded.
+    #[serde(default, rename = "if")]
+    pub condition: Option<String>,
+    /// How often and how fast to try again.
+    #[serde(default)]
+    pub retry: Retry,
+    /// Longest time one attempt may take, milliseconds.
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
+    /// Whether an earlier result may stand in.
+    #[serde(default)]
+    pub cache: CachePolicy,
+    /// Locked packages for `python` steps: a path relative to the workspace.
+    #[serde(default)]
+    pub environment: Option<String>,
+    /// Extra variables for command steps, `${{ }}` unresolved.
+    #[serde(default)]
+    pub env: IndexMap<String, Value>,
+    /// Slots it takes from named pools while it runs.
+    #[serde(default)]
+    pub pool: IndexMap<String, u32>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// An input of a pipeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InputSpec {
+    /// `string`, `integer`, `number`, `boolean`, `date`, `datetime`, `duration`, `json`, `list[T]`, or an asset type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Value when the caller gives none; without it the input is required.
+    #[serde(default)]
+    pub default: Option<Value>,
+    /// Allowed values.
+    #[serde(default, rename = "enum")]
+    pub allowed: Option<Vec<Value>>,
+    /// For people.
+    #[serde(default)]
+    pub description: Option<String>,
+}
+
+/// At most `limit` runs with the same key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Concurrency {
+    /// Expression over `inputs`; the pipeline's name if absent.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// Runs at once, at least 1.
+    pub limit: u32,
+}
+
+/// What starts a pipeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Trigger {
+    /// At the instants of a cron expression in a time zone.
+    Cron {
+        /// Five fields, or six with seconds first.
+        cron: String,
+        /// IANA zone; the workspace's if absent.
+        timezone: Option<String>,
+        /// What to do about instants that passed while no server ran.
+        #[serde(default)]
+        missed: Missed,
+        /// Inputs for the runs it starts.
+        #[serde(default)]
+        inputs: IndexMap<String, Value>,
+    },
+}
+
+/// What is owed for firings that passed while nothing ran.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Missed {
+    /// Only the newest.
+    #[default]
+    Last,
+    /// Each of them, oldest first.
+    All,
+    /// Nothing.
+    None,
+}
+
+/// `retry:`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Retry {
+    /// Further attempts after the first; 0 means none.
+    pub max: u32,
+    /// Wait before the first of them, milliseconds.
+    pub delay_ms: u64,
+    /// Each wait is the one before times this.
+    pub backoff: f64,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { max: 0, delay_ms: 1_000, backoff: 2.0 }
+    }
+}
+
+/// `cache:`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CachePolicy {
+    /// Reuse if the kind is deterministic and every input has a digest.
+    #[default]
+    Auto,
+    /// Always run.
+    Never,
+    /// As `Auto`, but only results younger than this many milliseconds.
+    Within {
+        /// Age limit, milliseconds.
+        ttl_ms: u64,
+    },
+}
