@@ -88,6 +88,9 @@ pub trait ComputeTarget: Send + Sync {
     /// Waits for the end; also for commands that an earlier server started.
     async fn wait(&self, handle: &CommandHandle) -> Result<CommandExit, ComputeError>;
 
+    /// Finds a command by its folder, running or ended; `None` if none was ever started there.
+    async fn find(&self, folder: &std::path::Path) -> Result<Option<CommandHandle>, ComputeError>;
+
     /// Asks it to end (SIGTERM to the group, then SIGKILL after the grace time). Returns when it was asked; `wait` tells the end.
     async fn cancel(&self, handle: &CommandHandle) -> Result<(), ComputeError>;
 }

@@ -163,6 +163,18 @@ pub trait StepKind: Send + Sync {
     /// Determinism and semantic version.
     fn traits(&self) -> StepTraits;
 
+    /// Whether this very step's result may be reused. Narrower than [`StepTraits::deterministic`]: a copy of local files may, one of a
+    /// live table may not.
+    fn reusable(&self, config: &Value) -> bool {
+        let _ = config;
+        self.traits().deterministic
+    }
+
+    /// Whether its attempts log into a tracked run of their own, which is then started before they are.
+    fn tracked(&self) -> bool {
+        false
+    }
+
     /// Fields of the config in which `${{ }}` is bound as a parameter, never pasted. After resolving, such a field is
     /// `{"text": "… $1 …", "params": [value]}` instead of a string.
     fn bound_fields(&self) -> &'static [&'static str] {
