@@ -1,1 +1,67 @@
-fn main() {}
+//! The project's chores: `cargo xtask test | check | lint | tidy`.
+//!
+//! Only what needs logic is here; everything else is a plain cargo or npm command, printed before it runs.
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a chore talks to the terminal")]
+
+mod shell;
+mod tidy;
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::shell::run;
+
+const USAGE: &str = "\
+usage: cargo xtask <chore>
+
+  test    installs what the tests need and runs all of them
+  check   formatting, lints and the rules of the house: the fast feedback
+  lint    formatting and clippy, warnings fail
+  tidy    who may name what, file length, ARCHITECTURE.md, words
+";
+
+fn main() -> ExitCode {
+    let chore = std::env::args().nth(1).unwrap_or_default();
+    match workspace_root().and_then(|root| dispatch(&chore, &root)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(chore: &str, root: &Path) -> Result<()> {
+    match chore {
+        "test" => test(root),
+        "check" => lint(root).and_then(|()| tidy::check(root)),
+        "lint" => lint(root),
+        "tidy" => tidy::check(root),
+        _ => bail!("there is no chore `{chore}`\n\n{USAGE}"),
+    }
+}
+
+fn workspace_root() -> Result<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map(Path::to_path_buf).context("xtask lies in the root of the project")
+}
+
+fn lint(root: &Path) -> Result<()> {
+    run(root, "cargo", &["fmt", "--all", "--check"])?;
+    run(root, "cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+fn test(root: &Path) -> Result<()> {
+    tools::install_test_servers()?;
+    lint(root)?;
+    tidy::check(root)?;
+    if tools::has("cargo-nextest") {
+        run(root, "cargo", &["nextest", "run", "--workspace"])?;
+    } else {
+        run(root, "cargo", &["test", "--workspace", "--all-targets"])?;
+    }
+    run(root, "cargo", &["test", "--workspace", "--doc"])
+}

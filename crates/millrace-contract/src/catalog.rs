@@ -171,3 +171,20 @@ pub enum CatalogError {
         message: String,
     },
 }
+
+impl crate::Explain for CatalogError {
+    fn problem(&self) -> millrace_spec::problem::Problem {
+        use millrace_spec::problem::Problem;
+        match self {
+            Self::NotFound { kind, suggestion, .. } => {
+                let problem = Problem::error(format!("unknown-{kind}"), self.to_string());
+                match suggestion {
+                    Some(name) => problem.hint(format!("did you mean `{name}`?")),
+                    None => problem,
+                }
+            }
+            Self::InvalidName { .. } => Problem::error("invalid-name", self.to_string()),
+            Self::Store { .. } => Problem::error("store-failed", self.to_string()),
+        }
+    }
+}

@@ -1,1 +1,23 @@
-//! millrace-metastore
+//! All SQL for our own tables: SQLite and PostgreSQL behind one interface, one file a table family.
+//!
+//! Owns: connections, the one writer of a SQLite file with its group commit, migrations, and every statement on our own tables.
+//! Leaves to others: what the documents in those tables mean. Start from [`Metastore::open`], [`Metastore::read`] and
+//! [`Metastore::write`]; a table family is a file with typed methods on [`Metastore`].
+#![warn(missing_docs)]
+
+mod error;
+mod migrations;
+mod postgres;
+pub mod runs;
+pub mod runs_read;
+mod session;
+mod sqlite;
+mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod value;
+
+pub use error::MetastoreError;
+pub use session::Session;
+pub use store::Metastore;
+pub use value::{Row, Value};

@@ -1,0 +1,295 @@
+//! Reading of runs, steps, attempts, cache entries and trigger state; and the few writes beside the state machine.
+
+use crate::runs::{PipelineRunRow, StepAttemptRow, StepCacheRow, StepRunRow};
+use crate::{Metastore, MetastoreError, Row, Value};
+
+const RUN_COLUMNS: &str = "id, number, pipeline, definition, inputs, options, cause, state, idempotency_key, concurrency_key, \
+     concurrency_limit, cancel_requested, error, created_at, started_at, ended_at";
+
+/// Which runs a listing wants.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    /// Only this pipeline.
+    pub pipeline: Option<String>,
+    /// Only this state word.
+    pub state: Option<String>,
+    /// Only runs older than this one: created at, id.
+    pub before: Option<(i64, String)>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// A row of `trigger_state`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TriggerStateRow {
+    /// Pipeline name.
+    pub pipeline: String,
+    /// Trigger name.
+    pub trigger: String,
+    /// The rule as it was when `checked_until` was set.
+    pub rule: String,
+    /// Firings up to here are settled.
+    pub checked_until: i64,
+    /// Whether somebody paused it.
+    pub paused: bool,
+}
+
+impl Metastore {
+    /// One run.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn find_pipeline_run(&self, id: String) -> Result<Option<PipelineRunRow>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql = format!("SELECT {RUN_COLUMNS} FROM pipeline_run WHERE id = $1");
+                session.fetch_optional(&sql, &[id.as_str().into()]).await?.as_ref().map(run_row).transpose()
+            })
+        })
+        .await
+    }
+
+    /// Runs, newest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn list_pipeline_runs(&self, filter: RunFilter) -> Result<Vec<PipelineRunRow>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let mut args: Vec<Value<'_>> = Vec::new();
+                let mut clauses = Vec::new();
+                if let Some(pipeline) = &filter.pipeline {
+                    args.push(pipeline.as_str().into());
+                    clauses.push(format!("pipeline = ${}", args.len()));
+                }
+                if let Some(state) = &filter.state {
+                    args.push(state.as_str().into());
+                    clauses.push(format!("state = ${}", args.len()));
+                }
+                if let Some((created_at, id)) = &filter.before {
+                    args.push((*created_at).into());
+                    args.push(id.as_str().into());
+                    let n = args.len();
+                    clauses.push(format!("(created_at < ${0} OR (created_at = ${0} AND id < ${1}))", n - 1, n));
+                }
+                let condition = if clauses.is_empty() { String::new() } else { format!("WHERE {}", clauses.join(" AND ")) };
+                args.push(filter.limit.into());
+                let sql = format!(
+                    "SELECT {RUN_COLUMNS} FROM pipeline_run {condition} ORDER BY created_at DESC, id DESC LIMIT ${}",
+                    args.len()
+                );
+                session.fetch_all(&sql, &args).await?.iter().map(run_row).collect()
+            })
+        })
+        .await
+    }
+
+    /// Runs that are queued or running, oldest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn open_pipeline_runs(&self) -> Result<Vec<PipelineRunRow>, MetastoreError> {
+        self.read(|session| {
+            Box::pin(async move {
+                let sql = format!(
+                    "SELECT {RUN_COLUMNS} FROM pipeline_run WHERE state IN ('queued', 'running') ORDER BY created_at, id"
+                );
+                session.fetch_all(&sql, &[]).await?.iter().map(run_row).collect()
+            })
+        })
+        .await
+    }
+
+    /// Steps of a run in the file's order.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn list_step_runs(&self, run_id: String) -> Result<Vec<StepRunRow>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql = "SELECT step, position, kind, state, attempt, lost, retry_at, ready_at, started_at, ended_at, \
+                           outcome, error, reuse, reason FROM step_run WHERE run_id = $1 ORDER BY position";
+                session.fetch_all(sql, &[run_id.as_str().into()]).await?.iter().map(step_row).collect()
+            })
+        })
+        .await
+    }
+
+    /// Attempts of a run, oldest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn list_step_attempts(&self, run_id: String) -> Result<Vec<StepAttemptRow>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql = "SELECT step, number, epoch, state, handle, exit, error, started_at, ended_at FROM step_attempt \
+                           WHERE run_id = $1 ORDER BY started_at, step, number";
+                session.fetch_all(sql, &[run_id.as_str().into()]).await?.iter().map(attempt_row).collect()
+            })
+        })
+        .await
+    }
+
+    /// Notes that somebody wants the run to end; `false` if it is over or absent.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn request_run_cancel(&self, id: String) -> Result<bool, MetastoreError> {
+        self.write(move |session| {
+            Box::pin(async move {
+                let sql = "UPDATE pipeline_run SET cancel_requested = 1 WHERE id = $1 AND state IN ('queued', 'running')";
+                Ok(session.execute(sql, &[id.as_str().into()]).await? == 1)
+            })
+        })
+        .await
+    }
+
+    /// The cache entry of a key.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn find_step_cache(&self, key: String) -> Result<Option<StepCacheRow>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql = "SELECT cache_key, pipeline, step, kind, components, outcome, run_id, created_at FROM step_cache \
+                           WHERE cache_key = $1";
+                session.fetch_optional(sql, &[key.as_str().into()]).await?.as_ref().map(cache_row).transpose()
+            })
+        })
+        .await
+    }
+
+    /// The newest cache entry of a step, to be compared with.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn newest_step_cache(&self, pipeline: String, step: String) -> Result<Option<StepCacheRow>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql = "SELECT cache_key, pipeline, step, kind, components, outcome, run_id, created_at FROM step_cache \
+                           WHERE pipeline = $1 AND step = $2 ORDER BY created_at DESC LIMIT 1";
+                let args = [pipeline.as_str().into(), step.as_str().into()];
+                session.fetch_optional(sql, &args).await?.as_ref().map(cache_row).transpose()
+            })
+        })
+        .await
+    }
+
+    /// State of every trigger that was ever checked.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn list_trigger_states(&self) -> Result<Vec<TriggerStateRow>, MetastoreError> {
+        self.read(|session| {
+            Box::pin(async move {
+                let sql = "SELECT pipeline, trigger_name, rule, checked_until, paused FROM trigger_state ORDER BY 1, 2";
+                session.fetch_all(sql, &[]).await?.iter().map(trigger_row).collect()
+            })
+        })
+        .await
+    }
+
+    /// Stores up to where a trigger's firings are settled.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn store_trigger_state(&self, state: TriggerStateRow) -> Result<(), MetastoreError> {
+        self.write(move |session| {
+            Box::pin(async move {
+                session
+                    .execute(
+                        "INSERT INTO trigger_state (pipeline, trigger_name, rule, checked_until, paused) \
+                         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (pipeline, trigger_name) DO UPDATE SET \
+                         rule = excluded.rule, checked_until = excluded.checked_until, paused = excluded.paused",
+                        &[
+                            state.pipeline.as_str().into(),
+                            state.trigger.as_str().into(),
+                            state.rule.as_str().into(),
+                            state.checked_until.into(),
+                            i64::from(state.paused).into(),
+                        ],
+                    )
+                    .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
+fn run_row(row: &Row) -> Result<PipelineRunRow, MetastoreError> {
+    Ok(PipelineRunRow {
+        id: row.text("id")?,
+        number: row.int("number")?,
+        pipeline: row.text("pipeline")?,
+        definition: row.text("definition")?,
+        inputs: row.text("inputs")?,
+        options: row.text("options")?,
+        cause: row.text("cause")?,
+        state: row.text("state")?,
+        idempotency_key: row.opt_text("idempotency_key")?,
+        concurrency_key: row.opt_text("concurrency_key")?,
+        concurrency_limit: row.opt_int("concurrency_limit")?,
+        cancel_requested: row.int("cancel_requested")? != 0,
+        error: row.opt_text("error")?,
+        created_at: row.int("created_at")?,
+        started_at: row.opt_int("started_at")?,
+        ended_at: row.opt_int("ended_at")?,
+    })
+}
+
+fn step_row(row: &Row) -> Result<StepRunRow, MetastoreError> {
+    Ok(StepRunRow {
+        step: row.text("step")?,
+        position: row.int("position")?,
+        kind: row.text("kind")?,
+        state: row.text("state")?,
+        attempt: row.int("attempt")?,
+        lost: row.int("lost")?,
+        retry_at: row.opt_int("retry_at")?,
+        ready_at: row.opt_int("ready_at")?,
+        started_at: row.opt_int("started_at")?,
+        ended_at: row.opt_int("ended_at")?,
+        outcome: row.opt_text("outcome")?,
+        error: row.opt_text("error")?,
+        reuse: row.opt_text("reuse")?,
+        reason: row.opt_text("reason")?,
+    })
+}
+
+fn attempt_row(row: &Row) -> Result<StepAttemptRow, MetastoreError> {
+    Ok(StepAttemptRow {
+        step: row.text("step")?,
+        number: row.int("number")?,
+        epoch: row.int("epoch")?,
+        state: row.text("state")?,
+        handle: row.opt_text("handle")?,
+        exit: row.opt_text("exit")?,
+        error: row.opt_text("error")?,
+        started_at: row.int("started_at")?,
+        ended_at: row.opt_int("ended_at")?,
+    })
+}
+
+fn cache_row(row: &Row) -> Result<StepCacheRow, MetastoreError> {
+    Ok(StepCacheRow {
+        cache_key: row.text("cache_key")?,
+        pipeline: row.text("pipeline")?,
+        step: row.text("step")?,
+        kind: row.text("kind")?,
+        components: row.text("components")?,
+        outcome: row.text("outcome")?,
+        run_id: row.text("run_id")?,
+        created_at: row.int("created_at")?,
+    })
+}
+
+fn trigger_row(row: &Row) -> Result<TriggerStateRow, MetastoreError> {
+    Ok(TriggerStateRow {
+        pipeline: row.text("pipeline")?,
+        trigger: row.text("trigger_name")?,
+        rule: row.text("rule")?,
+        checked_until: row.int("checked_until")?,
+        paused: row.int("paused")? != 0,
+    })
+}

@@ -1,0 +1,92 @@
+//! A connection in the hands of one read or one write.
+
+use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, Postgres, Sqlite};
+
+use crate::value::{Inner, Row, Value};
+use crate::MetastoreError;
+
+/// Runs statements. `$1`, `$2`, … are bound on both databases.
+#[derive(Debug)]
+pub struct Session(pub(crate) Connection);
+
+#[derive(Debug)]
+pub(crate) enum Connection {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+/// Binds values to a query; a macro, since the two databases have different argument types.
+macro_rules! bind_all {
+    ($query:expr, $args:expr) => {{
+        let mut query = $query;
+        for value in $args {
+            query = match value {
+                Value::NullText => query.bind(None::<String>),
+                Value::NullInt => query.bind(None::<i64>),
+                Value::NullReal => query.bind(None::<f64>),
+                Value::NullBytes => query.bind(None::<Vec<u8>>),
+                Value::Int(value) => query.bind(*value),
+                Value::Real(value) => query.bind(*value),
+                Value::Text(value) => query.bind(value.as_ref().to_owned()),
+                Value::Bytes(value) => query.bind(value.as_ref().to_vec()),
+            };
+        }
+        query
+    }};
+}
+
+impl Session {
+    /// Runs a statement and returns the number of rows it changed.
+    ///
+    /// # Errors
+    /// If the statement fails.
+    pub async fn execute(&mut self, sql: &str, args: &[Value<'_>]) -> Result<u64, MetastoreError> {
+        // Statements are written out in this crate; only placeholders and column lists of our own are formatted into them.
+        let sql = AssertSqlSafe(sql.to_owned());
+        let done = match &mut self.0 {
+            Connection::Sqlite(connection) => bind_all!(sqlx::query(sql), args).execute(&mut **connection).await.map(|done| done.rows_affected()),
+            Connection::Postgres(connection) => bind_all!(sqlx::query(sql), args).execute(&mut **connection).await.map(|done| done.rows_affected()),
+        };
+        done.map_err(MetastoreError::Statement)
+    }
+
+    /// Runs a query and returns all rows.
+    ///
+    /// # Errors
+    /// If the query fails.
+    pub async fn fetch_all(&mut self, sql: &str, args: &[Value<'_>]) -> Result<Vec<Row>, MetastoreError> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match &mut self.0 {
+            Connection::Sqlite(connection) => {
+                let rows = bind_all!(sqlx::query(sql), args).fetch_all(&mut **connection).await;
+                Ok(rows.map_err(MetastoreError::Statement)?.into_iter().map(|row| Row(Inner::Sqlite(row))).collect())
+            }
+            Connection::Postgres(connection) => {
+                let rows = bind_all!(sqlx::query(sql), args).fetch_all(&mut **connection).await;
+                Ok(rows.map_err(MetastoreError::Statement)?.into_iter().map(|row| Row(Inner::Postgres(row))).collect())
+            }
+        }
+    }
+
+    /// Runs a query and returns its first row.
+    ///
+    /// # Errors
+    /// If the query fails.
+    pub async fn fetch_optional(&mut self, sql: &str, args: &[Value<'_>]) -> Result<Option<Row>, MetastoreError> {
+        Ok(self.fetch_all(sql, args).await?.into_iter().next())
+    }
+
+    /// Runs statements separated by semicolons, without values; for migrations.
+    pub(crate) async fn execute_script(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+        match &mut self.0 {
+            Connection::Sqlite(connection) => sqlx::raw_sql(sql).execute(&mut **connection).await.map(drop),
+            Connection::Postgres(connection) => sqlx::raw_sql(sql).execute(&mut **connection).await.map(drop),
+        }
+    }
+
+    /// A statement that opens, closes or marks a transaction.
+    pub(crate) async fn control(&mut self, sql: &'static str) -> Result<(), MetastoreError> {
+        self.execute_script(sql).await.map_err(MetastoreError::Statement)
+    }
+}

@@ -1,0 +1,146 @@
+//! SQLite: one writer task with group commit, a few readers.
+//!
+//! All writes of a process go through one task. It takes every write that waits, runs each under a savepoint in one transaction,
+//! commits once (`synchronous = FULL`: one fsync) and then answers. So a hundred concurrent writers cost one fsync, and "database is
+//! locked" cannot come from within.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::session::Connection;
+use crate::{MetastoreError, Session};
+
+/// Writes that wait for the writer; more wait in their callers.
+const QUEUE: usize = 1_024;
+/// Writes in one transaction.
+const GROUP: usize = 256;
+const READERS: u32 = 4;
+
+/// What the writer runs: does its statements, keeps its result, and hands over what is to be told after the commit.
+type Job = Box<dyn for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<Answer, Refusal>> + Send>;
+/// Tells the caller what became of its write, once the commit did or did not happen.
+type Answer = Box<dyn FnOnce(Result<(), MetastoreError>) + Send>;
+/// Tells the caller that its own work failed.
+type Refusal = Box<dyn FnOnce() + Send>;
+
+#[derive(Debug, Clone)]
+pub(crate) struct SqliteStore {
+    readers: SqlitePool,
+    writer: mpsc::Sender<Job>,
+}
+
+impl SqliteStore {
+    pub(crate) async fn open(path: &str) -> Result<Self, MetastoreError> {
+        let options = SqliteConnectOptions::from_str("sqlite:")
+            .map_err(MetastoreError::Open)?
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(20))
+            .statement_cache_capacity(256);
+        let writers = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await;
+        let writer_pool = writers.map_err(MetastoreError::Open)?;
+        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options);
+        let (writer, jobs) = mpsc::channel(QUEUE);
+        // The task owns the writing connection and ends when the last clone of the store is dropped.
+        tokio::spawn(write_until_closed(writer_pool, jobs));
+        Ok(Self { readers, writer })
+    }
+
+    pub(crate) async fn reader(&self) -> Result<Session, MetastoreError> {
+        let connection = self.readers.acquire().await.map_err(MetastoreError::Open)?;
+        Ok(Session(Connection::Sqlite(connection)))
+    }
+
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, MetastoreError>
+    where
+        F: for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<T, MetastoreError>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |session| {
+            Box::pin(async move {
+                let outcome = std::panic::AssertUnwindSafe(work(session)).catch_unwind().await;
+                match outcome {
+                    Ok(Ok(value)) => Ok(Box::new(move |committed: Result<(), MetastoreError>| {
+                        answer.send(committed.map(|()| value)).ok();
+                    }) as Answer),
+                    Ok(Err(error)) => Err(Box::new(move || {
+                        answer.send(Err(error)).ok();
+                    }) as Refusal),
+                    Err(_) => Err(Box::new(move || drop(answer)) as Refusal),
+                }
+            })
+        });
+        self.writer.send(job).await.map_err(|_| MetastoreError::WriterGone)?;
+        answered.await.map_err(|_| MetastoreError::WriterGone)?
+    }
+}
+
+async fn write_until_closed(pool: SqlitePool, mut jobs: mpsc::Receiver<Job>) {
+    let mut group = Vec::new();
+    while jobs.recv_many(&mut group, GROUP).await > 0 {
+        let connection = match pool.acquire().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                tracing::error!(%error, "the writing connection is lost; the writes that wait are refused");
+                group.clear();
+                continue;
+            }
+        };
+        let mut session = Session(Connection::Sqlite(connection));
+        commit_group(&mut session, std::mem::take(&mut group)).await;
+    }
+    pool.close().await;
+}
+
+async fn commit_group(session: &mut Session, group: Vec<Job>) {
+    if let Err(error) = session.control("BEGIN IMMEDIATE").await {
+        tracing::error!(error = %chain(&error), "no transaction can begin; its writes are refused");
+        return;
+    }
+    let mut answers = Vec::with_capacity(group.len());
+    for job in group {
+        if session.control("SAVEPOINT one_write").await.is_err() {
+            continue;
+        }
+        match job(session).await {
+            Ok(answer) => match session.control("RELEASE one_write").await {
+                Ok(()) => answers.push(answer),
+                Err(error) => answer(Err(error)),
+            },
+            Err(refuse) => {
+                if let Err(error) = session.control("ROLLBACK TO one_write; RELEASE one_write").await {
+                    tracing::error!(error = %chain(&error), "a failed write could not be undone alone");
+                }
+                refuse();
+            }
+        }
+    }
+    match session.control("COMMIT").await {
+        Ok(()) => answers.into_iter().for_each(|answer| answer(Ok(()))),
+        Err(error) => {
+            let text = chain(&error);
+            tracing::error!(error = %text, "a transaction could not be committed");
+            session.control("ROLLBACK").await.ok();
+            for answer in answers {
+                answer(Err(MetastoreError::stale(format!("the transaction could not be committed: {text}"))));
+            }
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,186 @@
+//! Every test runs on SQLite and on PostgreSQL.
+
+use futures::future::BoxFuture;
+use millrace_metastore::runs::{InsertedRun, PipelineRunRow, RunTransition, StepChange, StepRunRow, TransitionResult};
+use millrace_metastore::testing::TestPostgres;
+use millrace_metastore::{Metastore, MetastoreError};
+
+/// Runs a check on a new SQLite file and, where it is installed, on a new PostgreSQL.
+async fn on_both(check: impl Fn(Metastore) -> BoxFuture<'static, ()>) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("millrace.db").display());
+    check(Metastore::open(&url).await.unwrap()).await;
+    if let Some(postgres) = TestPostgres::start() {
+        check(Metastore::open(&postgres.url()).await.unwrap()).await;
+    }
+}
+
+fn run(id: &str, key: Option<&str>) -> PipelineRunRow {
+    PipelineRunRow {
+        id: id.to_owned(),
+        number: 0,
+        pipeline: "daily".to_owned(),
+        definition: "{}".to_owned(),
+        inputs: "{}".to_owned(),
+        options: "{}".to_owned(),
+        cause: "{}".to_owned(),
+        state: "queued".to_owned(),
+        idempotency_key: key.map(str::to_owned),
+        concurrency_key: Some("daily".to_owned()),
+        concurrency_limit: Some(1),
+        cancel_requested: false,
+        error: None,
+        created_at: 1,
+        started_at: None,
+        ended_at: None,
+    }
+}
+
+fn step(name: &str) -> StepRunRow {
+    StepRunRow { step: name.to_owned(), kind: "set".to_owned(), state: "pending".to_owned(), ..StepRunRow::default() }
+}
+
+fn transition(run_id: &str, epoch: i64, steps: Vec<StepChange>) -> RunTransition {
+    RunTransition { run_id: run_id.to_owned(), epoch, now: 5, max_running: 8, steps, run: None }
+}
+
+fn begin(step: &str, attempt: i64, pools: Vec<(String, i64, i64)>) -> StepChange {
+    StepChange::Begin { step: step.to_owned(), attempt, pools }
+}
+
+fn end(step: &str, attempt: i64) -> StepChange {
+    StepChange::EndAttempt {
+        step: step.to_owned(),
+        attempt,
+        attempt_state: "succeeded".to_owned(),
+        step_state: "succeeded".to_owned(),
+        retry_at: None,
+        lost: false,
+        outcome: Some("{}".to_owned()),
+        error: None,
+        reuse: None,
+        exit: None,
+        cache: None,
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_repeated_finds_its_run() {
+    on_both(|store| {
+        Box::pin(async move {
+            let first = store.insert_pipeline_run(run("a", Some("k")), vec![step("one")], None).await.unwrap();
+            assert_eq!(first, InsertedRun::New { number: 1 });
+            let again = store.insert_pipeline_run(run("b", Some("k")), vec![step("one")], None).await.unwrap();
+            assert_eq!(again, InsertedRun::Existing { id: "a".to_owned() });
+            assert_eq!(store.list_step_runs("a".to_owned()).await.unwrap().len(), 1);
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_concurrency_key_admits_one_run_after_the_other() {
+    on_both(|store| {
+        Box::pin(async move {
+            for id in ["a", "b"] {
+                store.insert_pipeline_run(run(id, None), Vec::new(), None).await.unwrap();
+            }
+            assert!(store.admit_pipeline_run("a".to_owned(), 2).await.unwrap());
+            assert!(!store.admit_pipeline_run("b".to_owned(), 2).await.unwrap());
+            let epoch = store.begin_engine_epoch().await.unwrap();
+            let mut over = transition("a", epoch, Vec::new());
+            over.run = Some(("succeeded".to_owned(), None));
+            store.store_transition(over).await.unwrap();
+            assert!(store.admit_pipeline_run("b".to_owned(), 3).await.unwrap());
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn slots_are_counted_and_come_free_with_the_attempt() {
+    on_both(|store| {
+        Box::pin(async move {
+            let epoch = store.begin_engine_epoch().await.unwrap();
+            store.insert_pipeline_run(run("a", None), vec![step("one"), step("two")], None).await.unwrap();
+            let gpu = || vec![("gpu".to_owned(), 1, 1)];
+            let both = vec![begin("one", 1, gpu()), begin("two", 1, gpu())];
+            let stored = store.store_transition(transition("a", epoch, both)).await.unwrap();
+            assert_eq!(stored, TransitionResult::Stored { waiting: vec!["two".to_owned()] });
+            let next = vec![end("one", 1), begin("two", 1, gpu())];
+            let stored = store.store_transition(transition("a", epoch, next)).await.unwrap();
+            assert_eq!(stored, TransitionResult::Stored { waiting: Vec::new() });
+            let steps = store.list_step_runs("a".to_owned()).await.unwrap();
+            let states: Vec<&str> = steps.iter().map(|step| step.state.as_str()).collect();
+            assert_eq!(states, ["succeeded", "running"]);
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_older_engine_and_an_ended_attempt_are_refused_whole() {
+    on_both(|store| {
+        Box::pin(async move {
+            let old = store.begin_engine_epoch().await.unwrap();
+            let new = store.begin_engine_epoch().await.unwrap();
+            store.insert_pipeline_run(run("a", None), vec![step("one"), step("two")], None).await.unwrap();
+            let started = |epoch| transition("a", epoch, vec![begin("one", 1, Vec::new())]);
+            assert_eq!(store.store_transition(started(old)).await.unwrap(), TransitionResult::StaleEpoch);
+            store.store_transition(started(new)).await.unwrap();
+            let twice = transition("a", new, vec![begin("two", 1, Vec::new()), end("one", 2)]);
+            assert!(matches!(store.store_transition(twice).await, Err(MetastoreError::Stale { .. })));
+            let steps = store.list_step_runs("a".to_owned()).await.unwrap();
+            assert_eq!(steps[1].state, "pending", "the half of a refused transition was undone");
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_error_or_a_panic_undoes_only_its_own_write() {
+    on_both(|store| {
+        Box::pin(async move {
+            let insert = |id: &'static str, ending: u8| {
+                store.write(move |session| {
+                    Box::pin(async move {
+                        let sql = "INSERT INTO trigger_state (pipeline, trigger_name, rule, checked_until) VALUES ($1, 't', '', 0)";
+                        session.execute(sql, &[id.into()]).await?;
+                        assert_ne!(ending, 2, "a panic on purpose");
+                        if ending == 1 { Err(MetastoreError::stale("on purpose")) } else { Ok(()) }
+                    })
+                })
+            };
+            let (good, bad, broken, last) = tokio::join!(insert("good", 0), insert("bad", 1), insert("broken", 2), insert("last", 0));
+            assert!(good.is_ok() && last.is_ok());
+            assert!(matches!(bad, Err(MetastoreError::Stale { .. })));
+            assert!(matches!(broken, Err(MetastoreError::WriterGone)));
+            let kept: Vec<String> = store.list_trigger_states().await.unwrap().into_iter().map(|state| state.pipeline).collect();
+            assert_eq!(kept, ["good", "last"]);
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reopened_database_keeps_its_tables_and_a_newer_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("millrace.db").display());
+    let store = Metastore::open(&url).await.unwrap();
+    let epoch = store.begin_engine_epoch().await.unwrap();
+    drop(store);
+    let store = Metastore::open(&url).await.unwrap();
+    assert_eq!(store.begin_engine_epoch().await.unwrap(), epoch + 1);
+    store
+        .write(|session| {
+            Box::pin(async move {
+                session.execute("INSERT INTO schema_migration (name, digest) VALUES ('9999_later', '')", &[]).await?;
+                Ok(())
+            })
+        })
+        .await
+        .unwrap();
+    drop(store);
+    let refused = Metastore::open(&url).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the database has the migration `9999_later`, which this program does not know: use a newer one");
+}
