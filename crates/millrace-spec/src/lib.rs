@@ -5,6 +5,8 @@
 #![warn(missing_docs)]
 
 pub mod asset;
+pub mod expression;
 pub mod ids;
 pub mod pipeline;
 pub mod problem;
+pub mod suggest;
