@@ -1,0 +1,40 @@
+import { lazy, Suspense, useState } from "react";
+import { Loading } from "../../ui/Loading";
+import { GraphList } from "./GraphList";
+import type { GraphEdge, GraphNode } from "./layout";
+
+const Canvas = lazy(() => import("./Canvas").then((module) => ({ default: module.Canvas })));
+
+interface GraphProps {
+  nodes: GraphNode[];
+  edges: GraphEdge[];
+  selected?: string | null;
+  onSelect?: (id: string) => void;
+  label: string;
+  height?: number;
+}
+
+/** A graph as a picture, and the same as a list for those who read or use the keyboard. */
+export function Graph({ height = 420, ...props }: GraphProps) {
+  const [view, setView] = useState<"picture" | "list">(props.nodes.length > 300 ? "list" : "picture");
+  return (
+    <div>
+      <div className="row" style={{ padding: 6, justifyContent: "flex-end" }} role="group" aria-label="view of the graph">
+        {(["picture", "list"] as const).map((choice) => (
+          <button key={choice} type="button" className="button" aria-pressed={view === choice} onClick={() => setView(choice)}>
+            {choice === "picture" ? "Graph" : "List"}
+          </button>
+        ))}
+      </div>
+      {view === "list" ? (
+        <GraphList {...props} />
+      ) : (
+        <div className="graph" style={{ height }}>
+          <Suspense fallback={<Loading rows={6} />}>
+            <Canvas {...props} />
+          </Suspense>
+        </div>
+      )}
+    </div>
+  );
+}

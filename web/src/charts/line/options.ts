@@ -1,0 +1,88 @@
+import type { EChartsCoreOption } from "echarts/core";
+import { number } from "../../format/number";
+import type { ChartColors } from "../engine/colors";
+import { type Point, smooth } from "./smooth";
+
+export interface Line {
+  name: string;
+  points: Point[];
+  dashed?: boolean;
+}
+
+export interface LineLook {
+  xName?: string;
+  yName?: string;
+  x?: "value" | "time";
+  logY?: boolean;
+  smoothing?: number;
+  /** A constant to be seen: a threshold. */
+  threshold?: { value: number; name: string };
+  min?: number;
+  max?: number;
+  area?: boolean;
+}
+
+/** ECharts' description of a line chart. */
+export function lineOptions(lines: Line[], look: LineLook, colors: ChartColors): EChartsCoreOption {
+  const axis = {
+    axisLabel: { color: colors.muted, fontSize: 11, hideOverlap: true },
+    axisLine: { lineStyle: { color: colors.line } },
+    splitLine: { lineStyle: { color: colors.line, opacity: 0.6 } },
+    nameTextStyle: { color: colors.muted, fontSize: 11 },
+    nameLocation: "middle",
+  };
+  return {
+    animation: false,
+    color: colors.series,
+    textStyle: { fontFamily: "system-ui, sans-serif" },
+    grid: { left: 52, right: 16, top: lines.length > 1 ? 34 : 14, bottom: look.xName ? 40 : 26 },
+    legend:
+      lines.length > 1
+        ? { type: "plain", top: 2, left: 8, itemHeight: 8, itemWidth: 14, textStyle: { color: colors.text, fontSize: 11 } }
+        : undefined,
+    tooltip: {
+      trigger: "axis",
+      confine: true,
+      backgroundColor: colors.surface,
+      borderColor: colors.line,
+      textStyle: { color: colors.text, fontSize: 12 },
+      valueFormatter: (value: unknown) => (typeof value === "number" ? number(value) : String(value ?? "–")),
+    },
+    xAxis: { type: look.x ?? "value", name: look.xName, nameGap: 24, scale: true, ...axis, splitLine: { show: false } },
+    yAxis: {
+      type: look.logY ? "log" : "value",
+      name: look.yName,
+      nameGap: 38,
+      scale: true,
+      min: look.min,
+      max: look.max,
+      ...axis,
+      axisLabel: { ...axis.axisLabel, formatter: (value: number) => number(value) },
+    },
+    dataZoom: [{ type: "inside", zoomOnMouseWheel: "ctrl", moveOnMouseMove: "shift" }],
+    series: lines.map((line, index) => ({
+      type: "line",
+      name: line.name,
+      data: points(line, look),
+      showSymbol: line.points.length < 3,
+      lineStyle: { width: line.dashed ? 1 : 1.8, type: line.dashed ? "dashed" : "solid" },
+      areaStyle: look.area ? { opacity: 0.12 } : undefined,
+      markLine: index === 0 && look.threshold ? threshold(look.threshold, colors) : undefined,
+    })),
+  };
+}
+
+function points(line: Line, look: LineLook): Point[] {
+  const kept = look.logY ? line.points.filter(([, y]) => y > 0) : line.points;
+  return line.dashed ? kept : smooth(kept, look.smoothing ?? 0);
+}
+
+function threshold(at: { value: number; name: string }, colors: ChartColors) {
+  return {
+    silent: true,
+    symbol: "none",
+    label: { formatter: at.name, color: colors.bad, position: "insideEndTop", fontSize: 11 },
+    lineStyle: { color: colors.bad, type: "dashed" },
+    data: [{ yAxis: at.value }],
+  };
+}

@@ -1,0 +1,66 @@
+import IconActivity from "@tabler/icons-react/dist/esm/icons/IconActivity.mjs";
+import IconAlertTriangle from "@tabler/icons-react/dist/esm/icons/IconAlertTriangle.mjs";
+import IconBan from "@tabler/icons-react/dist/esm/icons/IconBan.mjs";
+import IconCircleCheck from "@tabler/icons-react/dist/esm/icons/IconCircleCheck.mjs";
+import IconCircleDashed from "@tabler/icons-react/dist/esm/icons/IconCircleDashed.mjs";
+import IconCircleX from "@tabler/icons-react/dist/esm/icons/IconCircleX.mjs";
+import IconClock from "@tabler/icons-react/dist/esm/icons/IconClock.mjs";
+import IconLoader2 from "@tabler/icons-react/dist/esm/icons/IconLoader2.mjs";
+import IconRecycle from "@tabler/icons-react/dist/esm/icons/IconRecycle.mjs";
+import type { Icon } from "@tabler/icons-react";
+
+export type Tone = "ok" | "bad" | "run" | "warn" | "idle";
+
+export interface StatusLook {
+  tone: Tone;
+  word: string;
+  icon: Icon;
+  moving?: boolean;
+}
+
+const LOOKS: Record<string, StatusLook> = {
+  succeeded: { tone: "ok", word: "succeeded", icon: IconCircleCheck },
+  cached: { tone: "ok", word: "reused", icon: IconRecycle },
+  failed: { tone: "bad", word: "failed", icon: IconCircleX },
+  timed_out: { tone: "bad", word: "timed out", icon: IconCircleX },
+  lost: { tone: "bad", word: "lost", icon: IconCircleX },
+  running: { tone: "run", word: "running", icon: IconLoader2, moving: true },
+  cancelling: { tone: "warn", word: "cancelling", icon: IconLoader2, moving: true },
+  retrying: { tone: "warn", word: "retrying", icon: IconClock },
+  queued: { tone: "idle", word: "queued", icon: IconClock },
+  waiting: { tone: "idle", word: "waiting", icon: IconClock },
+  ready: { tone: "idle", word: "ready", icon: IconClock },
+  pending: { tone: "idle", word: "pending", icon: IconCircleDashed },
+  skipped: { tone: "idle", word: "skipped", icon: IconCircleDashed },
+  cancelled: { tone: "idle", word: "cancelled", icon: IconBan },
+  healthy: { tone: "ok", word: "healthy", icon: IconCircleCheck },
+  loading: { tone: "run", word: "loading", icon: IconLoader2, moving: true },
+  degraded: { tone: "warn", word: "degraded", icon: IconAlertTriangle },
+  unhealthy: { tone: "bad", word: "unhealthy", icon: IconCircleX },
+  idle: { tone: "idle", word: "idle", icon: IconCircleDashed },
+  drifted: { tone: "bad", word: "drifted", icon: IconAlertTriangle },
+  stable: { tone: "ok", word: "stable", icon: IconCircleCheck },
+  firing: { tone: "bad", word: "firing", icon: IconActivity },
+  ok: { tone: "ok", word: "ok", icon: IconCircleCheck },
+  resolved: { tone: "ok", word: "resolved", icon: IconCircleCheck },
+  never: { tone: "idle", word: "never ran", icon: IconCircleDashed },
+};
+
+const ALIASES: Record<string, string> = {
+  success: "succeeded",
+  finished: "succeeded",
+  reused: "cached",
+  killed: "cancelled",
+  canceled: "cancelled",
+  error: "failed",
+  scheduled: "queued",
+  inactive: "ok",
+  ready_to_run: "ready",
+  serving: "healthy",
+};
+
+/** The one table of colours, icons and words for states; an unknown word is shown as it is. */
+export function statusLook(status: string): StatusLook {
+  const word = status.toLowerCase();
+  return LOOKS[ALIASES[word] ?? word] ?? { tone: "idle", word: word.replaceAll("_", " "), icon: IconCircleDashed };
+}
