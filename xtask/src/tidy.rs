@@ -41,7 +41,12 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     let mut broken = Vec::new();
     let architecture = read(&root.join("ARCHITECTURE.md"))?;
     for manifest in manifests(root)? {
-        let name = manifest.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        let name = manifest
+            .parent()
+            .and_then(Path::file_name)
+            .and_then(|name| name.to_str())
+            .unwrap_or_default()
+            .to_owned();
         if name.starts_with("millrace") && !architecture.contains(&format!("`{name}`")) {
             broken.push(format!("ARCHITECTURE.md does not mention `{name}`"));
         }
@@ -60,7 +65,9 @@ fn check_manifest(name: &str, manifest: &str, broken: &mut Vec<String>) {
     let section = manifest.split("[dev-dependencies]").next().unwrap_or_default();
     let dependencies = section.split("[dependencies]").nth(1).unwrap_or_default();
     let named = |word: &str| {
-        dependencies.lines().any(|line| line.split(['.', ' ', '=']).next().is_some_and(|key| key.trim() == word))
+        dependencies
+            .lines()
+            .any(|line| line.split(['.', ' ', '=']).next().is_some_and(|key| key.trim() == word))
     };
     for (dependency, allowed) in ONE_ADDRESS {
         if named(dependency) && !allowed.contains(&name) {

@@ -42,7 +42,8 @@ pub struct KindDoc {
 impl KindDoc {
     /// Builds the page of a kind from the doc comments of its spec struct `T`.
     pub fn of<T: JsonSchema>(family: KindFamily, name: &'static str, example: &'static str) -> Self {
-        let schema = schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
+        let schema =
+            schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
         let description = schema.get("description").and_then(|d| d.as_str()).unwrap_or_default().to_owned();
         let summary = description.split("\n\n").next().unwrap_or_default().replace('\n', " ");
         Self { family, name, summary, description, example, schema }

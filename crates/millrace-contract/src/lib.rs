@@ -15,17 +15,20 @@ mod step;
 mod tracker;
 
 pub use catalog::{
-    AssetKey, CatalogError, DatasetCatalog, DatasetVersion, ModelRegistry, ModelVersion, NewDatasetVersion, NewModelVersion,
-    Producer,
+    AssetKey, CatalogError, DatasetCatalog, DatasetVersion, ModelRegistry, ModelVersion, NewDatasetVersion,
+    NewModelVersion, Producer,
 };
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compute::{CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget};
 pub use kind::{Explain, KindDoc, KindFamily};
 pub use model::{LoadedModel, ModelColumn, ModelError, ModelRuntime, ModelSignature};
 pub use query::{
-    BatchStream, ColumnProfile, HistogramBin, QueryEngine, QueryError, QueryRequest, TableProfile, TableRef, TopValue, WriteMode,
-    WrittenTable,
+    BatchStream, ColumnProfile, HistogramBin, QueryEngine, QueryError, QueryRequest, TableProfile, TableRef,
+    TopValue, WriteMode, WrittenTable,
 };
 pub use signal::{Signal, SignalSink};
-pub use step::{OutputDoc, Placement, Progress, ProgressSink, StepContext, StepError, StepKind, StepLog, StepOutcome, StepTraits};
+pub use step::{
+    OutputDoc, Placement, Progress, ProgressSink, StepContext, StepError, StepKind, StepLog, StepOutcome,
+    StepTraits,
+};
 pub use tracker::{RunTracker, TrackerError};

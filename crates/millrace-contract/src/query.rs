@@ -176,11 +176,20 @@ pub trait QueryEngine: Send + Sync {
     async fn plan_schema(&self, request: QueryRequest) -> Result<SchemaRef, QueryError>;
 
     /// Reads a table: `columns` in that order (all if `None`), at most `limit` rows.
-    async fn scan(&self, table: &TableRef, columns: Option<Vec<String>>, limit: Option<usize>)
-    -> Result<BatchStream, QueryError>;
+    async fn scan(
+        &self,
+        table: &TableRef,
+        columns: Option<Vec<String>>,
+        limit: Option<usize>,
+    ) -> Result<BatchStream, QueryError>;
 
     /// Writes rows as one new version of the Delta table at `uri`, which is created if absent. Visible whole or not at all.
-    async fn write_table(&self, uri: &str, rows: BatchStream, mode: WriteMode) -> Result<WrittenTable, QueryError>;
+    async fn write_table(
+        &self,
+        uri: &str,
+        rows: BatchStream,
+        mode: WriteMode,
+    ) -> Result<WrittenTable, QueryError>;
 
     /// Reads a table once and describes its columns.
     async fn profile(&self, table: &TableRef) -> Result<TableProfile, QueryError>;

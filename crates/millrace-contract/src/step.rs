@@ -150,7 +150,11 @@ impl StepError {
 
     /// The end of a cancelled step.
     pub fn cancelled() -> Self {
-        Self { problem: Problem::error("cancelled", "the step was cancelled"), transient: false, cancelled: true }
+        Self {
+            problem: Problem::error("cancelled", "the step was cancelled"),
+            transient: false,
+            cancelled: true,
+        }
     }
 }
 

@@ -50,7 +50,11 @@ pub(crate) async fn apply(store: &Metastore) -> Result<(), MetastoreError> {
         .await
 }
 
-async fn apply_one(session: &mut Session, migration: &Migration, postgres: bool) -> Result<(), MetastoreError> {
+async fn apply_one(
+    session: &mut Session,
+    migration: &Migration,
+    postgres: bool,
+) -> Result<(), MetastoreError> {
     let script = if postgres { migration.postgres } else { migration.sqlite };
     let failed = |error| MetastoreError::Migration { name: migration.name, error };
     session.execute_script(script).await.map_err(failed)?;
@@ -88,7 +92,12 @@ async fn applied(store: &Metastore) -> Result<Vec<String>, MetastoreError> {
 }
 
 async fn read_applied(session: &mut Session) -> Result<Vec<String>, MetastoreError> {
-    session.fetch_all("SELECT name FROM schema_migration", &[]).await?.iter().map(|row| row.text("name")).collect()
+    session
+        .fetch_all("SELECT name FROM schema_migration", &[])
+        .await?
+        .iter()
+        .map(|row| row.text("name"))
+        .collect()
 }
 
 fn check(name: &str, digest: &str, postgres: bool) -> Result<(), MetastoreError> {
@@ -103,6 +112,8 @@ fn check(name: &str, digest: &str, postgres: bool) -> Result<(), MetastoreError>
 
 /// FNV-1a, 64 bits, over the script: enough to notice an edit.
 fn fingerprint(script: &str) -> String {
-    let hash = script.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = script.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     format!("{hash:016x}")
 }

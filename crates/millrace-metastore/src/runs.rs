@@ -295,7 +295,10 @@ impl Metastore {
     ///
     /// # Errors
     /// If the database fails, or if an `EndAttempt` names an attempt that is not the running one.
-    pub async fn store_transition(&self, transition: RunTransition) -> Result<TransitionResult, MetastoreError> {
+    pub async fn store_transition(
+        &self,
+        transition: RunTransition,
+    ) -> Result<TransitionResult, MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
                 if current_epoch(session).await? != transition.epoch {
@@ -309,7 +312,12 @@ impl Metastore {
                     session
                         .execute(
                             "UPDATE pipeline_run SET state = $2, error = $3, ended_at = $4 WHERE id = $1",
-                            &[transition.run_id.as_str().into(), state.as_str().into(), error.as_deref().into(), transition.now.into()],
+                            &[
+                                transition.run_id.as_str().into(),
+                                state.as_str().into(),
+                                error.as_deref().into(),
+                                transition.now.into(),
+                            ],
                         )
                         .await?;
                 }
@@ -335,7 +343,12 @@ impl Metastore {
                 session
                     .execute(
                         "UPDATE step_attempt SET handle = $4 WHERE run_id = $1 AND step = $2 AND number = $3",
-                        &[run_id.as_str().into(), step.as_str().into(), attempt.into(), handle.as_str().into()],
+                        &[
+                            run_id.as_str().into(),
+                            step.as_str().into(),
+                            attempt.into(),
+                            handle.as_str().into(),
+                        ],
                     )
                     .await?;
                 Ok(())
@@ -468,7 +481,8 @@ async fn has_room(
     max_running: i64,
     pools: &[(String, i64, i64)],
 ) -> Result<bool, MetastoreError> {
-    let running = session.fetch_optional("SELECT count(*) AS n FROM step_attempt WHERE state = 'running'", &[]).await?;
+    let running =
+        session.fetch_optional("SELECT count(*) AS n FROM step_attempt WHERE state = 'running'", &[]).await?;
     if running.map_or(Ok(0), |row| row.int("n"))? >= max_running {
         return Ok(false);
     }
@@ -526,8 +540,19 @@ async fn end_attempt(
     transition: &RunTransition,
     change: &StepChange,
 ) -> Result<(), MetastoreError> {
-    let StepChange::EndAttempt { step, attempt, attempt_state, step_state, retry_at, lost, outcome, error, reuse, exit, cache } =
-        change
+    let StepChange::EndAttempt {
+        step,
+        attempt,
+        attempt_state,
+        step_state,
+        retry_at,
+        lost,
+        outcome,
+        error,
+        reuse,
+        exit,
+        cache,
+    } = change
     else {
         return Ok(());
     };
@@ -548,7 +573,9 @@ async fn end_attempt(
         )
         .await?;
     if ended != 1 {
-        return Err(MetastoreError::stale(format!("attempt {attempt} of `{step}` in run {run_id} is not the running one")));
+        return Err(MetastoreError::stale(format!(
+            "attempt {attempt} of `{step}` in run {run_id} is not the running one"
+        )));
     }
     session
         .execute(

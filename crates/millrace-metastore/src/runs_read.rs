@@ -163,7 +163,11 @@ impl Metastore {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn newest_step_cache(&self, pipeline: String, step: String) -> Result<Option<StepCacheRow>, MetastoreError> {
+    pub async fn newest_step_cache(
+        &self,
+        pipeline: String,
+        step: String,
+    ) -> Result<Option<StepCacheRow>, MetastoreError> {
         self.read(move |session| {
             Box::pin(async move {
                 let sql = "SELECT cache_key, pipeline, step, kind, components, outcome, run_id, created_at FROM step_cache \

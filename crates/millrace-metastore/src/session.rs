@@ -3,8 +3,8 @@
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Postgres, Sqlite};
 
-use crate::value::{Inner, Row, Value};
 use crate::MetastoreError;
+use crate::value::{Inner, Row, Value};
 
 /// Runs statements. `$1`, `$2`, … are bound on both databases.
 #[derive(Debug)]
@@ -45,8 +45,14 @@ impl Session {
         // Statements are written out in this crate; only placeholders and column lists of our own are formatted into them.
         let sql = AssertSqlSafe(sql.to_owned());
         let done = match &mut self.0 {
-            Connection::Sqlite(connection) => bind_all!(sqlx::query(sql), args).execute(&mut **connection).await.map(|done| done.rows_affected()),
-            Connection::Postgres(connection) => bind_all!(sqlx::query(sql), args).execute(&mut **connection).await.map(|done| done.rows_affected()),
+            Connection::Sqlite(connection) => bind_all!(sqlx::query(sql), args)
+                .execute(&mut **connection)
+                .await
+                .map(|done| done.rows_affected()),
+            Connection::Postgres(connection) => bind_all!(sqlx::query(sql), args)
+                .execute(&mut **connection)
+                .await
+                .map(|done| done.rows_affected()),
         };
         done.map_err(MetastoreError::Statement)
     }
@@ -60,11 +66,19 @@ impl Session {
         match &mut self.0 {
             Connection::Sqlite(connection) => {
                 let rows = bind_all!(sqlx::query(sql), args).fetch_all(&mut **connection).await;
-                Ok(rows.map_err(MetastoreError::Statement)?.into_iter().map(|row| Row(Inner::Sqlite(row))).collect())
+                Ok(rows
+                    .map_err(MetastoreError::Statement)?
+                    .into_iter()
+                    .map(|row| Row(Inner::Sqlite(row)))
+                    .collect())
             }
             Connection::Postgres(connection) => {
                 let rows = bind_all!(sqlx::query(sql), args).fetch_all(&mut **connection).await;
-                Ok(rows.map_err(MetastoreError::Statement)?.into_iter().map(|row| Row(Inner::Postgres(row))).collect())
+                Ok(rows
+                    .map_err(MetastoreError::Statement)?
+                    .into_iter()
+                    .map(|row| Row(Inner::Postgres(row)))
+                    .collect())
             }
         }
     }
@@ -73,7 +87,11 @@ impl Session {
     ///
     /// # Errors
     /// If the query fails.
-    pub async fn fetch_optional(&mut self, sql: &str, args: &[Value<'_>]) -> Result<Option<Row>, MetastoreError> {
+    pub async fn fetch_optional(
+        &mut self,
+        sql: &str,
+        args: &[Value<'_>],
+    ) -> Result<Option<Row>, MetastoreError> {
         Ok(self.fetch_all(sql, args).await?.into_iter().next())
     }
 

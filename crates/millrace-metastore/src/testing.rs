@@ -24,17 +24,38 @@ impl TestPostgres {
     }
 
     fn try_start() -> Result<Self, String> {
-        let programs = newest_programs().ok_or("its programs are not installed (Debian's package `postgresql`)")?;
-        let folder = tempfile::Builder::new().prefix("millrace-pg-").tempdir().map_err(|error| error.to_string())?;
+        let programs =
+            newest_programs().ok_or("its programs are not installed (Debian's package `postgresql`)")?;
+        let folder =
+            tempfile::Builder::new().prefix("millrace-pg-").tempdir().map_err(|error| error.to_string())?;
         let postgres = Self { folder, programs };
         let path = postgres.folder.path().to_string_lossy().into_owned();
         if is_root() {
             // PostgreSQL refuses to run as root; Debian's package brings the user `postgres`.
             run(Command::new("chown").args(["postgres", &path]))?;
         }
-        run(postgres.program("initdb").args(["-D", &format!("{path}/data"), "-U", "millrace", "-A", "trust", "--no-sync"]))?;
-        let options = format!("-c listen_addresses='' -c unix_socket_directories='{path}' -c fsync=off -c max_connections=100");
-        run(postgres.program("pg_ctl").args(["-D", &format!("{path}/data"), "-w", "-l", &format!("{path}/log"), "-o", &options, "start"]))?;
+        run(postgres.program("initdb").args([
+            "-D",
+            &format!("{path}/data"),
+            "-U",
+            "millrace",
+            "-A",
+            "trust",
+            "--no-sync",
+        ]))?;
+        let options = format!(
+            "-c listen_addresses='' -c unix_socket_directories='{path}' -c fsync=off -c max_connections=100"
+        );
+        run(postgres.program("pg_ctl").args([
+            "-D",
+            &format!("{path}/data"),
+            "-w",
+            "-l",
+            &format!("{path}/log"),
+            "-o",
+            &options,
+            "start",
+        ]))?;
         Ok(postgres)
     }
 
@@ -75,13 +96,22 @@ fn is_root() -> bool {
 }
 
 fn newest_programs() -> Option<PathBuf> {
-    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten().map(|entry| entry.path().join("bin")).collect();
+    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path().join("bin"))
+        .collect();
     versions.sort();
     versions.pop().filter(|programs| programs.join("initdb").exists())
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
     // `pg_ctl start` leaves a server behind that would hold a pipe open.
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().map_err(|error| format!("{command:?}: {error}"))?;
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .map_err(|error| format!("{command:?}: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("{command:?}: {status}")) }
 }

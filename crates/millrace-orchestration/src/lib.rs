@@ -1,1 +1,28 @@
-//! millrace-orchestration
+//! Orchestration: what runs when, and what becomes of it.
+//!
+//! Owns: the durable state machine of runs, steps and attempts; retries, timeouts, cancellation, conditions, `finally`; the step cache
+//! and its reasons; cron triggers. Leaves to others: what a step does (`StepKind`s of the other rooms) and where commands run
+//! (`ComputeTarget`). The planner is a pure function of rows and a clock; every transition is one transaction, fenced by attempt and
+//! epoch. Start from [`Engine`] and [`planner::decide`].
+#![warn(missing_docs)]
+
+mod attempt;
+pub mod cache;
+mod context;
+mod engine;
+mod error;
+mod events;
+mod inputs;
+mod log;
+pub mod planner;
+mod recovery;
+mod run_task;
+pub mod state;
+pub mod steps;
+mod triggers;
+
+pub use engine::{Engine, EngineServices, EngineSettings, RunRequest, StepRegistry};
+pub use error::OrchestrationError;
+pub use events::{RunEvent, RunEventKind};
+pub use log::{LogLine, LogPage, read_log};
+pub use triggers::{NextFiring, PipelineSource, TriggerLoop, next_firings};

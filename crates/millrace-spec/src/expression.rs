@@ -175,7 +175,11 @@ pub fn evaluate(expression: &str, context: &Value) -> Result<Value, ExpressionEr
 ///
 /// # Errors
 /// If it does not parse or has no value.
-pub fn evaluate_condition(condition: &str, context: &Value, status: RunStatus) -> Result<bool, ExpressionError> {
+pub fn evaluate_condition(
+    condition: &str,
+    context: &Value,
+    status: RunStatus,
+) -> Result<bool, ExpressionError> {
     let bare = condition.trim();
     let bare = bare.strip_prefix("${{").and_then(|rest| rest.strip_suffix("}}")).unwrap_or(bare);
     let value = compute(&environment(Some(status)), bare, context)?;
@@ -189,7 +193,8 @@ pub fn evaluate_condition(condition: &str, context: &Value, status: RunStatus) -
     })
 }
 
-static NAME: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(?:steps|inputs|run|secrets|window)(?:\s*\.\s*[A-Za-z_][A-Za-z0-9_]*)+"));
+static NAME: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"\b(?:steps|inputs|run|secrets|window)(?:\s*\.\s*[A-Za-z_][A-Za-z0-9_]*)+"));
 static DYNAMIC_STEP: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bsteps\s*(?:\.\s*[a-z_0-9]+\s*)?\["));
 
 #[allow(clippy::expect_used, reason = "the patterns are constants that the tests compile")]
@@ -206,7 +211,11 @@ fn environment(status: Option<RunStatus>) -> Environment<'static> {
         environment.add_function("failed", move || status.failed);
         environment.add_function("always", || true);
         environment.add_function("any", move |values: minijinja::value::Rest<minijinja::Value>| {
-            if values.is_empty() { status.any_succeeded } else { values.iter().any(minijinja::Value::is_true) }
+            if values.is_empty() {
+                status.any_succeeded
+            } else {
+                values.iter().any(minijinja::Value::is_true)
+            }
         });
     }
     environment
@@ -248,7 +257,11 @@ fn render_text(text: &str, context: &Value) -> Result<Value, ExpressionError> {
     Ok(Value::String(rendered))
 }
 
-fn compute(environment: &Environment<'_>, expression: &str, context: &Value) -> Result<Value, ExpressionError> {
+fn compute(
+    environment: &Environment<'_>,
+    expression: &str,
+    context: &Value,
+) -> Result<Value, ExpressionError> {
     let text = expression.trim();
     let compiled = environment
         .compile_expression(text)
@@ -258,7 +271,9 @@ fn compute(environment: &Environment<'_>, expression: &str, context: &Value) -> 
         Ok(value) if value.is_undefined() => Err(missing_name(text, context)),
         Ok(value) => serde_json::to_value(&value)
             .map_err(|error| ExpressionError::Failed { text: text.to_owned(), reason: error.to_string() }),
-        Err(error) if error.kind() == minijinja::ErrorKind::UndefinedError => Err(missing_name(text, context)),
+        Err(error) if error.kind() == minijinja::ErrorKind::UndefinedError => {
+            Err(missing_name(text, context))
+        }
         Err(error) => Err(ExpressionError::Failed { text: text.to_owned(), reason: reason(&error) }),
     }
 }
@@ -271,9 +286,15 @@ fn missing_name(text: &str, context: &Value) -> ExpressionError {
             match here.get(part) {
                 Some(next) => here = next,
                 None => {
-                    let known: Vec<&str> = here.as_object().map(|fields| fields.keys().map(String::as_str).collect()).unwrap_or_default();
+                    let known: Vec<&str> = here
+                        .as_object()
+                        .map(|fields| fields.keys().map(String::as_str).collect())
+                        .unwrap_or_default();
                     let path = reference.path.iter().take(depth + 1).cloned().collect::<Vec<_>>().join(".");
-                    return ExpressionError::Undefined { path, suggestion: nearest(part, &known).map(str::to_owned) };
+                    return ExpressionError::Undefined {
+                        path,
+                        suggestion: nearest(part, &known).map(str::to_owned),
+                    };
                 }
             }
         }

@@ -26,7 +26,10 @@ fn a_whole_expression_keeps_its_type_and_inside_text_it_is_rendered() {
 
 #[test]
 fn names_without_a_value_are_refused_with_the_nearest_name() {
-    assert_eq!(rendered("${{ inputs.mont }}"), Err("`inputs.mont` has no value here; did you mean `month`?".to_owned()));
+    assert_eq!(
+        rendered("${{ inputs.mont }}"),
+        Err("`inputs.mont` has no value here; did you mean `month`?".to_owned())
+    );
     assert_eq!(
         rendered("${{ steps.trian.metrics.auc > 1 }}"),
         Err("`steps.trian` has no value here; did you mean `train`?".to_owned())
@@ -37,10 +40,16 @@ fn names_without_a_value_are_refused_with_the_nearest_name() {
 
 #[test]
 fn sql_gets_parameters_and_never_text() {
-    let bound = render_bound("select * from t where m = ${{ inputs.month }} and r = ${{ inputs.region }}", &context());
+    let bound = render_bound(
+        "select * from t where m = ${{ inputs.month }} and r = ${{ inputs.region }}",
+        &context(),
+    );
     assert_eq!(
         bound,
-        Ok(BoundText { text: "select * from t where m = $1 and r = $2".to_owned(), params: vec![json!(7), json!("eu")] })
+        Ok(BoundText {
+            text: "select * from t where m = $1 and r = $2".to_owned(),
+            params: vec![json!(7), json!("eu")]
+        })
     );
     let quoted = render_bound("select * from t where r = '${{ inputs.region }}'", &context());
     assert!(matches!(quoted, Err(ExpressionError::Quoted { .. })));
@@ -64,9 +73,15 @@ fn references_are_found_in_slices_too_and_not_in_strings() {
             .map(|found| found.into_iter().map(|reference| reference.path.join(".")).collect::<Vec<_>>())
             .map_err(|error| error.to_string())
     };
-    assert_eq!(names("${{ steps.a.text[:10] }} ${{ inputs.b }}"), Ok(vec!["inputs.b".to_owned(), "steps.a.text".to_owned()]));
+    assert_eq!(
+        names("${{ steps.a.text[:10] }} ${{ inputs.b }}"),
+        Ok(vec!["inputs.b".to_owned(), "steps.a.text".to_owned()])
+    );
     assert_eq!(names("${{ 'steps.a.b' }}"), Ok(vec![]));
-    assert_eq!(names("${{ steps['a'].b }}"), Err("`steps['a'].b` names a step by `steps[…]`; write `steps.<id>`".to_owned()));
+    assert_eq!(
+        names("${{ steps['a'].b }}"),
+        Err("`steps['a'].b` names a step by `steps[…]`; write `steps.<id>`".to_owned())
+    );
 }
 
 #[test]

@@ -5,7 +5,9 @@ pub fn nearest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
     known
         .iter()
         .map(|name| (strsim::damerau_levenshtein(wrong, name), *name))
-        .filter(|(distance, name)| *distance > 0 && *distance <= name.chars().count().max(wrong.chars().count()).div_ceil(3))
+        .filter(|(distance, name)| {
+            *distance > 0 && *distance <= name.chars().count().max(wrong.chars().count()).div_ceil(3)
+        })
         .min()
         .map(|(_, name)| name)
 }

@@ -1,7 +1,9 @@
 //! Every test runs on SQLite and on PostgreSQL.
 
 use futures::future::BoxFuture;
-use millrace_metastore::runs::{InsertedRun, PipelineRunRow, RunTransition, StepChange, StepRunRow, TransitionResult};
+use millrace_metastore::runs::{
+    InsertedRun, PipelineRunRow, RunTransition, StepChange, StepRunRow, TransitionResult,
+};
 use millrace_metastore::testing::TestPostgres;
 use millrace_metastore::{Metastore, MetastoreError};
 
@@ -37,7 +39,12 @@ fn run(id: &str, key: Option<&str>) -> PipelineRunRow {
 }
 
 fn step(name: &str) -> StepRunRow {
-    StepRunRow { step: name.to_owned(), kind: "set".to_owned(), state: "pending".to_owned(), ..StepRunRow::default() }
+    StepRunRow {
+        step: name.to_owned(),
+        kind: "set".to_owned(),
+        state: "pending".to_owned(),
+        ..StepRunRow::default()
+    }
 }
 
 fn transition(run_id: &str, epoch: i64, steps: Vec<StepChange>) -> RunTransition {
@@ -68,9 +75,11 @@ fn end(step: &str, attempt: i64) -> StepChange {
 async fn a_request_that_is_repeated_finds_its_run() {
     on_both(|store| {
         Box::pin(async move {
-            let first = store.insert_pipeline_run(run("a", Some("k")), vec![step("one")], None).await.unwrap();
+            let first =
+                store.insert_pipeline_run(run("a", Some("k")), vec![step("one")], None).await.unwrap();
             assert_eq!(first, InsertedRun::New { number: 1 });
-            let again = store.insert_pipeline_run(run("b", Some("k")), vec![step("one")], None).await.unwrap();
+            let again =
+                store.insert_pipeline_run(run("b", Some("k")), vec![step("one")], None).await.unwrap();
             assert_eq!(again, InsertedRun::Existing { id: "a".to_owned() });
             assert_eq!(store.list_step_runs("a".to_owned()).await.unwrap().len(), 1);
         })
@@ -174,7 +183,9 @@ async fn a_reopened_database_keeps_its_tables_and_a_newer_one_is_refused() {
     store
         .write(|session| {
             Box::pin(async move {
-                session.execute("INSERT INTO schema_migration (name, digest) VALUES ('9999_later', '')", &[]).await?;
+                session
+                    .execute("INSERT INTO schema_migration (name, digest) VALUES ('9999_later', '')", &[])
+                    .await?;
                 Ok(())
             })
         })
@@ -182,5 +193,8 @@ async fn a_reopened_database_keeps_its_tables_and_a_newer_one_is_refused() {
         .unwrap();
     drop(store);
     let refused = Metastore::open(&url).await.unwrap_err();
-    assert_eq!(refused.to_string(), "the database has the migration `9999_later`, which this program does not know: use a newer one");
+    assert_eq!(
+        refused.to_string(),
+        "the database has the migration `9999_later`, which this program does not know: use a newer one"
+    );
 }

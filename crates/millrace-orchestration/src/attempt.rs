@@ -1,0 +1,396 @@
+//! Carries out one attempt of a step: resolve, look in the cache, run, take in what it left.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use millrace_contract::{
+    CommandExit, CommandHandle, Explain as _, Placement, Progress, ProgressSink, StepContext, StepError,
+    StepKind, StepOutcome,
+};
+use millrace_spec::asset::Asset;
+use millrace_spec::ids::StepId;
+use millrace_spec::pipeline::{CachePolicy, Step};
+use millrace_spec::problem::Problem;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::cache::{self, Components, ReuseDecision};
+use crate::context::{expression_context, resolve_config, resolve_map};
+use crate::engine::Shared;
+use crate::events::RunEventKind;
+use crate::log::FileLog;
+use crate::state::RunSnapshot;
+
+/// How an attempt ended, for the run's task.
+#[derive(Debug)]
+pub(crate) struct AttemptEnd {
+    pub(crate) step: StepId,
+    pub(crate) attempt: u32,
+    pub(crate) result: AttemptResult,
+    /// What the look in the cache said.
+    pub(crate) reuse: Option<ReuseDecision>,
+    /// Exit record of a command.
+    pub(crate) exit: Option<CommandExit>,
+    /// To be kept for reuse, when it succeeded.
+    pub(crate) remember: Option<Remember>,
+}
+
+/// A result worth keeping.
+#[derive(Debug)]
+pub(crate) struct Remember {
+    pub(crate) key: String,
+    pub(crate) components: Components,
+}
+
+/// The ways an attempt ends.
+#[derive(Debug)]
+pub(crate) enum AttemptResult {
+    Succeeded(StepOutcome),
+    Cached(StepOutcome),
+    Failed(Problem),
+    TimedOut,
+    Cancelled,
+    /// The process is gone without a trace; not the user's fault.
+    Lost,
+}
+
+/// What an attempt needs to begin.
+pub(crate) struct AttemptStart {
+    pub(crate) run: RunSnapshot,
+    pub(crate) step: Step,
+    pub(crate) attempt: u32,
+    pub(crate) force: bool,
+    pub(crate) cancel: CancellationToken,
+    /// A command that an earlier engine started and that is to be waited for.
+    pub(crate) reattach: Option<CommandHandle>,
+}
+
+struct ProgressEvents {
+    shared: Arc<Shared>,
+    run_id: String,
+    pipeline: String,
+    step: String,
+}
+
+impl ProgressSink for ProgressEvents {
+    fn report(&self, progress: Progress) {
+        self.shared.keep_progress(&self.run_id, &self.step, progress.clone());
+        let kind = RunEventKind::StepProgress { step: self.step.clone(), progress };
+        self.shared.publish(&self.run_id, &self.pipeline, kind);
+    }
+}
+
+/// Folder of an attempt: `<state>/runs/<run>/<step>/<attempt>`.
+pub(crate) fn attempt_folder(shared: &Shared, run_id: &str, step: &str, attempt: u32) -> PathBuf {
+    shared.settings.state_folder.join("runs").join(run_id).join(step).join(attempt.to_string())
+}
+
+/// Runs an attempt to its end. Never fails: every way out is an [`AttemptEnd`].
+pub(crate) async fn carry_out(shared: Arc<Shared>, start: AttemptStart) -> AttemptEnd {
+    let mut end = AttemptEnd {
+        step: start.step.id.clone(),
+        attempt: start.attempt,
+        result: AttemptResult::Cancelled,
+        reuse: None,
+        exit: None,
+        remember: None,
+    };
+    let work = work(&shared, &start, &mut end);
+    let outcome = match in_process_limit(&start) {
+        // The kind sees the cancelled token and stops; a kind that does not is left behind after the grace time.
+        Some(limit) => match tokio::time::timeout(limit, work).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                start.cancel.cancel();
+                Ok(AttemptResult::TimedOut)
+            }
+        },
+        None => work.await,
+    };
+    end.result = match outcome {
+        Ok(result) => result,
+        Err(error) if error.cancelled => AttemptResult::Cancelled,
+        Err(error) => AttemptResult::Failed(place_at(error.problem, &start.step)),
+    };
+    end
+}
+
+/// The shim keeps the time of commands, so that a restart does not lengthen it; this is for everything else and, with slack, a belt.
+fn in_process_limit(start: &AttemptStart) -> Option<Duration> {
+    let limit = start.step.timeout_ms?;
+    let slack = if matches!(start.step.kind.as_str(), "run" | "python") { 60_000 } else { 0 };
+    Some(Duration::from_millis(limit + slack))
+}
+
+/// A problem without a place of its own is shown at the step.
+fn place_at(mut problem: Problem, step: &Step) -> Problem {
+    problem.place.get_or_insert_with(|| step.place.clone());
+    problem
+}
+
+async fn work(
+    shared: &Arc<Shared>,
+    start: &AttemptStart,
+    end: &mut AttemptEnd,
+) -> Result<AttemptResult, StepError> {
+    let kind = shared.kinds.get(start.step.kind.as_str()).cloned().ok_or_else(|| {
+        StepError::permanent(Problem::error(
+            "unknown-kind",
+            format!("there is no step kind `{}`", start.step.kind),
+        ))
+    })?;
+    let context = build_context(shared, start, kind.as_ref()).await?;
+    if start.reattach.is_none()
+        && let Some(outcome) = look_in_cache(shared, start, kind.as_ref(), &context, end).await
+    {
+        return Ok(AttemptResult::Cached(outcome));
+    }
+    if kind.tracked() {
+        start_tracking(shared, &context).await?;
+    }
+    let ended = do_work(shared, start, kind.as_ref(), context.clone(), end).await;
+    if kind.tracked() {
+        let word = if ended.is_ok() { "FINISHED" } else { "FAILED" };
+        if let Err(error) = shared.services.tracker.end_run(&context.tracking_run_id, word).await {
+            tracing::warn!(%error, "a tracked run stays open");
+        }
+    }
+    let outcome = match ended {
+        Ok(Some(outcome)) => outcome,
+        Ok(None) => return Ok(AttemptResult::Lost),
+        Err(error) if error.problem.code == TIMED_OUT => return Ok(AttemptResult::TimedOut),
+        Err(error) => return Err(error),
+    };
+    log_metrics(shared, kind.as_ref(), &context, &outcome).await?;
+    Ok(AttemptResult::Succeeded(outcome))
+}
+
+const TIMED_OUT: &str = "timed-out";
+
+/// `None` means that the command was lost.
+async fn do_work(
+    shared: &Arc<Shared>,
+    start: &AttemptStart,
+    kind: &dyn StepKind,
+    context: StepContext,
+    end: &mut AttemptEnd,
+) -> Result<Option<StepOutcome>, StepError> {
+    let handle = match &start.reattach {
+        Some(handle) => handle.clone(),
+        None => match kind.place(&context).await? {
+            Placement::InProcess => return kind.run(context).await.map(Some),
+            Placement::Command(command) => {
+                let handle = shared
+                    .services
+                    .compute
+                    .start(context.folder.clone(), *command)
+                    .await
+                    .map_err(compute_error)?;
+                shared.store_handle(&context.run_id, &context.step, context.attempt, &handle).await?;
+                handle
+            }
+        },
+    };
+    let exit = wait_or_cancel(shared, &handle, &context.cancel).await?;
+    end.exit = Some(exit.clone());
+    match exit {
+        CommandExit::Lost => Ok(None),
+        CommandExit::Cancelled => Err(StepError::cancelled()),
+        CommandExit::TimedOut => {
+            Err(StepError::permanent(Problem::error(TIMED_OUT, "the step ran into its timeout")))
+        }
+        exit => kind.collect(context, exit).await.map(Some),
+    }
+}
+
+async fn wait_or_cancel(
+    shared: &Arc<Shared>,
+    handle: &CommandHandle,
+    cancel: &CancellationToken,
+) -> Result<CommandExit, StepError> {
+    let waiting = shared.services.compute.wait(handle);
+    tokio::pin!(waiting);
+    tokio::select! {
+        exit = &mut waiting => return exit.map_err(compute_error),
+        () = cancel.cancelled() => {}
+    }
+    shared.services.compute.cancel(handle).await.map_err(compute_error)?;
+    waiting.await.map_err(compute_error)
+}
+
+fn compute_error(error: millrace_contract::ComputeError) -> StepError {
+    let code = match &error {
+        millrace_contract::ComputeError::Environment { .. } => "environment-failed",
+        millrace_contract::ComputeError::Folder { .. } => "attempt-folder",
+        millrace_contract::ComputeError::Start { .. } => "command-not-started",
+    };
+    StepError::transient(Problem::error(code, error.to_string()))
+}
+
+async fn build_context(
+    shared: &Arc<Shared>,
+    start: &AttemptStart,
+    kind: &dyn StepKind,
+) -> Result<StepContext, StepError> {
+    let values = expression_context(&start.run, &shared.services.secrets);
+    let step = &start.step;
+    let config = resolve_config(shared, &step.config, kind.bound_fields(), &values, step).await?;
+    let inputs = resolve_map(shared, &step.inputs, &values, step).await?;
+    let run_id = start.run.id.clone();
+    let folder = attempt_folder(shared, &run_id, step.id.as_str(), start.attempt);
+    let tracking_run_id = tracking_run_id(&run_id, step.id.as_str(), start.attempt);
+    let mut env: IndexMap<String, String> = shared.services.step_env.clone();
+    for (name, value) in resolve_map(shared, &step.env, &values, step).await? {
+        env.insert(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    }
+    let secrets: Vec<String> =
+        shared.services.secrets.values().filter(|value| value.len() >= 4).cloned().collect();
+    let idempotency = blake3::hash(format!("{run_id}/{}", step.id).as_bytes()).to_hex().to_string();
+    Ok(StepContext {
+        pipeline: start.run.pipeline.name.to_string(),
+        step: step.id.to_string(),
+        attempt: start.attempt,
+        idempotency_key: idempotency,
+        workspace: shared.settings.workspace.clone(),
+        config,
+        inputs,
+        outputs: step.outputs.clone(),
+        environment: step.environment.clone(),
+        env,
+        log: Arc::new(FileLog::new(&folder, shared.services.clock.clone(), secrets.clone())),
+        secrets,
+        timeout_ms: step.timeout_ms,
+        tracking_run_id,
+        cancel: start.cancel.clone(),
+        progress: Arc::new(ProgressEvents {
+            shared: shared.clone(),
+            run_id: run_id.clone(),
+            pipeline: start.run.pipeline.name.to_string(),
+            step: step.id.to_string(),
+        }),
+        folder,
+        run_id,
+    })
+}
+
+/// Id of the tracked run of an attempt: derived, so that a re-attached command logs into the same one.
+pub(crate) fn tracking_run_id(run_id: &str, step: &str, attempt: u32) -> String {
+    let hash = blake3::hash(format!("{run_id}/{step}/{attempt}").as_bytes()).to_hex();
+    hash.as_str().chars().take(32).collect()
+}
+
+async fn start_tracking(shared: &Arc<Shared>, context: &StepContext) -> Result<(), StepError> {
+    let tracker = &shared.services.tracker;
+    let started = async {
+        tracker.start_run(&context.run_id, &context.pipeline, &context.pipeline, None).await?;
+        tracker
+            .start_run(&context.tracking_run_id, &context.pipeline, &context.step, Some(&context.run_id))
+            .await
+    };
+    started.await.map_err(|error| StepError::transient(Problem::error("tracking-failed", error.to_string())))
+}
+
+/// Logs the numbers of a step. A step that is not tracked puts them into the pipeline's run under `<step>.<name>`.
+async fn log_metrics(
+    shared: &Arc<Shared>,
+    kind: &dyn StepKind,
+    context: &StepContext,
+    outcome: &StepOutcome,
+) -> Result<(), StepError> {
+    if outcome.metrics.is_empty() {
+        return Ok(());
+    }
+    let tracker = &shared.services.tracker;
+    let own = kind.tracked().then(|| {
+        let metrics = outcome.metrics.iter().map(|(name, value)| (name.clone(), *value, 0)).collect();
+        tracker.log(&context.tracking_run_id, metrics, Vec::new(), Vec::new())
+    });
+    let logged = async {
+        if let Some(own) = own {
+            own.await?;
+        } else {
+            tracker.start_run(&context.run_id, &context.pipeline, &context.pipeline, None).await?;
+        }
+        let metrics = outcome
+            .metrics
+            .iter()
+            .map(|(name, value)| (format!("{}.{name}", context.step), *value, 0))
+            .collect();
+        tracker.log(&context.run_id, metrics, Vec::new(), Vec::new()).await
+    };
+    logged.await.map_err(|error: millrace_contract::TrackerError| {
+        StepError::transient(Problem::error("tracking-failed", error.to_string()))
+    })
+}
+
+async fn look_in_cache(
+    shared: &Arc<Shared>,
+    start: &AttemptStart,
+    kind: &dyn StepKind,
+    context: &StepContext,
+    end: &mut AttemptEnd,
+) -> Option<StepOutcome> {
+    let refused = match &start.step.cache {
+        CachePolicy::Never => Some("its `cache` is false"),
+        _ if !kind.reusable(&start.step.config) => Some("this kind of step always runs"),
+        _ => None,
+    };
+    if let Some(why) = refused {
+        end.reuse = Some(ReuseDecision::NotReusable { why: why.to_owned() });
+        return None;
+    }
+    let code = code_digests(shared, kind.code_files(&context.config)).await;
+    let environment = match &context.environment {
+        Some(path) => code_digests(shared, vec![path.clone()]).await.into_values().next(),
+        None => None,
+    };
+    let components =
+        cache::components(&start.step.kind, kind.traits().version, context, &code, environment.as_deref());
+    let key = cache::cache_key(&components);
+    let (decision, outcome) = shared.find_reusable(start, &key, &components).await;
+    end.reuse = Some(decision);
+    if outcome.is_none() {
+        end.remember = Some(Remember { key, components });
+    }
+    outcome
+}
+
+/// Digest of each file's content, `missing` for one that is not there. Read on the blocking pool.
+async fn code_digests(shared: &Arc<Shared>, files: Vec<String>) -> IndexMap<String, String> {
+    let root = shared.settings.workspace.clone();
+    let digests = tokio::task::spawn_blocking(move || {
+        files
+            .into_iter()
+            .map(|file| {
+                let digest = match fs_err::File::open(root.join(&file)) {
+                    Ok(content) => {
+                        let mut hasher = blake3::Hasher::new();
+                        match hasher.update_reader(content) {
+                            Ok(_) => hasher.finalize().to_hex().to_string(),
+                            Err(_) => "missing".to_owned(),
+                        }
+                    }
+                    Err(_) => "missing".to_owned(),
+                };
+                (file, digest)
+            })
+            .collect()
+    });
+    digests.await.unwrap_or_default()
+}
+
+/// Turns `data:…` and `model:…` into assets.
+pub(crate) async fn resolve_reference(shared: &Shared, text: &str, step: &Step) -> Result<Value, StepError> {
+    let resolved: Result<Asset, millrace_contract::CatalogError> = if text.starts_with("data:") {
+        shared.services.datasets.resolve(text).await.map(|version| version.asset)
+    } else {
+        shared.services.models.resolve(text).await.map(|version| version.asset)
+    };
+    resolved.map(|asset| asset.to_value()).map_err(|error| {
+        let mut problem = error.problem();
+        problem.place.get_or_insert_with(|| step.place.clone());
+        StepError::permanent(problem)
+    })
+}

@@ -1,0 +1,5 @@
+//! Steps that orchestration itself does.
+
+mod set;
+
+pub use set::Set;
