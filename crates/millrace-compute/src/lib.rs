@@ -1,1 +1,18 @@
-//! millrace-compute
+//! Compute: where the programs of a step run. The process shim, warm Python workers, locked Python environments, and the step kinds
+//! `run` and `python`.
+//!
+//! Owns: starting, watching, ending and finding again of processes; the folder of an attempt. Leaves to others: when a step runs and
+//! what a failure means for its run (orchestration), what a table is (the query engine). Start from [`LocalTarget`] and [`exec_shim`].
+
+mod environment;
+mod local;
+mod pidfd;
+mod record;
+mod shim;
+pub mod steps;
+mod warm;
+
+pub use environment::{Environments, PythonEnvironment};
+pub use local::{LOCAL, LocalSettings, LocalTarget};
+pub use shim::exec_shim;
+pub use warm::{WarmWorkers, install_python_files};

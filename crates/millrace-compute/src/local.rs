@@ -1,0 +1,194 @@
+//! Commands on this machine, under the shim or on a warm Python worker.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use millrace_contract::{CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget, StepLog};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use crate::environment::Environments;
+use crate::pidfd;
+use crate::record::{self, Durability, ProcessId, ShimRecord};
+use crate::warm::WarmWorkers;
+
+/// Name of this target in [`CommandHandle::target`].
+pub const LOCAL: &str = "local";
+
+/// What [`LocalTarget`] needs to know; `boot` fills it in.
+#[derive(Debug, Clone)]
+pub struct LocalSettings {
+    /// The shim and its arguments, to which the folder is appended: `[current_exe, "__exec"]`.
+    pub shim: Vec<OsString>,
+    /// Root of the workspace; environments are relative to it.
+    pub workspace: PathBuf,
+    /// `PATH`, `HOME`, `LANG` and `TZ` of every command.
+    pub base_env: Vec<(OsString, OsString)>,
+}
+
+/// Starts and watches commands on this machine.
+#[derive(Debug)]
+pub struct LocalTarget {
+    settings: LocalSettings,
+    environments: Arc<Environments>,
+    warm: Option<WarmWorkers>,
+}
+
+struct NoLog;
+
+impl StepLog for NoLog {
+    fn line(&self, _: &str) {}
+}
+
+impl LocalTarget {
+    /// A target that runs everything under the shim, and Python programs of a locked environment on `warm` workers if there are any.
+    pub fn new(settings: LocalSettings, environments: Arc<Environments>, warm: Option<WarmWorkers>) -> Self {
+        Self { settings, environments, warm }
+    }
+
+    /// Puts the environment's interpreter in place of `python` and tries a warm worker.
+    async fn python(
+        &self,
+        folder: &Path,
+        command: &mut CommandSpec,
+    ) -> Result<Option<ProcessId>, ComputeError> {
+        let Some(lock) = &command.environment else { return Ok(None) };
+        let environment = self.environments.prepare(&self.settings.workspace.join(lock), &NoLog).await?;
+        if let Some(program) = command.argv.first_mut()
+            && program == "python"
+        {
+            *program = environment.python.to_string_lossy().into_owned();
+        }
+        let Some(warm) = self.warm.as_ref().filter(|_| command.warm && command.secrets.is_empty()) else {
+            return Ok(None);
+        };
+        write_command(folder, command).await?;
+        match warm.start(&environment, &self.settings.base_env, folder, command).await {
+            Ok(process) => Ok(Some(process)),
+            Err(error) => {
+                tracing::warn!(%error, environment = %lock, "no warm worker; the step starts its own Python");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn spawn_shim(&self, folder: &Path) -> Result<ProcessId, ComputeError> {
+        let program = self.settings.shim.first().cloned().unwrap_or_default();
+        let failed = |message: String| ComputeError::Start {
+            program: program.to_string_lossy().into_owned(),
+            message,
+        };
+        let mut child = tokio::process::Command::new(&program)
+            .args(self.settings.shim.get(1..).unwrap_or_default())
+            .arg(folder)
+            .env_clear()
+            .envs(self.settings.base_env.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| failed(error.to_string()))?;
+        let stdout = child.stdout.take().ok_or_else(|| failed("it has no standard output".to_owned()))?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).await.map_err(|error| failed(error.to_string()))?;
+        // tokio reaps the dropped child; its end is observed by its pidfd, as for commands of an earlier server.
+        drop(child);
+        match serde_json::from_str::<ShimRecord>(&line) {
+            Ok(shim) => Ok(shim.process),
+            Err(_) => match record::read_exit(folder) {
+                Some(CommandExit::NotStarted { message }) => Err(failed(message)),
+                _ => Err(failed("the shim ended before it could watch the program".to_owned())),
+            },
+        }
+    }
+}
+
+#[async_trait]
+impl ComputeTarget for LocalTarget {
+    async fn start(&self, folder: PathBuf, mut command: CommandSpec) -> Result<CommandHandle, ComputeError> {
+        fs_err::create_dir_all(&folder).map_err(|error| folder_error(&folder, &error))?;
+        if let Some(process) = self.python(&folder, &mut command).await? {
+            return Ok(handle(folder, process));
+        }
+        write_command(&folder, &command).await?;
+        let process = self.spawn_shim(&folder).await?;
+        Ok(handle(folder, process))
+    }
+
+    async fn wait(&self, handle: &CommandHandle) -> Result<CommandExit, ComputeError> {
+        let folder = &handle.folder;
+        if let Some(exit) = record::read_exit(folder) {
+            return Ok(exit);
+        }
+        let process = ProcessId { pid: handle.pid, started_ticks: handle.started_ticks };
+        pidfd::ended(process).await.map_err(|error| folder_error(folder, &error))?;
+        let shim = record::read_shim(folder);
+        // A warm worker writes the record after it has reaped the process; the shim before it ends.
+        if let Some(keeper) = shim.as_ref().and_then(|shim| shim.keeper) {
+            let mut pause = Duration::from_millis(1);
+            while record::read_exit(folder).is_none() && keeper.exists() && pause < Duration::from_secs(2) {
+                tokio::time::sleep(pause).await;
+                pause = pause * 3 / 2;
+            }
+        }
+        if let Some(exit) = record::read_exit(folder) {
+            return Ok(exit);
+        }
+        // Nobody keeps time or logs for the program any more: it must not go on beside the attempt that follows.
+        let program = shim.and_then(|shim| shim.program).unwrap_or(process);
+        signal_group(program, Signal::SIGKILL);
+        Ok(CommandExit::Lost)
+    }
+
+    async fn find(&self, folder: &Path) -> Result<Option<CommandHandle>, ComputeError> {
+        Ok(record::read_shim(folder).map(|shim| handle(folder.to_owned(), shim.process)))
+    }
+
+    async fn cancel(&self, handle: &CommandHandle) -> Result<(), ComputeError> {
+        let folder = &handle.folder;
+        let process = ProcessId { pid: handle.pid, started_ticks: handle.started_ticks };
+        if record::read_exit(folder).is_some() || !process.exists() {
+            return Ok(());
+        }
+        if record::read_shim(folder).is_some_and(|shim| shim.keeper.is_some()) {
+            record::write_whole(&folder.join(record::CANCEL_FILE), b"", Durability::Process)
+                .map_err(|error| folder_error(folder, &error))?;
+            signal_group(process, Signal::SIGTERM);
+        } else {
+            // It may have ended in between, which is what was wanted.
+            let _ = kill(Pid::from_raw(process.pid), Signal::SIGTERM);
+        }
+        Ok(())
+    }
+}
+
+fn signal_group(leader: ProcessId, signal: Signal) {
+    if leader.exists() {
+        let _ = killpg(Pid::from_raw(leader.pid), signal);
+    }
+}
+
+fn handle(folder: PathBuf, process: ProcessId) -> CommandHandle {
+    CommandHandle { target: LOCAL.to_owned(), folder, pid: process.pid, started_ticks: process.started_ticks }
+}
+
+async fn write_command(folder: &Path, command: &CommandSpec) -> Result<(), ComputeError> {
+    let path = folder.join(record::COMMAND_FILE);
+    let content = serde_json::to_vec(command).map_err(|error| folder_error(folder, &error.into()))?;
+    let written =
+        tokio::task::spawn_blocking(move || record::write_whole(&path, &content, Durability::Process)).await;
+    match written {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(folder_error(folder, &error)),
+        Err(error) => Err(folder_error(folder, &std::io::Error::other(error))),
+    }
+}
+
+fn folder_error(folder: &Path, error: &std::io::Error) -> ComputeError {
+    ComputeError::Folder { folder: folder.to_owned(), message: error.to_string() }
+}

@@ -1,0 +1,119 @@
+//! The files of an attempt's folder by which a command is found again: who watches it, and how it ended.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use millrace_contract::CommandExit;
+use serde::{Deserialize, Serialize};
+
+/// What is to be run; written by the target, read by the shim.
+pub(crate) const COMMAND_FILE: &str = "command.json";
+/// Who runs it; written by the shim or the warm worker.
+pub(crate) const SHIM_FILE: &str = "shim.json";
+/// How it ended.
+pub(crate) const EXIT_FILE: &str = "exit.json";
+/// Touched every few seconds while it runs.
+pub(crate) const BEAT_FILE: &str = "beat";
+/// Standard output.
+pub(crate) const STDOUT_FILE: &str = "stdout.log";
+/// Standard error.
+pub(crate) const STDERR_FILE: &str = "stderr.log";
+/// Its presence asks a warm worker to end the job.
+pub(crate) const CANCEL_FILE: &str = "cancel";
+
+/// A process that cannot be mistaken for another one with the same id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProcessId {
+    /// Process id.
+    pub(crate) pid: i32,
+    /// Start time in clock ticks since boot.
+    pub(crate) started_ticks: u64,
+}
+
+impl ProcessId {
+    /// Looks up the running process `pid`; `None` if there is none.
+    pub(crate) fn of(pid: i32) -> Option<Self> {
+        start_ticks(pid).map(|started_ticks| Self { pid, started_ticks })
+    }
+
+    /// Whether that very process is still there (perhaps ended, but not yet reaped).
+    pub(crate) fn exists(self) -> bool {
+        start_ticks(self.pid) == Some(self.started_ticks)
+    }
+}
+
+/// Content of [`SHIM_FILE`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ShimRecord {
+    /// The process that is waited for: the shim, or the warm worker's child.
+    #[serde(flatten)]
+    pub(crate) process: ProcessId,
+    /// The program under the shim, leader of its own group. Absent until it runs, and for warm workers, where `process` is the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) program: Option<ProcessId>,
+    /// The warm worker that reaps `process` and writes the exit record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) keeper: Option<ProcessId>,
+}
+
+/// Reads the record of who runs a command; `None` if there is none or it cannot be read.
+pub(crate) fn read_shim(folder: &Path) -> Option<ShimRecord> {
+    read_json(&folder.join(SHIM_FILE))
+}
+
+/// Reads how a command ended; `None` while it runs.
+pub(crate) fn read_exit(folder: &Path) -> Option<CommandExit> {
+    read_json(&folder.join(EXIT_FILE))
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&fs_err::read(path).ok()?).ok()
+}
+
+/// Whether a file must survive the machine's loss of power, or only the writer's death.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// Rename only.
+    Process,
+    /// Sync the file and its folder as well.
+    Power,
+}
+
+/// Writes a file so that readers see the old content or all of the new one.
+///
+/// # Errors
+/// Whatever the file system says.
+pub(crate) fn write_whole(path: &Path, content: &[u8], durability: Durability) -> std::io::Result<()> {
+    let staged: PathBuf = path.with_extension(format!("{}.staged", std::process::id()));
+    let mut file = fs_err::File::create(&staged)?;
+    file.write_all(content)?;
+    if durability == Durability::Power {
+        file.sync_all()?;
+    }
+    fs_err::rename(&staged, path)?;
+    if durability == Durability::Power
+        && let Some(folder) = path.parent()
+    {
+        fs_err::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Field 22 of `/proc/<pid>/stat`. The command's name (field 2) may hold spaces and brackets, so counting starts after the last `)`.
+fn start_ticks(pid: i32) -> Option<u64> {
+    let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_exists_and_one_with_other_ticks_does_not() {
+        let me = ProcessId::of(std::process::id().cast_signed()).unwrap();
+        assert!(me.exists());
+        assert!(!ProcessId { started_ticks: me.started_ticks + 1, ..me }.exists());
+    }
+}

@@ -1,0 +1,223 @@
+//! The shim's loop: output, signals, time.
+
+use std::io::{ErrorKind, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdout, ExitStatus};
+use std::time::{Duration, Instant};
+
+use millrace_contract::{CommandExit, CommandSpec};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::signalfd::SignalFd;
+use nix::unistd::Pid;
+
+use super::log::{Budget, LogFile};
+use crate::record;
+
+/// How often `beat` is touched.
+const BEAT: Duration = Duration::from_secs(5);
+/// How long output is still awaited after the program and its group are gone: a daemon that left the group may hold the pipe.
+const DRAIN: Duration = Duration::from_millis(100);
+
+/// Why the program is being ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Timeout,
+    Cancel,
+}
+
+/// A program's pipe and the file it goes to; `None` once it is closed.
+struct Stream<R> {
+    pipe: Option<R>,
+    log: LogFile,
+}
+
+impl<R: Read + AsFd> Stream<R> {
+    fn new(pipe: Option<R>, log: LogFile) -> std::io::Result<Self> {
+        if let Some(pipe) = &pipe {
+            fcntl(pipe.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        }
+        Ok(Self { pipe, log })
+    }
+
+    /// Reads what is there, at most some chunks so that a flood in one stream does not starve signals and timers.
+    fn pump(&mut self, buffer: &mut [u8], budget: &mut Budget) {
+        for _ in 0..16 {
+            let Some(pipe) = self.pipe.as_mut() else { return };
+            match pipe.read(buffer) {
+                Ok(0) => self.pipe = None,
+                Ok(count) => self.log.write(buffer.get(..count).unwrap_or_default(), budget),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => self.pipe = None,
+            }
+        }
+    }
+}
+
+/// A running program and everything the shim keeps about it.
+pub(super) struct Supervisor {
+    folder: PathBuf,
+    grace: Duration,
+    child: Child,
+    group: Pid,
+    signals: SignalFd,
+    stdout: Stream<ChildStdout>,
+    stderr: Stream<ChildStderr>,
+    budget: Budget,
+    started: Instant,
+    oom_kills: u64,
+    next_beat: Instant,
+    deadline: Option<Instant>,
+    kill_at: Option<Instant>,
+    ending: Option<Ending>,
+}
+
+impl Supervisor {
+    pub(super) fn new(
+        folder: &Path,
+        spec: &CommandSpec,
+        mut child: Child,
+        signals: SignalFd,
+    ) -> std::io::Result<Self> {
+        let started = Instant::now();
+        let stdout = LogFile::create(&folder.join(record::STDOUT_FILE), &spec.secrets)?;
+        let stderr = LogFile::create(&folder.join(record::STDERR_FILE), &spec.secrets)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            grace: Duration::from_millis(spec.grace_ms),
+            group: Pid::from_raw(child.id().cast_signed()),
+            stdout: Stream::new(child.stdout.take(), stdout)?,
+            stderr: Stream::new(child.stderr.take(), stderr)?,
+            child,
+            signals,
+            budget: Budget { left: spec.max_log_bytes },
+            started,
+            oom_kills: oom_kills(),
+            next_beat: started,
+            deadline: spec.timeout_ms.map(|ms| started + Duration::from_millis(ms)),
+            kill_at: None,
+            ending: None,
+        })
+    }
+
+    /// Runs until the program has ended and its output is kept.
+    pub(super) fn run(mut self) -> std::io::Result<CommandExit> {
+        let mut buffer = vec![0; 64 * 1024];
+        let status = loop {
+            let now = Instant::now();
+            self.keep_time(now);
+            self.wait_for_something(now)?;
+            self.stdout.pump(&mut buffer, &mut self.budget);
+            self.stderr.pump(&mut buffer, &mut self.budget);
+            while let Ok(Some(signal)) = self.signals.read_signal() {
+                if i32::try_from(signal.ssi_signo) != Ok(Signal::SIGCHLD as i32) {
+                    self.end(Ending::Cancel, Instant::now());
+                }
+            }
+            if let Some(status) = self.child.try_wait()? {
+                break status;
+            }
+        };
+        // Stray children must not hold the pipes, ports or files of an attempt that has ended.
+        let _ = killpg(self.group, Signal::SIGKILL);
+        self.drain(&mut buffer)?;
+        Ok(self.exit(status))
+    }
+
+    fn keep_time(&mut self, now: Instant) {
+        if now >= self.next_beat {
+            // The beat is for onlookers; the kernel knows whether this process lives.
+            let _ = fs_err::File::create(self.folder.join(record::BEAT_FILE));
+            self.next_beat = now + BEAT;
+        }
+        if self.deadline.is_some_and(|at| now >= at) {
+            self.deadline = None;
+            self.end(Ending::Timeout, now);
+        }
+        if self.kill_at.is_some_and(|at| now >= at) {
+            self.kill_at = None;
+            let _ = killpg(self.group, Signal::SIGKILL);
+        }
+    }
+
+    fn end(&mut self, ending: Ending, now: Instant) {
+        if self.ending.is_none() {
+            self.ending = Some(ending);
+            self.kill_at = Some(now + self.grace);
+            let _ = killpg(self.group, Signal::SIGTERM);
+        }
+    }
+
+    fn wait_for_something(&self, now: Instant) -> std::io::Result<()> {
+        let next =
+            [Some(self.next_beat), self.deadline, self.kill_at].into_iter().flatten().min().unwrap_or(now);
+        // Rounded up, or the last millisecond would be spent spinning.
+        let wait = next.saturating_duration_since(now).as_millis() + 1;
+        self.poll(u16::try_from(wait).unwrap_or(u16::MAX))
+    }
+
+    fn poll(&self, milliseconds: u16) -> std::io::Result<()> {
+        let mut fds: Vec<BorrowedFd<'_>> = vec![self.signals.as_fd()];
+        fds.extend(self.stdout.pipe.as_ref().map(AsFd::as_fd));
+        fds.extend(self.stderr.pipe.as_ref().map(AsFd::as_fd));
+        let mut polled: Vec<PollFd<'_>> =
+            fds.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        match poll(&mut polled, PollTimeout::from(milliseconds)) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn drain(&mut self, buffer: &mut [u8]) -> std::io::Result<()> {
+        let until = Instant::now() + DRAIN;
+        loop {
+            self.stdout.pump(buffer, &mut self.budget);
+            self.stderr.pump(buffer, &mut self.budget);
+            let closed = self.stdout.pipe.is_none() && self.stderr.pipe.is_none();
+            let left = until.saturating_duration_since(Instant::now());
+            if closed || left.is_zero() {
+                break;
+            }
+            self.poll(u16::try_from(left.as_millis() + 1).unwrap_or(u16::MAX))?;
+        }
+        self.stdout.log.finish(&mut self.budget);
+        self.stderr.log.finish(&mut self.budget);
+        Ok(())
+    }
+
+    fn exit(&self, status: ExitStatus) -> CommandExit {
+        match (self.ending, status.code(), status.signal()) {
+            (Some(Ending::Timeout), ..) => CommandExit::TimedOut,
+            (Some(Ending::Cancel), ..) => CommandExit::Cancelled,
+            (None, Some(code), _) => {
+                let (cpu_ms, peak_memory_bytes) = usage();
+                let wall_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                CommandExit::Exited { code, cpu_ms, peak_memory_bytes, wall_ms }
+            }
+            (None, None, signal) => {
+                let signal = signal.unwrap_or_default();
+                let killed = signal == Signal::SIGKILL as i32;
+                CommandExit::Signalled { signal, out_of_memory: killed && oom_kills() > self.oom_kills }
+            }
+        }
+    }
+}
+
+/// CPU time in milliseconds and largest resident set in bytes of the children that were waited for: the program and what it waited for.
+fn usage() -> (u64, u64) {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return (0, 0) };
+    let milliseconds = |time: nix::sys::time::TimeVal| time.tv_sec() * 1000 + time.tv_usec() / 1000;
+    let cpu = milliseconds(usage.user_time()) + milliseconds(usage.system_time());
+    (u64::try_from(cpu).unwrap_or(0), u64::try_from(usage.max_rss()).unwrap_or(0) * 1024)
+}
+
+/// How often the kernel's out-of-memory killer has struck since boot.
+fn oom_kills() -> u64 {
+    let Ok(text) = fs_err::read_to_string("/proc/vmstat") else { return 0 };
+    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,261 @@
+//! The local target with real processes.
+
+mod steps;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use indexmap::IndexMap;
+use millrace_compute::{Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files};
+use millrace_contract::{CommandExit, CommandHandle, CommandSpec, ComputeTarget as _};
+
+struct Place {
+    folder: tempfile::TempDir,
+    target: LocalTarget,
+}
+
+fn base_env() -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+    std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "HOME").collect()
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = std::env::temp_dir().join("millrace-test-cache");
+        let target = target(folder.path(), &cache);
+        Self { folder, target }
+    }
+
+    fn attempt(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    async fn start(&self, name: &str, command: CommandSpec) -> CommandHandle {
+        self.target.start(self.attempt(name), command).await.unwrap()
+    }
+
+    async fn run(&self, command: CommandSpec) -> CommandExit {
+        let handle = self.start("attempt", command).await;
+        self.target.wait(&handle).await.unwrap()
+    }
+
+    fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.attempt("attempt").join(name)).unwrap()
+    }
+}
+
+fn target(workspace: &Path, cache: &Path) -> LocalTarget {
+    let python_path = install_python_files(workspace).unwrap();
+    let settings = LocalSettings {
+        shim: vec![env!("CARGO_BIN_EXE_millrace-shim").into()],
+        workspace: workspace.to_owned(),
+        base_env: base_env(),
+    };
+    let warm = WarmWorkers::new(python_path, workspace.join("workers"));
+    LocalTarget::new(settings, Arc::new(Environments::new(cache.to_owned(), "python3")), Some(warm))
+}
+
+fn shell(text: &str) -> CommandSpec {
+    program(&["bash", "-c", text])
+}
+
+fn program(argv: &[&str]) -> CommandSpec {
+    CommandSpec {
+        argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+        cwd: "/tmp".into(),
+        env: IndexMap::new(),
+        secrets: Vec::new(),
+        timeout_ms: None,
+        grace_ms: 200,
+        environment: None,
+        warm: false,
+        max_log_bytes: 1 << 20,
+    }
+}
+
+/// Waits until the program says something, so that a test does not race its start.
+async fn until(path: PathBuf, condition: impl Fn(&str) -> bool) {
+    loop {
+        if condition(&std::fs::read_to_string(&path).unwrap_or_default()) {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn alive(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+#[tokio::test]
+async fn output_environment_and_usage_are_kept() {
+    let place = Place::new();
+    let mut command = shell("echo out $A; echo err >&2; pwd; env | cut -d= -f1 | sort | tr '\\n' ' '");
+    command.env.insert("A".to_owned(), "b c".to_owned());
+    let exit = place.run(command).await;
+    let CommandExit::Exited { code: 0, peak_memory_bytes, .. } = exit else { panic!("{exit:?}") };
+    assert!(peak_memory_bytes > 100_000);
+    assert_eq!(place.text("stdout.log"), "out b c\n/tmp\nA HOME PATH PWD SHLVL _ ");
+    assert_eq!(place.text("stderr.log"), "err\n");
+}
+
+#[tokio::test]
+async fn exit_codes_signals_and_missing_programs() {
+    let place = Place::new();
+    assert!(matches!(place.run(shell("exit 7")).await, CommandExit::Exited { code: 7, .. }));
+    let place = Place::new();
+    assert_eq!(
+        place.run(shell("kill -9 $$")).await,
+        CommandExit::Signalled { signal: 9, out_of_memory: false }
+    );
+    let place = Place::new();
+    let message = "there is no program `no-such-program`".to_owned();
+    assert_eq!(place.run(program(&["no-such-program"])).await, CommandExit::NotStarted { message });
+}
+
+#[tokio::test]
+async fn a_timeout_ends_even_what_ignores_sigterm() {
+    let place = Place::new();
+    let mut command = shell("trap '' TERM; while true; do sleep 0.05; done");
+    command.timeout_ms = Some(100);
+    assert_eq!(place.run(command).await, CommandExit::TimedOut);
+}
+
+#[tokio::test]
+async fn a_flood_keeps_its_head_and_counts_the_rest() {
+    let place = Place::new();
+    let mut command = shell("echo first; head -c 3000000 /dev/zero | tr '\\0' x");
+    command.max_log_bytes = 1000;
+    place.run(command).await;
+    let log = place.text("stdout.log");
+    assert!(log.starts_with("first\nxxx") && log.len() < 1200);
+    assert!(
+        log.ends_with("\n[2999006 more bytes of output were dropped: `max_log_bytes` is reached]\n"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn secrets_do_not_reach_the_logs() {
+    let place = Place::new();
+    let mut command = shell("printf 'a hun'; sleep 0.05; echo ter2 b; echo hunter2 >&2");
+    command.secrets = vec!["hunter2".to_owned()];
+    place.run(command).await;
+    assert_eq!(
+        (place.text("stdout.log").as_str(), place.text("stderr.log").as_str()),
+        ("a *** b\n", "***\n")
+    );
+}
+
+#[tokio::test]
+async fn grandchildren_end_with_their_program() {
+    let place = Place::new();
+    let exit = place.run(shell("sleep 1000 & echo $!")).await;
+    assert!(matches!(exit, CommandExit::Exited { code: 0, .. }));
+    assert!(!alive(&place.text("stdout.log")));
+}
+
+#[tokio::test]
+async fn a_cancelled_program_may_clean_up() {
+    let place = Place::new();
+    let handle = place
+        .start("attempt", shell("trap 'echo bye; exit 0' TERM; echo ready; while true; do sleep 0.02; done"))
+        .await;
+    until(place.attempt("attempt").join("stdout.log"), |log| log.contains("ready")).await;
+    place.target.cancel(&handle).await.unwrap();
+    assert_eq!(place.target.wait(&handle).await.unwrap(), CommandExit::Cancelled);
+    assert_eq!(place.text("stdout.log"), "ready\nbye\n");
+}
+
+#[tokio::test]
+async fn another_server_finds_a_running_command_again() {
+    let place = Place::new();
+    // A stand-in for a server that dies: a shell that starts the shim, says so, and is killed.
+    let folder = place.attempt("attempt");
+    std::fs::create_dir_all(&folder).unwrap();
+    let spec = shell("echo ready; until test -e go; do sleep 0.01; done; exit 5");
+    let spec = CommandSpec { cwd: folder.clone(), ..spec };
+    std::fs::write(folder.join("command.json"), serde_json::to_vec(&spec).unwrap()).unwrap();
+    let text = format!("{} {} & wait", env!("CARGO_BIN_EXE_millrace-shim"), folder.display());
+    let mut server = std::process::Command::new("bash")
+        .args(["-c", &text])
+        .env_clear()
+        .envs(base_env())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until(folder.join("stdout.log"), |log| log.contains("ready")).await;
+    server.kill().unwrap();
+    server.wait().unwrap();
+
+    let handle = place.target.find(&folder).await.unwrap().unwrap();
+    let waiting = place.target.wait(&handle);
+    std::fs::write(folder.join("go"), "").unwrap();
+    assert!(matches!(waiting.await.unwrap(), CommandExit::Exited { code: 5, .. }));
+}
+
+#[tokio::test]
+async fn a_killed_shim_is_lost_and_takes_its_program_along() {
+    let place = Place::new();
+    let handle = place.start("attempt", shell("echo $$; sleep 1000")).await;
+    until(place.attempt("attempt").join("stdout.log"), |log| log.ends_with('\n')).await;
+    let shim = nix::unistd::Pid::from_raw(handle.pid);
+    nix::sys::signal::kill(shim, nix::sys::signal::Signal::SIGKILL).unwrap();
+    assert_eq!(place.target.wait(&handle).await.unwrap(), CommandExit::Lost);
+    let pid = place.text("stdout.log");
+    while alive(&pid) {
+        tokio::task::yield_now().await;
+    }
+    let stale = CommandHandle { started_ticks: handle.started_ticks + 1, ..handle };
+    assert_eq!(place.target.wait(&stale).await.unwrap(), CommandExit::Lost);
+}
+
+/// Builds a small environment (the registry must be reachable) and runs three scripts on its warm worker.
+#[tokio::test]
+async fn a_warm_worker_runs_scripts() {
+    let place = Place::new();
+    std::fs::write(place.attempt("test.lock"), "six==1.17.0\n").unwrap();
+    let script = place.attempt("job.py");
+    std::fs::write(&script, "import os, sys, six\nprint(sys.argv[1:], os.environ['A'], six.__version__)\nsys.exit(int(sys.argv[1]))\n").unwrap();
+    let job = |code: &str| {
+        let mut command = program(&["python", &script.to_string_lossy(), code]);
+        command.environment = Some("test.lock".to_owned());
+        command.warm = true;
+        command.env.insert("A".to_owned(), "b".to_owned());
+        command
+    };
+    for (name, code) in [("one", "0"), ("two", "3")] {
+        let handle = place.start(name, job(code)).await;
+        let exit = place.target.wait(&handle).await.unwrap();
+        assert!(matches!(exit, CommandExit::Exited { code: c, .. } if c.to_string() == code), "{exit:?}");
+        let log = std::fs::read_to_string(place.attempt(name).join("stdout.log")).unwrap();
+        assert_eq!(log, format!("['{code}'] b 1.17.0\n"));
+        let shim = std::fs::read_to_string(place.attempt(name).join("shim.json")).unwrap();
+        assert!(shim.contains("keeper"), "it did not run on the warm worker: {shim}");
+    }
+    std::fs::write(&script, "import time\nprint('ready', flush=True)\ntime.sleep(1000)\n").unwrap();
+    let handle = place.start("three", job("0")).await;
+    until(place.attempt("three").join("stdout.log"), |log| log.contains("ready")).await;
+    place.target.cancel(&handle).await.unwrap();
+    assert_eq!(place.target.wait(&handle).await.unwrap(), CommandExit::Cancelled);
+    let shim: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(place.attempt("three/shim.json")).unwrap()).unwrap();
+    let keeper = i32::try_from(shim["keeper"]["pid"].as_i64().unwrap()).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(keeper), nix::sys::signal::Signal::SIGKILL).unwrap();
+}
+
+/// Not an assertion: how long 200 commands take, printed with `--nocapture`.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn two_hundred_commands() {
+    let place = Place::new();
+    let begun = Instant::now();
+    for index in 0..200 {
+        let handle = place.start(&format!("a{index}"), program(&["/bin/true"])).await;
+        place.target.wait(&handle).await.unwrap();
+    }
+    let took: Duration = begun.elapsed();
+    println!("200 commands, one after another: {took:?}");
+}
