@@ -5,8 +5,13 @@
 #![warn(missing_docs)]
 
 pub mod asset;
+pub mod duration;
 pub mod expression;
+pub mod frame;
 pub mod ids;
+pub mod load;
+mod load_triggers;
 pub mod pipeline;
 pub mod problem;
 pub mod suggest;
+pub mod yaml;
