@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod asset;
+pub mod check;
 pub mod duration;
 pub mod expression;
 pub mod frame;
@@ -14,4 +15,5 @@ mod load_triggers;
 pub mod pipeline;
 pub mod problem;
 pub mod suggest;
+pub mod validate;
 pub mod yaml;

@@ -1,0 +1,168 @@
+use serde_json::json;
+
+use super::*;
+use crate::frame;
+
+struct Kinds;
+
+impl Surroundings for Kinds {
+    fn kind(&self, step: &Step) -> Option<StepKindFacts> {
+        let facts = |schema: Value, outputs: &[(&str, &str)], files: Vec<String>| {
+            let outputs = outputs.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())).collect();
+            Some(StepKindFacts { schema, outputs, files, problems: Vec::new() })
+        };
+        match step.kind.as_str() {
+            "copy" => facts(
+                json!({"type": "object", "additionalProperties": false, "required": ["from", "to"], "properties": {
+                    "from": {"type": "string"}, "to": {"type": "string"}, "max_rejects": {"type": ["integer", "null"], "minimum": 0},
+                    "format": {"$ref": "#/$defs/Format"}},
+                    "$defs": {"Format": {"enum": ["csv", "parquet"]}}}),
+                &[("data", "table"), ("rows", "integer")],
+                vec![],
+            ),
+            "sql" => facts(json!({"anyOf": [{"type": "string"}, {"type": "object"}]}), &[("data", "table")], vec![]),
+            "python" => facts(json!({"type": "string"}), &[], vec![step.config.as_str().unwrap_or_default().to_owned()]),
+            "run" => facts(json!({"type": "string"}), &[], vec![]),
+            _ => None,
+        }
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        path == "train.py"
+    }
+}
+
+fn report(text: &str) -> String {
+    let problems = match crate::load::pipeline("p.yaml", text, &["copy", "sql", "python", "run"]) {
+        Ok(loaded) => check(&loaded, &Kinds),
+        Err(problems) => problems,
+    };
+    problems.iter().map(|problem| frame::render(problem, Some(text), false)).collect()
+}
+
+#[test]
+fn a_sound_pipeline_has_no_problems() {
+    let text = "inputs: {month: 7}\nsteps:\n  raw:\n    copy: {from: a.csv, to: 'data:a'}\n  clean:\n    sql: select * from raw where m = ${{ inputs.month }}\n    inputs: {raw: '${{ steps.raw.data }}'}\n  train:\n    python: train.py\n    if: steps.raw.rows > 10 and succeeded()\n";
+    assert_eq!(report(text), "");
+}
+
+#[test]
+fn the_shape_of_the_file_is_checked_all_at_once() {
+    insta::assert_snapshot!(report("stepz: {}\nsteps:\n  a:\n    copi: {}\n  b: {timeout: 5 min, run: x}\n  C: {run: x}\n  d: {run: x, sql: y}\n  e: {}\n"), @r"
+    error[unknown-key]: a pipeline has no key `stepz`
+     --> p.yaml:1:1
+      |
+    1 | stepz: {}
+      | ^^^^^
+    hint: did you mean `steps`?
+    error[unknown-kind]: `copi` is neither a kind of step nor a key of one
+     --> p.yaml:4:5
+      |
+    4 |     copi: {}
+      |     ^^^^
+    hint: did you mean `copy`?
+    error[not-a-duration]: `5 min` is not a duration
+     --> p.yaml:5:16
+      |
+    5 |   b: {timeout: 5 min, run: x}
+      |                ^^^^^
+    hint: write a number and a unit: `90s`, `15m`, `1h30m`, `7d`
+    error[invalid-name]: `C` is not a name: use a-z, 0-9 and _, starting with a letter, at most 64 characters
+     --> p.yaml:6:3
+      |
+    6 |   C: {run: x}
+      |   ^
+    error[two-kinds]: the step `d` is both `run` and `sql`
+     --> p.yaml:7:15
+      |
+    7 |   d: {run: x, sql: y}
+      |               ^^^
+    hint: make it two steps
+    error[no-kind]: the step `e` does not say what it does
+     --> p.yaml:8:3
+      |
+    8 |   e: {}
+      |   ^
+      = one key names the kind: copy, sql, python, run
+    ");
+}
+
+#[test]
+fn references_configs_and_files_are_checked_where_they_stand() {
+    let text = "inputs: {month: 7, unused: 1}\nsteps:\n  raw:\n    copy: {from: a.csv, too: x, max_rejects: -1, format: cvs}\n  clean:\n    sql: select ${{ inputs.mont }} from ${{ steps.raw.dat }}\n  train:\n    python: trian.py\n    needs: [claen]\n";
+    insta::assert_snapshot!(report(text), @r"
+    warning[unused-input]: the input `month` is never used
+     --> p.yaml:1:10
+      |
+    1 | inputs: {month: 7, unused: 1}
+      |          ^^^^^
+    warning[unused-input]: the input `unused` is never used
+     --> p.yaml:1:20
+      |
+    1 | inputs: {month: 7, unused: 1}
+      |                    ^^^^^^
+    error[missing-key]: copy: the key `to` is missing
+     --> p.yaml:4:11
+      |
+    4 |     copy: {from: a.csv, too: x, max_rejects: -1, format: cvs}
+      |           ^
+    error[unknown-key]: copy: there is no key `too`
+     --> p.yaml:4:25
+      |
+    4 |     copy: {from: a.csv, too: x, max_rejects: -1, format: cvs}
+      |                         ^^^
+    hint: did you mean `to`?
+    error[out-of-range]: copy: `-1` is out of range: at least 0
+     --> p.yaml:4:46
+      |
+    4 |     copy: {from: a.csv, too: x, max_rejects: -1, format: cvs}
+      |                                              ^^
+    error[not-allowed]: copy: `cvs` is not allowed here
+     --> p.yaml:4:58
+      |
+    4 |     copy: {from: a.csv, too: x, max_rejects: -1, format: cvs}
+      |                                                          ^^^
+    hint: did you mean `csv`?
+    error[unknown-input]: the pipeline has no input `mont`
+     --> p.yaml:6:10
+      |
+    6 |     sql: select ${{ inputs.mont }} from ${{ steps.raw.dat }}
+      |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    hint: did you mean `month`?
+    error[unknown-output]: the step `raw` has no output `dat`
+     --> p.yaml:6:10
+      |
+    6 |     sql: select ${{ inputs.mont }} from ${{ steps.raw.dat }}
+      |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    hint: did you mean `data`?
+    error[missing-file]: there is no file `trian.py` in the workspace
+     --> p.yaml:8:13
+      |
+    8 |     python: trian.py
+      |             ^^^^^^^^
+    error[unknown-step]: there is no step `claen`
+     --> p.yaml:9:13
+      |
+    9 |     needs: [claen]
+      |             ^^^^^
+    hint: did you mean `clean`?
+    ");
+}
+
+#[test]
+fn a_cycle_is_shown_step_by_step() {
+    let text = "steps:\n  a: {run: x, needs: c}\n  b: {run: x, needs: a}\n  c: {run: x, needs: b}\n  d: {run: x, needs: d}\n";
+    insta::assert_snapshot!(report(text), @r"
+    error[cycle]: these steps wait for each other: a → c → b → a
+     --> p.yaml:2:3
+      |
+    2 |   a: {run: x, needs: c}
+      |   ^
+    hint: take one of the references or `needs` away
+    error[needs-itself]: the step `d` needs itself
+     --> p.yaml:5:22
+      |
+    5 |   d: {run: x, needs: d}
+      |                      ^
+    ");
+}
