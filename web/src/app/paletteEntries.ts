@@ -1,0 +1,21 @@
+export interface PaletteEntry {
+  key: string;
+  name: string;
+  kind: string;
+  path: string;
+}
+
+const PAGES = ["Home", "Pipelines", "Runs", "Experiments", "Data", "Models", "Endpoints", "Monitoring"];
+
+export const NOUNS: Record<string, string> = { tracked_run: "tracked run" };
+
+/** Pages whose name has the text in it. */
+export function pages(text: string): PaletteEntry[] {
+  const wanted = text.trim().toLowerCase();
+  return PAGES.filter((name) => name.toLowerCase().includes(wanted)).map((name) => ({
+    key: `page-${name}`,
+    name,
+    kind: "page",
+    path: name === "Home" ? "/" : `/${name.toLowerCase()}`,
+  }));
+}

@@ -1,0 +1,106 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import { pipelineSearch, runSearch, runsSearch } from "../rooms/orchestration/search";
+import { monitorSearch } from "../rooms/monitoring/search";
+import { dataSearch, datasetSearch, experimentSearch, modelSearch } from "../rooms/tracking/search";
+import { HomePage } from "./home/HomePage";
+import { NotFound } from "./NotFound";
+import { PageFailure } from "./PageFailure";
+import { Shell } from "./Shell";
+
+const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: PageFailure });
+const getParentRoute = () => root;
+
+const routes = [
+  createRoute({ getParentRoute, path: "/", component: HomePage }),
+  createRoute({
+    getParentRoute,
+    path: "/pipelines",
+    component: lazyRouteComponent(() => import("../rooms/orchestration/pipelines/PipelinesPage"), "PipelinesPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/pipelines/$name",
+    validateSearch: pipelineSearch,
+    component: lazyRouteComponent(() => import("../rooms/orchestration/pipelines/PipelinePage"), "PipelinePage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/runs",
+    validateSearch: runsSearch,
+    component: lazyRouteComponent(() => import("../rooms/orchestration/runs/RunsPage"), "RunsPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/runs/$run",
+    validateSearch: runSearch,
+    component: lazyRouteComponent(() => import("../rooms/orchestration/runs/RunPage"), "RunPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/experiments",
+    component: lazyRouteComponent(() => import("../rooms/tracking/experiments/ExperimentsPage"), "ExperimentsPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/experiments/$experiment",
+    validateSearch: experimentSearch,
+    component: lazyRouteComponent(() => import("../rooms/tracking/experiments/ExperimentPage"), "ExperimentPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/tracked/$run",
+    component: lazyRouteComponent(() => import("../rooms/tracking/experiments/TrackedRunPage"), "TrackedRunPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/data",
+    validateSearch: dataSearch,
+    component: lazyRouteComponent(() => import("../rooms/tracking/data/DataPage"), "DataPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/data/$name",
+    validateSearch: datasetSearch,
+    component: lazyRouteComponent(() => import("../rooms/tracking/data/DatasetPage"), "DatasetPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/models",
+    component: lazyRouteComponent(() => import("../rooms/tracking/models/ModelsPage"), "ModelsPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/models/$name",
+    validateSearch: modelSearch,
+    component: lazyRouteComponent(() => import("../rooms/tracking/models/ModelPage"), "ModelPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/endpoints",
+    component: lazyRouteComponent(() => import("../rooms/deployment/EndpointsPage"), "EndpointsPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/endpoints/$name",
+    component: lazyRouteComponent(() => import("../rooms/deployment/EndpointPage"), "EndpointPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/monitoring",
+    component: lazyRouteComponent(() => import("../rooms/monitoring/MonitoringPage"), "MonitoringPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/monitoring/$name",
+    validateSearch: monitorSearch,
+    component: lazyRouteComponent(() => import("../rooms/monitoring/MonitorPage"), "MonitorPage"),
+  }),
+] as const;
+
+export const router = createRouter({ routeTree: root.addChildren(routes), defaultPreload: "intent", scrollRestoration: true });
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,8 @@
+import { expect, it } from "vitest";
+import { python, snippets } from "./snippets";
+
+it("writes Python literals", () =>
+  expect(python({ a: null, b: true, c: [1, "x"] })).toBe('{"a": None, "b": True, "c": [1, "x"]}'));
+
+it("quotes the row for the shell", () =>
+  expect(snippets("http://h/score", { who: "it's" })[0]?.text).toContain(`it'\\''s`));

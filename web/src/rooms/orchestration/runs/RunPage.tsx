@@ -1,0 +1,76 @@
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import type { RunView } from "../../../api/types.gen";
+import { Answer } from "../../../ui/Answer";
+import { Card } from "../../../ui/Card";
+import { CodeView } from "../../../ui/CodeView";
+import { Source } from "../../../ui/Source";
+import { Tabs } from "../../../ui/Tabs";
+import { useNow } from "../../../ui/useNow";
+import { Gantt } from "../../../charts/gantt/Gantt";
+import { Graph } from "../../../charts/graph/Graph";
+import { isOver, runQuery } from "../queries";
+import type { RunTab } from "../search";
+import { edgesOf, ganttOf, interestingStep, nodesOf } from "./model";
+import { RunHead } from "./RunHead";
+import { StepPanel } from "./StepPanel";
+import { StepTable } from "./StepTable";
+
+export function RunPage() {
+  const { run } = useParams({ from: "/runs/$run" });
+  const query = useQuery({
+    ...runQuery(run),
+    refetchInterval: ({ state }) => (state.data && !isOver(state.data.run.status) ? 2000 : false),
+  });
+  return (
+    <Answer query={query} rows={8}>
+      {(view) => <RunBody view={view} />}
+    </Answer>
+  );
+}
+
+const TABS: { key: RunTab; label: string }[] = [
+  { key: "graph", label: "Graph" },
+  { key: "timeline", label: "Timeline" },
+  { key: "steps", label: "Steps" },
+  { key: "definition", label: "Definition" },
+];
+
+function RunBody({ view }: { view: RunView }) {
+  const search = useSearch({ from: "/runs/$run" });
+  const navigate = useNavigate({ from: "/runs/$run" });
+  const now = useNow(!isOver(view.run.status));
+  const { tab = "graph" } = search;
+  const chosen = search.step ?? interestingStep(view.steps);
+  const step = view.steps.find((entry) => entry.id === chosen);
+  const choose = (id: string) => void navigate({ search: { ...search, step: id, attempt: undefined }, replace: true });
+  return (
+    <>
+      <RunHead view={view} now={now} />
+      <Tabs
+        tabs={TABS}
+        value={tab}
+        onChange={(next) => void navigate({ search: { ...search, tab: next }, replace: true })}
+        label="views of the run"
+      >
+        <Card flush={tab !== "timeline"} title={undefined}>
+          {tab === "graph" && (
+            <Graph
+              nodes={nodesOf(view.steps)}
+              edges={edgesOf(view.steps)}
+              selected={chosen}
+              onSelect={choose}
+              label={`steps of run ${view.run.id.slice(0, 8)}`}
+              height={360}
+            />
+          )}
+          {tab === "timeline" && <Gantt steps={ganttOf(view.steps)} now={now} selected={chosen} onSelect={choose} />}
+          {tab === "steps" && <StepTable steps={view.steps} now={now} selected={chosen} onSelect={choose} />}
+          {tab === "definition" && <CodeView text={view.yaml} language="yaml" label="definition this run began with" />}
+        </Card>
+      </Tabs>
+      {step && <StepPanel key={step.id} run={view.run.id} step={step} now={now} />}
+      <Source cli={view.command} json={view} />
+    </>
+  );
+}

@@ -1,0 +1,96 @@
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import type { StepView } from "../../../api/types.gen";
+import { duration } from "../../../format/duration";
+import { bytes } from "../../../format/bytes";
+import { count, number, percent } from "../../../format/number";
+import { instant, span } from "../../../format/time";
+import { Card } from "../../../ui/Card";
+import { Facts } from "../../../ui/Facts";
+import { Failure } from "../../../ui/Failure";
+import { Status } from "../../../ui/Status";
+import { Tabs } from "../../../ui/Tabs";
+import { AttemptTable } from "./AttemptTable";
+import { LogView } from "./LogView";
+import { Outputs } from "./Outputs";
+
+const TABS = [
+  { key: "outputs", label: "Inputs and outputs" },
+  { key: "log", label: "Log" },
+  { key: "attempts", label: "Attempts" },
+] as const;
+
+/** Everything about one step of a run. */
+export function StepPanel({ run, step, now }: { run: string; step: StepView; now: number }) {
+  const search = useSearch({ from: "/runs/$run" });
+  const navigate = useNavigate({ from: "/runs/$run" });
+  const troubled = step.status === "failed" || step.status === "running";
+  const part = search.part ?? (troubled ? "log" : "outputs");
+  const attempt = search.attempt ?? step.attempts.at(-1)?.attempt ?? 1;
+  return (
+    <Card
+      title={
+        <span className="row">
+          {step.id} <span className="muted">{step.kind}</span> <Status status={step.status} />
+        </span>
+      }
+      actions={
+        step.tracking_run_id && (
+          <Link to="/tracked/$run" params={{ run: step.tracking_run_id }} className="button">
+            Tracked run
+          </Link>
+        )
+      }
+    >
+      <div className="stack">
+        {step.problem && <Failure problem={step.problem} />}
+        <StepFacts step={step} now={now} />
+        <Tabs
+          tabs={[...TABS]}
+          value={part}
+          onChange={(next) => void navigate({ search: { ...search, step: step.id, part: next }, replace: true })}
+          label="parts of the step"
+        >
+          {part === "log" && <LogView key={attempt} run={run} step={step.id} attempt={attempt} />}
+          {part === "outputs" && <Outputs run={run} step={step} />}
+          {part === "attempts" && <AttemptTable attempts={step.attempts} now={now} />}
+        </Tabs>
+      </div>
+    </Card>
+  );
+}
+
+function StepFacts({ step, now }: { step: StepView; now: number }) {
+  const ready = instant(step.ready_at);
+  const started = instant(step.started_at);
+  const progress = step.status === "running" ? step.progress : null;
+  return (
+    <Facts
+      facts={[
+        ["took", step.started_at && span(step.started_at, step.ended_at, now)],
+        ["queued", ready !== null && started !== null ? duration(started - ready) : null],
+        ["rows", step.rows === null ? null : count(step.rows)],
+        ["bytes", step.bytes === null ? null : bytes(step.bytes)],
+        [
+          "progress",
+          progress && [progress.fraction === null ? null : percent(progress.fraction), progress.message].filter(Boolean).join(", "),
+        ],
+        [
+          "reused from",
+          step.cached_from && (
+            <Link to="/runs/$run" params={{ run: step.cached_from }} search={{ step: step.id }} className="mono">
+              {step.cached_from.slice(0, 8)}
+            </Link>
+          ),
+        ],
+        ["why", step.why.length > 0 ? step.why.join("; ") : null],
+        [
+          "metrics",
+          Object.entries(step.metrics).length > 0 &&
+            Object.entries(step.metrics)
+              .map(([name, value]) => `${name} ${number(value)}`)
+              .join(", "),
+        ],
+      ]}
+    />
+  );
+}

@@ -1,0 +1,67 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useParams } from "@tanstack/react-router";
+import { useMemo } from "react";
+import type { TrackedRun } from "../../../api/types.gen";
+import { number } from "../../../format/number";
+import { dateTime, span } from "../../../format/time";
+import { Answer } from "../../../ui/Answer";
+import { Card } from "../../../ui/Card";
+import { Facts } from "../../../ui/Facts";
+import { PageHead } from "../../../ui/PageHead";
+import { Source } from "../../../ui/Source";
+import { Status } from "../../../ui/Status";
+import { trackedRunQuery } from "../queries";
+import { Artifacts } from "./Artifacts";
+import { Curves } from "./Curves";
+
+export function TrackedRunPage() {
+  const { run } = useParams({ from: "/tracked/$run" });
+  const query = useQuery(trackedRunQuery(run));
+  return <Answer query={query}>{(found) => <TrackedRunBody run={found} />}</Answer>;
+}
+
+const NOTHING = {};
+
+function TrackedRunBody({ run }: { run: TrackedRun }) {
+  const runs = useMemo(() => [run], [run]);
+  const keys = Object.keys(run.metrics);
+  const tags = Object.entries(run.tags).filter(([name]) => !name.startsWith("mlflow.log-model"));
+  return (
+    <>
+      <PageHead
+        title={run.name}
+        status={<Status status={run.status} />}
+        about={`${dateTime(run.start_time)}, took ${span(run.start_time, run.end_time, Date.now())}`}
+        actions={
+          <>
+            <Link to="/experiments/$experiment" params={{ experiment: run.experiment_id }} className="button">
+              Experiment
+            </Link>
+            {run.pipeline_run_id && (
+              <Link to="/runs/$run" params={{ run: run.pipeline_run_id }} search={{ step: run.step ?? undefined }} className="button">
+                Pipeline run
+              </Link>
+            )}
+          </>
+        }
+      />
+      <div className="cards">
+        <Card title="Metrics">
+          <Facts facts={keys.map((name) => [name, number(run.metrics[name])])} />
+          {keys.length === 0 && <p className="muted">No metric logged.</p>}
+        </Card>
+        <Card title="Parameters">
+          <Facts facts={Object.entries(run.params)} />
+          {Object.keys(run.params).length === 0 && <p className="muted">No parameter logged.</p>}
+        </Card>
+        <Card title="Tags">
+          <Facts facts={tags} />
+          {tags.length === 0 && <p className="muted">No tag.</p>}
+        </Card>
+      </div>
+      <Curves runs={runs} keys={keys} search={NOTHING} onChange={() => undefined} />
+      <Artifacts run={run.id} />
+      <Source cli={`MLFLOW_TRACKING_URI=${window.location.origin} mlflow runs describe --run-id ${run.id}`} json={run} />
+    </>
+  );
+}

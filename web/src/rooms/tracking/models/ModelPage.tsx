@@ -1,0 +1,98 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import type { ModelView } from "../../../api/types.gen";
+import { bytes } from "../../../format/bytes";
+import { Ago } from "../../../ui/Ago";
+import { Answer } from "../../../ui/Answer";
+import { Card } from "../../../ui/Card";
+import { PageHead } from "../../../ui/PageHead";
+import { Source } from "../../../ui/Source";
+import { Tabs } from "../../../ui/Tabs";
+import { FileTree } from "../FileTree";
+import { Lineage } from "../Lineage";
+import { modelQuery } from "../queries";
+import type { ModelTab } from "../search";
+import { ModelOverview } from "./ModelOverview";
+import { ModelVersions } from "./ModelVersions";
+
+export function ModelPage() {
+  const { name } = useParams({ from: "/models/$name" });
+  const { version } = useSearch({ from: "/models/$name" });
+  const model = useQuery(modelQuery(name, version));
+  return <Answer query={model}>{(found) => <ModelBody model={found} />}</Answer>;
+}
+
+const TABS: { key: ModelTab; label: string }[] = [
+  { key: "overview", label: "Overview" },
+  { key: "versions", label: "Versions" },
+  { key: "lineage", label: "Lineage" },
+  { key: "files", label: "Files" },
+];
+
+function ModelBody({ model }: { model: ModelView }) {
+  const search = useSearch({ from: "/models/$name" });
+  const navigate = useNavigate({ from: "/models/$name" });
+  const { version: shown } = model;
+  const { tab = "overview" } = search;
+  return (
+    <>
+      <PageHead
+        title={shown.name}
+        status={
+          <span className="row">
+            <span className="tag accent">version {shown.version}</span>
+            {shown.aliases.map((alias) => (
+              <span key={alias} className="tag accent">
+                {alias}
+              </span>
+            ))}
+          </span>
+        }
+        about={
+          <>
+            {shown.task ?? "model"}, {bytes(shown.size_bytes)}, registered <Ago at={shown.created_at} />
+          </>
+        }
+        actions={
+          <>
+            {shown.tracking_run_id && (
+              <Link to="/tracked/$run" params={{ run: shown.tracking_run_id }} className="button">
+                Tracked run
+              </Link>
+            )}
+            {model.endpoints.map((endpoint) => (
+              <Link key={endpoint} to="/endpoints/$name" params={{ name: endpoint }} className="button">
+                Endpoint {endpoint}
+              </Link>
+            ))}
+          </>
+        }
+      />
+      {shown.description && <p>{shown.description}</p>}
+      <Tabs
+        tabs={TABS}
+        value={tab}
+        onChange={(next) => void navigate({ search: { ...search, tab: next }, replace: true })}
+        label="parts of the model"
+      >
+        {tab === "overview" && <ModelOverview version={shown} />}
+        {tab === "versions" && (
+          <Card flush>
+            <ModelVersions versions={model.versions} shown={shown.version} />
+          </Card>
+        )}
+        {tab === "lineage" && (
+          <Card flush>
+            <Lineage kind="model" name={shown.name} version={shown.version} />
+          </Card>
+        )}
+        {tab === "files" && (
+          <Card title={<span className="mono">{shown.uri}</span>}>
+            <FileTree files={shown.files} />
+          </Card>
+        )}
+      </Tabs>
+      <Source cli={model.command} json={model} />
+    </>
+  );
+}
