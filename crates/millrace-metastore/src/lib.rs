@@ -5,7 +5,9 @@
 //! [`Metastore::write`]; a table family is a file with typed methods on [`Metastore`].
 #![warn(missing_docs)]
 
+pub mod assets;
 mod error;
+pub mod experiments;
 mod migrations;
 mod postgres;
 pub mod runs;

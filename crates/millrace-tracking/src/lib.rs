@@ -1,1 +1,13 @@
-//! millrace-tracking
+//! Tracking and versioning: datasets, models, experiments.
+//!
+//! Owns: names and versions of data and models, aliases, what was made from what, and the numbers that runs log. Leaves to others: how
+//! tables are written and read (the query engine) and what a model computes. Start from [`Catalog`] and [`Tracker`].
+#![warn(missing_docs)]
+
+mod catalog;
+mod reference;
+mod tracker;
+
+pub use catalog::Catalog;
+pub use reference::{InvalidReference, Reference};
+pub use tracker::Tracker;

@@ -1,0 +1,104 @@
+//! Numbers, parameters and files that runs log.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use millrace_contract::{Clock, RunTracker, TrackerError};
+use millrace_metastore::experiments::{MetricRow, TrackedBatch, TrackedRunRow};
+use millrace_metastore::{Metastore, MetastoreError};
+
+/// Tracks runs in the metastore, their files in a folder.
+#[derive(Clone)]
+pub struct Tracker {
+    store: Metastore,
+    artifacts: PathBuf,
+    clock: Arc<dyn Clock>,
+}
+
+impl Tracker {
+    /// `artifacts`: folder of the runs' files, `<run>/<path>` below it.
+    pub fn new(store: Metastore, artifacts: PathBuf, clock: Arc<dyn Clock>) -> Self {
+        Self { store, artifacts, clock }
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.now().as_microsecond()
+    }
+}
+
+fn failed(action: &'static str, run_id: &str, error: &dyn std::error::Error) -> TrackerError {
+    let message = error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+    TrackerError { action, run_id: run_id.to_owned(), message }
+}
+
+#[async_trait]
+impl RunTracker for Tracker {
+    async fn start_run(&self, run_id: &str, experiment: &str, name: &str, parent: Option<&str>) -> Result<(), TrackerError> {
+        let row = TrackedRunRow {
+            id: run_id.to_owned(),
+            experiment: experiment.to_owned(),
+            parent_id: parent.map(str::to_owned),
+            name: name.to_owned(),
+            status: "RUNNING".to_owned(),
+            started_at: self.now(),
+            ended_at: None,
+        };
+        self.store.begin_tracked_run(row).await.map_err(|error| failed("record the start", run_id, &error))
+    }
+
+    async fn end_run(&self, run_id: &str, status: &str) -> Result<(), TrackerError> {
+        let ended = self.store.end_tracked_run(run_id.to_owned(), status.to_owned(), self.now()).await;
+        match ended.map_err(|error| failed("record the end", run_id, &error))? {
+            true => Ok(()),
+            false => Err(failed("record the end", run_id, &MetastoreError::stale("there is no such run"))),
+        }
+    }
+
+    async fn log(
+        &self,
+        run_id: &str,
+        metrics: Vec<(String, f64, i64)>,
+        params: Vec<(String, String)>,
+        tags: Vec<(String, String)>,
+    ) -> Result<(), TrackerError> {
+        let logged_at = self.now();
+        let point = |(name, number, step): (String, f64, i64)| MetricRow { name, step, logged_at, number };
+        let text = |family: &'static str| move |(name, content): (String, String)| (family.to_owned(), name, content);
+        let batch = TrackedBatch {
+            // A database has no word for "not a number" that both kinds read back alike.
+            metrics: metrics.into_iter().filter(|(_, number, _)| number.is_finite()).map(point).collect(),
+            texts: params.into_iter().map(text("param")).chain(tags.into_iter().map(text("tag"))).collect(),
+        };
+        self.store.log_tracked_batch(run_id.to_owned(), batch).await.map_err(|error| failed("log the values", run_id, &error))
+    }
+
+    async fn log_artifact(&self, run_id: &str, path: &str, content: Bytes) -> Result<(), TrackerError> {
+        const ACTION: &str = "store a file";
+        let inside = Path::new(path);
+        let plain = inside.components().all(|part| matches!(part, Component::Normal(_)));
+        if !plain || path.is_empty() || !run_id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(failed(ACTION, run_id, &MetastoreError::stale(format!("`{path}` does not stay inside the run"))));
+        }
+        let target = self.artifacts.join(run_id).join(inside);
+        let written = tokio::task::spawn_blocking(move || write_whole(&target, &content)).await;
+        match written {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(failed(ACTION, run_id, &error)),
+            Err(error) => Err(failed(ACTION, run_id, &error)),
+        }
+    }
+}
+
+/// Writes a file so that it is there whole or not at all.
+fn write_whole(target: &Path, content: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let folder = target.parent().unwrap_or(Path::new("."));
+    fs_err::create_dir_all(folder)?;
+    let beside = target.with_extension(format!("staged-{}", uuid::Uuid::now_v7().simple()));
+    let mut file = fs_err::File::create(&beside)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs_err::rename(&beside, target)
+}
