@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
-import { compress } from "./vite/compress";
+import { compress } from "./vite/compress.ts";
 
 /** Heavy packages that only some pages need; each group is one lazily loaded file. */
 const GROUPS = [

@@ -1,4 +1,4 @@
-import { statusLook } from "./status";
+import { statusLook } from "./statusLook";
 
 /** A state as colour, icon and word; `quiet` leaves the word to screen readers and the tooltip. */
 export function Status({ status, quiet = false }: { status: string; quiet?: boolean }) {

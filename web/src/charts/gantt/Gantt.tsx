@@ -1,5 +1,5 @@
 import { duration } from "../../format/duration";
-import { statusLook } from "../../ui/status";
+import { statusLook } from "../../ui/statusLook";
 import { ChartFrame } from "../engine/ChartFrame";
 import { criticalPath, type GanttStep } from "./critical";
 

@@ -1,6 +1,6 @@
 import { Handle, type NodeProps, Position } from "@xyflow/react";
 import { Status } from "../../ui/Status";
-import { statusLook } from "../../ui/status";
+import { statusLook } from "../../ui/statusLook";
 import type { GraphNode } from "./layout";
 
 type StepNodeData = GraphNode & { picked?: boolean; onSelect?: (id: string) => void };

@@ -1,4 +1,4 @@
-import { type Tone, statusLook } from "../../ui/status";
+import { type Tone, statusLook } from "../../ui/statusLook";
 
 interface RunStripProps {
   /** Newest last. */

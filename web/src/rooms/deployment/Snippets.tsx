@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { CopyButton } from "../../ui/CopyButton";
 import { Tabs } from "../../ui/Tabs";
-import { snippets } from "./snippets";
+import { snippets } from "./calls";
 
 /** The same call from a shell and from Python. */
 export function Snippets({ url, example }: { url: string; example: Record<string, unknown> }) {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { python, snippets } from "./snippets";
+import { python, snippets } from "./calls";
 
 it("writes Python literals", () =>
   expect(python({ a: null, b: true, c: [1, "x"] })).toBe('{"a": None, "b": True, "c": [1, "x"]}'));

@@ -1,0 +1,57 @@
+// Serves dist and the made-up answers, for pictures. Not shipped.
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { answer } from "./fixtures.mjs";
+
+const DIST = fileURLToPath(new URL("../dist", import.meta.url));
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+
+/** Starts the server; resolves to its address and what ends it. */
+export function serve(port = 0) {
+  const server = createServer(respond);
+  return new Promise((done) => {
+    server.listen(port, "127.0.0.1", () =>
+      done({
+        base: `http://127.0.0.1:${server.address().port}`,
+        close: () => {
+          server.closeAllConnections();
+          server.close();
+        },
+      }),
+    );
+  });
+}
+
+async function respond(request, response) {
+  const { pathname, searchParams } = new URL(request.url, "http://localhost");
+  if (pathname === "/api/events") {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write(": hello\n\n");
+    return;
+  }
+  const page = request.headers.accept?.includes("text/html");
+  const json = page ? undefined : answer(pathname, searchParams);
+  if (json !== undefined) {
+    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(json));
+    return;
+  }
+  if (pathname.startsWith("/api/")) {
+    response.writeHead(404, { "content-type": "application/problem+json" });
+    response.end(JSON.stringify({ code: "not-found", title: "not found", detail: `there is nothing at \`${pathname}\`` }));
+    return;
+  }
+  const file = extname(pathname) ? pathname : "/index.html";
+  try {
+    const content = await readFile(join(DIST, file));
+    response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" }).end(content);
+  } catch {
+    response.writeHead(404).end();
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { base } = await serve(Number(process.argv[2] ?? 4173));
+  console.log(base);
+}

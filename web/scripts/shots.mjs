@@ -1,0 +1,55 @@
+// Pictures of every page from made-up answers: node scripts/shots.mjs FOLDER [PAGE…]
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { launch } from "../e2e/browser.mjs";
+import { EXAMPLES } from "./fixtures.mjs";
+import { serve } from "./serve.mjs";
+
+const PAGES = {
+  home: "/",
+  pipelines: "/pipelines",
+  pipeline: "/pipelines/flights",
+  "pipeline-run": "/pipelines/flights?tab=run",
+  "pipeline-yaml": "/pipelines/flights?tab=yaml",
+  runs: "/runs",
+  run: `/runs/${EXAMPLES.run}`,
+  "run-timeline": `/runs/${EXAMPLES.run}?tab=timeline`,
+  "run-failed": `/runs/${EXAMPLES.failedRun}?tab=steps`,
+  experiments: "/experiments",
+  experiment: `/experiments/1?runs=${EXAMPLES.trackedRun},12121212121212121212121212121212&smoothing=0.6`,
+  tracked: `/tracked/${EXAMPLES.trackedRun}`,
+  data: "/data",
+  dataset: "/data/flights",
+  "dataset-profile": "/data/flights?tab=profile",
+  "dataset-lineage": "/data/flights?tab=lineage",
+  models: "/models",
+  model: "/models/late_flights",
+  endpoints: "/endpoints",
+  endpoint: "/endpoints/late",
+  monitoring: "/monitoring",
+  monitor: "/monitoring/late_flights_inputs",
+  missing: "/nothing/here",
+};
+
+const [folder = "shots", ...only] = process.argv.slice(2);
+await mkdir(folder, { recursive: true });
+const { base, close } = await serve();
+const browser = await launch();
+for (const colorScheme of ["light", "dark"]) {
+  for (const width of [1440, 400]) {
+    const page = await browser.newPage({ colorScheme, viewport: { width, height: 900 }, reducedMotion: "reduce" });
+    page.on("pageerror", (error) => console.error(`${page.url()}: ${error.message}`));
+    page.on("console", (message) => message.type() === "error" && console.error(`${page.url()}: ${message.text()}`));
+    for (const [name, path] of Object.entries(PAGES)) {
+      if (only.length > 0 && !only.includes(name)) continue;
+      await page.goto(base + path);
+      await page.waitForTimeout(900);
+      await page.screenshot({ path: join(folder, `${name}-${colorScheme}-${width}.png`), fullPage: true });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      if (wide > 0) console.error(`${name} at ${width}: ${wide} px too wide`);
+    }
+    await page.close();
+  }
+}
+await browser.close();
+close();
