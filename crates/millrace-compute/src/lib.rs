@@ -3,6 +3,10 @@
 //!
 //! Owns: starting, watching, ending and finding again of processes; the folder of an attempt. Leaves to others: when a step runs and
 //! what a failure means for its run (orchestration), what a table is (the query engine). Start from [`LocalTarget`] and [`exec_shim`].
+#![allow(
+    clippy::result_large_err,
+    reason = "a step's error carries everything its user is told; it is made once a step"
+)]
 
 mod environment;
 mod local;

@@ -73,7 +73,7 @@ fn tail(path: &Path) -> String {
 fn python_place(text: &str, workspace: &Path) -> Option<(Place, String)> {
     let (_, trace) = text.rsplit_once("Traceback (most recent call last):")?;
     let error = trace.lines().find(|line| !line.is_empty() && !line.starts_with(' '))?;
-    let frames = trace.lines().filter_map(|line| {
+    let mut frames = trace.lines().filter_map(|line| {
         let (file, rest) = line.trim_start().strip_prefix("File \"")?.split_once("\", line ")?;
         let number = rest.split(',').next()?.trim().parse().ok()?;
         let path = Path::new(file);
@@ -89,7 +89,7 @@ fn python_place(text: &str, workspace: &Path) -> Option<(Place, String)> {
             length: 1,
         })
     });
-    Some((frames.last()?, error.to_owned()))
+    Some((frames.next_back()?, error.to_owned()))
 }
 
 #[cfg(test)]

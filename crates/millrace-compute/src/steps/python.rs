@@ -147,7 +147,7 @@ impl StepKind for Python {
 
 /// The script and the Python files beside it, which it may import.
 fn with_neighbours(workspace: &Path, script: String) -> Vec<String> {
-    let folder = Path::new(&script).parent().unwrap_or(Path::new("")).to_owned();
+    let folder = Path::new(&script).parent().unwrap_or_else(|| Path::new("")).to_owned();
     // A folder that cannot be read has no neighbours; the missing script is reported when the step is placed.
     let entries = fs_err::read_dir(workspace.join(&folder)).into_iter().flatten().flatten();
     let names = entries.map(|entry| folder.join(entry.file_name()));
