@@ -1,1 +1,25 @@
-//! millrace-transfer
+//! Data transfer: the step `copy` and the connectors it copies between.
+//!
+//! Owns: reading files and databases as streams of Arrow batches, deciding what becomes of bad rows, writing files and databases whole or
+//! not at all. Leaves to others: what a dataset is (the catalog) and how its tables are stored (the query engine).
+//! Start from [`Copy`]; [`connectors`] lists what it can talk to.
+#![allow(
+    clippy::result_large_err,
+    reason = "a copy's error carries everything its user is told; it is made once a copy"
+)]
+
+mod address;
+mod columns;
+mod connectors;
+mod copy;
+mod error;
+mod rejects;
+mod sink;
+mod source;
+
+pub use connectors::connectors;
+pub use columns::ColumnType;
+pub use copy::{Condition, Copy, CopyConfig, CopyServices, Write};
+pub use error::CopyError;
+pub use rejects::OnError;
+pub use source::{Encoding, Format};

@@ -1,0 +1,500 @@
+//! The step kind `copy`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema};
+use async_trait::async_trait;
+use futures::StreamExt as _;
+use indexmap::IndexMap;
+use millrace_contract::{
+    AssetKey, BatchStream, DatasetCatalog, Explain as _, KindDoc, KindFamily, NewDatasetVersion, OutputDoc,
+    Producer, Progress, QueryEngine, QueryError, StepContext, StepError, StepKind, StepOutcome, StepTraits,
+    TableRef, WriteMode, WrittenTable,
+};
+use millrace_spec::asset::{Asset, AssetType};
+use millrace_spec::problem::Problem;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::address::Address;
+use crate::columns::ColumnType;
+use crate::error::CopyError;
+use crate::rejects::{OnError, Rejects};
+use crate::sink::{write_file, write_postgres};
+use crate::source::files::{self, Format};
+use crate::source::{self, Encoding, Outcome, postgres};
+
+/// Copies a table: from files, a web server, a database or a dataset, to a dataset, a file or a database.
+///
+/// What is written appears whole or not at all, so a copy that fails or is cancelled may simply run again.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CopyConfig {
+    /// Path or glob relative to the workspace, `http(s)://…`, `connection:schema.table`, `connection:(select …)` or `data:name`.
+    pub from: Value,
+    /// `data:name`, a path, or `connection:schema.table`.
+    pub to: Value,
+    /// Format of the source's files; told by their ending if absent.
+    #[serde(default)]
+    pub format: Option<Format>,
+    /// Types of columns by name; the others are inferred. CSV only.
+    #[serde(default)]
+    pub columns: IndexMap<String, ColumnType>,
+    /// What stands between the cells: one ASCII character, or `tab`. CSV only.
+    #[serde(default)]
+    pub delimiter: Option<String>,
+    /// Whether the first row names the columns. CSV only.
+    #[serde(default = "yes")]
+    pub header: bool,
+    /// Texts that mean null, beside the empty one. CSV only.
+    #[serde(default)]
+    pub null_values: Vec<String>,
+    /// How characters stand in the file. CSV only.
+    #[serde(default)]
+    pub encoding: Encoding,
+    /// Condition on the rows, SQL. Databases only.
+    #[serde(default, rename = "where")]
+    pub condition: Option<Condition>,
+    /// What becomes of the copy when a row cannot be read. CSV only.
+    #[serde(default)]
+    pub on_error: OnError,
+    /// Fails after all when more rows than this are rejected.
+    #[serde(default)]
+    pub max_rejects: Option<u64>,
+    /// How the write treats what is there.
+    #[serde(default)]
+    pub write: Write,
+    /// New names of columns.
+    #[serde(default)]
+    pub rename: IndexMap<String, String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// How a write treats what is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Write {
+    /// The rows become the whole table.
+    #[default]
+    Overwrite,
+    /// The rows are added. Running it twice adds them twice.
+    Append,
+    /// Rows with equal keys are replaced, the others added. Databases only.
+    Upsert(Vec<String>),
+}
+
+/// A condition with its values bound.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Condition {
+    /// SQL without values from expressions.
+    Text(String),
+    /// SQL with `$1`, `$2`, …
+    Bound {
+        /// The SQL.
+        text: String,
+        /// The values.
+        params: Vec<Value>,
+    },
+}
+
+/// What the kind needs from others.
+#[derive(Clone)]
+pub struct CopyServices {
+    /// Reads and writes datasets.
+    pub engine: Arc<dyn QueryEngine>,
+    /// Names and records datasets.
+    pub datasets: Arc<dyn DatasetCatalog>,
+    /// `connections.yaml` as JSON, secrets resolved.
+    pub connections: IndexMap<String, Value>,
+    /// For sources on web servers; with timeouts.
+    pub http: reqwest::Client,
+}
+
+/// The kind `copy`.
+pub struct Copy {
+    services: CopyServices,
+    doc: KindDoc,
+}
+
+const EXAMPLE: &str =
+    "copy: {from: \"raw/flights.csv.gz\", to: \"data:flights\", on_error: reject, max_rejects: 100}\n";
+
+impl Copy {
+    /// The kind with what it needs from others.
+    pub fn new(services: CopyServices) -> Self {
+        Self { services, doc: KindDoc::of::<CopyConfig>(KindFamily::Step, "copy", EXAMPLE) }
+    }
+
+    async fn copy(&self, context: &StepContext) -> Result<StepOutcome, CopyError> {
+        let config = Arc::new(read_config(&context.config)?);
+        let from = self.source_address(&config).await?;
+        let to = Address::read(&config.to)?;
+        let rejects = Rejects::new(config.on_error, config.max_rejects, context.folder.join("rejects.csv"));
+        fs_err::tokio::create_dir_all(&context.folder)
+            .await
+            .map_err(|error| CopyError::write("the attempt's folder", &error))?;
+        let outcome = Outcome::new(rejects);
+        let rows = self.open(&from, &config, context, &outcome).await?;
+        let rows = watched(renamed(rows, &config.rename)?, context);
+        let written = self.write(&to, &config, context, rows, &from).await;
+        // What the source said is the cause; what the sink says about it an echo.
+        if let Some(error) = outcome.take_error() {
+            return Err(error);
+        }
+        if context.cancel.is_cancelled() && written.is_err() {
+            return Err(CopyError::Cancelled);
+        }
+        let mut result = written?;
+        let rejected = outcome.rejected();
+        result.outputs.insert("rejected".to_owned(), rejected.into());
+        if rejected > 0 {
+            let rejects = outcome.rejects.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            context
+                .log
+                .line(&format!("{rejected} rows were rejected; they are in {}", rejects.path().display()));
+        }
+        Ok(result)
+    }
+
+    /// `data:name` in `from` is usually resolved before the step runs; by hand it may not be.
+    async fn source_address(&self, config: &CopyConfig) -> Result<Address, CopyError> {
+        match Address::read(&config.from)? {
+            Address::Dataset(name) => {
+                let version = self
+                    .services
+                    .datasets
+                    .resolve(&name)
+                    .await
+                    .map_err(|error| CopyError::read(&name, &error))?;
+                Ok(Address::Table(version.asset))
+            }
+            other => Ok(other),
+        }
+    }
+
+    async fn open(
+        &self,
+        from: &Address,
+        config: &Arc<CopyConfig>,
+        context: &StepContext,
+        outcome: &Outcome,
+    ) -> Result<BatchStream, CopyError> {
+        match from {
+            Address::Files(pattern) => {
+                let files = files::expand(&context.workspace, pattern)?;
+                source::open(files, config.clone(), outcome.clone()).await
+            }
+            Address::Http(url) => {
+                let file = files::fetch(&self.services.http, url, &context.folder).await?;
+                source::open(vec![file], config.clone(), outcome.clone()).await
+            }
+            Address::Table(asset) => {
+                let table = match asset.delta_version {
+                    Some(version) => TableRef::Delta { uri: asset.uri.clone(), version },
+                    None => TableRef::Parquet { uri: asset.uri.clone() },
+                };
+                self.services
+                    .engine
+                    .scan(&table, None, None)
+                    .await
+                    .map_err(|error| CopyError::read(asset.label(), &error))
+            }
+            Address::Database { connection, table } => {
+                let client = postgres::connect(connection, self.connection(connection)?).await?;
+                let condition = config.condition.clone().map(|condition| match condition {
+                    Condition::Text(text) => (text, Vec::new()),
+                    Condition::Bound { text, params } => (text, params),
+                });
+                postgres::read(client, table, condition, outcome.clone()).await
+            }
+            Address::Dataset(name) => Err(CopyError::read(name, &"it is not resolved")),
+        }
+    }
+
+    fn connection(&self, name: &str) -> Result<&Value, CopyError> {
+        self.services.connections.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.services.connections.keys().map(String::as_str).collect();
+            let hint = match known.as_slice() {
+                [] => format!(
+                    "in connections.yaml: `{name}: {{postgres: {{url: postgres://user@host/database}}}}`"
+                ),
+                known => format!("the connections are: {}", known.join(", ")),
+            };
+            CopyError::config(format!("there is no connection `{name}`"), hint)
+        })
+    }
+
+    async fn write(
+        &self,
+        to: &Address,
+        config: &CopyConfig,
+        context: &StepContext,
+        rows: BatchStream,
+        from: &Address,
+    ) -> Result<StepOutcome, CopyError> {
+        let mut outcome = StepOutcome { sources: sources(from), ..StepOutcome::default() };
+        let rows = match to {
+            Address::Dataset(name) => {
+                let (asset, rows) = self.write_dataset(name, config, context, rows, &outcome.sources).await?;
+                outcome.bytes = asset.size_bytes;
+                outcome.outputs.insert("data".to_owned(), asset.to_value());
+                rows
+            }
+            Address::Table(asset) => {
+                let name = asset.name.clone().unwrap_or_default();
+                let (asset, rows) =
+                    self.write_dataset(&name, config, context, rows, &outcome.sources).await?;
+                outcome.outputs.insert("data".to_owned(), asset.to_value());
+                rows
+            }
+            Address::Files(path) => {
+                let (asset, rows) = write_local(context.workspace.join(path), config, rows).await?;
+                outcome.bytes = asset.size_bytes;
+                outcome.outputs.insert("data".to_owned(), asset.to_value());
+                rows
+            }
+            Address::Database { connection, table } => {
+                let client = postgres::connect(connection, self.connection(connection)?).await?;
+                let rows = write_postgres(client, table, &config.write, rows).await?;
+                outcome.outputs.insert("data".to_owned(), format!("{connection}:{table}").into());
+                rows
+            }
+            Address::Http(url) => {
+                return Err(CopyError::config(
+                    format!("`{url}` cannot be written"),
+                    "copy to `data:name`, a path or a connection",
+                ));
+            }
+        };
+        outcome.outputs.insert("rows".to_owned(), rows.into());
+        outcome.rows = Some(rows);
+        Ok(outcome)
+    }
+
+    async fn write_dataset(
+        &self,
+        name: &str,
+        config: &CopyConfig,
+        context: &StepContext,
+        rows: BatchStream,
+        sources: &[AssetKey],
+    ) -> Result<(Asset, u64), CopyError> {
+        let failed = |error: &dyn std::fmt::Display| CopyError::write(format!("data:{name}"), error);
+        let mode = match config.write {
+            Write::Overwrite => WriteMode::Overwrite,
+            Write::Append => WriteMode::Append,
+            Write::Upsert(_) => {
+                return Err(CopyError::config("datasets cannot be written by `upsert`", "write: overwrite"));
+            }
+        };
+        let uri = self.services.datasets.location(name).map_err(|error| failed(&error))?;
+        let written =
+            self.services.engine.write_table(&uri, rows, mode).await.map_err(|error| failed(&error))?;
+        let rows = written.rows;
+        let version = self.services.datasets.commit(new_version(name, context, written, sources)).await;
+        Ok((version.map_err(|error| failed(&error))?.asset, rows))
+    }
+}
+
+fn new_version(
+    name: &str,
+    context: &StepContext,
+    written: WrittenTable,
+    sources: &[AssetKey],
+) -> NewDatasetVersion {
+    NewDatasetVersion {
+        name: name.to_owned(),
+        asset: Asset {
+            kind: AssetType::Table,
+            name: None,
+            version: None,
+            uri: written.uri,
+            delta_version: Some(written.delta_version),
+            digest: written.digest,
+            rows: Some(written.rows),
+            size_bytes: Some(written.size_bytes),
+        },
+        schema: written.schema,
+        profile: None,
+        producer: Some(Producer { run_id: context.run_id.clone(), step: Some(context.step.clone()) }),
+        inputs: sources.to_vec(),
+    }
+}
+
+fn sources(from: &Address) -> Vec<AssetKey> {
+    let (kind, name, version) = match from {
+        Address::Files(pattern) => ("source", pattern.clone(), 0),
+        Address::Http(url) => ("source", url.to_string(), 0),
+        Address::Database { connection, table } => ("source", format!("{connection}:{table}"), 0),
+        Address::Dataset(name) => ("dataset", name.clone(), 0),
+        Address::Table(asset) => {
+            let kind = if asset.name.is_some() { "dataset" } else { "source" };
+            (kind, asset.name.clone().unwrap_or_else(|| asset.uri.clone()), asset.version.unwrap_or(0))
+        }
+    };
+    vec![AssetKey { kind: kind.to_owned(), name, version }]
+}
+
+async fn write_local(
+    path: PathBuf,
+    config: &CopyConfig,
+    rows: BatchStream,
+) -> Result<(Asset, u64), CopyError> {
+    let name = path.to_string_lossy().into_owned();
+    if config.write != Write::Overwrite {
+        return Err(CopyError::config("files can only be overwritten", "write: overwrite"));
+    }
+    let format = files::format_of_name(&name).ok_or_else(|| {
+        CopyError::config(
+            format!("the format of `{name}` cannot be told by its ending"),
+            "end it in .csv, .jsonl or .parquet",
+        )
+    })?;
+    let count = write_file(path.clone(), format, rows).await?;
+    let failed = |error: &dyn std::fmt::Display| CopyError::write(name.clone(), error);
+    let uri = url::Url::from_file_path(&path).map_err(|()| failed(&"the path is not absolute"))?.to_string();
+    let digested = tokio::task::spawn_blocking(move || -> std::io::Result<_> {
+        let mut hasher = blake3::Hasher::new();
+        let size = std::io::copy(&mut fs_err::File::open(&path)?, &mut hasher)?;
+        Ok((format!("blake3:{}", hasher.finalize().to_hex()), size))
+    });
+    let (digest, size) = digested.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+    let asset = Asset {
+        kind: AssetType::File,
+        name: None,
+        version: None,
+        uri,
+        delta_version: None,
+        digest,
+        rows: Some(count),
+        size_bytes: Some(size),
+    };
+    Ok((asset, count))
+}
+
+fn renamed(rows: BatchStream, names: &IndexMap<String, String>) -> Result<BatchStream, CopyError> {
+    if names.is_empty() {
+        return Ok(rows);
+    }
+    if let Some(unknown) = names.keys().find(|name| rows.schema.field_with_name(name).is_err()) {
+        let known: Vec<&str> = rows.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let hint = format!("the columns are: {}", known.join(", "));
+        return Err(CopyError::config(format!("there is no column `{unknown}` to rename"), hint));
+    }
+    let rename = |field: &arrow::datatypes::FieldRef| -> Field {
+        let field = field.as_ref().clone();
+        match names.get(field.name()) {
+            Some(name) => field.with_name(name),
+            None => field,
+        }
+    };
+    let schema = Arc::new(Schema::new(rows.schema.fields().iter().map(rename).collect::<Vec<_>>()));
+    let new_schema = schema.clone();
+    let batches = rows.batches.map(move |batch| {
+        let (_, columns, _) = batch?.into_parts();
+        arrow::record_batch::RecordBatch::try_new(new_schema.clone(), columns)
+            .map_err(|error| QueryError::Source { message: error.to_string() })
+    });
+    Ok(BatchStream { schema, batches: Box::pin(batches) })
+}
+
+/// Reports rows and bytes as they pass, and ends with an error when the step is cancelled.
+fn watched(rows: BatchStream, context: &StepContext) -> BatchStream {
+    let (cancel, progress) = (context.cancel.clone(), context.progress.clone());
+    let schema = rows.schema.clone();
+    let begun = std::time::Instant::now();
+    let state = Some((rows.batches, 0_u64, 0_u64));
+    let batches = futures::stream::unfold(state, move |state| {
+        let (cancel, progress) = (cancel.clone(), progress.clone());
+        async move {
+            let (mut batches, mut rows, mut bytes) = state?;
+            let next = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Some((Err(QueryError::Cancelled), None)),
+                next = batches.next() => next?,
+            };
+            if let Ok(batch) = &next {
+                rows += batch.num_rows() as u64;
+                bytes += batch.get_array_memory_size() as u64;
+                #[allow(clippy::cast_precision_loss, reason = "a speed for people to read")]
+                let speed = rows as f64 / begun.elapsed().as_secs_f64().max(1e-6);
+                let message = Some(format!("{speed:.0} rows/s"));
+                progress.report(Progress { fraction: None, rows: Some(rows), bytes: Some(bytes), message });
+            }
+            Some((next, Some((batches, rows, bytes))))
+        }
+    });
+    BatchStream { schema, batches: Box::pin(batches) }
+}
+
+fn read_config(config: &Value) -> Result<CopyConfig, CopyError> {
+    serde_json::from_value(config.clone())
+        .map_err(|error| CopyError::config(format!("`copy`: {error}"), EXAMPLE.trim_end().to_owned()))
+}
+
+#[async_trait]
+impl StepKind for Copy {
+    fn doc(&self) -> &KindDoc {
+        &self.doc
+    }
+
+    fn traits(&self) -> StepTraits {
+        StepTraits { deterministic: true, version: 1 }
+    }
+
+    /// Copies into datasets whose source is part of the cache's key; a server or a folder may have changed unseen.
+    fn reusable(&self, config: &Value) -> bool {
+        let text = |key: &str| config.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let from_asset = config.get("from").is_some_and(Value::is_object);
+        let local = matches!(Address::read(&config.get("from").cloned().unwrap_or_default()), Ok(Address::Files(path)) if !path.contains(['*', '?']));
+        text("to").starts_with("data:")
+            && config.get("write").is_none_or(|write| write == "overwrite")
+            && (from_asset || local)
+    }
+
+    fn bound_fields(&self) -> &'static [&'static str] {
+        &["where"]
+    }
+
+    fn outputs(&self, config: &Value, _declared: &IndexMap<String, String>) -> Vec<OutputDoc> {
+        let data = match config.get("to").map(Address::read) {
+            Some(Ok(Address::Files(_))) => "file",
+            Some(Ok(Address::Database { .. })) => "string",
+            _ => "table",
+        };
+        let output = |name: &str, kind: &str| OutputDoc { name: name.to_owned(), type_name: kind.to_owned() };
+        vec![output("data", data), output("rows", "integer"), output("rejected", "integer")]
+    }
+
+    /// The source file, so that a changed one is copied again.
+    fn code_files(&self, config: &Value) -> Vec<String> {
+        match config.get("from").map(Address::read) {
+            Some(Ok(Address::Files(path))) if !path.contains(['*', '?']) && !path.starts_with('/') => {
+                vec![path]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn check(&self, config: &Value) -> Vec<Problem> {
+        let unresolved = config.to_string().contains("${{");
+        let config = match read_config(config) {
+            Ok(config) => config,
+            Err(_) if unresolved => return Vec::new(),
+            Err(error) => return vec![error.problem()],
+        };
+        let addresses = [Address::read(&config.from), Address::read(&config.to)];
+        let failed = addresses.into_iter().filter_map(Result::err).filter(|_| !unresolved);
+        failed.map(|error| error.problem()).collect()
+    }
+
+    async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {
+        self.copy(&context).await.map_err(StepError::from)
+    }
+}

@@ -1,0 +1,112 @@
+use millrace_contract::{Explain, StepError};
+use millrace_spec::problem::{Place, Problem};
+
+/// Why a copy fails.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CopyError {
+    /// The step's text is wrong.
+    #[error("{message}")]
+    Config {
+        /// What is wrong.
+        message: String,
+        /// What to type instead.
+        hint: String,
+    },
+    /// The source is not there or cannot be read.
+    #[error("cannot read `{what}`: {message}")]
+    Read {
+        /// File, URL or table.
+        what: String,
+        /// Why.
+        message: String,
+        /// Whether it may pass.
+        transient: bool,
+    },
+    /// A row of the source is bad.
+    #[error("row cannot be read: {message}")]
+    Row {
+        /// File as the user names it.
+        file: String,
+        /// Line on which the row begins.
+        line: u64,
+        /// Column, if one cell is to blame.
+        column: Option<String>,
+        /// What is wrong.
+        message: String,
+    },
+    /// More bad rows than allowed.
+    #[error("more than {limit} rows were rejected")]
+    TooManyRejects {
+        /// `max_rejects`.
+        limit: u64,
+        /// Where the rejected rows are.
+        file: String,
+    },
+    /// The sink refuses.
+    #[error("cannot write `{what}`: {message}")]
+    Write {
+        /// File or table.
+        what: String,
+        /// Why.
+        message: String,
+        /// Whether it may pass.
+        transient: bool,
+    },
+    /// Somebody cancelled it.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl CopyError {
+    pub(crate) fn config(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Config { message: message.into(), hint: hint.into() }
+    }
+
+    pub(crate) fn read(what: impl Into<String>, error: &dyn std::fmt::Display) -> Self {
+        Self::Read { what: what.into(), message: error.to_string(), transient: false }
+    }
+
+    pub(crate) fn write(what: impl Into<String>, error: &dyn std::fmt::Display) -> Self {
+        Self::Write { what: what.into(), message: error.to_string(), transient: false }
+    }
+}
+
+impl Explain for CopyError {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Config { hint, .. } => Problem::error("copy-config", self.to_string()).hint(hint),
+            Self::Read { .. } => Problem::error("copy-read", self.to_string()),
+            Self::Row { file, line, column, .. } => {
+                let line = u32::try_from(*line).unwrap_or(u32::MAX);
+                let place = Place { file: file.clone(), line, column: 1, length: 1 };
+                let problem = Problem::error("copy-bad-row", self.to_string()).at(place);
+                let problem = match column {
+                    Some(column) => {
+                        problem.hint(format!("to keep the column as text: `columns: {{{column}: string}}`"))
+                    }
+                    None => problem,
+                };
+                problem.hint("to go on and collect such rows: `on_error: reject`")
+            }
+            Self::TooManyRejects { file, .. } => Problem::error("copy-too-many-rejects", self.to_string())
+                .note(format!("the rejected rows are in `{file}`"))
+                .hint("raise `max_rejects`, or correct `columns:`"),
+            Self::Write { .. } => Problem::error("copy-write", self.to_string()),
+            Self::Cancelled => Problem::error("cancelled", "the step was cancelled"),
+        }
+    }
+}
+
+impl From<CopyError> for StepError {
+    fn from(error: CopyError) -> Self {
+        let transient = matches!(
+            error,
+            CopyError::Read { transient: true, .. } | CopyError::Write { transient: true, .. }
+        );
+        match error {
+            CopyError::Cancelled => Self::cancelled(),
+            other if transient => Self::transient(other.problem()),
+            other => Self::permanent(other.problem()),
+        }
+    }
+}

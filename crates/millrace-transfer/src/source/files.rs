@@ -1,0 +1,173 @@
+//! Files by path or glob, and files of web servers, which are fetched into the attempt's folder first.
+
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use futures::StreamExt as _;
+use regex::Regex;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt as _;
+use url::Url;
+
+use crate::error::CopyError;
+
+/// How rows stand in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Text with a delimiter.
+    Csv,
+    /// One JSON object a line.
+    #[serde(alias = "json")]
+    Jsonl,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// A local file and the name its user knows it by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SourceFile {
+    pub(crate) path: PathBuf,
+    pub(crate) name: String,
+}
+
+impl SourceFile {
+    /// Opens it for reading text; gzip and zstd are told by the ending.
+    pub(crate) fn open(&self) -> Result<Box<dyn Read + Send>, CopyError> {
+        let file = fs_err::File::open(&self.path).map_err(|error| CopyError::read(&self.name, &error))?;
+        let file = BufReader::with_capacity(256 * 1024, file);
+        Ok(match self.name.rsplit('.').next() {
+            Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(file)),
+            Some("zst") => Box::new(
+                zstd::stream::read::Decoder::with_buffer(file)
+                    .map_err(|error| CopyError::read(&self.name, &error))?,
+            ),
+            _ => Box::new(file),
+        })
+    }
+}
+
+/// The format that the first file's ending names.
+pub(crate) fn format_of(files: &[SourceFile]) -> Result<Format, CopyError> {
+    let name = files.first().map(|file| file.name.as_str()).unwrap_or_default();
+    format_of_name(name).ok_or_else(|| {
+        CopyError::config(
+            format!("the format of `{name}` cannot be told by its ending"),
+            "add `format: csv`, `jsonl` or `parquet`",
+        )
+    })
+}
+
+pub(crate) fn format_of_name(name: &str) -> Option<Format> {
+    let name = name.to_lowercase();
+    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    match name.rsplit_once('.')?.1 {
+        "csv" | "tsv" | "txt" => Some(Format::Csv),
+        "json" | "jsonl" | "ndjson" => Some(Format::Jsonl),
+        "parquet" => Some(Format::Parquet),
+        _ => None,
+    }
+}
+
+/// The files that a path or glob names, sorted.
+pub(crate) fn expand(workspace: &Path, pattern: &str) -> Result<Vec<SourceFile>, CopyError> {
+    let name_of = |path: &Path| path.strip_prefix(workspace).unwrap_or(path).to_string_lossy().into_owned();
+    let fixed: PathBuf = Path::new(pattern)
+        .components()
+        .take_while(|part| !is_glob(&part.as_os_str().to_string_lossy()))
+        .collect();
+    let start = workspace.join(&fixed);
+    let mut files = Vec::new();
+    if is_glob(pattern) {
+        let absolute = workspace.join(pattern).to_string_lossy().into_owned();
+        let regex = Regex::new(&glob_regex(&absolute))
+            .map_err(|error| CopyError::config(error.to_string(), "raw/*.csv"))?;
+        walk(&start, &regex, &mut files).map_err(|error| CopyError::read(pattern, &error))?;
+    } else if start.is_file() {
+        files.push(start);
+    }
+    files.sort();
+    if files.is_empty() {
+        return Err(CopyError::read(
+            pattern,
+            &"there is no such file; the path is relative to the workspace's folder",
+        ));
+    }
+    Ok(files.into_iter().map(|path| SourceFile { name: name_of(&path), path }).collect())
+}
+
+fn is_glob(text: &str) -> bool {
+    text.contains(['*', '?'])
+}
+
+fn glob_regex(glob: &str) -> String {
+    let escaped = regex::escape(glob);
+    let any_folder = escaped.replace(r"\*\*/", "(.*/)?").replace(r"\*\*", ".*");
+    format!("^{}$", any_folder.replace(r"\*", "[^/]*").replace(r"\?", "[^/]").replace("(.[^/]*/)", "(.*/)"))
+}
+
+fn walk(folder: &Path, regex: &Regex, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in fs_err::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            walk(&path, regex, files)?;
+        } else if regex.is_match(&path.to_string_lossy()) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Fetches a file into `folder`. Bounded memory; a length that the server announced is checked.
+pub(crate) async fn fetch(
+    client: &reqwest::Client,
+    url: &Url,
+    folder: &Path,
+) -> Result<SourceFile, CopyError> {
+    let failed = |error: reqwest::Error| {
+        let transient =
+            error.status().is_none_or(|status| status.is_server_error() || status.as_u16() == 429);
+        CopyError::Read { what: url.to_string(), message: error.without_url().to_string(), transient }
+    };
+    let name = url
+        .path_segments()
+        .and_then(|mut parts| parts.next_back())
+        .filter(|name| !name.is_empty())
+        .unwrap_or("download");
+    let path = folder.join(format!("fetched-{name}"));
+    let local = |error: std::io::Error| CopyError::write(path.to_string_lossy(), &error);
+    // No content coding: the bytes are the file's own.
+    let request = client.get(url.clone()).header("accept-encoding", "identity");
+    let answer = request.send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
+    let mut file = fs_err::tokio::File::create(&path).await.map_err(local)?;
+    let mut chunks = answer.bytes_stream();
+    while let Some(chunk) = chunks.next().await {
+        file.write_all(&chunk.map_err(failed)?).await.map_err(local)?;
+    }
+    file.flush().await.map_err(local)?;
+    Ok(SourceFile { name: name.to_owned(), path })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs() {
+        let check = |glob: &str, path: &str| Regex::new(&glob_regex(glob)).unwrap().is_match(path);
+        assert!(check("/w/raw/*.csv", "/w/raw/a.csv"));
+        assert!(!check("/w/raw/*.csv", "/w/raw/b/a.csv"));
+        assert!(check("/w/raw/**/*.csv", "/w/raw/b/c/a.csv"));
+        assert!(check("/w/raw/**/*.csv", "/w/raw/a.csv"));
+        assert!(check("/w/day=?/a.csv", "/w/day=1/a.csv"));
+        assert!(!check("/w/a.csv", "/w/abcsv"));
+    }
+
+    #[test]
+    fn formats_by_ending() {
+        assert_eq!(format_of_name("a.CSV.gz"), Some(Format::Csv));
+        assert_eq!(format_of_name("a.ndjson.zst"), Some(Format::Jsonl));
+        assert_eq!(format_of_name("a.bin"), None);
+    }
+}
