@@ -1,1 +1,14 @@
-//! millrace-transform
+//! Data transformation: SQL, no-code flows and splits over tables, and the Delta tables they write.
+//!
+//! The only crate that names DataFusion and Delta. It does not know pipelines, catalogs' storage or the web: steps receive a
+//! [`millrace_contract::StepContext`] and give back assets. Start from [`DataFusionEngine`], [`flow::Flow`] and [`steps::kinds`].
+#![warn(missing_docs)]
+
+mod delta;
+mod engine;
+pub mod flow;
+pub mod rows;
+pub mod steps;
+pub mod transforms;
+
+pub use engine::{DataFusionEngine, EngineConfig};

@@ -1,0 +1,190 @@
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::MemoryCatalogProviderList;
+use datafusion::dataframe::DataFrame;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::common::TableReference;
+use indexmap::IndexMap;
+use millrace_contract::{
+    BatchStream, QueryEngine, QueryError, QueryRequest, TableProfile, TableRef, WriteMode, WrittenTable,
+};
+
+pub(crate) mod failure;
+mod fraction;
+mod profile;
+pub(crate) mod query;
+mod source;
+pub(crate) mod store;
+pub(crate) mod types;
+
+use failure::{plan_error, run_error};
+
+/// What the engine may use.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Memory for sorts, joins and aggregations of all queries together, bytes. Beyond it they spill.
+    pub memory_bytes: usize,
+    /// Folder for spilled rows; it is made when it is first needed.
+    pub spill_folder: PathBuf,
+    /// Parts of a query that run at once; the number of cores if `None`.
+    pub partitions: Option<usize>,
+    /// Options for `s3://` in object_store's words: `aws_access_key_id`, `aws_secret_access_key`, `aws_region`, `aws_endpoint`,
+    /// `aws_allow_http`, …
+    pub s3: IndexMap<String, String>,
+}
+
+impl EngineConfig {
+    /// 4 GiB, all cores, spilling below `spill_folder`, no S3 credentials.
+    pub fn new(spill_folder: impl Into<PathBuf>) -> Self {
+        Self { memory_bytes: 4 << 30, spill_folder: spill_folder.into(), partitions: None, s3: IndexMap::new() }
+    }
+}
+
+/// Runs SQL with DataFusion and keeps tables in Delta's format. Cheap to make and to clone: nothing is set up before the first query.
+#[derive(Clone)]
+pub struct DataFusionEngine {
+    config: Arc<EngineConfig>,
+    /// Functions, options and the memory pool that all queries share; each query gets a catalog of its own.
+    base: Arc<OnceLock<SessionState>>,
+}
+
+impl std::fmt::Debug for DataFusionEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DataFusionEngine").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl DataFusionEngine {
+    /// Takes the limits; does no work.
+    pub fn new(config: EngineConfig) -> Self {
+        Self { config: Arc::new(config), base: Arc::default() }
+    }
+
+    pub(crate) fn config(&self) -> &EngineConfig {
+        &self.config
+    }
+
+    /// A session without tables.
+    pub(crate) fn session(&self) -> Result<SessionContext, QueryError> {
+        let base = match self.base.get() {
+            Some(base) => base.clone(),
+            None => {
+                let made = base_state(&self.config).map_err(run_error)?;
+                self.base.get_or_init(|| made).clone()
+            }
+        };
+        let catalogs = Arc::new(MemoryCatalogProviderList::new());
+        let state = SessionStateBuilder::new_from_existing(base)
+            .with_catalog_list(catalogs.clone())
+            .with_session_id(String::from("millrace"))
+            .build();
+        let context = SessionContext::new_with_state(state);
+        let catalog = datafusion::catalog::MemoryCatalogProvider::new();
+        use datafusion::catalog::CatalogProvider as _;
+        catalog
+            .register_schema("public", Arc::new(datafusion::catalog::MemorySchemaProvider::new()))
+            .map_err(run_error)?;
+        context.register_catalog("datafusion", Arc::new(catalog));
+        Ok(context)
+    }
+
+    /// A session that has these tables and no others.
+    pub(crate) async fn session_with(
+        &self,
+        tables: &IndexMap<String, TableRef>,
+    ) -> Result<SessionContext, QueryError> {
+        let context = self.session()?;
+        for (name, table) in tables {
+            let provider = source::provider(self, &context, table).await?;
+            context
+                .register_table(TableReference::bare(name.as_str()), provider)
+                .map_err(|error| QueryError::Read { uri: name.clone(), message: failure::words(&error) })?;
+        }
+        Ok(context)
+    }
+
+    async fn planned(&self, request: &QueryRequest) -> Result<DataFrame, QueryError> {
+        let context = self.session_with(&request.tables).await?;
+        let frame = query::select(&context, &request.sql, &request.params).await?;
+        match request.limit {
+            Some(limit) => frame.limit(0, Some(limit)).map_err(plan_error),
+            None => Ok(frame),
+        }
+    }
+}
+
+fn base_state(config: &EngineConfig) -> datafusion::error::Result<SessionState> {
+    let partitions = config
+        .partitions
+        .or_else(|| std::thread::available_parallelism().ok().map(std::num::NonZeroUsize::get))
+        .unwrap_or(1);
+    let mut session = SessionConfig::new().with_target_partitions(partitions).with_information_schema(false);
+    session = session.with_create_default_catalog_and_schema(false);
+    let options = session.options_mut();
+    // Text stays plain text: what reads our rows need not know Arrow's view types.
+    options.execution.parquet.schema_force_view_types = false;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.sql_parser.collect_spans = true;
+    let mut state = SessionStateBuilder::new_with_default_features()
+        .with_config(session)
+        .with_runtime_env(runtime(config)?)
+        .build();
+    use datafusion::execution::FunctionRegistry as _;
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(fraction::RowFraction::new())))?;
+    Ok(state)
+}
+
+fn runtime(config: &EngineConfig) -> datafusion::error::Result<Arc<RuntimeEnv>> {
+    let spill = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![config.spill_folder.clone()]));
+    fs_err::create_dir_all(&config.spill_folder)?;
+    RuntimeEnvBuilder::new()
+        .with_disk_manager_builder(spill)
+        .with_memory_limit(config.memory_bytes, 1.0)
+        .build_arc()
+}
+
+#[async_trait]
+impl QueryEngine for DataFusionEngine {
+    async fn query(&self, request: QueryRequest) -> Result<BatchStream, QueryError> {
+        query::stream(self.planned(&request).await?).await
+    }
+
+    async fn plan_schema(&self, request: QueryRequest) -> Result<SchemaRef, QueryError> {
+        let plan = self.planned(&request).await?.into_optimized_plan().map_err(plan_error)?;
+        Ok(types::plain_schema(plan.schema().as_arrow()))
+    }
+
+    async fn scan(
+        &self,
+        table: &TableRef,
+        columns: Option<Vec<String>>,
+        limit: Option<usize>,
+    ) -> Result<BatchStream, QueryError> {
+        query::stream(source::frame(self, table, columns.as_deref(), limit).await?).await
+    }
+
+    async fn write_table(
+        &self,
+        uri: &str,
+        rows: BatchStream,
+        mode: WriteMode,
+    ) -> Result<WrittenTable, QueryError> {
+        crate::delta::write(self, uri, rows, mode).await
+    }
+
+    async fn profile(&self, table: &TableRef) -> Result<TableProfile, QueryError> {
+        profile::profile(self, table).await
+    }
+
+    async fn parquet_files(&self, table: &TableRef, folder: &Path) -> Result<Vec<PathBuf>, QueryError> {
+        crate::delta::parquet_files(self, table, folder).await
+    }
+}

@@ -1,0 +1,83 @@
+//! One SELECT with bound values, and its rows as a stream.
+
+use datafusion::common::ScalarValue;
+use datafusion::dataframe::DataFrame;
+use datafusion::prelude::{SQLOptions, SessionContext};
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::Statement as Sql;
+use futures::StreamExt as _;
+use millrace_contract::{BatchStream, QueryError};
+use serde_json::Value;
+
+use super::failure::{plan_error, run_error};
+use super::types;
+
+/// Plans `sql` after making sure that it only reads.
+pub(crate) async fn select(
+    context: &SessionContext,
+    sql: &str,
+    params: &[Value],
+) -> Result<DataFrame, QueryError> {
+    let state = context.state();
+    let dialect = state.config().options().sql_parser.dialect;
+    let statement = state.sql_to_statement(sql, &dialect).map_err(plan_error)?;
+    let query = matches!(&statement, Statement::Statement(inner) if matches!(**inner, Sql::Query(_)));
+    if !query {
+        let word = sql.split_whitespace().next().unwrap_or_default().to_lowercase();
+        return Err(QueryError::Plan {
+            message: format!("`{word}` is not allowed here: write one `select`; it may begin with `with`"),
+            position: Some((1, 1)),
+        });
+    }
+    let plan = state.statement_to_plan(statement).await.map_err(plan_error)?;
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&plan)
+        .map_err(plan_error)?;
+    let frame = DataFrame::new(state, plan);
+    if params.is_empty() {
+        return Ok(frame);
+    }
+    let values = params.iter().enumerate().map(|(at, value)| scalar(at, value)).collect::<Result<Vec<_>, _>>()?;
+    frame.with_param_values(values).map_err(plan_error)
+}
+
+fn scalar(at: usize, value: &Value) -> Result<ScalarValue, QueryError> {
+    Ok(match value {
+        Value::Null => ScalarValue::Null,
+        Value::Bool(value) => ScalarValue::Boolean(Some(*value)),
+        Value::String(text) => ScalarValue::Utf8(Some(text.clone())),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(integer), _) => ScalarValue::Int64(Some(integer)),
+            (None, real) => ScalarValue::Float64(real),
+        },
+        Value::Array(_) | Value::Object(_) => {
+            return Err(QueryError::Plan {
+                message: format!(
+                    "the value of `${}` is a list or an object; only null, booleans, numbers and text can be bound",
+                    at + 1
+                ),
+                position: None,
+            });
+        }
+    })
+}
+
+/// Runs a plan. Dropping the stream ends the work behind it.
+pub(crate) async fn stream(frame: DataFrame) -> Result<BatchStream, QueryError> {
+    let stream = frame.execute_stream().await.map_err(|error| match error.find_root() {
+        datafusion::error::DataFusionError::Plan(_) | datafusion::error::DataFusionError::SchemaError(..) => {
+            plan_error(error)
+        }
+        _ => run_error(error),
+    })?;
+    let schema = types::plain_schema(&stream.schema());
+    let target = schema.clone();
+    let batches = stream.map(move |batch| {
+        let batch = batch.map_err(run_error)?;
+        types::cast_to(&batch, &target).map_err(|error| QueryError::Run { message: error.to_string() })
+    });
+    Ok(BatchStream { schema, batches: Box::pin(batches) })
+}

@@ -1,0 +1,129 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use indexmap::IndexMap;
+use millrace_contract::{
+    DatasetCatalog, KindDoc, KindFamily, OutputDoc, QueryEngine, QueryRequest, StepContext, StepError, StepKind,
+    StepOutcome, StepTraits,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{config_error, dataset_name, publish, step_error, tables};
+
+/// Runs one SELECT over the step's inputs and keeps the rows as a dataset.
+///
+/// The tables are the names under `inputs:`. `${{ }}` inside the SQL becomes a bound value, never pasted text.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Sql {
+    /// The SELECT.
+    Text(Bound),
+    /// The SELECT and where its rows go.
+    Into(Into),
+}
+
+/// SQL with where its rows go.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Into {
+    /// The SELECT.
+    query: Bound,
+    /// Dataset to write, `data:name`; `<pipeline>_<step>` if absent.
+    #[serde(default)]
+    to: Option<String>,
+}
+
+/// SQL as written, or with its values taken out.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Bound {
+    /// Plain text.
+    Plain(String),
+    /// Text with `$1`, `$2`, … and their values.
+    Values {
+        /// The SQL.
+        text: String,
+        /// The values.
+        #[serde(default)]
+        params: Vec<Value>,
+    },
+}
+
+const EXAMPLE: &str = "sql: |\n  select carrier, avg(dep_delay) as mean_delay\n  from flights\n  where month = ${{ inputs.month }}\n  group by carrier";
+
+pub(super) fn doc() -> KindDoc {
+    KindDoc::of::<Sql>(KindFamily::Step, "sql", EXAMPLE)
+}
+
+/// The step kind `sql`.
+pub struct SqlStep {
+    doc: KindDoc,
+    engine: Arc<dyn QueryEngine>,
+    catalog: Arc<dyn DatasetCatalog>,
+}
+
+impl std::fmt::Debug for SqlStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SqlStep")
+    }
+}
+
+impl SqlStep {
+    /// Runs queries on `engine` and records datasets in `catalog`.
+    pub fn new(engine: Arc<dyn QueryEngine>, catalog: Arc<dyn DatasetCatalog>) -> Self {
+        Self { doc: doc(), engine, catalog }
+    }
+}
+
+#[async_trait]
+impl StepKind for SqlStep {
+    fn doc(&self) -> &KindDoc {
+        &self.doc
+    }
+
+    fn traits(&self) -> StepTraits {
+        StepTraits { deterministic: true, version: 1 }
+    }
+
+    fn bound_fields(&self) -> &'static [&'static str] {
+        &["", "query"]
+    }
+
+    fn outputs(&self, _: &Value, _: &IndexMap<String, String>) -> Vec<OutputDoc> {
+        vec![
+            OutputDoc { name: "data".to_owned(), type_name: "table".to_owned() },
+            OutputDoc { name: "rows".to_owned(), type_name: "integer".to_owned() },
+        ]
+    }
+
+    async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {
+        let config = Sql::deserialize(&context.config).map_err(|error| config_error("sql", &error))?;
+        let (bound, to) = match config {
+            Sql::Text(bound) => (bound, None),
+            Sql::Into(into) => (into.query, into.to),
+        };
+        let (sql, params) = match bound {
+            Bound::Plain(text) => (text, Vec::new()),
+            Bound::Values { text, params } => (text, params),
+        };
+        let (tables, lineage) = tables(&context)?;
+        let rows = self
+            .engine
+            .query(QueryRequest { sql, params, tables, limit: None })
+            .await
+            .map_err(|error| step_error(&error))?;
+        let name = dataset_name(&context, to.as_deref(), "data");
+        let asset = publish(self.engine.as_ref(), self.catalog.as_ref(), &context, &name, rows, &lineage).await?;
+        Ok(StepOutcome {
+            outputs: IndexMap::from([
+                ("data".to_owned(), asset.to_value()),
+                ("rows".to_owned(), asset.rows.unwrap_or(0).into()),
+            ]),
+            rows: asset.rows,
+            bytes: asset.size_bytes,
+            ..StepOutcome::default()
+        })
+    }
+}

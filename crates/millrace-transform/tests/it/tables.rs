@@ -1,0 +1,110 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array};
+use futures::StreamExt as _;
+use millrace_contract::{BatchStream, QueryEngine as _, QueryError, TableRef, WriteMode};
+use millrace_transform::{DataFusionEngine, EngineConfig, rows};
+use serde_json::json;
+
+fn engine(folder: &Path) -> DataFusionEngine {
+    DataFusionEngine::new(EngineConfig::new(folder.join("spill")))
+}
+
+fn uri(folder: &Path) -> String {
+    format!("file://{}", folder.join("table").display())
+}
+
+fn batch(from: i64, to: i64) -> RecordBatch {
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(from..to));
+    let names: ArrayRef = Arc::new((from..to).map(|id| (id % 3 != 0).then(|| format!("n{}", id % 5))).collect::<StringArray>());
+    let prices: ArrayRef = Arc::new(Float64Array::from_iter_values((from..to).map(|id| id as f64 / 2.0)));
+    let small: ArrayRef = Arc::new(UInt32Array::from_iter_values((from..to).map(|id| id as u32)));
+    RecordBatch::try_from_iter_with_nullable([("id", ids, true), ("name", names, true), ("price", prices, true), ("small", small, true)])
+        .unwrap()
+}
+
+fn stream(batches: Vec<RecordBatch>) -> BatchStream {
+    BatchStream::from_batches(batches[0].schema(), batches)
+}
+
+async fn count(engine: &DataFusionEngine, uri: &str, version: u64) -> usize {
+    let table = TableRef::Delta { uri: uri.to_owned(), version };
+    engine.scan(&table, None, None).await.unwrap().collect().await.unwrap().iter().map(RecordBatch::num_rows).sum()
+}
+
+#[tokio::test]
+async fn each_write_is_one_version_and_old_ones_stay_readable() {
+    let temp = tempfile::tempdir().unwrap();
+    let (engine, uri) = (engine(temp.path()), uri(temp.path()));
+    let first = engine.write_table(&uri, stream(vec![batch(0, 10)]), WriteMode::Overwrite).await.unwrap();
+    let second = engine.write_table(&uri, stream(vec![batch(10, 30)]), WriteMode::Append).await.unwrap();
+    let third = engine.write_table(&uri, stream(vec![batch(5, 30), batch(0, 5)]), WriteMode::Overwrite).await.unwrap();
+    assert_eq!((first.delta_version, first.rows), (0, 10));
+    assert_eq!((second.delta_version, second.rows), (1, 30));
+    assert_eq!((third.delta_version, third.rows), (2, 30));
+    assert_ne!(first.digest, second.digest);
+    assert_eq!(second.digest, third.digest, "the same rows in another order and other files");
+    for (version, rows) in [(0, 10), (1, 30), (2, 30)] {
+        assert_eq!(count(&engine, &uri, version).await, rows);
+    }
+    let log = std::fs::read_dir(temp.path().join("table/_delta_log")).unwrap().count();
+    assert_eq!(log, 3);
+}
+
+#[tokio::test]
+async fn a_write_that_fails_leaves_no_version_and_no_file() {
+    let temp = tempfile::tempdir().unwrap();
+    let (engine, uri) = (engine(temp.path()), uri(temp.path()));
+    engine.write_table(&uri, stream(vec![batch(0, 10)]), WriteMode::Overwrite).await.unwrap();
+    let schema = batch(0, 1).schema();
+    let broken = futures::stream::iter([Ok(batch(0, 1000)), Err(QueryError::Source { message: "gone".to_owned() })]);
+    let rows = BatchStream { schema: schema.clone(), batches: Box::pin(broken) };
+    let error = engine.write_table(&uri, rows, WriteMode::Overwrite).await.unwrap_err();
+    assert_eq!(error.to_string(), "the rows could not be produced: gone");
+    // A stream that never ends, dropped in the middle, as a cancelled step drops it.
+    let endless = futures::stream::iter([Ok(batch(0, 1000))]).chain(futures::stream::pending());
+    let rows = BatchStream { schema, batches: Box::pin(endless) };
+    let write = engine.write_table(&uri, rows, WriteMode::Overwrite);
+    assert!(futures::future::poll_immediate(Box::pin(write)).await.is_none());
+    let again = engine.write_table(&uri, stream(vec![batch(0, 3)]), WriteMode::Overwrite).await.unwrap();
+    assert_eq!(again.delta_version, 1);
+    let files = std::fs::read_dir(temp.path().join("table")).unwrap();
+    assert_eq!(files.filter(|f| f.as_ref().unwrap().file_name().to_string_lossy().ends_with("parquet")).count(), 2);
+}
+
+#[tokio::test]
+async fn a_profile_counts_what_is_there() {
+    let temp = tempfile::tempdir().unwrap();
+    let (engine, uri) = (engine(temp.path()), uri(temp.path()));
+    let written = engine.write_table(&uri, stream(vec![batch(0, 100)]), WriteMode::Overwrite).await.unwrap();
+    let profile = engine.profile(&TableRef::Delta { uri, version: written.delta_version }).await.unwrap();
+    assert_eq!(profile.rows, 100);
+    let [id, name, price, _] = profile.columns.as_slice() else { panic!("four columns") };
+    assert_eq!((id.nulls, &id.min, &id.max), (0, &json!(0), &json!(99)));
+    assert!((95..=105).contains(&id.distinct), "{}", id.distinct);
+    assert_eq!(id.mean, Some(49.5));
+    assert_eq!(id.histogram.iter().map(|bin| bin.count).sum::<u64>(), 100);
+    assert_eq!((name.nulls, name.distinct), (34, 5));
+    assert_eq!(name.top.iter().map(|top| top.count).sum::<u64>(), 100);
+    assert_eq!(price.quantiles.len(), 5);
+}
+
+#[tokio::test]
+async fn parquet_files_are_the_version_s_own() {
+    let temp = tempfile::tempdir().unwrap();
+    let (engine, uri) = (engine(temp.path()), uri(temp.path()));
+    engine.write_table(&uri, stream(vec![batch(0, 10)]), WriteMode::Overwrite).await.unwrap();
+    engine.write_table(&uri, stream(vec![batch(0, 20)]), WriteMode::Overwrite).await.unwrap();
+    let table = TableRef::Delta { uri: uri.clone(), version: 0 };
+    let files = engine.parquet_files(&table, &temp.path().join("copy")).await.unwrap();
+    assert_eq!(files.len(), 1);
+    assert!(files[0].starts_with(temp.path().join("table")));
+    let csv = temp.path().join("a.csv");
+    std::fs::write(&csv, "a,b\n1,x\n2,y\n").unwrap();
+    let table = TableRef::Csv { uri: format!("file://{}", csv.display()) };
+    let files = engine.parquet_files(&table, &temp.path().join("copy")).await.unwrap();
+    let back = TableRef::Parquet { uri: format!("file://{}", files[0].display()) };
+    let batches = engine.scan(&back, Some(vec!["b".to_owned()]), None).await.unwrap().collect().await.unwrap();
+    assert_eq!(rows::to_json(&batches), vec![json!({"b": "x"}), json!({"b": "y"})]);
+}
