@@ -27,7 +27,8 @@ if (problems.length > 0) process.exit(1);
 function checkFile(file, text) {
   const [layer, room] = relative(root, file).split(sep);
   const lines = text.split("\n").length;
-  if (file.endsWith(".tsx") && lines > LIMIT) problems.push(`${relative(root, file)}: ${lines} lines, at most ${LIMIT}`);
+  if (file.endsWith(".tsx") && lines > LIMIT)
+    problems.push(`${relative(root, file)}: ${lines} lines, at most ${LIMIT}`);
   if (!(layer in MAY)) return;
   for (const match of text.matchAll(/(?:from\s+|import\s*\(?\s*)"(\.[^"]*|@\/[^"]*)"/g)) {
     const target = match[1].startsWith("@/") ? join(root, match[1].slice(2)) : resolve(dirname(file), match[1]);

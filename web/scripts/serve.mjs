@@ -39,7 +39,9 @@ async function respond(request, response) {
   }
   if (pathname.startsWith("/api/")) {
     response.writeHead(404, { "content-type": "application/problem+json" });
-    response.end(JSON.stringify({ code: "not-found", title: "not found", detail: `there is nothing at \`${pathname}\`` }));
+    response.end(
+      JSON.stringify({ code: "not-found", title: "not found", detail: `there is nothing at \`${pathname}\`` }),
+    );
     return;
   }
   const file = extname(pathname) ? pathname : "/index.html";

@@ -45,7 +45,9 @@ for (const colorScheme of ["light", "dark"]) {
       await page.goto(base + path);
       await page.waitForTimeout(900);
       await page.screenshot({ path: join(folder, `${name}-${colorScheme}-${width}.png`), fullPage: true });
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      const wide = await page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      );
       if (wide > 0) console.error(`${name} at ${width}: ${wide} px too wide`);
     }
     await page.close();

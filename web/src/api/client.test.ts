@@ -13,10 +13,17 @@ it("leaves empty values out of the address", () =>
   ));
 
 it("keeps the server's explanation", async () => {
-  answer(404, JSON.stringify({ code: "unknown-run", title: "x", detail: "there is no run `a`", hints: ["millrace runs"] }));
+  answer(
+    404,
+    JSON.stringify({ code: "unknown-run", title: "x", detail: "there is no run `a`", hints: ["millrace runs"] }),
+  );
   const error = await get("/api/runs/a").catch((caught: unknown) => caught);
   expect(error).toBeInstanceOf(ApiError);
-  expect(problemOf(error)).toMatchObject({ code: "unknown-run", message: "there is no run `a`", hints: ["millrace runs"] });
+  expect(problemOf(error)).toMatchObject({
+    code: "unknown-run",
+    message: "there is no run `a`",
+    hints: ["millrace runs"],
+  });
 });
 
 it("explains an answer that is not JSON", async () => {

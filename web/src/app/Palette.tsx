@@ -36,7 +36,12 @@ function PaletteBox({ onClose }: { onClose: () => void }) {
   const hits = useQuery(searchQuery(text));
   const entries: PaletteEntry[] = [
     ...pages(text),
-    ...(text.trim() ? (hits.data ?? []) : []).map((hit) => ({ key: hit.path, name: hit.name, kind: NOUNS[hit.kind] ?? hit.kind, path: hit.path })),
+    ...(text.trim() ? (hits.data ?? []) : []).map((hit) => ({
+      key: hit.path,
+      name: hit.name,
+      kind: NOUNS[hit.kind] ?? hit.kind,
+      path: hit.path,
+    })),
   ];
   useEffect(() => input.current?.focus(), []);
   const go = (entry: PaletteEntry | undefined) => {
@@ -85,7 +90,11 @@ function PaletteBox({ onClose }: { onClose: () => void }) {
           </li>
         ))}
       </ul>
-      {entries.length === 0 && <p className="muted" style={{ padding: 12 }}>{hits.isFetching ? "Searching…" : "Nothing has that name."}</p>}
+      {entries.length === 0 && (
+        <p className="muted" style={{ padding: 12 }}>
+          {hits.isFetching ? "Searching…" : "Nothing has that name."}
+        </p>
+      )}
     </div>
   );
 }

@@ -13,7 +13,13 @@ export function SchemeButton() {
   const Icon = ICONS[colorScheme];
   const label = `Colours: ${WORDS[colorScheme]}`;
   return (
-    <button type="button" className="button quiet icon" aria-label={label} title={label} onClick={() => setColorScheme(NEXT[colorScheme])}>
+    <button
+      type="button"
+      className="button quiet icon"
+      aria-label={label}
+      title={label}
+      onClick={() => setColorScheme(NEXT[colorScheme])}
+    >
       <Icon size={17} aria-hidden />
     </button>
   );

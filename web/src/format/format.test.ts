@@ -10,6 +10,7 @@ describe("duration", () => {
   it.each([
     [0, "0 ms"],
     [0.25, "250 µs"],
+    [1.44, "1.4 ms"],
     [840, "840 ms"],
     [999.6, "1.0 s"],
     [12_400, "12.4 s"],
@@ -72,6 +73,14 @@ describe("time", () => {
 
 describe("csv", () => {
   it("quotes what needs quoting", () => {
-    expect(csv(["a", "b"], [[1, 'say "hi"'], [null, "x,y"]])).toBe('a,b\r\n1,"say ""hi"""\r\n,"x,y"\r\n');
+    expect(
+      csv(
+        ["a", "b"],
+        [
+          [1, 'say "hi"'],
+          [null, "x,y"],
+        ],
+      ),
+    ).toBe('a,b\r\n1,"say ""hi"""\r\n,"x,y"\r\n');
   });
 });

@@ -15,7 +15,13 @@ export function CopyButton({ text, label = "Copy" }: { text: string; label?: str
     }
   };
   return (
-    <button type="button" className="button quiet icon" aria-label={done ? "Copied" : label} title={label} onClick={copy}>
+    <button
+      type="button"
+      className="button quiet icon"
+      aria-label={done ? "Copied" : label}
+      title={label}
+      onClick={copy}
+    >
       {done ? <IconCheck size={15} aria-hidden /> : <IconCopy size={15} aria-hidden />}
     </button>
   );

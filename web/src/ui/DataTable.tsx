@@ -24,7 +24,14 @@ interface DataTableProps<T> {
 export function DataTable<T>({ columns, rows, rowKey, label, selected, exportable = true }: DataTableProps<T>) {
   const download = () => {
     const names = columns.map((column) => column.key);
-    save(`${label}.csv`, csv(names, rows.map((row) => columns.map((column) => column.value(row)))), "text/csv");
+    save(
+      `${label}.csv`,
+      csv(
+        names,
+        rows.map((row) => columns.map((column) => column.value(row))),
+      ),
+      "text/csv",
+    );
   };
   return (
     <div>

@@ -1,7 +1,15 @@
 import type { ReactNode } from "react";
 
 /** Something to be opened in place. */
-export function Disclosure({ summary, children, open = false }: { summary: string; children: ReactNode; open?: boolean }) {
+export function Disclosure({
+  summary,
+  children,
+  open = false,
+}: {
+  summary: string;
+  children: ReactNode;
+  open?: boolean;
+}) {
   return (
     <details className="disclosure" open={open}>
       <summary>{summary}</summary>

@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { Message } from "./Message";
 
 export interface FailureText {
   message: string;
@@ -10,12 +11,22 @@ export interface FailureText {
 }
 
 /** What went wrong, where, and what to do next. */
-export function Failure({ problem, retry, children }: { problem: FailureText; retry?: () => void; children?: ReactNode }) {
+export function Failure({
+  problem,
+  retry,
+  children,
+}: {
+  problem: FailureText;
+  retry?: () => void;
+  children?: ReactNode;
+}) {
   const { message, code, place, notes = [], hints = [] } = problem;
   return (
     <div className={`problem ${problem.severity === "warning" ? "warning" : ""}`} role="alert">
       <div className="row spread">
-        <strong>{message}</strong>
+        <strong>
+          <Message text={message} />
+        </strong>
         {retry && (
           <button type="button" className="button" onClick={retry}>
             Try again
@@ -30,7 +41,9 @@ export function Failure({ problem, retry, children }: { problem: FailureText; re
       {(notes.length > 0 || hints.length > 0) && (
         <ul>
           {notes.map((note) => (
-            <li key={note}>{note}</li>
+            <li key={note}>
+              <Message text={note} />
+            </li>
           ))}
           {hints.map((hint) => (
             <li key={hint}>

@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import type { AlertView, RunSummary } from "../../api/types.gen";
 import { Ago } from "../../ui/Ago";
 import { Card } from "../../ui/Card";
+import { Message } from "../../ui/Message";
 import { Status } from "../../ui/Status";
 import { unrepaired } from "./unrepaired";
 
@@ -26,7 +27,9 @@ export function Attention({ runs, alerts, ready }: { runs: RunSummary[]; alerts:
             <Link to="/runs/$run" params={{ run: run.id }}>
               {run.pipeline}
             </Link>
-            <span>{run.problem?.message}</span>
+            <span>
+              <Message text={run.problem?.message} />
+            </span>
             <span className="muted small">
               <Ago at={run.ended_at} />
             </span>

@@ -16,22 +16,50 @@ export function StartHere({ run, pipeline, endpoint, monitor }: StartHereProps) 
       <h2 id="start-here">Start here</h2>
       <div className="cards">
         {run && (
-          <Way title="Read a finished run" link={<Link to="/runs/$run" params={{ run }}>Open the run</Link>}>
+          <Way
+            title="Read a finished run"
+            link={
+              <Link to="/runs/$run" params={{ run }}>
+                Open the run
+              </Link>
+            }
+          >
             Its graph, timeline, logs, and the curves of its evaluation.
           </Way>
         )}
         {pipeline && (
-          <Way title="Run a pipeline with other inputs" link={<Link to="/pipelines/$name" params={{ name: pipeline }} search={{ tab: "run" }}>Open the form</Link>}>
+          <Way
+            title="Run a pipeline with other inputs"
+            link={
+              <Link to="/pipelines/$name" params={{ name: pipeline }} search={{ tab: "run" }}>
+                Open the form
+              </Link>
+            }
+          >
             Steps whose inputs did not change are reused.
           </Way>
         )}
         {endpoint && (
-          <Way title="Ask a model" link={<Link to="/endpoints/$name" params={{ name: endpoint }}>Try it</Link>}>
+          <Way
+            title="Ask a model"
+            link={
+              <Link to="/endpoints/$name" params={{ name: endpoint }}>
+                Try it
+              </Link>
+            }
+          >
             A form with an example row, and the same call for a shell and Python.
           </Way>
         )}
         {monitor && (
-          <Way title="See what has drifted" link={<Link to="/monitoring/$name" params={{ name: monitor }}>Open the monitor</Link>}>
+          <Way
+            title="See what has drifted"
+            link={
+              <Link to="/monitoring/$name" params={{ name: monitor }}>
+                Open the monitor
+              </Link>
+            }
+          >
             Each column then and now, and why it counts as drifted.
           </Way>
         )}

@@ -19,7 +19,11 @@ export function Bars({ title, note, bars, limit = 20 }: BarsProps) {
         <tbody>
           {shown.map((bar) => (
             <tr key={bar.name}>
-              <th scope="row" style={{ width: "38%", position: "static", overflow: "hidden", textOverflow: "ellipsis" }} title={bar.name}>
+              <th
+                scope="row"
+                style={{ width: "38%", position: "static", overflow: "hidden", textOverflow: "ellipsis" }}
+                title={bar.name}
+              >
                 {bar.name}
               </th>
               <td>

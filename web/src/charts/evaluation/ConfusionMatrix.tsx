@@ -32,7 +32,12 @@ export function ConfusionMatrix({ classes, matrix, note }: ConfusionMatrixProps)
                   {name}
                 </th>
                 {classes.map((predicted, column) => (
-                  <Cell key={predicted} value={matrix[actual]?.[column] ?? 0} row={matrix[actual] ?? []} right={actual === column} />
+                  <Cell
+                    key={predicted}
+                    value={matrix[actual]?.[column] ?? 0}
+                    row={matrix[actual] ?? []}
+                    right={actual === column}
+                  />
                 ))}
               </tr>
             ))}
@@ -50,7 +55,11 @@ function Cell({ value, row, right }: { value: number; row: number[]; right: bool
   return (
     <td
       className="num"
-      style={{ minWidth: 96, padding: 8, background: `color-mix(in srgb, ${color} ${Math.round(share * 22)}%, var(--surface))` }}
+      style={{
+        minWidth: 96,
+        padding: 8,
+        background: `color-mix(in srgb, ${color} ${Math.round(share * 22)}%, var(--surface))`,
+      }}
     >
       <div style={{ fontWeight: 600 }}>{count(value)}</div>
       <div className="small">{percent(share)}</div>

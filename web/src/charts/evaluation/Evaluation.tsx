@@ -20,9 +20,15 @@ export function Evaluation({ document }: { document: unknown }) {
   const report = useMemo(() => readReport(document), [document]);
   const curves = useMemo(
     () => ({
-      roc: [{ name: "model", points: report.roc }, { name: "chance", points: DIAGONAL, dashed: true }],
+      roc: [
+        { name: "model", points: report.roc },
+        { name: "chance", points: DIAGONAL, dashed: true },
+      ],
       pr: [{ name: "model", points: report.pr }],
-      calibration: [{ name: "model", points: report.calibration }, { name: "perfect", points: DIAGONAL, dashed: true }],
+      calibration: [
+        { name: "model", points: report.calibration },
+        { name: "perfect", points: DIAGONAL, dashed: true },
+      ],
     }),
     [report],
   );
@@ -47,7 +53,10 @@ export function Evaluation({ document }: { document: unknown }) {
           <ThresholdExplorer points={report.thresholds} positive={positive} negative={negative} />
         ) : (
           report.confusion.length > 0 && (
-            <ConfusionMatrix classes={report.confusion.map((_, i) => report.classes[i] ?? String(i))} matrix={report.confusion} />
+            <ConfusionMatrix
+              classes={report.confusion.map((_, i) => report.classes[i] ?? String(i))}
+              matrix={report.confusion}
+            />
           )
         )}
         {report.calibration.length > 0 && (

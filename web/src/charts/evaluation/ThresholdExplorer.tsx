@@ -35,7 +35,13 @@ export function ThresholdExplorer({ points, positive, negative, start = 0.5 }: T
           {number(point.threshold)}
         </output>
       </div>
-      <ConfusionMatrix classes={[negative, positive]} matrix={[[point.tn, point.fp], [point.fn, point.tp]]} />
+      <ConfusionMatrix
+        classes={[negative, positive]}
+        matrix={[
+          [point.tn, point.fp],
+          [point.fn, point.tp],
+        ]}
+      />
       <div className="row small">
         <span>accuracy {percent(accuracy)}</span>
         <span>precision {percent(precision)}</span>

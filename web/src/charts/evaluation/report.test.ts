@@ -10,8 +10,30 @@ it("reads curves as points and as columns", () => {
 });
 
 it("reads the matrix with and without a wrapper", () => {
-  expect(readReport({ confusion: [[1, 2], [3, 4]] }).confusion).toEqual([[1, 2], [3, 4]]);
-  expect(readReport({ confusion_matrix: { matrix: [[1, 0], [0, 1]] } }).confusion).toEqual([[1, 0], [0, 1]]);
+  expect(
+    readReport({
+      confusion: [
+        [1, 2],
+        [3, 4],
+      ],
+    }).confusion,
+  ).toEqual([
+    [1, 2],
+    [3, 4],
+  ]);
+  expect(
+    readReport({
+      confusion_matrix: {
+        matrix: [
+          [1, 0],
+          [0, 1],
+        ],
+      },
+    }).confusion,
+  ).toEqual([
+    [1, 0],
+    [0, 1],
+  ]);
 });
 
 it("knows an empty report", () => {

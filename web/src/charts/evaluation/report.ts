@@ -22,12 +22,16 @@ export function readReport(input: unknown): EvaluationReport {
   return {
     task: typeof doc.task === "string" ? doc.task : null,
     classes: list(doc.classes).map(String),
-    metrics: Object.entries(object(doc.metrics)).filter((entry): entry is [string, number] => typeof entry[1] === "number"),
+    metrics: Object.entries(object(doc.metrics)).filter(
+      (entry): entry is [string, number] => typeof entry[1] === "number",
+    ),
     roc: curve(doc.roc, ["fpr", "x"], ["tpr", "y"]),
     pr: curve(doc.pr ?? doc.precision_recall, ["recall", "x"], ["precision", "y"]),
     calibration: curve(doc.calibration, ["predicted", "mean_predicted", "x"], ["observed", "actual", "y"]),
     thresholds: thresholds(doc.thresholds),
-    confusion: list(object(doc.confusion).matrix ?? object(doc.confusion_matrix).matrix ?? doc.confusion ?? doc.confusion_matrix)
+    confusion: list(
+      object(doc.confusion).matrix ?? object(doc.confusion_matrix).matrix ?? doc.confusion ?? doc.confusion_matrix,
+    )
       .map((row) => list(row).map(Number))
       .filter((row) => row.length > 0),
     importance: importance(doc.importance ?? doc.feature_importance),
@@ -57,8 +61,11 @@ function curve(input: unknown, xs: string[], ys: string[]): Point[] {
   const doc = object(input);
   const rows = Array.isArray(input) ? input : (doc.points ?? doc.bins ?? doc.curve);
   if (Array.isArray(rows)) {
-    return rows.map((row): Point =>
-      Array.isArray(row) ? [Number(row[0]), Number(row[1])] : [Number(pick(object(row), xs)), Number(pick(object(row), ys))],
+    return rows.map(
+      (row): Point =>
+        Array.isArray(row)
+          ? [Number(row[0]), Number(row[1])]
+          : [Number(pick(object(row), xs)), Number(pick(object(row), ys))],
     );
   }
   const x = list(pick(doc, xs));
@@ -97,5 +104,8 @@ function residuals(input: unknown): EvaluationReport["residuals"] {
   const rows = Array.isArray(input) ? input : list(object(input).histogram ?? object(input).bins);
   if (rows.length === 0) return null;
   const bins = rows.map(object);
-  return { bins: bins.map((bin) => `${Number(bin.from)}…${Number(bin.to)}`), counts: bins.map((bin) => Number(bin.count)) };
+  return {
+    bins: bins.map((bin) => `${Number(bin.from)}…${Number(bin.to)}`),
+    counts: bins.map((bin) => Number(bin.count)),
+  };
 }

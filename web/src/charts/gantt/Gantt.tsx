@@ -23,36 +23,45 @@ export function Gantt({ steps, now, selected, onSelect }: GanttProps) {
   };
   if (begun.length === 0) return <p className="muted">No step has started.</p>;
   return (
-    <ChartFrame title="Timeline" note={`${duration(to - from)}; bold is the critical path, hatched is waiting`} data={data}>
+    <ChartFrame
+      title="Timeline"
+      note={`${duration(to - from)}; bold is the critical path, hatched is waiting`}
+      data={data}
+    >
       <div style={{ display: "flex", flexDirection: "column", gap: 2 }}>
-        {begun.toSorted((a, b) => (a.start ?? 0) - (b.start ?? 0)).map((step) => (
-          <button
-            key={step.id}
-            type="button"
-            onClick={() => onSelect?.(step.id)}
-            aria-pressed={selected === step.id}
-            title={`${step.id}: waited ${duration(waited(step))}, worked ${duration(worked(step, now))}`}
-            className="gantt-row"
-          >
-            <span className="gantt-name" style={{ fontWeight: critical.has(step.id) ? 700 : 400 }}>
-              {step.id}
-            </span>
-            <span className="gantt-track">
-              {step.ready !== null && step.start !== null && (
-                <span className="gantt-wait" style={{ left: share(step.ready), width: `calc(${share(step.start)} - ${share(step.ready)})` }} />
-              )}
-              <span
-                className="gantt-bar"
-                style={{
-                  left: share(step.start ?? from),
-                  width: `max(3px, calc(${share(step.end ?? now)} - ${share(step.start ?? from)}))`,
-                  background: `var(--${statusLook(step.status).tone})`,
-                }}
-              />
-            </span>
-            <span className="gantt-time mono">{duration(worked(step, now))}</span>
-          </button>
-        ))}
+        {begun
+          .toSorted((a, b) => (a.start ?? 0) - (b.start ?? 0))
+          .map((step) => (
+            <button
+              key={step.id}
+              type="button"
+              onClick={() => onSelect?.(step.id)}
+              aria-pressed={selected === step.id}
+              title={`${step.id}: waited ${duration(waited(step))}, worked ${duration(worked(step, now))}`}
+              className="gantt-row"
+            >
+              <span className="gantt-name" style={{ fontWeight: critical.has(step.id) ? 700 : 400 }}>
+                {step.id}
+              </span>
+              <span className="gantt-track">
+                {step.ready !== null && step.start !== null && (
+                  <span
+                    className="gantt-wait"
+                    style={{ left: share(step.ready), width: `calc(${share(step.start)} - ${share(step.ready)})` }}
+                  />
+                )}
+                <span
+                  className="gantt-bar"
+                  style={{
+                    left: share(step.start ?? from),
+                    width: `max(3px, calc(${share(step.end ?? now)} - ${share(step.start ?? from)}))`,
+                    background: `var(--${statusLook(step.status).tone})`,
+                  }}
+                />
+              </span>
+              <span className="gantt-time mono">{duration(worked(step, now))}</span>
+            </button>
+          ))}
       </div>
     </ChartFrame>
   );

@@ -19,9 +19,20 @@ export function Graph({ height = 420, ...props }: GraphProps) {
   const [view, setView] = useState<"picture" | "list">(props.nodes.length > 300 ? "list" : "picture");
   return (
     <div>
-      <div className="row" style={{ padding: 6, justifyContent: "flex-end" }} role="group" aria-label="view of the graph">
+      <div
+        className="row"
+        style={{ padding: 6, justifyContent: "flex-end" }}
+        role="group"
+        aria-label="view of the graph"
+      >
         {(["picture", "list"] as const).map((choice) => (
-          <button key={choice} type="button" className="button" aria-pressed={view === choice} onClick={() => setView(choice)}>
+          <button
+            key={choice}
+            type="button"
+            className="button"
+            aria-pressed={view === choice}
+            onClick={() => setView(choice)}
+          >
             {choice === "picture" ? "Graph" : "List"}
           </button>
         ))}

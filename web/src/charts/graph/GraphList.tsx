@@ -12,7 +12,11 @@ interface GraphListProps {
 
 /** The accessible twin of the canvas. */
 export function GraphList({ nodes, edges, selected, onSelect, label }: GraphListProps) {
-  const needs = (id: string) => edges.filter((edge) => edge.to === id).map((edge) => edge.from).join(", ");
+  const needs = (id: string) =>
+    edges
+      .filter((edge) => edge.to === id)
+      .map((edge) => edge.from)
+      .join(", ");
   return (
     <DataTable
       label={label}
@@ -31,7 +35,12 @@ export function GraphList({ nodes, edges, selected, onSelect, label }: GraphList
           ),
         },
         { key: "kind", header: "Kind", value: (node) => node.kind },
-        { key: "status", header: "Status", value: (node) => node.status ?? "", cell: (node) => node.status && <Status status={node.status} /> },
+        {
+          key: "status",
+          header: "Status",
+          value: (node) => node.status ?? "",
+          cell: (node) => node.status && <Status status={node.status} />,
+        },
         { key: "needs", header: "After", value: (node) => needs(node.id) },
       ]}
     />

@@ -13,12 +13,12 @@ export interface GraphEdge {
   to: string;
 }
 
-export const NODE = { width: 200, height: 56 };
+export const NODE = { width: 184, height: 56 };
 
 /** A place for each node, left to right. */
 export function place(nodes: readonly GraphNode[], edges: readonly GraphEdge[]): Map<string, { x: number; y: number }> {
   const graph = new Graph();
-  graph.setGraph({ rankdir: "LR", nodesep: 18, ranksep: 46 });
+  graph.setGraph({ rankdir: "LR", nodesep: 18, ranksep: 34 });
   graph.setDefaultEdgeLabel(() => ({}));
   const known = new Set(nodes.map((node) => node.id));
   for (const node of nodes) graph.setNode(node.id, { ...NODE });

@@ -30,12 +30,24 @@ export function OverlaidHistogram({ title, note, bins, reference, current }: Ove
   };
   return (
     <ChartFrame title={title} note={note} data={data} picture={() => (svg.current ? svgUrl(svg.current) : "")}>
-      <svg ref={svg} viewBox={`0 0 ${WIDTH} ${HEIGHT + 16}`} role="img" aria-label={`${title}: reference and current`} width="100%">
+      <svg
+        ref={svg}
+        viewBox={`0 0 ${WIDTH} ${HEIGHT + 16}`}
+        role="img"
+        aria-label={`${title}: reference and current`}
+        width="100%"
+      >
         {bins.map((bin, index) => (
           <g key={bin}>
             <title>{`${bin}: reference ${percent(before[index])}, current ${percent(after[index])}`}</title>
             <rect x={index * step} y={0} width={step} height={HEIGHT} fill="transparent" />
-            <rect x={index * step + 0.5} y={y(before[index] ?? 0)} width={Math.max(step - 1, 0.5)} height={HEIGHT - y(before[index] ?? 0)} fill="var(--line-strong)" />
+            <rect
+              x={index * step + 0.5}
+              y={y(before[index] ?? 0)}
+              width={Math.max(step - 1, 0.5)}
+              height={HEIGHT - y(before[index] ?? 0)}
+              fill="var(--line-strong)"
+            />
           </g>
         ))}
         <path d={outline} fill="none" stroke="var(--accent)" strokeWidth={2} />

@@ -22,6 +22,15 @@ export interface LineLook {
   area?: boolean;
 }
 
+const TIME = {
+  year: "{yyyy}",
+  month: "{MMM} {yyyy}",
+  day: "{MMM} {d}",
+  hour: "{HH}:{mm}",
+  minute: "{HH}:{mm}",
+  second: "{HH}:{mm}:{ss}",
+};
+
 /** ECharts' description of a line chart. */
 export function lineOptions(lines: Line[], look: LineLook, colors: ChartColors): EChartsCoreOption {
   const axis = {
@@ -38,7 +47,14 @@ export function lineOptions(lines: Line[], look: LineLook, colors: ChartColors):
     grid: { left: 52, right: 16, top: lines.length > 1 ? 34 : 14, bottom: look.xName ? 40 : 26 },
     legend:
       lines.length > 1
-        ? { type: "plain", top: 2, left: 8, itemHeight: 8, itemWidth: 14, textStyle: { color: colors.text, fontSize: 11 } }
+        ? {
+            type: "plain",
+            top: 2,
+            left: 8,
+            itemHeight: 8,
+            itemWidth: 14,
+            textStyle: { color: colors.text, fontSize: 11 },
+          }
         : undefined,
     tooltip: {
       trigger: "axis",
@@ -48,7 +64,15 @@ export function lineOptions(lines: Line[], look: LineLook, colors: ChartColors):
       textStyle: { color: colors.text, fontSize: 12 },
       valueFormatter: (value: unknown) => (typeof value === "number" ? number(value) : String(value ?? "–")),
     },
-    xAxis: { type: look.x ?? "value", name: look.xName, nameGap: 24, scale: true, ...axis, splitLine: { show: false } },
+    xAxis: {
+      type: look.x ?? "value",
+      name: look.xName,
+      nameGap: 24,
+      scale: true,
+      ...axis,
+      axisLabel: { ...axis.axisLabel, formatter: look.x === "time" ? TIME : undefined },
+      splitLine: { show: false },
+    },
     yAxis: {
       type: look.logY ? "log" : "value",
       name: look.yName,

@@ -16,7 +16,9 @@ export function MiniHistogram({ counts, label, width = 84, height = 22 }: MiniHi
         const size = value === 0 ? 0 : Math.max(1, (value / top) * (height - 1));
         const gap = step > 3 ? 1 : 0;
         // oxlint-disable-next-line react/no-array-index-key
-        return <rect key={index} x={index * step} y={height - size} width={step - gap} height={size} fill="var(--accent)" />;
+        return (
+          <rect key={index} x={index * step} y={height - size} width={step - gap} height={size} fill="var(--accent)" />
+        );
       })}
     </svg>
   );

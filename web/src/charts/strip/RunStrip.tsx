@@ -22,7 +22,16 @@ export function RunStrip({ runs, onOpen }: RunStripProps) {
             title={title}
             aria-label={title}
             onClick={() => onOpen?.(run.id)}
-            style={{ width: 7, height: 20, padding: 0, border: 0, background: "none", cursor: "pointer", display: "flex", alignItems: "flex-end" }}
+            style={{
+              width: 7,
+              height: 20,
+              padding: 0,
+              border: 0,
+              background: "none",
+              cursor: "pointer",
+              display: "flex",
+              alignItems: "flex-end",
+            }}
           >
             <span style={{ width: 7, height: HEIGHTS[tone], borderRadius: 1, background: `var(--${tone})` }} />
           </button>

@@ -32,13 +32,26 @@ export function Deployments({ deployments }: { deployments: DeploymentView[] }) 
           cell: (deployment) => (
             <span className="row" style={{ flexWrap: "nowrap" }}>
               <span style={{ width: 90, height: 8, background: "var(--line)", borderRadius: 2 }}>
-                <span style={{ display: "block", width: `${deployment.traffic}%`, height: 8, background: "var(--accent)", borderRadius: 2 }} />
+                <span
+                  style={{
+                    display: "block",
+                    width: `${deployment.traffic}%`,
+                    height: 8,
+                    background: "var(--accent)",
+                    borderRadius: 2,
+                  }}
+                />
               </span>
               {deployment.traffic} %
             </span>
           ),
         },
-        { key: "status", header: "Status", value: (deployment) => deployment.status, cell: (deployment) => <Status status={deployment.status} /> },
+        {
+          key: "status",
+          header: "Status",
+          value: (deployment) => deployment.status,
+          cell: (deployment) => <Status status={deployment.status} />,
+        },
         { key: "requests", header: "Requests", numeric: true, value: (deployment) => count(deployment.requests) },
         { key: "errors", header: "Errors", numeric: true, value: (deployment) => count(deployment.errors) },
         { key: "p50", header: "p50", numeric: true, value: (deployment) => duration(deployment.p50_ms) },

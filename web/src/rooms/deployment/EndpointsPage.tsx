@@ -19,7 +19,10 @@ export function EndpointsPage() {
         <Answer query={endpoints}>
           {(found) =>
             found.length === 0 ? (
-              <Empty what="No endpoint yet. A `deploy` step or a file under endpoints/ makes one:" command="millrace explain deploy" />
+              <Empty
+                what="No endpoint yet. A `deploy` step or a file under endpoints/ makes one:"
+                command="millrace explain deploy"
+              />
             ) : (
               <DataTable
                 label="endpoints"
@@ -36,12 +39,19 @@ export function EndpointsPage() {
                       </Link>
                     ),
                   },
-                  { key: "status", header: "Status", value: (endpoint) => endpoint.status, cell: (endpoint) => <Status status={endpoint.status} /> },
+                  {
+                    key: "status",
+                    header: "Status",
+                    value: (endpoint) => endpoint.status,
+                    cell: (endpoint) => <Status status={endpoint.status} />,
+                  },
                   {
                     key: "models",
                     header: "Models",
                     value: (endpoint) =>
-                      endpoint.deployments.map((entry) => `${entry.model}@${entry.version} ${entry.traffic} %`).join(", "),
+                      endpoint.deployments
+                        .map((entry) => `${entry.model}@${entry.version} ${entry.traffic} %`)
+                        .join(", "),
                   },
                   { key: "requests", header: "Requests", numeric: true, value: (endpoint) => count(endpoint.requests) },
                   {

@@ -23,7 +23,15 @@ export function Prediction({ answer }: { answer: unknown }) {
             {name.replace(/^probability_?/, "") || name}
           </span>
           <span style={{ flex: 1, height: 12, background: "var(--line)", borderRadius: 2 }}>
-            <span style={{ display: "block", width: `${share * 100}%`, height: 12, background: "var(--accent)", borderRadius: 2 }} />
+            <span
+              style={{
+                display: "block",
+                width: `${share * 100}%`,
+                height: 12,
+                background: "var(--accent)",
+                borderRadius: 2,
+              }}
+            />
           </span>
           <span style={{ width: 64 }} className="num">
             {percent(share)}

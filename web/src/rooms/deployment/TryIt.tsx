@@ -22,17 +22,30 @@ export function TryIt({ view }: { view: EndpointView }) {
   });
   const inputs = view.signature?.inputs ?? [];
   if (inputs.length === 0) {
-    return <Empty what="The model has no signature, so there is no form for it. Send rows by hand:" command={`curl -s ${view.endpoint.url} -d @rows.json`} />;
+    return (
+      <Empty
+        what="The model has no signature, so there is no form for it. Send rows by hand:"
+        command={`curl -s ${view.endpoint.url} -d @rows.json`}
+      />
+    );
   }
   const fields = inputs.map((column) => ({ ...column, default: view.example?.[column.name] }));
   return (
     <div className="stack">
       <div aria-live="polite">
         {ask.data !== undefined && <Prediction answer={ask.data} />}
-        {took !== null && ask.isSuccess && <p className="muted small">answered in {duration(took)}, as the browser sees it</p>}
+        {took !== null && ask.isSuccess && (
+          <p className="muted small">answered in {duration(took)}, as the browser sees it</p>
+        )}
         {ask.error && <Failure problem={explain(ask.error)} />}
       </div>
-      <ValuesForm fields={fields} submit="Score" busy={ask.isPending} label={`row for ${view.endpoint.name}`} onSubmit={(row) => ask.mutate(row)} />
+      <ValuesForm
+        fields={fields}
+        submit="Score"
+        busy={ask.isPending}
+        label={`row for ${view.endpoint.name}`}
+        onSubmit={(row) => ask.mutate(row)}
+      />
     </div>
   );
 }

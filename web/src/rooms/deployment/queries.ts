@@ -5,7 +5,10 @@ import type { EndpointSummary, EndpointView } from "../../api/types.gen";
 const path = encodeURIComponent;
 
 export const endpointsQuery = () =>
-  queryOptions({ queryKey: ["endpoints"], queryFn: ({ signal }) => get<EndpointSummary[]>("/api/endpoints", {}, signal) });
+  queryOptions({
+    queryKey: ["endpoints"],
+    queryFn: ({ signal }) => get<EndpointSummary[]>("/api/endpoints", {}, signal),
+  });
 
 export const endpointQuery = (name: string) =>
   queryOptions({

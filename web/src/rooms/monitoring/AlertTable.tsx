@@ -18,9 +18,19 @@ export function AlertTable({ alerts }: { alerts: AlertView[] }) {
       rows={alerts}
       rowKey={(alert) => alert.name}
       columns={[
-        { key: "state", header: "State", value: (alert) => alert.state, cell: (alert) => <Status status={alert.state} /> },
+        {
+          key: "state",
+          header: "State",
+          value: (alert) => alert.state,
+          cell: (alert) => <Status status={alert.state} />,
+        },
         { key: "name", header: "Rule", value: (alert) => alert.name },
-        { key: "when", header: "When", value: (alert) => alert.expression, cell: (alert) => <code>{alert.expression}</code> },
+        {
+          key: "when",
+          header: "When",
+          value: (alert) => alert.expression,
+          cell: (alert) => <code>{alert.expression}</code>,
+        },
         { key: "value", header: "Value", numeric: true, value: (alert) => number(alert.value) },
         { key: "since", header: "Since", value: (alert) => alert.since, cell: (alert) => <Ago at={alert.since} /> },
         { key: "channels", header: "Tells", value: (alert) => alert.channels.join(", ") },

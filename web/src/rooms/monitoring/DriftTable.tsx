@@ -42,11 +42,18 @@ export function DriftTable({ columns, selected, onSelect }: DriftTableProps) {
           key: "bar",
           header: "Score and threshold",
           value: () => "",
-          cell: (column) => <ScoreBar score={column.score} threshold={column.threshold} top={top} drifted={column.drifted} />,
+          cell: (column) => (
+            <ScoreBar score={column.score} threshold={column.threshold} top={top} drifted={column.drifted} />
+          ),
         },
         { key: "score", header: "Score", numeric: true, value: (column) => number(column.score) },
         { key: "metric", header: "Distance", value: (column) => column.metric },
-        { key: "p", header: "p, corrected", numeric: true, value: (column) => number(column.adjusted_p ?? column.p_value) },
+        {
+          key: "p",
+          header: "p, corrected",
+          numeric: true,
+          value: (column) => number(column.adjusted_p ?? column.p_value),
+        },
         { key: "why", header: "Why", value: (column) => column.reason ?? keys(column) },
       ]}
     />

@@ -26,7 +26,11 @@ export function MonitorHistory({ view }: { view: MonitorView }) {
   }, [view.history]);
   const threshold = view.latest?.columns[0]?.threshold;
   const look = useMemo(
-    () => ({ x: "time" as const, min: 0, threshold: threshold === undefined ? undefined : { value: threshold, name: "threshold" } }),
+    () => ({
+      x: "time" as const,
+      min: 0,
+      threshold: threshold === undefined ? undefined : { value: threshold, name: "threshold" },
+    }),
     [threshold],
   );
   if (lines.length === 0) return null;

@@ -36,13 +36,22 @@ function MonitorBody({ view }: { view: MonitorView }) {
         }
         actions={
           latest?.run_id && (
-            <Link to="/runs/$run" params={{ run: latest.run_id }} search={{ step: latest.step ?? undefined }} className="button">
+            <Link
+              to="/runs/$run"
+              params={{ run: latest.run_id }}
+              search={{ step: latest.step ?? undefined }}
+              className="button"
+            >
               Run
             </Link>
           )
         }
       />
-      {latest ? <Report report={latest} /> : <Empty what="This monitor has not run yet." command={`millrace run ${monitor.name}`} />}
+      {latest ? (
+        <Report report={latest} />
+      ) : (
+        <Empty what="This monitor has not run yet." command={`millrace run ${monitor.name}`} />
+      )}
       <MonitorHistory view={view} />
       <Source cli={view.command} yaml={view.yaml} json={view} />
     </>
@@ -57,11 +66,16 @@ function Report({ report }: { report: MonitorReport }) {
   return (
     <>
       <Card title="Columns" flush>
-        <DriftTable columns={columns} selected={column} onSelect={(next) => void navigate({ search: { column: next }, replace: true })} />
+        <DriftTable
+          columns={columns}
+          selected={column}
+          onSelect={(next) => void navigate({ search: { column: next }, replace: true })}
+        />
       </Card>
       <p className="muted small">
-        A column counts as drifted only if two keys turn: the distance reaches its threshold, and the difference is no accident (p below 0.05 after
-        the Benjamini-Hochberg correction over all columns). A large sample alone, or a large distance in a small one, does not raise it.
+        A column counts as drifted only if two keys turn: the distance reaches its threshold, and the difference is no
+        accident (p below 0.05 after the Benjamini-Hochberg correction over all columns). A large sample alone, or a
+        large distance in a small one, does not raise it.
       </p>
       <Card title="Distributions: reference filled, current as a line">
         <div className="cards">

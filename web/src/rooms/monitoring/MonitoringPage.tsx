@@ -15,12 +15,18 @@ export function MonitoringPage() {
   const alerts = useQuery(alertsQuery());
   return (
     <>
-      <PageHead title="Monitoring" about="Whether the data still looks like the data that the models were trained on, and who is told." />
+      <PageHead
+        title="Monitoring"
+        about="Whether the data still looks like the data that the models were trained on, and who is told."
+      />
       <Card title="Monitors" flush>
         <Answer query={monitors}>
           {(found) =>
             found.length === 0 ? (
-              <Empty what="No monitor has run yet. A `monitor` step compares two datasets:" command="millrace explain monitor" />
+              <Empty
+                what="No monitor has run yet. A `monitor` step compares two datasets:"
+                command="millrace explain monitor"
+              />
             ) : (
               <DataTable
                 label="monitors"
@@ -41,12 +47,24 @@ export function MonitoringPage() {
                     key: "state",
                     header: "State",
                     value: (monitor) => (monitor.drifted ? "drifted" : "stable"),
-                    cell: (monitor) => <Status status={monitor.last_run_at ? (monitor.drifted ? "drifted" : "stable") : "never"} />,
+                    cell: (monitor) => (
+                      <Status status={monitor.last_run_at ? (monitor.drifted ? "drifted" : "stable") : "never"} />
+                    ),
                   },
-                  { key: "columns", header: "Drifted columns", numeric: true, value: (monitor) => `${monitor.drifted_columns} of ${monitor.columns}` },
+                  {
+                    key: "columns",
+                    header: "Drifted columns",
+                    numeric: true,
+                    value: (monitor) => `${monitor.drifted_columns} of ${monitor.columns}`,
+                  },
                   { key: "reference", header: "Reference", value: (monitor) => monitor.reference },
                   { key: "current", header: "Current", value: (monitor) => monitor.current },
-                  { key: "last", header: "Last", value: (monitor) => monitor.last_run_at, cell: (monitor) => <Ago at={monitor.last_run_at} /> },
+                  {
+                    key: "last",
+                    header: "Last",
+                    value: (monitor) => monitor.last_run_at,
+                    cell: (monitor) => <Ago at={monitor.last_run_at} />,
+                  },
                 ]}
               />
             )

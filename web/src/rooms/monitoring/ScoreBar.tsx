@@ -16,7 +16,15 @@ export function ScoreBar({ score, threshold, top, drifted }: ScoreBarProps) {
       <title>{label}</title>
       <rect x={0} y={4} width={160} height={8} rx={2} fill="var(--surface-2)" />
       <rect x={0} y={4} width={share(score)} height={8} rx={2} fill={drifted ? "var(--bad)" : "var(--accent)"} />
-      <line x1={share(threshold)} x2={share(threshold)} y1={0} y2={16} stroke="var(--text)" strokeWidth={1.5} strokeDasharray="3 2" />
+      <line
+        x1={share(threshold)}
+        x2={share(threshold)}
+        y1={0}
+        y2={16}
+        stroke="var(--text)"
+        strokeWidth={1.5}
+        strokeDasharray="3 2"
+      />
     </svg>
   );
 }

@@ -1,6 +1,14 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { get, post } from "../../api/client";
-import type { LogChunk, PipelineSummary, PipelineView, RunPage, RunSummary, RunView, TablePreview } from "../../api/types.gen";
+import type {
+  LogChunk,
+  PipelineSummary,
+  PipelineView,
+  RunPage,
+  RunSummary,
+  RunView,
+  TablePreview,
+} from "../../api/types.gen";
 
 const path = encodeURIComponent;
 
@@ -39,7 +47,8 @@ export const runQuery = (id: string) =>
 export const outputQuery = (run: string, step: string, output: string) =>
   queryOptions({
     queryKey: ["runs", run, "output", step, output],
-    queryFn: ({ signal }) => get<unknown>(`/api/runs/${path(run)}/steps/${path(step)}/outputs/${path(output)}`, {}, signal),
+    queryFn: ({ signal }) =>
+      get<unknown>(`/api/runs/${path(run)}/steps/${path(step)}/outputs/${path(output)}`, {}, signal),
     staleTime: Infinity,
   });
 

@@ -13,8 +13,10 @@ export function Lineage({ kind, name, version }: { kind: string; name: string; v
   const lineage = useQuery(lineageQuery(kind, name, version));
   const navigate = useNavigate();
   const open = (key: AssetKey | undefined) => {
-    if (key?.kind === "dataset") void navigate({ to: "/data/$name", params: { name: key.name }, search: { version: key.version } });
-    if (key?.kind === "model") void navigate({ to: "/models/$name", params: { name: key.name }, search: { version: key.version } });
+    if (key?.kind === "dataset")
+      void navigate({ to: "/data/$name", params: { name: key.name }, search: { version: key.version } });
+    if (key?.kind === "model")
+      void navigate({ to: "/models/$name", params: { name: key.name }, search: { version: key.version } });
     if (key?.kind === "endpoint") void navigate({ to: "/endpoints/$name", params: { name: key.name } });
   };
   return (

@@ -48,9 +48,15 @@ export const experimentSearch = (raw: Raw): ExperimentSearch => ({
   diff: yes(raw.diff),
 });
 
-export const datasetSearch = (raw: Raw): DatasetSearch => ({ tab: word(raw.tab, DATASET_TABS), version: positive(raw.version) });
+export const datasetSearch = (raw: Raw): DatasetSearch => ({
+  tab: word(raw.tab, DATASET_TABS),
+  version: positive(raw.version),
+});
 
-export const modelSearch = (raw: Raw): ModelSearch => ({ tab: word(raw.tab, MODEL_TABS), version: positive(raw.version) });
+export const modelSearch = (raw: Raw): ModelSearch => ({
+  tab: word(raw.tab, MODEL_TABS),
+  version: positive(raw.version),
+});
 
 export const dataSearch = (raw: Raw): DataSearch => ({ sql: text(raw.sql) });
 

@@ -87,6 +87,8 @@ function PipelineBody({ pipeline }: { pipeline: PipelineView }) {
 
 function marks({ problems, file }: PipelineView) {
   return problems.flatMap(({ place, message, severity }) =>
-    place && place.file === file ? [{ line: place.line, column: place.column, length: place.length, message, severity }] : [],
+    place && place.file === file
+      ? [{ line: place.line, column: place.column, length: place.length, message, severity }]
+      : [],
   );
 }

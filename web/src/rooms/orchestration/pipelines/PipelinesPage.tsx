@@ -76,7 +76,8 @@ function PipelineTable({ pipelines }: { pipelines: PipelineSummary[] }) {
           key: "next",
           header: "Next firing",
           value: (pipeline) => pipeline.next_firing,
-          cell: (pipeline) => (pipeline.next_firing ? <Ago at={pipeline.next_firing} /> : <span className="muted">by hand</span>),
+          cell: (pipeline) =>
+            pipeline.next_firing ? <Ago at={pipeline.next_firing} /> : <span className="muted">by hand</span>,
         },
         { key: "steps", header: "Steps", numeric: true, value: (pipeline) => pipeline.steps },
         {
@@ -84,7 +85,11 @@ function PipelineTable({ pipelines }: { pipelines: PipelineSummary[] }) {
           header: "Check",
           value: (pipeline) => pipeline.problems.length,
           cell: (pipeline) =>
-            pipeline.problems.length === 0 ? <Status status="ok" /> : <span className="tone-bad tag">{plural(pipeline.problems.length, "problem")}</span>,
+            pipeline.problems.length === 0 ? (
+              <Status status="ok" />
+            ) : (
+              <span className="tone-bad tag">{plural(pipeline.problems.length, "problem")}</span>
+            ),
         },
       ]}
     />

@@ -3,5 +3,7 @@ import { runCommand } from "./runCommand";
 
 it("quotes for the shell only what needs it", () => {
   expect(runCommand("flights", {})).toBe("millrace run flights");
-  expect(runCommand("flights", { month: 7, who: "it's me" })).toBe("millrace run flights -p month=7 -p 'who=it'\\''s me'");
+  expect(runCommand("flights", { month: 7, who: "it's me" })).toBe(
+    "millrace run flights -p month=7 -p 'who=it'\\''s me'",
+  );
 });

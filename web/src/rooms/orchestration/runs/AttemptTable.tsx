@@ -3,6 +3,7 @@ import { bytes } from "../../../format/bytes";
 import { duration } from "../../../format/duration";
 import { clock, span } from "../../../format/time";
 import { DataTable } from "../../../ui/DataTable";
+import { Message } from "../../../ui/Message";
 import { Status } from "../../../ui/Status";
 
 /** The tries of a step. */
@@ -15,13 +16,28 @@ export function AttemptTable({ attempts, now }: { attempts: AttemptView[]; now: 
       rowKey={(attempt) => String(attempt.attempt)}
       columns={[
         { key: "attempt", header: "Attempt", value: (attempt) => attempt.attempt },
-        { key: "status", header: "Status", value: (attempt) => attempt.status, cell: (attempt) => <Status status={attempt.status} /> },
+        {
+          key: "status",
+          header: "Status",
+          value: (attempt) => attempt.status,
+          cell: (attempt) => <Status status={attempt.status} />,
+        },
         { key: "started", header: "Started", value: (attempt) => clock(attempt.started_at) },
-        { key: "took", header: "Took", numeric: true, value: (attempt) => span(attempt.started_at, attempt.ended_at, now) },
+        {
+          key: "took",
+          header: "Took",
+          numeric: true,
+          value: (attempt) => span(attempt.started_at, attempt.ended_at, now),
+        },
         { key: "exit", header: "Exit", value: (attempt) => attempt.exit },
         { key: "cpu", header: "CPU", numeric: true, value: (attempt) => duration(attempt.cpu_ms) },
         { key: "memory", header: "Peak memory", numeric: true, value: (attempt) => bytes(attempt.peak_memory_bytes) },
-        { key: "problem", header: "Problem", value: (attempt) => attempt.problem?.message },
+        {
+          key: "problem",
+          header: "Problem",
+          value: (attempt) => attempt.problem?.message,
+          cell: (attempt) => <Message text={attempt.problem?.message} />,
+        },
       ]}
     />
   );

@@ -1,6 +1,6 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { count, plural } from "../../../format/number";
+import { plural } from "../../../format/number";
 import { Failure } from "../../../ui/Failure";
 import { Loading } from "../../../ui/Loading";
 import { firstError, isError, matches } from "./log";
@@ -10,12 +10,18 @@ const LINE = 18;
 
 /** The merged output of a step, live; opens at the first error and can be searched. */
 export function LogView({ run, step, attempt }: { run: string; step: string; attempt: number }) {
-  const { lines, ended, loaded, problem } = useLog(run, step, attempt);
+  const { lines: read, ended, loaded, problem } = useLog(run, step, attempt);
+  const lines = useMemo(() => (read.at(-1) === "" ? read.slice(0, -1) : read), [read]);
   const [needle, setNeedle] = useState("");
   const [follow, setFollow] = useState(true);
   const [at, setAt] = useState(0);
   const host = useRef<HTMLDivElement>(null);
-  const rows = useVirtualizer({ count: lines.length, getScrollElement: () => host.current, estimateSize: () => LINE, overscan: 20 });
+  const rows = useVirtualizer({
+    count: lines.length,
+    getScrollElement: () => host.current,
+    estimateSize: () => LINE,
+    overscan: 20,
+  });
   const found = useMemo(() => matches(lines, needle), [lines, needle]);
   const trouble = useMemo(() => (ended ? firstError(lines) : -1), [lines, ended]);
   const opened = useRef(false);
@@ -61,13 +67,21 @@ export function LogView({ run, step, attempt }: { run: string; step: string; att
           </label>
         )}
         <span className="small muted">
-          {count(lines.length)} lines{ended ? "" : ", live"}
+          {plural(lines.length, "line")}
+          {ended ? "" : ", live"}
         </span>
       </div>
       {lines.join("").length === 0 ? (
         <p className="muted small">{ended ? "This step wrote nothing." : "Nothing written yet."}</p>
       ) : (
-        <div ref={host} className="log" tabIndex={0} role="log" aria-label={`log of ${step}`}>
+        <div
+          ref={host}
+          className="log"
+          style={{ height: Math.min(380, lines.length * LINE + 12) }}
+          tabIndex={0}
+          role="log"
+          aria-label={`log of ${step}`}
+        >
           <div style={{ height: rows.getTotalSize(), position: "relative", minWidth: "max-content" }}>
             {rows.getVirtualItems().map((row) => {
               const line = lines[row.index] ?? "";

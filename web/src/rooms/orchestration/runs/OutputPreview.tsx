@@ -30,7 +30,9 @@ function Rows({ run, step, output }: Where) {
     <div>
       <h3>{output}: first rows</h3>
       <Answer query={rows}>
-        {(preview) => <TablePreview columns={preview.columns} rows={preview.rows} label={`rows of ${output}`} maxHeight={320} />}
+        {(preview) => (
+          <TablePreview columns={preview.columns} rows={preview.rows} label={`rows of ${output}`} maxHeight={320} />
+        )}
       </Answer>
     </div>
   );

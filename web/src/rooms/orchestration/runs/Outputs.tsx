@@ -50,7 +50,9 @@ function asset(given: Json) {
       <span className="tag">{found.asset}</span>
       <AssetName asset={found} />
       <span className="muted small">
-        {[found.rows ? `${count(found.rows)} rows` : null, found.size_bytes ? bytes(found.size_bytes) : null].filter(Boolean).join(", ")}
+        {[found.rows ? `${count(found.rows)} rows` : null, found.size_bytes ? bytes(found.size_bytes) : null]
+          .filter(Boolean)
+          .join(", ")}
       </span>
     </span>
   );

@@ -43,8 +43,8 @@ export function RunHead({ view, now }: { view: RunView; now: number }) {
         }
         about={
           <>
-            <Ago at={run.created_at} /> by {run.trigger}, took {span(run.started_at, run.ended_at, now)}, {run.steps_done} of{" "}
-            {run.steps_total} steps done, {run.steps_cached} reused
+            <Ago at={run.created_at} /> by {run.trigger}, took {span(run.started_at, run.ended_at, now)},{" "}
+            {run.steps_done} of {run.steps_total} steps done, {run.steps_cached} reused
           </>
         }
         actions={

@@ -4,6 +4,7 @@ import { span } from "../../../format/time";
 import { Ago } from "../../../ui/Ago";
 import { DataTable } from "../../../ui/DataTable";
 import { Empty } from "../../../ui/Empty";
+import { Message } from "../../../ui/Message";
 import { Status } from "../../../ui/Status";
 import { useNow } from "../../../ui/useNow";
 import { isOver } from "../queries";
@@ -59,7 +60,12 @@ export function RunTable({ runs, hint = "millrace run" }: { runs: RunSummary[]; 
           value: (run) => `${run.steps_done}/${run.steps_total}`,
         },
         { key: "reused", header: "Reused", numeric: true, value: (run) => run.steps_cached },
-        { key: "problem", header: "Problem", value: (run) => run.problem?.message },
+        {
+          key: "problem",
+          header: "Problem",
+          value: (run) => run.problem?.message,
+          cell: (run) => <Message text={run.problem?.message} />,
+        },
       ]}
     />
   );

@@ -21,7 +21,11 @@ export function RunsPage() {
       <div className="row">
         <label className="row">
           Pipeline
-          <select className="input" value={search.pipeline ?? ""} onChange={(event) => set({ pipeline: event.target.value || undefined })}>
+          <select
+            className="input"
+            value={search.pipeline ?? ""}
+            onChange={(event) => set({ pipeline: event.target.value || undefined })}
+          >
             <option value="">all</option>
             {(pipelines.data ?? []).map((pipeline) => (
               <option key={pipeline.name}>{pipeline.name}</option>
@@ -29,11 +33,22 @@ export function RunsPage() {
           </select>
         </label>
         <div className="row" role="group" aria-label="status" style={{ gap: 4 }}>
-          <button type="button" className="button" aria-pressed={!search.status} onClick={() => set({ status: undefined })}>
+          <button
+            type="button"
+            className="button"
+            aria-pressed={!search.status}
+            onClick={() => set({ status: undefined })}
+          >
             any
           </button>
           {STATUSES.map((status) => (
-            <button key={status} type="button" className="button" aria-pressed={search.status === status} onClick={() => set({ status })}>
+            <button
+              key={status}
+              type="button"
+              className="button"
+              aria-pressed={search.status === status}
+              onClick={() => set({ status })}
+            >
               {status}
             </button>
           ))}
@@ -42,7 +57,12 @@ export function RunsPage() {
       </div>
       <Card flush>
         <Answer query={runs} rows={8}>
-          {(page) => <RunTable runs={page.runs} hint={search.pipeline ? `millrace run ${search.pipeline}` : "millrace run flights"} />}
+          {(page) => (
+            <RunTable
+              runs={page.runs}
+              hint={search.pipeline ? `millrace run ${search.pipeline}` : "millrace run flights"}
+            />
+          )}
         </Answer>
       </Card>
       <div className="row">

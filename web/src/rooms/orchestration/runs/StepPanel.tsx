@@ -72,7 +72,10 @@ function StepFacts({ step, now }: { step: StepView; now: number }) {
         ["bytes", step.bytes === null ? null : bytes(step.bytes)],
         [
           "progress",
-          progress && [progress.fraction === null ? null : percent(progress.fraction), progress.message].filter(Boolean).join(", "),
+          progress &&
+            [progress.fraction === null ? null : percent(progress.fraction), progress.message]
+              .filter(Boolean)
+              .join(", "),
         ],
         [
           "reused from",

@@ -3,6 +3,7 @@ import { bytes } from "../../../format/bytes";
 import { count } from "../../../format/number";
 import { span } from "../../../format/time";
 import { DataTable } from "../../../ui/DataTable";
+import { Message } from "../../../ui/Message";
 import { Status } from "../../../ui/Status";
 
 interface StepTableProps {
@@ -32,13 +33,23 @@ export function StepTable({ steps, now, selected, onSelect }: StepTableProps) {
           ),
         },
         { key: "kind", header: "Kind", value: (step) => step.kind },
-        { key: "status", header: "Status", value: (step) => step.status, cell: (step) => <Status status={step.status} /> },
+        {
+          key: "status",
+          header: "Status",
+          value: (step) => step.status,
+          cell: (step) => <Status status={step.status} />,
+        },
         { key: "queued", header: "Queued", numeric: true, value: (step) => span(step.ready_at, step.started_at, now) },
         { key: "took", header: "Took", numeric: true, value: (step) => span(step.started_at, step.ended_at, now) },
         { key: "attempts", header: "Attempts", numeric: true, value: (step) => step.attempts.length },
         { key: "rows", header: "Rows", numeric: true, value: (step) => count(step.rows) },
         { key: "bytes", header: "Bytes", numeric: true, value: (step) => bytes(step.bytes) },
-        { key: "problem", header: "Problem", value: (step) => step.problem?.message },
+        {
+          key: "problem",
+          header: "Problem",
+          value: (step) => step.problem?.message,
+          cell: (step) => <Message text={step.problem?.message} />,
+        },
       ]}
     />
   );

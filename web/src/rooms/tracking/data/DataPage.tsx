@@ -20,7 +20,10 @@ export function DataPage() {
         <Answer query={datasets}>
           {(found) =>
             found.length === 0 ? (
-              <Empty what="No dataset yet. This reads a file into one:" command="millrace copy flights.csv data:flights" />
+              <Empty
+                what="No dataset yet. This reads a file into one:"
+                command="millrace copy flights.csv data:flights"
+              />
             ) : (
               <DataTable
                 label="datasets"
@@ -41,14 +44,23 @@ export function DataPage() {
                   { key: "rows", header: "Rows", numeric: true, value: (dataset) => count(dataset.rows) },
                   { key: "columns", header: "Columns", numeric: true, value: (dataset) => dataset.columns },
                   { key: "size", header: "Size", numeric: true, value: (dataset) => bytes(dataset.size_bytes) },
-                  { key: "created", header: "Made", value: (dataset) => dataset.created_at, cell: (dataset) => <Ago at={dataset.created_at} /> },
+                  {
+                    key: "created",
+                    header: "Made",
+                    value: (dataset) => dataset.created_at,
+                    cell: (dataset) => <Ago at={dataset.created_at} />,
+                  },
                   {
                     key: "by",
                     header: "By",
                     value: (dataset) => dataset.producer?.step,
                     cell: ({ producer }) =>
                       producer ? (
-                        <Link to="/runs/$run" params={{ run: producer.run_id }} search={{ step: producer.step ?? undefined }}>
+                        <Link
+                          to="/runs/$run"
+                          params={{ run: producer.run_id }}
+                          search={{ step: producer.step ?? undefined }}
+                        >
                           {producer.step ?? producer.run_id.slice(0, 8)}
                         </Link>
                       ) : (

@@ -44,11 +44,16 @@ function DatasetBody({ dataset }: { dataset: DatasetView }) {
         status={<span className="tag accent">version {shown.version}</span>}
         about={
           <>
-            {count(shown.rows)} rows, {plural(shown.schema.length, "column")}, {bytes(shown.size_bytes)}, made <Ago at={shown.created_at} />
+            {count(shown.rows)} rows, {plural(shown.schema.length, "column")}, {bytes(shown.size_bytes)}, made{" "}
+            <Ago at={shown.created_at} />
             {shown.producer && (
               <>
                 {" by "}
-                <Link to="/runs/$run" params={{ run: shown.producer.run_id }} search={{ step: shown.producer.step ?? undefined }}>
+                <Link
+                  to="/runs/$run"
+                  params={{ run: shown.producer.run_id }}
+                  search={{ step: shown.producer.step ?? undefined }}
+                >
                   {shown.producer.step ?? shown.producer.run_id.slice(0, 8)}
                 </Link>
               </>

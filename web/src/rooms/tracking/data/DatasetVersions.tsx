@@ -26,7 +26,12 @@ export function DatasetVersions({ versions, shown }: { versions: DatasetSummary[
         },
         { key: "rows", header: "Rows", numeric: true, value: (version) => count(version.rows) },
         { key: "size", header: "Size", numeric: true, value: (version) => bytes(version.size_bytes) },
-        { key: "created", header: "Made", value: (version) => version.created_at, cell: (version) => <Ago at={version.created_at} /> },
+        {
+          key: "created",
+          header: "Made",
+          value: (version) => version.created_at,
+          cell: (version) => <Ago at={version.created_at} />,
+        },
         { key: "by", header: "By step", value: (version) => version.producer?.step },
       ]}
     />

@@ -24,7 +24,13 @@ export function ProfileTable({ profile }: { profile: TableProfile | null }) {
           value: (column) => column.nulls,
           cell: (column) => `${count(column.nulls)} (${percent(profile.rows ? column.nulls / profile.rows : 0)})`,
         },
-        { key: "distinct", header: "Distinct", numeric: true, value: (column) => column.distinct, cell: (column) => count(column.distinct) },
+        {
+          key: "distinct",
+          header: "Distinct",
+          numeric: true,
+          value: (column) => column.distinct,
+          cell: (column) => count(column.distinct),
+        },
         { key: "min", header: "Min", numeric: true, value: (column) => value(column.min) },
         { key: "median", header: "Median", numeric: true, value: (column) => number(column.quantiles[2] ?? null) },
         { key: "mean", header: "Mean", numeric: true, value: (column) => number(column.mean) },
@@ -33,7 +39,11 @@ export function ProfileTable({ profile }: { profile: TableProfile | null }) {
         {
           key: "top",
           header: "Most common",
-          value: (column) => column.top.slice(0, 3).map((entry) => `${entry.value ?? "null"} (${count(entry.count)})`).join(", "),
+          value: (column) =>
+            column.top
+              .slice(0, 3)
+              .map((entry) => `${entry.value ?? "null"} (${count(entry.count)})`)
+              .join(", "),
         },
       ]}
     />
@@ -42,5 +52,7 @@ export function ProfileTable({ profile }: { profile: TableProfile | null }) {
 
 function Shape({ column }: { column: ColumnProfile }) {
   const bins = column.histogram.length > 0 ? column.histogram : column.top;
-  return bins.length > 0 ? <MiniHistogram counts={bins.map((bin) => bin.count)} label={`distribution of ${column.name}`} /> : null;
+  return bins.length > 0 ? (
+    <MiniHistogram counts={bins.map((bin) => bin.count)} label={`distribution of ${column.name}`} />
+  ) : null;
 }

@@ -14,7 +14,12 @@ export function Sample({ version }: { version: DatasetVersionView }) {
         found.rows.length === 0 ? (
           <Empty what="This version has no rows." command={`millrace sql "select count(*) from ${version.name}"`} />
         ) : (
-          <TablePreview columns={found.columns} rows={found.rows} label={`rows of ${version.name}`} profile={version.profile} />
+          <TablePreview
+            columns={found.columns}
+            rows={found.rows}
+            label={`rows of ${version.name}`}
+            profile={version.profile}
+          />
         )
       }
     </Answer>

@@ -40,7 +40,16 @@ export function SqlBox({ example }: { example: string }) {
             <button
               type="button"
               className="button"
-              onClick={() => save("query.csv", csv(rows.columns.map((column) => column.name), rows.rows), "text/csv")}
+              onClick={() =>
+                save(
+                  "query.csv",
+                  csv(
+                    rows.columns.map((column) => column.name),
+                    rows.rows,
+                  ),
+                  "text/csv",
+                )
+              }
             >
               Export CSV
             </button>

@@ -11,7 +11,9 @@ export function Artifacts({ run }: { run: string }) {
   const total = files.data?.reduce((sum, file) => sum + (file.size_bytes ?? 0), 0);
   return (
     <Card title="Artifacts" actions={total ? <span className="muted small">{bytes(total)}</span> : undefined}>
-      <Answer query={files}>{(found) => <FileTree files={found} address={(path) => artifactAddress(run, path)} />}</Answer>
+      <Answer query={files}>
+        {(found) => <FileTree files={found} address={(path) => artifactAddress(run, path)} />}
+      </Answer>
     </Card>
   );
 }

@@ -14,14 +14,19 @@ interface CompareRunsProps {
 export function CompareRuns({ runs, every, onEvery }: CompareRunsProps) {
   const params = paramDiff(runs, every).map(({ name, values }) => ({ name, family: "param", values }));
   const metricNames = [...new Set(runs.flatMap((run) => Object.keys(run.metrics)))].toSorted();
-  const metrics = metricNames.map((name) => ({ name, family: "metric", values: runs.map((run) => number(run.metrics[name])) }));
+  const metrics = metricNames.map((name) => ({
+    name,
+    family: "metric",
+    values: runs.map((run) => number(run.metrics[name])),
+  }));
   return (
     <Card
       flush
       title="Compare"
       actions={
         <label className="row small">
-          <input type="checkbox" checked={!every} onChange={(event) => onEvery(!event.target.checked)} /> only parameters that differ
+          <input type="checkbox" checked={!every} onChange={(event) => onEvery(!event.target.checked)} /> only
+          parameters that differ
         </label>
       }
     >

@@ -31,8 +31,12 @@ export function CurveControls({ keys, shown, search, onChange }: CurveControlsPr
         />
       </label>
       <label className="row small">
-        <input type="checkbox" checked={search.log ?? false} onChange={(event) => onChange({ log: event.target.checked || undefined })} /> log
-        axis
+        <input
+          type="checkbox"
+          checked={search.log ?? false}
+          onChange={(event) => onChange({ log: event.target.checked || undefined })}
+        />{" "}
+        log axis
       </label>
       <label className="row small">
         over

@@ -21,7 +21,12 @@ interface CurvesProps {
 export function Curves({ runs, keys, search, onChange }: CurvesProps) {
   const chosen = words(search.metrics);
   const shown = chosen.length > 0 ? keys.filter((key) => chosen.includes(key)) : keys.slice(0, 6);
-  const curves = useQuery(curvesQuery(runs.map((run) => run.id), shown));
+  const curves = useQuery(
+    curvesQuery(
+      runs.map((run) => run.id),
+      shown,
+    ),
+  );
   if (keys.length === 0) return null;
   return (
     <Card title="Metrics" actions={<CurveControls keys={keys} shown={shown} search={search} onChange={onChange} />}>

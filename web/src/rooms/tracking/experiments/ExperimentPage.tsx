@@ -29,7 +29,10 @@ export function ExperimentPage() {
       <Answer query={runs} rows={8}>
         {(page) =>
           page.runs.length === 0 ? (
-            <Empty what="No run in this experiment yet." command={`MLFLOW_TRACKING_URI=${window.location.origin} python train.py`} />
+            <Empty
+              what="No run in this experiment yet."
+              command={`MLFLOW_TRACKING_URI=${window.location.origin} python train.py`}
+            />
           ) : (
             <ExperimentBody page={page} />
           )
@@ -63,7 +66,11 @@ function ExperimentBody({ page }: { page: TrackedRunPage }) {
                 Clear {selected.length} selected
               </button>
             )}
-            <ColumnChooser page={page} shown={columns} onChange={(keys) => set({ columns: keys.join(",") || undefined })} />
+            <ColumnChooser
+              page={page}
+              shown={columns}
+              onChange={(keys) => set({ columns: keys.join(",") || undefined })}
+            />
           </>
         }
       >
@@ -76,7 +83,9 @@ function ExperimentBody({ page }: { page: TrackedRunPage }) {
           onToggle={toggle}
         />
       </Card>
-      {selected.length > 1 && <CompareRuns runs={charted} every={!search.diff} onEvery={(every) => set({ diff: every ? undefined : true })} />}
+      {selected.length > 1 && (
+        <CompareRuns runs={charted} every={!search.diff} onEvery={(every) => set({ diff: every ? undefined : true })} />
+      )}
       <Curves runs={charted} keys={page.metric_keys} search={search} onChange={set} />
     </>
   );

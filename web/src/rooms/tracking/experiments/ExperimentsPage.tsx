@@ -12,7 +12,10 @@ export function ExperimentsPage() {
   const experiments = useQuery(experimentsQuery());
   return (
     <>
-      <PageHead title="Experiments" about="Tracked runs with their parameters, metrics and files, from pipelines and from MLflow clients." />
+      <PageHead
+        title="Experiments"
+        about="Tracked runs with their parameters, metrics and files, from pipelines and from MLflow clients."
+      />
       <Card flush>
         <Answer query={experiments}>
           {(found) =>

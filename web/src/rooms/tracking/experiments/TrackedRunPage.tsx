@@ -38,7 +38,12 @@ function TrackedRunBody({ run }: { run: TrackedRun }) {
               Experiment
             </Link>
             {run.pipeline_run_id && (
-              <Link to="/runs/$run" params={{ run: run.pipeline_run_id }} search={{ step: run.step ?? undefined }} className="button">
+              <Link
+                to="/runs/$run"
+                params={{ run: run.pipeline_run_id }}
+                search={{ step: run.step ?? undefined }}
+                className="button"
+              >
                 Pipeline run
               </Link>
             )}
@@ -61,7 +66,10 @@ function TrackedRunBody({ run }: { run: TrackedRun }) {
       </div>
       <Curves runs={runs} keys={keys} search={NOTHING} onChange={() => undefined} />
       <Artifacts run={run.id} />
-      <Source cli={`MLFLOW_TRACKING_URI=${window.location.origin} mlflow runs describe --run-id ${run.id}`} json={run} />
+      <Source
+        cli={`MLFLOW_TRACKING_URI=${window.location.origin} mlflow runs describe --run-id ${run.id}`}
+        json={run}
+      />
     </>
   );
 }

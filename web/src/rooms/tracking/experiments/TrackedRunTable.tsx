@@ -24,7 +24,12 @@ const HEIGHT = 380;
 /** Tracked runs; only the rows in view exist, the server sorts. */
 export function TrackedRunTable({ runs, columns, sort, onSort, selected, onToggle }: TrackedRunTableProps) {
   const host = useRef<HTMLDivElement>(null);
-  const rows = useVirtualizer({ count: runs.length, getScrollElement: () => host.current, estimateSize: () => ROW, overscan: 12 });
+  const rows = useVirtualizer({
+    count: runs.length,
+    getScrollElement: () => host.current,
+    estimateSize: () => ROW,
+    overscan: 12,
+  });
   const items = rows.getVirtualItems();
   const before = items[0]?.start ?? 0;
   const after = rows.getTotalSize() - (items.at(-1)?.end ?? 0);
@@ -51,7 +56,11 @@ export function TrackedRunTable({ runs, columns, sort, onSort, selected, onToggl
             <th scope="col">Run</th>
             <th scope="col">Status</th>
             {heads.map(({ key, name }) => (
-              <th key={key} scope="col" aria-sort={sort === key ? "ascending" : sort === `-${key}` ? "descending" : undefined}>
+              <th
+                key={key}
+                scope="col"
+                aria-sort={sort === key ? "ascending" : sort === `-${key}` ? "descending" : undefined}
+              >
                 <button type="button" className="sort" onClick={() => onSort(key)} title={key}>
                   {name} {sort === key ? "▲" : sort === `-${key}` ? "▼" : ""}
                 </button>
@@ -63,7 +72,17 @@ export function TrackedRunTable({ runs, columns, sort, onSort, selected, onToggl
           {before > 0 && <tr style={{ height: before }} aria-hidden />}
           {items.map(({ index }) => {
             const run = runs[index];
-            return run && <Row key={run.id} run={run} columns={columns} selected={selected.includes(run.id)} onToggle={onToggle} />;
+            return (
+              run && (
+                <Row
+                  key={run.id}
+                  run={run}
+                  columns={columns}
+                  selected={selected.includes(run.id)}
+                  onToggle={onToggle}
+                />
+              )
+            );
           })}
           {after > 0 && <tr style={{ height: after }} aria-hidden />}
         </tbody>
@@ -101,7 +120,11 @@ function Row({ run, columns, selected, onToggle }: RowProps) {
       <td className="nowrap">{start !== null && end !== null ? duration(end - start) : "–"}</td>
       {columns.map((column) => {
         const cell = cellOf(run, column);
-        return <td key={column.key}>{typeof cell === "number" ? number(cell) : (cell ?? <span className="muted">–</span>)}</td>;
+        return (
+          <td key={column.key}>
+            {typeof cell === "number" ? number(cell) : (cell ?? <span className="muted">–</span>)}
+          </td>
+        );
       })}
     </tr>
   );

@@ -35,7 +35,10 @@ export function nextSort(sort: string | undefined, key: string): string | undefi
 }
 
 /** Parameters whose values are not the same in all runs; all of them if `every`. */
-export function paramDiff(runs: readonly TrackedRun[], every: boolean): { name: string; values: (string | undefined)[] }[] {
+export function paramDiff(
+  runs: readonly TrackedRun[],
+  every: boolean,
+): { name: string; values: (string | undefined)[] }[] {
   const names = [...new Set(runs.flatMap((run) => Object.keys(run.params)))].toSorted();
   return names
     .map((name) => ({ name, values: runs.map((run) => run.params[name]) }))

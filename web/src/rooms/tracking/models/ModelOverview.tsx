@@ -47,7 +47,9 @@ export function ModelOverview({ version }: { version: ModelVersionView }) {
               [
                 "from",
                 version.inputs.length > 0 &&
-                  version.inputs.map((input) => `${input.name}${input.version > 0 ? `@${input.version}` : ""}`).join(", "),
+                  version.inputs
+                    .map((input) => `${input.name}${input.version > 0 ? `@${input.version}` : ""}`)
+                    .join(", "),
               ],
             ]}
           />

@@ -25,7 +25,12 @@ export function ModelVersions({ versions, shown }: { versions: ModelSummary[]; s
           ),
         },
         { key: "aliases", header: "Aliases", value: (version) => version.aliases.join(", ") },
-        { key: "created", header: "Registered", value: (version) => version.created_at, cell: (version) => <Ago at={version.created_at} /> },
+        {
+          key: "created",
+          header: "Registered",
+          value: (version) => version.created_at,
+          cell: (version) => <Ago at={version.created_at} />,
+        },
         ...metrics.map((name) => ({
           key: name,
           header: name,

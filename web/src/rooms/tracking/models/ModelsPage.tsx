@@ -53,7 +53,12 @@ export function ModelsPage() {
                         .map(([name, value]) => `${name} ${number(value)}`)
                         .join(", "),
                   },
-                  { key: "created", header: "Registered", value: (model) => model.created_at, cell: (model) => <Ago at={model.created_at} /> },
+                  {
+                    key: "created",
+                    header: "Registered",
+                    value: (model) => model.created_at,
+                    cell: (model) => <Ago at={model.created_at} />,
+                  },
                 ]}
               />
             )

@@ -1,0 +1,148 @@
+// What the journey looks at on each page: how it gets there and what must be there.
+
+/** Waits for the first link in the main part whose address begins with `prefix` and follows it. */
+export async function follow(page, prefix) {
+  const link = page.locator(`main a[href^="${prefix}"]`).first();
+  await link.waitFor();
+  await link.click();
+}
+
+async function viaNav(page, name) {
+  await page.locator("nav.nav").getByRole("link", { name, exact: true }).click();
+  await page.getByRole("heading", { level: 1 }).waitFor();
+}
+
+export const STOPS = [
+  {
+    name: "home",
+    go: async (page, base) => {
+      await page.goto(base);
+      await page.getByText("Start here").waitFor();
+      await page.locator('main a[href^="/runs/"]').first().waitFor();
+    },
+  },
+  {
+    name: "run-graph",
+    go: async (page) => {
+      await page.getByRole("link", { name: "Open the run" }).click();
+      await page.locator(".react-flow__node").first().waitFor();
+    },
+  },
+  {
+    name: "run-log",
+    go: async (page) => {
+      await page.locator(".react-flow__node button").first().click();
+      await page.getByRole("tab", { name: "Log" }).click();
+      await page
+        .getByText(/\d+ lines?|wrote nothing/)
+        .first()
+        .waitFor();
+    },
+  },
+  {
+    name: "run-timeline",
+    go: async (page) => {
+      await page.getByRole("tab", { name: "Timeline" }).click();
+      await page.locator(".gantt-row").first().waitFor();
+    },
+  },
+  {
+    name: "run-evaluation",
+    go: async (page) => {
+      await page.getByRole("tab", { name: "Steps" }).click();
+      await page
+        .locator("tr", { hasText: /evaluate/ })
+        .first()
+        .getByRole("button")
+        .first()
+        .click();
+      await page.getByRole("tab", { name: "Inputs and outputs" }).click();
+      await page.getByText("ROC", { exact: true }).waitFor();
+      await page.locator("figure svg").first().waitFor();
+    },
+  },
+  {
+    name: "pipeline",
+    go: async (page) => {
+      await viaNav(page, "Pipelines");
+      await follow(page, "/pipelines/");
+      await page.locator(".react-flow__node").first().waitFor();
+    },
+  },
+  {
+    name: "pipeline-yaml",
+    go: async (page) => {
+      await page.getByRole("tab", { name: "YAML" }).click();
+      await page.locator(".cm-content").waitFor();
+    },
+  },
+  {
+    name: "experiment",
+    go: async (page) => {
+      await viaNav(page, "Experiments");
+      await follow(page, "/experiments/");
+      await page.getByRole("region", { name: "tracked runs" }).waitFor();
+    },
+  },
+  {
+    name: "tracked-run",
+    go: async (page) => {
+      await follow(page, "/tracked/");
+      await page.getByRole("heading", { name: "Parameters" }).waitFor();
+    },
+  },
+  {
+    name: "dataset",
+    go: async (page) => {
+      await viaNav(page, "Data");
+      await follow(page, "/data/");
+      await page.locator("th svg").first().waitFor();
+    },
+  },
+  {
+    name: "dataset-lineage",
+    go: async (page) => {
+      await page.getByRole("tab", { name: "Lineage" }).click();
+      await page.locator(".react-flow__node").first().waitFor();
+    },
+  },
+  {
+    name: "model",
+    go: async (page) => {
+      await viaNav(page, "Models");
+      await follow(page, "/models/");
+      await page.getByRole("heading", { name: "Takes" }).waitFor();
+    },
+  },
+  {
+    name: "endpoint",
+    go: async (page) => {
+      await viaNav(page, "Endpoints");
+      await follow(page, "/endpoints/");
+      await page.getByRole("button", { name: "Score" }).click();
+      await page.getByText(/answered in/).waitFor();
+    },
+  },
+  {
+    name: "monitoring",
+    go: async (page) => {
+      await viaNav(page, "Monitoring");
+      await page.getByRole("heading", { name: "Alert rules" }).waitFor();
+    },
+  },
+  {
+    name: "monitor",
+    go: async (page) => {
+      await follow(page, "/monitoring/");
+      await page.locator("figure svg").first().waitFor();
+    },
+  },
+  {
+    name: "palette",
+    go: async (page) => {
+      await page.keyboard.press("/");
+      await page.getByRole("option").first().waitFor();
+    },
+    leave: (page) => page.keyboard.press("Escape"),
+  },
+];
