@@ -4,13 +4,13 @@ use std::sync::{Arc, OnceLock};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::MemoryCatalogProviderList;
+use datafusion::common::TableReference;
 use datafusion::dataframe::DataFrame;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion::common::TableReference;
 use indexmap::IndexMap;
 use millrace_contract::{
     BatchStream, QueryEngine, QueryError, QueryRequest, TableProfile, TableRef, WriteMode, WrittenTable,
@@ -43,7 +43,12 @@ pub struct EngineConfig {
 impl EngineConfig {
     /// 4 GiB, all cores, spilling below `spill_folder`, no S3 credentials.
     pub fn new(spill_folder: impl Into<PathBuf>) -> Self {
-        Self { memory_bytes: 4 << 30, spill_folder: spill_folder.into(), partitions: None, s3: IndexMap::new() }
+        Self {
+            memory_bytes: 4 << 30,
+            spill_folder: spill_folder.into(),
+            partitions: None,
+            s3: IndexMap::new(),
+        }
     }
 }
 
@@ -132,6 +137,8 @@ fn base_state(config: &EngineConfig) -> datafusion::error::Result<SessionState> 
     options.execution.parquet.schema_force_view_types = false;
     options.sql_parser.map_string_types_to_utf8view = false;
     options.sql_parser.collect_spans = true;
+    // A flow's `limit` after its `sort` is a query over a query.
+    options.sql_parser.enable_subquery_sort_elimination = false;
     let mut state = SessionStateBuilder::new_with_default_features()
         .with_config(session)
         .with_runtime_env(runtime(config)?)

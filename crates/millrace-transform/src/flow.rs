@@ -25,7 +25,10 @@ pub struct Flow {
 
 impl std::fmt::Debug for Flow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Flow").field("name", &self.name).field("nodes", &self.nodes.keys()).finish_non_exhaustive()
+        f.debug_struct("Flow")
+            .field("name", &self.name)
+            .field("nodes", &self.nodes.keys())
+            .finish_non_exhaustive()
     }
 }
 
@@ -96,13 +99,21 @@ impl Flow {
     /// The first thing that is wrong.
     pub fn parse(document: &Value) -> Result<Self, FlowError> {
         let Some(top) = document.as_object() else {
-            return Err(FlowError::new("flow-shape", "", "a flow is a mapping with `flow`, `nodes` and `output`"));
+            return Err(FlowError::new(
+                "flow-shape",
+                "",
+                "a flow is a mapping with `flow`, `nodes` and `output`",
+            ));
         };
         const KEYS: [&str; 5] = ["flow", "description", "nodes", "output", "outputs"];
         if let Some(unknown) = top.keys().find(|key| !KEYS.contains(&key.as_str())) {
             let near = nearest(unknown, &KEYS).map(|near| format!("did you mean `{near}`?"));
-            return Err(FlowError::new("unknown-key", format!("/{unknown}"), format!("a flow has no key `{unknown}`"))
-                .hinted(near));
+            return Err(FlowError::new(
+                "unknown-key",
+                format!("/{unknown}"),
+                format!("a flow has no key `{unknown}`"),
+            )
+            .hinted(near));
         }
         let Some(raw) = top.get("nodes").and_then(Value::as_object) else {
             return Err(FlowError::new("flow-shape", "", "the flow has no `nodes`"));
@@ -139,7 +150,8 @@ impl Flow {
 
 fn node(id: &str, value: &Value) -> Result<Node, FlowError> {
     let pointer = format!("/nodes/{id}");
-    let refused = |message: String| FlowError::new("flow-node", pointer.clone(), format!("node `{id}`: {message}"));
+    let refused =
+        |message: String| FlowError::new("flow-node", pointer.clone(), format!("node `{id}`: {message}"));
     let Some(fields) = value.as_object() else {
         return Err(refused("it is not a mapping".to_owned()));
     };
@@ -148,7 +160,10 @@ fn node(id: &str, value: &Value) -> Result<Node, FlowError> {
     let mut from = Vec::new();
     for (key, config) in fields {
         match key.as_str() {
-            "from" => from = references(config).ok_or_else(|| refused("`from` is a node or a list of nodes".to_owned()))?,
+            "from" => {
+                from = references(config)
+                    .ok_or_else(|| refused("`from` is a node or a list of nodes".to_owned()))?
+            }
             "description" => {}
             word => match ALL.iter().find(|entry| entry.name == word) {
                 Some(_) if found.is_some() => return Err(refused("it has two kinds".to_owned())),
@@ -164,7 +179,9 @@ fn node(id: &str, value: &Value) -> Result<Node, FlowError> {
         }
     }
     let Some((entry, config)) = found else {
-        return Err(refused("it has no kind".to_owned()).hinted(Some(format!("the kinds are {}", names.join(", ")))));
+        return Err(
+            refused("it has no kind".to_owned()).hinted(Some(format!("the kinds are {}", names.join(", "))))
+        );
     };
     let transform = (entry.parse)(config).map_err(|message| {
         FlowError::new("flow-node", format!("{pointer}/{}", entry.name), format!("node `{id}`: {message}"))
@@ -209,7 +226,8 @@ fn known_port(known: &[String], name: &str, of: &str, pointer: &str) -> Result<(
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("the nodes are {}", names.join(", ")),
     };
-    Err(FlowError::new("unknown-node", pointer, format!("`{of}` reads `{name}`, which is no node here")).hinted(Some(hint)))
+    Err(FlowError::new("unknown-node", pointer, format!("`{of}` reads `{name}`, which is no node here"))
+        .hinted(Some(hint)))
 }
 
 fn cycle(nodes: &IndexMap<String, Node>) -> Result<(), FlowError> {
@@ -231,7 +249,11 @@ fn cycle(nodes: &IndexMap<String, Node>) -> Result<(), FlowError> {
         }
     }
     match nodes.keys().find(|id| left.contains_key(id.as_str())) {
-        Some(id) => Err(FlowError::new("flow-cycle", format!("/nodes/{id}/from"), format!("node `{id}` waits for itself"))),
+        Some(id) => Err(FlowError::new(
+            "flow-cycle",
+            format!("/nodes/{id}/from"),
+            format!("node `{id}` waits for itself"),
+        )),
         None => Ok(()),
     }
 }
@@ -254,12 +276,22 @@ fn outputs(
         Some(Value::Object(named)) => {
             for (name, port) in named {
                 let port = port.as_str().ok_or_else(|| {
-                    FlowError::new("flow-output", format!("/output/{name}"), format!("the output `{name}` is not a node's name"))
+                    FlowError::new(
+                        "flow-output",
+                        format!("/output/{name}"),
+                        format!("the output `{name}` is not a node's name"),
+                    )
                 })?;
                 outputs.insert(name.clone(), port.to_owned());
             }
         }
-        Some(_) => return Err(FlowError::new("flow-output", "/output", "`output` is a node, or names with a node each")),
+        Some(_) => {
+            return Err(FlowError::new(
+                "flow-output",
+                "/output",
+                "`output` is a node, or names with a node each",
+            ));
+        }
         None => {
             let read: Vec<&String> = nodes.values().flat_map(|node| &node.from).collect();
             let ends: Vec<&String> = known.iter().filter(|port| !read.contains(port)).collect();
@@ -267,8 +299,12 @@ fn outputs(
                 [end] => outputs.insert("data".to_owned(), (*end).clone()),
                 _ => {
                     let ends: Vec<&str> = ends.iter().map(|end| end.as_str()).collect();
-                    let message = format!("several nodes are read by no other ({}), so say which is the output", ends.join(", "));
-                    return Err(FlowError::new("flow-output", "", message).hinted(Some("add `output: <node>`".to_owned())));
+                    let message = format!(
+                        "several nodes are read by no other ({}), so say which is the output",
+                        ends.join(", ")
+                    );
+                    return Err(FlowError::new("flow-output", "", message)
+                        .hinted(Some("add `output: <node>`".to_owned())));
                 }
             };
         }

@@ -2,8 +2,8 @@
 
 use arrow::array::{Array, AsArray as _, RecordBatch};
 use arrow::datatypes::{
-    DataType, Decimal128Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
+    DataType, Decimal128Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::{Map, Number, Value};
@@ -74,7 +74,9 @@ fn list(items: &dyn Array) -> Value {
 }
 
 fn map(entries: &arrow::array::StructArray) -> Value {
-    let (Some(keys), Some(values)) = (entries.columns().first(), entries.columns().get(1)) else { return Value::Null };
+    let (Some(keys), Some(values)) = (entries.columns().first(), entries.columns().get(1)) else {
+        return Value::Null;
+    };
     let pairs = (0..entries.len()).map(|at| {
         let key = match value(keys.as_ref(), at) {
             Value::String(text) => text,
@@ -112,7 +114,8 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        ArrayRef, Date32Array, Decimal128Array, Float32Array, Float64Array, ListArray, TimestampMicrosecondArray,
+        ArrayRef, Date32Array, Decimal128Array, Float32Array, Float64Array, ListArray,
+        TimestampMicrosecondArray,
     };
     use arrow::datatypes::Int32Type;
 
@@ -123,7 +126,12 @@ mod tests {
         let list = ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None]);
         let columns: [(&str, ArrayRef); 6] = [
             ("day", Arc::new(Date32Array::from(vec![Some(15_706), None]))),
-            ("at", Arc::new(TimestampMicrosecondArray::from(vec![1_357_034_400_000_000, 0]).with_timezone("UTC"))),
+            (
+                "at",
+                Arc::new(
+                    TimestampMicrosecondArray::from(vec![1_357_034_400_000_000, 0]).with_timezone("UTC"),
+                ),
+            ),
             (
                 "price",
                 Arc::new(Decimal128Array::from(vec![1_234, -5]).with_precision_and_scale(12, 2).unwrap()),

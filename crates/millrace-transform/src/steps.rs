@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use millrace_contract::{
-    AssetKey, BatchStream, CatalogError, DatasetCatalog, KindDoc, NewDatasetVersion, Producer, QueryEngine, QueryError,
-    StepContext, StepError, StepKind, TableRef, WriteMode,
+    AssetKey, BatchStream, CatalogError, DatasetCatalog, KindDoc, NewDatasetVersion, Producer, QueryEngine,
+    QueryError, StepContext, StepError, StepKind, TableRef, WriteMode,
 };
 use millrace_spec::asset::{Asset, AssetType};
 use millrace_spec::problem::Problem;
@@ -42,12 +42,16 @@ pub(crate) fn table_ref(name: &str, asset: &Asset) -> Result<TableRef, Problem> 
     match asset.kind {
         AssetType::Table => match asset.delta_version {
             Some(version) => Ok(TableRef::Delta { uri, version }),
-            None => Err(Problem::error("not-a-table", format!("the table `{name}` has no version in its log"))),
+            None => {
+                Err(Problem::error("not-a-table", format!("the table `{name}` has no version in its log")))
+            }
         },
         AssetType::Folder => Ok(TableRef::Parquet { uri }),
         AssetType::File if path.ends_with(".parquet") => Ok(TableRef::Parquet { uri }),
         AssetType::File if path.ends_with(".csv") => Ok(TableRef::Csv { uri }),
-        AssetType::File if path.ends_with(".json") || path.ends_with(".jsonl") || path.ends_with(".ndjson") => {
+        AssetType::File
+            if path.ends_with(".json") || path.ends_with(".jsonl") || path.ends_with(".ndjson") =>
+        {
             Ok(TableRef::Json { uri })
         }
         _ => Err(Problem::error("not-a-table", format!("the input `{name}` is not a table"))
@@ -167,7 +171,10 @@ fn catalog_error(error: &CatalogError) -> StepError {
 
 /// A config that does not have the kind's shape.
 pub(crate) fn config_error(kind: &str, error: &serde_json::Error) -> StepError {
-    StepError::permanent(Problem::error("step-config", format!("the `{kind}` step cannot read its config: {error}")))
+    StepError::permanent(Problem::error(
+        "step-config",
+        format!("the `{kind}` step cannot read its config: {error}"),
+    ))
 }
 
 /// `to:` of a config that is an object.

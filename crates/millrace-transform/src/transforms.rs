@@ -190,7 +190,10 @@ impl Input<'_> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("the columns are {}", columns.join(", ")),
             };
-            return Err(Fault { message: format!("there is no column `{unknown}` in {of}"), hint: Some(hint) });
+            return Err(Fault {
+                message: format!("there is no column `{unknown}` in {of}"),
+                hint: Some(hint),
+            });
         }
         Err(Fault::new(format!("{of} is not an expression that can be used here: {message}")))
     }

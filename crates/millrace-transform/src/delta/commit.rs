@@ -155,14 +155,16 @@ async fn commit(
     mode: WriteMode,
     sum: &RowSum,
 ) -> Result<u64, String> {
-    let kernel: StructType = schema.as_ref().try_into_kernel().map_err(|error: arrow::error::ArrowError| error.to_string())?;
+    let kernel: StructType =
+        schema.as_ref().try_into_kernel().map_err(|error: arrow::error::ArrowError| error.to_string())?;
     let mut actions: Vec<Action> = Vec::new();
     let snapshot = table.snapshot().ok();
     match snapshot {
         None => {
             actions.push(Action::Protocol(protocol(schema)?));
             let none: [(String, String); 0] = [];
-            let metadata = new_metadata(&kernel, Vec::<String>::new(), none).map_err(|error| chain(&error))?;
+            let metadata =
+                new_metadata(&kernel, Vec::<String>::new(), none).map_err(|error| chain(&error))?;
             actions.push(Action::Metadata(metadata));
         }
         Some(state) if mode == WriteMode::Overwrite => {
@@ -170,7 +172,8 @@ async fn commit(
                 if has_naive_timestamps(schema) && state.protocol().min_reader_version() < 3 {
                     actions.push(Action::Protocol(protocol(schema)?));
                 }
-                let metadata = state.metadata().clone().with_schema(&kernel).map_err(|error| chain(&error))?;
+                let metadata =
+                    state.metadata().clone().with_schema(&kernel).map_err(|error| chain(&error))?;
                 actions.push(Action::Metadata(metadata));
             }
             actions.extend(state.log_data().iter().map(|file| Action::Remove(file.remove_action(true))));
@@ -231,4 +234,3 @@ fn protocol(schema: &SchemaRef) -> Result<Protocol, String> {
     };
     serde_json::from_value(document).map_err(|error| error.to_string())
 }
-

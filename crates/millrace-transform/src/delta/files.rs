@@ -48,9 +48,11 @@ impl FileWriter {
             return Ok(());
         }
         if self.open.is_none() {
-            let path = StorePath::from(format!("part-{:05}-{}.zstd.parquet", self.done.len(), uuid::Uuid::now_v7()));
+            let path =
+                StorePath::from(format!("part-{:05}-{}.zstd.parquet", self.done.len(), uuid::Uuid::now_v7()));
             let sink = BufWriter::new(self.store.clone(), path.clone());
-            let writer = AsyncArrowWriter::try_new(sink, self.schema.clone(), Some(properties()?)).map_err(text)?;
+            let writer =
+                AsyncArrowWriter::try_new(sink, self.schema.clone(), Some(properties()?)).map_err(text)?;
             self.open = Some((path, writer, 0));
         }
         let Some((_, writer, rows)) = &mut self.open else { return Ok(()) };
@@ -103,8 +105,7 @@ pub(super) async fn copy_below(
     table: &TableRef,
     folder: &Path,
 ) -> Result<Vec<PathBuf>, QueryError> {
-    let refused =
-        |message: String| QueryError::Write { uri: folder.display().to_string(), message };
+    let refused = |message: String| QueryError::Write { uri: folder.display().to_string(), message };
     fs_err::create_dir_all(folder).map_err(|error| refused(error.to_string()))?;
     let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| refused(error.to_string()))?;
     let mut rows = engine.scan(table, None, None).await?;

@@ -65,8 +65,6 @@ fn plain_columns(columns: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
     columns
         .iter()
         .zip(schema.fields())
-        .map(|(column, field)| {
-            arrow::compute::cast(column, field.data_type()).map_err(DataFusionError::from)
-        })
+        .map(|(column, field)| arrow::compute::cast(column, field.data_type()).map_err(DataFusionError::from))
         .collect()
 }

@@ -42,7 +42,8 @@ fn shape(data_type: &DataType) -> Shape {
 
 pub(super) async fn profile(engine: &DataFusionEngine, table: &TableRef) -> Result<TableProfile, QueryError> {
     let tables = IndexMap::from([("t".to_owned(), table.clone())]);
-    let everything = QueryRequest { sql: "select * from t".to_owned(), tables: tables.clone(), ..QueryRequest::default() };
+    let everything =
+        QueryRequest { sql: "select * from t".to_owned(), tables: tables.clone(), ..QueryRequest::default() };
     let schema = engine.plan_schema(everything).await?;
     let request = QueryRequest { sql: summary_sql(&schema), tables, ..QueryRequest::default() };
     let summary = engine.query(request).await?.collect().await?;
@@ -66,28 +67,31 @@ pub(super) async fn profile(engine: &DataFusionEngine, table: &TableRef) -> Resu
 }
 
 fn summary_sql(schema: &Schema) -> String {
+    // The values get names of their own first: the engine names an aggregate by its column and does not see the cast in between.
+    let mut values = Vec::new();
     let mut sql = String::from("select count(*) as n");
     for (at, field) in schema.fields().iter().enumerate() {
         let name = crate::flow::quote(field.name());
         let shape = shape(field.data_type());
-        let _ = write!(sql, ", count({name}) as c{at}");
+        values.push(format!("{name} as v{at}"));
+        let _ = write!(sql, ", count(v{at}) as c{at}");
         if shape == Shape::Other {
             continue;
         }
-        let _ = write!(sql, ", min({name}) as lo{at}, max({name}) as hi{at}");
-        let _ = write!(sql, ", approx_distinct(cast({name} as varchar)) as d{at}");
+        values.push(format!("cast({name} as varchar) as w{at}"));
+        let _ = write!(sql, ", min(v{at}) as lo{at}, max(v{at}) as hi{at}, approx_distinct(w{at}) as d{at}");
         if matches!(shape, Shape::Number | Shape::Time) {
-            let number = as_number(&name, field.data_type());
-            let _ = write!(sql, ", min({number}) as l{at}, max({number}) as h{at}");
-            if shape == Shape::Number {
-                let _ = write!(sql, ", avg({number}) as m{at}, stddev({number}) as s{at}");
-                for (which, share) in QUANTILES.iter().enumerate() {
-                    let _ = write!(sql, ", approx_percentile_cont({number}, {share}) as q{at}_{which}");
-                }
+            values.push(format!("{} as x{at}", as_number(&name, field.data_type())));
+            let _ = write!(sql, ", min(x{at}) as l{at}, max(x{at}) as h{at}");
+        }
+        if shape == Shape::Number {
+            let _ = write!(sql, ", avg(x{at}) as m{at}, stddev(x{at}) as s{at}");
+            for (which, share) in QUANTILES.iter().enumerate() {
+                let _ = write!(sql, ", approx_percentile_cont(x{at}, {share}) as q{at}_{which}");
             }
         }
     }
-    sql.push_str(" from t");
+    let _ = write!(sql, " from (select {} from t) as u", values.join(", "));
     sql
 }
 
@@ -122,13 +126,16 @@ impl<'a> Summary<'a> {
 
     fn integer(&self, name: &str) -> u64 {
         let value = self.column(name).and_then(|c| cast(c, &DataType::Int64).ok());
-        let value = value.filter(|c| !c.is_empty() && c.is_valid(0)).map(|c| c.as_primitive::<Int64Type>().value(0));
+        let value =
+            value.filter(|c| !c.is_empty() && c.is_valid(0)).map(|c| c.as_primitive::<Int64Type>().value(0));
         value.and_then(|v| u64::try_from(v).ok()).unwrap_or(0)
     }
 
     fn number(&self, name: &str) -> Option<f64> {
         let value = self.column(name).and_then(|c| cast(c, &DataType::Float64).ok())?;
-        (!value.is_empty() && value.is_valid(0)).then(|| value.as_primitive::<Float64Type>().value(0)).filter(|v| v.is_finite())
+        (!value.is_empty() && value.is_valid(0))
+            .then(|| value.as_primitive::<Float64Type>().value(0))
+            .filter(|v| v.is_finite())
     }
 
     fn count(&self) -> u64 {
@@ -238,7 +245,8 @@ fn numbers(values: &dyn Array) -> Option<arrow::array::ArrayRef> {
         DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => {
             let micros = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None);
             let micros = cast(&cast(values, &micros).ok()?, &DataType::Int64).ok()?;
-            let seconds = micros.as_primitive::<Int64Type>().unary::<_, Float64Type>(|v| v as f64 / 1_000_000.0);
+            let seconds =
+                micros.as_primitive::<Int64Type>().unary::<_, Float64Type>(|v| v as f64 / 1_000_000.0);
             Some(std::sync::Arc::new(seconds))
         }
         _ => cast(values, &DataType::Float64).ok(),

@@ -40,7 +40,8 @@ pub(crate) async fn select(
     if params.is_empty() {
         return Ok(frame);
     }
-    let values = params.iter().enumerate().map(|(at, value)| scalar(at, value)).collect::<Result<Vec<_>, _>>()?;
+    let values =
+        params.iter().enumerate().map(|(at, value)| scalar(at, value)).collect::<Result<Vec<_>, _>>()?;
     frame.with_param_values(values).map_err(plan_error)
 }
 

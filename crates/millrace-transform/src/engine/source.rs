@@ -14,7 +14,10 @@ use super::{DataFusionEngine, store};
 /// The address of a table.
 pub(crate) fn uri(table: &TableRef) -> &str {
     match table {
-        TableRef::Delta { uri, .. } | TableRef::Parquet { uri } | TableRef::Csv { uri } | TableRef::Json { uri } => uri,
+        TableRef::Delta { uri, .. }
+        | TableRef::Parquet { uri }
+        | TableRef::Csv { uri }
+        | TableRef::Json { uri } => uri,
     }
 }
 
@@ -62,7 +65,8 @@ pub(crate) async fn provider(
             context.read_csv(address(&url), options).await
         }
         TableRef::Json { .. } => {
-            let mut options = JsonReadOptions::default().file_extension("").file_compression_type(compression);
+            let mut options =
+                JsonReadOptions::default().file_extension("").file_compression_type(compression);
             options.schema_infer_max_records = INFER_ROWS;
             context.read_json(address(&url), options).await
         }
@@ -95,8 +99,10 @@ pub(crate) async fn frame(
     limit: Option<usize>,
 ) -> Result<DataFrame, QueryError> {
     let context = engine.session()?;
-    let refused =
-        |error: datafusion::error::DataFusionError| QueryError::Read { uri: uri(table).to_owned(), message: words(&error) };
+    let refused = |error: datafusion::error::DataFusionError| QueryError::Read {
+        uri: uri(table).to_owned(),
+        message: words(&error),
+    };
     let mut frame = context.read_table(provider(engine, &context, table).await?).map_err(refused)?;
     if let Some(columns) = columns {
         let known: Vec<&str> = frame.schema().fields().iter().map(|f| f.name().as_str()).collect();

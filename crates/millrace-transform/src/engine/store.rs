@@ -21,10 +21,7 @@ pub(crate) fn parse(uri: &str) -> Result<Url, QueryError> {
 }
 
 /// The store for the root of `url` (a bucket or the file system), and the path within it.
-pub(crate) fn store_for(
-    config: &EngineConfig,
-    url: &Url,
-) -> Result<(Arc<DynObjectStore>, Path), QueryError> {
+pub(crate) fn store_for(config: &EngineConfig, url: &Url) -> Result<(Arc<DynObjectStore>, Path), QueryError> {
     let refused = |message: String| QueryError::Read { uri: url.to_string(), message };
     let path = Path::from_url_path(url.path()).map_err(|error| refused(error.to_string()))?;
     if url.scheme() == "file" {
@@ -35,7 +32,8 @@ pub(crate) fn store_for(
     let mut builder =
         AmazonS3Builder::new().with_bucket_name(bucket).with_conditional_put(S3ConditionalPut::ETagMatch);
     for (key, value) in &config.s3 {
-        let known: AmazonS3ConfigKey = key.parse().map_err(|_| refused(format!("`{key}` is not an option of s3")))?;
+        let known: AmazonS3ConfigKey =
+            key.parse().map_err(|_| refused(format!("`{key}` is not an option of s3")))?;
         builder = builder.with_config(known, value);
     }
     Ok((Arc::new(builder.build().map_err(|error| refused(error.to_string()))?), path))

@@ -24,9 +24,8 @@ fn mapped(fields: &Fields, map: &dyn Fn(&DataType) -> DataType) -> Fields {
 }
 
 fn nested(data_type: &DataType, map: &dyn Fn(&DataType) -> DataType) -> DataType {
-    let inner = |field: &Arc<Field>| {
-        Arc::new(Field::new(field.name(), map(field.data_type()), field.is_nullable()))
-    };
+    let inner =
+        |field: &Arc<Field>| Arc::new(Field::new(field.name(), map(field.data_type()), field.is_nullable()));
     match data_type {
         DataType::List(field)
         | DataType::LargeList(field)
@@ -79,7 +78,11 @@ pub(crate) fn cast_to(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordB
                 return Ok(column.clone());
             }
             cast_with_options(column, field.data_type(), &strict).map_err(|error| {
-                ArrowError::CastError(format!("column `{}` cannot become {}: {error}", field.name(), field.data_type()))
+                ArrowError::CastError(format!(
+                    "column `{}` cannot become {}: {error}",
+                    field.name(),
+                    field.data_type()
+                ))
             })
         })
         .collect::<Result<Vec<_>, _>>()?;

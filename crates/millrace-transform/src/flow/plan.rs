@@ -1,6 +1,6 @@
+use datafusion::common::TableReference;
 use datafusion::dataframe::DataFrame;
 use datafusion::prelude::SessionContext;
-use datafusion::common::TableReference;
 use indexmap::IndexMap;
 use millrace_contract::{QueryError, TableRef};
 use millrace_spec::suggest::nearest;
@@ -101,7 +101,8 @@ impl<'f> Plan<'f> {
             let table = table.map_err(|error| self.wrong(id, node, &error))?;
             inputs.push(Input { table: quote(from), schema: table.schema().clone(), context: &self.context });
         }
-        let selects = node.transform.sql(&inputs).map_err(|fault| FlowError::at_node(id, node.kind, fault))?;
+        let selects =
+            node.transform.sql(&inputs).map_err(|fault| FlowError::at_node(id, node.kind, fault))?;
         let parts = node.transform.parts();
         for (at, sql) in selects.iter().enumerate() {
             let frame = query::select(&self.context, sql, &[]).await.map_err(|error| match error {

@@ -30,7 +30,9 @@ impl FlowPreview for DataFusionEngine {
         let frame = plan.node(node).await.map_err(|error| problem(&error))?;
         let failed = |error: QueryError| query_problem(&error);
         // One row more than asked for tells whether there are more.
-        let frame = frame.limit(0, Some(limit + 1)).map_err(|error| failed(crate::engine::failure::plan_error(error)))?;
+        let frame = frame
+            .limit(0, Some(limit + 1))
+            .map_err(|error| failed(crate::engine::failure::plan_error(error)))?;
         let stream = query::stream(frame).await.map_err(failed)?;
         let columns = columns(&stream.schema);
         let batches = stream.collect().await.map_err(failed)?;
@@ -46,7 +48,11 @@ impl FlowPreview for DataFusionEngine {
         Ok(TablePreview { columns, rows, truncated })
     }
 
-    async fn flow_schemas(&self, flow: &Value, inputs: &IndexMap<String, TableRef>) -> Result<Vec<NodeSchema>, Problem> {
+    async fn flow_schemas(
+        &self,
+        flow: &Value,
+        inputs: &IndexMap<String, TableRef>,
+    ) -> Result<Vec<NodeSchema>, Problem> {
         let flow = Flow::parse(flow).map_err(|error| error.problem(&|_| None))?;
         let mut plan = Plan::open(self, &flow, inputs).await.map_err(|error| problem(&error))?;
         let mut schemas = Vec::new();
@@ -55,7 +61,9 @@ impl FlowPreview for DataFusionEngine {
             let (columns, problem) = match plan.node(&port).await {
                 Ok(frame) => (columns(&types::plain_schema(frame.schema().as_arrow())), None),
                 // A node behind a wrong one has no columns, but the problem is told once, where it is.
-                Err(PlanError::Flow(error)) if !error.pointer.starts_with(&format!("/nodes/{id}/")) => (Vec::new(), None),
+                Err(PlanError::Flow(error)) if !error.pointer.starts_with(&format!("/nodes/{id}/")) => {
+                    (Vec::new(), None)
+                }
                 Err(error) => (Vec::new(), Some(problem(&error))),
             };
             schemas.push(NodeSchema { node: port, columns, problem });

@@ -80,7 +80,8 @@ impl FlowStep {
                 if let (Some(output), Some(fields)) = (&options.output, document.as_object_mut()) {
                     fields.insert("output".to_owned(), output.clone());
                 }
-                return Flow::parse(&document).map_err(|error| StepError::permanent(error.problem(&|_| None)));
+                return Flow::parse(&document)
+                    .map_err(|error| StepError::permanent(error.problem(&|_| None)));
             }
         };
         if !stays_inside(file) {
@@ -96,9 +97,9 @@ impl FlowStep {
 }
 
 fn stays_inside(file: &str) -> bool {
-    std::path::Path::new(file).components().all(|part| {
-        matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir)
-    })
+    std::path::Path::new(file)
+        .components()
+        .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir))
 }
 
 fn plan_error(error: &PlanError) -> StepError {
@@ -150,7 +151,8 @@ impl StepKind for FlowStep {
     }
 
     async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {
-        let config = FlowConfig::deserialize(&context.config).map_err(|error| config_error("flow", &error))?;
+        let config =
+            FlowConfig::deserialize(&context.config).map_err(|error| config_error("flow", &error))?;
         let to = match &config {
             FlowConfig::Options(options) => options.to.clone(),
             FlowConfig::File(_) => None,
@@ -168,7 +170,8 @@ impl StepKind for FlowStep {
         for (output, frame) in frames {
             let stream = query::stream(frame).await.map_err(|error| step_error(&error))?;
             let name = dataset_name(&context, to.as_deref(), output);
-            let asset = publish(&self.engine, self.catalog.as_ref(), &context, &name, stream, &lineage).await?;
+            let asset =
+                publish(&self.engine, self.catalog.as_ref(), &context, &name, stream, &lineage).await?;
             rows += asset.rows.unwrap_or(0);
             outcome.outputs.insert(output.clone(), asset.to_value());
         }

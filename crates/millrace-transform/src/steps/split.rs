@@ -3,8 +3,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    DatasetCatalog, KindDoc, KindFamily, OutputDoc, QueryEngine, QueryRequest, StepContext, StepError, StepKind,
-    StepOutcome, StepTraits,
+    DatasetCatalog, KindDoc, KindFamily, OutputDoc, QueryEngine, QueryRequest, StepContext, StepError,
+    StepKind, StepOutcome, StepTraits,
 };
 use millrace_spec::asset::Asset;
 use millrace_spec::problem::Problem;
@@ -132,11 +132,15 @@ impl StepKind for SplitStep {
     }
 
     async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {
-        let config = SplitConfig::deserialize(&context.config).map_err(|error| config_error("split", &error))?;
+        let config =
+            SplitConfig::deserialize(&context.config).map_err(|error| config_error("split", &error))?;
         let table = table_ref("data", &config.data).map_err(StepError::permanent)?;
         let tables = IndexMap::from([("t".to_owned(), table)]);
-        let everything =
-            QueryRequest { sql: "select * from t".to_owned(), tables: tables.clone(), ..QueryRequest::default() };
+        let everything = QueryRequest {
+            sql: "select * from t".to_owned(),
+            tables: tables.clone(),
+            ..QueryRequest::default()
+        };
         let schema = self.engine.plan_schema(everything).await.map_err(|error| step_error(&error))?;
         let columns: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
         let parts = queries(&config, &columns).map_err(StepError::permanent)?;
@@ -180,7 +184,8 @@ fn known<'a>(columns: &[&'a str], name: &str) -> Result<String, Problem> {
 fn by_value(by: &By, columns: &[&str]) -> Result<Vec<(String, String)>, Problem> {
     let column = known(columns, &by.column)?;
     let plain = |value: &Value| {
-        literal(value).ok_or_else(|| Problem::error("split-config", format!("`{value}` is not a plain value")))
+        literal(value)
+            .ok_or_else(|| Problem::error("split-config", format!("`{value}` is not a plain value")))
     };
     let mut parts = Vec::new();
     for (part, values) in &by.parts {
@@ -213,7 +218,8 @@ fn by_chance(
 ) -> Result<Vec<(String, String)>, Problem> {
     let ranges = split_ranges(fractions).map_err(|message| Problem::error("split-config", message))?;
     let all = columns.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ");
-    let key = config.key.as_deref().map(|name| known(columns, name)).transpose()?.unwrap_or_else(|| all.clone());
+    let key =
+        config.key.as_deref().map(|name| known(columns, name)).transpose()?.unwrap_or_else(|| all.clone());
     let chance = format!("row_fraction({}, {key})", config.seed);
     let (table, measure) = match &config.stratify {
         None => ("t".to_owned(), chance),
@@ -227,7 +233,10 @@ fn by_chance(
         }
     };
     let part = |(part, (from, to)): (&String, (f64, f64))| {
-        (part.clone(), format!("select {all} from {table} where {measure} >= {from:?} and {measure} < {to:?}"))
+        (
+            part.clone(),
+            format!("select {all} from {table} where {measure} >= {from:?} and {measure} < {to:?}"),
+        )
     };
     Ok(fractions.keys().zip(ranges).map(part).collect())
 }

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    DatasetCatalog, KindDoc, KindFamily, OutputDoc, QueryEngine, QueryRequest, StepContext, StepError, StepKind,
-    StepOutcome, StepTraits,
+    DatasetCatalog, KindDoc, KindFamily, OutputDoc, QueryEngine, QueryRequest, StepContext, StepError,
+    StepKind, StepOutcome, StepTraits,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -115,7 +115,8 @@ impl StepKind for SqlStep {
             .await
             .map_err(|error| step_error(&error))?;
         let name = dataset_name(&context, to.as_deref(), "data");
-        let asset = publish(self.engine.as_ref(), self.catalog.as_ref(), &context, &name, rows, &lineage).await?;
+        let asset =
+            publish(self.engine.as_ref(), self.catalog.as_ref(), &context, &name, rows, &lineage).await?;
         Ok(StepOutcome {
             outputs: IndexMap::from([
                 ("data".to_owned(), asset.to_value()),

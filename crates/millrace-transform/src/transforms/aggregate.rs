@@ -33,7 +33,8 @@ impl Transform for Aggregate {
             let value = input.expression(expression, &format!("the value `{name}`"))?;
             list.push(format!("{value} as {}", quote(name)));
         }
-        let group = if groups.is_empty() { String::new() } else { format!(" group by {}", groups.join(", ")) };
+        let group =
+            if groups.is_empty() { String::new() } else { format!(" group by {}", groups.join(", ")) };
         Ok(vec![format!("select {} from {}{group}", list.join(", "), input.table)])
     }
 }

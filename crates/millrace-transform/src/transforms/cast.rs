@@ -30,7 +30,8 @@ enum OnError {
 
 impl Kind for Cast {
     const NAME: &'static str = "cast";
-    const EXAMPLE: &'static str = "cast:\n  columns: {flight: string, time_hour: timestamp}\n  on_error: \"null\"";
+    const EXAMPLE: &'static str =
+        "cast:\n  columns: {flight: string, time_hour: timestamp}\n  on_error: \"null\"";
 }
 
 impl Transform for Cast {

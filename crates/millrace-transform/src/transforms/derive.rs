@@ -20,7 +20,11 @@ impl Transform for Derive {
     fn sql(&self, inputs: &[Input<'_>]) -> Result<Vec<String>, Fault> {
         let input = only(inputs)?;
         let computed = |name: &str, expression: &str| {
-            Ok(format!("{} as {}", input.expression(expression, &format!("the column `{name}`"))?, quote(name)))
+            Ok(format!(
+                "{} as {}",
+                input.expression(expression, &format!("the column `{name}`"))?,
+                quote(name)
+            ))
         };
         let mut list = Vec::new();
         for column in input.columns() {

@@ -39,7 +39,8 @@ struct Constant {
 
 impl Kind for FillMissing {
     const NAME: &'static str = "fill_missing";
-    const EXAMPLE: &'static str = "fill_missing:\n  dep_delay: median\n  carrier: mode\n  wind_gust: {value: 0}";
+    const EXAMPLE: &'static str =
+        "fill_missing:\n  dep_delay: median\n  carrier: mode\n  wind_gust: {value: 0}";
 }
 
 impl Transform for FillMissing {
@@ -65,7 +66,8 @@ impl Fill {
         let table = &input.table;
         Ok(match self {
             Self::Constant(Constant { value }) => {
-                let value = literal(value).ok_or_else(|| Fault::new(format!("the value for `{name}` is not a plain value")))?;
+                let value = literal(value)
+                    .ok_or_else(|| Fault::new(format!("the value for `{name}` is not a plain value")))?;
                 format!("coalesce({column}, {value})")
             }
             Self::Statistic(Statistic::Mode) => format!(
@@ -74,7 +76,8 @@ impl Fill {
             Self::Statistic(which) => {
                 let function = if matches!(which, Statistic::Mean) { "avg" } else { "median" };
                 let number = format!("cast({column} as double)");
-                input.checked(&format!("{function}({column})"), &format!("the mean or median of `{name}`"))?;
+                input
+                    .checked(&format!("{function}({column})"), &format!("the mean or median of `{name}`"))?;
                 format!("coalesce({number}, (select {function}({number}) from {table}))")
             }
         })

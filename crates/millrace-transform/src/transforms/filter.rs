@@ -17,6 +17,10 @@ impl Kind for Filter {
 impl Transform for Filter {
     fn sql(&self, inputs: &[Input<'_>]) -> Result<Vec<String>, Fault> {
         let input = only(inputs)?;
-        Ok(vec![format!("select * from {} where {}", input.table, input.expression(&self.0, "the condition")?)])
+        Ok(vec![format!(
+            "select * from {} where {}",
+            input.table,
+            input.expression(&self.0, "the condition")?
+        )])
     }
 }

@@ -67,7 +67,9 @@ impl Transform for Join {
     }
 
     fn sql(&self, inputs: &[Input<'_>]) -> Result<Vec<String>, Fault> {
-        let [left, right] = inputs else { return Err(Fault::new("a join reads two nodes: `from: [left, right]`")) };
+        let [left, right] = inputs else {
+            return Err(Fault::new("a join reads two nodes: `from: [left, right]`"));
+        };
         let pairs = self.on.pairs();
         if pairs.is_empty() {
             return Err(Fault::new("`on` names no column"));

@@ -29,7 +29,10 @@ impl Transform for Sample {
     fn sql(&self, inputs: &[Input<'_>]) -> Result<Vec<String>, Fault> {
         let input = only(inputs)?;
         if !(0.0..=1.0).contains(&self.fraction) {
-            return Err(Fault::new(format!("`fraction` is {}, but a share lies between 0 and 1", self.fraction)));
+            return Err(Fault::new(format!(
+                "`fraction` is {}, but a share lies between 0 and 1",
+                self.fraction
+            )));
         }
         let fraction = fraction(input, self.seed, &self.key.list())?;
         Ok(vec![format!("select * from {} where {fraction} < {:?}", input.table, self.fraction)])

@@ -47,7 +47,11 @@ impl Transform for Select {
         for name in drop.iter().chain(rename.keys()) {
             input.column(name)?;
         }
-        let kept = if columns.is_empty() { input.columns().into_iter().map(str::to_owned).collect() } else { columns };
+        let kept = if columns.is_empty() {
+            input.columns().into_iter().map(str::to_owned).collect()
+        } else {
+            columns
+        };
         let mut list = Vec::new();
         for name in kept.iter().filter(|name| !drop.contains(name)) {
             let column = input.column(name)?;

@@ -72,7 +72,10 @@ impl Transform for Split {
                     .collect()
             }
         };
-        Ok(conditions.into_iter().map(|condition| format!("select * from {table} where {condition}")).collect())
+        Ok(conditions
+            .into_iter()
+            .map(|condition| format!("select * from {table} where {condition}"))
+            .collect())
     }
 }
 

@@ -6,7 +6,8 @@ fn every_kind_has_a_sentence_an_example_that_parses_and_an_object_schema() {
         let doc = (entry.doc)();
         assert!(doc.summary.ends_with('.') && doc.summary.len() > 20, "{}: {}", entry.name, doc.summary);
         let document = millrace_spec::yaml::parse("example", doc.example).unwrap().to_json();
-        let config = document.get(entry.name).unwrap_or_else(|| panic!("{}: the example lacks its key", entry.name));
+        let config =
+            document.get(entry.name).unwrap_or_else(|| panic!("{}: the example lacks its key", entry.name));
         (entry.parse)(config).unwrap_or_else(|error| panic!("{}: {error}", entry.name));
         assert_eq!(doc.family, KindFamily::Transform);
         assert!(doc.schema.get("type").is_some() || doc.schema.get("anyOf").is_some(), "{}", entry.name);

@@ -45,7 +45,9 @@ impl Transform for Union {
             .map(|input| {
                 let list: Vec<String> = columns
                     .iter()
-                    .map(|name| if input.has(name) { quote(name) } else { format!("null as {}", quote(name)) })
+                    .map(
+                        |name| if input.has(name) { quote(name) } else { format!("null as {}", quote(name)) },
+                    )
                     .collect();
                 format!("select {} from {}", list.join(", "), input.table)
             })

@@ -41,7 +41,8 @@ enum Nulls {
 
 impl Kind for Unpivot {
     const NAME: &'static str = "unpivot";
-    const EXAMPLE: &'static str = "unpivot: {columns: [dep_delay, arr_delay], name: which, value: minutes, nulls: drop}";
+    const EXAMPLE: &'static str =
+        "unpivot: {columns: [dep_delay, arr_delay], name: which, value: minutes, nulls: drop}";
 }
 
 impl Transform for Unpivot {
@@ -60,7 +61,11 @@ impl Transform for Unpivot {
         let mut selects = Vec::new();
         for name in &self.columns {
             let column = input.column(name)?;
-            let drop = if self.nulls == Nulls::Drop { format!(" where {column} is not null") } else { String::new() };
+            let drop = if self.nulls == Nulls::Drop {
+                format!(" where {column} is not null")
+            } else {
+                String::new()
+            };
             selects.push(format!(
                 "select {rest}{} as {}, {column} as {} from {}{drop}",
                 text(name),

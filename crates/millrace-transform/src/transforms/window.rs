@@ -26,7 +26,8 @@ pub(crate) struct Window {
 
 impl Kind for Window {
     const NAME: &'static str = "window";
-    const EXAMPLE: &'static str = "window:\n  by: [carrier]\n  order: [dep_delay desc]\n  columns: {place: row_number()}";
+    const EXAMPLE: &'static str =
+        "window:\n  by: [carrier]\n  order: [dep_delay desc]\n  columns: {place: row_number()}";
 }
 
 impl Transform for Window {

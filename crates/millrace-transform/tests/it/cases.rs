@@ -19,7 +19,9 @@ fn cases(text: &str) -> Vec<Case> {
             (None, line) if line.starts_with("## ") => {
                 cases.push(Case { title: line[3..].to_owned(), blocks: Vec::new() });
             }
-            (None, line) if line.starts_with("```") => open = Some((line[3..].trim().to_owned(), String::new())),
+            (None, line) if line.starts_with("```") => {
+                open = Some((line[3..].trim().to_owned(), String::new()))
+            }
             (Some(_), "```") => {
                 let block = open.take().unwrap();
                 cases.last_mut().unwrap().blocks.push(block);
@@ -63,7 +65,8 @@ async fn outcome(case: &Case, folder: &std::path::Path) -> String {
             tables.insert(name.to_owned(), TableRef::Csv { uri: format!("file://{}", path.display()) });
         }
     }
-    let (kind, body) = case.blocks.iter().find(|(head, _)| head == "sql" || head.starts_with("yaml")).unwrap();
+    let (kind, body) =
+        case.blocks.iter().find(|(head, _)| head == "sql" || head.starts_with("yaml")).unwrap();
     if kind == "sql" {
         let request = QueryRequest { sql: body.trim().to_owned(), tables, ..QueryRequest::default() };
         return match engine.query(request).await {
@@ -98,7 +101,8 @@ async fn every_case_gives_what_it_says() {
             let found = outcome(&case, temp.path()).await;
             let expected = &case.blocks.iter().find(|(head, _)| head == "expected").unwrap().1;
             if &found != expected {
-                failures += &format!("{}: {}\nexpected:\n{expected}found:\n{found}\n", path.display(), case.title);
+                failures +=
+                    &format!("{}: {}\nexpected:\n{expected}found:\n{found}\n", path.display(), case.title);
             }
         }
     }

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    CatalogError, DatasetCatalog, DatasetVersion, NewDatasetVersion, Progress, ProgressSink, StepContext, StepKind as _, StepLog,
+    CatalogError, DatasetCatalog, DatasetVersion, NewDatasetVersion, Progress, ProgressSink, StepContext,
+    StepKind as _, StepLog,
 };
 use millrace_spec::asset::{Asset, AssetType};
 use millrace_transform::steps::{FlowStep, SplitStep, SqlStep};
@@ -129,7 +130,8 @@ async fn sql_that_does_more_than_read_is_refused() {
         "create external table t stored as csv location '/etc/passwd'",
         "select * from '/etc/passwd'",
     ] {
-        let error = step.run(context(temp.path(), json!(sql), &[("flights", flights.to_value())])).await.unwrap_err();
+        let error =
+            step.run(context(temp.path(), json!(sql), &[("flights", flights.to_value())])).await.unwrap_err();
         assert_eq!(error.problem.code, "sql-plan", "{sql}: {}", error.problem.message);
     }
     assert!(catalog.kept.lock().unwrap().is_empty());

@@ -17,11 +17,17 @@ fn uri(folder: &Path) -> String {
 
 fn batch(from: i64, to: i64) -> RecordBatch {
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(from..to));
-    let names: ArrayRef = Arc::new((from..to).map(|id| (id % 3 != 0).then(|| format!("n{}", id % 5))).collect::<StringArray>());
+    let names: ArrayRef =
+        Arc::new((from..to).map(|id| (id % 3 != 0).then(|| format!("n{}", id % 5))).collect::<StringArray>());
     let prices: ArrayRef = Arc::new(Float64Array::from_iter_values((from..to).map(|id| id as f64 / 2.0)));
     let small: ArrayRef = Arc::new(UInt32Array::from_iter_values((from..to).map(|id| id as u32)));
-    RecordBatch::try_from_iter_with_nullable([("id", ids, true), ("name", names, true), ("price", prices, true), ("small", small, true)])
-        .unwrap()
+    RecordBatch::try_from_iter_with_nullable([
+        ("id", ids, true),
+        ("name", names, true),
+        ("price", prices, true),
+        ("small", small, true),
+    ])
+    .unwrap()
 }
 
 fn stream(batches: Vec<RecordBatch>) -> BatchStream {
@@ -30,7 +36,16 @@ fn stream(batches: Vec<RecordBatch>) -> BatchStream {
 
 async fn count(engine: &DataFusionEngine, uri: &str, version: u64) -> usize {
     let table = TableRef::Delta { uri: uri.to_owned(), version };
-    engine.scan(&table, None, None).await.unwrap().collect().await.unwrap().iter().map(RecordBatch::num_rows).sum()
+    engine
+        .scan(&table, None, None)
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap()
+        .iter()
+        .map(RecordBatch::num_rows)
+        .sum()
 }
 
 #[tokio::test]
@@ -39,7 +54,10 @@ async fn each_write_is_one_version_and_old_ones_stay_readable() {
     let (engine, uri) = (engine(temp.path()), uri(temp.path()));
     let first = engine.write_table(&uri, stream(vec![batch(0, 10)]), WriteMode::Overwrite).await.unwrap();
     let second = engine.write_table(&uri, stream(vec![batch(10, 30)]), WriteMode::Append).await.unwrap();
-    let third = engine.write_table(&uri, stream(vec![batch(5, 30), batch(0, 5)]), WriteMode::Overwrite).await.unwrap();
+    let third = engine
+        .write_table(&uri, stream(vec![batch(5, 30), batch(0, 5)]), WriteMode::Overwrite)
+        .await
+        .unwrap();
     assert_eq!((first.delta_version, first.rows), (0, 10));
     assert_eq!((second.delta_version, second.rows), (1, 30));
     assert_eq!((third.delta_version, third.rows), (2, 30));
@@ -58,7 +76,8 @@ async fn a_write_that_fails_leaves_no_version_and_no_file() {
     let (engine, uri) = (engine(temp.path()), uri(temp.path()));
     engine.write_table(&uri, stream(vec![batch(0, 10)]), WriteMode::Overwrite).await.unwrap();
     let schema = batch(0, 1).schema();
-    let broken = futures::stream::iter([Ok(batch(0, 1000)), Err(QueryError::Source { message: "gone".to_owned() })]);
+    let broken =
+        futures::stream::iter([Ok(batch(0, 1000)), Err(QueryError::Source { message: "gone".to_owned() })]);
     let rows = BatchStream { schema: schema.clone(), batches: Box::pin(broken) };
     let error = engine.write_table(&uri, rows, WriteMode::Overwrite).await.unwrap_err();
     assert_eq!(error.to_string(), "the rows could not be produced: gone");
@@ -70,7 +89,10 @@ async fn a_write_that_fails_leaves_no_version_and_no_file() {
     let again = engine.write_table(&uri, stream(vec![batch(0, 3)]), WriteMode::Overwrite).await.unwrap();
     assert_eq!(again.delta_version, 1);
     let files = std::fs::read_dir(temp.path().join("table")).unwrap();
-    assert_eq!(files.filter(|f| f.as_ref().unwrap().file_name().to_string_lossy().ends_with("parquet")).count(), 2);
+    assert_eq!(
+        files.filter(|f| f.as_ref().unwrap().file_name().to_string_lossy().ends_with("parquet")).count(),
+        2
+    );
 }
 
 #[tokio::test]
@@ -105,6 +127,7 @@ async fn parquet_files_are_the_version_s_own() {
     let table = TableRef::Csv { uri: format!("file://{}", csv.display()) };
     let files = engine.parquet_files(&table, &temp.path().join("copy")).await.unwrap();
     let back = TableRef::Parquet { uri: format!("file://{}", files[0].display()) };
-    let batches = engine.scan(&back, Some(vec!["b".to_owned()]), None).await.unwrap().collect().await.unwrap();
+    let batches =
+        engine.scan(&back, Some(vec!["b".to_owned()]), None).await.unwrap().collect().await.unwrap();
     assert_eq!(rows::to_json(&batches), vec![json!({"b": "x"}), json!({"b": "y"})]);
 }
