@@ -17,8 +17,8 @@ mod rejects;
 mod sink;
 mod source;
 
-pub use connectors::connectors;
 pub use columns::ColumnType;
+pub use connectors::connectors;
 pub use copy::{Condition, Copy, CopyConfig, CopyServices, Write};
 pub use error::CopyError;
 pub use rejects::OnError;

@@ -112,7 +112,7 @@ pub(crate) async fn read(
     let state = State {
         schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
         types: columns.iter().map(|(_, kind, _)| *kind).collect(),
-        rows: Box::pin(rows),
+        rows: Box::pin(rows.fuse()),
         table: table.to_owned(),
         outcome,
         _client: client,
@@ -147,7 +147,8 @@ fn column_of(name: &str, kind: &Type) -> (String, ColumnType, String) {
 struct State {
     schema: SchemaRef,
     types: Vec<ColumnType>,
-    rows: std::pin::Pin<Box<RowStream>>,
+    /// Fused: asked again after its end, a row stream says that the connection is closed.
+    rows: std::pin::Pin<Box<futures::stream::Fuse<RowStream>>>,
     table: String,
     outcome: Outcome,
     /// The connection ends when its client is dropped.
