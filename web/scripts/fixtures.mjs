@@ -491,21 +491,17 @@ const ROUTES = [
   [
     /^\/api\/metrics$/,
     (query) =>
-      (query.get("runs") ?? "")
-        .split(",")
-        .flatMap((run, r) =>
-          (query.get("keys") ?? "")
-            .split(",")
-            .map((key) => ({
-              run_id: run,
-              key,
-              points: Array.from({ length: 100 }, (_, step) => ({
-                step,
-                at: at(step),
-                value: 0.4 + r * 0.01 + 0.3 * Math.exp(-step / 20) + (random() - 0.5) * 0.02,
-              })),
-            })),
-        ),
+      (query.get("runs") ?? "").split(",").flatMap((run, r) =>
+        (query.get("keys") ?? "").split(",").map((key) => ({
+          run_id: run,
+          key,
+          points: Array.from({ length: 100 }, (_, step) => ({
+            step,
+            at: at(step),
+            value: 0.4 + r * 0.01 + 0.3 * Math.exp(-step / 20) + (random() - 0.5) * 0.02,
+          })),
+        })),
+      ),
   ],
   [
     /^\/api\/datasets$/,

@@ -7,6 +7,7 @@ export type LiveState = "connecting" | "live" | "lost";
 const STALE: Record<string, string[]> = {
   run: ["runs", "pipelines"],
   step: ["runs"],
+  progress: ["runs"],
   pipeline: ["pipelines"],
   dataset: ["datasets", "lineage"],
   model: ["models", "lineage"],
@@ -16,7 +17,7 @@ const STALE: Record<string, string[]> = {
   alert: ["alerts"],
 };
 
-const GATHER_MS = 300;
+const GATHER_MS = 500;
 
 /** Query keys that an event's kind (`run.started`, `step`) concerns; all of them if the kind is new to this page. */
 export function staleKeys(kind: string): string[] {

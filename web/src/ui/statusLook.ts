@@ -29,7 +29,7 @@ const LOOKS: Record<string, StatusLook> = {
   retrying: { tone: "warn", word: "retrying", icon: IconClock },
   queued: { tone: "idle", word: "queued", icon: IconClock },
   waiting: { tone: "idle", word: "waiting", icon: IconClock },
-  ready: { tone: "idle", word: "ready", icon: IconClock },
+  ready: { tone: "ok", word: "ready", icon: IconCircleCheck },
   pending: { tone: "idle", word: "pending", icon: IconCircleDashed },
   skipped: { tone: "idle", word: "skipped", icon: IconCircleDashed },
   cancelled: { tone: "idle", word: "cancelled", icon: IconBan },

@@ -26,7 +26,7 @@ export function Bars({ title, note, bars, limit = 20 }: BarsProps) {
               >
                 {bar.name}
               </th>
-              <td>
+              <td aria-hidden>
                 <div
                   style={{
                     width: `${(Math.abs(bar.value) / top) * 100}%`,

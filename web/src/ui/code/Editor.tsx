@@ -79,7 +79,7 @@ export function Editor({ text, language, label, marks, onChange, onSubmit }: Edi
     if (!editor) return;
     const found = (marks ?? []).map((mark) => diagnostic(editor.state.doc, mark));
     editor.dispatch(setDiagnostics(editor.state, found));
-  }, [marks, text]);
+  }, [marks]);
 
   return <div ref={host} />;
 }

@@ -66,7 +66,7 @@ function RunBody({ view }: { view: RunView }) {
           )}
           {tab === "timeline" && <Gantt steps={ganttOf(view.steps)} now={now} selected={chosen} onSelect={choose} />}
           {tab === "steps" && <StepTable steps={view.steps} now={now} selected={chosen} onSelect={choose} />}
-          {tab === "definition" && <CodeView text={view.yaml} language="yaml" label="definition this run began with" />}
+          {tab === "definition" && <CodeView text={view.yaml} language="yaml" label={`YAML of ${view.run.pipeline}`} />}
         </Card>
       </Tabs>
       {step && <StepPanel key={step.id} run={view.run.id} step={step} now={now} />}

@@ -80,7 +80,13 @@ function StepFacts({ step, now }: { step: StepView; now: number }) {
         [
           "reused from",
           step.cached_from && (
-            <Link to="/runs/$run" params={{ run: step.cached_from }} search={{ step: step.id }} className="mono">
+            <Link
+              key="run"
+              to="/runs/$run"
+              params={{ run: step.cached_from }}
+              search={{ step: step.id }}
+              className="mono"
+            >
               {step.cached_from.slice(0, 8)}
             </Link>
           ),

@@ -10,6 +10,7 @@ import { Facts } from "../../../ui/Facts";
 import { PageHead } from "../../../ui/PageHead";
 import { Source } from "../../../ui/Source";
 import { Status } from "../../../ui/Status";
+import { useNow } from "../../../ui/useNow";
 import { trackedRunQuery } from "../queries";
 import { Artifacts } from "./Artifacts";
 import { Curves } from "./Curves";
@@ -23,6 +24,7 @@ export function TrackedRunPage() {
 const NOTHING = {};
 
 function TrackedRunBody({ run }: { run: TrackedRun }) {
+  const now = useNow(run.end_time === null);
   const runs = useMemo(() => [run], [run]);
   const keys = Object.keys(run.metrics);
   const tags = Object.entries(run.tags).filter(([name]) => !name.startsWith("mlflow.log-model"));
@@ -31,7 +33,7 @@ function TrackedRunBody({ run }: { run: TrackedRun }) {
       <PageHead
         title={run.name}
         status={<Status status={run.status} />}
-        about={`${dateTime(run.start_time)}, took ${span(run.start_time, run.end_time, Date.now())}`}
+        about={`${dateTime(run.start_time)}, took ${span(run.start_time, run.end_time, now)}`}
         actions={
           <>
             <Link to="/experiments/$experiment" params={{ experiment: run.experiment_id }} className="button">

@@ -35,11 +35,21 @@ export function ModelOverview({ version }: { version: ModelVersionView }) {
           <Facts
             facts={[
               ["flavours", version.flavors.join(", ")],
-              ["digest", <span className="mono">{version.digest}</span>],
+              [
+                "digest",
+                <span key="digest" className="mono">
+                  {version.digest}
+                </span>,
+              ],
               [
                 "made by",
                 producer && (
-                  <Link to="/runs/$run" params={{ run: producer.run_id }} search={{ step: producer.step ?? undefined }}>
+                  <Link
+                    key="run"
+                    to="/runs/$run"
+                    params={{ run: producer.run_id }}
+                    search={{ step: producer.step ?? undefined }}
+                  >
                     {producer.step ?? "run"} of {producer.run_id.slice(0, 8)}
                   </Link>
                 ),
