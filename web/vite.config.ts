@@ -3,12 +3,15 @@ import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 import { compress } from "./vite/compress.ts";
 
+/** What every page needs goes first, so that no group of a single page takes it in. */
+const SHARED = /node_modules[\\/](?:react|react-dom|scheduler|use-sync-external-store)[\\/]/;
+
 /** Heavy packages that only some pages need; each group is one lazily loaded file. */
 const GROUPS = [
+  { name: "react", test: SHARED, priority: 10 },
   { name: "echarts", test: /node_modules[\\/](?:echarts|zrender)[\\/]/ },
   { name: "codemirror", test: /node_modules[\\/](?:@codemirror|@lezer|@marijn|crelt|style-mod|w3c-keyname)[\\/]/ },
   { name: "graph", test: /node_modules[\\/](?:@xyflow|@dagrejs|d3-[a-z]+|classcat|zustand)[\\/]/ },
-  { name: "react", test: /node_modules[\\/](?:react|react-dom|scheduler)[\\/]/ },
 ];
 
 const API = "http://127.0.0.1:7878";

@@ -52,6 +52,7 @@ export function useLiveUpdates(client: QueryClient): LiveState {
       setState("lost");
     });
     source.addEventListener("message", onEvent);
+    source.addEventListener("lagged", () => void client.invalidateQueries());
     for (const noun of Object.keys(STALE)) source.addEventListener(noun, onEvent);
     return () => {
       clearTimeout(timer);

@@ -1,6 +1,6 @@
 /** Ready-made calls of an endpoint with an example row. */
 export function snippets(url: string, row: Record<string, unknown>): { name: string; text: string }[] {
-  const body = JSON.stringify({ dataframe_records: [row] });
+  const body = JSON.stringify({ rows: [row] });
   return [
     {
       name: "curl",
@@ -11,7 +11,7 @@ export function snippets(url: string, row: Record<string, unknown>): { name: str
       text: [
         "import json, urllib.request",
         "",
-        `body = json.dumps({"dataframe_records": [${python(row)}]}).encode()`,
+        `body = json.dumps({"rows": [${python(row)}]}).encode()`,
         `request = urllib.request.Request("${url}", body, {"content-type": "application/json"})`,
         "print(json.load(urllib.request.urlopen(request)))",
       ].join("\n"),

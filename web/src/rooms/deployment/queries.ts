@@ -19,4 +19,4 @@ export const endpointQuery = (name: string) =>
 
 /** Scores rows at the endpoint's own address, as a client would. */
 export const score = (url: string, rows: Record<string, unknown>[]) =>
-  post<unknown>(new URL(url, window.location.origin).pathname, { dataframe_records: rows });
+  post<unknown>(new URL(url, window.location.origin).pathname, { rows });
