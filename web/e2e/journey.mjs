@@ -25,7 +25,6 @@ async function walk(scheme) {
     colorScheme: scheme,
     viewport: { width: 1440, height: 900 },
     reducedMotion: "reduce",
-    bypassCSP: true,
   });
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);

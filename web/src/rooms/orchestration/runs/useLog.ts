@@ -22,6 +22,11 @@ export function appendText(lines: readonly string[], text: string): string[] {
   return [...lines.slice(0, -1), (lines.at(-1) ?? "") + first, ...rest];
 }
 
+/** The text with a newline at its end: the server sends whole lines only. */
+function wholeLines(text: string): string {
+  return text === "" || text.endsWith("\n") ? text : `${text}\n`;
+}
+
 function reduce(state: LogState, event: Event): LogState {
   if ("problem" in event) return { ...state, problem: event.problem, loaded: true };
   return { lines: appendText(state.lines, event.text), ended: event.ended, loaded: true, problem: null };
@@ -37,8 +42,8 @@ export function useLog(run: string, step: string, attempt: number): LogState {
       try {
         const chunk = await readLog(run, step, attempt, offset, stop.signal);
         if (stop.signal.aborted) return;
-        dispatch({ text: chunk.text, ended: chunk.ended && chunk.next_offset >= chunk.size });
-        const more = chunk.next_offset < chunk.size;
+        const more = chunk.next_offset > offset && chunk.next_offset < chunk.size;
+        dispatch({ text: wholeLines(chunk.text), ended: chunk.ended && !more });
         if (more) return await read(chunk.next_offset);
         if (!chunk.ended) timer = setTimeout(() => void read(chunk.next_offset), EVERY_MS);
       } catch (error) {
