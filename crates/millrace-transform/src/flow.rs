@@ -1,7 +1,5 @@
 //! Flows: no-code graphs of transforms over tables, read from YAML, planned node by node.
 
-use std::collections::HashMap;
-
 use indexmap::IndexMap;
 use millrace_spec::problem::{Place, Problem};
 use millrace_spec::suggest::nearest;
@@ -231,7 +229,7 @@ fn known_port(known: &[String], name: &str, of: &str, pointer: &str) -> Result<(
 }
 
 fn cycle(nodes: &IndexMap<String, Node>) -> Result<(), FlowError> {
-    let mut left: HashMap<&str, Vec<&str>> = nodes
+    let mut left: IndexMap<&str, Vec<&str>> = nodes
         .iter()
         .map(|(id, node)| (id.as_str(), node.from.iter().map(|from| owner(nodes, from)).collect()))
         .collect();
@@ -241,9 +239,7 @@ fn cycle(nodes: &IndexMap<String, Node>) -> Result<(), FlowError> {
         if ready.is_empty() {
             break;
         }
-        for id in &ready {
-            left.remove(id);
-        }
+        left.retain(|id, _| !ready.contains(id));
         for waits in left.values_mut() {
             waits.retain(|id| !ready.contains(id));
         }
