@@ -1,4 +1,5 @@
 //! The step `copy` between real files and a real PostgreSQL.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "this is a test")]
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
