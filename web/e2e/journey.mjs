@@ -35,6 +35,7 @@ async function walk(scheme) {
     if (url.protocol.startsWith("http") && url.host !== home) report(`request to ${url.host}`);
   });
   page.on("pageerror", (error) => report(`error in the page: ${error.message}`));
+  page.on("console", (message) => message.type() === "error" && report(`console: ${message.text()}`));
   page.on(
     "response",
     (response) => response.status() >= 400 && report(`${response.status()} for ${new URL(response.url()).pathname}`),

@@ -24,6 +24,10 @@ export function serve(port = 0) {
   });
 }
 
+/** As the server sends it, so that what a page would be refused shows here. */
+const POLICY =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'";
+
 async function respond(request, response) {
   const { pathname, searchParams } = new URL(request.url, "http://localhost");
   if (pathname === "/api/events") {
@@ -47,7 +51,12 @@ async function respond(request, response) {
   const file = extname(pathname) ? pathname : "/index.html";
   try {
     const content = await readFile(join(DIST, file));
-    response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" }).end(content);
+    response
+      .writeHead(200, {
+        "content-type": TYPES[extname(file)] ?? "application/octet-stream",
+        "content-security-policy": POLICY,
+      })
+      .end(content);
   } catch {
     response.writeHead(404).end();
   }

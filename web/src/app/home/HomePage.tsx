@@ -34,7 +34,7 @@ export function HomePage() {
             <>
               {active.length > 0 && (
                 <Card title="Running now" flush>
-                  <RunTable runs={active} />
+                  <RunTable runs={active} label="running now" />
                 </Card>
               )}
               <Card title="Recent runs" flush>

@@ -10,12 +10,20 @@ import { useNow } from "../../../ui/useNow";
 import { isOver } from "../queries";
 
 /** Runs, newest first. */
-export function RunTable({ runs, hint = "millrace run" }: { runs: RunSummary[]; hint?: string }) {
+export function RunTable({
+  runs,
+  hint = "millrace run",
+  label = "runs",
+}: {
+  runs: RunSummary[];
+  hint?: string;
+  label?: string;
+}) {
   const now = useNow(runs.some((run) => !isOver(run.status)));
   if (runs.length === 0) return <Empty what="No run here. This starts one:" command={hint} />;
   return (
     <DataTable
-      label="runs"
+      label={label}
       rows={runs}
       rowKey={(run) => run.id}
       columns={[

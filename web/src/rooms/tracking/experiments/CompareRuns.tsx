@@ -36,7 +36,7 @@ export function CompareRuns({ runs, every, onEvery }: CompareRunsProps) {
         rowKey={(row) => `${row.family}.${row.name}`}
         columns={[
           { key: "name", header: "Name", value: (row) => row.name },
-          { key: "family", header: "", value: (row) => row.family },
+          { key: "family", header: "What", value: (row) => row.family },
           ...runs.map((run, index) => ({
             key: run.id,
             header: run.name,
