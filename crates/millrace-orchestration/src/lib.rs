@@ -21,7 +21,7 @@ pub mod state;
 pub mod steps;
 mod triggers;
 
-pub use engine::{Engine, EngineServices, EngineSettings, RunRequest, StepRegistry};
+pub use engine::{Engine, EngineServices, EngineSettings, Force, RunRequest, StepRegistry};
 pub use error::OrchestrationError;
 pub use events::{RunEvent, RunEventKind};
 pub use log::{LogLine, LogPage, read_log};

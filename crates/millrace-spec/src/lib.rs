@@ -14,6 +14,7 @@ pub mod load;
 mod load_triggers;
 pub mod pipeline;
 pub mod problem;
+pub mod schema;
 pub mod suggest;
 pub mod validate;
 pub mod yaml;

@@ -1,1 +1,56 @@
-fn main() {}
+//! Millrace: one binary from raw data to a live, monitored endpoint.
+//!
+//! `cli` is the argument tree, `commands/` has one file a command, `boot` wires the rooms together and alone reads the environment,
+//! `workspace` finds and reads the files of a workspace, `printer` decides every byte of output.
+
+mod boot;
+mod cli;
+mod commands;
+mod printer;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::Cli;
+use crate::printer::Printer;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    // The shim is started for every command step: it must not pay for anything else.
+    if arguments.next().is_some_and(|word| word == "__exec") {
+        return match arguments.next() {
+            Some(folder) => millrace_compute::exec_shim(folder.as_ref()),
+            None => ExitCode::from(2),
+        };
+    }
+    let cli = Cli::parse();
+    let printer = Printer::new(&cli.output);
+    boot::install_logging(cli.output.verbose);
+    // Two providers are linked in; without a choice the first TLS handshake would panic.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            printer.error(&anyhow::anyhow!("cannot start the runtime: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(commands::dispatch(cli.command, &printer));
+    runtime.shutdown_background();
+    outcome.unwrap_or_else(|error| {
+        printer.error(&error);
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_argument_tree_is_valid() {
+        crate::cli::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,170 @@
+//! Wires the rooms together. The one place that reads the environment.
+#![allow(clippy::disallowed_methods, reason = "boot reads the environment once and passes it on")]
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use indexmap::IndexMap;
+use millrace_compute::{Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files, steps as compute_steps};
+use millrace_contract::{Clock, DatasetCatalog, KindDoc, QueryEngine, StepKind, SystemClock};
+use millrace_metastore::Metastore;
+use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry, steps::Set};
+use millrace_tracking::{Catalog, Tracker};
+use millrace_transfer::{Copy, CopyServices};
+use millrace_transform::{DataFusionEngine, EngineConfig};
+
+use crate::workspace::{Workspace, find_root};
+
+/// Attempts that run at once, for each core.
+const RUNNING_PER_CORE: u32 = 8;
+const SECRET_PREFIX: &str = "MILLRACE_SECRET_";
+
+/// A workspace with its rooms.
+pub(crate) struct Rooms {
+    pub(crate) workspace: Workspace,
+    pub(crate) store: Metastore,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) tracker: Arc<Tracker>,
+    pub(crate) queries: Arc<dyn QueryEngine>,
+    pub(crate) kinds: Arc<StepRegistry>,
+    pub(crate) clock: Arc<dyn Clock>,
+    secrets: IndexMap<String, String>,
+}
+
+/// Whether colours are unwanted (no-color.org).
+pub(crate) fn no_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// The log of the program itself, to standard error; `MILLRACE_LOG` has the last word.
+pub(crate) fn install_logging(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = std::env::var("MILLRACE_LOG").unwrap_or_else(|_| format!("{level},sqlx=warn,datafusion=warn"));
+    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_ansi(!no_colour());
+    subscriber.with_env_filter(filter).init();
+}
+
+/// The folder that commands start from.
+pub(crate) fn current_folder() -> Result<PathBuf> {
+    std::env::current_dir().context("the current folder is gone")
+}
+
+/// `${{ secrets.NAME }}`: variables that begin with `MILLRACE_SECRET_`, the rest in lower case.
+fn secrets() -> IndexMap<String, String> {
+    let mut secrets: IndexMap<String, String> = std::env::vars()
+        .filter_map(|(name, value)| Some((name.strip_prefix(SECRET_PREFIX)?.to_lowercase(), value)))
+        .collect();
+    secrets.sort_keys();
+    secrets
+}
+
+/// Folder for things that can be made again: Python environments.
+fn cache_folder() -> PathBuf {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).unwrap_or_else(std::env::temp_dir);
+    base.join("millrace")
+}
+
+/// What every command gets of our own environment.
+fn base_env() -> Vec<(OsString, OsString)> {
+    ["PATH", "HOME", "LANG", "TZ"]
+        .iter()
+        .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)))
+        .collect()
+}
+
+/// The workspace of the current folder, its database opened.
+pub(crate) async fn open_here() -> Result<Rooms> {
+    open(&find_root(&current_folder()?)?).await
+}
+
+/// The workspace in `root`, its database opened.
+pub(crate) async fn open(root: &Path) -> Result<Rooms> {
+    let state = root.join(crate::workspace::STATE);
+    fs_err::create_dir_all(&state)?;
+    let url = std::env::var("MILLRACE_DATABASE").unwrap_or_else(|_| format!("sqlite:{}", state.join("millrace.db").display()));
+    let store = Metastore::open(&url).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let storage = state.join("storage");
+    let catalog = Arc::new(Catalog::new(store.clone(), storage.clone(), clock.clone()));
+    let tracker = Arc::new(Tracker::new(store.clone(), storage.join("artifacts"), clock.clone()));
+    let engine = DataFusionEngine::new(EngineConfig::new(state.join("spill")));
+    let secrets = secrets();
+    let kinds = Arc::new(kinds(root, &state, &engine, &catalog, &secrets)?);
+    let workspace = Workspace::open(root.to_path_buf(), kinds.clone())?;
+    Ok(Rooms { workspace, store, catalog, tracker, queries: Arc::new(engine), kinds, clock, secrets })
+}
+
+/// Every kind of step, in the order the manual prints them.
+fn kinds(
+    root: &Path,
+    state: &Path,
+    engine: &DataFusionEngine,
+    catalog: &Arc<Catalog>,
+    secrets: &IndexMap<String, String>,
+) -> Result<StepRegistry> {
+    let queries: Arc<dyn QueryEngine> = Arc::new(engine.clone());
+    let services = compute_steps::Services {
+        engine: queries.clone(),
+        datasets: catalog.clone(),
+        workspace: root.to_path_buf(),
+        python_path: install_python_files(state)?,
+    };
+    // Read without the kinds, which are only being made: connections need none.
+    let connections = Workspace::open(root.to_path_buf(), Arc::new(StepRegistry::new()))?.connections(secrets)?;
+    let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(20)).read_timeout(Duration::from_secs(60)).build()?;
+    let copy = CopyServices { engine: queries.clone(), datasets: catalog.clone(), connections, http };
+    let datasets: Arc<dyn DatasetCatalog> = catalog.clone();
+    let mut all: Vec<Arc<dyn StepKind>> = vec![Arc::new(Copy::new(copy))];
+    all.extend(millrace_transform::steps::kinds(engine, &datasets));
+    all.push(Arc::new(compute_steps::Run::new(services.clone())));
+    all.push(Arc::new(compute_steps::Python::new(services)));
+    all.push(Arc::new(Set::new()));
+    Ok(all.into_iter().map(|kind| (kind.doc().name, kind)).collect())
+}
+
+impl Rooms {
+    /// Starts the engine, which takes over what an earlier one left.
+    pub(crate) async fn start_engine(&self, server: Option<&str>) -> Result<Engine> {
+        let state = self.workspace.state_folder();
+        let shim = vec![std::env::current_exe().context("cannot find the running program")?.into_os_string(), "__exec".into()];
+        let environments = Arc::new(Environments::new(cache_folder(), "python3"));
+        let warm = WarmWorkers::new(install_python_files(&state)?, state.join("workers"));
+        let settings = LocalSettings { shim, workspace: self.workspace.root.clone(), base_env: base_env() };
+        let mut step_env = IndexMap::new();
+        if let Some(url) = server {
+            step_env.insert("MLFLOW_TRACKING_URI".to_owned(), url.to_owned());
+        }
+        let services = EngineServices {
+            compute: Arc::new(LocalTarget::new(settings, environments, Some(warm))),
+            datasets: self.catalog.clone(),
+            models: self.catalog.clone(),
+            tracker: self.tracker.clone(),
+            clock: self.clock.clone(),
+            secrets: self.secrets.clone(),
+            step_env,
+        };
+        let cores = std::thread::available_parallelism().map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(2));
+        let settings = EngineSettings {
+            workspace: self.workspace.root.clone(),
+            state_folder: state,
+            max_running: cores * RUNNING_PER_CORE,
+            pools: self.workspace.pools.clone(),
+        };
+        Ok(Engine::start(self.store.clone(), (*self.kinds).clone(), services, settings).await?)
+    }
+
+    /// Documentation of everything that can be named.
+    pub(crate) fn kind_docs(&self) -> Vec<KindDoc> {
+        let mut docs: Vec<KindDoc> = self.kinds.values().map(|kind| kind.doc().clone()).collect();
+        docs.extend(millrace_transform::transforms::docs());
+        docs
+    }
+}

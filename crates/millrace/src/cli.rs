@@ -1,0 +1,139 @@
+//! The argument tree.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// From raw data to a live, monitored endpoint.
+#[derive(Debug, Parser)]
+#[command(name = "millrace", version, about, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// How things are said.
+#[derive(Debug, Args)]
+pub(crate) struct Output {
+    /// Print JSON: one object, or one a line for lists.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print nothing but the result.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more on standard error; twice for everything.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a workspace with a pipeline to start from.
+    Init(Init),
+    /// Check every file of the workspace without running anything.
+    Check(Check),
+    /// Run a pipeline to its end, with or without a server.
+    Run(Run),
+    /// Start the server: triggers, API and web UI.
+    Up(Up),
+    /// List runs, newest first.
+    Runs(Runs),
+    /// Print the log of a step.
+    Logs(Logs),
+    /// Say why a step ran or was reused, and why it was skipped or failed.
+    Why(Why),
+    /// Query the workspace's datasets with SQL.
+    Sql(Sql),
+    /// List the workspace's datasets.
+    Data,
+    /// Explain a kind of step, transform or trigger; without a name, list them.
+    Explain {
+        /// The word that is written in the file, for example `sql`.
+        kind: Option<String>,
+    },
+    /// Print the JSON Schema of a pipeline file, for editors.
+    Schema,
+    /// Check what this machine offers.
+    Doctor,
+    /// Print a completion script.
+    Completions {
+        /// For which shell.
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Folder of the workspace; made if absent.
+    #[arg(default_value = ".")]
+    pub(crate) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Files to check; all pipelines of the workspace if none is named.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// A pipeline's name or file.
+    pub(crate) pipeline: String,
+    /// Value of an input.
+    #[arg(long = "input", short, value_name = "NAME=VALUE")]
+    pub(crate) inputs: Vec<String>,
+    /// Run steps although an earlier result would fit: all of them, or those named.
+    #[arg(long, value_name = "STEP", num_args = 0.., value_delimiter = ',')]
+    pub(crate) force: Option<Vec<String>>,
+    /// A request with a key that was used before starts nothing and follows the earlier run.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Address to listen on. Anything but loopback needs a token.
+    #[arg(long, default_value = "127.0.0.1:7878")]
+    pub(crate) listen: std::net::SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Runs {
+    /// Only this pipeline.
+    #[arg(long, short)]
+    pub(crate) pipeline: Option<String>,
+    /// Only this state.
+    #[arg(long, short)]
+    pub(crate) state: Option<String>,
+    /// At most so many.
+    #[arg(long, short = 'n', default_value_t = 20)]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// A run: its id, the beginning of it, or `latest`.
+    pub(crate) run: String,
+    /// A step; the one that failed, or the last, if none is named.
+    pub(crate) step: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// A run: its id, the beginning of it, or `latest`.
+    pub(crate) run: String,
+    /// A step; all of them if none is named.
+    pub(crate) step: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sql {
+    /// The query; datasets are tables.
+    pub(crate) query: String,
+    /// At most so many rows.
+    #[arg(long, short = 'n', default_value_t = 100)]
+    pub(crate) limit: usize,
+}

@@ -1,0 +1,64 @@
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use millrace_contract::KindDoc;
+use serde_json::{Value, json};
+
+use crate::boot;
+use crate::printer::Printer;
+
+pub(crate) async fn run(wanted: Option<&str>, printer: &Printer) -> Result<ExitCode> {
+    let docs = boot::open_here().await?.kind_docs();
+    let Some(wanted) = wanted else {
+        let rows: Vec<Value> = docs.iter().map(|doc| json!({"family": doc.family, "name": doc.name, "summary": doc.summary})).collect();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        printer.list(&rows, &["FAMILY", "NAME", "SUMMARY"], |row| vec![text(&row["family"]), text(&row["name"]), text(&row["summary"])]);
+        return Ok(ExitCode::SUCCESS);
+    };
+    let found: Vec<&KindDoc> = docs.iter().filter(|doc| doc.name == wanted).collect();
+    if found.is_empty() {
+        let names: Vec<&str> = docs.iter().map(|doc| doc.name).collect();
+        match millrace_spec::suggest::nearest(wanted, &names) {
+            Some(near) => bail!("there is no kind `{wanted}`; did you mean `{near}`?"),
+            None => bail!("there is no kind `{wanted}`; list them with `millrace explain`"),
+        }
+    }
+    for doc in found {
+        printer.document(&json!(doc), || page(doc));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The page of a kind: what it is, its fields, an example.
+fn page(doc: &KindDoc) -> String {
+    let family = json!(doc.family);
+    let mut text = format!("{} ({})\n\n{}\n", doc.name, family.as_str().unwrap_or_default(), doc.description);
+    let schema = doc.schema.as_value();
+    let variants = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array);
+    let with_fields = |schema: &'_ Value| schema.get("properties").is_some();
+    let shape = if with_fields(schema) { Some(schema) } else { variants.and_then(|all| all.iter().find(|one| with_fields(one))) };
+    if let Some(properties) = shape.and_then(|shape| shape.get("properties")).and_then(Value::as_object) {
+        text.push_str("\nFields:\n");
+        let required: Vec<&str> = shape
+            .and_then(|shape| shape.get("required"))
+            .and_then(Value::as_array)
+            .map(|names| names.iter().filter_map(Value::as_str).collect())
+            .unwrap_or_default();
+        for (name, field) in properties {
+            let about = field.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ");
+            let needed = if required.contains(&name.as_str()) { " (required)" } else { "" };
+            text.push_str(&format!("  {name}{needed}: {about}\n"));
+        }
+    }
+    text.push_str(&format!("\nExample:\n{}\n", doc.example.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")));
+    text
+}
+
+/// JSON Schema (draft 2020-12) of a pipeline file.
+pub(crate) async fn schema(printer: &Printer) -> Result<ExitCode> {
+    let rooms = boot::open_here().await?;
+    let kinds = rooms.kinds.values().map(|kind| (kind.doc().name, kind.doc().schema.as_value().clone()));
+    let schema = millrace_spec::schema::pipeline(kinds);
+    printer.line(&serde_json::to_string_pretty(&schema)?);
+    Ok(ExitCode::SUCCESS)
+}

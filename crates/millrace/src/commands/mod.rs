@@ -1,0 +1,46 @@
+//! One file a command.
+
+mod check;
+mod data;
+mod doctor;
+mod explain;
+mod init;
+mod logs;
+mod run;
+mod run_lock;
+mod runs;
+mod sql;
+mod up;
+mod why;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::CommandFactory as _;
+
+use crate::cli::{Cli, Command};
+use crate::printer::Printer;
+
+/// Runs a command; the code is the program's.
+pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<ExitCode> {
+    match command {
+        Command::Init(arguments) => init::run(&arguments, printer),
+        Command::Check(arguments) => check::run(&arguments, printer).await,
+        Command::Run(arguments) => run::run(&arguments, printer).await,
+        Command::Up(arguments) => up::run(&arguments, printer).await,
+        Command::Runs(arguments) => runs::run(&arguments, printer).await,
+        Command::Logs(arguments) => logs::run(&arguments, printer).await,
+        Command::Why(arguments) => why::run(&arguments, printer).await,
+        Command::Sql(arguments) => sql::run(&arguments, printer).await,
+        Command::Data => data::run(printer).await,
+        Command::Explain { kind } => explain::run(kind.as_deref(), printer).await,
+        Command::Schema => explain::schema(printer).await,
+        Command::Doctor => doctor::run(printer).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "millrace", &mut script);
+            printer.line(String::from_utf8_lossy(&script).trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! One engine a workspace: a lock on a file in the state folder, let go by the kernel when its holder ends.
+
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use nix::fcntl::{Flock, FlockArg};
+
+/// Holds the workspace until dropped.
+#[derive(Debug)]
+pub(crate) struct WorkspaceLock(#[allow(dead_code, reason = "held for its drop")] Flock<File>);
+
+/// Takes the workspace.
+///
+/// # Errors
+/// If a server or another `millrace run` has it.
+pub(crate) fn take(state: &Path) -> Result<WorkspaceLock> {
+    fs_err::create_dir_all(state)?;
+    let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(state.join("lock"))?;
+    match Flock::lock(file.into_parts().0, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(WorkspaceLock(lock)),
+        Err((_, nix::errno::Errno::EWOULDBLOCK)) => bail!("another `millrace run` or a server works in this workspace"),
+        Err((_, errno)) => bail!("cannot lock the workspace: {errno}"),
+    }
+}

@@ -1,0 +1,73 @@
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use jiff::Timestamp;
+use millrace_metastore::Metastore;
+use millrace_metastore::runs::PipelineRunRow;
+use millrace_metastore::runs_read::RunFilter;
+use serde_json::{Value, json};
+
+use crate::boot;
+use crate::cli::Runs;
+use crate::commands::run::{duration, short};
+use crate::printer::Printer;
+
+/// Runs among which the beginning or the end of an id is looked for.
+const RECENT: i64 = 10_000;
+
+pub(crate) async fn run(arguments: &Runs, printer: &Printer) -> Result<ExitCode> {
+    let rooms = boot::open_here().await?;
+    let filter = RunFilter {
+        pipeline: arguments.pipeline.clone(),
+        state: arguments.state.clone(),
+        before: None,
+        limit: i64::from(arguments.limit),
+    };
+    let runs: Vec<Value> = rooms.store.list_pipeline_runs(filter).await?.iter().map(run_json).collect();
+    if runs.is_empty() {
+        printer.note("no runs yet; start one with `millrace run PIPELINE`");
+    } else {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        printer.list(&runs, &["RUN", "PIPELINE", "#", "STATE", "STARTED", "TOOK"], |run| {
+            vec![
+                short(&text(&run["run"])).to_owned(),
+                text(&run["pipeline"]),
+                text(&run["number"]),
+                printer.state(&text(&run["state"])),
+                run["created_at"].as_str().map_or_else(String::new, |at| at.chars().take(19).collect::<String>().replace('T', " ")),
+                run["duration_ms"].as_u64().map_or_else(String::new, |ms| duration(std::time::Duration::from_millis(ms))),
+            ]
+        });
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_json(run: &PipelineRunRow) -> Value {
+    let at = |micros: i64| Timestamp::from_microsecond(micros).map(|at| at.to_string()).ok();
+    json!({
+        "run": run.id, "pipeline": run.pipeline, "number": run.number, "state": run.state,
+        "created_at": at(run.created_at), "ended_at": run.ended_at.and_then(at),
+        "duration_ms": run.ended_at.map(|ended| (ended - run.created_at) / 1_000),
+        "cause": serde_json::from_str::<Value>(&run.cause).ok(),
+    })
+}
+
+/// The run that a person means: an id, the beginning or the end of one, `latest`, or a pipeline's name for its newest run.
+pub(crate) async fn find(store: &Metastore, wanted: &str) -> Result<PipelineRunRow> {
+    let runs = store.list_pipeline_runs(RunFilter { limit: RECENT, ..RunFilter::default() }).await?;
+    if runs.is_empty() {
+        bail!("there are no runs yet; start one with `millrace run PIPELINE`");
+    }
+    let newest = |matches: &dyn Fn(&PipelineRunRow) -> bool| runs.iter().position(|run| matches(run));
+    if wanted == "latest" || runs.iter().any(|run| run.pipeline == wanted) {
+        let index = newest(&|run| wanted == "latest" || run.pipeline == wanted);
+        return index.and_then(|index| runs.into_iter().nth(index)).ok_or_else(|| anyhow::anyhow!("there are no runs"));
+    }
+    let matching: Vec<&PipelineRunRow> =
+        runs.iter().filter(|run| wanted.len() >= 4 && (run.id.starts_with(wanted) || run.id.ends_with(wanted))).collect();
+    match matching.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => bail!("there is no run `{wanted}`; list them with `millrace runs`"),
+        several => bail!("`{wanted}` could be any of {} runs; write more of the id", several.len()),
+    }
+}

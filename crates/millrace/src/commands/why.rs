@@ -1,0 +1,51 @@
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use millrace_metastore::runs::StepRunRow;
+use millrace_orchestration::cache::ReuseDecision;
+use millrace_spec::problem::Problem;
+use serde_json::{Value, json};
+
+use crate::boot;
+use crate::cli::Why;
+use crate::commands::runs;
+use crate::printer::Printer;
+
+pub(crate) async fn run(arguments: &Why, printer: &Printer) -> Result<ExitCode> {
+    let rooms = boot::open_here().await?;
+    let run = runs::find(&rooms.store, &arguments.run).await?;
+    let steps = rooms.store.list_step_runs(run.id.clone()).await?;
+    let chosen: Vec<&StepRunRow> =
+        steps.iter().filter(|step| arguments.step.as_ref().is_none_or(|name| *name == step.step)).collect();
+    if chosen.is_empty() {
+        bail!("the run has no step `{}`", arguments.step.as_deref().unwrap_or_default());
+    }
+    let reasons: Vec<Value> = chosen
+        .iter()
+        .map(|step| json!({"step": step.step, "state": step.state, "why": sentence(step), "reuse": document(step.reuse.as_deref())}))
+        .collect();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    printer.list(&reasons, &["STEP", "STATE", "WHY"], |row| {
+        vec![text(&row["step"]), printer.state(&text(&row["state"])), text(&row["why"])]
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn document(text: Option<&str>) -> Option<Value> {
+    serde_json::from_str(text?).ok()
+}
+
+/// Why a step is as it is, one sentence.
+fn sentence(step: &StepRunRow) -> String {
+    if let Some(reason) = &step.reason {
+        return format!("skipped because {reason}");
+    }
+    let reuse = step.reuse.as_deref().and_then(|text| serde_json::from_str::<ReuseDecision>(text).ok());
+    let ran = reuse.map(|decision| decision.sentence()).unwrap_or_default();
+    match step.error.as_deref().and_then(|text| serde_json::from_str::<Problem>(text).ok()) {
+        Some(problem) if ran.is_empty() => problem.message,
+        Some(problem) => format!("{ran}; {}", problem.message),
+        None if ran.is_empty() => format!("it is {}", step.state),
+        None => ran,
+    }
+}

@@ -1,0 +1,244 @@
+//! The files of a workspace: where it is, what is in it, reading and checking it.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use indexmap::IndexMap;
+use millrace_contract::{Explain, StepKind};
+use millrace_orchestration::{PipelineSource, StepRegistry};
+use millrace_spec::check::{self, StepKindFacts, Surroundings};
+use millrace_spec::load::{self, LoadedPipeline};
+use millrace_spec::pipeline::{Pipeline, Step};
+use millrace_spec::problem::{Problem, Severity};
+use millrace_spec::yaml;
+use serde_json::Value;
+
+/// Name of the file that makes a folder a workspace.
+pub(crate) const MARK: &str = "millrace.yaml";
+/// Folder of everything that is not in git.
+pub(crate) const STATE: &str = ".millrace";
+
+/// Why a workspace cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WorkspaceError {
+    /// No folder up to the root has the mark.
+    #[error("there is no workspace here: no `{MARK}` in `{0}` or above it")]
+    NotFound(PathBuf),
+    /// A file cannot be read.
+    #[error("cannot read `{file}`: {message}")]
+    Unreadable { file: String, message: String },
+    /// The named pipeline is not there.
+    #[error("there is no pipeline `{name}`")]
+    UnknownPipeline { name: String, known: Vec<String> },
+    /// A file is wrong.
+    #[error("{}", .0.message)]
+    Wrong(Box<Problem>),
+}
+
+impl Explain for WorkspaceError {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::NotFound(_) => {
+                Problem::error("no-workspace", self.to_string()).hint("make one with `millrace init`, or change into one")
+            }
+            Self::Unreadable { .. } => Problem::error("unreadable-file", self.to_string()),
+            Self::UnknownPipeline { name, known } => {
+                let names: Vec<&str> = known.iter().map(String::as_str).collect();
+                let problem = Problem::error("unknown-pipeline", self.to_string());
+                match millrace_spec::suggest::nearest(name, &names) {
+                    Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                    None => problem.note(format!("pipelines are {}", names.join(", "))),
+                }
+            }
+            Self::Wrong(problem) => (**problem).clone(),
+        }
+    }
+}
+
+/// A workspace on disk. Files are read anew each time, since people edit them.
+#[derive(Clone)]
+pub(crate) struct Workspace {
+    pub(crate) root: PathBuf,
+    pub(crate) name: String,
+    pub(crate) timezone: String,
+    pub(crate) pools: IndexMap<String, u32>,
+    kinds: Arc<StepRegistry>,
+}
+
+/// A file with what was found in it.
+pub(crate) struct CheckedFile {
+    pub(crate) file: String,
+    pub(crate) text: String,
+    pub(crate) loaded: Option<LoadedPipeline>,
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl CheckedFile {
+    pub(crate) fn has_errors(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
+}
+
+/// The nearest folder at or above `start` that is a workspace.
+pub(crate) fn find_root(start: &Path) -> Result<PathBuf, WorkspaceError> {
+    start
+        .ancestors()
+        .find(|folder| folder.join(MARK).is_file())
+        .map(Path::to_path_buf)
+        .ok_or_else(|| WorkspaceError::NotFound(start.to_path_buf()))
+}
+
+impl Workspace {
+    /// Reads `millrace.yaml`. `kinds` are needed to read pipelines.
+    pub(crate) fn open(root: PathBuf, kinds: Arc<StepRegistry>) -> Result<Self, WorkspaceError> {
+        let text = read(&root, MARK)?;
+        let tree = yaml::parse(MARK, &text).map_err(WorkspaceError::Wrong)?;
+        let known = ["name", "description", "timezone", "pools"];
+        for (key, _) in tree.as_map().unwrap_or_default() {
+            if !known.contains(&key.name.as_str()) {
+                let problem = Problem::error("unknown-key", format!("`{MARK}` has no key `{}`", key.name)).at(key.place.clone());
+                let near = millrace_spec::suggest::nearest(&key.name, &known);
+                return Err(WorkspaceError::Wrong(Box::new(match near {
+                    Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                    None => problem.note(format!("its keys are {}", known.join(", "))),
+                })));
+            }
+        }
+        let folder_name = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let field = |name: &str| tree.get(name).and_then(|node| node.as_text()).map(str::to_owned);
+        let pools = tree.get("pools").map(|node| node.to_json());
+        Ok(Self {
+            name: field("name").unwrap_or(folder_name),
+            timezone: field("timezone").unwrap_or_else(|| "UTC".to_owned()),
+            pools: pools.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default(),
+            root,
+            kinds,
+        })
+    }
+
+    pub(crate) fn state_folder(&self) -> PathBuf {
+        self.root.join(STATE)
+    }
+
+    /// Paths of all pipeline files, relative, sorted.
+    pub(crate) fn pipeline_files(&self) -> Vec<String> {
+        let Ok(entries) = fs_err::read_dir(self.root.join("pipelines")) else { return Vec::new() };
+        let mut files: Vec<String> = entries
+            .flatten()
+            .filter(|entry| entry.path().extension().is_some_and(|ending| ending == "yaml" || ending == "yml"))
+            .map(|entry| format!("pipelines/{}", entry.file_name().to_string_lossy()))
+            .collect();
+        files.sort();
+        files
+    }
+
+    /// Reads and checks a pipeline file.
+    pub(crate) fn check_file(&self, file: &str) -> Result<CheckedFile, WorkspaceError> {
+        let text = read(&self.root, file)?;
+        let kinds: Vec<&str> = self.kinds.keys().copied().collect();
+        let (loaded, problems) = match load::pipeline(file, &text, &kinds) {
+            Ok(loaded) => {
+                let problems = check::check(&loaded, self);
+                (Some(loaded), problems)
+            }
+            Err(problems) => (None, problems),
+        };
+        Ok(CheckedFile { file: file.to_owned(), text, loaded, problems })
+    }
+
+    /// Every pipeline file, checked. A file that cannot be read is a problem of its own.
+    pub(crate) fn check_all(&self) -> Vec<CheckedFile> {
+        let check = |file: String| {
+            self.check_file(&file).unwrap_or_else(|error| CheckedFile {
+                file,
+                text: String::new(),
+                loaded: None,
+                problems: vec![error.problem()],
+            })
+        };
+        self.pipeline_files().into_iter().map(check).collect()
+    }
+
+    /// Finds a pipeline by its name or its file.
+    pub(crate) fn find_pipeline(&self, name_or_file: &str) -> Result<CheckedFile, WorkspaceError> {
+        let as_file = name_or_file.trim_start_matches("./");
+        if as_file.ends_with(".yaml") || as_file.ends_with(".yml") {
+            return self.check_file(as_file);
+        }
+        let checked = self.check_all();
+        let named = |file: &CheckedFile| match &file.loaded {
+            Some(loaded) => loaded.pipeline.name.as_str() == name_or_file,
+            None => file.file.ends_with(&format!("/{name_or_file}.yaml")),
+        };
+        let known = checked.iter().filter_map(|file| Some(file.loaded.as_ref()?.pipeline.name.to_string())).collect();
+        checked
+            .into_iter()
+            .find(named)
+            .ok_or_else(|| WorkspaceError::UnknownPipeline { name: name_or_file.to_owned(), known })
+    }
+
+    /// `connections.yaml` as JSON, `${{ secrets.NAME }}` resolved. No file, no connections.
+    pub(crate) fn connections(&self, secrets: &IndexMap<String, String>) -> Result<IndexMap<String, Value>, WorkspaceError> {
+        const FILE: &str = "connections.yaml";
+        if !self.root.join(FILE).exists() {
+            return Ok(IndexMap::new());
+        }
+        let text = read(&self.root, FILE)?;
+        let tree = yaml::parse(FILE, &text).map_err(WorkspaceError::Wrong)?;
+        let context = serde_json::json!({"secrets": secrets});
+        let mut connections = IndexMap::new();
+        for (key, node) in tree.as_map().unwrap_or_default() {
+            let value = millrace_spec::expression::render(&node.to_json(), &context).map_err(|error| {
+                let problem = Problem::error("connection-secret", format!("the connection `{}`: {error}", key.name)).at(key.place.clone());
+                WorkspaceError::Wrong(Box::new(problem.hint("set it: `export MILLRACE_SECRET_NAME=…`")))
+            })?;
+            connections.insert(key.name.clone(), value);
+        }
+        Ok(connections)
+    }
+}
+
+impl Surroundings for Workspace {
+    fn kind(&self, step: &Step) -> Option<StepKindFacts> {
+        let kind: &Arc<dyn StepKind> = self.kinds.get(step.kind.as_str())?;
+        Some(StepKindFacts {
+            schema: kind.doc().schema.as_value().clone(),
+            outputs: kind.outputs(&step.config, &step.outputs).into_iter().map(|output| (output.name, output.type_name)).collect(),
+            files: kind.code_files(&step.config),
+            problems: kind.check(&step.config),
+        })
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        inside && self.root.join(path).exists()
+    }
+}
+
+#[async_trait]
+impl PipelineSource for Workspace {
+    async fn pipelines(&self) -> Vec<Pipeline> {
+        let workspace = self.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let sound = workspace.check_all().into_iter().filter(|file| !file.has_errors());
+            sound.filter_map(|file| Some(file.loaded?.pipeline)).collect()
+        });
+        read.await.unwrap_or_default()
+    }
+
+    fn timezone(&self) -> String {
+        self.timezone.clone()
+    }
+}
+
+fn read(root: &Path, file: &str) -> Result<String, WorkspaceError> {
+    let unreadable = |message: String| WorkspaceError::Unreadable { file: file.to_owned(), message };
+    let bytes = fs_err::read(root.join(file)).map_err(|error| {
+        let cause = if error.kind() == std::io::ErrorKind::NotFound { "no such file".to_owned() } else { error.to_string() };
+        unreadable(cause)
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        unreadable(format!("it is not UTF-8: byte {} is not part of a character", error.utf8_error().valid_up_to() + 1))
+    })
+}
