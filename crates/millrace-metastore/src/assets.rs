@@ -50,7 +50,11 @@ impl Metastore {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn newest_asset_version(&self, kind: &'static str, name: String) -> Result<Option<AssetVersionRow>, MetastoreError> {
+    pub async fn newest_asset_version(
+        &self,
+        kind: &'static str,
+        name: String,
+    ) -> Result<Option<AssetVersionRow>, MetastoreError> {
         self.find_asset_version(kind, name, VersionSelector::Latest).await
     }
 
@@ -123,7 +127,10 @@ impl Metastore {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn list_newest_assets(&self, kind: &'static str) -> Result<Vec<AssetVersionRow>, MetastoreError> {
+    pub async fn list_newest_assets(
+        &self,
+        kind: &'static str,
+    ) -> Result<Vec<AssetVersionRow>, MetastoreError> {
         self.read(move |session| {
             Box::pin(async move {
                 let sql = format!(
@@ -141,11 +148,22 @@ impl Metastore {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn list_asset_versions(&self, kind: &'static str, name: String) -> Result<Vec<AssetVersionRow>, MetastoreError> {
+    pub async fn list_asset_versions(
+        &self,
+        kind: &'static str,
+        name: String,
+    ) -> Result<Vec<AssetVersionRow>, MetastoreError> {
         self.read(move |session| {
             Box::pin(async move {
-                let sql = format!("SELECT {COLUMNS} FROM asset_version WHERE kind = $1 AND name = $2 ORDER BY version DESC");
-                session.fetch_all(&sql, &[kind.into(), name.as_str().into()]).await?.iter().map(version_row).collect()
+                let sql = format!(
+                    "SELECT {COLUMNS} FROM asset_version WHERE kind = $1 AND name = $2 ORDER BY version DESC"
+                );
+                session
+                    .fetch_all(&sql, &[kind.into(), name.as_str().into()])
+                    .await?
+                    .iter()
+                    .map(version_row)
+                    .collect()
             })
         })
         .await
@@ -155,10 +173,15 @@ impl Metastore {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn list_asset_aliases(&self, kind: &'static str, name: String) -> Result<Vec<(String, i64)>, MetastoreError> {
+    pub async fn list_asset_aliases(
+        &self,
+        kind: &'static str,
+        name: String,
+    ) -> Result<Vec<(String, i64)>, MetastoreError> {
         self.read(move |session| {
             Box::pin(async move {
-                let sql = "SELECT alias, version FROM asset_alias WHERE kind = $1 AND name = $2 ORDER BY alias";
+                let sql =
+                    "SELECT alias, version FROM asset_alias WHERE kind = $1 AND name = $2 ORDER BY alias";
                 let rows = session.fetch_all(sql, &[kind.into(), name.as_str().into()]).await?;
                 rows.iter().map(|row| Ok((row.text("alias")?, row.int("version")?))).collect()
             })
@@ -170,7 +193,10 @@ impl Metastore {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn list_asset_edges(&self, node: AssetNode) -> Result<(Vec<AssetNode>, Vec<AssetNode>), MetastoreError> {
+    pub async fn list_asset_edges(
+        &self,
+        node: AssetNode,
+    ) -> Result<(Vec<AssetNode>, Vec<AssetNode>), MetastoreError> {
         self.read(move |session| {
             Box::pin(async move {
                 let args = [node.kind.as_str().into(), node.name.as_str().into(), node.version.into()];
@@ -187,8 +213,14 @@ impl Metastore {
     }
 }
 
-async fn newest(session: &mut Session, kind: &str, name: &str) -> Result<Option<AssetVersionRow>, MetastoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM asset_version WHERE kind = $1 AND name = $2 ORDER BY version DESC LIMIT 1");
+async fn newest(
+    session: &mut Session,
+    kind: &str,
+    name: &str,
+) -> Result<Option<AssetVersionRow>, MetastoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM asset_version WHERE kind = $1 AND name = $2 ORDER BY version DESC LIMIT 1"
+    );
     session.fetch_optional(&sql, &[kind.into(), name.into()]).await?.as_ref().map(version_row).transpose()
 }
 
@@ -207,7 +239,11 @@ async fn insert_version(session: &mut Session, row: &AssetVersionRow) -> Result<
     Ok(())
 }
 
-async fn insert_edges(session: &mut Session, row: &AssetVersionRow, inputs: &[AssetNode]) -> Result<(), MetastoreError> {
+async fn insert_edges(
+    session: &mut Session,
+    row: &AssetVersionRow,
+    inputs: &[AssetNode],
+) -> Result<(), MetastoreError> {
     for input in inputs {
         session
             .execute(
@@ -227,7 +263,11 @@ async fn insert_edges(session: &mut Session, row: &AssetVersionRow, inputs: &[As
     Ok(())
 }
 
-async fn point_alias(session: &mut Session, row: &AssetVersionRow, alias: &str) -> Result<(), MetastoreError> {
+async fn point_alias(
+    session: &mut Session,
+    row: &AssetVersionRow,
+    alias: &str,
+) -> Result<(), MetastoreError> {
     session
         .execute(
             "INSERT INTO asset_alias (kind, name, alias, version) VALUES ($1, $2, $3, $4) \

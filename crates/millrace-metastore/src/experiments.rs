@@ -76,7 +76,12 @@ impl Metastore {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn end_tracked_run(&self, id: String, status: String, ended_at: i64) -> Result<bool, MetastoreError> {
+    pub async fn end_tracked_run(
+        &self,
+        id: String,
+        status: String,
+        ended_at: i64,
+    ) -> Result<bool, MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
                 let sql = "UPDATE tracked_run SET status = $2, ended_at = $3 WHERE id = $1";
@@ -122,7 +127,11 @@ impl Metastore {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn list_tracked_runs(&self, experiment: Option<String>, limit: i64) -> Result<Vec<TrackedRunRow>, MetastoreError> {
+    pub async fn list_tracked_runs(
+        &self,
+        experiment: Option<String>,
+        limit: i64,
+    ) -> Result<Vec<TrackedRunRow>, MetastoreError> {
         self.read(move |session| {
             Box::pin(async move {
                 let sql = "SELECT run.id, experiment.name AS experiment, run.parent_id, run.name, run.status, run.started_at, \
@@ -179,5 +188,10 @@ fn run_row(row: &Row) -> Result<TrackedRunRow, MetastoreError> {
 }
 
 fn metric_row(row: &Row) -> Result<MetricRow, MetastoreError> {
-    Ok(MetricRow { name: row.text("name")?, step: row.int("step")?, logged_at: row.int("logged_at")?, number: row.real("number")? })
+    Ok(MetricRow {
+        name: row.text("name")?,
+        step: row.int("step")?,
+        logged_at: row.int("logged_at")?,
+        number: row.real("number")?,
+    })
 }

@@ -99,6 +99,7 @@ pub struct StepAttemptRow {
 
 /// Part of one transition of a run: what happens to one step.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "a handful at a time, moved once")]
 pub enum StepChange {
     /// An attempt begins, if the limits allow.
     Begin {

@@ -24,5 +24,5 @@ mod triggers;
 pub use engine::{Engine, EngineServices, EngineSettings, Force, RunRequest, StepRegistry};
 pub use error::OrchestrationError;
 pub use events::{RunEvent, RunEventKind};
-pub use log::{LogLine, LogPage, read_log};
+pub use log::{LogLine, LogPage, for_each_line, read_log};
 pub use triggers::{NextFiring, PipelineSource, TriggerLoop, next_firings};

@@ -13,7 +13,7 @@ const LOG_FILE: &str = "output.log";
 /// One line of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970; 0 where the program's own output carries no time.
     pub t: i64,
     /// `stdout`, `stderr` or `system`.
     pub stream: String,
@@ -61,6 +61,38 @@ pub fn read_log(folder: &Path, offset: u64, max_lines: usize) -> std::io::Result
         }));
     }
     Ok(page)
+}
+
+/// Hands over every whole line of an attempt: what Millrace said, then the program's standard output, then its standard error.
+///
+/// # Errors
+/// If a file that is there cannot be read.
+pub fn for_each_line(folder: &Path, mut take: impl FnMut(LogLine)) -> std::io::Result<()> {
+    let mut offset = 0;
+    loop {
+        let page = read_log(folder, offset, 1_000)?;
+        offset = page.next_offset;
+        let read = page.lines.len();
+        page.lines.into_iter().for_each(&mut take);
+        if read < 1_000 {
+            break;
+        }
+    }
+    for stream in ["stdout", "stderr"] {
+        let file = match fs_err::File::open(folder.join(format!("{stream}.log"))) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        let mut reader = BufReader::new(file);
+        let mut bytes = Vec::new();
+        while reader.read_until(b'\n', &mut bytes)? > 0 {
+            let text = String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']).to_owned();
+            take(LogLine { t: 0, stream: stream.to_owned(), text });
+            bytes.clear();
+        }
+    }
+    Ok(())
 }
 
 /// The log of a step that runs inside this process. The file is made with the first line.

@@ -26,7 +26,7 @@ fn run(steps: Value, finally: Value, states: &[(&str, StepState)]) -> RunSnapsho
         .map(|id| (id.clone(), StepRun::pending()))
         .collect();
     for (name, state) in states {
-        runs.get_mut(&name.parse().unwrap()).unwrap().state = *state;
+        runs.get_mut(&name.parse::<StepId>().unwrap()).unwrap().state = *state;
     }
     RunSnapshot {
         id: "r".to_owned(),

@@ -36,9 +36,15 @@ pub trait Surroundings {
 
 /// Everything that is wrong or doubtful, in the file's order.
 pub fn check(loaded: &LoadedPipeline, surroundings: &dyn Surroundings) -> Vec<Problem> {
-    let mut checker = Checker { loaded, problems: Vec::new(), outputs: HashMap::new(), used_inputs: BTreeSet::new() };
-    let facts: Vec<(&Step, Option<StepKindFacts>)> =
-        loaded.pipeline.steps.values().chain(loaded.pipeline.finally.values()).map(|step| (step, surroundings.kind(step))).collect();
+    let mut checker =
+        Checker { loaded, problems: Vec::new(), outputs: HashMap::new(), used_inputs: BTreeSet::new() };
+    let facts: Vec<(&Step, Option<StepKindFacts>)> = loaded
+        .pipeline
+        .steps
+        .values()
+        .chain(loaded.pipeline.finally.values())
+        .map(|step| (step, surroundings.kind(step)))
+        .collect();
     for (step, facts) in &facts {
         checker.outputs.insert(step.id.clone(), facts.as_ref().map(|facts| facts.outputs.clone()));
     }
@@ -78,14 +84,18 @@ impl Checker<'_> {
         let config = node.get(&step.kind).unwrap_or(&node);
         for violation in validate::violations(&facts.schema, &step.config) {
             let place = violation.place_in(config);
-            let mut problem = Problem::error(violation.code, format!("{}: {}", step.kind, violation.message)).at(place);
+            let mut problem =
+                Problem::error(violation.code, format!("{}: {}", step.kind, violation.message)).at(place);
             problem.hints = violation.hints;
             self.problems.push(problem);
         }
         for file in &facts.files {
             if !file.contains("${{") && !surroundings.exists(file) {
                 let place = place_of_text(config, file).unwrap_or_else(|| config.place.clone());
-                self.problems.push(Problem::error("missing-file", format!("there is no file `{file}` in the workspace")).at(place));
+                self.problems.push(
+                    Problem::error("missing-file", format!("there is no file `{file}` in the workspace"))
+                        .at(place),
+                );
             }
         }
         for problem in &facts.problems {
@@ -101,7 +111,8 @@ impl Checker<'_> {
         }
         let place = place_of_text(node, need.as_str()).unwrap_or_else(|| step.place.clone());
         if need == &step.id {
-            self.problems.push(Problem::error("needs-itself", format!("the step `{need}` needs itself")).at(place));
+            self.problems
+                .push(Problem::error("needs-itself", format!("the step `{need}` needs itself")).at(place));
             return;
         }
         let mut known: Vec<&str> = self.outputs.keys().map(StepId::as_str).collect();
@@ -119,18 +130,26 @@ impl Checker<'_> {
         collect_texts(node, &mut texts);
         for (text, place, is_condition) in texts {
             let found = if is_condition {
-                expression::references_of_expression(text.trim().trim_start_matches("${{").trim_end_matches("}}"))
+                expression::references_of_expression(
+                    text.trim().trim_start_matches("${{").trim_end_matches("}}"),
+                )
             } else {
                 expression::references(&Value::String(text.clone()))
             };
             for reference in found.unwrap_or_default() {
                 self.reference(&reference, &place, step);
-                if step.kind == "run" && reference.path.first().is_some_and(|root| root == "secrets") && node.get("env").is_none_or(|env| place_of_text(env, &text).is_none()) {
+                if step.kind == "run"
+                    && reference.path.first().is_some_and(|root| root == "secrets")
+                    && node.get("env").is_none_or(|env| place_of_text(env, &text).is_none())
+                {
                     self.problems.push(
-                        Problem::error("secret-in-command", "a secret in the text of a command can be seen in the list of processes")
-                            .as_warning()
-                            .at(place.clone())
-                            .hint("give it through `env:` and write `$NAME` in the command"),
+                        Problem::error(
+                            "secret-in-command",
+                            "a secret in the text of a command can be seen in the list of processes",
+                        )
+                        .as_warning()
+                        .at(place.clone())
+                        .hint("give it through `env:` and write `$NAME` in the command"),
                     );
                 }
             }
@@ -143,7 +162,9 @@ impl Checker<'_> {
                 self.used_inputs.insert((*name).to_owned());
                 let known: Vec<&str> = self.loaded.pipeline.inputs.keys().map(String::as_str).collect();
                 if !known.contains(name) {
-                    let problem = Problem::error("unknown-input", format!("the pipeline has no input `{name}`")).at(place.clone());
+                    let problem =
+                        Problem::error("unknown-input", format!("the pipeline has no input `{name}`"))
+                            .at(place.clone());
                     self.problems.push(match nearest(name, &known) {
                         Some(near) => problem.hint(format!("did you mean `{near}`?")),
                         None => problem.hint(format!("add it: `inputs: {{{name}: …}}`")),
@@ -151,10 +172,18 @@ impl Checker<'_> {
                 }
             }
             ["steps", name, output, ..] => {
-                let Some(Some(outputs)) = name.parse::<StepId>().ok().and_then(|id| self.outputs.get(&id)) else { return };
-                let known: Vec<&str> = outputs.iter().map(|(name, _)| name.as_str()).chain(["state"]).collect();
+                let Some(Some(outputs)) = name.parse::<StepId>().ok().and_then(|id| self.outputs.get(&id))
+                else {
+                    return;
+                };
+                let known: Vec<&str> =
+                    outputs.iter().map(|(name, _)| name.as_str()).chain(["state"]).collect();
                 if !known.contains(output) {
-                    let problem = Problem::error("unknown-output", format!("the step `{name}` has no output `{output}`")).at(place.clone());
+                    let problem = Problem::error(
+                        "unknown-output",
+                        format!("the step `{name}` has no output `{output}`"),
+                    )
+                    .at(place.clone());
                     self.problems.push(match nearest(output, &known) {
                         Some(near) => problem.hint(format!("did you mean `{near}`?")),
                         None => problem.note(format!("it has {}", known.join(", "))),
@@ -162,7 +191,11 @@ impl Checker<'_> {
                 }
             }
             ["window", ..] => self.problems.push(
-                Problem::error("no-window", format!("`{}` uses `window`, but no trigger of this pipeline has windows", step.id)).at(place.clone()),
+                Problem::error(
+                    "no-window",
+                    format!("`{}` uses `window`, but no trigger of this pipeline has windows", step.id),
+                )
+                .at(place.clone()),
             ),
             _ => {}
         }
@@ -183,12 +216,16 @@ impl Checker<'_> {
         let mut reported: BTreeSet<StepId> = BTreeSet::new();
         for start in steps.keys() {
             let mut path = vec![start.clone()];
-            if reported.contains(start) || !find_cycle(steps, start, &mut path, &mut BTreeSet::new()) || path.len() < 3 {
+            if reported.contains(start)
+                || !find_cycle(steps, start, &mut path, &mut BTreeSet::new())
+                || path.len() < 3
+            {
                 continue;
             }
             let shown: Vec<&str> = path.iter().map(StepId::as_str).collect();
             let place = steps.get(start).map(|step| step.place.clone());
-            let mut problem = Problem::error("cycle", format!("these steps wait for each other: {}", shown.join(" → ")));
+            let mut problem =
+                Problem::error("cycle", format!("these steps wait for each other: {}", shown.join(" → ")));
             problem.place = place;
             self.problems.push(problem.hint("take one of the references or `needs` away"));
             reported.extend(path);
@@ -196,9 +233,17 @@ impl Checker<'_> {
     }
 
     fn unused_inputs(&mut self) {
-        for (name, _) in self.loaded.pipeline.inputs.iter().filter(|(name, _)| !self.used_inputs.contains(*name)) {
-            let place = self.loaded.tree.get("inputs").and_then(Node::as_map).and_then(|fields| fields.iter().find(|(key, _)| key.name == *name));
-            let mut problem = Problem::error("unused-input", format!("the input `{name}` is never used")).as_warning();
+        for (name, _) in
+            self.loaded.pipeline.inputs.iter().filter(|(name, _)| !self.used_inputs.contains(*name))
+        {
+            let place = self
+                .loaded
+                .tree
+                .get("inputs")
+                .and_then(Node::as_map)
+                .and_then(|fields| fields.iter().find(|(key, _)| key.name == *name));
+            let mut problem =
+                Problem::error("unused-input", format!("the input `{name}` is never used")).as_warning();
             problem.place = place.map(|(key, _)| key.place.clone());
             self.problems.push(problem);
         }
@@ -233,7 +278,9 @@ fn find_cycle(
 fn collect_texts(node: &Node, texts: &mut Vec<(String, Place, bool)>) {
     use crate::yaml::NodeValue;
     match &node.value {
-        NodeValue::Text(text) if text.contains("${{") => texts.push((text.clone(), node.place.clone(), false)),
+        NodeValue::Text(text) if text.contains("${{") => {
+            texts.push((text.clone(), node.place.clone(), false))
+        }
         NodeValue::List(items) => items.iter().for_each(|item| collect_texts(item, texts)),
         NodeValue::Map(fields) => {
             for (key, node) in fields {
@@ -251,7 +298,9 @@ fn collect_texts(node: &Node, texts: &mut Vec<(String, Place, bool)>) {
 fn place_of_text(node: &Node, wanted: &str) -> Option<Place> {
     use crate::yaml::NodeValue;
     match &node.value {
-        NodeValue::Text(text) if text == wanted || text.contains(&format!("steps.{wanted}")) => Some(node.place.clone()),
+        NodeValue::Text(text) if text == wanted || text.contains(&format!("steps.{wanted}")) => {
+            Some(node.place.clone())
+        }
         NodeValue::List(items) => items.iter().find_map(|item| place_of_text(item, wanted)),
         NodeValue::Map(fields) => fields.iter().find_map(|(_, item)| place_of_text(item, wanted)),
         _ => None,

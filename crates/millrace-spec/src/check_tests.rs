@@ -8,7 +8,8 @@ struct Kinds;
 impl Surroundings for Kinds {
     fn kind(&self, step: &Step) -> Option<StepKindFacts> {
         let facts = |schema: Value, outputs: &[(&str, &str)], files: Vec<String>| {
-            let outputs = outputs.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())).collect();
+            let outputs =
+                outputs.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())).collect();
             Some(StepKindFacts { schema, outputs, files, problems: Vec::new() })
         };
         match step.kind.as_str() {
@@ -20,8 +21,16 @@ impl Surroundings for Kinds {
                 &[("data", "table"), ("rows", "integer")],
                 vec![],
             ),
-            "sql" => facts(json!({"anyOf": [{"type": "string"}, {"type": "object"}]}), &[("data", "table")], vec![]),
-            "python" => facts(json!({"type": "string"}), &[], vec![step.config.as_str().unwrap_or_default().to_owned()]),
+            "sql" => facts(
+                json!({"anyOf": [{"type": "string"}, {"type": "object"}]}),
+                &[("data", "table")],
+                vec![],
+            ),
+            "python" => facts(
+                json!({"type": "string"}),
+                &[],
+                vec![step.config.as_str().unwrap_or_default().to_owned()],
+            ),
             "run" => facts(json!({"type": "string"}), &[], vec![]),
             _ => None,
         }

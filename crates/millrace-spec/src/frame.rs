@@ -9,7 +9,9 @@ const WIDTH: usize = 120;
 
 /// Renders a problem. `source` gives the text of the file it names, if there is one to show; `colour` adds ANSI colours.
 pub fn render(problem: &Problem, source: Option<&str>, colour: bool) -> String {
-    let paint = |code: &str, text: &str| if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() };
+    let paint = |code: &str, text: &str| {
+        if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    };
     let word = match problem.severity {
         Severity::Error => paint("1;31", "error"),
         Severity::Warning => paint("1;33", "warning"),
@@ -26,13 +28,25 @@ pub fn render(problem: &Problem, source: Option<&str>, colour: bool) -> String {
             let column = place.column.saturating_sub(1) as usize;
             // A far column is brought into view; a tab counts as one character, as in the column.
             let skipped = column.saturating_sub(WIDTH / 2);
-            let shown: String = line.chars().skip(skipped).take(WIDTH).map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let shown: String = line
+                .chars()
+                .skip(skipped)
+                .take(WIDTH)
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .collect();
             let room = shown.chars().count().saturating_sub(column - skipped).max(1);
             let carets = "^".repeat((place.length as usize).clamp(1, room));
             let bar = paint("34", "|");
             let _ = writeln!(out, "{:margin$} {bar}", "");
             let _ = writeln!(out, "{} {bar} {}", place.line, shown.trim_end());
-            let _ = writeln!(out, "{:margin$} {bar} {:pad$}{}", "", "", paint("1;31", &carets), pad = column - skipped);
+            let _ = writeln!(
+                out,
+                "{:margin$} {bar} {:pad$}{}",
+                "",
+                "",
+                paint("1;31", &carets),
+                pad = column - skipped
+            );
         }
     }
     for note in &problem.notes {
@@ -60,7 +74,8 @@ mod tests {
             .note("steps are train, score")
             .hint("did you mean `train`?");
         let text = "steps:\n  score:\n    needs: [trian]\r\n";
-        let place_fixed = Problem { place: problem.place.clone().map(|p| Place { column: 13, length: 5, ..p }), ..problem };
+        let place_fixed =
+            Problem { place: problem.place.clone().map(|p| Place { column: 13, length: 5, ..p }), ..problem };
         insta::assert_snapshot!(render(&place_fixed, Some(text), false), @r"
         error[unknown-step]: there is no step `trian`
          --> pipelines/daily.yaml:3:13

@@ -11,12 +11,24 @@ use crate::problem::{Place, Problem};
 use crate::suggest::nearest;
 use crate::yaml::{self, Key, Node, NodeValue};
 
-const PIPELINE_KEYS: &[&str] = &["pipeline", "description", "inputs", "defaults", "concurrency", "triggers", "steps", "finally"];
-const STEP_KEYS: &[&str] =
-    &["needs", "if", "inputs", "outputs", "retry", "timeout", "cache", "environment", "env", "pool", "description"];
+const PIPELINE_KEYS: &[&str] =
+    &["pipeline", "description", "inputs", "defaults", "concurrency", "triggers", "steps", "finally"];
+const STEP_KEYS: &[&str] = &[
+    "needs",
+    "if",
+    "inputs",
+    "outputs",
+    "retry",
+    "timeout",
+    "cache",
+    "environment",
+    "env",
+    "pool",
+    "description",
+];
 pub(crate) const INPUT_TYPES: &[&str] = &[
-    "string", "integer", "number", "boolean", "date", "datetime", "duration", "json", "list", "file", "folder", "table", "model",
-    "metrics", "report",
+    "string", "integer", "number", "boolean", "date", "datetime", "duration", "json", "list", "file",
+    "folder", "table", "model", "metrics", "report",
 ];
 
 /// A pipeline and the tree that it was read from, for places.
@@ -64,14 +76,22 @@ impl Reader<'_> {
 
     fn pipeline(&mut self, file: &str, tree: &Node) -> Option<Pipeline> {
         let Some(fields) = tree.as_map() else {
-            let problem = self.complain(&tree.place, "not-a-pipeline", format!("a pipeline is a mapping, this is {}", tree.type_word()));
-            problem.hints.push("begin with `steps:` and a step, for example `steps: {hello: {run: echo hello}}`".to_owned());
+            let problem = self.complain(
+                &tree.place,
+                "not-a-pipeline",
+                format!("a pipeline is a mapping, this is {}", tree.type_word()),
+            );
+            problem.hints.push(
+                "begin with `steps:` and a step, for example `steps: {hello: {run: echo hello}}`".to_owned(),
+            );
             return None;
         };
         self.known_keys(fields, PIPELINE_KEYS, "a pipeline");
         let stem = file.rsplit('/').next().unwrap_or(file).split('.').next().unwrap_or(file);
         let name = match tree.get("pipeline") {
-            Some(node) => self.text(node, "`pipeline`").and_then(|name| self.parsed::<PipelineName>(&name, &node.place)),
+            Some(node) => {
+                self.text(node, "`pipeline`").and_then(|name| self.parsed::<PipelineName>(&name, &node.place))
+            }
             None => self.parsed::<PipelineName>(stem, &tree.place),
         };
         let defaults = tree.get("defaults").map(|node| self.defaults(node)).unwrap_or_default();
@@ -94,7 +114,11 @@ impl Reader<'_> {
         };
         for (id, step) in &pipeline.finally {
             if pipeline.steps.contains_key(id) {
-                self.complain(&step.place, "repeated-step", format!("`{id}` is a step already; name this one otherwise"));
+                self.complain(
+                    &step.place,
+                    "repeated-step",
+                    format!("`{id}` is a step already; name this one otherwise"),
+                );
             }
         }
         Some(pipeline)
@@ -104,7 +128,8 @@ impl Reader<'_> {
         for (key, _) in fields {
             if !known.contains(&key.name.as_str()) {
                 let suggestion = nearest(&key.name, known);
-                let problem = self.complain(&key.place, "unknown-key", format!("{what} has no key `{}`", key.name));
+                let problem =
+                    self.complain(&key.place, "unknown-key", format!("{what} has no key `{}`", key.name));
                 match suggestion {
                     Some(name) => problem.hints.push(format!("did you mean `{name}`?")),
                     None => problem.notes.push(format!("its keys are {}", known.join(", "))),
@@ -113,7 +138,11 @@ impl Reader<'_> {
         }
     }
 
-    fn parsed<T: std::str::FromStr<Err = crate::ids::InvalidName>>(&mut self, name: &str, place: &Place) -> Option<T> {
+    fn parsed<T: std::str::FromStr<Err = crate::ids::InvalidName>>(
+        &mut self,
+        name: &str,
+        place: &Place,
+    ) -> Option<T> {
         match name.parse() {
             Ok(parsed) => Some(parsed),
             Err(error) => {
@@ -138,7 +167,11 @@ impl Reader<'_> {
         if let Some(fields) = node.as_map() {
             return fields;
         }
-        self.complain(&node.place, "wrong-type", format!("{what} is a mapping, this is {}", node.type_word()));
+        self.complain(
+            &node.place,
+            "wrong-type",
+            format!("{what} is a mapping, this is {}", node.type_word()),
+        );
         &[]
     }
 
@@ -148,7 +181,11 @@ impl Reader<'_> {
         {
             return Some(number);
         }
-        self.complain(&node.place, "wrong-type", format!("{what} is a whole number, this is {}", node.type_word()));
+        self.complain(
+            &node.place,
+            "wrong-type",
+            format!("{what} is a whole number, this is {}", node.type_word()),
+        );
         None
     }
 
@@ -196,10 +233,20 @@ impl Reader<'_> {
             outputs: node.get("outputs").map(|node| self.outputs(node)).unwrap_or_default(),
             needs: node.get("needs").map(|node| self.needs(node)).unwrap_or_default(),
             condition,
-            retry: node.get("retry").and_then(|node| self.retry(node)).or_else(|| defaults.retry.clone()).unwrap_or_default(),
-            timeout_ms: node.get("timeout").and_then(|node| self.duration(node, "`timeout`")).or(defaults.timeout_ms),
+            retry: node
+                .get("retry")
+                .and_then(|node| self.retry(node))
+                .or_else(|| defaults.retry.clone())
+                .unwrap_or_default(),
+            timeout_ms: node
+                .get("timeout")
+                .and_then(|node| self.duration(node, "`timeout`"))
+                .or(defaults.timeout_ms),
             cache: node.get("cache").and_then(|node| self.cache(node)).unwrap_or_default(),
-            environment: node.get("environment").and_then(|node| self.text(node, "`environment`")).or_else(|| defaults.environment.clone()),
+            environment: node
+                .get("environment")
+                .and_then(|node| self.text(node, "`environment`"))
+                .or_else(|| defaults.environment.clone()),
             env: node.get("env").map(|node| self.values(node, "`env`")).unwrap_or_default(),
             pool: node.get("pool").map(|node| self.pool(node)).unwrap_or_default(),
             place: key.place.clone(),
@@ -220,7 +267,11 @@ impl Reader<'_> {
             } else if !STEP_KEYS.contains(&name) {
                 let suggestion = nearest(name, &known);
                 let kinds = self.kinds.join(", ");
-                let problem = self.complain(&field.0.place, "unknown-kind", format!("`{name}` is neither a kind of step nor a key of one"));
+                let problem = self.complain(
+                    &field.0.place,
+                    "unknown-kind",
+                    format!("`{name}` is neither a kind of step nor a key of one"),
+                );
                 match suggestion {
                     Some(near) => problem.hints.push(format!("did you mean `{near}`?")),
                     None => problem.notes.push(format!("kinds are {kinds}")),
@@ -232,7 +283,11 @@ impl Reader<'_> {
             [(key, node)] => Some((key.name.clone(), node)),
             [] => {
                 let kinds = self.kinds.join(", ");
-                let problem = self.complain(&key.place, "no-kind", format!("the step `{id}` does not say what it does"));
+                let problem = self.complain(
+                    &key.place,
+                    "no-kind",
+                    format!("the step `{id}` does not say what it does"),
+                );
                 problem.notes.push(format!("one key names the kind: {kinds}"));
                 None
             }
@@ -332,7 +387,9 @@ impl Reader<'_> {
         }
         if let Some(backoff) = node.get("backoff") {
             match &backoff.value {
-                NodeValue::Number(number) if number.as_f64().is_some_and(|factor| (1.0..=100.0).contains(&factor)) => {
+                NodeValue::Number(number)
+                    if number.as_f64().is_some_and(|factor| (1.0..=100.0).contains(&factor)) =>
+                {
                     retry.backoff = number.as_f64().unwrap_or(2.0);
                 }
                 _ => drop(self.complain(&backoff.place, "wrong-type", "`backoff` is a number from 1 to 100")),
@@ -357,7 +414,9 @@ impl Reader<'_> {
     fn pool(&mut self, node: &Node) -> IndexMap<String, u32> {
         let mut pools = IndexMap::new();
         for (key, node) in self.map(node, "`pool`") {
-            pools.extend(self.whole_number(node, "the slots of a pool").map(|slots| (key.name.clone(), slots)));
+            pools.extend(
+                self.whole_number(node, "the slots of a pool").map(|slots| (key.name.clone(), slots)),
+            );
         }
         pools
     }
@@ -375,10 +434,17 @@ impl Reader<'_> {
                         type_name,
                         default: node.get("default").map(Node::to_json),
                         allowed,
-                        description: node.get("description").and_then(|node| self.text(node, "`description`")),
+                        description: node
+                            .get("description")
+                            .and_then(|node| self.text(node, "`description`")),
                     }
                 }
-                _ => InputSpec { type_name: literal_type(node).to_owned(), default: Some(node.to_json()), allowed: None, description: None },
+                _ => InputSpec {
+                    type_name: literal_type(node).to_owned(),
+                    default: Some(node.to_json()),
+                    allowed: None,
+                    description: None,
+                },
             };
             inputs.insert(key.name.clone(), spec);
         }
@@ -387,12 +453,17 @@ impl Reader<'_> {
 
     fn concurrency(&mut self, node: &Node) -> Option<Concurrency> {
         if matches!(node.value, NodeValue::Number(_)) {
-            return self.whole_number(node, "`concurrency`").map(|limit| Concurrency { key: None, limit: limit.max(1) });
+            return self
+                .whole_number(node, "`concurrency`")
+                .map(|limit| Concurrency { key: None, limit: limit.max(1) });
         }
         let fields = self.map(node, "`concurrency`");
         self.known_keys(fields, &["key", "limit"], "`concurrency`");
         let limit = node.get("limit").and_then(|node| self.whole_number(node, "`limit`")).unwrap_or(1);
-        Some(Concurrency { key: node.get("key").and_then(|node| self.text(node, "`key`")), limit: limit.max(1) })
+        Some(Concurrency {
+            key: node.get("key").and_then(|node| self.text(node, "`key`")),
+            limit: limit.max(1),
+        })
     }
 }
 
@@ -412,7 +483,8 @@ fn place_of_expression(node: &Node, error: &expression::ExpressionError) -> Opti
     match &node.value {
         NodeValue::Text(text) => {
             let value = Value::String(text.clone());
-            let same = expression::references(&value).as_ref() == Err(error) || expression::references_of_expression(text).as_ref() == Err(error);
+            let same = expression::references(&value).as_ref() == Err(error)
+                || expression::references_of_expression(text).as_ref() == Err(error);
             same.then(|| node.place.clone())
         }
         NodeValue::List(items) => items.iter().find_map(|item| place_of_expression(item, error)),

@@ -12,7 +12,11 @@ impl Reader<'_> {
     pub(crate) fn triggers(&mut self, node: &Node) -> IndexMap<String, Trigger> {
         let mut triggers = IndexMap::new();
         let Some(fields) = node.as_map() else {
-            self.complain(&node.place, "wrong-type", format!("`triggers` is a mapping, this is {}", node.type_word()));
+            self.complain(
+                &node.place,
+                "wrong-type",
+                format!("`triggers` is a mapping, this is {}", node.type_word()),
+            );
             return triggers;
         };
         for (key, node) in fields {
@@ -25,7 +29,11 @@ impl Reader<'_> {
 
     fn trigger(&mut self, name: &str, node: &Node) -> Option<Trigger> {
         let Some(fields) = node.as_map() else {
-            let problem = self.complain(&node.place, "wrong-type", format!("the trigger `{name}` is a mapping, this is {}", node.type_word()));
+            let problem = self.complain(
+                &node.place,
+                "wrong-type",
+                format!("the trigger `{name}` is a mapping, this is {}", node.type_word()),
+            );
             problem.hints.push(format!("write `{name}: {{cron: \"0 6 * * *\"}}`"));
             return None;
         };
@@ -39,7 +47,11 @@ impl Reader<'_> {
         if let (Some(zone), Some(zone_node)) = (&timezone, node.get("timezone"))
             && jiff::tz::TimeZone::get(zone).is_err()
         {
-            let problem = self.complain(&zone_node.place, "unknown-timezone", format!("there is no time zone `{zone}`"));
+            let problem = self.complain(
+                &zone_node.place,
+                "unknown-timezone",
+                format!("there is no time zone `{zone}`"),
+            );
             problem.hints.push("use an IANA name such as `Europe/Berlin`".to_owned());
         }
         match croner::Cron::from_str(&cron) {
@@ -48,8 +60,14 @@ impl Reader<'_> {
             }
             Ok(_) => {}
             Err(error) => {
-                let problem = self.complain(&cron_node.place, "bad-cron", format!("`{cron}` is not a cron expression: {error}"));
-                problem.hints.push("five fields: minute hour day month weekday, for example `30 6 * * mon-fri`".to_owned());
+                let problem = self.complain(
+                    &cron_node.place,
+                    "bad-cron",
+                    format!("`{cron}` is not a cron expression: {error}"),
+                );
+                problem.hints.push(
+                    "five fields: minute hour day month weekday, for example `30 6 * * mon-fri`".to_owned(),
+                );
             }
         }
         let missed = match node.get("missed").map(|node| (node, node.as_text())) {

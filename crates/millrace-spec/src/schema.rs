@@ -24,7 +24,8 @@ pub fn pipeline<'a>(kinds: impl Iterator<Item = (&'a str, Value)>) -> Value {
         choices.push(json!({"required": [word]}));
     }
     let name = json!({"pattern": "^[a-z][a-z0-9_]*$", "maxLength": 64});
-    definitions.insert("duration".to_owned(), json!({"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$"}));
+    definitions
+        .insert("duration".to_owned(), json!({"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$"}));
     definitions.insert(
         "step".to_owned(),
         json!({"type": "object", "properties": step_properties, "additionalProperties": false, "oneOf": choices}),

@@ -110,14 +110,25 @@ impl<'a> Validator<'a> {
         }
         let all_types = choices.iter().all(|choice| type_mismatch(self.resolve(choice), value).is_some());
         if all_types {
-            let words: Vec<String> = choices.iter().filter_map(|choice| type_words(self.resolve(choice))).collect();
-            found.push(violation(pointer, "wrong-type", format!("expected {}, found {}", words.join(" or "), found_word(value))));
+            let words: Vec<String> =
+                choices.iter().filter_map(|choice| type_words(self.resolve(choice))).collect();
+            found.push(violation(
+                pointer,
+                "wrong-type",
+                format!("expected {}, found {}", words.join(" or "), found_word(value)),
+            ));
         } else {
             found.extend(nearest_choice.unwrap_or_default());
         }
     }
 
-    fn check_object(&self, schema: &'a Value, fields: &serde_json::Map<String, Value>, pointer: &str, found: &mut Vec<Violation>) {
+    fn check_object(
+        &self,
+        schema: &'a Value,
+        fields: &serde_json::Map<String, Value>,
+        pointer: &str,
+        found: &mut Vec<Violation>,
+    ) {
         let properties = schema.get("properties").and_then(Value::as_object);
         let known: Vec<&str> = properties.map(|p| p.keys().map(String::as_str).collect()).unwrap_or_default();
         for (name, value) in fields {
@@ -131,7 +142,9 @@ impl<'a> Validator<'a> {
                 },
             }
         }
-        for name in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        for name in
+            schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+        {
             if !fields.contains_key(name) {
                 found.push(violation(pointer, "missing-key", format!("the key `{name}` is missing")));
             }
@@ -148,7 +161,11 @@ fn unknown_key(pointer: &str, name: &str, known: &[&str]) -> Violation {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("its keys are {}", known.join(", ")),
     };
-    Violation { key: Some(name.to_owned()), hints: vec![hint], ..violation(pointer, "unknown-key", format!("there is no key `{name}`")) }
+    Violation {
+        key: Some(name.to_owned()),
+        hints: vec![hint],
+        ..violation(pointer, "unknown-key", format!("there is no key `{name}`"))
+    }
 }
 
 fn types(schema: &Value) -> Vec<&str> {
@@ -193,16 +210,22 @@ fn type_mismatch(schema: &Value, value: &Value) -> Option<String> {
         "null" => value.is_null(),
         "boolean" => value.is_boolean(),
         "string" => value.is_string(),
-        "integer" => value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        "integer" => {
+            value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0)
+        }
         "number" => value.is_number(),
         "array" => value.is_array(),
         "object" => value.is_object(),
         _ => true,
     };
-    if types.is_empty() || types.iter().any(|word| fits(word)) {
+    if types.is_empty() || types.iter().any(fits) {
         return None;
     }
-    Some(format!("expected {}, found {}", type_words(schema).unwrap_or_else(|| "nothing".to_owned()), found_word(value)))
+    Some(format!(
+        "expected {}, found {}",
+        type_words(schema).unwrap_or_else(|| "nothing".to_owned()),
+        found_word(value)
+    ))
 }
 
 /// Limits on a single value.
@@ -214,8 +237,18 @@ fn check_value(schema: &Value, value: &Value, pointer: &str, found: &mut Vec<Vio
     };
     if let Some(allowed) = allowed.filter(|allowed| !allowed.contains(&value)) {
         let words: Vec<&str> = allowed.iter().filter_map(|value| value.as_str()).collect();
-        let list: Vec<String> = allowed.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
-        let mut wrong = violation(pointer, "not-allowed", format!("`{}` is not allowed here", value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+        let list: Vec<String> = allowed
+            .iter()
+            .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+            .collect();
+        let mut wrong = violation(
+            pointer,
+            "not-allowed",
+            format!(
+                "`{}` is not allowed here",
+                value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+            ),
+        );
         wrong.hints.push(match value.as_str().and_then(|text| nearest(text, &words)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("allowed are {}", list.join(", ")),
@@ -227,7 +260,11 @@ fn check_value(schema: &Value, value: &Value, pointer: &str, found: &mut Vec<Vio
         if let Some(limit) = schema.get(word).and_then(Value::as_f64)
             && (number - limit) * too_far > 0.0
         {
-            found.push(violation(pointer, "out-of-range", format!("`{value}` is out of range: {sign} {limit}")));
+            found.push(violation(
+                pointer,
+                "out-of-range",
+                format!("`{value}` is out of range: {sign} {limit}"),
+            ));
         }
     }
 }

@@ -61,9 +61,9 @@ impl Node {
             NodeValue::Number(number) => Value::Number(number.clone()),
             NodeValue::Text(text) => Value::String(text.clone()),
             NodeValue::List(items) => items.iter().map(Self::to_json).collect(),
-            NodeValue::Map(fields) => {
-                Value::Object(fields.iter().map(|(key, node)| (key.name.clone(), node.to_json())).collect::<Map<_, _>>())
-            }
+            NodeValue::Map(fields) => Value::Object(
+                fields.iter().map(|(key, node)| (key.name.clone(), node.to_json())).collect::<Map<_, _>>(),
+            ),
         }
     }
 
@@ -125,7 +125,10 @@ impl Node {
 /// One problem with its place: bad syntax, a repeated key, a limit, a second document.
 pub fn parse(file: &str, text: &str) -> Result<Node, Box<Problem>> {
     if text.len() > MAX_BYTES {
-        return Err(Box::new(Problem::error("file-too-large", format!("`{file}` is larger than {} MB", MAX_BYTES >> 20))));
+        return Err(Box::new(Problem::error(
+            "file-too-large",
+            format!("`{file}` is larger than {} MB", MAX_BYTES >> 20),
+        )));
     }
     let mut builder = Builder { file, anchors: HashMap::new(), nodes: 0 };
     let mut events = Parser::new_from_str(text);
@@ -137,7 +140,9 @@ pub fn parse(file: &str, text: &str) -> Result<Node, Box<Problem>> {
             Event::DocumentStart(_) if root.is_none() => {}
             Event::DocumentStart(_) => {
                 return Err(Box::new(
-                    Problem::error("second-document", "a file holds one document").at(builder.place(span)).hint("remove the `---` and what follows, or put it into a file of its own"),
+                    Problem::error("second-document", "a file holds one document")
+                        .at(builder.place(span))
+                        .hint("remove the `---` and what follows, or put it into a file of its own"),
                 ));
             }
             other => root = Some(builder.node(other, span, &mut events, 0)?),
@@ -174,14 +179,28 @@ impl Builder<'_> {
     fn count(&mut self, nodes: usize, span: Span) -> Result<(), Box<Problem>> {
         self.nodes += nodes;
         if self.nodes > MAX_NODES {
-            return Err(self.problem("file-too-large", format!("more than {MAX_NODES} values after aliases are expanded"), span));
+            return Err(self.problem(
+                "file-too-large",
+                format!("more than {MAX_NODES} values after aliases are expanded"),
+                span,
+            ));
         }
         Ok(())
     }
 
-    fn node(&mut self, event: Event<'_>, span: Span, events: &mut Events<'_>, depth: usize) -> Result<Node, Box<Problem>> {
+    fn node(
+        &mut self,
+        event: Event<'_>,
+        span: Span,
+        events: &mut Events<'_>,
+        depth: usize,
+    ) -> Result<Node, Box<Problem>> {
         if depth > MAX_DEPTH {
-            return Err(self.problem("nested-too-deep", format!("nested deeper than {MAX_DEPTH} levels"), span));
+            return Err(self.problem(
+                "nested-too-deep",
+                format!("nested deeper than {MAX_DEPTH} levels"),
+                span,
+            ));
         }
         self.count(1, span)?;
         let (value, anchor, tag) = match event {
@@ -203,7 +222,11 @@ impl Builder<'_> {
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, Box<Problem>> {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
-            return Err(self.problem("yaml-alias", "the alias stands inside its own anchor".to_owned(), span));
+            return Err(self.problem(
+                "yaml-alias",
+                "the alias stands inside its own anchor".to_owned(),
+                span,
+            ));
         };
         self.count(count_nodes(&node), span)?;
         Ok(Node { value: node.value, place: self.place(span) })
@@ -231,10 +254,15 @@ impl Builder<'_> {
                 _ => return Err(self.problem("yaml-key", "a key is text".to_owned(), span)),
             };
             if name == "<<" {
-                return Err(self.problem("yaml-merge", "merge keys (`<<`) are not used here; write the keys out".to_owned(), span));
+                return Err(self.problem(
+                    "yaml-merge",
+                    "merge keys (`<<`) are not used here; write the keys out".to_owned(),
+                    span,
+                ));
             }
             if let Some((first, _)) = fields.iter().find(|(key, _)| key.name == name) {
-                let problem = self.problem("repeated-key", format!("the key `{name}` stands here twice"), span);
+                let problem =
+                    self.problem("repeated-key", format!("the key `{name}` stands here twice"), span);
                 return Err(Box::new(problem.note(format!("first on line {}", first.place.line))));
             }
             let key = Key { name, place: self.place(span) };

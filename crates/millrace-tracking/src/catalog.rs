@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use millrace_contract::{
-    AssetKey, CatalogError, Clock, DatasetCatalog, DatasetVersion, ModelRegistry, ModelVersion, NewDatasetVersion, NewModelVersion,
-    Producer, TableProfile,
+    AssetKey, CatalogError, Clock, DatasetCatalog, DatasetVersion, ModelRegistry, ModelVersion,
+    NewDatasetVersion, NewModelVersion, Producer, TableProfile,
 };
 use millrace_metastore::assets::{AssetNode, AssetVersionRow};
 use millrace_metastore::{Metastore, MetastoreError};
@@ -72,13 +72,21 @@ impl Catalog {
             details: serde_json::to_string(details).unwrap_or_default(),
             created_at: self.clock.now().as_microsecond(),
         };
-        let node = |key: &AssetKey| AssetNode { kind: key.kind.clone(), name: key.name.clone(), version: i64::try_from(key.version).unwrap_or_default() };
+        let node = |key: &AssetKey| AssetNode {
+            kind: key.kind.clone(),
+            name: key.name.clone(),
+            version: i64::try_from(key.version).unwrap_or_default(),
+        };
         let inputs = details.inputs.iter().map(node).collect();
         self.store.insert_asset_version(row, inputs, aliases).await.map_err(store_error("record the version"))
     }
 
     async fn find(&self, kind: &'static str, text: &str) -> Result<AssetVersionRow, CatalogError> {
-        let reference = Reference::parse(text).map_err(|error| CatalogError::InvalidName { kind, name: text.to_owned(), reason: error.reason })?;
+        let reference = Reference::parse(text).map_err(|error| CatalogError::InvalidName {
+            kind,
+            name: text.to_owned(),
+            reason: error.reason,
+        })?;
         let found = self.store.find_asset_version(kind, reference.name.clone(), reference.selector).await;
         if let Some(row) = found.map_err(store_error("look for the version"))? {
             return Ok(row);
@@ -90,10 +98,18 @@ impl Catalog {
     }
 
     async fn model_from_row(&self, row: AssetVersionRow) -> Result<ModelVersion, CatalogError> {
-        let aliases = self.store.list_asset_aliases(MODEL, row.name.clone()).await.map_err(store_error("list the aliases"))?;
+        let aliases = self
+            .store
+            .list_asset_aliases(MODEL, row.name.clone())
+            .await
+            .map_err(store_error("list the aliases"))?;
         let (asset, details, created_at) = read_row(&row)?;
         Ok(ModelVersion {
-            aliases: aliases.into_iter().filter(|(_, version)| *version == row.version).map(|(alias, _)| alias).collect(),
+            aliases: aliases
+                .into_iter()
+                .filter(|(_, version)| *version == row.version)
+                .map(|(alias, _)| alias)
+                .collect(),
             asset,
             producer: details.producer,
             tracking_run_id: details.tracking_run_id,
@@ -114,7 +130,10 @@ fn store_error(action: &'static str) -> impl FnOnce(MetastoreError) -> CatalogEr
 }
 
 fn read_row(row: &AssetVersionRow) -> Result<(Asset, Details, Timestamp), CatalogError> {
-    let broken = |error: serde_json::Error| CatalogError::Store { action: "read a stored version", message: error.to_string() };
+    let broken = |error: serde_json::Error| CatalogError::Store {
+        action: "read a stored version",
+        message: error.to_string(),
+    };
     let mut asset: Asset = serde_json::from_str(&row.asset).map_err(broken)?;
     asset.name = Some(row.name.clone());
     asset.version = u64::try_from(row.version).ok();
@@ -124,18 +143,35 @@ fn read_row(row: &AssetVersionRow) -> Result<(Asset, Details, Timestamp), Catalo
 
 fn dataset_from_row(row: &AssetVersionRow) -> Result<DatasetVersion, CatalogError> {
     let (asset, details, created_at) = read_row(row)?;
-    Ok(DatasetVersion { asset, schema: details.schema, profile: details.profile, producer: details.producer, inputs: details.inputs, created_at })
+    Ok(DatasetVersion {
+        asset,
+        schema: details.schema,
+        profile: details.profile,
+        producer: details.producer,
+        inputs: details.inputs,
+        created_at,
+    })
 }
 
 #[async_trait]
 impl DatasetCatalog for Catalog {
     fn location(&self, name: &str) -> Result<String, CatalogError> {
-        check_name(name).map_err(|error| CatalogError::InvalidName { kind: DATASET, name: name.to_owned(), reason: error.reason })?;
+        check_name(name).map_err(|error| CatalogError::InvalidName {
+            kind: DATASET,
+            name: name.to_owned(),
+            reason: error.reason,
+        })?;
         Ok(format!("file://{}", self.storage.join("datasets").join(name).display()))
     }
 
     async fn commit(&self, new: NewDatasetVersion) -> Result<DatasetVersion, CatalogError> {
-        let details = Details { schema: new.schema, profile: new.profile, producer: new.producer, inputs: new.inputs, ..Details::default() };
+        let details = Details {
+            schema: new.schema,
+            profile: new.profile,
+            producer: new.producer,
+            inputs: new.inputs,
+            ..Details::default()
+        };
         let row = self.insert(DATASET, &new.name, &new.asset, &details, Vec::new()).await?;
         dataset_from_row(&row)
     }
@@ -150,7 +186,11 @@ impl DatasetCatalog for Catalog {
     }
 
     async fn versions(&self, name: &str) -> Result<Vec<DatasetVersion>, CatalogError> {
-        let rows = self.store.list_asset_versions(DATASET, name.to_owned()).await.map_err(store_error("list the versions"))?;
+        let rows = self
+            .store
+            .list_asset_versions(DATASET, name.to_owned())
+            .await
+            .map_err(store_error("list the versions"))?;
         rows.iter().map(dataset_from_row).collect()
     }
 }
@@ -158,7 +198,11 @@ impl DatasetCatalog for Catalog {
 #[async_trait]
 impl ModelRegistry for Catalog {
     async fn register(&self, new: NewModelVersion) -> Result<ModelVersion, CatalogError> {
-        check_name(&new.name).map_err(|error| CatalogError::InvalidName { kind: MODEL, name: new.name.clone(), reason: error.reason })?;
+        check_name(&new.name).map_err(|error| CatalogError::InvalidName {
+            kind: MODEL,
+            name: new.name.clone(),
+            reason: error.reason,
+        })?;
         let digest: String = new.asset.digest.trim_start_matches("blake3:").chars().take(32).collect();
         let folder = self.storage.join("models").join(&new.name).join(digest);
         let source = PathBuf::from(new.asset.uri.trim_start_matches("file://"));
@@ -194,7 +238,11 @@ impl ModelRegistry for Catalog {
     }
 
     async fn versions(&self, name: &str) -> Result<Vec<ModelVersion>, CatalogError> {
-        let rows = self.store.list_asset_versions(MODEL, name.to_owned()).await.map_err(store_error("list the versions"))?;
+        let rows = self
+            .store
+            .list_asset_versions(MODEL, name.to_owned())
+            .await
+            .map_err(store_error("list the versions"))?;
         let mut models = Vec::with_capacity(rows.len());
         for row in rows {
             models.push(self.model_from_row(row).await?);

@@ -9,7 +9,16 @@ async fn catalog(folder: &Path) -> Catalog {
 }
 
 fn asset(kind: AssetType, uri: String, digest: &str) -> Asset {
-    Asset { kind, name: None, version: None, uri, delta_version: None, digest: digest.to_owned(), rows: None, size_bytes: None }
+    Asset {
+        kind,
+        name: None,
+        version: None,
+        uri,
+        delta_version: None,
+        digest: digest.to_owned(),
+        rows: None,
+        size_bytes: None,
+    }
 }
 
 fn dataset(name: &str, digest: &str, inputs: Vec<AssetKey>) -> NewDatasetVersion {

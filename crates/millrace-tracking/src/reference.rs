@@ -25,7 +25,10 @@ impl Reference {
     /// # Errors
     /// If the name could not be one: see [`check_name`].
     pub fn parse(text: &str) -> Result<Self, InvalidReference> {
-        let rest = ["models:/", "model:", "data:"].into_iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+        let rest = ["models:/", "model:", "data:"]
+            .into_iter()
+            .find_map(|prefix| text.strip_prefix(prefix))
+            .unwrap_or(text);
         let (name, version) = match rest.split_once('@').or_else(|| rest.rsplit_once('/')) {
             Some((name, version)) => (name, version),
             None => (rest, "latest"),
@@ -34,7 +37,9 @@ impl Reference {
         let selector = match (version, version.parse::<i64>()) {
             ("latest", _) => VersionSelector::Latest,
             (_, Ok(number)) => VersionSelector::Number(number),
-            ("", _) => return Err(InvalidReference { reason: "a version or an alias follows the `@`".to_owned() }),
+            ("", _) => {
+                return Err(InvalidReference { reason: "a version or an alias follows the `@`".to_owned() });
+            }
             (alias, _) => VersionSelector::Alias(alias.to_owned()),
         };
         Ok(Self { name: name.to_owned(), selector })
@@ -67,7 +72,10 @@ mod tests {
         let read = |text: &str| Reference::parse(text).map(|reference| (reference.name, reference.selector));
         assert_eq!(read("data:flights"), Ok(("flights".to_owned(), VersionSelector::Latest)));
         assert_eq!(read("data:flights@3"), Ok(("flights".to_owned(), VersionSelector::Number(3))));
-        assert_eq!(read("models:/churn@champion"), Ok(("churn".to_owned(), VersionSelector::Alias("champion".to_owned()))));
+        assert_eq!(
+            read("models:/churn@champion"),
+            Ok(("churn".to_owned(), VersionSelector::Alias("champion".to_owned())))
+        );
         assert_eq!(read("models:/churn/2"), Ok(("churn".to_owned(), VersionSelector::Number(2))));
         for bad in ["data:", "data:../x", "data:a/b/c@1", "data:.x", "data:a@"] {
             assert!(read(bad).is_err(), "{bad}");

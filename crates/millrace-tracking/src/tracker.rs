@@ -35,7 +35,13 @@ fn failed(action: &'static str, run_id: &str, error: &dyn std::error::Error) -> 
 
 #[async_trait]
 impl RunTracker for Tracker {
-    async fn start_run(&self, run_id: &str, experiment: &str, name: &str, parent: Option<&str>) -> Result<(), TrackerError> {
+    async fn start_run(
+        &self,
+        run_id: &str,
+        experiment: &str,
+        name: &str,
+        parent: Option<&str>,
+    ) -> Result<(), TrackerError> {
         let row = TrackedRunRow {
             id: run_id.to_owned(),
             experiment: experiment.to_owned(),
@@ -65,13 +71,18 @@ impl RunTracker for Tracker {
     ) -> Result<(), TrackerError> {
         let logged_at = self.now();
         let point = |(name, number, step): (String, f64, i64)| MetricRow { name, step, logged_at, number };
-        let text = |family: &'static str| move |(name, content): (String, String)| (family.to_owned(), name, content);
+        let text = |family: &'static str| {
+            move |(name, content): (String, String)| (family.to_owned(), name, content)
+        };
         let batch = TrackedBatch {
             // A database has no word for "not a number" that both kinds read back alike.
             metrics: metrics.into_iter().filter(|(_, number, _)| number.is_finite()).map(point).collect(),
             texts: params.into_iter().map(text("param")).chain(tags.into_iter().map(text("tag"))).collect(),
         };
-        self.store.log_tracked_batch(run_id.to_owned(), batch).await.map_err(|error| failed("log the values", run_id, &error))
+        self.store
+            .log_tracked_batch(run_id.to_owned(), batch)
+            .await
+            .map_err(|error| failed("log the values", run_id, &error))
     }
 
     async fn log_artifact(&self, run_id: &str, path: &str, content: Bytes) -> Result<(), TrackerError> {
@@ -79,7 +90,11 @@ impl RunTracker for Tracker {
         let inside = Path::new(path);
         let plain = inside.components().all(|part| matches!(part, Component::Normal(_)));
         if !plain || path.is_empty() || !run_id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(failed(ACTION, run_id, &MetastoreError::stale(format!("`{path}` does not stay inside the run"))));
+            return Err(failed(
+                ACTION,
+                run_id,
+                &MetastoreError::stale(format!("`{path}` does not stay inside the run")),
+            ));
         }
         let target = self.artifacts.join(run_id).join(inside);
         let written = tokio::task::spawn_blocking(move || write_whole(&target, &content)).await;
@@ -94,7 +109,7 @@ impl RunTracker for Tracker {
 /// Writes a file so that it is there whole or not at all.
 fn write_whole(target: &Path, content: &[u8]) -> std::io::Result<()> {
     use std::io::Write as _;
-    let folder = target.parent().unwrap_or(Path::new("."));
+    let folder = target.parent().unwrap_or_else(|| Path::new("."));
     fs_err::create_dir_all(folder)?;
     let beside = target.with_extension(format!("staged-{}", uuid::Uuid::now_v7().simple()));
     let mut file = fs_err::File::create(&beside)?;

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use indexmap::IndexMap;
-use millrace_compute::{Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files, steps as compute_steps};
+use millrace_compute::{
+    Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files, steps as compute_steps,
+};
 use millrace_contract::{Clock, DatasetCatalog, KindDoc, QueryEngine, StepKind, SystemClock};
 use millrace_metastore::Metastore;
 use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry, steps::Set};
@@ -46,8 +48,10 @@ pub(crate) fn install_logging(verbose: u8) {
         1 => "info",
         _ => "debug",
     };
-    let filter = std::env::var("MILLRACE_LOG").unwrap_or_else(|_| format!("{level},sqlx=warn,datafusion=warn"));
-    let subscriber = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_ansi(!no_colour());
+    let filter =
+        std::env::var("MILLRACE_LOG").unwrap_or_else(|_| format!("{level},sqlx=warn,datafusion=warn"));
+    let subscriber =
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_ansi(!no_colour());
     subscriber.with_env_filter(filter).init();
 }
 
@@ -68,7 +72,10 @@ fn secrets() -> IndexMap<String, String> {
 /// Folder for things that can be made again: Python environments.
 fn cache_folder() -> PathBuf {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).unwrap_or_else(std::env::temp_dir);
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(home)
+        .unwrap_or_else(std::env::temp_dir);
     base.join("millrace")
 }
 
@@ -89,7 +96,8 @@ pub(crate) async fn open_here() -> Result<Rooms> {
 pub(crate) async fn open(root: &Path) -> Result<Rooms> {
     let state = root.join(crate::workspace::STATE);
     fs_err::create_dir_all(&state)?;
-    let url = std::env::var("MILLRACE_DATABASE").unwrap_or_else(|_| format!("sqlite:{}", state.join("millrace.db").display()));
+    let url = std::env::var("MILLRACE_DATABASE")
+        .unwrap_or_else(|_| format!("sqlite:{}", state.join("millrace.db").display()));
     let store = Metastore::open(&url).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let storage = state.join("storage");
@@ -118,8 +126,12 @@ fn kinds(
         python_path: install_python_files(state)?,
     };
     // Read without the kinds, which are only being made: connections need none.
-    let connections = Workspace::open(root.to_path_buf(), Arc::new(StepRegistry::new()))?.connections(secrets)?;
-    let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(20)).read_timeout(Duration::from_secs(60)).build()?;
+    let connections =
+        Workspace::open(root.to_path_buf(), Arc::new(StepRegistry::new()))?.connections(secrets)?;
+    let http = reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(20))
+        .read_timeout(Duration::from_secs(60))
+        .build()?;
     let copy = CopyServices { engine: queries.clone(), datasets: catalog.clone(), connections, http };
     let datasets: Arc<dyn DatasetCatalog> = catalog.clone();
     let mut all: Vec<Arc<dyn StepKind>> = vec![Arc::new(Copy::new(copy))];
@@ -134,7 +146,10 @@ impl Rooms {
     /// Starts the engine, which takes over what an earlier one left.
     pub(crate) async fn start_engine(&self, server: Option<&str>) -> Result<Engine> {
         let state = self.workspace.state_folder();
-        let shim = vec![std::env::current_exe().context("cannot find the running program")?.into_os_string(), "__exec".into()];
+        let shim = vec![
+            std::env::current_exe().context("cannot find the running program")?.into_os_string(),
+            "__exec".into(),
+        ];
         let environments = Arc::new(Environments::new(cache_folder(), "python3"));
         let warm = WarmWorkers::new(install_python_files(&state)?, state.join("workers"));
         let settings = LocalSettings { shim, workspace: self.workspace.root.clone(), base_env: base_env() };
@@ -151,7 +166,8 @@ impl Rooms {
             secrets: self.secrets.clone(),
             step_env,
         };
-        let cores = std::thread::available_parallelism().map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(2));
+        let cores =
+            std::thread::available_parallelism().map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(2));
         let settings = EngineSettings {
             workspace: self.workspace.root.clone(),
             state_folder: state,

@@ -25,7 +25,12 @@ impl Printer {
     pub(crate) fn new(output: &Output) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let colour = terminal && !crate::boot::no_colour();
-        Self { json: output.json, quiet: output.quiet, colour, live: terminal && !output.quiet && !output.json }
+        Self {
+            json: output.json,
+            quiet: output.quiet,
+            colour,
+            live: terminal && !output.quiet && !output.json,
+        }
     }
 
     pub(crate) fn is_json(&self) -> bool {

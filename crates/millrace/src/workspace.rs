@@ -39,9 +39,8 @@ pub(crate) enum WorkspaceError {
 impl Explain for WorkspaceError {
     fn problem(&self) -> Problem {
         match self {
-            Self::NotFound(_) => {
-                Problem::error("no-workspace", self.to_string()).hint("make one with `millrace init`, or change into one")
-            }
+            Self::NotFound(_) => Problem::error("no-workspace", self.to_string())
+                .hint("make one with `millrace init`, or change into one"),
             Self::Unreadable { .. } => Problem::error("unreadable-file", self.to_string()),
             Self::UnknownPipeline { name, known } => {
                 let names: Vec<&str> = known.iter().map(String::as_str).collect();
@@ -97,7 +96,8 @@ impl Workspace {
         let known = ["name", "description", "timezone", "pools"];
         for (key, _) in tree.as_map().unwrap_or_default() {
             if !known.contains(&key.name.as_str()) {
-                let problem = Problem::error("unknown-key", format!("`{MARK}` has no key `{}`", key.name)).at(key.place.clone());
+                let problem = Problem::error("unknown-key", format!("`{MARK}` has no key `{}`", key.name))
+                    .at(key.place.clone());
                 let near = millrace_spec::suggest::nearest(&key.name, &known);
                 return Err(WorkspaceError::Wrong(Box::new(match near {
                     Some(near) => problem.hint(format!("did you mean `{near}`?")),
@@ -105,7 +105,8 @@ impl Workspace {
                 })));
             }
         }
-        let folder_name = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let folder_name =
+            root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let field = |name: &str| tree.get(name).and_then(|node| node.as_text()).map(str::to_owned);
         let pools = tree.get("pools").map(|node| node.to_json());
         Ok(Self {
@@ -126,7 +127,9 @@ impl Workspace {
         let Ok(entries) = fs_err::read_dir(self.root.join("pipelines")) else { return Vec::new() };
         let mut files: Vec<String> = entries
             .flatten()
-            .filter(|entry| entry.path().extension().is_some_and(|ending| ending == "yaml" || ending == "yml"))
+            .filter(|entry| {
+                entry.path().extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
+            })
             .map(|entry| format!("pipelines/{}", entry.file_name().to_string_lossy()))
             .collect();
         files.sort();
@@ -171,7 +174,8 @@ impl Workspace {
             Some(loaded) => loaded.pipeline.name.as_str() == name_or_file,
             None => file.file.ends_with(&format!("/{name_or_file}.yaml")),
         };
-        let known = checked.iter().filter_map(|file| Some(file.loaded.as_ref()?.pipeline.name.to_string())).collect();
+        let known =
+            checked.iter().filter_map(|file| Some(file.loaded.as_ref()?.pipeline.name.to_string())).collect();
         checked
             .into_iter()
             .find(named)
@@ -179,7 +183,10 @@ impl Workspace {
     }
 
     /// `connections.yaml` as JSON, `${{ secrets.NAME }}` resolved. No file, no connections.
-    pub(crate) fn connections(&self, secrets: &IndexMap<String, String>) -> Result<IndexMap<String, Value>, WorkspaceError> {
+    pub(crate) fn connections(
+        &self,
+        secrets: &IndexMap<String, String>,
+    ) -> Result<IndexMap<String, Value>, WorkspaceError> {
         const FILE: &str = "connections.yaml";
         if !self.root.join(FILE).exists() {
             return Ok(IndexMap::new());
@@ -190,7 +197,9 @@ impl Workspace {
         let mut connections = IndexMap::new();
         for (key, node) in tree.as_map().unwrap_or_default() {
             let value = millrace_spec::expression::render(&node.to_json(), &context).map_err(|error| {
-                let problem = Problem::error("connection-secret", format!("the connection `{}`: {error}", key.name)).at(key.place.clone());
+                let problem =
+                    Problem::error("connection-secret", format!("the connection `{}`: {error}", key.name))
+                        .at(key.place.clone());
                 WorkspaceError::Wrong(Box::new(problem.hint("set it: `export MILLRACE_SECRET_NAME=…`")))
             })?;
             connections.insert(key.name.clone(), value);
@@ -204,14 +213,19 @@ impl Surroundings for Workspace {
         let kind: &Arc<dyn StepKind> = self.kinds.get(step.kind.as_str())?;
         Some(StepKindFacts {
             schema: kind.doc().schema.as_value().clone(),
-            outputs: kind.outputs(&step.config, &step.outputs).into_iter().map(|output| (output.name, output.type_name)).collect(),
+            outputs: kind
+                .outputs(&step.config, &step.outputs)
+                .into_iter()
+                .map(|output| (output.name, output.type_name))
+                .collect(),
             files: kind.code_files(&step.config),
             problems: kind.check(&step.config),
         })
     }
 
     fn exists(&self, path: &str) -> bool {
-        let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        let inside =
+            Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         inside && self.root.join(path).exists()
     }
 }
@@ -235,10 +249,17 @@ impl PipelineSource for Workspace {
 fn read(root: &Path, file: &str) -> Result<String, WorkspaceError> {
     let unreadable = |message: String| WorkspaceError::Unreadable { file: file.to_owned(), message };
     let bytes = fs_err::read(root.join(file)).map_err(|error| {
-        let cause = if error.kind() == std::io::ErrorKind::NotFound { "no such file".to_owned() } else { error.to_string() };
+        let cause = if error.kind() == std::io::ErrorKind::NotFound {
+            "no such file".to_owned()
+        } else {
+            error.to_string()
+        };
         unreadable(cause)
     })?;
     String::from_utf8(bytes).map_err(|error| {
-        unreadable(format!("it is not UTF-8: byte {} is not part of a character", error.utf8_error().valid_up_to() + 1))
+        unreadable(format!(
+            "it is not UTF-8: byte {} is not part of a character",
+            error.utf8_error().valid_up_to() + 1
+        ))
     })
 }

@@ -1,4 +1,5 @@
 //! Every test runs on SQLite and on PostgreSQL.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use futures::future::BoxFuture;
 use millrace_metastore::runs::{

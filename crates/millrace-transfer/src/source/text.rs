@@ -86,7 +86,7 @@ fn utf16(state: &mut Transcoder, at_end: bool) {
     let pairs = state.rest.chunks_exact(2);
     let odd = pairs.remainder().to_vec();
     let mark = state.rest.get(..2).map(|two| two == [0xFE, 0xFF]);
-    let big = *state.big_endian.get_or_insert(mark.unwrap_or(false));
+    let big = *state.big_endian.get_or_insert_with(|| mark.unwrap_or(false));
     let mut units: Vec<u16> = pairs
         .filter_map(|pair| <[u8; 2]>::try_from(pair).ok())
         .map(|pair| if big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) })

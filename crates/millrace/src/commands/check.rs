@@ -12,7 +12,8 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         rooms.workspace.check_all()
     } else {
         let relative = |file: &std::path::PathBuf| file.to_string_lossy().trim_start_matches("./").to_owned();
-        let checked: Result<Vec<_>, _> = arguments.files.iter().map(|file| rooms.workspace.check_file(&relative(file))).collect();
+        let checked: Result<Vec<_>, _> =
+            arguments.files.iter().map(|file| rooms.workspace.check_file(&relative(file))).collect();
         checked?
     };
     for file in &files {
@@ -21,7 +22,8 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         }
     }
     let wrong = files.iter().filter(|file| file.has_errors()).count();
-    let steps: usize = files.iter().filter_map(|file| file.loaded.as_ref()).map(|loaded| loaded.pipeline.steps.len()).sum();
+    let steps: usize =
+        files.iter().filter_map(|file| file.loaded.as_ref()).map(|loaded| loaded.pipeline.steps.len()).sum();
     printer.note(&match wrong {
         0 => format!("{} pipelines with {steps} steps are sound", files.len()),
         _ => format!("{wrong} of {} pipelines have errors", files.len()),

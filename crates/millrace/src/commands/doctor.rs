@@ -15,13 +15,15 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
 ];
 
 pub(crate) async fn run(printer: &Printer) -> Result<ExitCode> {
-    let mut rows: Vec<Value> = PROGRAMS.iter().map(|(program, purpose, hint)| program_row(program, purpose, hint)).collect();
+    let mut rows: Vec<Value> =
+        PROGRAMS.iter().map(|(program, purpose, hint)| program_row(program, purpose, hint)).collect();
     rows.push(json!({"what": "time zones", "ok": jiff::tz::TimeZone::get("Europe/Berlin").is_ok(), "detail": "IANA database"}));
     let root = find_root(&boot::current_folder()?);
     match &root {
         Ok(root) => {
             let opened = boot::open(root).await;
-            let detail = opened.as_ref().map_or_else(|error| format!("{error:#}"), |_| root.display().to_string());
+            let detail =
+                opened.as_ref().map_or_else(|error| format!("{error:#}"), |_| root.display().to_string());
             rows.push(json!({"what": "workspace", "ok": opened.is_ok(), "detail": detail}));
         }
         Err(error) => rows.push(json!({"what": "workspace", "ok": false, "detail": error.to_string()})),
@@ -36,9 +38,10 @@ pub(crate) async fn run(printer: &Printer) -> Result<ExitCode> {
 
 fn program_row(program: &str, purpose: &str, hint: &str) -> Value {
     let output = std::process::Command::new(program).arg("--version").output();
-    let version = output.ok().filter(|output| output.status.success()).map(|output| {
-        String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned()
-    });
+    let version = output
+        .ok()
+        .filter(|output| output.status.success())
+        .map(|output| String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned());
     let ok = version.is_some();
     let detail = version.unwrap_or_else(|| format!("needed for {purpose}: {hint}"));
     json!({"what": program, "ok": ok, "detail": detail})

@@ -10,9 +10,14 @@ use crate::printer::Printer;
 pub(crate) async fn run(wanted: Option<&str>, printer: &Printer) -> Result<ExitCode> {
     let docs = boot::open_here().await?.kind_docs();
     let Some(wanted) = wanted else {
-        let rows: Vec<Value> = docs.iter().map(|doc| json!({"family": doc.family, "name": doc.name, "summary": doc.summary})).collect();
+        let rows: Vec<Value> = docs
+            .iter()
+            .map(|doc| json!({"family": doc.family, "name": doc.name, "summary": doc.summary}))
+            .collect();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        printer.list(&rows, &["FAMILY", "NAME", "SUMMARY"], |row| vec![text(&row["family"]), text(&row["name"]), text(&row["summary"])]);
+        printer.list(&rows, &["FAMILY", "NAME", "SUMMARY"], |row| {
+            vec![text(&row["family"]), text(&row["name"]), text(&row["summary"])]
+        });
         return Ok(ExitCode::SUCCESS);
     };
     let found: Vec<&KindDoc> = docs.iter().filter(|doc| doc.name == wanted).collect();
@@ -36,7 +41,11 @@ fn page(doc: &KindDoc) -> String {
     let schema = doc.schema.as_value();
     let variants = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array);
     let with_fields = |schema: &'_ Value| schema.get("properties").is_some();
-    let shape = if with_fields(schema) { Some(schema) } else { variants.and_then(|all| all.iter().find(|one| with_fields(one))) };
+    let shape = if with_fields(schema) {
+        Some(schema)
+    } else {
+        variants.and_then(|all| all.iter().find(|one| with_fields(one)))
+    };
     if let Some(properties) = shape.and_then(|shape| shape.get("properties")).and_then(Value::as_object) {
         text.push_str("\nFields:\n");
         let required: Vec<&str> = shape
@@ -45,12 +54,16 @@ fn page(doc: &KindDoc) -> String {
             .map(|names| names.iter().filter_map(Value::as_str).collect())
             .unwrap_or_default();
         for (name, field) in properties {
-            let about = field.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ");
+            let about =
+                field.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ");
             let needed = if required.contains(&name.as_str()) { " (required)" } else { "" };
             text.push_str(&format!("  {name}{needed}: {about}\n"));
         }
     }
-    text.push_str(&format!("\nExample:\n{}\n", doc.example.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")));
+    text.push_str(&format!(
+        "\nExample:\n{}\n",
+        doc.example.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+    ));
     text
 }
 

@@ -11,7 +11,10 @@ use crate::workspace::MARK;
 const FILES: &[(&str, &str)] = &[
     (MARK, "name: my_workspace\ntimezone: UTC\n"),
     (".gitignore", ".millrace/\n"),
-    ("raw/cities.csv", "city,country,inhabitants\nBerlin,DE,3850809\nHamburg,DE,1945532\nLyon,FR,522250\nParis,FR,2102650\n"),
+    (
+        "raw/cities.csv",
+        "city,country,inhabitants\nBerlin,DE,3850809\nHamburg,DE,1945532\nLyon,FR,522250\nParis,FR,2102650\n",
+    ),
     (
         "pipelines/cities.yaml",
         "pipeline: cities\ndescription: Inhabitants of the large cities of each country\ninputs:\n  at_least: 1000000\nsteps:\n  cities:\n    copy: {from: raw/cities.csv, to: \"data:cities\"}\n\n  by_country:\n    sql: |\n      select country, count(*) as cities, sum(inhabitants) as inhabitants\n      from cities\n      where inhabitants >= ${{ inputs.at_least }}\n      group by country\n      order by country\n    inputs: {cities: \"${{ steps.cities.data }}\"}\n\n  report:\n    run: echo \"$COUNTRIES countries\"\n    env: {COUNTRIES: \"${{ steps.by_country.rows }}\"}\n",

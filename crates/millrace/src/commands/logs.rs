@@ -2,15 +2,13 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use millrace_metastore::runs::StepRunRow;
-use millrace_orchestration::read_log;
+use millrace_orchestration::for_each_line;
 use serde_json::json;
 
 use crate::boot;
 use crate::cli::Logs;
 use crate::commands::runs;
 use crate::printer::Printer;
-
-const PAGE: usize = 1_000;
 
 pub(crate) async fn run(arguments: &Logs, printer: &Printer) -> Result<ExitCode> {
     let rooms = boot::open_here().await?;
@@ -20,24 +18,22 @@ pub(crate) async fn run(arguments: &Logs, printer: &Printer) -> Result<ExitCode>
     if step.attempt == 0 {
         bail!("`{}` never began: it is {}", step.step, step.state);
     }
-    let folder = rooms.workspace.state_folder().join("runs").join(&run.id).join(&step.step).join(step.attempt.to_string());
-    let mut offset = 0;
+    let folder = rooms
+        .workspace
+        .state_folder()
+        .join("runs")
+        .join(&run.id)
+        .join(&step.step)
+        .join(step.attempt.to_string());
     let mut lines = 0;
-    loop {
-        let page = read_log(&folder, offset, PAGE)?;
-        for line in &page.lines {
-            lines += 1;
-            if printer.is_json() {
-                printer.line(&json!(line).to_string());
-            } else {
-                printer.line(if line.text.is_empty() { " " } else { &line.text });
-            }
+    for_each_line(&folder, |line| {
+        lines += 1;
+        if printer.is_json() {
+            printer.line(&json!(line).to_string());
+        } else {
+            printer.line(if line.text.is_empty() { " " } else { &line.text });
         }
-        if page.lines.len() < PAGE {
-            break;
-        }
-        offset = page.next_offset;
-    }
+    })?;
     if lines == 0 {
         printer.note(&format!("`{}` wrote nothing", step.step));
     }

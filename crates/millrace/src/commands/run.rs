@@ -49,7 +49,9 @@ pub(crate) async fn run(arguments: &Run, printer: &Printer) -> Result<ExitCode> 
 fn inputs(pairs: &[String]) -> Result<IndexMap<String, Value>> {
     let mut inputs = IndexMap::new();
     for pair in pairs {
-        let Some((name, value)) = pair.split_once('=') else { bail!("`{pair}` is not an input: write `-i name=value`") };
+        let Some((name, value)) = pair.split_once('=') else {
+            bail!("`{pair}` is not an input: write `-i name=value`")
+        };
         inputs.insert(name.to_owned(), Value::from(value));
     }
     Ok(inputs)
@@ -113,12 +115,22 @@ fn tell(kind: &RunEventKind, printer: &Printer) {
 }
 
 /// Says how it ended; the problems of failed steps with their lines.
-async fn report(rooms: &Rooms, engine: &Engine, id: &str, file: &CheckedFile, printer: &Printer) -> Result<ExitCode> {
+async fn report(
+    rooms: &Rooms,
+    engine: &Engine,
+    id: &str,
+    file: &CheckedFile,
+    printer: &Printer,
+) -> Result<ExitCode> {
     let state = engine.state(id).await?;
-    let Some(run) = rooms.store.find_pipeline_run(id.to_owned()).await? else { bail!("the run {id} is gone") };
+    let Some(run) = rooms.store.find_pipeline_run(id.to_owned()).await? else {
+        bail!("the run {id} is gone")
+    };
     let steps = rooms.store.list_step_runs(id.to_owned()).await?;
     for step in &steps {
-        if let Some(problem) = step.error.as_deref().and_then(|text| serde_json::from_str::<Problem>(text).ok()) {
+        if let Some(problem) =
+            step.error.as_deref().and_then(|text| serde_json::from_str::<Problem>(text).ok())
+        {
             let problem = problem.hint(format!("millrace logs {} {}", short(id), step.step));
             printer.problem(&problem, Some(&file.text));
         }
@@ -141,11 +153,16 @@ async fn report(rooms: &Rooms, engine: &Engine, id: &str, file: &CheckedFile, pr
             count("skipped"),
         )
     });
-    Ok(if state == millrace_orchestration::state::RunState::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if state == millrace_orchestration::state::RunState::Succeeded {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn step_json(step: &StepRunRow) -> Value {
-    let document = |text: &Option<String>| text.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let document =
+        |text: &Option<String>| text.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
     json!({
         "step": step.step, "kind": step.kind, "state": step.state, "attempts": step.attempt,
         "outputs": document(&step.outcome).and_then(|outcome| outcome.get("outputs").cloned()),

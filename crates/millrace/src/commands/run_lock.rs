@@ -16,10 +16,13 @@ pub(crate) struct WorkspaceLock(#[allow(dead_code, reason = "held for its drop")
 /// If a server or another `millrace run` has it.
 pub(crate) fn take(state: &Path) -> Result<WorkspaceLock> {
     fs_err::create_dir_all(state)?;
-    let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(state.join("lock"))?;
+    let file =
+        fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(state.join("lock"))?;
     match Flock::lock(file.into_parts().0, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(WorkspaceLock(lock)),
-        Err((_, nix::errno::Errno::EWOULDBLOCK)) => bail!("another `millrace run` or a server works in this workspace"),
+        Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
+            bail!("another `millrace run` or a server works in this workspace")
+        }
         Err((_, errno)) => bail!("cannot lock the workspace: {errno}"),
     }
 }

@@ -34,8 +34,12 @@ pub(crate) async fn run(arguments: &Runs, printer: &Printer) -> Result<ExitCode>
                 text(&run["pipeline"]),
                 text(&run["number"]),
                 printer.state(&text(&run["state"])),
-                run["created_at"].as_str().map_or_else(String::new, |at| at.chars().take(19).collect::<String>().replace('T', " ")),
-                run["duration_ms"].as_u64().map_or_else(String::new, |ms| duration(std::time::Duration::from_millis(ms))),
+                run["created_at"]
+                    .as_str()
+                    .map_or_else(String::new, |at| at.chars().take(19).collect::<String>().replace('T', " ")),
+                run["duration_ms"]
+                    .as_u64()
+                    .map_or_else(String::new, |ms| duration(std::time::Duration::from_millis(ms))),
             ]
         });
     }
@@ -61,10 +65,14 @@ pub(crate) async fn find(store: &Metastore, wanted: &str) -> Result<PipelineRunR
     let newest = |matches: &dyn Fn(&PipelineRunRow) -> bool| runs.iter().position(|run| matches(run));
     if wanted == "latest" || runs.iter().any(|run| run.pipeline == wanted) {
         let index = newest(&|run| wanted == "latest" || run.pipeline == wanted);
-        return index.and_then(|index| runs.into_iter().nth(index)).ok_or_else(|| anyhow::anyhow!("there are no runs"));
+        return index
+            .and_then(|index| runs.into_iter().nth(index))
+            .ok_or_else(|| anyhow::anyhow!("there are no runs"));
     }
-    let matching: Vec<&PipelineRunRow> =
-        runs.iter().filter(|run| wanted.len() >= 4 && (run.id.starts_with(wanted) || run.id.ends_with(wanted))).collect();
+    let matching: Vec<&PipelineRunRow> = runs
+        .iter()
+        .filter(|run| wanted.len() >= 4 && (run.id.starts_with(wanted) || run.id.ends_with(wanted)))
+        .collect();
     match matching.as_slice() {
         [one] => Ok((*one).clone()),
         [] => bail!("there is no run `{wanted}`; list them with `millrace runs`"),

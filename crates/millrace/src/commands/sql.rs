@@ -20,7 +20,8 @@ pub(crate) async fn run(arguments: &Sql, printer: &Printer) -> Result<ExitCode> 
     };
     let stream = rooms.queries.query(request).await.context("the query cannot be run")?;
     let columns: Vec<String> = stream.schema.fields().iter().map(|field| field.name().clone()).collect();
-    let mut rows = millrace_transform::rows::to_json(&stream.collect().await.context("the query cannot be run")?);
+    let mut rows =
+        millrace_transform::rows::to_json(&stream.collect().await.context("the query cannot be run")?);
     let more = rows.len() > arguments.limit;
     rows.truncate(arguments.limit);
     let header: Vec<&str> = columns.iter().map(String::as_str).collect();

@@ -1,0 +1,90 @@
+//! A workspace in a temporary folder, and the program run in it.
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A workspace that is removed in the end.
+pub(crate) struct Project {
+    folder: TempDir,
+}
+
+impl Project {
+    /// A workspace with these files beside `millrace.yaml`.
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let project = Self { folder: tempfile::tempdir().unwrap() };
+        project.write("millrace.yaml", "name: test\n");
+        files.iter().for_each(|(path, content)| project.write(path, content));
+        project
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let target = self.path().join(path);
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::write(target, content).unwrap();
+    }
+
+    pub(crate) fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.path().join(path)).unwrap_or_default()
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
+        command.args(arguments).current_dir(self.path()).env("NO_COLOR", "1").stdin(Stdio::null());
+        command
+    }
+
+    /// Starts the program and does not wait.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    pub(crate) fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Exit code, standard output and standard error, with what differs from run to run replaced.
+    pub(crate) fn millrace(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        let text = |bytes: &[u8]| filtered(&String::from_utf8_lossy(bytes), self.path());
+        format!(
+            "exit {}\n{}----\n{}",
+            output.status.code().unwrap_or(-1),
+            text(&output.stdout),
+            text(&output.stderr)
+        )
+    }
+
+    /// The one JSON document that the program prints.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.output(arguments);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+            panic!(
+                "{error}: {}{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            )
+        })
+    }
+}
+
+/// Replaces the folder, ids, times and durations.
+fn filtered(text: &str, folder: &Path) -> String {
+    let text = text.replace(&*folder.to_string_lossy(), "[folder]");
+    let filters = [
+        (r"[0-9a-f]{32}", "[id]"),
+        (r"\b[0-9a-f]{10}\b", "[id]"),
+        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d", "[time]"),
+        (r"in \d+(\.\d+)? (ms|s)\b", "in [duration]"),
+        (r"(?m)\d+(\.\d+)? (ms|s)$", "[duration]"),
+    ];
+    filters.iter().fold(text, |text, (pattern, word)| {
+        regex::Regex::new(pattern).unwrap().replace_all(&text, *word).into_owned()
+    })
+}
