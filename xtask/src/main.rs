@@ -59,9 +59,23 @@ fn test(root: &Path) -> Result<()> {
     lint(root)?;
     tidy::check(root)?;
     if tools::has("cargo-nextest") {
-        run(root, "cargo", &["nextest", "run", "--workspace"])?;
+        run(root, "cargo", &["nextest", "run", "--workspace", "--all-features"])?;
     } else {
-        run(root, "cargo", &["test", "--workspace", "--all-targets"])?;
+        run(root, "cargo", &["test", "--workspace", "--all-features", "--all-targets"])?;
     }
-    run(root, "cargo", &["test", "--workspace", "--doc"])
+    run(root, "env", &["PYTHONPATH=python", "python3", "-m", "unittest", "discover", "python/tests"])?;
+    web(&root.join("web"))
+}
+
+/// The UI's own formatter, linter, type check and tests, and that it builds.
+fn web(folder: &Path) -> Result<()> {
+    if !tools::has("npm") {
+        eprintln!("warning: no npm here; the tests of the UI are left out");
+        return Ok(());
+    }
+    run(folder, "npm", &["ci", "--no-audit", "--no-fund"])?;
+    for script in ["format:check", "lint", "typecheck", "test", "build"] {
+        run(folder, "npm", &["run", "--silent", script])?;
+    }
+    Ok(())
 }

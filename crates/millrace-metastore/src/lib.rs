@@ -12,6 +12,7 @@ mod migrations;
 mod postgres;
 pub mod runs;
 pub mod runs_read;
+mod runs_write;
 mod session;
 mod sqlite;
 mod store;

@@ -87,7 +87,7 @@ impl DataFusionEngine {
         };
         let catalogs = Arc::new(MemoryCatalogProviderList::new());
         let state = SessionStateBuilder::new_from_existing(base)
-            .with_catalog_list(catalogs.clone())
+            .with_catalog_list(catalogs)
             .with_session_id(String::from("millrace"))
             .build();
         let context = SessionContext::new_with_state(state);

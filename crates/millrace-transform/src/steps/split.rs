@@ -170,7 +170,7 @@ fn queries(config: &SplitConfig, columns: &[&str]) -> Result<Vec<(String, String
     }
 }
 
-fn known<'a>(columns: &[&'a str], name: &str) -> Result<String, Problem> {
+fn known(columns: &[&str], name: &str) -> Result<String, Problem> {
     if columns.contains(&name) {
         return Ok(quote(name));
     }

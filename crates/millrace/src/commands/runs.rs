@@ -62,7 +62,7 @@ pub(crate) async fn find(store: &Metastore, wanted: &str) -> Result<PipelineRunR
     if runs.is_empty() {
         bail!("there are no runs yet; start one with `millrace run PIPELINE`");
     }
-    let newest = |matches: &dyn Fn(&PipelineRunRow) -> bool| runs.iter().position(|run| matches(run));
+    let newest = |matches: &dyn Fn(&PipelineRunRow) -> bool| runs.iter().position(matches);
     if wanted == "latest" || runs.iter().any(|run| run.pipeline == wanted) {
         let index = newest(&|run| wanted == "latest" || run.pipeline == wanted);
         return index
