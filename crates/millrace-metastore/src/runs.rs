@@ -105,6 +105,8 @@ pub enum StepChange {
         step: String,
         /// Number of the attempt.
         attempt: i64,
+        /// Since when it could have begun.
+        ready_at: i64,
         /// Slots it takes: pool, slots, size of the pool.
         pools: Vec<(String, i64, i64)>,
     },

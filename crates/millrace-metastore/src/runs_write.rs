@@ -227,18 +227,18 @@ async fn apply_change(
     waiting: &mut Vec<String>,
 ) -> Result<(), MetastoreError> {
     match change {
-        StepChange::Begin { step, attempt, pools } => {
+        StepChange::Begin { step, ready_at, pools, .. } => {
             if !has_room(session, transition.max_running, pools).await? {
                 waiting.push(step.clone());
                 session
                     .execute(
                         "UPDATE step_run SET ready_at = COALESCE(ready_at, $3) WHERE run_id = $1 AND step = $2",
-                        &[transition.run_id.as_str().into(), step.as_str().into(), transition.now.into()],
+                        &[transition.run_id.as_str().into(), step.as_str().into(), (*ready_at).into()],
                     )
                     .await?;
                 return Ok(());
             }
-            begin_attempt(session, transition, step, *attempt, pools).await
+            begin_attempt(session, transition, change).await
         }
         StepChange::EndAttempt { .. } => end_attempt(session, transition, change).await,
         StepChange::End { step, state, reason, error } => {
@@ -290,17 +290,17 @@ async fn has_room(
 async fn begin_attempt(
     session: &mut Session,
     transition: &RunTransition,
-    step: &str,
-    attempt: i64,
-    pools: &[(String, i64, i64)],
+    change: &StepChange,
 ) -> Result<(), MetastoreError> {
+    let StepChange::Begin { step, attempt, ready_at, pools } = change else { return Ok(()) };
+    let (step, attempt) = (step.as_str(), *attempt);
     let run_id = transition.run_id.as_str();
     let now = transition.now;
     session
         .execute(
-            "UPDATE step_run SET state = 'running', attempt = $3, retry_at = NULL, ready_at = COALESCE(ready_at, $4), \
+            "UPDATE step_run SET state = 'running', attempt = $3, retry_at = NULL, ready_at = COALESCE(ready_at, $5), \
              started_at = COALESCE(started_at, $4) WHERE run_id = $1 AND step = $2",
-            &[run_id.into(), step.into(), attempt.into(), now.into()],
+            &[run_id.into(), step.into(), attempt.into(), now.into(), (*ready_at).into()],
         )
         .await?;
     session

@@ -58,7 +58,8 @@ pub(crate) enum AttemptResult {
 
 /// What an attempt needs to begin.
 pub(crate) struct AttemptStart {
-    pub(crate) run: RunSnapshot,
+    /// The run as it was when the attempt began, shared by all that begin together.
+    pub(crate) run: Arc<RunSnapshot>,
     pub(crate) step: Step,
     pub(crate) attempt: u32,
     pub(crate) force: bool,
@@ -234,7 +235,7 @@ async fn build_context(
     start: &AttemptStart,
     kind: &dyn StepKind,
 ) -> Result<StepContext, StepError> {
-    let values = expression_context(&start.run, &shared.services.secrets);
+    let values = expression_context(&start.run, &start.step.needs, &shared.services.secrets);
     let step = &start.step;
     let config = resolve_config(shared, &step.config, kind.bound_fields(), &values, step).await?;
     let inputs = resolve_map(shared, &step.inputs, &values, step).await?;

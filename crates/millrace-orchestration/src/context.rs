@@ -21,10 +21,14 @@ pub(crate) enum ConditionScope {
     WholeRun,
 }
 
-/// The values that expressions of this run may name.
-pub(crate) fn expression_context(run: &RunSnapshot, secrets: &IndexMap<String, String>) -> Value {
+/// The values that expressions of a step may name. `needs` has every step that they do name, since a reference is an edge.
+pub(crate) fn expression_context(
+    run: &RunSnapshot,
+    needs: &[StepId],
+    secrets: &IndexMap<String, String>,
+) -> Value {
     let mut steps = Map::new();
-    for (id, step) in &run.steps {
+    for (id, step) in needs.iter().filter_map(|id| Some((id, run.steps.get(id)?))) {
         let mut entry = Map::new();
         if let Some(outcome) = &step.outcome {
             entry.extend(outcome.outputs.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -65,7 +69,7 @@ pub(crate) fn evaluate_condition(
         });
     let any_succeeded = states.clone().any(|state| state.is_success());
     let status = expression::RunStatus { succeeded, failed, any_succeeded };
-    let context = expression_context(run, &IndexMap::new());
+    let context = expression_context(run, &step.needs, &IndexMap::new());
     expression::evaluate_condition(text, &context, status).map_err(|error| {
         Problem::error(
             "condition-failed",

@@ -36,6 +36,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, loaded: LoadedRun) {
         attempts: JoinSet::new(),
         ended: Vec::new(),
         waits_for_slot: false,
+        ready_since: IndexMap::new(),
         published: IndexMap::new(),
     };
     shared.tasks.spawn(task.drive(loaded.interrupted));
@@ -50,6 +51,8 @@ struct RunTask {
     /// Changes of ended attempts that go into the next transition.
     ended: Vec<StepChange>,
     waits_for_slot: bool,
+    /// Since when a step that finds no room could have begun.
+    ready_since: IndexMap<StepId, i64>,
     /// What was last told about each step.
     published: IndexMap<StepId, (StepState, u32)>,
 }
@@ -109,7 +112,10 @@ impl RunTask {
     /// Takes over an attempt that an earlier engine had begun.
     fn take_back(&mut self, step: StepId, handle: Option<CommandHandle>) {
         match handle {
-            Some(handle) => self.launch(&step, Some(handle)),
+            Some(handle) => {
+                let run = Arc::new(self.run.clone());
+                self.launch(&step, &run, Some(handle));
+            }
             None => {
                 let attempt = self.run.steps.get(&step).map_or(0, |step| step.attempt);
                 self.settle(AttemptEnd {
@@ -135,6 +141,7 @@ impl RunTask {
             let mut decided_something = false;
             for decision in decide(&self.run, self.shared.now()) {
                 match decision {
+                    Decision::Start { step } if !self.has_room() => self.note_ready(&step),
                     Decision::Start { step } => {
                         decided_something = true;
                         changes.push(self.begin(&step));
@@ -154,8 +161,11 @@ impl RunTask {
         }
         self.store_round(changes, finish, &mut starts).await?;
         self.publish_changes();
-        for step in &starts {
-            self.launch(step, None);
+        if !starts.is_empty() {
+            let run = Arc::new(self.run.clone());
+            for step in &starts {
+                self.launch(step, &run, None);
+            }
         }
         match finish {
             Some(state) => {
@@ -206,6 +216,18 @@ impl RunTask {
         }
     }
 
+    /// Whether this run alone leaves room for one more attempt; asking the database for each of a thousand ready steps would cost more than
+    /// the steps.
+    fn has_room(&self) -> bool {
+        let running = self.run.steps.values().filter(|step| step.state == StepState::Running).count();
+        running < self.shared.settings.max_running as usize
+    }
+
+    fn note_ready(&mut self, id: &StepId) {
+        let now = self.shared.now();
+        self.ready_since.entry(id.clone()).or_insert(now);
+    }
+
     /// Marks a step as running in memory; the row follows in the same round.
     fn begin(&mut self, id: &StepId) -> StepChange {
         let pools = self.definition(id).map(|step| step.pool.clone()).unwrap_or_default();
@@ -223,7 +245,8 @@ impl RunTask {
             step.state = StepState::Running;
             step.retry_at = None;
         }
-        StepChange::Begin { step: id.to_string(), attempt: attempt.into(), pools }
+        let ready_at = self.ready_since.swap_remove(id).unwrap_or_else(|| self.shared.now());
+        StepChange::Begin { step: id.to_string(), attempt: attempt.into(), ready_at, pools }
     }
 
     fn undo_begin(&mut self, name: &str) {
@@ -252,7 +275,7 @@ impl RunTask {
         })
     }
 
-    fn launch(&mut self, id: &StepId, reattach: Option<CommandHandle>) {
+    fn launch(&mut self, id: &StepId, run: &Arc<RunSnapshot>, reattach: Option<CommandHandle>) {
         let Some(step) = self.definition(id).cloned() else { return };
         // `finally` runs although the run was cancelled; everything else stops with it.
         let cleans_up = self.run.pipeline.finally.contains_key(id);
@@ -260,7 +283,7 @@ impl RunTask {
             attempt: self.run.steps.get(id).map_or(1, |step| step.attempt),
             force: self.force.covers(id.as_str()),
             cancel: if cleans_up { CancellationToken::new() } else { self.cancel.child_token() },
-            run: self.run.clone(),
+            run: run.clone(),
             step,
             reattach,
         };

@@ -53,7 +53,7 @@ fn transition(run_id: &str, epoch: i64, steps: Vec<StepChange>) -> RunTransition
 }
 
 fn begin(step: &str, attempt: i64, pools: Vec<(String, i64, i64)>) -> StepChange {
-    StepChange::Begin { step: step.to_owned(), attempt, pools }
+    StepChange::Begin { step: step.to_owned(), attempt, ready_at: 5, pools }
 }
 
 fn end(step: &str, attempt: i64) -> StepChange {
