@@ -9,6 +9,7 @@ pub mod assets;
 mod error;
 pub mod experiments;
 mod migrations;
+pub mod monitoring;
 mod postgres;
 pub mod runs;
 pub mod runs_read;

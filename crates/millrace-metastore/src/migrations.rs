@@ -21,8 +21,12 @@ macro_rules! migration {
 }
 
 /// Every migration, in the order in which they are applied.
-const ALL: &[Migration] =
-    &[migration!("0101_pipeline_runs"), migration!("0201_assets"), migration!("0202_experiments")];
+const ALL: &[Migration] = &[
+    migration!("0101_pipeline_runs"),
+    migration!("0201_assets"),
+    migration!("0202_experiments"),
+    migration!("0401_monitoring"),
+];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.
 const POSTGRES_LOCK: &str = "SELECT pg_advisory_xact_lock(5283642190)";
