@@ -78,13 +78,16 @@ impl AttributeValue {
 /// Writes a model, node by node.
 ///
 /// ```
-/// use millrace_onnx::{ElementType, GraphBuilder, ML_DOMAIN};
+/// use millrace_onnx::{ElementType, GraphBuilder, ML_DOMAIN, Session, Tensor};
 ///
 /// let mut graph = GraphBuilder::new("scale");
 /// graph.input_column("age", ElementType::Float);
 /// graph.node("Scaler", ML_DOMAIN, &["age"], &["scaled"], [("offset", vec![40.0_f32].into()), ("scale", vec![0.1_f32].into())]);
 /// graph.output("scaled", ElementType::Float, &[None, Some(1)]);
-/// assert!(graph.build().graph.is_some());
+/// let session = Session::load(&graph.encode())?;
+/// let outputs = session.run(&[("age".into(), Tensor::column(vec![50.0_f32]))])?;
+/// assert_eq!(outputs, [("scaled".into(), Tensor::column(vec![1.0_f32]))]);
+/// # Ok::<(), millrace_onnx::OnnxError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct GraphBuilder {

@@ -2,7 +2,7 @@ use crate::error::OnnxError;
 use crate::proto::{TensorProto, data_type};
 
 /// Largest number of elements that a tensor may have; more is taken for a damaged file.
-pub(crate) const MAX_ELEMENTS: usize = 1 << 28;
+pub(crate) const MAX_ELEMENTS: usize = 1 << 26;
 
 /// Type of a tensor's elements. Integers of other widths are read as 64-bit ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,6 +195,15 @@ impl Tensor {
             TensorData::Int64(values) => Ok(values),
             other => Err(OnnxError::run(format!("needs int64, not {}", other.element_type()))),
         }
+    }
+
+    /// The same elements in another shape.
+    pub(crate) fn reshaped(mut self, shape: Vec<usize>) -> Result<Self, OnnxError> {
+        if element_count(&shape) != Some(self.data.len()) {
+            return Err(OnnxError::run(format!("shape {:?} cannot become {shape:?}", self.shape)));
+        }
+        self.shape = shape;
+        Ok(self)
     }
 
     /// The form for files.
