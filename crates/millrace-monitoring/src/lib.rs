@@ -4,9 +4,12 @@
 //! others: reading tables (a [`millrace_contract::QueryEngine`]) and showing results.
 #![warn(missing_docs)]
 
+pub mod alert;
 pub mod distribution;
 pub mod drift;
+pub mod latest;
 pub mod measure;
+pub mod rule;
 pub mod sample;
 pub mod step;
 
