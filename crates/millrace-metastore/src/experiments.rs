@@ -2,11 +2,26 @@
 
 use crate::{Metastore, MetastoreError, Row, Session};
 
+/// An experiment and how much is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExperimentRow {
+    /// From 1.
+    pub id: i64,
+    /// Name.
+    pub name: String,
+    /// Runs in it.
+    pub runs: i64,
+    /// When its newest run began, microseconds since 1970.
+    pub last_run_at: Option<i64>,
+}
+
 /// A row of `tracked_run`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackedRunRow {
     /// 32 hex digits.
     pub id: String,
+    /// Id of its experiment; given by the database.
+    pub experiment_id: i64,
     /// Name of its experiment.
     pub experiment: String,
     /// The run it is nested in.
@@ -33,6 +48,9 @@ pub struct MetricRow {
     /// The number.
     pub number: f64,
 }
+
+const SELECT_RUN: &str = "SELECT run.id, run.experiment_id, experiment.name AS experiment, run.parent_id, run.name, run.status, \
+     run.started_at, run.ended_at FROM tracked_run AS run JOIN experiment ON experiment.id = run.experiment_id";
 
 /// What is logged in one transaction.
 #[derive(Debug, Clone, Default)]
@@ -123,22 +141,74 @@ impl Metastore {
         .await
     }
 
-    /// Tracked runs, newest first; of one experiment if it is named.
+    /// Experiments, the one that was used last first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn list_experiments(&self) -> Result<Vec<ExperimentRow>, MetastoreError> {
+        self.read(|session| {
+            Box::pin(async move {
+                let sql = "SELECT experiment.id, experiment.name, COUNT(run.id) AS runs, MAX(run.started_at) AS last_run_at \
+                           FROM experiment LEFT JOIN tracked_run AS run ON run.experiment_id = experiment.id \
+                           GROUP BY experiment.id, experiment.name ORDER BY MAX(run.started_at) DESC, experiment.id";
+                let rows = session.fetch_all(sql, &[]).await?;
+                rows.iter().map(experiment_row).collect()
+            })
+        })
+        .await
+    }
+
+    /// Runs of an experiment, newest first.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn list_tracked_runs(
         &self,
-        experiment: Option<String>,
+        experiment_id: i64,
         limit: i64,
     ) -> Result<Vec<TrackedRunRow>, MetastoreError> {
         self.read(move |session| {
             Box::pin(async move {
-                let sql = "SELECT run.id, experiment.name AS experiment, run.parent_id, run.name, run.status, run.started_at, \
-                           run.ended_at FROM tracked_run AS run JOIN experiment ON experiment.id = run.experiment_id \
-                           WHERE $1 = '' OR experiment.name = $1 ORDER BY run.started_at DESC, run.id LIMIT $2";
-                let rows = session.fetch_all(sql, &[experiment.unwrap_or_default().into(), limit.into()]).await?;
+                let sql = format!(
+                    "{SELECT_RUN} WHERE run.experiment_id = $1 ORDER BY run.started_at DESC, run.id LIMIT $2"
+                );
+                let rows = session.fetch_all(&sql, &[experiment_id.into(), limit.into()]).await?;
                 rows.iter().map(run_row).collect()
+            })
+        })
+        .await
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn find_tracked_run(&self, id: String) -> Result<Option<TrackedRunRow>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql = format!("{SELECT_RUN} WHERE run.id = $1");
+                session.fetch_optional(&sql, &[id.as_str().into()]).await?.as_ref().map(run_row).transpose()
+            })
+        })
+        .await
+    }
+
+    /// Parameters and tags of a run: family, name, content.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn list_tracked_texts(
+        &self,
+        run_id: String,
+    ) -> Result<Vec<(String, String, String)>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql =
+                    "SELECT family, name, content FROM tracked_text WHERE run_id = $1 ORDER BY family, name";
+                let rows = session.fetch_all(sql, &[run_id.as_str().into()]).await?;
+                rows.iter()
+                    .map(|row| Ok((row.text("family")?, row.text("name")?, row.text("content")?)))
+                    .collect()
             })
         })
         .await
@@ -175,9 +245,19 @@ async fn ensure_experiment(session: &mut Session, name: &str, now: i64) -> Resul
     row.map_or_else(|| Err(MetastoreError::stale("a new experiment was not stored")), |row| row.int("id"))
 }
 
+fn experiment_row(row: &Row) -> Result<ExperimentRow, MetastoreError> {
+    Ok(ExperimentRow {
+        id: row.int("id")?,
+        name: row.text("name")?,
+        runs: row.int("runs")?,
+        last_run_at: row.opt_int("last_run_at")?,
+    })
+}
+
 fn run_row(row: &Row) -> Result<TrackedRunRow, MetastoreError> {
     Ok(TrackedRunRow {
         id: row.text("id")?,
+        experiment_id: row.int("experiment_id")?,
         experiment: row.text("experiment")?,
         parent_id: row.opt_text("parent_id")?,
         name: row.text("name")?,

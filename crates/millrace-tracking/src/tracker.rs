@@ -44,6 +44,7 @@ impl RunTracker for Tracker {
     ) -> Result<(), TrackerError> {
         let row = TrackedRunRow {
             id: run_id.to_owned(),
+            experiment_id: 0,
             experiment: experiment.to_owned(),
             parent_id: parent.map(str::to_owned),
             name: name.to_owned(),
