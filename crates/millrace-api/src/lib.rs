@@ -1,1 +1,23 @@
-//! millrace-api
+//! HTTP only: Millrace's own API and the web UI.
+//!
+//! Owns: routes, shapes of answers, who may call, the event stream, the embedded UI. Leaves to others: everything that is decided or
+//! kept; handlers extract, call a room, answer. No SQL, no engine. Start from [`Parts`], [`App`] and [`router`].
+#![warn(missing_docs)]
+
+mod access;
+mod app;
+mod error;
+mod events;
+mod present;
+mod router;
+mod routes;
+mod serve;
+mod ui;
+pub mod views;
+
+pub use access::Access;
+pub use app::{App, Definition, Definitions, Dialect, Endpoints, Monitors, Parts};
+pub use error::{ApiError, ApiResult};
+pub use router::{openapi, router};
+pub use serve::serve;
+pub use ui::Ui;

@@ -54,5 +54,9 @@ pub trait FlowPreview: Send + Sync {
     ) -> Result<TablePreview, Problem>;
 
     /// Every node's columns, planned but not run, in the file's order. Fails only if the flow cannot be read as one.
-    async fn flow_schemas(&self, flow: &Value, inputs: &IndexMap<String, TableRef>) -> Result<Vec<NodeSchema>, Problem>;
+    async fn flow_schemas(
+        &self,
+        flow: &Value,
+        inputs: &IndexMap<String, TableRef>,
+    ) -> Result<Vec<NodeSchema>, Problem>;
 }

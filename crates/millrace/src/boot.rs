@@ -69,6 +69,11 @@ fn secrets() -> IndexMap<String, String> {
     secrets
 }
 
+/// The secret of a server that listens beyond loopback.
+pub(crate) fn server_token() -> Option<String> {
+    std::env::var("MILLRACE_TOKEN").ok()
+}
+
 /// Folder for things that can be made again: Python environments.
 fn cache_folder() -> PathBuf {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
@@ -177,10 +182,16 @@ impl Rooms {
         Ok(Engine::start(self.store.clone(), (*self.kinds).clone(), services, settings).await?)
     }
 
+    /// Folder of the files that tracked runs logged.
+    pub(crate) fn artifacts(&self) -> PathBuf {
+        self.workspace.state_folder().join("storage/artifacts")
+    }
+
     /// Documentation of everything that can be named.
     pub(crate) fn kind_docs(&self) -> Vec<KindDoc> {
         let mut docs: Vec<KindDoc> = self.kinds.values().map(|kind| kind.doc().clone()).collect();
         docs.extend(millrace_transform::transforms::docs());
+        docs.extend(millrace_transfer::connectors());
         docs
     }
 }

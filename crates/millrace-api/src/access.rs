@@ -1,0 +1,167 @@
+//! Who may call: no login on the loopback address, otherwise a token or the cookie that a one-time link sets.
+
+use std::sync::{Mutex, PoisonError};
+
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use millrace_spec::problem::Problem;
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::error::ApiError;
+
+const COOKIE: &str = "millrace_token";
+
+/// Who may call.
+#[derive(Debug)]
+pub enum Access {
+    /// Everybody who reaches the loopback address under one of its own names.
+    Loopback,
+    /// Who has the token. Every host name is fine.
+    Token {
+        /// The secret, sent as `Authorization: Bearer …`.
+        token: String,
+        /// Code of the one-time link `/login?code=…`; gone once used.
+        login_code: Mutex<Option<String>>,
+    },
+}
+
+impl Access {
+    /// Asks for a token; `login_code` opens the UI once.
+    pub fn token(token: String, login_code: String) -> Self {
+        Self::Token { token, login_code: Mutex::new(Some(login_code)) }
+    }
+}
+
+/// Compares without telling by its duration where the texts differ.
+fn same(left: &str, right: &str) -> bool {
+    left.len() == right.len() && left.bytes().zip(right.bytes()).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
+}
+
+/// Lets through who may call.
+pub(crate) async fn require_access(State(app): State<App>, request: Request, next: Next) -> Response {
+    if let Err(error) = check(&app.access, request.method(), request.uri().path(), request.headers()) {
+        return error.into_response();
+    }
+    next.run(request).await
+}
+
+fn check(access: &Access, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), ApiError> {
+    let host = text(headers, header::HOST).unwrap_or_default();
+    if matches!(access, Access::Loopback) && !is_loopback(host) {
+        // A page elsewhere can make its own name resolve to 127.0.0.1 (DNS rebinding); it cannot change the Host header.
+        let problem =
+            Problem::error("foreign-host", format!("this server does not answer to the host `{host}`"))
+                .hint("open it as `http://localhost` with its port");
+        return Err(ApiError::new(StatusCode::FORBIDDEN, problem));
+    }
+    let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if let Some(origin) = text(headers, header::ORIGIN)
+        && changes
+        && origin.split_once("://").map(|(_, host)| host) != Some(host)
+    {
+        let problem =
+            Problem::error("foreign-origin", format!("pages of `{origin}` may not change anything here"));
+        return Err(ApiError::new(StatusCode::FORBIDDEN, problem));
+    }
+    let Access::Token { token, .. } = access else { return Ok(()) };
+    if matches!(path, "/health" | "/login" | "/ping") {
+        return Ok(());
+    }
+    let bearer = text(headers, header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+    let cookie = text(headers, header::COOKIE)
+        .and_then(|value| value.split("; ").find_map(|pair| pair.strip_prefix(COOKIE)?.strip_prefix('=')));
+    if [bearer, cookie].into_iter().flatten().any(|given| same(given, token)) {
+        return Ok(());
+    }
+    let problem = Problem::error("login-required", "this server asks for a token")
+        .hint("send the header `Authorization: Bearer TOKEN`, or open the link that the server printed");
+    Err(ApiError::new(StatusCode::UNAUTHORIZED, problem))
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Login {
+    code: String,
+}
+
+/// Exchanges the one-time code for the cookie.
+pub(crate) async fn login(State(app): State<App>, Query(login): Query<Login>) -> Response {
+    let Access::Token { token, login_code } = &app.access else { return Redirect::to("/").into_response() };
+    let mut kept = login_code.lock().unwrap_or_else(PoisonError::into_inner);
+    if !kept.as_deref().is_some_and(|code| same(code, &login.code)) {
+        let problem = Problem::error("login-used", "this link was used already or is not of this server")
+            .hint("stop the server and start it again for a new link");
+        return ApiError::new(StatusCode::UNAUTHORIZED, problem).into_response();
+    }
+    *kept = None;
+    let mut response = Redirect::to("/").into_response();
+    if let Ok(cookie) = HeaderValue::from_str(&format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"))
+    {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(access: &Access, method: Method, headers: &[(header::HeaderName, &str)]) -> u16 {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()))
+            .collect();
+        match check(access, &method, "/api/runs", &headers) {
+            Ok(()) => 200,
+            Err(error) => error.into_response().status().as_u16(),
+        }
+    }
+
+    #[test]
+    fn only_own_pages_change_things_on_loopback() {
+        let own = (header::HOST, "127.0.0.1:7117");
+        assert_eq!(code(&Access::Loopback, Method::POST, &[own.clone()]), 200);
+        assert_eq!(
+            code(&Access::Loopback, Method::POST, &[own.clone(), (header::ORIGIN, "http://127.0.0.1:7117")]),
+            200
+        );
+        assert_eq!(
+            code(&Access::Loopback, Method::POST, &[own.clone(), (header::ORIGIN, "http://evil.example")]),
+            403
+        );
+        assert_eq!(code(&Access::Loopback, Method::POST, &[own, (header::ORIGIN, "null")]), 403);
+        assert_eq!(code(&Access::Loopback, Method::GET, &[(header::HOST, "evil.example:7117")]), 403);
+        assert_eq!(code(&Access::Loopback, Method::GET, &[(header::HOST, "[::1]:7117")]), 200);
+    }
+
+    #[test]
+    fn elsewhere_a_token_is_needed() {
+        let access = Access::token("secret".to_owned(), "once".to_owned());
+        let host = (header::HOST, "ml.example");
+        assert_eq!(code(&access, Method::GET, &[host.clone()]), 401);
+        assert_eq!(
+            code(&access, Method::GET, &[host.clone(), (header::AUTHORIZATION, "Bearer secret")]),
+            200
+        );
+        assert_eq!(
+            code(&access, Method::GET, &[host.clone(), (header::AUTHORIZATION, "Bearer secreu")]),
+            401
+        );
+        assert_eq!(code(&access, Method::GET, &[host, (header::COOKIE, "a=b; millrace_token=secret")]), 200);
+    }
+}

@@ -1,0 +1,139 @@
+//! What handlers reach: the rooms, as boot hands them in.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use millrace_contract::{Clock, DatasetCatalog, KindDoc, ModelRegistry, QueryEngine};
+use millrace_orchestration::{Engine, StepRegistry};
+use millrace_spec::pipeline::Pipeline;
+use millrace_spec::problem::Problem;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Access;
+use crate::ui::Ui;
+use crate::views::endpoints::{EndpointSummary, EndpointView};
+use crate::views::monitors::{AlertView, MonitorSummary, MonitorView};
+use crate::views::workspace::WorkspaceView;
+
+/// A pipeline file, whether or not it loads.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// The pipeline's name; the file's stem if it does not load.
+    pub name: String,
+    /// Path relative to the workspace.
+    pub file: String,
+    /// Its text.
+    pub yaml: String,
+    /// What it says, if it loads.
+    pub pipeline: Option<Pipeline>,
+    /// What is wrong with it.
+    pub problems: Vec<Problem>,
+}
+
+/// The pipeline files of the workspace, as they are now.
+#[async_trait]
+pub trait Definitions: Send + Sync {
+    /// Every file, by name.
+    async fn definitions(&self) -> Vec<Definition>;
+
+    /// One pipeline by its name.
+    async fn definition(&self, name: &str) -> Option<Definition> {
+        self.definitions().await.into_iter().find(|definition| definition.name == name)
+    }
+}
+
+/// In which shape rows come and predictions go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Millrace's own: `{"rows": […]}`.
+    Rows,
+    /// MLflow's scoring server: `dataframe_split`, `dataframe_records`, `instances`, `inputs`.
+    Invocations,
+    /// Open Inference Protocol v2.
+    OpenInference,
+}
+
+/// Models that answer now.
+#[async_trait]
+pub trait Endpoints: Send + Sync {
+    /// Every endpoint, by name.
+    async fn list_endpoints(&self) -> Result<Vec<EndpointSummary>, Problem>;
+
+    /// One endpoint; `None` if there is no such name.
+    async fn find_endpoint(&self, name: &str) -> Result<Option<EndpointView>, Problem>;
+
+    /// Scores the rows of a request and answers the body in the same dialect (JSON). The codes `unknown-endpoint` and `endpoint-not-ready`
+    /// become 404 and 503, every other problem 400.
+    async fn score(&self, endpoint: &str, dialect: Dialect, body: Bytes) -> Result<Bytes, Problem>;
+
+    /// Open Inference Protocol metadata of an endpoint: `{"name", "versions", "platform", "inputs", "outputs"}`.
+    async fn metadata(&self, endpoint: &str) -> Result<Option<serde_json::Value>, Problem>;
+}
+
+/// What is watched.
+#[async_trait]
+pub trait Monitors: Send + Sync {
+    /// Every monitor, by name.
+    async fn list_monitors(&self) -> Result<Vec<MonitorSummary>, Problem>;
+
+    /// One monitor; `None` if there is no such name.
+    async fn find_monitor(&self, name: &str) -> Result<Option<MonitorView>, Problem>;
+
+    /// Every alert rule with its state.
+    async fn list_alerts(&self) -> Result<Vec<AlertView>, Problem>;
+}
+
+/// Everything that a server is made of. `endpoints` and `monitors` may be absent: then there are none.
+pub struct Parts {
+    /// Name, zone, version, folder.
+    pub workspace: WorkspaceView,
+    /// Runs pipelines.
+    pub engine: Engine,
+    /// The step kinds, as the engine has them.
+    pub steps: StepRegistry,
+    /// Pages of everything that can be named.
+    pub kinds: Vec<KindDoc>,
+    /// The pipeline files.
+    pub definitions: Arc<dyn Definitions>,
+    /// Datasets.
+    pub datasets: Arc<dyn DatasetCatalog>,
+    /// Models.
+    pub models: Arc<dyn ModelRegistry>,
+    /// Reads tables.
+    pub query: Arc<dyn QueryEngine>,
+    /// Folder of tracked runs' files: `<run>/<path>`.
+    pub artifacts: PathBuf,
+    /// Serves models.
+    pub endpoints: Option<Arc<dyn Endpoints>>,
+    /// Watches.
+    pub monitors: Option<Arc<dyn Monitors>>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Who may call.
+    pub access: Access,
+    /// The web UI.
+    pub ui: Ui,
+    /// Ends the event streams when the server stops.
+    pub stop: CancellationToken,
+}
+
+/// The parts, shared by all handlers.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+impl App {
+    /// Shares the parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

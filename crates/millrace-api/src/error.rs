@@ -1,0 +1,138 @@
+//! Failed requests, as `application/problem+json`.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use millrace_contract::{CatalogError, Explain as _, QueryError};
+use millrace_metastore::MetastoreError;
+use millrace_orchestration::OrchestrationError;
+use millrace_spec::problem::Problem;
+use serde::Serialize;
+
+use crate::views::workspace::Problem as ProblemView;
+
+/// A request that failed: its status and what to tell.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    problem: Box<Problem>,
+}
+
+/// What a handler answers.
+pub type ApiResult<T> = Result<Json<T>, ApiError>;
+
+#[derive(Serialize)]
+struct Body {
+    #[serde(flatten)]
+    problem: ProblemView,
+    title: &'static str,
+    status: u16,
+}
+
+impl ApiError {
+    /// With a status of its own.
+    pub fn new(status: StatusCode, problem: Problem) -> Self {
+        Self { status, problem: Box::new(problem) }
+    }
+
+    /// 404: there is no such thing.
+    pub fn unknown(what: &str, name: &str) -> Self {
+        let code = format!("unknown-{}", what.replace(' ', "-"));
+        Self::new(StatusCode::NOT_FOUND, Problem::error(code, format!("there is no {what} `{name}`")))
+    }
+
+    /// 500: a room failed; the cause is logged, not told.
+    pub fn internal(error: &dyn std::error::Error) -> Self {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(%error, cause, "a request failed");
+        let problem =
+            Problem::error("internal", "the server failed to answer").hint("look into the server's log");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, problem)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = Body {
+            problem: (*self.problem).into(),
+            title: self.status.canonical_reason().unwrap_or("error"),
+            status: self.status.as_u16(),
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}
+
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        let status = match problem.code.as_str() {
+            code if code.starts_with("unknown-") => StatusCode::NOT_FOUND,
+            "run-is-over" => StatusCode::CONFLICT,
+            "store-failed" | "document-unreadable" | "internal" => StatusCode::INTERNAL_SERVER_ERROR,
+            "stale-epoch" | "endpoint-not-ready" => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, problem)
+    }
+}
+
+impl From<OrchestrationError> for ApiError {
+    fn from(error: OrchestrationError) -> Self {
+        // A name in an input that is unknown is the caller's mistake, not a missing page.
+        let invalid = matches!(error, OrchestrationError::Invalid(_));
+        let mut answer = Self::from(error.problem());
+        if invalid {
+            answer.status = StatusCode::UNPROCESSABLE_ENTITY;
+        }
+        answer
+    }
+}
+
+impl From<CatalogError> for ApiError {
+    fn from(error: CatalogError) -> Self {
+        Self::from(error.problem())
+    }
+}
+
+impl From<MetastoreError> for ApiError {
+    fn from(error: MetastoreError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        let mut problem = Problem::error("query-failed", error.to_string());
+        if let QueryError::Plan { position: Some((line, column)), .. } = &error {
+            problem = problem.note(format!("at line {line}, column {column} of the query"));
+        }
+        Self::new(StatusCode::BAD_REQUEST, problem)
+    }
+}
+
+impl From<std::io::Error> for ApiError {
+    fn from(error: std::io::Error) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<serde_json::Error> for ApiError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<JsonRejection> for ApiError {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::new(rejection.status(), Problem::error("invalid-body", rejection.body_text().to_lowercase()))
+    }
+}
+
+impl From<QueryRejection> for ApiError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(rejection.status(), Problem::error("invalid-query", rejection.body_text().to_lowercase()))
+    }
+}

@@ -1,0 +1,146 @@
+//! Pipeline runs as views.
+
+use indexmap::IndexMap;
+use millrace_contract::{CommandExit, Progress, StepOutcome};
+use millrace_metastore::experiments::TrackedRunRow;
+use millrace_metastore::runs::{PipelineRunRow, StepAttemptRow, StepRunRow};
+use millrace_orchestration::cache::ReuseDecision;
+use millrace_orchestration::state::StepState;
+use millrace_spec::pipeline::{Pipeline, Step};
+use millrace_spec::problem::Problem;
+use serde_json::Value;
+
+use super::{count, instant};
+use crate::error::ApiError;
+use crate::views::json::{JsonMap, NumberMap};
+use crate::views::runs::{AttemptView, ProgressView, RunSummary, StepView};
+
+/// A run for a list.
+pub(crate) fn run_summary(row: &PipelineRunRow, steps: &[StepRunRow]) -> RunSummary {
+    let with = |test: fn(StepState) -> bool| {
+        steps.iter().filter(|step| StepState::parse(&step.state).is_some_and(test)).count()
+    };
+    let cause: Value = serde_json::from_str(&row.cause).unwrap_or_default();
+    RunSummary {
+        id: row.id.clone(),
+        pipeline: row.pipeline.clone(),
+        status: row.state.clone(),
+        trigger: cause.get("by").and_then(Value::as_str).unwrap_or("manual").to_owned(),
+        created_at: instant(row.created_at),
+        started_at: row.started_at.map(instant),
+        ended_at: row.ended_at.map(instant),
+        steps_total: steps.len() as u32,
+        steps_done: with(StepState::is_final) as u32,
+        steps_cached: with(|state| state == StepState::Cached) as u32,
+        problem: problem(row.error.as_deref()).map(Into::into),
+    }
+}
+
+fn problem(stored: Option<&str>) -> Option<Problem> {
+    let stored = stored?;
+    Some(serde_json::from_str(stored).unwrap_or_else(|_| Problem::error("run-failed", stored)))
+}
+
+/// What a run stored about its pipeline.
+pub(crate) fn definition(row: &PipelineRunRow) -> Result<Pipeline, ApiError> {
+    Ok(serde_json::from_str(&row.definition)?)
+}
+
+/// The values that a run began with.
+pub(crate) fn inputs(row: &PipelineRunRow) -> Result<IndexMap<String, Value>, ApiError> {
+    Ok(serde_json::from_str(&row.inputs)?)
+}
+
+/// A step with its attempts.
+pub(crate) fn step_view(
+    row: &StepRunRow,
+    definition: Option<&Step>,
+    at_the_end: bool,
+    attempts: &[StepAttemptRow],
+    progress: Option<Progress>,
+    tracked: &[TrackedRunRow],
+) -> Result<StepView, ApiError> {
+    let outcome: StepOutcome = match &row.outcome {
+        Some(text) => serde_json::from_str(text)?,
+        None => StepOutcome::default(),
+    };
+    let decision = row.reuse.as_deref().and_then(|text| serde_json::from_str::<ReuseDecision>(text).ok());
+    let cached_from = match &decision {
+        Some(ReuseDecision::Reused { from_run }) if row.state == "cached" => Some(from_run.clone()),
+        _ => None,
+    };
+    let attempts: Vec<_> =
+        attempts.iter().filter(|attempt| attempt.step == row.step).map(attempt_view).collect();
+    let tracked = tracked.iter().find(|tracked| tracked.name == row.step).map(|tracked| tracked.id.clone());
+    Ok(StepView {
+        id: row.step.clone(),
+        kind: row.kind.clone(),
+        status: row.state.clone(),
+        needs: definition
+            .map(|step| step.needs.iter().map(ToString::to_string).collect())
+            .unwrap_or_default(),
+        at_the_end,
+        attempts,
+        ready_at: row.ready_at.map(instant),
+        started_at: row.started_at.map(instant),
+        ended_at: row.ended_at.map(instant),
+        progress: progress.map(|progress| ProgressView {
+            fraction: progress.fraction,
+            rows: progress.rows,
+            bytes: progress.bytes,
+            message: progress.message,
+        }),
+        inputs: JsonMap(definition.map(|step| step.inputs.clone()).unwrap_or_default()),
+        outputs: JsonMap(outcome.outputs),
+        metrics: NumberMap(outcome.metrics),
+        rows: outcome.rows,
+        bytes: outcome.bytes,
+        cached_from,
+        why: why(row, decision.as_ref()),
+        problem: problem(row.error.as_deref()).map(Into::into),
+        tracking_run_id: tracked,
+    })
+}
+
+/// Why a step ran, was reused, was skipped or waits.
+pub(crate) fn why(row: &StepRunRow, decision: Option<&ReuseDecision>) -> Vec<String> {
+    let mut sentences: Vec<String> = decision.map(ReuseDecision::sentence).into_iter().collect();
+    sentences.extend(row.reason.clone());
+    if let Some(at) = row.retry_at {
+        sentences.push(format!("the next attempt begins at {}", instant(at)));
+    }
+    sentences
+}
+
+fn attempt_view(row: &StepAttemptRow) -> AttemptView {
+    let exit = row.exit.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let number = |key: &str| find(exit.as_ref()?, key)?.as_u64();
+    AttemptView {
+        attempt: count(row.number),
+        status: row.state.clone(),
+        started_at: Some(instant(row.started_at)),
+        ended_at: row.ended_at.map(instant),
+        problem: problem(row.error.as_deref()).map(Into::into),
+        exit: exit.as_ref().and_then(exit_text),
+        peak_memory_bytes: number("peak_memory_bytes"),
+        cpu_ms: number("cpu_ms"),
+    }
+}
+
+fn exit_text(exit: &Value) -> Option<String> {
+    Some(match serde_json::from_value::<CommandExit>(exit.clone()).ok()? {
+        CommandExit::Exited { code, .. } => format!("exit code {code}"),
+        CommandExit::Signalled { signal, out_of_memory: true } => format!("signal {signal}, out of memory"),
+        CommandExit::Signalled { signal, .. } => format!("signal {signal}"),
+        CommandExit::TimedOut => "timed out".to_owned(),
+        CommandExit::Cancelled => "cancelled".to_owned(),
+        CommandExit::Lost => "lost".to_owned(),
+        CommandExit::NotStarted { message } => format!("not started: {message}"),
+    })
+}
+
+/// The first value of `key` in an object or in an object of it.
+fn find<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
+    let object = value.as_object()?;
+    object.get(key).or_else(|| object.values().find_map(|inner| find(inner, key)))
+}

@@ -1,0 +1,111 @@
+//! The routes.
+//!
+//! | address | method | answer |
+//! |---|---|---|
+//! | `/api/workspace` | GET | `WorkspaceView` |
+//! | `/api/search?q&limit` | GET | `[SearchHit]` |
+//! | `/api/kinds` | GET | `[KindView]` |
+//! | `/api/pipelines`, `/api/pipelines/{name}` | GET | `[PipelineSummary]`, `PipelineView` |
+//! | `/api/pipelines/{name}/runs` | POST `StartRun`, header `Idempotency-Key` | `RunSummary` |
+//! | `/api/runs?pipeline&status&after&limit` | GET | `RunPage` |
+//! | `/api/runs/{id}` | GET | `RunView` |
+//! | `/api/runs/{id}/cancel`, `/api/runs/{id}/rerun` | POST | `RunSummary` |
+//! | `/api/runs/{id}/why` | GET | `[WhyView]` |
+//! | `/api/runs/{id}/steps/{step}/log?attempt&offset` | GET | `LogChunk` |
+//! | `/api/runs/{id}/steps/{step}/outputs/{output}?limit` | GET | `TablePreview` of a table, the document of a report, else the value |
+//! | `/api/experiments`, `/api/experiments/{id}/runs?sort&limit` | GET | `[ExperimentSummary]`, `TrackedRunPage` |
+//! | `/api/tracked-runs/{id}` | GET | `TrackedRun` |
+//! | `/api/tracked-runs/{id}/artifacts`, `…/artifacts/{path}` | GET | `[ArtifactFile]`, the file |
+//! | `/api/metrics?runs&keys&points` | GET | `[MetricCurve]` |
+//! | `/api/datasets`, `/api/datasets/{name}?version` | GET | `[DatasetSummary]`, `DatasetView` |
+//! | `/api/datasets/{name}/sample?version&limit` | GET | `TablePreview` |
+//! | `/api/sql` | POST `SqlRequest` | `TablePreview` |
+//! | `/api/lineage?kind&name&version` | GET | `LineageView` |
+//! | `/api/models`, `/api/models/{name}?version` | GET | `[ModelSummary]`, `ModelView` |
+//! | `/api/events?run` | GET | server-sent events `run`, `step`, `lagged` with `EventView` |
+//! | `/api/openapi.json` | GET | this, for machines |
+//! | `/health`, `/ping`, `/login?code` | GET | no login needed |
+//! | anything else | GET | the web UI |
+
+use std::time::Duration;
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::routing::get;
+use axum::{Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::decompression::RequestDecompressionLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::TimeoutLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+use crate::{access, events, routes, ui};
+
+/// Largest JSON body, bytes.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+/// Longest time to an answer's first byte.
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// Scripts, data and images of this server alone. Styles also inline: the component library and the charts set positions by them.
+const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; worker-src 'self' blob:; \
+     object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+
+/// Millrace's own API.
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Millrace",
+    description = "The API of a Millrace server.",
+    license(name = "Apache-2.0")
+))]
+struct Document;
+
+fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(routes::workspace::routes())
+        .merge(routes::pipelines::routes())
+        .merge(routes::runs::routes())
+        .merge(routes::outputs::routes())
+        .merge(routes::tracking::routes())
+        .merge(routes::datasets::routes())
+        .merge(routes::models::routes())
+}
+
+/// The OpenAPI document, JSON with a newline at the end.
+///
+/// # Errors
+/// If it cannot be written as JSON.
+pub fn openapi() -> Result<String, serde_json::Error> {
+    let (_, document) = documented().split_for_parts();
+    Ok(document.to_pretty_json()? + "\n")
+}
+
+/// Everything that the server answers.
+pub fn router(app: App) -> Router {
+    let (api, document) = documented().split_for_parts();
+    let document = document.to_json().unwrap_or_default();
+    let policy = |name: HeaderName, value: &'static str| {
+        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+    };
+    api.route(
+        "/api/openapi.json",
+        get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) }),
+    )
+    .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, TIMEOUT))
+    .route("/api/events", get(events::follow_events))
+    .route("/health", get(|| async { "OK" }))
+    .route("/ping", get(|| async { "" }))
+    .route("/login", get(access::login))
+    .fallback(ui::serve_ui)
+    .layer(middleware::from_fn_with_state(app.clone(), access::require_access))
+    .layer(DefaultBodyLimit::max(MAX_BODY))
+    .layer(RequestDecompressionLayer::new())
+    .layer(CompressionLayer::new())
+    .layer(policy(header::CONTENT_SECURITY_POLICY, POLICY))
+    .layer(policy(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+    .layer(policy(header::REFERRER_POLICY, "same-origin"))
+    .layer(policy(header::X_FRAME_OPTIONS, "DENY"))
+    .layer(CatchPanicLayer::new())
+    .with_state(app)
+}

@@ -1,0 +1,97 @@
+//! Registered models.
+
+use std::path::Path as FilePath;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::datasets::{VersionQuery, reference};
+use crate::app::App;
+use crate::error::{ApiError, ApiResult};
+use crate::present::assets;
+use crate::views::models::{ModelSummary, ModelVersionView, ModelView};
+use crate::views::tracking::ArtifactFile;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list_models)).routes(routes!(find_model))
+}
+
+/// Lists the models with their newest versions.
+#[utoipa::path(get, path = "/api/models", responses((status = 200, body = [ModelSummary])))]
+async fn list_models(State(app): State<App>) -> ApiResult<Vec<ModelSummary>> {
+    let newest = app.models.list().await?;
+    let count = |version: Option<u64>| usize::try_from(version.unwrap_or(1)).unwrap_or(1);
+    Ok(Json(newest.iter().map(|model| assets::model_summary(model, count(model.asset.version))).collect()))
+}
+
+/// Finds a version of a model.
+#[utoipa::path(get, path = "/api/models/{name}", params(("name" = String, Path), VersionQuery), responses((status = 200, body = ModelView)))]
+async fn find_model(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    query: Result<Query<VersionQuery>, QueryRejection>,
+) -> ApiResult<ModelView> {
+    let Query(query) = query?;
+    let model = app.models.resolve(&reference(&name, query.version)).await?;
+    let versions = app.models.versions(&name).await?;
+    let folder = model.asset.uri.trim_start_matches("file://").to_owned();
+    let files =
+        tokio::task::spawn_blocking(move || list_files(FilePath::new(&folder), FilePath::new(&folder)))
+            .await
+            .map_err(|error| ApiError::internal(&error))??;
+    let version = ModelVersionView {
+        name: name.clone(),
+        version: model.asset.version.unwrap_or_default(),
+        uri: model.asset.uri,
+        digest: model.asset.digest,
+        size_bytes: model.asset.size_bytes,
+        aliases: model.aliases,
+        metrics: assets::numbers(&model.metrics),
+        signature: None,
+        task: None,
+        description: model.description,
+        producer: model.producer.map(Into::into),
+        tracking_run_id: model.tracking_run_id,
+        inputs: model.inputs.into_iter().map(Into::into).collect(),
+        files,
+        onnx: None,
+        flavors: Vec::new(),
+        created_at: model.created_at.to_string(),
+    };
+    let count = versions.len();
+    Ok(Json(ModelView {
+        version,
+        versions: versions.iter().map(|version| assets::model_summary(version, count)).collect(),
+        endpoints: Vec::new(),
+        command: format!("curl -s http://127.0.0.1:7878/api/models/{name}"),
+    }))
+}
+
+/// Files below a folder, their paths relative to `root`, sorted.
+pub(crate) fn list_files(root: &FilePath, folder: &FilePath) -> std::io::Result<Vec<ArtifactFile>> {
+    let mut files = Vec::new();
+    if !folder.exists() {
+        return Ok(files);
+    }
+    for entry in fs_err::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        let path = entry.path();
+        let shown = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+        if kind.is_dir() {
+            files.push(ArtifactFile { path: shown, is_dir: true, size_bytes: None });
+            files.extend(list_files(root, &path)?);
+        } else if kind.is_file() {
+            files.push(ArtifactFile {
+                path: shown,
+                is_dir: false,
+                size_bytes: Some(entry.metadata()?.len()),
+            });
+        }
+    }
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(files)
+}

@@ -1,0 +1,172 @@
+//! Pipeline runs: lists, details, what can be done to them, logs.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use millrace_metastore::runs::PipelineRunRow;
+use millrace_metastore::runs_read::RunFilter;
+use millrace_orchestration::RunRequest;
+use millrace_orchestration::state::RunState;
+use millrace_spec::ids::StepId;
+use millrace_spec::problem::Problem;
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::error::{ApiError, ApiResult};
+use crate::present::runs as present;
+use crate::views::json::JsonMap;
+use crate::views::runs::{RunPage, RunSummary, RunView, WhyView};
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list_runs))
+        .routes(routes!(find_run))
+        .routes(routes!(cancel_run))
+        .routes(routes!(rerun))
+        .routes(routes!(explain_run))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct RunQuery {
+    /// Only of this pipeline.
+    pipeline: Option<String>,
+    /// Only in this state.
+    status: Option<String>,
+    /// `next` of the page before.
+    after: Option<String>,
+    /// Runs a page; 50 if absent, at most 500.
+    limit: Option<i64>,
+}
+
+/// Lists runs, newest first.
+#[utoipa::path(get, path = "/api/runs", params(RunQuery), responses((status = 200, body = RunPage)))]
+async fn list_runs(
+    State(app): State<App>,
+    query: Result<Query<RunQuery>, QueryRejection>,
+) -> ApiResult<RunPage> {
+    let Query(query) = query?;
+    let limit = query.limit.unwrap_or(50).clamp(1, 500);
+    let given = |value: Option<String>| value.filter(|value| !value.is_empty());
+    let state = given(query.status);
+    if let Some(word) = state.as_deref().filter(|word| RunState::parse(word).is_none()) {
+        return Err(Problem::error("invalid-query", format!("`{word}` is not a state of runs")).into());
+    }
+    let before = match given(query.after) {
+        Some(token) => Some(read_token(&token)?),
+        None => None,
+    };
+    // One more than asked for tells whether there is a next page.
+    let filter = RunFilter { pipeline: given(query.pipeline), state, before, limit: limit + 1 };
+    let mut rows = app.engine.store().list_pipeline_runs(filter).await?;
+    let more = rows.len() as i64 > limit;
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next = rows.last().filter(|_| more).map(|row| format!("{}-{}", row.created_at, row.id));
+    let runs = summaries(&app, rows).await?;
+    Ok(Json(RunPage { total: runs.len() as u32, runs, next }))
+}
+
+fn read_token(token: &str) -> Result<(i64, String), ApiError> {
+    let parts = token.split_once('-').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
+    parts.ok_or_else(|| Problem::error("invalid-query", "`after` is not a token of an earlier page").into())
+}
+
+/// Shows a run with its steps.
+#[utoipa::path(get, path = "/api/runs/{id}", params(("id" = String, Path)), responses((status = 200, body = RunView)))]
+async fn find_run(State(app): State<App>, Path(id): Path<String>) -> ApiResult<RunView> {
+    let row = run_row(&app, &id).await?;
+    let store = app.engine.store();
+    let steps = store.list_step_runs(id.clone()).await?;
+    let attempts = store.list_step_attempts(id.clone()).await?;
+    let experiment = store.find_tracked_run(id.clone()).await?.map(|run| run.experiment_id);
+    let mut tracked = match experiment {
+        Some(experiment) => store.list_tracked_runs(experiment, 1_000).await?,
+        None => Vec::new(),
+    };
+    tracked.retain(|run| run.parent_id.as_deref() == Some(&id));
+    let pipeline = present::definition(&row)?;
+    let mut views = Vec::with_capacity(steps.len());
+    for step in &steps {
+        let at_the_end = pipeline.finally.values().find(|found| found.id.as_str() == step.step);
+        let found = pipeline.steps.values().find(|found| found.id.as_str() == step.step).or(at_the_end);
+        let progress = app.engine.progress(&id, &step.step).filter(|_| step.state == "running");
+        views.push(present::step_view(step, found, at_the_end.is_some(), &attempts, progress, &tracked)?);
+    }
+    let yaml = app.definitions.definition(&row.pipeline).await.map(|definition| definition.yaml);
+    Ok(Json(RunView {
+        run: present::run_summary(&row, &steps),
+        inputs: JsonMap(present::inputs(&row)?),
+        steps: views,
+        yaml: yaml.unwrap_or_default(),
+        command: format!("millrace run {}", row.pipeline),
+        experiment_id: experiment.map(|id| id.to_string()),
+    }))
+}
+
+/// Asks a run to end.
+#[utoipa::path(post, path = "/api/runs/{id}/cancel", params(("id" = String, Path)),
+    responses((status = 200, body = RunSummary)))]
+async fn cancel_run(State(app): State<App>, Path(id): Path<String>) -> ApiResult<RunSummary> {
+    app.engine.cancel(&id).await?;
+    summary(&app, &id).await.map(Json)
+}
+
+/// Starts the pipeline again as its file is now, with the inputs of this run; what did not change is reused.
+#[utoipa::path(post, path = "/api/runs/{id}/rerun", params(("id" = String, Path)),
+    responses((status = 200, body = RunSummary)))]
+async fn rerun(State(app): State<App>, Path(id): Path<String>) -> ApiResult<RunSummary> {
+    let row = run_row(&app, &id).await?;
+    let current = app.definitions.definition(&row.pipeline).await.and_then(|definition| definition.pipeline);
+    let pipeline = match current {
+        Some(pipeline) => pipeline,
+        None => present::definition(&row)?,
+    };
+    let mut inputs = present::inputs(&row)?;
+    inputs.retain(|name, _| pipeline.inputs.contains_key(name));
+    let cause = json!({"by": "rerun", "of": id});
+    let started = app.engine.submit(pipeline, RunRequest { inputs, cause, ..RunRequest::default() }).await?;
+    summary(&app, &started).await.map(Json)
+}
+
+/// Says why each step ran, was reused, was skipped or waits.
+#[utoipa::path(get, path = "/api/runs/{id}/why", params(("id" = String, Path)), responses((status = 200, body = [WhyView])))]
+async fn explain_run(State(app): State<App>, Path(id): Path<String>) -> ApiResult<Vec<WhyView>> {
+    run_row(&app, &id).await?;
+    let steps = app.engine.store().list_step_runs(id).await?;
+    let view = |step: &millrace_metastore::runs::StepRunRow| {
+        let decision = step.reuse.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        WhyView {
+            step: step.step.clone(),
+            status: step.state.clone(),
+            why: present::why(step, decision.as_ref()),
+        }
+    };
+    Ok(Json(steps.iter().map(view).collect()))
+}
+
+pub(crate) async fn run_row(app: &App, id: &str) -> Result<PipelineRunRow, ApiError> {
+    app.engine.store().find_pipeline_run(id.to_owned()).await?.ok_or_else(|| ApiError::unknown("run", id))
+}
+
+pub(crate) async fn summary(app: &App, id: &str) -> Result<RunSummary, ApiError> {
+    let row = run_row(app, id).await?;
+    Ok(present::run_summary(&row, &app.engine.store().list_step_runs(id.to_owned()).await?))
+}
+
+pub(crate) async fn summaries(app: &App, rows: Vec<PipelineRunRow>) -> Result<Vec<RunSummary>, ApiError> {
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        let steps = app.engine.store().list_step_runs(row.id.clone()).await?;
+        found.push(present::run_summary(&row, &steps));
+    }
+    Ok(found)
+}
+
+/// A step's id as a path says it.
+pub(crate) fn step_id(step: &str) -> Result<StepId, ApiError> {
+    step.parse().map_err(|_| ApiError::unknown("step", step))
+}

@@ -1,0 +1,15 @@
+//! Serving: from a listening socket until told to stop.
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::router::router;
+
+/// Answers requests on `listener` until `stop` is cancelled; requests that have begun are answered first.
+///
+/// # Errors
+/// If the listener fails.
+pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+    axum::serve(listener, router(app)).with_graceful_shutdown(async move { stop.cancelled().await }).await
+}

@@ -1,0 +1,14 @@
+//! Every JSON shape of Millrace's own API, plain data. `typescript` writes the same shapes for the web UI.
+
+pub mod datasets;
+pub mod endpoints;
+pub mod json;
+pub mod models;
+pub mod monitors;
+pub mod pipelines;
+pub mod runs;
+pub mod tracking;
+mod typescript;
+pub mod workspace;
+
+pub use typescript::typescript;

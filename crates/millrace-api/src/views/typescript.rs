@@ -1,0 +1,82 @@
+//! The views as TypeScript.
+
+use ts_rs::{Config, TS};
+
+use super::{datasets, endpoints, json, models, monitors, pipelines, runs, tracking, workspace};
+
+/// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.
+pub fn typescript() -> String {
+    let config = Config::new().with_large_int("number");
+    let mut text =
+        String::from("// Written by `cargo xtask schema` from crates/millrace-api/src/views. Do not edit.\n");
+    macro_rules! declare {
+        ($($name:ty),* $(,)?) => {
+            $(text.push_str("\nexport "); text.push_str(&<$name>::decl(&config)); text.push('\n');)*
+        };
+    }
+    declare!(json::Json, json::JsonMap, json::NumberMap, json::TextMap);
+    declare!(workspace::Place, workspace::Severity, workspace::Problem, workspace::WorkspaceView);
+    declare!(workspace::SearchHit, workspace::EventView, workspace::KindView);
+    declare!(
+        pipelines::InputView,
+        pipelines::OutputView,
+        pipelines::PipelineStepView,
+        pipelines::TriggerView
+    );
+    declare!(pipelines::PipelineSummary, pipelines::PipelineView, pipelines::StartRun);
+    declare!(
+        runs::RunSummary,
+        runs::RunPage,
+        runs::ProgressView,
+        runs::AttemptView,
+        runs::StepView,
+        runs::RunView
+    );
+    declare!(runs::LogChunk, runs::WhyView);
+    declare!(
+        tracking::ExperimentSummary,
+        tracking::TrackedRun,
+        tracking::TrackedRunPage,
+        tracking::MetricPoint
+    );
+    declare!(tracking::MetricCurve, tracking::ArtifactFile);
+    declare!(datasets::FieldView, datasets::HistogramBin, datasets::TopValue, datasets::ColumnProfile);
+    declare!(datasets::TableProfile, datasets::AssetKey, datasets::Producer, datasets::DatasetSummary);
+    declare!(
+        datasets::DatasetVersionView,
+        datasets::DatasetView,
+        datasets::TablePreview,
+        datasets::SqlRequest
+    );
+    declare!(datasets::LineageEdge, datasets::LineageView);
+    declare!(models::ModelColumn, models::ModelSignature, models::ModelSummary, models::OnnxView);
+    declare!(models::ModelVersionView, models::ModelView);
+    declare!(
+        endpoints::DeploymentView,
+        endpoints::EndpointSummary,
+        endpoints::TrafficPoint,
+        endpoints::EndpointView
+    );
+    declare!(
+        monitors::DriftColumn,
+        monitors::MonitorSummary,
+        monitors::MonitorReport,
+        monitors::MonitorPoint
+    );
+    declare!(monitors::MonitorView, monitors::AlertChange, monitors::AlertView);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_web_ui_has_these_types() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/src/api/types.gen.ts");
+        let expected = super::typescript();
+        let found = fs_err::read_to_string(path).unwrap_or_default();
+        assert!(
+            found == expected,
+            "web/src/api/types.gen.ts differs from the views: run `cargo xtask schema`"
+        );
+    }
+}
