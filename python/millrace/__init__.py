@@ -16,7 +16,12 @@ import time
 import urllib.error
 import urllib.request
 
-__all__ = ["inputs", "output", "output_value", "log_metric", "log_metrics", "log_param", "log_params", "set_tag", "MillraceError"]
+from millrace._model import save_model
+
+__all__ = [
+    "inputs", "output", "output_value", "log_metric", "log_metrics", "log_param", "log_params", "set_tag", "save_model",
+    "MillraceError",
+]
 
 _INPUT = "MILLRACE_INPUT_"
 _OUTPUT = "MILLRACE_OUTPUT_"

@@ -21,6 +21,9 @@ use super::{Services, collect, command, declared_outputs, inputs};
 /// Parquet files. Declared outputs are written to the path in `MILLRACE_OUTPUT_<NAME>`; plain values are appended as `name=value` to the
 /// file `$MILLRACE_OUTPUT`. `mlflow` logs into the step's run without further ado, and so does the small module `millrace`.
 /// With `environment: envs/train.lock` the script runs in that environment, on a worker that has imported its packages already.
+///
+/// The result is reused while the script, the Python files beside it, the environment and the inputs stay the same; a script that does
+/// something outside of its outputs needs `cache: false`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum PythonConfig {
@@ -86,8 +89,9 @@ impl StepKind for Python {
         &self.doc
     }
 
+    /// A script's outputs are taken to follow from its files, environment and inputs; `cache: false` says otherwise.
     fn traits(&self) -> StepTraits {
-        StepTraits { deterministic: false, version: 1 }
+        StepTraits { deterministic: true, version: 1 }
     }
 
     fn tracked(&self) -> bool {
