@@ -106,6 +106,8 @@ pub enum Condition {
 /// What the kind needs from others.
 #[derive(Clone)]
 pub struct CopyServices {
+    /// Root of the workspace, which paths are relative to.
+    pub workspace: PathBuf,
     /// Reads and writes datasets.
     pub engine: Arc<dyn QueryEngine>,
     /// Names and records datasets.
@@ -452,7 +454,8 @@ impl StepKind for Copy {
     fn reusable(&self, config: &Value) -> bool {
         let text = |key: &str| config.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let from_asset = config.get("from").is_some_and(Value::is_object);
-        let local = matches!(Address::read(&config.get("from").cloned().unwrap_or_default()), Ok(Address::Files(path)) if !path.contains(['*', '?']));
+        let local =
+            matches!(Address::read(&config.get("from").cloned().unwrap_or_default()), Ok(Address::Files(_)));
         text("to").starts_with("data:")
             && config.get("write").is_none_or(|write| write == "overwrite")
             && (from_asset || local)
@@ -475,9 +478,11 @@ impl StepKind for Copy {
     /// The source file, so that a changed one is copied again.
     fn code_files(&self, config: &Value) -> Vec<String> {
         match config.get("from").map(Address::read) {
-            Some(Ok(Address::Files(path))) if !path.contains(['*', '?']) && !path.starts_with('/') => {
-                vec![path]
-            }
+            Some(Ok(Address::Files(pattern))) => match files::expand(&self.services.workspace, &pattern) {
+                Ok(files) => files.into_iter().map(|file| file.name).collect(),
+                // Nothing there now: the name alone, so that a file that appears makes a difference.
+                Err(_) => vec![pattern],
+            },
             _ => Vec::new(),
         }
     }

@@ -120,6 +120,7 @@ impl Place {
         let kind = Copy::new(CopyServices {
             engine: Arc::new(NoTables),
             datasets: Arc::new(NoTables),
+            workspace: self.folder.path().to_owned(),
             connections: self.connections.clone(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
         });
