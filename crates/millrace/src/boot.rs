@@ -34,6 +34,8 @@ pub(crate) struct Rooms {
     pub(crate) kinds: Arc<StepRegistry>,
     pub(crate) clock: Arc<dyn Clock>,
     secrets: IndexMap<String, String>,
+    /// Removed with this, if the state is a temporary one.
+    scratch: Option<tempfile::TempDir>,
 }
 
 /// Whether colours are unwanted (no-color.org).
@@ -97,9 +99,28 @@ pub(crate) async fn open_here() -> Result<Rooms> {
     open(&find_root(&current_folder()?)?).await
 }
 
+/// The workspace of the current folder, or, where there is none, the folder itself with its state in a temporary place: what needs no
+/// history works anywhere.
+pub(crate) async fn open_here_or_scratch() -> Result<Rooms> {
+    let here = current_folder()?;
+    match find_root(&here) {
+        Ok(root) => open(&root).await,
+        Err(_) => {
+            let scratch = tempfile::Builder::new().prefix("millrace-").tempdir()?;
+            let mut rooms = open_with_state(&here, &scratch.path().join(crate::workspace::STATE)).await?;
+            rooms.scratch = Some(scratch);
+            Ok(rooms)
+        }
+    }
+}
+
 /// The workspace in `root`, its database opened.
 pub(crate) async fn open(root: &Path) -> Result<Rooms> {
-    let state = root.join(crate::workspace::STATE);
+    open_with_state(root, &root.join(crate::workspace::STATE)).await
+}
+
+async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
+    let state = state.to_path_buf();
     fs_err::create_dir_all(&state)?;
     let url = std::env::var("MILLRACE_DATABASE")
         .unwrap_or_else(|_| format!("sqlite:{}", state.join("millrace.db").display()));
@@ -111,8 +132,18 @@ pub(crate) async fn open(root: &Path) -> Result<Rooms> {
     let engine = DataFusionEngine::new(EngineConfig::new(state.join("spill")));
     let secrets = secrets();
     let kinds = Arc::new(kinds(root, &state, &engine, &catalog, &secrets)?);
-    let workspace = Workspace::open(root.to_path_buf(), kinds.clone())?;
-    Ok(Rooms { workspace, store, catalog, tracker, queries: Arc::new(engine), kinds, clock, secrets })
+    let workspace = Workspace::open(root.to_path_buf(), state, kinds.clone())?;
+    Ok(Rooms {
+        workspace,
+        store,
+        catalog,
+        tracker,
+        queries: Arc::new(engine),
+        kinds,
+        clock,
+        secrets,
+        scratch: None,
+    })
 }
 
 /// Every kind of step, in the order the manual prints them.
@@ -132,12 +163,19 @@ fn kinds(
     };
     // Read without the kinds, which are only being made: connections need none.
     let connections =
-        Workspace::open(root.to_path_buf(), Arc::new(StepRegistry::new()))?.connections(secrets)?;
+        Workspace::open(root.to_path_buf(), state.to_path_buf(), Arc::new(StepRegistry::new()))?
+            .connections(secrets)?;
     let http = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(20))
         .read_timeout(Duration::from_secs(60))
         .build()?;
-    let copy = CopyServices { engine: queries.clone(), datasets: catalog.clone(), connections, http };
+    let copy = CopyServices {
+        workspace: root.to_path_buf(),
+        engine: queries.clone(),
+        datasets: catalog.clone(),
+        connections,
+        http,
+    };
     let datasets: Arc<dyn DatasetCatalog> = catalog.clone();
     let mut all: Vec<Arc<dyn StepKind>> = vec![Arc::new(Copy::new(copy))];
     all.extend(millrace_transform::steps::kinds(engine, &datasets));
@@ -180,6 +218,11 @@ impl Rooms {
             pools: self.workspace.pools.clone(),
         };
         Ok(Engine::start(self.store.clone(), (*self.kinds).clone(), services, settings).await?)
+    }
+
+    /// Whether nothing that is kept here outlives the command.
+    pub(crate) fn is_scratch(&self) -> bool {
+        self.scratch.is_some()
     }
 
     /// Folder of the files that tracked runs logged.

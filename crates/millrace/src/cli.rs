@@ -33,6 +33,8 @@ pub(crate) struct Output {
 pub(crate) enum Command {
     /// Make a workspace with a pipeline to start from.
     Init(Init),
+    /// Make the example workspace on real data, run its pipeline and leave a server with the UI.
+    Demo(Demo),
     /// Check every file of the workspace without running anything.
     Check(Check),
     /// Run a pipeline to its end, with or without a server.
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Logs(Logs),
     /// Say why a step ran or was reused, and why it was skipped or failed.
     Why(Why),
+    /// Copy a table between files, web servers, databases and datasets.
+    Copy(Copy),
     /// Query the workspace's datasets with SQL.
     Sql(Sql),
     /// List the workspace's datasets.
@@ -70,6 +74,45 @@ pub(crate) struct Init {
     /// Folder of the workspace; made if absent.
     #[arg(default_value = ".")]
     pub(crate) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Folder of the example's workspace; made if absent.
+    #[arg(default_value = "millrace-demo")]
+    pub(crate) folder: PathBuf,
+    /// Address to listen on. Anything but loopback needs a token.
+    #[arg(long, default_value = "127.0.0.1:7878")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// End after the run instead of leaving a server.
+    #[arg(long)]
+    pub(crate) no_serve: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Copy {
+    /// A path or glob, `https://…`, `connection:schema.table`, or `data:name`.
+    pub(crate) from: String,
+    /// `data:name`, a path, or `connection:schema.table`.
+    pub(crate) to: String,
+    /// Format of the source's files: csv, jsonl or parquet; told by their ending if absent.
+    #[arg(long)]
+    pub(crate) format: Option<String>,
+    /// Type of a column: boolean, integer, number, date, datetime, string.
+    #[arg(long = "column", value_name = "NAME=TYPE")]
+    pub(crate) columns: Vec<String>,
+    /// Text that means null, beside the empty one.
+    #[arg(long = "null", value_name = "TEXT")]
+    pub(crate) null_values: Vec<String>,
+    /// What stands between cells: one character, or `tab`.
+    #[arg(long)]
+    pub(crate) delimiter: Option<String>,
+    /// What becomes of the copy when a row cannot be read: fail, reject or skip.
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) on_error: Option<String>,
+    /// Add the rows instead of replacing the table.
+    #[arg(long)]
+    pub(crate) append: bool,
 }
 
 #[derive(Debug, Args)]

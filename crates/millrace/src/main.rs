@@ -6,7 +6,9 @@
 mod boot;
 mod cli;
 mod commands;
+mod example;
 mod printer;
+mod server;
 mod workspace;
 
 use std::process::ExitCode;

@@ -86,16 +86,26 @@ impl Printer {
         self.problem(&problem, None);
     }
 
-    /// A state's word in its colour.
-    pub(crate) fn state(&self, word: &str) -> String {
-        let (code, sign) = match word {
-            "succeeded" => ("32", "✓"),
-            "cached" => ("36", "="),
-            "failed" | "timed_out" => ("31", "✗"),
-            "cancelled" | "skipped" => ("90", "-"),
-            _ => ("34", "·"),
-        };
-        if self.colour { format!("\u{1b}[{code}m{sign} {word}\u{1b}[0m") } else { format!("{sign} {word}") }
+    /// A state's word with its sign, without colour: for data, which may go into a pipe.
+    pub(crate) fn state(word: &str) -> String {
+        format!("{} {word}", sign(word).1)
+    }
+
+    /// A state's word with its sign and colour, padded to `width`: for people, on standard error.
+    pub(crate) fn state_cell(&self, word: &str, width: usize) -> String {
+        let text = format!("{:<width$}", Self::state(word));
+        if self.colour { format!("\u{1b}[{}m{text}\u{1b}[0m", sign(word).0) } else { text }
+    }
+}
+
+/// Colour and sign of a state.
+fn sign(word: &str) -> (&'static str, &'static str) {
+    match word {
+        "succeeded" => ("32", "✓"),
+        "cached" => ("36", "="),
+        "failed" | "timed_out" => ("31", "✗"),
+        "cancelled" | "skipped" => ("90", "-"),
+        _ => ("34", "·"),
     }
 }
 

@@ -62,6 +62,7 @@ pub(crate) struct Workspace {
     pub(crate) name: String,
     pub(crate) timezone: String,
     pub(crate) pools: IndexMap<String, u32>,
+    state: PathBuf,
     kinds: Arc<StepRegistry>,
 }
 
@@ -89,9 +90,13 @@ pub(crate) fn find_root(start: &Path) -> Result<PathBuf, WorkspaceError> {
 }
 
 impl Workspace {
-    /// Reads `millrace.yaml`. `kinds` are needed to read pipelines.
-    pub(crate) fn open(root: PathBuf, kinds: Arc<StepRegistry>) -> Result<Self, WorkspaceError> {
-        let text = read(&root, MARK)?;
+    /// Reads `millrace.yaml`, if it is there. `state` is the folder of everything that is not in git; `kinds` are needed to read pipelines.
+    pub(crate) fn open(
+        root: PathBuf,
+        state: PathBuf,
+        kinds: Arc<StepRegistry>,
+    ) -> Result<Self, WorkspaceError> {
+        let text = if root.join(MARK).exists() { read(&root, MARK)? } else { String::new() };
         let tree = yaml::parse(MARK, &text).map_err(WorkspaceError::Wrong)?;
         let known = ["name", "description", "timezone", "pools"];
         for (key, _) in tree.as_map().unwrap_or_default() {
@@ -114,12 +119,13 @@ impl Workspace {
             timezone: field("timezone").unwrap_or_else(|| "UTC".to_owned()),
             pools: pools.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default(),
             root,
+            state,
             kinds,
         })
     }
 
     pub(crate) fn state_folder(&self) -> PathBuf {
-        self.root.join(STATE)
+        self.state.clone()
     }
 
     /// Paths of all pipeline files, relative, sorted.

@@ -8,7 +8,7 @@ use crate::boot;
 use crate::printer::Printer;
 
 pub(crate) async fn run(wanted: Option<&str>, printer: &Printer) -> Result<ExitCode> {
-    let docs = boot::open_here().await?.kind_docs();
+    let docs = boot::open_here_or_scratch().await?.kind_docs();
     let Some(wanted) = wanted else {
         let rows: Vec<Value> = docs
             .iter()
@@ -69,7 +69,7 @@ fn page(doc: &KindDoc) -> String {
 
 /// JSON Schema (draft 2020-12) of a pipeline file.
 pub(crate) async fn schema(printer: &Printer) -> Result<ExitCode> {
-    let rooms = boot::open_here().await?;
+    let rooms = boot::open_here_or_scratch().await?;
     let kinds = rooms.kinds.values().map(|kind| (kind.doc().name, kind.doc().schema.as_value().clone()));
     let schema = millrace_spec::schema::pipeline(kinds);
     printer.line(&serde_json::to_string_pretty(&schema)?);

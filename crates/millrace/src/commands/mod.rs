@@ -1,13 +1,16 @@
 //! One file a command.
 
 mod check;
+mod copy;
 mod data;
+mod demo;
 mod doctor;
 mod explain;
+mod follow;
 mod init;
 mod logs;
 mod run;
-mod run_lock;
+pub(crate) mod run_lock;
 mod runs;
 mod sql;
 mod up;
@@ -25,12 +28,14 @@ use crate::printer::Printer;
 pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<ExitCode> {
     match command {
         Command::Init(arguments) => init::run(&arguments, printer),
+        Command::Demo(arguments) => demo::run(&arguments, printer).await,
         Command::Check(arguments) => check::run(&arguments, printer).await,
         Command::Run(arguments) => run::run(&arguments, printer).await,
         Command::Up(arguments) => up::run(&arguments, printer).await,
         Command::Runs(arguments) => runs::run(&arguments, printer).await,
         Command::Logs(arguments) => logs::run(&arguments, printer).await,
         Command::Why(arguments) => why::run(&arguments, printer).await,
+        Command::Copy(arguments) => copy::run(&arguments, printer).await,
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
         Command::Data => data::run(printer).await,
         Command::Explain { kind } => explain::run(kind.as_deref(), printer).await,

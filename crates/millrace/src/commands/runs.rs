@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::boot;
 use crate::cli::Runs;
-use crate::commands::run::{duration, short};
+use crate::commands::follow::{duration, short};
 use crate::printer::Printer;
 
 /// Runs among which the beginning or the end of an id is looked for.
@@ -33,7 +33,7 @@ pub(crate) async fn run(arguments: &Runs, printer: &Printer) -> Result<ExitCode>
                 short(&text(&run["run"])).to_owned(),
                 text(&run["pipeline"]),
                 text(&run["number"]),
-                printer.state(&text(&run["state"])),
+                Printer::state(&text(&run["state"])),
                 run["created_at"]
                     .as_str()
                     .map_or_else(String::new, |at| at.chars().take(19).collect::<String>().replace('T', " ")),

@@ -26,7 +26,7 @@ pub(crate) async fn run(arguments: &Why, printer: &Printer) -> Result<ExitCode> 
         .collect();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     printer.list(&reasons, &["STEP", "STATE", "WHY"], |row| {
-        vec![text(&row["step"]), printer.state(&text(&row["state"])), text(&row["why"])]
+        vec![text(&row["step"]), Printer::state(&text(&row["state"])), text(&row["why"])]
     });
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,164 @@
+//! A server: the engine, the triggers and the API of one workspace, from start to stop.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use async_trait::async_trait;
+use millrace_api::views::workspace::WorkspaceView;
+use millrace_api::{Access, App, Definition, Definitions, Parts, Ui};
+use millrace_orchestration::{Engine, TriggerLoop};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::boot::{self, Rooms};
+use crate::commands::run_lock::{self, WorkspaceLock};
+use crate::workspace::Workspace;
+
+/// What runs until it is stopped.
+pub(crate) struct Server {
+    /// Runs pipelines.
+    pub(crate) engine: Engine,
+    /// Where it answers.
+    pub(crate) url: String,
+    stop: CancellationToken,
+    serving: JoinHandle<std::io::Result<()>>,
+    firing: Option<JoinHandle<()>>,
+    _lock: WorkspaceLock,
+}
+
+impl Server {
+    /// Serves a workspace: API, web UI, triggers.
+    ///
+    /// # Errors
+    /// If the address is taken or not allowed, or another server has the workspace.
+    pub(crate) async fn start(rooms: &Rooms, address: SocketAddr) -> Result<Self> {
+        let mut server = Self::open(rooms, address).await?;
+        let triggers =
+            TriggerLoop::new(server.engine.clone(), Arc::new(rooms.workspace.clone()), rooms.clock.clone());
+        server.firing = Some(tokio::spawn(triggers.run(server.stop.clone())));
+        Ok(server)
+    }
+
+    /// Serves a workspace on a port of its own, without triggers, while one run goes on.
+    ///
+    /// # Errors
+    /// If another server has the workspace.
+    pub(crate) async fn start_for_one_run(rooms: &Rooms) -> Result<Self> {
+        Self::open(rooms, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
+    }
+
+    async fn open(rooms: &Rooms, address: SocketAddr) -> Result<Self> {
+        let access = access(address)?;
+        let lock = run_lock::take(&rooms.workspace.state_folder())?;
+        let listener =
+            TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let engine = rooms.start_engine(Some(&url)).await?;
+        let stop = CancellationToken::new();
+        let app = App::new(parts(rooms, &engine, access, stop.clone()));
+        let serving = tokio::spawn(millrace_api::serve(app, listener, stop.clone()));
+        Ok(Self { engine, url, stop, serving, firing: None, _lock: lock })
+    }
+
+    /// Waits for Ctrl-C from a person or SIGTERM from a service manager.
+    ///
+    /// # Errors
+    /// If signals cannot be caught.
+    pub(crate) async fn wait_for_signal(&self) -> Result<()> {
+        let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+            _ = terminated.recv() => {}
+        }
+        Ok(())
+    }
+
+    /// Ends it; commands that run go on and are found again by the next one.
+    ///
+    /// # Errors
+    /// If the listener had failed.
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.stop.cancel();
+        self.serving.await??;
+        if let Some(firing) = self.firing {
+            firing.await?;
+        }
+        self.engine.shutdown().await;
+        Ok(())
+    }
+}
+
+/// No login on loopback; anything else needs a token that the operator chose.
+fn access(address: SocketAddr) -> Result<Access> {
+    if address.ip().is_loopback() {
+        return Ok(Access::Loopback);
+    }
+    match boot::server_token() {
+        Some(token) if token.len() >= 16 => {
+            let code = uuid::Uuid::now_v7().simple().to_string();
+            Ok(Access::token(token, code))
+        }
+        Some(_) => bail!("the token in MILLRACE_TOKEN is shorter than 16 characters"),
+        None => bail!(
+            "{address} can be reached from elsewhere: set MILLRACE_TOKEN to a secret of 16 characters or more, or listen on 127.0.0.1"
+        ),
+    }
+}
+
+fn parts(rooms: &Rooms, engine: &Engine, access: Access, stop: CancellationToken) -> Parts {
+    Parts {
+        workspace: WorkspaceView {
+            name: rooms.workspace.name.clone(),
+            timezone: rooms.workspace.timezone.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            path: rooms.workspace.root.display().to_string(),
+        },
+        engine: engine.clone(),
+        steps: (*rooms.kinds).clone(),
+        kinds: rooms.kind_docs(),
+        definitions: Arc::new(rooms.workspace.clone()),
+        datasets: rooms.catalog.clone(),
+        models: rooms.catalog.clone(),
+        query: rooms.queries.clone(),
+        artifacts: rooms.artifacts(),
+        endpoints: None,
+        monitors: None,
+        clock: rooms.clock.clone(),
+        access,
+        ui: Ui::of_this_build(),
+        stop,
+    }
+}
+
+#[async_trait]
+impl Definitions for Workspace {
+    async fn definitions(&self) -> Vec<Definition> {
+        let workspace = self.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let definition = |file: crate::workspace::CheckedFile| {
+                let stem = file
+                    .file
+                    .rsplit('/')
+                    .next()
+                    .and_then(|name| name.split('.').next())
+                    .unwrap_or_default()
+                    .to_owned();
+                let pipeline = file.loaded.map(|loaded| loaded.pipeline);
+                Definition {
+                    name: pipeline.as_ref().map_or(stem, |pipeline| pipeline.name.to_string()),
+                    file: file.file,
+                    yaml: file.text,
+                    pipeline,
+                    problems: file.problems,
+                }
+            };
+            let mut definitions: Vec<Definition> =
+                workspace.check_all().into_iter().map(definition).collect();
+            definitions.sort_by(|one, other| one.name.cmp(&other.name));
+            definitions
+        });
+        read.await.unwrap_or_default()
+    }
+}
