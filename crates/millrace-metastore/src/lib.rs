@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod assets;
+pub mod deployments;
 mod error;
 pub mod experiments;
 mod migrations;

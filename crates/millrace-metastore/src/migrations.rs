@@ -25,6 +25,7 @@ const ALL: &[Migration] = &[
     migration!("0101_pipeline_runs"),
     migration!("0201_assets"),
     migration!("0202_experiments"),
+    migration!("0301_deployments"),
     migration!("0401_monitoring"),
 ];
 

@@ -6,6 +6,7 @@
 
 mod catalog;
 mod reference;
+pub mod steps;
 mod tracker;
 
 pub use catalog::Catalog;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use futures::future::BoxFuture;
+use millrace_metastore::deployments::DeploymentRow;
 use millrace_metastore::runs::{
     InsertedRun, PipelineRunRow, RunTransition, StepChange, StepRunRow, TransitionResult,
 };
@@ -198,4 +199,36 @@ async fn a_reopened_database_keeps_its_tables_and_a_newer_one_is_refused() {
         refused.to_string(),
         "the database has the migration `9999_later`, which this program does not know: use a newer one"
     );
+}
+
+#[tokio::test]
+async fn a_deployment_is_replaced_together_with_the_shares_of_the_others() {
+    on_both(|store| {
+        Box::pin(async move {
+            let row = |name: &str, version: i64, traffic: i64, now: i64| DeploymentRow {
+                endpoint: "late".to_owned(),
+                name: name.to_owned(),
+                model: "flights".to_owned(),
+                version,
+                uri: "file:///m".to_owned(),
+                digest: "blake3:1".to_owned(),
+                traffic,
+                sample: 0.5,
+                run_id: Some("r".to_owned()),
+                step: None,
+                created_at: now,
+                updated_at: now,
+            };
+            store.upsert_deployment(row("blue", 1, 100, 1), Vec::new()).await.unwrap();
+            store.upsert_deployment(row("green", 2, 10, 2), vec![("blue".to_owned(), 90)]).await.unwrap();
+            store.upsert_deployment(row("green", 3, 20, 3), vec![("blue".to_owned(), 80)]).await.unwrap();
+            let blue = DeploymentRow { traffic: 80, updated_at: 3, ..row("blue", 1, 100, 1) };
+            let green = DeploymentRow { created_at: 2, ..row("green", 3, 20, 3) };
+            assert_eq!(store.list_deployments().await.unwrap(), [blue.clone(), green]);
+            let gone = |name: &str| store.delete_deployment("late".to_owned(), name.to_owned());
+            assert!(gone("green").await.unwrap() && !gone("green").await.unwrap());
+            assert_eq!(store.list_deployments().await.unwrap(), [blue]);
+        })
+    })
+    .await;
 }
