@@ -33,4 +33,6 @@ fn read_config<T: DeserializeOwned>(kind: &str, config: &Value) -> Result<T, Ste
 #[cfg(test)]
 mod evaluate_tests;
 #[cfg(test)]
+mod learn_tests;
+#[cfg(test)]
 mod train_tests;

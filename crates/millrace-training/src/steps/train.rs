@@ -154,16 +154,17 @@ impl TrainStep {
         metrics.retain(|(_, value, _)| value.is_finite());
         let (trainer, parameters) =
             trainers::name_and_parameters(&config.trainer).map_err(StepError::permanent)?;
-        let mut params = vec![
+        let mut params = IndexMap::from([
             ("trainer".to_owned(), trainer),
             ("target".to_owned(), config.target.clone()),
             ("task".to_owned(), learned.task.word().to_owned()),
             ("seed".to_owned(), config.seed.to_string()),
-        ];
+        ]);
+        // A parameter is logged once: the trainer's own `seed` is the one that counts.
         for (name, value) in parameters.as_object().into_iter().flatten() {
-            params.push((name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+            params.insert(name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         }
-        params.dedup_by(|a, b| a.0 == b.0);
+        let params = params.into_iter().collect();
         let logged = self.tracker.log(&context.tracking_run_id, metrics, params, Vec::new()).await;
         logged.map_err(|error| StepError::transient(Problem::error("tracking-failed", error.to_string())))
     }
