@@ -1,4 +1,4 @@
-//! The learning algorithms. A new one: a file with its parameters and its code, and a line in [`ALL`].
+//! The learning algorithms. A new one: a file with its parameters and its code, and a line in `ALL`.
 
 mod gradient_boosting;
 mod lbfgs;
