@@ -34,6 +34,13 @@ pub struct DeployRequest {
     pub producer: Option<(String, String)>,
 }
 
+/// Whether models that did not load are tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Retry {
+    Failed,
+    Nothing,
+}
+
 /// What is wanted behind an endpoint.
 struct Wanted {
     name: String,
@@ -54,9 +61,8 @@ impl EndpointServer {
         check_name("a deployment", &request.deployment)?;
         let _change = self.changing.lock().await;
         let current = self.snapshot().get(&request.endpoint).cloned();
-        if let Some(file) = current.as_ref().and_then(|endpoint| endpoint.file.as_ref())
-            && !file.spec.deployments.is_empty()
-        {
+        let file = self.file_of(&request.endpoint);
+        if let Some(file) = file.as_ref().filter(|file| !file.spec.deployments.is_empty()) {
             let message = format!("the deployments of `{}` stand in `{}`", request.endpoint, file.file);
             return Err(Problem::error("endpoint-in-file", message)
                 .hint("change the file, or remove `deployments` from it"));
@@ -74,8 +80,11 @@ impl EndpointServer {
             None => self.load(&request.target).await?,
         };
         self.store(&request, &others).await?;
-        let mut endpoint =
-            current.as_deref().cloned().unwrap_or_else(|| fresh(EndpointSpec::unwritten(&request.endpoint)));
+        let new = || match file {
+            Some(file) => Endpoint { file: Some(file.clone()), ..fresh(file.spec.clone()) },
+            None => fresh(EndpointSpec::unwritten(&request.endpoint)),
+        };
+        let mut endpoint = current.as_deref().cloned().unwrap_or_else(new);
         for (name, traffic) in &others {
             let found = endpoint.deployments.iter_mut().find(|deployment| deployment.name == *name);
             if let Some(deployment) = found.filter(|deployment| deployment.traffic != *traffic) {
@@ -98,24 +107,34 @@ impl EndpointServer {
         Ok(true)
     }
 
+    /// Names the endpoint files without loading anything, for a process that runs steps and serves nothing.
+    pub fn declare(&self, files: Vec<EndpointFile>) {
+        let files = files.into_iter().map(Arc::new).collect();
+        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
+    }
+
     /// Serves what `files` and the store name, and nothing else; loads only what is not served already.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub async fn apply(&self, files: Vec<EndpointFile>) -> Result<(), Problem> {
-        let files: Vec<Arc<EndpointFile>> = files.into_iter().map(Arc::new).collect();
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&files);
-        self.reconcile(files).await
+        self.declare(files);
+        self.reconcile(Retry::Failed).await
     }
 
     /// Follows aliases that were moved since, and deployments that another process stored.
     pub(crate) async fn refresh(&self) -> Result<(), Problem> {
-        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.reconcile(files).await
+        self.reconcile(Retry::Nothing).await
     }
 
-    async fn reconcile(&self, files: Vec<Arc<EndpointFile>>) -> Result<(), Problem> {
+    fn file_of(&self, endpoint: &str) -> Option<Arc<EndpointFile>> {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.iter().find(|file| file.spec.endpoint == endpoint).cloned()
+    }
+
+    async fn reconcile(&self, retry: Retry) -> Result<(), Problem> {
         let _change = self.changing.lock().await;
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let rows = self.services.store.list_deployments().await.map_err(|error| store_problem(&error))?;
         let mut wanted: BTreeMap<String, (Endpoint, Vec<Wanted>)> = BTreeMap::new();
         for file in files {
@@ -147,7 +166,7 @@ impl EndpointServer {
             }
             for wanted in deployments {
                 let before = current.as_ref().and_then(|endpoint| endpoint.deployment(&wanted.name));
-                let (deployment, load) = self.next(wanted, before);
+                let (deployment, load) = self.next(wanted, before, retry);
                 if let Some(target) = load {
                     to_load.push((name.clone(), deployment.name.clone(), target));
                 }
@@ -163,7 +182,12 @@ impl EndpointServer {
     }
 
     /// A deployment as it stands before anything is loaded, and what is to be loaded.
-    fn next(&self, wanted: Wanted, before: Option<&Arc<Deployment>>) -> (Deployment, Option<ModelTarget>) {
+    fn next(
+        &self,
+        wanted: Wanted,
+        before: Option<&Arc<Deployment>>,
+        retry: Retry,
+    ) -> (Deployment, Option<ModelTarget>) {
         let Wanted { name, target, traffic, sample } = wanted;
         let (target, reason) = match target {
             Ok(target) => (target, None),
@@ -189,7 +213,7 @@ impl EndpointServer {
             (None, State::Ready(_)) if before.target == target => {
                 (Deployment { reason, refused: None, ..kept }, None)
             }
-            (None, _) if before.target == target || before.refused.as_ref() == Some(&target) => (kept, None),
+            (None, _) if retry == Retry::Nothing && before.refused.as_ref() == Some(&target) => (kept, None),
             (None, State::Ready(_)) => (kept, Some(target)),
             (None, _) => (
                 Deployment { target: target.clone(), state: State::Loading, reason: None, ..kept },
@@ -216,7 +240,10 @@ impl EndpointServer {
                 let reason = Some(problem.message);
                 match before.state {
                     State::Ready(_) => Deployment { reason, refused: Some(target), ..before },
-                    _ => Deployment { target, state: State::Failed, reason, ..before },
+                    _ => {
+                        let refused = Some(target.clone());
+                        Deployment { target, state: State::Failed, reason, refused, ..before }
+                    }
                 }
             }
         };

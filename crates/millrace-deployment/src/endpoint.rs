@@ -57,7 +57,7 @@ pub(crate) struct Deployment {
     pub(crate) state: State,
     /// Why it failed, or why it still serves what it served before.
     pub(crate) reason: Option<String>,
-    /// The model that could not take the place of the one that is served.
+    /// The model that did not load, whether or not another one is served in its place.
     pub(crate) refused: Option<ModelTarget>,
     pub(crate) updated_at: Timestamp,
     pub(crate) stats: Arc<Stats>,

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use millrace_deployment::{Dialect, EndpointFile, ScoreOptions};
+use millrace_deployment::{DeployRequest, Dialect, EndpointFile, ModelTarget, ScoreOptions};
 use serde_json::{Value, json};
 
 use crate::support::{TestServer, folder, row};
@@ -126,6 +126,37 @@ async fn a_restart_brings_back_what_steps_deployed() {
             "a failed one gets no traffic"
         );
     }
+}
+
+fn request(deployment: &str, target: &ModelTarget, traffic: u32) -> DeployRequest {
+    let (endpoint, deployment) = ("flights".to_owned(), deployment.to_owned());
+    DeployRequest { endpoint, deployment, target: target.clone(), traffic, sample: 1.0, producer: None }
+}
+
+#[tokio::test]
+async fn a_server_takes_in_what_another_process_deployed_and_a_model_that_was_mended() {
+    let test = TestServer::new().await;
+    test.server.start(Vec::new()).await.unwrap();
+    let other = test.another().await;
+    let [blue, green] = [test.late("late", 1), test.late("late", 2)];
+    assert!(other.deploy(request("blue", &blue, 100)).await.unwrap());
+    assert!(other.deploy(request("green", &green, 20)).await.unwrap());
+    let path = test.folder.path().join("models/late2/MLmodel");
+    let text = fs_err::read_to_string(&path).unwrap();
+    fs_err::remove_file(&path).unwrap();
+    test.server.apply(Vec::new()).await.unwrap();
+    let states = || -> Vec<(u32, &'static str)> {
+        let status = &test.server.list_endpoints()[0];
+        status.deployments.iter().map(|deployment| (deployment.traffic, deployment.status)).collect()
+    };
+    assert_eq!(states(), [(80, "ready"), (20, "failed")]);
+    fs_err::write(&path, text).unwrap();
+    test.server.apply(Vec::new()).await.unwrap();
+    assert_eq!(states(), [(80, "ready"), (20, "ready")]);
+    other.declare(vec![file(FILE)]);
+    assert_eq!(other.deploy(request("red", &blue, 0)).await.unwrap_err().code, "endpoint-in-file");
+    other.stop().await;
+    test.server.stop().await;
 }
 
 const FILE: &str = "endpoint: flights\ndescription: Late or not?\ndeployments:\n  blue: {model: late@champion, traffic: 100}\nmax_concurrent: 2\nlog: {sample: 0}\n";

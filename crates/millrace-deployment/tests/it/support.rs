@@ -155,6 +155,11 @@ impl TestServer {
         Self { server, ..self }
     }
 
+    /// A second process over the same store.
+    pub(crate) async fn another(&self) -> Arc<EndpointServer> {
+        server(self.folder.path(), &self.registry, &self.signals, &self.clock).await
+    }
+
     /// A registered version of the logistic model.
     pub(crate) fn late(&self, reference: &str, version: u64) -> ModelTarget {
         let url = late_model(&self.folder.path().join(format!("models/late{version}")));
