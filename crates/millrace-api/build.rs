@@ -4,6 +4,8 @@
 //! built already. Debug builds embed nothing and read `web/dist` at run time. Without Node the build goes on with a page that says what
 //! to do, unless `MILLRACE_REQUIRE_UI=1`.
 
+#![allow(clippy::disallowed_methods, reason = "a build script is told everything by its environment")]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -50,7 +52,7 @@ fn main() {
         );
         String::new()
     });
-    let text = format!("/// The files of the web UI.\npub(super) const ASSETS: &[Asset] = &[\n{table}];\n");
+    let text = format!("/// The files of the web UI.\nconst ASSETS: &[Asset] = &[\n{table}];\n");
     if let Err(error) = fs::write(out.join("ui_assets.rs"), text) {
         println!("cargo::error=cannot write the list of assets: {error}");
     }

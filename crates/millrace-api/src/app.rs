@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Access;
 use crate::ui::Ui;
 use crate::views::endpoints::{EndpointSummary, EndpointView};
+use crate::views::models::{ModelSignature, OnnxView};
 use crate::views::monitors::{AlertView, MonitorSummary, MonitorView};
 use crate::views::workspace::WorkspaceView;
 
@@ -55,6 +56,21 @@ pub enum Dialect {
     OpenInference,
 }
 
+/// Rows to be scored.
+#[derive(Debug, Clone)]
+pub struct ScoreRequest {
+    /// Name of the endpoint.
+    pub endpoint: String,
+    /// Shape of the body and of the answer.
+    pub dialect: Dialect,
+    /// JSON.
+    pub body: Bytes,
+    /// The deployment that the caller chose; traffic decides without one.
+    pub deployment: Option<String>,
+    /// Id of the request in logs.
+    pub request_id: String,
+}
+
 /// Models that answer now.
 #[async_trait]
 pub trait Endpoints: Send + Sync {
@@ -64,9 +80,12 @@ pub trait Endpoints: Send + Sync {
     /// One endpoint; `None` if there is no such name.
     async fn find_endpoint(&self, name: &str) -> Result<Option<EndpointView>, Problem>;
 
-    /// Scores the rows of a request and answers the body in the same dialect (JSON). The codes `unknown-endpoint` and `endpoint-not-ready`
-    /// become 404 and 503, every other problem 400.
-    async fn score(&self, endpoint: &str, dialect: Dialect, body: Bytes) -> Result<Bytes, Problem>;
+    /// Scores the rows of a request and answers the body in the same dialect (JSON). The codes `unknown-endpoint`, `unknown-deployment`,
+    /// `endpoint-not-ready`, `endpoint-overloaded` and `model-failed` have statuses of their own, every other problem is a 400.
+    async fn score(&self, request: ScoreRequest) -> Result<Bytes, Problem>;
+
+    /// MLflow's `error_code` of a problem.
+    fn mlflow_error_code(&self, problem: &Problem) -> &'static str;
 
     /// Open Inference Protocol metadata of an endpoint: `{"name", "versions", "platform", "inputs", "outputs"}`.
     async fn metadata(&self, endpoint: &str) -> Result<Option<serde_json::Value>, Problem>;
@@ -85,7 +104,30 @@ pub trait Monitors: Send + Sync {
     async fn list_alerts(&self) -> Result<Vec<AlertView>, Problem>;
 }
 
-/// Everything that a server is made of. `endpoints` and `monitors` may be absent: then there are none.
+/// The server's own numbers, as Prometheus scrapes them.
+pub type Exposition = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Looks into model folders: what a model takes and gives, and what it is made of.
+#[async_trait]
+pub trait ModelInspector: Send + Sync {
+    /// Facts of the model at `uri`; what cannot be read is absent.
+    async fn inspect(&self, uri: &str) -> ModelFacts;
+}
+
+/// What a model folder says of itself.
+#[derive(Debug, Clone, Default)]
+pub struct ModelFacts {
+    /// What it takes and gives.
+    pub signature: Option<ModelSignature>,
+    /// `classification` or `regression`.
+    pub task: Option<String>,
+    /// Flavors of its `MLmodel`.
+    pub flavors: Vec<String>,
+    /// Its ONNX graph.
+    pub onnx: Option<OnnxView>,
+}
+
+/// Everything that a server is made of.
 pub struct Parts {
     /// Name, zone, version, folder.
     pub workspace: WorkspaceView,
@@ -106,9 +148,13 @@ pub struct Parts {
     /// Folder of tracked runs' files: `<run>/<path>`.
     pub artifacts: PathBuf,
     /// Serves models.
-    pub endpoints: Option<Arc<dyn Endpoints>>,
+    pub endpoints: Arc<dyn Endpoints>,
     /// Watches.
-    pub monitors: Option<Arc<dyn Monitors>>,
+    pub monitors: Arc<dyn Monitors>,
+    /// Looks into models.
+    pub inspector: Arc<dyn ModelInspector>,
+    /// Text of `/metrics`.
+    pub metrics: Exposition,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Who may call.
@@ -127,6 +173,11 @@ impl App {
     /// Shares the parts.
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    /// A new id, UUIDv7, 32 hex digits.
+    pub(crate) fn new_id(&self) -> String {
+        uuid::Uuid::now_v7().simple().to_string()
     }
 }
 

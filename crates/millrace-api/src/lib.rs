@@ -1,4 +1,4 @@
-//! HTTP only: Millrace's own API and the web UI.
+//! HTTP only: Millrace's own API, scoring in three dialects, and the web UI.
 //!
 //! Owns: routes, shapes of answers, who may call, the event stream, the embedded UI. Leaves to others: everything that is decided or
 //! kept; handlers extract, call a room, answer. No SQL, no engine. Start from [`Parts`], [`App`] and [`router`].
@@ -16,7 +16,10 @@ mod ui;
 pub mod views;
 
 pub use access::Access;
-pub use app::{App, Definition, Definitions, Dialect, Endpoints, Monitors, Parts};
+pub use app::{
+    App, Definition, Definitions, Dialect, Endpoints, Exposition, ModelFacts, ModelInspector, Monitors,
+    Parts, ScoreRequest,
+};
 pub use error::{ApiError, ApiResult};
 pub use router::{openapi, router};
 pub use serve::serve;

@@ -22,6 +22,12 @@
 //! | `/api/sql` | POST `SqlRequest` | `TablePreview` |
 //! | `/api/lineage?kind&name&version` | GET | `LineageView` |
 //! | `/api/models`, `/api/models/{name}?version` | GET | `[ModelSummary]`, `ModelView` |
+//! | `/api/endpoints`, `/api/endpoints/{name}` | GET | `[EndpointSummary]`, `EndpointView` |
+//! | `/api/monitors`, `/api/monitors/{name}` | GET | `[MonitorSummary]`, `MonitorView` |
+//! | `/api/alerts` | GET | `[AlertView]` |
+//! | `/endpoints/{name}/score`, `…/invocations` | POST | predictions: `{"rows": […]}`, and as MLflow's scoring server |
+//! | `/v2/…` | GET, POST | Open Inference Protocol v2, JSON |
+//! | `/metrics` | GET | Prometheus text |
 //! | `/api/events?run` | GET | server-sent events `run`, `step`, `lagged` with `EventView` |
 //! | `/api/openapi.json` | GET | this, for machines |
 //! | `/health`, `/ping`, `/login?code` | GET | no login needed |
@@ -70,6 +76,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::tracking::routes())
         .merge(routes::datasets::routes())
         .merge(routes::models::routes())
+        .merge(routes::endpoints::routes())
 }
 
 /// The OpenAPI document, JSON with a newline at the end.
@@ -88,24 +95,30 @@ pub fn router(app: App) -> Router {
     let policy = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
-    api.route(
-        "/api/openapi.json",
-        get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) }),
-    )
-    .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, TIMEOUT))
-    .route("/api/events", get(events::follow_events))
-    .route("/health", get(|| async { "OK" }))
-    .route("/ping", get(|| async { "" }))
-    .route("/login", get(access::login))
-    .fallback(ui::serve_ui)
-    .layer(middleware::from_fn_with_state(app.clone(), access::require_access))
-    .layer(DefaultBodyLimit::max(MAX_BODY))
-    .layer(RequestDecompressionLayer::new())
-    .layer(CompressionLayer::new())
-    .layer(policy(header::CONTENT_SECURITY_POLICY, POLICY))
-    .layer(policy(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-    .layer(policy(header::REFERRER_POLICY, "same-origin"))
-    .layer(policy(header::X_FRAME_OPTIONS, "DENY"))
-    .layer(CatchPanicLayer::new())
-    .with_state(app)
+    let metrics = app.metrics.clone();
+    api.merge(routes::scoring::routes())
+        .route(
+            "/metrics",
+            get(move || async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics()) }),
+        )
+        .route(
+            "/api/openapi.json",
+            get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document) }),
+        )
+        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, TIMEOUT))
+        .route("/api/events", get(events::follow_events))
+        .route("/health", get(|| async { "OK" }))
+        .route("/ping", get(|| async { "" }))
+        .route("/login", get(access::login))
+        .fallback(ui::serve_ui)
+        .layer(middleware::from_fn_with_state(app.clone(), access::require_access))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(RequestDecompressionLayer::new())
+        .layer(CompressionLayer::new())
+        .layer(policy(header::CONTENT_SECURITY_POLICY, POLICY))
+        .layer(policy(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(policy(header::REFERRER_POLICY, "same-origin"))
+        .layer(policy(header::X_FRAME_OPTIONS, "DENY"))
+        .layer(CatchPanicLayer::new())
+        .with_state(app)
 }

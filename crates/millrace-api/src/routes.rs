@@ -1,10 +1,12 @@
 //! Handlers, one file a room.
 
 pub(crate) mod datasets;
+pub(crate) mod endpoints;
 pub(crate) mod lineage;
 pub(crate) mod models;
 pub(crate) mod outputs;
 pub(crate) mod pipelines;
 pub(crate) mod runs;
+pub(crate) mod scoring;
 pub(crate) mod tracking;
 pub(crate) mod workspace;

@@ -164,7 +164,7 @@ impl Metastore {
         .await
     }
 
-    /// Stores a rule's new state with its change and the notes about it, all or nothing.
+    /// Stores a rule's new state with its changes and the notes about them, all or nothing.
     ///
     /// # Errors
     /// If the database fails, or [`MetastoreError::Stale`] if the stored document is not `seen` any more.
@@ -172,13 +172,13 @@ impl Metastore {
         &self,
         seen: Option<String>,
         state: AlertStateRow,
-        transition: Option<AlertTransitionRow>,
+        transitions: Vec<AlertTransitionRow>,
         notes: Vec<AlertNoteRow>,
     ) -> Result<(), MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
                 store_state(session, seen.as_deref(), &state).await?;
-                if let Some(transition) = &transition {
+                for transition in &transitions {
                     insert_transition(session, transition).await?;
                 }
                 for note in &notes {

@@ -5,6 +5,8 @@
 #![warn(missing_docs)]
 
 pub mod alert;
+pub mod alerts;
+mod channel;
 pub mod distribution;
 pub mod drift;
 pub mod latest;

@@ -272,6 +272,7 @@ impl MonitorStep {
             outputs: IndexMap::from([
                 ("metrics".to_owned(), json!(metrics)),
                 ("report".to_owned(), asset.to_value()),
+                ("monitor".to_owned(), json!(monitor)),
                 ("drifted".to_owned(), json!(!drifted.is_empty())),
                 ("drifted_columns".to_owned(), json!(drifted)),
             ]),
@@ -297,6 +298,7 @@ impl StepKind for MonitorStep {
         let types = [
             ("metrics", "metrics"),
             ("report", "report"),
+            ("monitor", "string"),
             ("drifted", "boolean"),
             ("drifted_columns", "list[string]"),
         ];

@@ -12,6 +12,7 @@ use super::datasets::{VersionQuery, reference};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::present::assets;
+use crate::views::endpoints::EndpointSummary;
 use crate::views::models::{ModelSummary, ModelVersionView, ModelView};
 use crate::views::tracking::ArtifactFile;
 
@@ -42,6 +43,17 @@ async fn find_model(
         tokio::task::spawn_blocking(move || list_files(FilePath::new(&folder), FilePath::new(&folder)))
             .await
             .map_err(|error| ApiError::internal(&error))??;
+    let facts = app.inspector.inspect(&model.asset.uri).await;
+    let serves =
+        |endpoint: &EndpointSummary| endpoint.deployments.iter().any(|deployment| deployment.model == name);
+    let endpoints = app
+        .endpoints
+        .list_endpoints()
+        .await?
+        .into_iter()
+        .filter(serves)
+        .map(|endpoint| endpoint.name)
+        .collect();
     let version = ModelVersionView {
         name: name.clone(),
         version: model.asset.version.unwrap_or_default(),
@@ -50,22 +62,22 @@ async fn find_model(
         size_bytes: model.asset.size_bytes,
         aliases: model.aliases,
         metrics: assets::numbers(&model.metrics),
-        signature: None,
-        task: None,
+        signature: facts.signature,
+        task: facts.task,
         description: model.description,
         producer: model.producer.map(Into::into),
         tracking_run_id: model.tracking_run_id,
         inputs: model.inputs.into_iter().map(Into::into).collect(),
         files,
-        onnx: None,
-        flavors: Vec::new(),
+        onnx: facts.onnx,
+        flavors: facts.flavors,
         created_at: model.created_at.to_string(),
     };
     let count = versions.len();
     Ok(Json(ModelView {
         version,
         versions: versions.iter().map(|version| assets::model_summary(version, count)).collect(),
-        endpoints: Vec::new(),
+        endpoints,
         command: format!("curl -s http://127.0.0.1:7878/api/models/{name}"),
     }))
 }

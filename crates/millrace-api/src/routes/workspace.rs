@@ -80,10 +80,11 @@ async fn search(
         let version = model.asset.version.map(|version| format!("version {version}"));
         add("model", "models", model.asset.name.as_deref().unwrap_or_default(), version);
     }
-    if let Some(endpoints) = &app.endpoints {
-        for endpoint in endpoints.list_endpoints().await? {
-            add("endpoint", "endpoints", &endpoint.name, Some(endpoint.status));
-        }
+    for endpoint in app.endpoints.list_endpoints().await? {
+        add("endpoint", "endpoints", &endpoint.name, Some(endpoint.status));
+    }
+    for monitor in app.monitors.list_monitors().await? {
+        add("monitor", "monitoring", &monitor.name, Some(monitor.kind));
     }
     if wanted.len() >= 6
         && wanted.bytes().all(|byte| byte.is_ascii_hexdigit())
