@@ -1,8 +1,9 @@
-//! The project's chores: `cargo xtask test | check | lint | tidy`.
+//! The project's chores: `cargo xtask test | check | lint | tidy | deny | bench`.
 //!
 //! Only what needs logic is here; everything else is a plain cargo or npm command, printed before it runs.
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a chore talks to the terminal")]
 
+mod bench;
 mod shell;
 mod tidy;
 mod tools;
@@ -21,6 +22,8 @@ usage: cargo xtask <chore>
   check   formatting, lints and the rules of the house: the fast feedback
   lint    formatting and clippy, warnings fail
   tidy    who may name what, file length, ARCHITECTURE.md, words
+  bench   measures the program as users get it, beside bars and floors
+  deny    licences and sources of everything that is linked in
 ";
 
 fn main() -> ExitCode {
@@ -37,7 +40,9 @@ fn main() -> ExitCode {
 fn dispatch(chore: &str, root: &Path) -> Result<()> {
     match chore {
         "test" => test(root),
-        "check" => lint(root).and_then(|()| tidy::check(root)),
+        "check" => lint(root).and_then(|()| tidy::check(root)).and_then(|()| tools::typos(root)),
+        "bench" => bench::bench(root),
+        "deny" => tools::deny(root),
         "lint" => lint(root),
         "tidy" => tidy::check(root),
         _ => bail!("there is no chore `{chore}`\n\n{USAGE}"),
@@ -56,13 +61,23 @@ fn lint(root: &Path) -> Result<()> {
 
 fn test(root: &Path) -> Result<()> {
     tools::install_test_servers()?;
+    let client_python = tools::client_python(root)?;
     lint(root)?;
     tidy::check(root)?;
+    tools::typos(root)?;
+    tools::deny(root)?;
+    let python = client_python.to_string_lossy();
+    let with_clients = format!("MILLRACE_TEST_PYTHON={python}");
     if tools::has("cargo-nextest") {
-        run(root, "cargo", &["nextest", "run", "--workspace", "--all-features"])?;
+        run(root, "env", &[&with_clients, "cargo", "nextest", "run", "--workspace", "--all-features"])?;
     } else {
-        run(root, "cargo", &["test", "--workspace", "--all-features", "--all-targets"])?;
+        run(
+            root,
+            "env",
+            &[&with_clients, "cargo", "test", "--workspace", "--all-features", "--all-targets"],
+        )?;
     }
+    run(root, "cargo", &["test", "--workspace", "--all-features", "--doc"])?;
     run(root, "env", &["PYTHONPATH=python", "python3", "-m", "unittest", "discover", "python/tests"])?;
     web(&root.join("web"))
 }

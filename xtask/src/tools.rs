@@ -1,19 +1,34 @@
-//! What the tests need beside Rust: servers from Debian. They are installed only when absent.
+//! What the chores need beside Rust: servers from Debian, tools from the package indexes. Installed only when absent, into a cache
+//! outside of the checkout.
 
-use std::path::Path;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::shell::run;
 
 /// Debian package and a file that tells that it is there.
-const SERVERS: &[(&str, &str)] = &[("postgresql", "/usr/lib/postgresql")];
+const SERVERS: &[(&str, &str)] = &[("postgresql", "/usr/lib/postgresql"), ("chromium", "/usr/bin/chromium")];
+/// The spelling checker, a wheel with a binary.
+const TYPOS: &str = "typos==1.52.0";
+/// The licence checker.
+const CARGO_DENY: &str = "0.20.2";
 
 /// Whether a program is on the path.
 pub(crate) fn has(program: &str) -> bool {
     let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     found.is_ok_and(|status| status.success())
+}
+
+/// Folder for what can be made again.
+#[allow(clippy::disallowed_methods, reason = "a chore reads the environment where it needs it")]
+pub(crate) fn cache() -> PathBuf {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+    base.unwrap_or_else(std::env::temp_dir).join("millrace")
 }
 
 /// Installs the absent ones with apt; where there is no apt, the tests that need them say that they are skipped.
@@ -32,4 +47,52 @@ pub(crate) fn install_test_servers() -> Result<()> {
     let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
     arguments.extend(absent);
     run(here, "apt-get", &arguments)
+}
+
+/// The interpreter of a virtual environment with these requirements; made once and kept by their hash.
+fn python_with(name: &str, requirements: &[&str], content: &str) -> Result<PathBuf> {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    let folder = cache().join(format!("{name}-{:016x}", hasher.finish()));
+    let python = folder.join("bin/python");
+    let mark = folder.join("complete");
+    if mark.exists() {
+        return Ok(python);
+    }
+    let here = Path::new(".");
+    run(here, "python3", &["-m", "venv", "--clear", &folder.to_string_lossy()])?;
+    let mut arguments = vec!["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    arguments.extend(requirements);
+    run(here, &python.to_string_lossy(), &arguments)?;
+    std::fs::write(&mark, "").with_context(|| format!("cannot write {}", mark.display()))?;
+    Ok(python)
+}
+
+/// The interpreter with the unmodified clients that tests drive: `mlflow`, scikit-learn and others of `python/tests/requirements.txt`.
+pub(crate) fn client_python(root: &Path) -> Result<PathBuf> {
+    let file = root.join("python/tests/requirements.txt");
+    let content =
+        std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    python_with("test-venv", &["-r", &file.to_string_lossy()], &content)
+}
+
+/// Checks the spelling of everything.
+pub(crate) fn typos(root: &Path) -> Result<()> {
+    let python = python_with("typos-venv", &[TYPOS], TYPOS)?;
+    run(root, &python.with_file_name("typos").to_string_lossy(), &[])
+}
+
+/// Checks licences and sources of what is linked in. Advisories need a git clone of their database, so they are not part of it.
+pub(crate) fn deny(root: &Path) -> Result<()> {
+    let folder = cache().join(format!("cargo-deny-{CARGO_DENY}"));
+    let program = folder.join("bin/cargo-deny");
+    if !program.exists() {
+        let folder = folder.to_string_lossy().into_owned();
+        run(
+            root,
+            "cargo",
+            &["install", "--quiet", "--locked", "--version", CARGO_DENY, "--root", &folder, "cargo-deny"],
+        )?;
+    }
+    run(root, &program.to_string_lossy(), &["check", "licenses", "bans", "sources"])
 }

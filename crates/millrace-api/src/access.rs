@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn only_own_pages_change_things_on_loopback() {
         let own = (header::HOST, "127.0.0.1:7117");
-        assert_eq!(code(&Access::Loopback, Method::POST, &[own.clone()]), 200);
+        assert_eq!(code(&Access::Loopback, Method::POST, std::slice::from_ref(&own)), 200);
         assert_eq!(
             code(&Access::Loopback, Method::POST, &[own.clone(), (header::ORIGIN, "http://127.0.0.1:7117")]),
             200
@@ -153,7 +153,7 @@ mod tests {
     fn elsewhere_a_token_is_needed() {
         let access = Access::token("secret".to_owned(), "once".to_owned());
         let host = (header::HOST, "ml.example");
-        assert_eq!(code(&access, Method::GET, &[host.clone()]), 401);
+        assert_eq!(code(&access, Method::GET, std::slice::from_ref(&host)), 401);
         assert_eq!(
             code(&access, Method::GET, &[host.clone(), (header::AUTHORIZATION, "Bearer secret")]),
             200

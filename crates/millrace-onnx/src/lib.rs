@@ -11,10 +11,12 @@ mod error;
 mod operators;
 pub mod proto;
 mod session;
+mod summary;
 mod tensor;
 mod trees;
 
 pub use builder::{AttributeValue, GraphBuilder, ML_DOMAIN};
 pub use error::OnnxError;
 pub use session::{Session, ValueDoc};
+pub use summary::{Summary, summarise};
 pub use tensor::{ElementType, Tensor, TensorData};

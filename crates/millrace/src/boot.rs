@@ -11,13 +11,19 @@ use indexmap::IndexMap;
 use millrace_compute::{
     Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files, steps as compute_steps,
 };
-use millrace_contract::{Clock, DatasetCatalog, KindDoc, QueryEngine, StepKind, SystemClock};
+use millrace_contract::{
+    Clock, DatasetCatalog, KindDoc, ModelRegistry, ModelRuntime, QueryEngine, StepKind, SystemClock,
+};
+use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
 use millrace_metastore::Metastore;
+use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorStep};
 use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry, steps::Set};
 use millrace_tracking::{Catalog, Tracker};
 use millrace_transfer::{Copy, CopyServices};
 use millrace_transform::{DataFusionEngine, EngineConfig};
+use tokio::sync::Notify;
 
+use crate::declared::sound;
 use crate::workspace::{Workspace, find_root};
 
 /// Attempts that run at once, for each core.
@@ -32,6 +38,11 @@ pub(crate) struct Rooms {
     pub(crate) tracker: Arc<Tracker>,
     pub(crate) queries: Arc<dyn QueryEngine>,
     pub(crate) kinds: Arc<StepRegistry>,
+    pub(crate) endpoints: Arc<EndpointServer>,
+    pub(crate) signals: Arc<LatestSignals>,
+    pub(crate) alerts: Alerts,
+    /// Told of every new result of a monitor.
+    pub(crate) observed: Arc<Notify>,
     pub(crate) clock: Arc<dyn Clock>,
     secrets: IndexMap<String, String>,
     /// Removed with this, if the state is a temporary one.
@@ -131,33 +142,82 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     let tracker = Arc::new(Tracker::new(store.clone(), storage.join("artifacts"), clock.clone()));
     let engine = DataFusionEngine::new(EngineConfig::new(state.join("spill")));
     let secrets = secrets();
-    let kinds = Arc::new(kinds(root, &state, &engine, &catalog, &secrets)?);
+    let signals = Arc::new(LatestSignals::default());
+    let observed = Arc::new(Notify::new());
+    let runtime = Arc::new(OnnxRuntime::default());
+    let endpoints = EndpointServer::new(ServerServices {
+        runtime: runtime.clone(),
+        registry: catalog.clone(),
+        store: store.clone(),
+        clock: clock.clone(),
+        signals: signals.clone(),
+        predictions: storage.join("predictions"),
+    })?;
+    let queries: Arc<dyn QueryEngine> = Arc::new(engine.clone());
+    let datasets: Arc<dyn DatasetCatalog> = catalog.clone();
+    let models: Arc<dyn ModelRegistry> = catalog.clone();
+    let mut all = data_kinds(root, &state, &engine, &datasets, &secrets)?;
+    let runtime: Arc<dyn ModelRuntime> = runtime;
+    all.extend(millrace_training::steps::kinds(queries.clone(), runtime, tracker.clone()));
+    all.extend(millrace_tracking::steps::kinds(&models));
+    all.extend(millrace_deployment::steps::kinds(&endpoints, &queries, &datasets));
+    all.push(Arc::new(MonitorStep::new(
+        queries.clone(),
+        store.clone(),
+        clock.clone(),
+        signals.clone(),
+        observed.clone(),
+    )));
+    all.push(Arc::new(Set::new()));
+    let kinds: Arc<StepRegistry> = Arc::new(all.into_iter().map(|kind| (kind.doc().name, kind)).collect());
     let workspace = Workspace::open(root.to_path_buf(), state, kinds.clone())?;
+    let alerts = alerts(&store, &clock, &signals, &workspace)?;
     Ok(Rooms {
         workspace,
         store,
         catalog,
         tracker,
-        queries: Arc::new(engine),
+        queries,
         kinds,
+        endpoints,
+        signals,
+        alerts,
+        observed,
         clock,
         secrets,
         scratch: None,
     })
 }
 
-/// Every kind of step, in the order the manual prints them.
-fn kinds(
+fn alerts(
+    store: &Metastore,
+    clock: &Arc<dyn Clock>,
+    signals: &Arc<LatestSignals>,
+    workspace: &Workspace,
+) -> Result<Alerts> {
+    let workspace = workspace.clone();
+    let rules = Arc::new(move || sound(workspace.alert_rules()));
+    // A redirect could lead to where the rule's address may not.
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .timeout(Duration::from_secs(30))
+        .build()?;
+    Ok(Alerts::new(store.clone(), clock.clone(), signals.clone(), rules, client))
+}
+
+/// The kinds of step that move and make tables, in the order the manual prints them.
+fn data_kinds(
     root: &Path,
     state: &Path,
     engine: &DataFusionEngine,
-    catalog: &Arc<Catalog>,
+    datasets: &Arc<dyn DatasetCatalog>,
     secrets: &IndexMap<String, String>,
-) -> Result<StepRegistry> {
+) -> Result<Vec<Arc<dyn StepKind>>> {
     let queries: Arc<dyn QueryEngine> = Arc::new(engine.clone());
     let services = compute_steps::Services {
         engine: queries.clone(),
-        datasets: catalog.clone(),
+        datasets: datasets.clone(),
         workspace: root.to_path_buf(),
         python_path: install_python_files(state)?,
     };
@@ -171,18 +231,16 @@ fn kinds(
         .build()?;
     let copy = CopyServices {
         workspace: root.to_path_buf(),
-        engine: queries.clone(),
-        datasets: catalog.clone(),
+        engine: queries,
+        datasets: datasets.clone(),
         connections,
         http,
     };
-    let datasets: Arc<dyn DatasetCatalog> = catalog.clone();
     let mut all: Vec<Arc<dyn StepKind>> = vec![Arc::new(Copy::new(copy))];
-    all.extend(millrace_transform::steps::kinds(engine, &datasets));
+    all.extend(millrace_transform::steps::kinds(engine, datasets));
     all.push(Arc::new(compute_steps::Run::new(services.clone())));
     all.push(Arc::new(compute_steps::Python::new(services)));
-    all.push(Arc::new(Set::new()));
-    Ok(all.into_iter().map(|kind| (kind.doc().name, kind)).collect())
+    Ok(all)
 }
 
 impl Rooms {
@@ -235,6 +293,7 @@ impl Rooms {
         let mut docs: Vec<KindDoc> = self.kinds.values().map(|kind| kind.doc().clone()).collect();
         docs.extend(millrace_transform::transforms::docs());
         docs.extend(millrace_transfer::connectors());
+        docs.extend(millrace_training::trainers::docs());
         docs
     }
 }

@@ -12,9 +12,14 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use millrace_deployment::EndpointServer;
+use millrace_monitoring::{alerts::Alerts, latest};
+
+use crate::adapters::{FolderInspector, KeptMonitors, LiveEndpoints};
 use crate::boot::{self, Rooms};
 use crate::commands::run_lock::{self, WorkspaceLock};
-use crate::workspace::Workspace;
+use crate::declared::sound;
+use crate::workspace::{Workspace, WorkspaceError};
 
 /// What runs until it is stopped.
 pub(crate) struct Server {
@@ -24,7 +29,10 @@ pub(crate) struct Server {
     pub(crate) url: String,
     stop: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
-    firing: Option<JoinHandle<()>>,
+    /// Triggers and alert rules.
+    watching: Vec<JoinHandle<()>>,
+    endpoints: Arc<EndpointServer>,
+    alerts: Alerts,
     _lock: WorkspaceLock,
 }
 
@@ -35,9 +43,13 @@ impl Server {
     /// If the address is taken or not allowed, or another server has the workspace.
     pub(crate) async fn start(rooms: &Rooms, address: SocketAddr) -> Result<Self> {
         let mut server = Self::open(rooms, address).await?;
+        let started = rooms.endpoints.start(sound(rooms.workspace.endpoint_files())).await;
+        started.map_err(|problem| WorkspaceError::Wrong(Box::new(problem)))?;
         let triggers =
             TriggerLoop::new(server.engine.clone(), Arc::new(rooms.workspace.clone()), rooms.clock.clone());
-        server.firing = Some(tokio::spawn(triggers.run(server.stop.clone())));
+        server.watching.push(tokio::spawn(triggers.run(server.stop.clone())));
+        let alerts = rooms.alerts.clone().watch(rooms.observed.clone(), server.stop.clone());
+        server.watching.push(tokio::spawn(alerts));
         Ok(server)
     }
 
@@ -46,6 +58,7 @@ impl Server {
     /// # Errors
     /// If another server has the workspace.
     pub(crate) async fn start_for_one_run(rooms: &Rooms) -> Result<Self> {
+        rooms.endpoints.declare(sound(rooms.workspace.endpoint_files()));
         Self::open(rooms, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
     }
 
@@ -57,9 +70,18 @@ impl Server {
         let url = format!("http://{}", listener.local_addr()?);
         let engine = rooms.start_engine(Some(&url)).await?;
         let stop = CancellationToken::new();
-        let app = App::new(parts(rooms, &engine, access, stop.clone()));
+        let app = App::new(parts(rooms, &engine, &url, access, stop.clone()));
         let serving = tokio::spawn(millrace_api::serve(app, listener, stop.clone()));
-        Ok(Self { engine, url, stop, serving, firing: None, _lock: lock })
+        Ok(Self {
+            engine,
+            url,
+            stop,
+            serving,
+            watching: Vec::new(),
+            endpoints: rooms.endpoints.clone(),
+            alerts: rooms.alerts.clone(),
+            _lock: lock,
+        })
     }
 
     /// Waits for Ctrl-C from a person or SIGTERM from a service manager.
@@ -82,10 +104,16 @@ impl Server {
     pub(crate) async fn stop(self) -> Result<()> {
         self.stop.cancel();
         self.serving.await??;
-        if let Some(firing) = self.firing {
-            firing.await?;
+        let watched = !self.watching.is_empty();
+        for task in self.watching {
+            task.await?;
         }
         self.engine.shutdown().await;
+        self.endpoints.stop().await;
+        if !watched {
+            // Nothing evaluated the rules while this run went on.
+            self.alerts.round().await?;
+        }
         Ok(())
     }
 }
@@ -107,7 +135,8 @@ fn access(address: SocketAddr) -> Result<Access> {
     }
 }
 
-fn parts(rooms: &Rooms, engine: &Engine, access: Access, stop: CancellationToken) -> Parts {
+fn parts(rooms: &Rooms, engine: &Engine, url: &str, access: Access, stop: CancellationToken) -> Parts {
+    let signals = rooms.signals.clone();
     Parts {
         workspace: WorkspaceView {
             name: rooms.workspace.name.clone(),
@@ -123,8 +152,10 @@ fn parts(rooms: &Rooms, engine: &Engine, access: Access, stop: CancellationToken
         models: rooms.catalog.clone(),
         query: rooms.queries.clone(),
         artifacts: rooms.artifacts(),
-        endpoints: None,
-        monitors: None,
+        endpoints: Arc::new(LiveEndpoints { server: rooms.endpoints.clone(), url: url.to_owned() }),
+        monitors: Arc::new(KeptMonitors { store: rooms.store.clone(), alerts: rooms.alerts.clone() }),
+        inspector: Arc::new(FolderInspector),
+        metrics: Arc::new(move || latest::exposition(&signals.signals())),
         clock: rooms.clock.clone(),
         access,
         ui: Ui::of_this_build(),

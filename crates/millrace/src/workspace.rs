@@ -130,13 +130,18 @@ impl Workspace {
 
     /// Paths of all pipeline files, relative, sorted.
     pub(crate) fn pipeline_files(&self) -> Vec<String> {
-        let Ok(entries) = fs_err::read_dir(self.root.join("pipelines")) else { return Vec::new() };
+        self.yaml_files("pipelines")
+    }
+
+    /// Paths of the YAML files in a folder, relative, sorted.
+    pub(crate) fn yaml_files(&self, folder: &str) -> Vec<String> {
+        let Ok(entries) = fs_err::read_dir(self.root.join(folder)) else { return Vec::new() };
         let mut files: Vec<String> = entries
             .flatten()
             .filter(|entry| {
                 entry.path().extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
             })
-            .map(|entry| format!("pipelines/{}", entry.file_name().to_string_lossy()))
+            .map(|entry| format!("{folder}/{}", entry.file_name().to_string_lossy()))
             .collect();
         files.sort();
         files
@@ -252,7 +257,7 @@ impl PipelineSource for Workspace {
     }
 }
 
-fn read(root: &Path, file: &str) -> Result<String, WorkspaceError> {
+pub(crate) fn read(root: &Path, file: &str) -> Result<String, WorkspaceError> {
     let unreadable = |message: String| WorkspaceError::Unreadable { file: file.to_owned(), message };
     let bytes = fs_err::read(root.join(file)).map_err(|error| {
         let cause = if error.kind() == std::io::ErrorKind::NotFound {

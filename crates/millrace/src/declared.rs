@@ -1,0 +1,58 @@
+//! Files of a workspace beside its pipelines: endpoints and alert rules. Read anew each time, since people edit them.
+
+use millrace_contract::Explain as _;
+use millrace_deployment::EndpointFile;
+use millrace_monitoring::rule::AlertRule;
+use millrace_spec::problem::Problem;
+
+use crate::workspace::{Workspace, read};
+
+/// Folder of endpoint files.
+const ENDPOINTS: &str = "endpoints";
+/// Folder of alert rules.
+const MONITORS: &str = "monitors";
+
+/// A file, what it says, and what is wrong with it.
+pub(crate) struct Declared<T> {
+    pub(crate) file: String,
+    pub(crate) text: String,
+    pub(crate) content: Result<T, Vec<Problem>>,
+}
+
+impl Workspace {
+    /// Every file in `endpoints/`, by name.
+    pub(crate) fn endpoint_files(&self) -> Vec<Declared<EndpointFile>> {
+        self.declared(ENDPOINTS, EndpointFile::parse)
+    }
+
+    /// Every file in `monitors/`, by name.
+    pub(crate) fn alert_rules(&self) -> Vec<Declared<AlertRule>> {
+        self.declared(MONITORS, AlertRule::parse)
+    }
+
+    fn declared<T>(
+        &self,
+        folder: &str,
+        parse: impl Fn(&str, &str) -> Result<T, Vec<Problem>>,
+    ) -> Vec<Declared<T>> {
+        let declare = |file: String| match read(&self.root, &file) {
+            Ok(text) => Declared { content: parse(&file, &text), file, text },
+            Err(error) => Declared { file, text: String::new(), content: Err(vec![error.problem()]) },
+        };
+        self.yaml_files(folder).into_iter().map(declare).collect()
+    }
+}
+
+/// Those that are sound; the others are reported to the log, so that one mistake does not take down the rest.
+pub(crate) fn sound<T>(files: Vec<Declared<T>>) -> Vec<T> {
+    let content = |file: Declared<T>| match file.content {
+        Ok(content) => Some(content),
+        Err(problems) => {
+            for problem in problems {
+                tracing::warn!(file = file.file, "left out: {}", problem.message);
+            }
+            None
+        }
+    };
+    files.into_iter().filter_map(content).collect()
+}
