@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema};
 use async_trait::async_trait;
-use futures::StreamExt as _;
 use indexmap::IndexMap;
 use millrace_contract::{
     AssetKey, BatchStream, DatasetCatalog, Explain as _, KindDoc, KindFamily, NewDatasetVersion, OutputDoc,
-    Producer, Progress, QueryEngine, QueryError, StepContext, StepError, StepKind, StepOutcome, StepTraits,
-    TableRef, WriteMode, WrittenTable,
+    Producer, QueryEngine, StepContext, StepError, StepKind, StepOutcome, StepTraits, TableRef, WriteMode,
+    WrittenTable,
 };
 use millrace_spec::asset::{Asset, AssetType};
 use millrace_spec::problem::Problem;
@@ -21,6 +19,7 @@ use serde_json::Value;
 use crate::address::Address;
 use crate::columns::ColumnType;
 use crate::error::CopyError;
+use crate::passing::{renamed, watched};
 use crate::rejects::{OnError, Rejects};
 use crate::sink::{write_file, write_postgres};
 use crate::source::files::{self, Format};
@@ -378,61 +377,6 @@ async fn write_local(
         size_bytes: Some(size),
     };
     Ok((asset, count))
-}
-
-fn renamed(rows: BatchStream, names: &IndexMap<String, String>) -> Result<BatchStream, CopyError> {
-    if names.is_empty() {
-        return Ok(rows);
-    }
-    if let Some(unknown) = names.keys().find(|name| rows.schema.field_with_name(name).is_err()) {
-        let known: Vec<&str> = rows.schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let hint = format!("the columns are: {}", known.join(", "));
-        return Err(CopyError::config(format!("there is no column `{unknown}` to rename"), hint));
-    }
-    let rename = |field: &arrow::datatypes::FieldRef| -> Field {
-        let field = field.as_ref().clone();
-        match names.get(field.name()) {
-            Some(name) => field.with_name(name),
-            None => field,
-        }
-    };
-    let schema = Arc::new(Schema::new(rows.schema.fields().iter().map(rename).collect::<Vec<_>>()));
-    let new_schema = schema.clone();
-    let batches = rows.batches.map(move |batch| {
-        let (_, columns, _) = batch?.into_parts();
-        arrow::record_batch::RecordBatch::try_new(new_schema.clone(), columns)
-            .map_err(|error| QueryError::Source { message: error.to_string() })
-    });
-    Ok(BatchStream { schema, batches: Box::pin(batches) })
-}
-
-/// Reports rows and bytes as they pass, and ends with an error when the step is cancelled.
-fn watched(rows: BatchStream, context: &StepContext) -> BatchStream {
-    let (cancel, progress) = (context.cancel.clone(), context.progress.clone());
-    let schema = rows.schema.clone();
-    let begun = std::time::Instant::now();
-    let state = Some((rows.batches, 0_u64, 0_u64));
-    let batches = futures::stream::unfold(state, move |state| {
-        let (cancel, progress) = (cancel.clone(), progress.clone());
-        async move {
-            let (mut batches, mut rows, mut bytes) = state?;
-            let next = tokio::select! {
-                biased;
-                () = cancel.cancelled() => return Some((Err(QueryError::Cancelled), None)),
-                next = batches.next() => next?,
-            };
-            if let Ok(batch) = &next {
-                rows += batch.num_rows() as u64;
-                bytes += batch.get_array_memory_size() as u64;
-                #[allow(clippy::cast_precision_loss, reason = "a speed for people to read")]
-                let speed = rows as f64 / begun.elapsed().as_secs_f64().max(1e-6);
-                let message = Some(format!("{speed:.0} rows/s"));
-                progress.report(Progress { fraction: None, rows: Some(rows), bytes: Some(bytes), message });
-            }
-            Some((next, Some((batches, rows, bytes))))
-        }
-    });
-    BatchStream { schema, batches: Box::pin(batches) }
 }
 
 fn read_config(config: &Value) -> Result<CopyConfig, CopyError> {

@@ -13,6 +13,7 @@ mod columns;
 mod connectors;
 mod copy;
 mod error;
+mod passing;
 mod rejects;
 mod sink;
 mod source;
