@@ -174,6 +174,13 @@ pub trait StepKind: Send + Sync {
         self.traits().deterministic
     }
 
+    /// Whether what an earlier run did outside its outputs is still so: an alias still points there, an endpoint still serves it. Asked
+    /// before its result is reused.
+    async fn still_holds(&self, context: &StepContext, outcome: &StepOutcome) -> bool {
+        let _ = (context, outcome);
+        true
+    }
+
     /// Whether its attempts log into a tracked run of their own, which is then started before they are.
     fn tracked(&self) -> bool {
         false

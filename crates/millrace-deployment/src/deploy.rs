@@ -107,6 +107,24 @@ impl EndpointServer {
         Ok(true)
     }
 
+    /// Whether the store holds just what the request asks for, by whichever process it was made.
+    pub(crate) async fn is_stored(&self, request: &DeployRequest) -> bool {
+        let snapshot = self.snapshot();
+        let live = snapshot.get(&request.endpoint).and_then(|live| live.deployment(&request.deployment));
+        if live.is_some_and(|live| live.served().is_none()) {
+            return false;
+        }
+        let Ok(rows) = self.services.store.list_deployments().await else { return false };
+        rows.iter().any(|row| {
+            row.endpoint == request.endpoint
+                && row.name == request.deployment
+                && row.digest == request.target.digest
+                && u64::try_from(row.version) == Ok(request.target.version)
+                && row.traffic == i64::from(request.traffic)
+                && row.sample.total_cmp(&request.sample).is_eq()
+        })
+    }
+
     /// Names the endpoint files without loading anything, for a process that runs steps and serves nothing.
     pub fn declare(&self, files: Vec<EndpointFile>) {
         let files = files.into_iter().map(Arc::new).collect();

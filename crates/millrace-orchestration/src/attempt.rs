@@ -243,6 +243,11 @@ async fn build_context(
     let folder = attempt_folder(shared, &run_id, step.id.as_str(), start.attempt);
     let tracking_run_id = tracking_run_id(&run_id, step.id.as_str(), start.attempt);
     let mut env: IndexMap<String, String> = shared.services.step_env.clone();
+    if kind.tracked() {
+        // MLflow's client, and ours, log into the run of this name.
+        env.insert("MLFLOW_RUN_ID".to_owned(), tracking_run_id.clone());
+        env.insert("MLFLOW_EXPERIMENT_NAME".to_owned(), start.run.pipeline.name.to_string());
+    }
     for (name, value) in resolve_map(shared, &step.env, &values, step).await? {
         env.insert(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
@@ -347,10 +352,21 @@ async fn look_in_cache(
         Some(path) => code_digests(shared, vec![path.clone()]).await.into_values().next(),
         None => None,
     };
-    let components =
+    let mut components =
         cache::components(&start.step.kind, kind.traits().version, context, &code, environment.as_deref());
+    for name in start.step.env.keys() {
+        let value = context.env.get(name).cloned().unwrap_or_default();
+        components
+            .insert(format!("the variable {name}"), cache::value_component(&value.into(), &context.secrets));
+    }
     let key = cache::cache_key(&components);
-    let (decision, outcome) = shared.find_reusable(start, &key, &components).await;
+    let (mut decision, mut outcome) = shared.find_reusable(start, &key, &components).await;
+    if let Some(found) = &outcome
+        && !kind.still_holds(context, found).await
+    {
+        decision = decision.undone();
+        outcome = None;
+    }
     end.reuse = Some(decision);
     if outcome.is_none() {
         end.remember = Some(Remember { key, components });

@@ -48,6 +48,11 @@ pub enum ReuseDecision {
         /// The run that had made them.
         from_run: String,
     },
+    /// It ran, since what the earlier run did outside its outputs no longer holds.
+    Undone {
+        /// The run that had done it.
+        from_run: String,
+    },
     /// It ran, since this kind, config or policy never reuses.
     NotReusable {
         /// Why.
@@ -56,6 +61,14 @@ pub enum ReuseDecision {
 }
 
 impl ReuseDecision {
+    /// This decision, once the kind has said that the earlier result does not hold.
+    pub(crate) fn undone(self) -> Self {
+        match self {
+            Self::Reused { from_run } => Self::Undone { from_run },
+            other => other,
+        }
+    }
+
     /// One sentence for people.
     pub fn sentence(&self) -> String {
         match self {
@@ -70,6 +83,7 @@ impl ReuseDecision {
             }
             Self::FirstTime => "ran because no earlier result of this step is kept".to_owned(),
             Self::OutputsGone { from_run } => format!("ran because the outputs of run {from_run} are gone"),
+            Self::Undone { from_run } => format!("ran because what run {from_run} did does not hold any more"),
             Self::NotReusable { why } => format!("ran because {why}"),
         }
     }
@@ -119,7 +133,8 @@ pub fn components(
     all
 }
 
-fn value_component(value: &Value, secrets: &[String]) -> Component {
+/// Builds a component from a value; one that holds a secret is not shown.
+pub fn value_component(value: &Value, secrets: &[String]) -> Component {
     let by_content = by_content(value);
     let text = by_content.to_string();
     let shown = match Asset::from_value(value) {

@@ -84,7 +84,15 @@ impl StepKind for DeployStep {
     }
 
     fn traits(&self) -> StepTraits {
-        StepTraits { deterministic: false, version: 1 }
+        StepTraits { deterministic: true, version: 1 }
+    }
+
+    /// The store has the deployment as it would be made now.
+    async fn still_holds(&self, context: &StepContext, _: &StepOutcome) -> bool {
+        match self.request(context).await {
+            Ok(request) => self.server.is_stored(&request).await,
+            Err(_) => false,
+        }
     }
 
     fn outputs(&self, _: &Value, _: &IndexMap<String, String>) -> Vec<OutputDoc> {
@@ -101,6 +109,34 @@ impl StepKind for DeployStep {
     }
 
     async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {
+        let request = self.request(&context).await?;
+        let (endpoint, target) = (request.endpoint.clone(), request.target.clone());
+        let deployed = tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => return Err(StepError::cancelled()),
+            deployed = self.server.deploy(request) => deployed,
+        };
+        let changed = deployed.map_err(|problem| {
+            let transient = problem.code == "store-failed";
+            StepError { problem, transient, cancelled: false }
+        })?;
+        let label = target.label();
+        context.log.line(&match changed {
+            true => format!("{label} answers at {}", score_path(&endpoint)),
+            false => format!("{label} already answered at {}", score_path(&endpoint)),
+        });
+        let outputs = IndexMap::from([
+            ("url".to_owned(), score_path(&endpoint).into()),
+            ("endpoint".to_owned(), endpoint.into()),
+            ("version".to_owned(), target.version.into()),
+        ]);
+        Ok(StepOutcome { outputs, ..StepOutcome::default() })
+    }
+}
+
+impl DeployStep {
+    /// What the config asks for, its reference resolved.
+    async fn request(&self, context: &StepContext) -> Result<DeployRequest, StepError> {
         let config =
             DeployConfig::deserialize(&context.config).map_err(|error| config_error("deploy", &error))?;
         if config.traffic > 100 || !(0.0..=1.0).contains(&config.sample) {
@@ -119,35 +155,14 @@ impl StepKind for DeployStep {
             }
         };
         let version = resolve(self.server.services.registry.as_ref(), &reference).await?;
-        let endpoint = endpoint_name(&config.to).to_owned();
-        let request = DeployRequest {
-            endpoint: endpoint.clone(),
+        Ok(DeployRequest {
+            endpoint: endpoint_name(&config.to).to_owned(),
             deployment: config.deployment,
             target: target_of(&version),
             traffic: config.traffic,
             sample: config.sample,
             producer: Some((context.run_id.clone(), context.step.clone())),
-        };
-        let deployed = tokio::select! {
-            biased;
-            () = context.cancel.cancelled() => return Err(StepError::cancelled()),
-            deployed = self.server.deploy(request) => deployed,
-        };
-        let changed = deployed.map_err(|problem| {
-            let transient = problem.code == "store-failed";
-            StepError { problem, transient, cancelled: false }
-        })?;
-        let label = version.asset.label();
-        context.log.line(&match changed {
-            true => format!("{label} answers at {}", score_path(&endpoint)),
-            false => format!("{label} already answered at {}", score_path(&endpoint)),
-        });
-        let outputs = IndexMap::from([
-            ("url".to_owned(), score_path(&endpoint).into()),
-            ("endpoint".to_owned(), endpoint.into()),
-            ("version".to_owned(), version.asset.version.into()),
-        ]);
-        Ok(StepOutcome { outputs, ..StepOutcome::default() })
+        })
     }
 }
 

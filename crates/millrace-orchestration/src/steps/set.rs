@@ -41,8 +41,7 @@ impl StepKind for Set {
     }
 
     fn traits(&self) -> StepTraits {
-        // Looking a result up costs more than giving the names again.
-        StepTraits { deterministic: false, version: 1 }
+        StepTraits { deterministic: true, version: 1 }
     }
 
     fn outputs(&self, config: &Value, _declared: &IndexMap<String, String>) -> Vec<OutputDoc> {

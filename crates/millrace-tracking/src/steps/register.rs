@@ -72,7 +72,21 @@ impl StepKind for RegisterStep {
     }
 
     fn traits(&self) -> StepTraits {
-        StepTraits { deterministic: false, version: 1 }
+        StepTraits { deterministic: true, version: 1 }
+    }
+
+    /// The version is in the registry, and the aliases point at it.
+    async fn still_holds(&self, context: &StepContext, outcome: &StepOutcome) -> bool {
+        let Ok(config) = RegisterConfig::deserialize(&context.config) else { return false };
+        let number = outcome.outputs.get("number").and_then(Value::as_u64);
+        let aliases = config.aliases.into_iter().chain(config.alias);
+        for alias in aliases.chain(number.map(|number| number.to_string())) {
+            match self.registry.resolve(&format!("{}@{alias}", config.name)).await {
+                Ok(version) if version.asset.version == number => {}
+                _ => return false,
+            }
+        }
+        number.is_some()
     }
 
     fn outputs(&self, _: &Value, _: &IndexMap<String, String>) -> Vec<OutputDoc> {

@@ -145,8 +145,7 @@ pub(crate) async fn report(
         if let Some(problem) =
             step.error.as_deref().and_then(|text| serde_json::from_str::<Problem>(text).ok())
         {
-            let problem = problem.hint(format!("millrace logs {} {}", short(id), step.step));
-            printer.problem(&problem, Some(&file.text));
+            print_failure(problem, rooms, file, &format!("millrace logs {} {}", short(id), step.step), printer);
         }
     }
     let took = run.ended_at.unwrap_or(run.created_at) - run.created_at;
@@ -168,6 +167,17 @@ pub(crate) async fn report(
         )
     });
     Ok(if state == RunState::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A failed step's problem, with the line it names: of the pipeline's file or of a script.
+fn print_failure(problem: Problem, rooms: &Rooms, file: &CheckedFile, logs: &str, printer: &Printer) {
+    let named = problem.place.as_ref().map(|place| place.file.clone());
+    let script = named
+        .filter(|name| *name != file.file)
+        .map(|name| fs_err::read_to_string(rooms.workspace.root.join(name)).unwrap_or_default());
+    let told = problem.hints.iter().any(|hint| hint.starts_with("millrace logs"));
+    let problem = if told { problem } else { problem.hint(logs) };
+    printer.problem(&problem, Some(script.as_deref().unwrap_or(&file.text)));
 }
 
 fn step_json(step: &StepRunRow) -> Value {
