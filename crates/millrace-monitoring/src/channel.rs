@@ -17,11 +17,26 @@ pub(crate) async fn deliver(client: &reqwest::Client, note: &AlertNoteRow) -> Re
         .map_err(|error| format!("the channel cannot be read: {error}"))?;
     match channel {
         Channel::Log => {
-            tracing::warn!(note = note.id, body = note.body, "alert");
+            tracing::warn!("{}", sentence(&note.body));
             Ok(())
         }
         Channel::Webhook(webhook) => post(client, &webhook, note).await,
     }
+}
+
+/// A note for people who read a log.
+fn sentence(body: &str) -> String {
+    let body: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    let text =
+        |pointer: &str| body.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or("?").to_owned();
+    format!(
+        "alert `{}` is {} (severity {}): the value is {}, the threshold {}",
+        text("/commonLabels/alertname"),
+        text("/status"),
+        text("/commonLabels/severity"),
+        text("/alerts/0/annotations/value"),
+        text("/alerts/0/annotations/threshold"),
+    )
 }
 
 async fn post(client: &reqwest::Client, webhook: &Webhook, note: &AlertNoteRow) -> Result<(), String> {

@@ -83,7 +83,9 @@ impl ReuseDecision {
             }
             Self::FirstTime => "ran because no earlier result of this step is kept".to_owned(),
             Self::OutputsGone { from_run } => format!("ran because the outputs of run {from_run} are gone"),
-            Self::Undone { from_run } => format!("ran because what run {from_run} did does not hold any more"),
+            Self::Undone { from_run } => {
+                format!("ran because what run {from_run} did does not hold any more")
+            }
             Self::NotReusable { why } => format!("ran because {why}"),
         }
     }

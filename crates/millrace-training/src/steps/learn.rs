@@ -125,7 +125,9 @@ fn example(rows: &Rows) -> Map<String, Value> {
     let Some(row) = rows.order().first().copied() else { return Map::new() };
     let value = |data: &ColumnData| match data {
         ColumnData::Numbers(values) => {
-            values.get(row).filter(|value| !value.is_nan()).map(|value| json!(value))
+            // The shortest decimal of the 32-bit number, not that of its 64-bit neighbour: 39.92, not 39.91999816894531.
+            let value = values.get(row).filter(|value| !value.is_nan());
+            value.and_then(|value| value.to_string().parse::<f64>().ok()).map(|value| json!(value))
         }
         ColumnData::Texts(levels, codes) => {
             codes.get(row).and_then(|code| levels.get_index(*code as usize)).map(|level| json!(level))

@@ -145,7 +145,13 @@ pub(crate) async fn report(
         if let Some(problem) =
             step.error.as_deref().and_then(|text| serde_json::from_str::<Problem>(text).ok())
         {
-            print_failure(problem, rooms, file, &format!("millrace logs {} {}", short(id), step.step), printer);
+            print_failure(
+                problem,
+                rooms,
+                file,
+                &format!("millrace logs {} {}", short(id), step.step),
+                printer,
+            );
         }
     }
     let took = run.ended_at.unwrap_or(run.created_at) - run.created_at;
