@@ -6,6 +6,7 @@ import { duration } from "../../format/duration";
 import { explain } from "../../ui/Answer";
 import { Empty } from "../../ui/Empty";
 import { Failure } from "../../ui/Failure";
+import { addressHere } from "./calls";
 import { Prediction } from "./Prediction";
 import { score } from "./queries";
 
@@ -25,7 +26,7 @@ export function TryIt({ view }: { view: EndpointView }) {
     return (
       <Empty
         what="The model has no signature, so there is no form for it. Send rows by hand:"
-        command={`curl -s ${view.endpoint.url} -d @rows.json`}
+        command={`curl -s ${addressHere(view.endpoint.url)} -d @rows.json`}
       />
     );
   }
