@@ -10,10 +10,10 @@ const NAMES = {
 /** Finds what has an id; throws with what is missing. */
 export async function discover(read) {
   const [runs, experiments] = await Promise.all([
-    read(`/api/runs?pipeline=${NAMES.pipeline}&limit=20`),
+    read(`/api/runs?pipeline=${NAMES.pipeline}&status=succeeded&limit=1`),
     read("/api/experiments"),
   ]);
-  const newest = given(runs.runs[0], `a run of the pipeline \`${NAMES.pipeline}\``);
+  const newest = given(runs.runs[0], `a finished run of the pipeline \`${NAMES.pipeline}\``);
   const { steps } = await read(`/api/runs/${newest.id}`);
   const experiment = given(
     experiments.find(({ runs: count }) => count > 0),
@@ -52,7 +52,7 @@ export function stops({ run, python, evaluate, experiment, tracked }) {
     { name: "pipelines", path: "/pipelines", heading: "Pipelines", come: [link(`/pipelines/${NAMES.pipeline}`)] },
     { name: "pipeline", path: `/pipelines/${NAMES.pipeline}`, heading: NAMES.pipeline, come: [nodes] },
     { name: "pipeline-form", do: tab("Run"), heading: NAMES.pipeline, come: [button("Run"), text(/^millrace run /)] },
-    { name: "pipeline-yaml", do: tab("YAML"), heading: NAMES.pipeline, come: [text(/pipeline: flights/)] },
+    { name: "pipeline-yaml", do: tab("YAML"), heading: NAMES.pipeline, come: [lines] },
     { name: "runs", path: "/runs", heading: "Runs", come: [link(`/runs/${run.id}`)] },
     { name: "run", path: `/runs/${run.id}`, heading: runTitle, come: [nodes, text(/steps done/)] },
     {
@@ -141,6 +141,7 @@ const text = (what) => (page) => page.locator("main").getByText(what);
 const link = (prefix) => (page) => page.locator(`main a[href^="${prefix}"]`);
 const button = (name) => (page) => page.getByRole("button", { name, exact: true });
 const tab = (name) => (page) => page.getByRole("tab", { name, exact: true }).click();
+const lines = (page) => page.locator(".cm-line");
 const nodes = (page) => page.locator(".react-flow__node");
 const picture = (page) => page.locator("figure svg, figure canvas");
 const sampleRows = (page) => page.getByRole("region", { name: /^rows of/ }).locator("tbody tr");

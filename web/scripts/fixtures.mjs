@@ -4,7 +4,7 @@
 
 /** @import * as api from "../src/api/types.gen" */
 
-const T0 = Date.parse("2026-03-02T08:00:00Z");
+const T0 = Date.now() - 300_000;
 /** @param {number} seconds */
 const at = (seconds) => new Date(T0 + seconds * 1000).toISOString();
 /** @param {number} n */
@@ -65,11 +65,24 @@ const OUTPUTS = {
   register: { version: "late_flights@4" },
 };
 
-/** @param {boolean} failed @returns {api.StepView[]} */
-const steps = (failed) =>
+/** @param {string} runStatus @returns {api.StepView[]} */
+const steps = (runStatus) =>
   STEPS.map(([id, kind, needs, from, to], index) => {
+    const failed = runStatus === "failed";
+    const running = runStatus === "running";
     const bad = failed && id === "forest";
-    const status = bad ? "failed" : failed && index > 9 ? "skipped" : index < 4 ? "cached" : "succeeded";
+    const status =
+      running && index > 5
+        ? index === 6
+          ? "running"
+          : "pending"
+        : bad
+          ? "failed"
+          : failed && index > 9
+            ? "skipped"
+            : index < 4
+              ? "cached"
+              : "succeeded";
     /** @type {api.Problem | null} */
     const problem = bad
       ? {
@@ -81,7 +94,7 @@ const steps = (failed) =>
           hints: [`millrace logs ${hex(160)} forest`],
         }
       : null;
-    const ran = status !== "skipped";
+    const ran = status !== "skipped" && status !== "pending";
     return {
       id,
       kind,
@@ -94,7 +107,7 @@ const steps = (failed) =>
               attempt: 1,
               status,
               started_at: at(from),
-              ended_at: at(to),
+              ended_at: status === "running" ? null : at(to),
               problem,
               exit: kind === "python" ? (bad ? "exit code 1" : "exit code 0") : null,
               peak_memory_bytes: kind === "python" ? 312000000 : null,
@@ -104,11 +117,11 @@ const steps = (failed) =>
         : [],
       ready_at: ran ? at(Math.max(0, from - 0.4)) : null,
       started_at: ran ? at(from) : null,
-      ended_at: ran ? at(to) : null,
-      progress: null,
+      ended_at: ran && status !== "running" ? at(to) : null,
+      progress: status === "running" ? { fraction: 0.42, rows: 137_500, bytes: null, message: "writing parts" } : null,
       inputs: needs.length ? { [needs[0] ?? ""]: `\${{ steps.${needs[0]}.data }}` } : {},
-      outputs: OUTPUTS[id] ?? {},
-      metrics: kind === "evaluate" ? METRICS : {},
+      outputs: ran && status !== "running" ? (OUTPUTS[id] ?? {}) : {},
+      metrics: ran && kind === "evaluate" ? METRICS : {},
       rows: kind === "copy" ? 336776 : kind === "flow" ? 327346 : null,
       bytes: kind === "copy" ? 8123000 : null,
       cached_from: status === "cached" ? hex(159) : null,
@@ -131,13 +144,13 @@ const summary = (n, status, secs = 23.1, ago = 0) => ({
   started_at: at(-ago + 0.1),
   ended_at: status === "running" ? null : at(-ago + secs),
   steps_total: 16,
-  steps_done: status === "failed" ? 16 : status === "running" ? 5 : 16,
+  steps_done: status === "failed" ? 16 : status === "running" ? 6 : 16,
   steps_cached: 4,
   problem: status === "failed" ? { code: "step-failed", severity: "error", message: "the step `forest` failed" } : null,
 });
 const FINISHED = summary(161, "succeeded");
 const RUNS = [
-  summary(162, "running", 0, 5),
+  summary(162, "running", 0, -290),
   FINISHED,
   summary(160, "failed", 19, 4000),
   ...Array.from({ length: 22 }, (_, i) =>
@@ -151,8 +164,6 @@ description: Raw flights to a live endpoint
 inputs:
   trees: 100
   algorithm: {type: string, default: gradient_boosting, enum: [gradient_boosting, logistic]}
-triggers:
-  nightly: {cron: "0 3 * * *"}
 steps:
   flights:
     copy: {from: raw/flights/*.csv.zst, to: "data:flights"}
@@ -476,9 +487,17 @@ const ROUTES = [
         },
       ],
       steps: STEPS.map(([id, kind, needs]) => ({ id, kind, needs, finally: false, condition: null, outputs: [] })),
-      triggers: [
-        { name: "nightly", cron: "0 3 * * *", timezone: null, next_firing: new Date(Date.now() + 7.2e6).toISOString() },
-      ],
+      triggers:
+        name === "nightly"
+          ? [
+              {
+                name: "nightly",
+                cron: "0 3 * * *",
+                timezone: null,
+                next_firing: new Date(Date.now() + 7.2e6).toISOString(),
+              },
+            ]
+          : [],
       command: `millrace run ${name}`,
     }),
   ],
@@ -501,7 +520,7 @@ const ROUTES = [
       return {
         run,
         inputs: { trees: 100, algorithm: "gradient_boosting" },
-        steps: steps(run.status === "failed"),
+        steps: steps(run.status),
         yaml: YAML,
         command: `millrace run ${run.pipeline}`,
         experiment_id: "1",

@@ -11,11 +11,10 @@ interface GraphProps {
   selected?: string | null;
   onSelect?: (id: string) => void;
   label: string;
-  height?: number;
 }
 
 /** A graph as a picture, and the same as a list for those who read or use the keyboard. */
-export function Graph({ height = 420, ...props }: GraphProps) {
+export function Graph(props: GraphProps) {
   const [view, setView] = useState<"picture" | "list">(props.nodes.length > 300 ? "list" : "picture");
   return (
     <div>
@@ -40,11 +39,9 @@ export function Graph({ height = 420, ...props }: GraphProps) {
       {view === "list" ? (
         <GraphList {...props} />
       ) : (
-        <div className="graph" style={{ height }}>
-          <Suspense fallback={<Loading rows={6} />}>
-            <Canvas {...props} />
-          </Suspense>
-        </div>
+        <Suspense fallback={<Loading rows={6} />}>
+          <Canvas {...props} />
+        </Suspense>
       )}
     </div>
   );

@@ -61,7 +61,6 @@ function RunBody({ view }: { view: RunView }) {
               selected={chosen}
               onSelect={choose}
               label={`steps of run ${view.run.id.slice(0, 8)}`}
-              height={360}
             />
           )}
           {tab === "timeline" && <Gantt steps={ganttOf(view.steps)} now={now} selected={chosen} onSelect={choose} />}
