@@ -142,6 +142,7 @@ const link = (prefix) => (page) => page.locator(`main a[href^="${prefix}"]`);
 const button = (name) => (page) => page.getByRole("button", { name, exact: true });
 const tab = (name) => (page) => page.getByRole("tab", { name, exact: true }).click();
 const lines = (page) => page.locator(".cm-line");
-const nodes = (page) => page.locator(".react-flow__node");
+/** A graph as a picture, or as the list that a narrow page begins with. */
+const nodes = (page) => page.locator("main").locator(".react-flow__node, table button");
 const picture = (page) => page.locator("figure svg, figure canvas");
 const sampleRows = (page) => page.getByRole("region", { name: /^rows of/ }).locator("tbody tr");

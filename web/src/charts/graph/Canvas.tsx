@@ -1,8 +1,8 @@
 import "@xyflow/react/dist/style.css";
-import { Background, Controls, type Edge, type Node, ReactFlow } from "@xyflow/react";
+import { Background, Controls, type Edge, type Node, type NodeHandle, Position, ReactFlow } from "@xyflow/react";
 import { useElementSize } from "@mantine/hooks";
 import { useMemo } from "react";
-import { arrange, type GraphEdge, type GraphNode } from "./layout";
+import { arrange, type GraphEdge, type GraphNode, NODE } from "./layout";
 import { StepNode } from "./StepNode";
 
 const TYPES = { step: StepNode };
@@ -17,7 +17,7 @@ interface CanvasProps {
 
 /** Heights in pixels between which a picture is as high as its graph. */
 const LOWEST = 240;
-const HIGHEST = 860;
+const HIGHEST = 720;
 /** Room around the graph, for the buttons in its corner too. */
 const RIM = 48;
 
@@ -38,12 +38,15 @@ function Picture({ nodes, edges, selected, onSelect, label, width }: CanvasProps
   const found = useMemo(() => arrange(nodes, edges, width - RIM), [shape, width]);
   const { direction, places } = found;
   const zoom = Math.min(1, (width - RIM) / found.width);
-  const height = Math.min(Math.max(found.height * zoom + 2 * RIM, LOWEST), HIGHEST);
+  const height = Math.min(Math.max(found.height * zoom + RIM, LOWEST), HIGHEST);
   const flowNodes: Node[] = nodes.map((node) => ({
     id: node.id,
     type: "step",
     position: places.get(node.id) ?? { x: 0, y: 0 },
     data: { ...node, picked: selected === node.id, direction, onSelect },
+    ...NODE,
+    measured: NODE,
+    handles: handles(direction),
     draggable: false,
     connectable: false,
     focusable: false,
@@ -77,4 +80,19 @@ function Picture({ nodes, edges, selected, onSelect, label, width }: CanvasProps
       </ReactFlow>
     </div>
   );
+}
+
+/** Where edges begin and end, told rather than measured, so that a node is never hidden until it has been measured. */
+function handles(direction: "right" | "down"): NodeHandle[] {
+  const { width, height } = NODE;
+  const size = { width: 1, height: 1 };
+  return direction === "right"
+    ? [
+        { ...size, type: "target", position: Position.Left, x: 0, y: height / 2 },
+        { ...size, type: "source", position: Position.Right, x: width, y: height / 2 },
+      ]
+    : [
+        { ...size, type: "target", position: Position.Top, x: width / 2, y: 0 },
+        { ...size, type: "source", position: Position.Bottom, x: width / 2, y: height },
+      ];
 }

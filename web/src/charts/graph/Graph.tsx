@@ -15,7 +15,7 @@ interface GraphProps {
 
 /** A graph as a picture, and the same as a list for those who read or use the keyboard. */
 export function Graph(props: GraphProps) {
-  const [view, setView] = useState<"picture" | "list">(props.nodes.length > 300 ? "list" : "picture");
+  const [view, setView] = useState<"picture" | "list">(crowded(props.nodes.length) ? "list" : "picture");
   return (
     <div>
       <div
@@ -46,3 +46,6 @@ export function Graph(props: GraphProps) {
     </div>
   );
 }
+
+/** Whether a picture would have letters that nobody can read. */
+const crowded = (nodes: number) => nodes > 300 || (nodes > 8 && window.innerWidth < 600);

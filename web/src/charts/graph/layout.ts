@@ -40,7 +40,9 @@ export function place(
   direction: Layout["direction"],
 ): Layout {
   const graph = new Graph();
-  graph.setGraph({ rankdir: direction === "right" ? "LR" : "TB", nodesep: 18, ranksep: 34 });
+  graph.setGraph(
+    direction === "right" ? { rankdir: "LR", nodesep: 18, ranksep: 34 } : { rankdir: "TB", nodesep: 18, ranksep: 26 },
+  );
   graph.setDefaultEdgeLabel(() => ({}));
   const known = new Set(nodes.map((node) => node.id));
   for (const node of nodes) graph.setNode(node.id, { ...NODE });

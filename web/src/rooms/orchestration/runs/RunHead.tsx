@@ -10,7 +10,7 @@ import { PageHead } from "../../../ui/PageHead";
 import { Status } from "../../../ui/Status";
 import { cancelRun, isOver, rerun } from "../queries";
 
-const STARTERS: Record<string, string> = { manual: "hand", cron: "its schedule", demo: "the demo" };
+const STARTERS: Record<string, string> = { manual: "hand", cron: "its schedule", demo: "the demo", rerun: "a rerun" };
 const starter = (trigger: string) => STARTERS[trigger] ?? trigger;
 
 /** What ran, how it went, and the two things to do about it. */
