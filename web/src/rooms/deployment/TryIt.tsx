@@ -33,13 +33,6 @@ export function TryIt({ view }: { view: EndpointView }) {
   const fields = inputs.map((column) => ({ ...column, default: view.example?.[column.name] }));
   return (
     <div className="stack">
-      <div aria-live="polite">
-        {ask.data !== undefined && <Prediction answer={ask.data} />}
-        {took !== null && ask.isSuccess && (
-          <p className="muted small">answered in {duration(took)}, as the browser sees it</p>
-        )}
-        {ask.error && <Failure problem={explain(ask.error)} />}
-      </div>
       <ValuesForm
         fields={fields}
         submit="Score"
@@ -47,6 +40,13 @@ export function TryIt({ view }: { view: EndpointView }) {
         label={`row for ${view.endpoint.name}`}
         onSubmit={(row) => ask.mutate(row)}
       />
+      <div aria-live="polite">
+        {ask.data !== undefined && <Prediction answer={ask.data} />}
+        {took !== null && ask.isSuccess && (
+          <p className="muted small">answered in {duration(took)}, as the browser sees it</p>
+        )}
+        {ask.error && <Failure problem={explain(ask.error)} />}
+      </div>
     </div>
   );
 }
