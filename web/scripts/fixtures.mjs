@@ -1,27 +1,39 @@
-// Answers for pictures and trials of the UI without a server; numbers are made up but hang together.
-const T0 = Date.parse("2026-03-02T08:00:00Z");
+// @ts-check
+// Answers for pictures and trials of the UI without a server; numbers are made up but hang together. Each answer is checked against the
+// type that the server's views have, and names are those of `millrace demo`, so that one journey walks both.
+
+/** @import * as api from "../src/api/types.gen" */
+
+const T0 = Date.now() - 300_000;
+/** @param {number} seconds */
 const at = (seconds) => new Date(T0 + seconds * 1000).toISOString();
+/** @param {number} n */
 const hex = (n) => n.toString(16).padStart(2, "0").repeat(16);
 const RUN = hex(161);
 let seed = 7;
 const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
 
+/** @type {[id: string, kind: string, needs: string[], from: number, to: number][]} */
 const STEPS = [
-  ["copy_flights", "copy", [], 0, 3.2],
-  ["copy_weather", "copy", [], 0, 1.1],
-  ["clean", "flow", ["copy_flights", "copy_weather"], 3.3, 5.1],
-  ["features", "sql", ["clean"], 5.2, 6.8],
-  ["split", "split", ["features"], 6.9, 7.6],
-  ["train_boosting", "train", ["split"], 7.7, 14.2],
-  ["train_sklearn", "python", ["split"], 7.7, 18.9],
-  ["evaluate_boosting", "evaluate", ["train_boosting", "split"], 14.3, 15.4],
-  ["evaluate_sklearn", "evaluate", ["train_sklearn", "split"], 19.0, 20.3],
-  ["register", "register", ["evaluate_boosting", "evaluate_sklearn"], 20.4, 20.6],
+  ["flights", "copy", [], 0, 3.2],
+  ["weather", "copy", [], 0, 1.1],
+  ["planes", "copy", [], 0, 0.4],
+  ["airports", "copy", [], 0, 0.3],
+  ["features", "flow", ["flights", "weather", "planes", "airports"], 3.3, 5.1],
+  ["training", "sql", ["features"], 5.2, 6.8],
+  ["split", "split", ["training"], 6.9, 7.6],
+  ["boosting", "train", ["split"], 7.7, 14.2],
+  ["forest", "python", ["split"], 7.7, 18.9],
+  ["boosting_quality", "evaluate", ["boosting", "split"], 14.3, 15.4],
+  ["forest_quality", "evaluate", ["forest", "split"], 19.0, 20.3],
+  ["best", "set", ["boosting", "forest", "boosting_quality", "forest_quality"], 20.3, 20.31],
+  ["register", "register", ["best"], 20.4, 20.6],
   ["deploy", "deploy", ["register"], 20.7, 21.0],
-  ["score", "score", ["register"], 20.7, 21.9],
-  ["drift", "monitor", ["split", "features"], 7.8, 9.1],
+  ["score", "score", ["register", "split"], 20.7, 21.9],
+  ["drift", "monitor", ["score", "split"], 22.0, 23.1],
 ];
 
+/** @param {string} name @param {number} version @param {number} rows */
 const table = (name, version, rows) => ({
   asset: "table",
   name,
@@ -31,41 +43,58 @@ const table = (name, version, rows) => ({
   rows,
   size_bytes: rows * 31,
 });
+const METRICS = { auc: 0.7412, accuracy: 0.8123, log_loss: 0.4319, f1: 0.412, rows: 53764 };
+const REPORT_ASSET = { asset: "report", uri: "file:///w/.millrace/runs/a1/report.json", digest: "blake3:2" };
+const MODEL_ASSET = {
+  asset: "model",
+  name: "late_flights",
+  version: 4,
+  uri: "file:///w/.millrace/storage/models/late_flights/4",
+  digest: "blake3:3",
+  size_bytes: 418000,
+};
+/** @type {Record<string, api.JsonMap>} */
 const OUTPUTS = {
-  copy_flights: { data: table("flights", 3, 336776) },
-  clean: { data: table("flights_clean", 3, 327346) },
-  evaluate_boosting: {
-    metrics: { asset: "metrics", uri: "file:///w/m.json", digest: "blake3:1" },
-    report: { asset: "report", uri: "file:///w/r.json", digest: "blake3:2" },
-  },
-  register: { version: 4 },
-  train_boosting: {
-    model: {
-      asset: "model",
-      name: "late_flights",
-      version: 4,
-      uri: "file:///w/model",
-      digest: "blake3:3",
-      size_bytes: 418000,
-    },
-  },
+  flights: { data: table("flights", 3, 336776) },
+  features: { data: table("flights_features", 3, 327346) },
+  split: { train: table("flights_train", 3, 218212), test: table("flights_test", 3, 53764) },
+  boosting: { model: MODEL_ASSET },
+  boosting_quality: { metrics: METRICS, report: REPORT_ASSET },
+  forest_quality: { metrics: METRICS, report: REPORT_ASSET },
+  best: { model: MODEL_ASSET, metrics: METRICS },
+  register: { version: "late_flights@4" },
 };
 
-const steps = (failed) =>
+/** @param {string} runStatus @returns {api.StepView[]} */
+const steps = (runStatus) =>
   STEPS.map(([id, kind, needs, from, to], index) => {
-    const bad = failed && id === "train_sklearn";
-    const status = bad ? "failed" : failed && index > 8 ? "skipped" : index < 3 ? "cached" : "succeeded";
+    const failed = runStatus === "failed";
+    const running = runStatus === "running";
+    const bad = failed && id === "forest";
+    const status =
+      running && index > 5
+        ? index === 6
+          ? "running"
+          : "pending"
+        : bad
+          ? "failed"
+          : failed && index > 9
+            ? "skipped"
+            : index < 4
+              ? "cached"
+              : "succeeded";
+    /** @type {api.Problem | null} */
     const problem = bad
       ? {
           code: "command-failed",
           severity: "error",
-          message: "`train.py` ended with exit code 1",
-          place: { file: "train.py", line: 12, column: 3, length: 4 },
+          message: "`models/forest.py` ended with exit code 1",
+          place: { file: "models/forest.py", line: 12, column: 3, length: 4 },
           notes: ["ValueError: Input X contains NaN"],
-          hints: [`millrace logs ${hex(160)} train_sklearn`],
+          hints: [`millrace logs ${hex(160)} forest`],
         }
       : null;
-    const ran = status !== "skipped";
+    const ran = status !== "skipped" && status !== "pending";
     return {
       id,
       kind,
@@ -78,7 +107,7 @@ const steps = (failed) =>
               attempt: 1,
               status,
               started_at: at(from),
-              ended_at: at(to),
+              ended_at: status === "running" ? null : at(to),
               problem,
               exit: kind === "python" ? (bad ? "exit code 1" : "exit code 0") : null,
               peak_memory_bytes: kind === "python" ? 312000000 : null,
@@ -88,11 +117,11 @@ const steps = (failed) =>
         : [],
       ready_at: ran ? at(Math.max(0, from - 0.4)) : null,
       started_at: ran ? at(from) : null,
-      ended_at: ran ? at(to) : null,
-      progress: null,
-      inputs: needs.length ? { data: OUTPUTS.clean.data } : {},
-      outputs: OUTPUTS[id] ?? {},
-      metrics: kind === "evaluate" ? { auc: 0.7412, log_loss: 0.4319 } : {},
+      ended_at: ran && status !== "running" ? at(to) : null,
+      progress: status === "running" ? { fraction: 0.42, rows: 137_500, bytes: null, message: "writing parts" } : null,
+      inputs: needs.length ? { [needs[0] ?? ""]: `\${{ steps.${needs[0]}.data }}` } : {},
+      outputs: ran && status !== "running" ? (OUTPUTS[id] ?? {}) : {},
+      metrics: ran && kind === "evaluate" ? METRICS : {},
       rows: kind === "copy" ? 336776 : kind === "flow" ? 327346 : null,
       bytes: kind === "copy" ? 8123000 : null,
       cached_from: status === "cached" ? hex(159) : null,
@@ -105,23 +134,24 @@ const steps = (failed) =>
     };
   });
 
-const summary = (n, status, secs = 21.9, ago = 0) => ({
+/** @param {number} n @param {string} status @returns {api.RunSummary} */
+const summary = (n, status, secs = 23.1, ago = 0) => ({
   id: hex(n),
   pipeline: n % 5 === 0 ? "nightly" : "flights",
   status,
-  trigger: n % 5 === 0 ? "cron" : "person",
+  trigger: n % 5 === 0 ? "cron" : n % 7 === 0 ? "rerun" : "manual",
   created_at: at(-ago),
   started_at: at(-ago + 0.1),
   ended_at: status === "running" ? null : at(-ago + secs),
-  steps_total: 13,
-  steps_done: status === "failed" ? 8 : status === "running" ? 5 : 13,
-  steps_cached: 3,
-  problem:
-    status === "failed" ? { code: "step-failed", severity: "error", message: "the step `train_sklearn` failed" } : null,
+  steps_total: 16,
+  steps_done: status === "failed" ? 16 : status === "running" ? 6 : 16,
+  steps_cached: 4,
+  problem: status === "failed" ? { code: "step-failed", severity: "error", message: "the step `forest` failed" } : null,
 });
+const FINISHED = summary(161, "succeeded");
 const RUNS = [
-  summary(162, "running", 0, 5),
-  summary(161, "succeeded"),
+  summary(162, "running", 0, -290),
+  FINISHED,
   summary(160, "failed", 19, 4000),
   ...Array.from({ length: 22 }, (_, i) =>
     summary(159 - i, i % 7 === 3 ? "failed" : i % 9 === 4 ? "cancelled" : "succeeded", 18 + i, 8000 + i * 3600),
@@ -132,32 +162,39 @@ const YAML = `# Which flights will arrive late?
 pipeline: flights
 description: Raw flights to a live endpoint
 inputs:
-  month: {type: integer, default: 7, description: last month to train on}
+  trees: 100
   algorithm: {type: string, default: gradient_boosting, enum: [gradient_boosting, logistic]}
-triggers:
-  nightly: {cron: "0 3 * * *"}
 steps:
-  copy_flights:
-    copy: {from: raw/flights.csv.gz, to: "data:flights"}
-  clean:
-    flow: flows/clean.yaml
-    inputs: {flights: "\${{ steps.copy_flights.data }}"}
+  flights:
+    copy: {from: raw/flights/*.csv.zst, to: "data:flights"}
   features:
+    flow: flows/features.yaml
+    inputs: {flights: "\${{ steps.flights.data }}"}
+  training:
     sql: |
-      select *, dep_delay > 15 as late -- bound, never pasted
-      from flights where month <= \${{ inputs.month }}
+      select *, arr_delay > 15 as late -- bound, never pasted
+      from features where month <= \${{ inputs.month }}
 `;
 
 const curveX = Array.from({ length: 41 }, (_, i) => i / 40);
 const REPORT = {
   task: "classification",
-  classes: ["on time", "late"],
-  metrics: { auc: 0.7412, accuracy: 0.8123, log_loss: 0.4319, f1: 0.412 },
-  roc: curveX.map((x) => ({ fpr: x, tpr: x ** 0.42 })),
-  pr: curveX.map((x) => ({ recall: x, precision: 0.9 - 0.65 * x ** 0.8 })),
-  calibration: curveX
-    .filter((_, i) => i % 4 === 0)
-    .map((x) => ({ predicted: x, observed: Math.min(1, x * 0.93 + 0.02) })),
+  rows: 53764,
+  classes: ["false", "true"],
+  metrics: METRICS,
+  roc: { fpr: curveX, tpr: curveX.map((x) => x ** 0.42) },
+  pr: { recall: curveX, precision: curveX.map((x) => 0.9 - 0.65 * x ** 0.8) },
+  calibration: {
+    bins: curveX
+      .filter((_, i) => i % 4 === 0)
+      .map((x) => ({ predicted: x, observed: Math.min(1, x * 0.93 + 0.02), count: Math.round(9000 * (1 - x)) })),
+  },
+  confusion: {
+    matrix: [
+      [38012, 3205],
+      [7544, 5003],
+    ],
+  },
   thresholds: curveX.map((t) => ({
     threshold: t,
     tp: Math.round(12000 * (1 - t) ** 1.4),
@@ -179,41 +216,48 @@ const REPORT = {
   ].map((feature, i) => ({ feature, importance: 0.31 / (i + 1) })),
 };
 
+/** @type {[name: string, type: string][]} */
 const COLUMNS = [
-  ["year", "int64"],
-  ["month", "int64"],
-  ["carrier", "utf8"],
-  ["origin", "utf8"],
-  ["dest", "utf8"],
-  ["distance", "float64"],
-  ["dep_delay", "float64"],
-  ["arr_delay", "float64"],
-  ["late", "boolean"],
-  ["time_hour", "timestamp"],
+  ["year", "Int64"],
+  ["month", "Int64"],
+  ["carrier", "Utf8"],
+  ["origin", "Utf8"],
+  ["dest", "Utf8"],
+  ["distance", "Float64"],
+  ["dep_delay", "Float64"],
+  ["arr_delay", "Float64"],
+  ["late", "Boolean"],
+  ["time_hour", "Timestamp(Microsecond, None)"],
 ];
-const cell = (name, i) =>
-  ({
+/** @param {string} name @param {number} i @returns {api.Json} */
+const cell = (name, i) => {
+  /** @type {api.JsonMap} */
+  const row = {
     year: 2013,
     month: 1 + (i % 12),
-    carrier: ["UA", "AA", "B6", "DL"][i % 4],
-    origin: ["EWR", "JFK", "LGA"][i % 3],
-    dest: ["ORD", "ATL", "LAX"][i % 3],
+    carrier: ["UA", "AA", "B6", "DL"][i % 4] ?? null,
+    origin: ["EWR", "JFK", "LGA"][i % 3] ?? null,
+    dest: ["ORD", "ATL", "LAX"][i % 3] ?? null,
     distance: 200 + ((i * 97) % 2300),
     dep_delay: i % 11 === 0 ? null : ((i * 13) % 60) - 8.5,
     arr_delay: ((i * 29) % 90) - 20,
     late: i % 5 === 0,
     time_hour: at(i * 60),
-  })[name];
+  };
+  return row[name] ?? null;
+};
+/** @type {api.TablePreview} */
 const PREVIEW = {
   columns: COLUMNS.map(([name, type]) => ({ name, type, nullable: name === "dep_delay" })),
   rows: Array.from({ length: 100 }, (_, i) => COLUMNS.map(([name]) => cell(name, i))),
   truncated: true,
-  elapsed_ms: 12.4,
+  elapsed_ms: 12,
 };
+/** @type {api.TableProfile} */
 const PROFILE = {
   rows: 336776,
   columns: COLUMNS.map(([name, type], c) => {
-    const num = /int|float|time/.test(type);
+    const num = /Int|Float|Time/.test(type);
     return {
       name,
       data_type: type,
@@ -242,6 +286,7 @@ const PROFILE = {
     };
   }),
 };
+/** @param {string} name @param {number} version @param {number} rows @returns {api.DatasetSummary} */
 const dataset = (name, version, rows) => ({
   name,
   version,
@@ -249,32 +294,36 @@ const dataset = (name, version, rows) => ({
   size_bytes: rows * 31,
   columns: COLUMNS.length,
   created_at: at(3),
-  producer: { run_id: RUN, step: "clean" },
+  producer: { run_id: RUN, step: "flights" },
 });
 const KEY = {
   flights: { kind: "dataset", name: "flights", version: 3 },
-  clean: { kind: "dataset", name: "flights_clean", version: 3 },
+  features: { kind: "dataset", name: "flights_features", version: 3 },
   model: { kind: "model", name: "late_flights", version: 4 },
-  endpoint: { kind: "endpoint", name: "late", version: 0 },
-  source: { kind: "source", name: "raw/flights.csv.gz", version: 0 },
+  endpoint: { kind: "endpoint", name: "late_flights", version: 0 },
+  source: { kind: "source", name: "raw/flights/*.csv.zst", version: 0 },
 };
+/** @param {string | undefined} name @returns {api.AssetKey} */
+const key = (name) => KEY[/** @type {keyof typeof KEY} */ (name)];
 const INPUTS = [
-  ["month", "long"],
-  ["dep_hour", "long"],
+  ["weekday", "long"],
+  ["hour", "long"],
   ["carrier", "string"],
   ["origin", "string"],
   ["distance", "double"],
   ["wind_speed", "double"],
-  ["visib", "double"],
-  ["precip", "double"],
-].map(([name, type]) => ({ name, type, required: true }));
+  ["visibility", "double"],
+  ["precipitation", "double"],
+].map(([name, type]) => ({ name: String(name), type: String(type), required: name !== "wind_speed" }));
 const SIGNATURE = {
   inputs: INPUTS,
   outputs: [
-    { name: "prediction", type: "string", required: true },
-    { name: "probability_late", type: "double", required: true },
+    { name: "prediction", type: "boolean", required: true },
+    { name: "probability_false", type: "double", required: true },
+    { name: "probability_true", type: "double", required: true },
   ],
 };
+/** @param {number} version @returns {api.ModelSummary} */
 const model = (version) => ({
   name: "late_flights",
   version,
@@ -283,54 +332,61 @@ const model = (version) => ({
   created_at: at(20 - version),
   versions: 4,
 });
+/** @param {number} k */
 const bins = (k) => Array.from({ length: 12 }, (_, i) => `${i * k}–${i * k + k}`);
-const DRIFT = [
-  ["temp", "numeric", 0.41, true],
+/** @param {number[]} counts */
+const shares = (counts) => counts.map((count) => count / counts.reduce((sum, each) => sum + each, 0));
+/** @type {[column: string, kind: string, score: number, drifted: boolean][]} */
+const COLUMN_DRIFT = [
+  ["temperature", "numeric", 0.41, true],
   ["wind_speed", "numeric", 0.09, false],
   ["carrier", "categorical", 0.13, true],
   ["distance", "numeric", 0.03, false],
-  ["visib", "numeric", 0.07, false],
+  ["visibility", "numeric", 0.07, false],
   ["origin", "categorical", 0.02, false],
-].map(([column, kind, score, drifted], c) => ({
-  column,
-  kind,
-  metric: "js",
-  score,
-  threshold: 0.1,
-  p_value: drifted ? 0.0001 : 0.2,
-  adjusted_p: drifted ? 0.0004 : 0.31,
-  drifted,
-  bins: kind === "numeric" ? bins(5) : ["AA", "B6", "DL", "EV", "UA"],
-  reference: (kind === "numeric" ? bins(5) : [1, 2, 3, 4, 5]).map((_, i) =>
-    Math.round(900 * Math.exp(-(((i - 4) / 3) ** 2))),
-  ),
-  current: (kind === "numeric" ? bins(5) : [1, 2, 3, 4, 5]).map((_, i) =>
-    Math.round(800 * Math.exp(-(((i - 4 - score * 8) / 3) ** 2))),
-  ),
-  reason: null,
-  c,
-}));
+];
+const DRIFT = COLUMN_DRIFT.map(([column, kind, score, drifted]) => {
+  const names = kind === "numeric" ? bins(5) : ["AA", "B6", "DL", "EV", "UA"];
+  /** @param {number} middle */
+  const bell = (middle) => shares(names.map((_, i) => Math.exp(-(((i - middle) / 3) ** 2))));
+  return {
+    column,
+    kind,
+    metric: "js",
+    score,
+    threshold: 0.1,
+    p_value: drifted ? 0.0001 : 0.2,
+    adjusted_p: drifted ? 0.0004 : 0.31,
+    drifted,
+    bins: names,
+    reference: bell(4),
+    current: bell(4 + score * 8),
+    reason: null,
+  };
+});
+/** @type {api.MonitorSummary} */
 const MONITOR = {
-  name: "late_flights_inputs",
+  name: "late_flights",
   kind: "drift",
   drifted: true,
   drifted_columns: 2,
   columns: 6,
   last_run_at: at(9),
-  reference: "train@3",
-  current: "autumn@1",
+  reference: "flights_train@3",
+  current: "late_flights_scored@1",
 };
+/** @type {api.EndpointSummary} */
 const ENDPOINT = {
-  name: "late",
-  status: "healthy",
-  url: "/endpoints/late/score",
+  name: "late_flights",
+  status: "ready",
+  url: "http://127.0.0.1:7878/endpoints/late_flights/score",
   deployments: [
     {
       name: "champion",
       model: "late_flights",
       version: 4,
       traffic: 90,
-      status: "healthy",
+      status: "ready",
       requests: 1184,
       errors: 2,
       p50_ms: 0.21,
@@ -342,7 +398,7 @@ const ENDPOINT = {
       model: "late_flights",
       version: 3,
       traffic: 10,
-      status: "healthy",
+      status: "ready",
       requests: 131,
       errors: 0,
       p50_ms: 0.24,
@@ -356,20 +412,22 @@ const ENDPOINT = {
   p99_ms: 1.4,
   updated_at: at(21),
 };
+/** @type {api.TrackedRun[]} */
 const TRACKED = Array.from({ length: 60 }, (_, i) => ({
   id: hex(17 + i),
-  name: ["brisk-heron", "calm-otter", "wide-finch", "late-swift"][i % 4] + `-${i}`,
+  name: ["boosting", "forest", "boosting_quality", "forest_quality"][i % 4] ?? "",
   experiment_id: "1",
-  status: i === 3 ? "failed" : "finished",
+  status: i === 3 ? "FAILED" : "FINISHED",
   start_time: at(7 - i * 300),
   end_time: at(14 - i * 300),
   params: { algorithm: "gradient_boosting", depth: String(3 + (i % 5)), learning_rate: "0.1", rounds: "100" },
   metrics: { auc: 0.74 - i * 0.002, log_loss: 0.43 + i * 0.003, loss: 0.41 + i * 0.002 },
-  tags: { "mlflow.user": "ana", "mlflow.source.name": "train" },
+  tags: { "mlflow.user": "ana", "mlflow.source.name": "flights" },
   parent_id: null,
   pipeline_run_id: RUN,
-  step: "train_boosting",
+  step: "boosting",
 }));
+/** @type {api.TrafficPoint[]} */
 const history = Array.from({ length: 40 }, (_, i) => ({
   at: at(i * 60),
   requests: Math.round(20 + 14 * Math.sin(i / 5) + random() * 8),
@@ -377,32 +435,47 @@ const history = Array.from({ length: 40 }, (_, i) => ({
   p50_ms: 0.2 + random() * 0.05,
   p99_ms: 1 + random() * 0.8,
 }));
+/** @param {string} name */
 const pipeline = (name) => ({
   name,
   description: name === "flights" ? "Raw flights to a live endpoint" : "The same, each night",
   file: `pipelines/${name}.yaml`,
+  /** @type {api.Problem[]} */
   problems: [],
   next_firing: name === "nightly" ? new Date(Date.now() + 7.2e6).toISOString() : null,
   recent_runs: RUNS.filter((run) => run.pipeline === name).slice(0, 20),
 });
 const LOG = `reading 273,114 rows\nfitting HistGradientBoostingClassifier\niteration 10, loss 0.4621\niteration 20, loss 0.4433\nTraceback (most recent call last):\n  File "train.py", line 12, in <module>\n    model.fit(x, y)\nValueError: Input X contains NaN\n`;
 
+/** @type {[pattern: RegExp, make: (query: URLSearchParams, name: string) => unknown][]} */
 const ROUTES = [
-  [/^\/api\/workspace$/, () => ({ name: "flights-demo", timezone: "UTC", version: "0.1.0", path: "~/flights-demo" })],
-  [/^\/api\/pipelines$/, () => ["flights", "nightly"].map((name) => ({ ...pipeline(name), steps: 13 }))],
+  [
+    /^\/api\/workspace$/,
+    /** @returns {api.WorkspaceView} */ () => ({
+      name: "flights-demo",
+      timezone: "UTC",
+      version: "0.1.0",
+      path: "~/flights-demo",
+    }),
+  ],
+  [
+    /^\/api\/pipelines$/,
+    /** @returns {api.PipelineSummary[]} */ () =>
+      ["flights", "nightly"].map((name) => ({ ...pipeline(name), steps: 16 })),
+  ],
   [
     /^\/api\/pipelines\/(\w+)$/,
-    (_, name) => ({
+    /** @returns {api.PipelineView} */ (_, name) => ({
       ...pipeline(name),
       yaml: YAML,
       inputs: [
         {
-          name: "month",
+          name: "trees",
           type: "integer",
-          default: 7,
+          default: 100,
           required: false,
           allowed: null,
-          description: "last month to train on",
+          description: "trees of each model",
         },
         {
           name: "algorithm",
@@ -414,16 +487,24 @@ const ROUTES = [
         },
       ],
       steps: STEPS.map(([id, kind, needs]) => ({ id, kind, needs, finally: false, condition: null, outputs: [] })),
-      triggers: [
-        { name: "nightly", cron: "0 3 * * *", timezone: null, next_firing: new Date(Date.now() + 7.2e6).toISOString() },
-      ],
+      triggers:
+        name === "nightly"
+          ? [
+              {
+                name: "nightly",
+                cron: "0 3 * * *",
+                timezone: null,
+                next_firing: new Date(Date.now() + 7.2e6).toISOString(),
+              },
+            ]
+          : [],
       command: `millrace run ${name}`,
     }),
   ],
-  [/^\/api\/pipelines\/(\w+)\/runs$/, () => RUNS[1]],
+  [/^\/api\/pipelines\/(\w+)\/runs$/, /** @returns {api.RunSummary} */ () => FINISHED],
   [
     /^\/api\/runs$/,
-    (query) => {
+    /** @returns {api.RunPage} */ (query) => {
       const runs = RUNS.filter(
         (run) =>
           (!query.get("status") || run.status === query.get("status")) &&
@@ -434,21 +515,21 @@ const ROUTES = [
   ],
   [
     /^\/api\/runs\/(\w+)$/,
-    (_, id) => {
-      const run = RUNS.find((entry) => entry.id === id) ?? RUNS[1];
+    /** @returns {api.RunView} */ (_, id) => {
+      const run = RUNS.find((entry) => entry.id === id) ?? FINISHED;
       return {
         run,
-        inputs: { month: 7, algorithm: "gradient_boosting" },
-        steps: steps(run.status === "failed"),
+        inputs: { trees: 100, algorithm: "gradient_boosting" },
+        steps: steps(run.status),
         yaml: YAML,
-        command: `millrace run flights -p month=7`,
+        command: `millrace run ${run.pipeline}`,
         experiment_id: "1",
       };
     },
   ],
   [
     /^\/api\/runs\/\w+\/steps\/\w+\/log$/,
-    (query) => ({
+    /** @returns {api.LogChunk} */ (query) => ({
       text: Number(query.get("offset")) === 0 ? LOG : "",
       offset: Number(query.get("offset")),
       next_offset: LOG.length,
@@ -459,18 +540,18 @@ const ROUTES = [
   ],
   [
     /^\/api\/runs\/\w+\/steps\/\w+\/outputs\/(\w+)$/,
-    (_, name) => (name === "report" ? REPORT : name === "metrics" ? REPORT.metrics : PREVIEW),
+    (_, name) => (name === "report" ? REPORT : name === "metrics" ? METRICS : PREVIEW),
   ],
   [
     /^\/api\/experiments$/,
-    () => [
+    /** @returns {api.ExperimentSummary[]} */ () => [
       { id: "1", name: "flights", runs: 60, last_run_at: at(7) },
       { id: "2", name: "notebooks", runs: 4, last_run_at: at(-90000) },
     ],
   ],
   [
     /^\/api\/experiments\/\w+\/runs$/,
-    () => ({
+    /** @returns {api.TrackedRunPage} */ () => ({
       runs: TRACKED,
       next: null,
       total: TRACKED.length,
@@ -478,10 +559,10 @@ const ROUTES = [
       param_keys: ["algorithm", "depth", "learning_rate", "rounds"],
     }),
   ],
-  [/^\/api\/tracked-runs\/\w+$/, () => TRACKED[0]],
+  [/^\/api\/tracked-runs\/\w+$/, /** @returns {api.TrackedRun | undefined} */ () => TRACKED[0]],
   [
     /^\/api\/tracked-runs\/\w+\/artifacts$/,
-    () => [
+    /** @returns {api.ArtifactFile[]} */ () => [
       { path: "model", is_dir: true, size_bytes: null },
       { path: "model/MLmodel", is_dir: false, size_bytes: 912 },
       { path: "model/model.onnx", is_dir: false, size_bytes: 417000 },
@@ -490,7 +571,7 @@ const ROUTES = [
   ],
   [
     /^\/api\/metrics$/,
-    (query) =>
+    /** @returns {api.MetricCurve[]} */ (query) =>
       (query.get("runs") ?? "").split(",").flatMap((run, r) =>
         (query.get("keys") ?? "").split(",").map((key) => ({
           run_id: run,
@@ -505,17 +586,17 @@ const ROUTES = [
   ],
   [
     /^\/api\/datasets$/,
-    () => [
+    /** @returns {api.DatasetSummary[]} */ () => [
       dataset("flights", 3, 336776),
-      dataset("flights_clean", 3, 327346),
+      dataset("flights_features", 3, 327346),
       dataset("weather", 2, 26115),
-      dataset("scored", 1, 27004),
+      dataset("late_flights_scored", 1, 54370),
     ],
   ],
   [/^\/api\/datasets\/\w+\/sample$/, () => PREVIEW],
   [
     /^\/api\/datasets\/(\w+)$/,
-    (_, name) => ({
+    /** @returns {api.DatasetView} */ (_, name) => ({
       version: {
         ...dataset(name, 3, 336776),
         kind: "table",
@@ -527,26 +608,26 @@ const ROUTES = [
       },
       versions: [3, 2, 1].map((v) => dataset(name, v, 336776 - v * 100)),
       used_by: [KEY.model],
-      command: `millrace sql "select * from ${name} limit 20"`,
+      command: `millrace sql "select * from ${name} limit 10"`,
     }),
   ],
   [
     /^\/api\/lineage$/,
-    () => ({
+    /** @returns {api.LineageView} */ () => ({
       nodes: Object.values(KEY),
       edges: [
         ["source", "flights"],
-        ["flights", "clean"],
-        ["clean", "model"],
+        ["flights", "features"],
+        ["features", "model"],
         ["model", "endpoint"],
-      ].map(([from, to]) => ({ from: KEY[from], to: KEY[to], run_id: RUN, step: null })),
+      ].map(([from, to]) => ({ from: key(from), to: key(to), run_id: null, step: null })),
     }),
   ],
   [/^\/api\/sql$/, () => PREVIEW],
-  [/^\/api\/models$/, () => [model(4)]],
+  [/^\/api\/models$/, /** @returns {api.ModelSummary[]} */ () => [model(4)]],
   [
     /^\/api\/models\/(\w+)$/,
-    () => ({
+    /** @returns {api.ModelView} */ () => ({
       version: {
         ...model(4),
         uri: "file:///w/.millrace/storage/models/late_flights/4",
@@ -555,9 +636,9 @@ const ROUTES = [
         signature: SIGNATURE,
         task: "classification",
         description: null,
-        producer: { run_id: RUN, step: "train_boosting" },
+        producer: { run_id: RUN, step: "register" },
         tracking_run_id: hex(17),
-        inputs: [KEY.clean],
+        inputs: [KEY.features],
         files: [
           { path: "MLmodel", is_dir: false, size_bytes: 912 },
           { path: "model.onnx", is_dir: false, size_bytes: 417000 },
@@ -570,49 +651,55 @@ const ROUTES = [
           operators: { TreeEnsembleClassifier: 1, Imputer: 2, OneHotEncoder: 2, Concat: 1, Scaler: 1, Cast: 4 },
           parameters: 31200,
         },
-        flavors: ["onnx"],
+        flavors: ["python_function", "onnx"],
       },
-      versions: [4, 3, 2, 1].map(model),
-      endpoints: ["late"],
-      command: "millrace explain register",
+      versions: [4, 3, 2, 1].map((version) => model(version)),
+      endpoints: ["late_flights"],
+      command: "curl -s http://127.0.0.1:7878/api/models/late_flights",
     }),
   ],
-  [/^\/api\/endpoints$/, () => [ENDPOINT]],
+  [/^\/api\/endpoints$/, /** @returns {api.EndpointSummary[]} */ () => [ENDPOINT]],
   [
     /^\/api\/endpoints\/\w+$/,
-    () => ({
+    /** @returns {api.EndpointView} */ () => ({
       endpoint: ENDPOINT,
       signature: SIGNATURE,
       example: {
-        month: 7,
-        dep_hour: 18,
+        weekday: 2,
+        hour: 18,
         carrier: "UA",
         origin: "EWR",
         distance: 1400,
         wind_speed: 12.6,
-        visib: 10,
-        precip: 0,
+        visibility: 10,
+        precipitation: 0,
       },
       history,
-      yaml: "endpoint: late\ndeployments:\n  champion: {model: late_flights@champion, traffic: 90}\n",
-      command: "curl -s http://127.0.0.1:7878/endpoints/late/score -d @row.json",
+      yaml: "endpoint: late_flights\ndeployments:\n  champion: {model: late_flights@champion, traffic: 90}\n",
+      command:
+        "curl -s http://127.0.0.1:7878/endpoints/late_flights/score -H 'content-type: application/json' -d '{\"rows\": [{\"hour\": 18}]}'",
     }),
   ],
   [
     /^\/endpoints\/\w+\/score$/,
-    () => ({ predictions: [{ prediction: "late", probability_late: 0.713, "probability_on time": 0.287 }] }),
+    () => ({
+      predictions: [{ prediction: true, probabilities: { false: 0.287, true: 0.713 } }],
+      model: "late_flights@4",
+      deployment: "champion",
+      prediction_ids: [`${hex(90)}-0`],
+    }),
   ],
-  [/^\/api\/monitors$/, () => [MONITOR]],
+  [/^\/api\/monitors$/, /** @returns {api.MonitorSummary[]} */ () => [MONITOR]],
   [
     /^\/api\/monitors\/\w+$/,
-    () => ({
+    /** @returns {api.MonitorView} */ () => ({
       monitor: MONITOR,
       latest: {
         at: at(9),
         run_id: RUN,
         step: "drift",
-        reference: "train@3",
-        current: "autumn@1",
+        reference: "flights_train@3",
+        current: "late_flights_scored@1",
         columns: DRIFT,
         drifted: true,
       },
@@ -622,47 +709,50 @@ const ROUTES = [
         drifted: i > 6,
       })),
       yaml: null,
-      command: "millrace run flights --to drift",
+      command: "millrace run flights",
     }),
   ],
   [
     /^\/api\/alerts$/,
-    () => [
+    /** @returns {api.AlertView[]} */ () => [
       {
-        name: "inputs_drifted",
+        name: "late_flights_drift",
         state: "firing",
-        expression: "max(drift_js) > 0.1",
-        severity: "warning",
+        expression: "drifted columns of late_flights > 0",
+        severity: "2",
         since: at(9),
-        value: 0.41,
-        threshold: 0.1,
-        channels: ["log", "webhook"],
-        labels: {},
+        value: 2,
+        threshold: 0,
+        channels: ["log", "webhook hooks.example.com"],
+        labels: { team: "operations" },
         history: Array.from({ length: 12 }, (_, i) => ({
           at: at(i * 86400),
-          state: i > 6 ? "firing" : "ok",
-          value: i * 0.04,
+          state: i > 6 ? "firing" : i > 5 ? "pending" : "normal",
+          value: i > 5 ? i - 5 : 0,
         })),
       },
     ],
   ],
   [
     /^\/api\/search$/,
-    (query) =>
+    /** @returns {api.SearchHit[]} */ (query) =>
       [
-        { kind: "dataset", name: "flights", detail: null, path: "/data/flights" },
-        { kind: "model", name: "late_flights", detail: null, path: "/models/late_flights" },
+        { kind: "pipeline", name: "flights", detail: "Raw flights to a live endpoint", path: "/pipelines/flights" },
+        { kind: "dataset", name: "flights", detail: "336776 rows", path: "/data/flights" },
+        { kind: "model", name: "late_flights", detail: "version 4", path: "/models/late_flights" },
+        { kind: "endpoint", name: "late_flights", detail: "ready", path: "/endpoints/late_flights" },
+        { kind: "monitor", name: "late_flights", detail: "drift", path: "/monitoring/late_flights" },
       ].filter((hit) => hit.name.includes(query.get("q") ?? "")),
   ],
 ];
 
 export const EXAMPLES = { run: RUN, failedRun: hex(160), trackedRun: hex(17) };
 
-/** The answer for an address, or undefined. */
+/** The answer for an address, or undefined. @param {string} path @param {URLSearchParams} query */
 export function answer(path, query) {
   for (const [pattern, make] of ROUTES) {
     const match = pattern.exec(path);
-    if (match) return make(query, match[1]);
+    if (match) return make(query, match[1] ?? "");
   }
   return undefined;
 }

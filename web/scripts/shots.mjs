@@ -25,9 +25,9 @@ const PAGES = {
   models: "/models",
   model: "/models/late_flights",
   endpoints: "/endpoints",
-  endpoint: "/endpoints/late",
+  endpoint: "/endpoints/late_flights",
   monitoring: "/monitoring",
-  monitor: "/monitoring/late_flights_inputs",
+  monitor: "/monitoring/late_flights",
   missing: "/nothing/here",
 };
 

@@ -1,67 +1,1451 @@
-// What the API answers, as crates/millrace-api/src/views says it. Field names are the wire's.
+// Written by `cargo xtask schema` from crates/millrace-api/src/views. Do not edit.
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-export interface Place { file: string; line: number; column: number; length: number }
-export interface Problem { code: string; severity: "error" | "warning"; message: string; place?: Place | null; notes?: string[]; hints?: string[] }
+export type JsonMap = { [key: string]: Json };
 
-export interface WorkspaceView { name: string; timezone: string; version: string; path: string }
+export type NumberMap = { [key: string]: number };
 
-export interface InputView { name: string; type: string; default: Json; required: boolean; allowed: Json[] | null; description: string | null }
-export interface PipelineStepView { id: string; kind: string; needs: string[]; finally: boolean; condition: string | null; outputs: { name: string; type: string }[] }
-export interface PipelineSummary { name: string; description: string | null; file: string; steps: number; next_firing: string | null; recent_runs: RunSummary[]; problems: Problem[] }
-export interface PipelineView { name: string; description: string | null; file: string; yaml: string; problems: Problem[]; inputs: InputView[]; steps: PipelineStepView[]; triggers: { name: string; cron: string; timezone: string | null; next_firing: string | null }[]; recent_runs: RunSummary[]; command: string }
+export type TextMap = { [key: string]: string };
 
-export interface RunSummary { id: string; pipeline: string; status: string; trigger: string; created_at: string; started_at: string | null; ended_at: string | null; steps_total: number; steps_done: number; steps_cached: number; problem: Problem | null }
-export interface RunPage { runs: RunSummary[]; next: string | null; total: number }
-export interface ProgressView { fraction: number | null; rows: number | null; bytes: number | null; message: string | null }
-export interface AttemptView { attempt: number; status: string; started_at: string | null; ended_at: string | null; problem: Problem | null; exit: string | null; peak_memory_bytes: number | null; cpu_ms: number | null }
-export interface StepView {
-  id: string; kind: string; status: string; needs: string[]; finally: boolean; attempts: AttemptView[];
-  ready_at: string | null; started_at: string | null; ended_at: string | null; progress: ProgressView | null;
-  inputs: { [key: string]: Json }; outputs: { [key: string]: Json }; metrics: { [key: string]: number };
-  rows: number | null; bytes: number | null; cached_from: string | null; why: string[]; problem: Problem | null; tracking_run_id: string | null;
-}
-export interface RunView { run: RunSummary; inputs: { [key: string]: Json }; steps: StepView[]; yaml: string; command: string; experiment_id: string | null }
-export interface LogChunk { text: string; offset: number; next_offset: number; size: number; first_error: number | null; ended: boolean }
+export type Place = { 
+/**
+ * Path relative to the workspace.
+ */
+file: string, 
+/**
+ * Line, from 1.
+ */
+line: number, 
+/**
+ * Column in characters, from 1.
+ */
+column: number, 
+/**
+ * Characters to underline.
+ */
+length: number, };
 
-export interface ExperimentSummary { id: string; name: string; runs: number; last_run_at: string | null }
-export interface TrackedRun { id: string; name: string; experiment_id: string; status: string; start_time: string | null; end_time: string | null; params: { [key: string]: string }; metrics: { [key: string]: number }; tags: { [key: string]: string }; parent_id: string | null; pipeline_run_id: string | null; step: string | null }
-export interface TrackedRunPage { runs: TrackedRun[]; next: string | null; total: number; metric_keys: string[]; param_keys: string[] }
-export interface MetricPoint { step: number; at: string; value: number }
-export interface MetricCurve { run_id: string; key: string; points: MetricPoint[] }
-export interface ArtifactFile { path: string; is_dir: boolean; size_bytes: number | null }
+export type Severity = "error" | "warning";
 
-export interface FieldView { name: string; type: string; nullable: boolean }
-export interface HistogramBin { from: number; to: number; count: number }
-export interface TopValue { value: string | null; count: number }
-export interface ColumnProfile { name: string; data_type: string; nulls: number; distinct: number; min: Json; max: Json; mean: number | null; stddev: number | null; quantiles: number[]; top: TopValue[]; histogram: HistogramBin[] }
-export interface TableProfile { rows: number; columns: ColumnProfile[] }
-export interface AssetKey { kind: string; name: string; version: number }
-export interface Producer { run_id: string; step: string | null }
-export interface DatasetSummary { name: string; version: number; rows: number | null; size_bytes: number | null; columns: number; created_at: string; producer: Producer | null }
-export interface DatasetVersionView { name: string; version: number; kind: string; uri: string; digest: string; rows: number | null; size_bytes: number | null; schema: FieldView[]; profile: TableProfile | null; producer: Producer | null; inputs: AssetKey[]; created_at: string }
-export interface DatasetView { version: DatasetVersionView; versions: DatasetSummary[]; used_by: AssetKey[]; command: string }
-export interface TablePreview { columns: FieldView[]; rows: Json[][]; truncated: boolean; elapsed_ms: number }
-export interface LineageView { nodes: AssetKey[]; edges: { from: AssetKey; to: AssetKey; run_id: string | null; step: string | null }[] }
+export type Problem = { 
+/**
+ * Stable kebab-case code.
+ */
+code: string, 
+/**
+ * Error or warning.
+ */
+severity: Severity, 
+/**
+ * One sentence.
+ */
+message: string, 
+/**
+ * Where, if a file is to blame.
+ */
+place?: Place | null, 
+/**
+ * Details, a line each.
+ */
+notes?: Array<string>, 
+/**
+ * Ways out: each is something to type or to edit.
+ */
+hints?: Array<string>, };
 
-export interface ModelColumn { name: string; type: string; required: boolean }
-export interface ModelSignature { inputs: ModelColumn[]; outputs: ModelColumn[] }
-export interface ModelSummary { name: string; version: number; aliases: string[]; metrics: { [key: string]: number }; created_at: string; versions: number }
-export interface OnnxView { ir_version: number; opset: number; producer: string; nodes: number; operators: { [key: string]: number }; parameters: number }
-export interface ModelVersionView { name: string; version: number; uri: string; digest: string; size_bytes: number | null; aliases: string[]; metrics: { [key: string]: number }; signature: ModelSignature | null; task: string | null; description: string | null; producer: Producer | null; tracking_run_id: string | null; inputs: AssetKey[]; files: ArtifactFile[]; onnx: OnnxView | null; flavors: string[]; created_at: string }
-export interface ModelView { version: ModelVersionView; versions: ModelSummary[]; endpoints: string[]; command: string }
+export type WorkspaceView = { 
+/**
+ * `name:` in millrace.yaml.
+ */
+name: string, 
+/**
+ * IANA zone of triggers that name none.
+ */
+timezone: string, 
+/**
+ * Version of Millrace.
+ */
+version: string, 
+/**
+ * Its folder.
+ */
+path: string, };
 
-export interface DeploymentView { name: string; model: string; version: number; traffic: number; status: string; requests: number; errors: number; p50_ms: number | null; p95_ms: number | null; p99_ms: number | null }
-export interface EndpointSummary { name: string; status: string; url: string; deployments: DeploymentView[]; requests: number; errors: number; p50_ms: number | null; p99_ms: number | null; updated_at: string | null }
-export interface TrafficPoint { at: string; requests: number; errors: number; p50_ms: number | null; p99_ms: number | null }
-export interface EndpointView { endpoint: EndpointSummary; signature: ModelSignature | null; example: { [key: string]: Json } | null; history: TrafficPoint[]; yaml: string | null; command: string }
+export type SearchHit = { 
+/**
+ * `pipeline`, `run`, `dataset`, `model`, `experiment`, `endpoint` or `monitor`.
+ */
+kind: string, 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * A few words about it.
+ */
+detail: string | null, 
+/**
+ * Path of its page.
+ */
+path: string, };
 
-export interface DriftColumn { column: string; kind: string; metric: string; score: number; threshold: number; p_value: number | null; adjusted_p: number | null; drifted: boolean; bins: string[]; reference: number[]; current: number[]; reason: string | null }
-export interface MonitorSummary { name: string; kind: string; drifted: boolean; drifted_columns: number; columns: number; last_run_at: string | null; reference: string; current: string }
-export interface MonitorReport { at: string; run_id: string | null; step: string | null; reference: string; current: string; columns: DriftColumn[]; drifted: boolean }
-export interface MonitorView { monitor: MonitorSummary; latest: MonitorReport | null; history: { at: string; scores: { [column: string]: number }; drifted: boolean }[]; yaml: string | null; command: string }
-export interface AlertView { name: string; state: string; expression: string; severity: string | null; since: string | null; value: number | null; threshold: number | null; channels: string[]; labels: { [key: string]: string }; history: { at: string; state: string; value: number | null }[] }
+export type EventView = { 
+/**
+ * `run`, `step`, `progress`.
+ */
+kind: string, 
+/**
+ * What it happened to: a run's id.
+ */
+id: string, 
+/**
+ * When, RFC 3339.
+ */
+at: string, };
 
-export interface SearchHit { kind: string; name: string; detail: string | null; path: string }
-export interface EventView { kind: string; id: string; at: string }
+export type KindView = { 
+/**
+ * `step`, `transform`, `connector`, `trainer`, `drift_test`, `channel`, `trigger`.
+ */
+family: string, 
+/**
+ * The word users write.
+ */
+name: string, 
+/**
+ * One sentence.
+ */
+summary: string, 
+/**
+ * The whole text.
+ */
+description: string, 
+/**
+ * A working example, YAML.
+ */
+example: string, 
+/**
+ * JSON Schema of what stands under the key.
+ */
+schema: Json, };
+
+export type InputView = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Type word.
+ */
+type: string, 
+/**
+ * Value if none is given.
+ */
+default: Json, 
+/**
+ * Whether it must be given.
+ */
+required: boolean, 
+/**
+ * Allowed values.
+ */
+allowed: Array<Json> | null, 
+/**
+ * For people.
+ */
+description: string | null, };
+
+export type OutputView = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Type word.
+ */
+type: string, };
+
+export type PipelineStepView = { 
+/**
+ * Its key.
+ */
+id: string, 
+/**
+ * The kind's word.
+ */
+kind: string, 
+/**
+ * Steps that come before.
+ */
+needs: Array<string>, 
+/**
+ * Whether it runs at the end whatever became of the others.
+ */
+finally: boolean, 
+/**
+ * `if:`.
+ */
+condition: string | null, 
+/**
+ * What it gives.
+ */
+outputs: Array<OutputView>, };
+
+export type TriggerView = { 
+/**
+ * Its key.
+ */
+name: string, 
+/**
+ * The cron expression.
+ */
+cron: string, 
+/**
+ * IANA zone; the workspace's if absent.
+ */
+timezone: string | null, 
+/**
+ * RFC 3339.
+ */
+next_firing: string | null, };
+
+export type PipelineSummary = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * One sentence.
+ */
+description: string | null, 
+/**
+ * Path relative to the workspace.
+ */
+file: string, 
+/**
+ * How many steps.
+ */
+steps: number, 
+/**
+ * RFC 3339.
+ */
+next_firing: string | null, 
+/**
+ * Newest first.
+ */
+recent_runs: Array<RunSummary>, 
+/**
+ * What is wrong with its file.
+ */
+problems: Array<Problem>, };
+
+export type PipelineView = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * One sentence.
+ */
+description: string | null, 
+/**
+ * Path relative to the workspace.
+ */
+file: string, 
+/**
+ * The file's text.
+ */
+yaml: string, 
+/**
+ * What is wrong with it.
+ */
+problems: Array<Problem>, 
+/**
+ * Inputs.
+ */
+inputs: Array<InputView>, 
+/**
+ * Steps in the file's order.
+ */
+steps: Array<PipelineStepView>, 
+/**
+ * Triggers.
+ */
+triggers: Array<TriggerView>, 
+/**
+ * Newest first.
+ */
+recent_runs: Array<RunSummary>, 
+/**
+ * The command that runs it.
+ */
+command: string, };
+
+export type StartRun = { 
+/**
+ * Values of inputs; defaults stand in for the others.
+ */
+inputs?: JsonMap, 
+/**
+ * Run every step, reuse nothing.
+ */
+force?: boolean, };
+
+export type RunSummary = { 
+/**
+ * 32 hex digits.
+ */
+id: string, 
+/**
+ * Its pipeline.
+ */
+pipeline: string, 
+/**
+ * `queued`, `running`, `succeeded`, `failed` or `cancelled`.
+ */
+status: string, 
+/**
+ * What started it: `manual`, `cron`, …
+ */
+trigger: string, 
+/**
+ * RFC 3339.
+ */
+created_at: string, 
+/**
+ * RFC 3339.
+ */
+started_at: string | null, 
+/**
+ * RFC 3339.
+ */
+ended_at: string | null, 
+/**
+ * Steps in all.
+ */
+steps_total: number, 
+/**
+ * Steps that will not change any more.
+ */
+steps_done: number, 
+/**
+ * Steps whose earlier result stood in.
+ */
+steps_cached: number, 
+/**
+ * Why it failed.
+ */
+problem: Problem | null, };
+
+export type RunPage = { 
+/**
+ * The runs.
+ */
+runs: Array<RunSummary>, 
+/**
+ * `after` of the next page.
+ */
+next: string | null, 
+/**
+ * How many runs this page has.
+ */
+total: number, };
+
+export type ProgressView = { 
+/**
+ * Share done, 0 to 1.
+ */
+fraction: number | null, 
+/**
+ * Rows so far.
+ */
+rows: number | null, 
+/**
+ * Bytes so far.
+ */
+bytes: number | null, 
+/**
+ * What it does now.
+ */
+message: string | null, };
+
+export type AttemptView = { 
+/**
+ * From 1.
+ */
+attempt: number, 
+/**
+ * State word.
+ */
+status: string, 
+/**
+ * RFC 3339.
+ */
+started_at: string | null, 
+/**
+ * RFC 3339.
+ */
+ended_at: string | null, 
+/**
+ * Why it failed.
+ */
+problem: Problem | null, 
+/**
+ * How its process ended.
+ */
+exit: string | null, 
+/**
+ * Largest resident memory of its process.
+ */
+peak_memory_bytes: number | null, 
+/**
+ * Processor time of its process, milliseconds.
+ */
+cpu_ms: number | null, };
+
+export type StepView = { 
+/**
+ * Its key.
+ */
+id: string, 
+/**
+ * The kind's word.
+ */
+kind: string, 
+/**
+ * `pending`, `running`, `retrying`, `succeeded`, `cached`, `failed`, `timed_out`, `skipped` or `cancelled`.
+ */
+status: string, 
+/**
+ * Steps that come before.
+ */
+needs: Array<string>, 
+/**
+ * Whether it runs at the end whatever became of the others.
+ */
+finally: boolean, 
+/**
+ * Oldest first.
+ */
+attempts: Array<AttemptView>, 
+/**
+ * RFC 3339; when its needs were met.
+ */
+ready_at: string | null, 
+/**
+ * RFC 3339.
+ */
+started_at: string | null, 
+/**
+ * RFC 3339.
+ */
+ended_at: string | null, 
+/**
+ * How far it is, while it runs.
+ */
+progress: ProgressView | null, 
+/**
+ * `inputs:` as written.
+ */
+inputs: JsonMap, 
+/**
+ * What it left: plain values and assets.
+ */
+outputs: JsonMap, 
+/**
+ * Numbers it logged.
+ */
+metrics: NumberMap, 
+/**
+ * Rows it read or wrote.
+ */
+rows: number | null, 
+/**
+ * Bytes it moved.
+ */
+bytes: number | null, 
+/**
+ * The run whose result stood in.
+ */
+cached_from: string | null, 
+/**
+ * Why it ran, was reused or skipped; a sentence each.
+ */
+why: Array<string>, 
+/**
+ * Why it failed.
+ */
+problem: Problem | null, 
+/**
+ * The tracked run that it logs into.
+ */
+tracking_run_id: string | null, };
+
+export type RunView = { 
+/**
+ * The run.
+ */
+run: RunSummary, 
+/**
+ * Resolved inputs.
+ */
+inputs: JsonMap, 
+/**
+ * Steps in the file's order.
+ */
+steps: Array<StepView>, 
+/**
+ * The pipeline's file as it is now; empty if it is gone.
+ */
+yaml: string, 
+/**
+ * The command that starts such a run again.
+ */
+command: string, 
+/**
+ * The experiment its tracked runs are in.
+ */
+experiment_id: string | null, };
+
+export type LogChunk = { 
+/**
+ * Whole lines.
+ */
+text: string, 
+/**
+ * Where the text begins, a byte offset to be taken as given.
+ */
+offset: number, 
+/**
+ * Where to read on.
+ */
+next_offset: number, 
+/**
+ * Where the log ends now.
+ */
+size: number, 
+/**
+ * Number of the first line on the error stream, from 0 within this text.
+ */
+first_error: number | null, 
+/**
+ * Whether nothing more will come.
+ */
+ended: boolean, };
+
+export type WhyView = { 
+/**
+ * The step.
+ */
+step: string, 
+/**
+ * Its state word.
+ */
+status: string, 
+/**
+ * A sentence each.
+ */
+why: Array<string>, };
+
+export type ExperimentSummary = { 
+/**
+ * Its id.
+ */
+id: string, 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * How many runs.
+ */
+runs: number, 
+/**
+ * RFC 3339.
+ */
+last_run_at: string | null, };
+
+export type TrackedRun = { 
+/**
+ * 32 hex digits.
+ */
+id: string, 
+/**
+ * Name for people.
+ */
+name: string, 
+/**
+ * Its experiment.
+ */
+experiment_id: string, 
+/**
+ * MLflow's word.
+ */
+status: string, 
+/**
+ * RFC 3339.
+ */
+start_time: string | null, 
+/**
+ * RFC 3339.
+ */
+end_time: string | null, 
+/**
+ * Parameters.
+ */
+params: TextMap, 
+/**
+ * Last value of each metric.
+ */
+metrics: NumberMap, 
+/**
+ * Tags.
+ */
+tags: TextMap, 
+/**
+ * The run it is nested in.
+ */
+parent_id: string | null, 
+/**
+ * The pipeline run that made it.
+ */
+pipeline_run_id: string | null, 
+/**
+ * And the step.
+ */
+step: string | null, };
+
+export type TrackedRunPage = { 
+/**
+ * The runs.
+ */
+runs: Array<TrackedRun>, 
+/**
+ * Token of the next page.
+ */
+next: string | null, 
+/**
+ * How many runs this page has.
+ */
+total: number, 
+/**
+ * Every metric of these runs.
+ */
+metric_keys: Array<string>, 
+/**
+ * Every parameter of these runs.
+ */
+param_keys: Array<string>, };
+
+export type MetricPoint = { 
+/**
+ * Step.
+ */
+step: number, 
+/**
+ * RFC 3339.
+ */
+at: string, 
+/**
+ * The number.
+ */
+value: number, };
+
+export type MetricCurve = { 
+/**
+ * The run.
+ */
+run_id: string, 
+/**
+ * The metric.
+ */
+key: string, 
+/**
+ * In the order of steps.
+ */
+points: Array<MetricPoint>, };
+
+export type ArtifactFile = { 
+/**
+ * Relative path.
+ */
+path: string, 
+/**
+ * Whether it is a folder.
+ */
+is_dir: boolean, 
+/**
+ * Its size.
+ */
+size_bytes: number | null, };
+
+export type FieldView = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Arrow type as text.
+ */
+type: string, 
+/**
+ * Whether nulls may occur.
+ */
+nullable: boolean, };
+
+export type HistogramBin = { 
+/**
+ * Lower edge.
+ */
+from: number, 
+/**
+ * Upper edge.
+ */
+to: number, 
+/**
+ * Rows.
+ */
+count: number, };
+
+export type TopValue = { 
+/**
+ * As text; null for null.
+ */
+value: string | null, 
+/**
+ * Rows.
+ */
+count: number, };
+
+export type ColumnProfile = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Arrow type as text.
+ */
+data_type: string, 
+/**
+ * Nulls.
+ */
+nulls: number, 
+/**
+ * Distinct values, estimated.
+ */
+distinct: number, 
+/**
+ * Smallest value.
+ */
+min: Json, 
+/**
+ * Largest value.
+ */
+max: Json, 
+/**
+ * Mean, for numbers.
+ */
+mean: number | null, 
+/**
+ * Sample standard deviation, for numbers.
+ */
+stddev: number | null, 
+/**
+ * 0.05, 0.25, 0.5, 0.75, 0.95.
+ */
+quantiles: Array<number>, 
+/**
+ * The commonest values.
+ */
+top: Array<TopValue>, 
+/**
+ * Bins of equal width.
+ */
+histogram: Array<HistogramBin>, };
+
+export type TableProfile = { 
+/**
+ * Rows that were read.
+ */
+rows: number, 
+/**
+ * In the schema's order.
+ */
+columns: Array<ColumnProfile>, };
+
+export type AssetKey = { 
+/**
+ * `dataset`, `model`, `source`, `endpoint`.
+ */
+kind: string, 
+/**
+ * Name, or a source's URL.
+ */
+name: string, 
+/**
+ * Version; 0 for things without.
+ */
+version: number, };
+
+export type Producer = { 
+/**
+ * Run id.
+ */
+run_id: string, 
+/**
+ * Step id.
+ */
+step: string | null, };
+
+export type DatasetSummary = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Version.
+ */
+version: number, 
+/**
+ * Rows.
+ */
+rows: number | null, 
+/**
+ * Bytes on disk.
+ */
+size_bytes: number | null, 
+/**
+ * How many columns.
+ */
+columns: number, 
+/**
+ * RFC 3339.
+ */
+created_at: string, 
+/**
+ * Who made it.
+ */
+producer: Producer | null, };
+
+export type DatasetVersionView = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Version.
+ */
+version: number, 
+/**
+ * `table`, `folder` or `file`.
+ */
+kind: string, 
+/**
+ * Where it lies.
+ */
+uri: string, 
+/**
+ * Of its content.
+ */
+digest: string, 
+/**
+ * Rows.
+ */
+rows: number | null, 
+/**
+ * Bytes on disk.
+ */
+size_bytes: number | null, 
+/**
+ * Columns.
+ */
+schema: Array<FieldView>, 
+/**
+ * Statistics.
+ */
+profile: TableProfile | null, 
+/**
+ * Who made it.
+ */
+producer: Producer | null, 
+/**
+ * What it was made from.
+ */
+inputs: Array<AssetKey>, 
+/**
+ * RFC 3339.
+ */
+created_at: string, };
+
+export type DatasetView = { 
+/**
+ * The version asked for.
+ */
+version: DatasetVersionView, 
+/**
+ * All versions, newest first.
+ */
+versions: Array<DatasetSummary>, 
+/**
+ * What was made from this version.
+ */
+used_by: Array<AssetKey>, 
+/**
+ * The command that shows it.
+ */
+command: string, };
+
+export type TablePreview = { 
+/**
+ * Columns.
+ */
+columns: Array<FieldView>, 
+/**
+ * One array per row, in the order of the columns.
+ */
+rows: Array<Array<Json>>, 
+/**
+ * Whether there are more.
+ */
+truncated: boolean, 
+/**
+ * How long it took.
+ */
+elapsed_ms: number, };
+
+export type SqlRequest = { 
+/**
+ * The query.
+ */
+sql: string, 
+/**
+ * Rows to stop after; 200 if absent, at most 10,000.
+ */
+limit?: number, };
+
+export type LineageEdge = { 
+/**
+ * Made from this.
+ */
+from: AssetKey, 
+/**
+ * This was made.
+ */
+to: AssetKey, 
+/**
+ * By this run.
+ */
+run_id: string | null, 
+/**
+ * In this step.
+ */
+step: string | null, };
+
+export type LineageView = { 
+/**
+ * Every asset once.
+ */
+nodes: Array<AssetKey>, 
+/**
+ * Every arrow once.
+ */
+edges: Array<LineageEdge>, };
+
+export type ModelColumn = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * MLflow's type word.
+ */
+type: string, 
+/**
+ * Whether a row without it is refused.
+ */
+required: boolean, };
+
+export type ModelSignature = { 
+/**
+ * Takes.
+ */
+inputs: Array<ModelColumn>, 
+/**
+ * Gives.
+ */
+outputs: Array<ModelColumn>, };
+
+export type ModelSummary = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Version.
+ */
+version: number, 
+/**
+ * Aliases that point at it.
+ */
+aliases: Array<string>, 
+/**
+ * Evaluation metrics.
+ */
+metrics: NumberMap, 
+/**
+ * RFC 3339.
+ */
+created_at: string, 
+/**
+ * How many versions the model has.
+ */
+versions: number, };
+
+export type OnnxView = { 
+/**
+ * IR version.
+ */
+ir_version: number, 
+/**
+ * Opset.
+ */
+opset: number, 
+/**
+ * Who wrote it.
+ */
+producer: string, 
+/**
+ * Nodes.
+ */
+nodes: number, 
+/**
+ * Nodes by operator.
+ */
+operators: NumberMap, 
+/**
+ * Numbers in its initialisers.
+ */
+parameters: number, };
+
+export type ModelVersionView = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Version.
+ */
+version: number, 
+/**
+ * Where it lies.
+ */
+uri: string, 
+/**
+ * Of its content.
+ */
+digest: string, 
+/**
+ * Bytes on disk.
+ */
+size_bytes: number | null, 
+/**
+ * Aliases that point at it.
+ */
+aliases: Array<string>, 
+/**
+ * Evaluation metrics.
+ */
+metrics: NumberMap, 
+/**
+ * What it takes and gives.
+ */
+signature: ModelSignature | null, 
+/**
+ * `classification` or `regression`.
+ */
+task: string | null, 
+/**
+ * For people.
+ */
+description: string | null, 
+/**
+ * Who trained it.
+ */
+producer: Producer | null, 
+/**
+ * The tracked run.
+ */
+tracking_run_id: string | null, 
+/**
+ * What it was made from.
+ */
+inputs: Array<AssetKey>, 
+/**
+ * Its files.
+ */
+files: Array<ArtifactFile>, 
+/**
+ * Its ONNX file, if it has one.
+ */
+onnx: OnnxView | null, 
+/**
+ * Flavors of its `MLmodel`.
+ */
+flavors: Array<string>, 
+/**
+ * RFC 3339.
+ */
+created_at: string, };
+
+export type ModelView = { 
+/**
+ * The version asked for.
+ */
+version: ModelVersionView, 
+/**
+ * All versions, newest first.
+ */
+versions: Array<ModelSummary>, 
+/**
+ * Endpoints that serve it.
+ */
+endpoints: Array<string>, 
+/**
+ * The command that shows it.
+ */
+command: string, };
+
+export type DeploymentView = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Model.
+ */
+model: string, 
+/**
+ * Its version.
+ */
+version: number, 
+/**
+ * Per cent of the requests.
+ */
+traffic: number, 
+/**
+ * `ready`, `loading` or `failed`.
+ */
+status: string, 
+/**
+ * Requests since the server began.
+ */
+requests: number, 
+/**
+ * Of them failed.
+ */
+errors: number, 
+/**
+ * Median latency.
+ */
+p50_ms: number | null, 
+/**
+ * 95th percentile.
+ */
+p95_ms: number | null, 
+/**
+ * 99th percentile.
+ */
+p99_ms: number | null, };
+
+export type EndpointSummary = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * `ready`, `loading` or `failed`.
+ */
+status: string, 
+/**
+ * Address that scores rows.
+ */
+url: string, 
+/**
+ * What is behind it.
+ */
+deployments: Array<DeploymentView>, 
+/**
+ * Requests since the server began.
+ */
+requests: number, 
+/**
+ * Of them failed.
+ */
+errors: number, 
+/**
+ * Median latency.
+ */
+p50_ms: number | null, 
+/**
+ * 99th percentile.
+ */
+p99_ms: number | null, 
+/**
+ * RFC 3339.
+ */
+updated_at: string | null, };
+
+export type TrafficPoint = { 
+/**
+ * Begin of the interval, RFC 3339.
+ */
+at: string, 
+/**
+ * Requests.
+ */
+requests: number, 
+/**
+ * Of them failed.
+ */
+errors: number, 
+/**
+ * Median latency.
+ */
+p50_ms: number | null, 
+/**
+ * 99th percentile.
+ */
+p99_ms: number | null, };
+
+export type EndpointView = { 
+/**
+ * The endpoint.
+ */
+endpoint: EndpointSummary, 
+/**
+ * What it takes and gives.
+ */
+signature: ModelSignature | null, 
+/**
+ * A row that it takes.
+ */
+example: JsonMap | null, 
+/**
+ * Oldest first.
+ */
+history: Array<TrafficPoint>, 
+/**
+ * Its file, if it has one.
+ */
+yaml: string | null, 
+/**
+ * A command that calls it.
+ */
+command: string, };
+
+export type DriftColumn = { 
+/**
+ * Column.
+ */
+column: string, 
+/**
+ * `numeric` or `categorical`.
+ */
+kind: string, 
+/**
+ * Which measure.
+ */
+metric: string, 
+/**
+ * Its value.
+ */
+score: number, 
+/**
+ * From here on it counts as drifted.
+ */
+threshold: number, 
+/**
+ * Of the test, if there is one.
+ */
+p_value: number | null, 
+/**
+ * Adjusted for many columns.
+ */
+adjusted_p: number | null, 
+/**
+ * Whether it drifted.
+ */
+drifted: boolean, 
+/**
+ * Names of the bins.
+ */
+bins: Array<string>, 
+/**
+ * Share of reference rows in each bin.
+ */
+reference: Array<number>, 
+/**
+ * Share of current rows in each bin.
+ */
+current: Array<number>, 
+/**
+ * Why, a sentence.
+ */
+reason: string | null, };
+
+export type MonitorSummary = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * What it watches: `drift`, `quality`.
+ */
+kind: string, 
+/**
+ * Whether the last run found drift.
+ */
+drifted: boolean, 
+/**
+ * In how many columns.
+ */
+drifted_columns: number, 
+/**
+ * Of how many.
+ */
+columns: number, 
+/**
+ * RFC 3339.
+ */
+last_run_at: string | null, 
+/**
+ * The reference data.
+ */
+reference: string, 
+/**
+ * The data watched.
+ */
+current: string, };
+
+export type MonitorReport = { 
+/**
+ * RFC 3339.
+ */
+at: string, 
+/**
+ * The run that made it.
+ */
+run_id: string | null, 
+/**
+ * And the step.
+ */
+step: string | null, 
+/**
+ * The reference data.
+ */
+reference: string, 
+/**
+ * The data watched.
+ */
+current: string, 
+/**
+ * Column by column.
+ */
+columns: Array<DriftColumn>, 
+/**
+ * Whether it found drift.
+ */
+drifted: boolean, };
+
+export type MonitorPoint = { 
+/**
+ * RFC 3339.
+ */
+at: string, 
+/**
+ * Score by column.
+ */
+scores: NumberMap, 
+/**
+ * Whether it found drift.
+ */
+drifted: boolean, };
+
+export type MonitorView = { 
+/**
+ * The monitor.
+ */
+monitor: MonitorSummary, 
+/**
+ * Its newest result.
+ */
+latest: MonitorReport | null, 
+/**
+ * Oldest first.
+ */
+history: Array<MonitorPoint>, 
+/**
+ * Its file, if it has one.
+ */
+yaml: string | null, 
+/**
+ * The command that runs it.
+ */
+command: string, };
+
+export type AlertChange = { 
+/**
+ * RFC 3339.
+ */
+at: string, 
+/**
+ * Its new state.
+ */
+state: string, 
+/**
+ * The value that made it change.
+ */
+value: number | null, };
+
+export type AlertView = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * `ok`, `pending`, `firing` or `resolved`.
+ */
+state: string, 
+/**
+ * What it watches.
+ */
+expression: string, 
+/**
+ * For people.
+ */
+severity: string | null, 
+/**
+ * RFC 3339; in this state since.
+ */
+since: string | null, 
+/**
+ * Last value.
+ */
+value: number | null, 
+/**
+ * Limit.
+ */
+threshold: number | null, 
+/**
+ * Who is told.
+ */
+channels: Array<string>, 
+/**
+ * Labels.
+ */
+labels: TextMap, 
+/**
+ * Oldest first.
+ */
+history: Array<AlertChange>, };

@@ -6,7 +6,8 @@ import IconHome from "@tabler/icons-react/dist/esm/icons/IconHome.mjs";
 import IconPlayerPlay from "@tabler/icons-react/dist/esm/icons/IconPlayerPlay.mjs";
 import IconPlugConnected from "@tabler/icons-react/dist/esm/icons/IconPlugConnected.mjs";
 import IconRoute from "@tabler/icons-react/dist/esm/icons/IconRoute.mjs";
-import { Link } from "@tanstack/react-router";
+import { Link, useLocation } from "@tanstack/react-router";
+import { useEffect } from "react";
 
 const ITEMS = [
   { to: "/", name: "Home", icon: IconHome },
@@ -21,6 +22,12 @@ const ITEMS = [
 
 /** The nouns of the product. */
 export function Nav() {
+  const noun = useLocation({ select: ({ pathname }) => pathname.split("/")[1] ?? "" });
+  useEffect(() => {
+    // On a narrow screen the nouns stand in a row that scrolls.
+    const item = document.querySelector(`.nav .item[href="/${CSS.escape(noun)}"]`);
+    item?.scrollIntoView({ inline: "center", block: "nearest" });
+  }, [noun]);
   return ITEMS.map(({ to, name, icon: Icon }) => (
     <Link key={to} to={to} className="item" activeOptions={{ exact: to === "/", includeSearch: false }}>
       <Icon size={17} stroke={1.8} aria-hidden />

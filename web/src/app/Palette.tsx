@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useRouter } from "@tanstack/react-router";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { searchQuery } from "./queries";
-import { NOUNS, type PaletteEntry, pages } from "./paletteEntries";
+import { type PaletteEntry, pages } from "./paletteEntries";
 
 /** Search over all nouns; opens with `/`. */
 export function Palette() {
@@ -39,7 +39,8 @@ function PaletteBox({ onClose }: { onClose: () => void }) {
     ...(text.trim() ? (hits.data ?? []) : []).map((hit) => ({
       key: hit.path,
       name: hit.name,
-      kind: NOUNS[hit.kind] ?? hit.kind,
+      kind: hit.kind,
+      detail: hit.detail,
       path: hit.path,
     })),
   ];
@@ -85,7 +86,9 @@ function PaletteBox({ onClose }: { onClose: () => void }) {
             onMouseDown={() => go(entry)}
             onMouseEnter={() => setAt(index)}
           >
-            <span>{entry.name}</span>
+            <span className="found">
+              {entry.name} {entry.detail && <span className="muted small">{entry.detail}</span>}
+            </span>
             <span className="muted small">{entry.kind}</span>
           </li>
         ))}

@@ -2,12 +2,11 @@ export interface PaletteEntry {
   key: string;
   name: string;
   kind: string;
+  detail?: string | null;
   path: string;
 }
 
 const PAGES = ["Home", "Pipelines", "Runs", "Experiments", "Data", "Models", "Endpoints", "Monitoring"];
-
-export const NOUNS: Record<string, string> = { tracked_run: "tracked run" };
 
 /** Pages whose name has the text in it. */
 export function pages(text: string): PaletteEntry[] {

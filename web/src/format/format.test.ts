@@ -39,6 +39,8 @@ describe("numbers", () => {
   it("keeps four digits and sets thousands apart", () => {
     expect(number(0.812_345)).toBe("0.8123");
     expect(number(336_776)).toBe("336,776");
+    expect(number(2013)).toBe("2013");
+    expect(number(1039.9)).toBe("1040");
     expect(number(0.000_012)).toBe("1.20e-5");
     expect(number(Number.NaN)).toBe("NaN");
     expect(number(123_456.7)).toBe("123,457");

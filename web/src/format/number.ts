@@ -5,12 +5,12 @@ export function count(value: number | null | undefined): string {
   return value === null || value === undefined || !Number.isFinite(value) ? "–" : GROUPED.format(value);
 }
 
-/** A measured number with four significant digits; very large and very small ones in powers of ten. */
+/** A measured number with four significant digits, thousands set apart from five digits on (2013 may be a year); very large and very small ones in powers of ten. */
 export function number(value: number | null | undefined): string {
   if (value === null || value === undefined) return "–";
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "∞" : "-∞";
-  if (Number.isInteger(value) && Math.abs(value) < 1e7) return GROUPED.format(value);
   const size = Math.abs(value);
+  if (Number.isInteger(value) && size < 1e7) return size >= 10_000 ? GROUPED.format(value) : String(value);
   if (size >= 1e7 || size < 1e-4) return value.toExponential(2).replace("e+", "e");
   return size >= 10_000 ? GROUPED.format(Math.round(value)) : String(Number(value.toPrecision(4)));
 }

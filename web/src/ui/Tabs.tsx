@@ -1,4 +1,4 @@
-import { type KeyboardEvent, type ReactNode, useId } from "react";
+import { type KeyboardEvent, type ReactNode, useEffect, useId } from "react";
 
 export interface Tab<K extends string> {
   key: K;
@@ -16,6 +16,12 @@ interface TabsProps<K extends string> {
 /** Parts of a page of which one is shown; arrow keys move between them. */
 export function Tabs<K extends string>({ tabs, value, onChange, label, children }: TabsProps<K>) {
   const id = useId();
+  useEffect(() => {
+    // On a narrow screen the row scrolls; only the row, not the page.
+    const tab = document.getElementById(`${id}-${value}`);
+    const row = tab?.parentElement;
+    if (tab && row) row.scrollLeft = tab.offsetLeft + tab.offsetWidth - row.clientWidth;
+  }, [id, value]);
   const move = (event: KeyboardEvent<HTMLDivElement>) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (step === undefined) return;

@@ -40,6 +40,7 @@ const LOOKS: Record<string, StatusLook> = {
   idle: { tone: "idle", word: "idle", icon: IconCircleDashed },
   drifted: { tone: "bad", word: "drifted", icon: IconAlertTriangle },
   stable: { tone: "ok", word: "stable", icon: IconCircleCheck },
+  recovering: { tone: "warn", word: "recovering", icon: IconActivity },
   firing: { tone: "bad", word: "firing", icon: IconActivity },
   ok: { tone: "ok", word: "ok", icon: IconCircleCheck },
   resolved: { tone: "ok", word: "resolved", icon: IconCircleCheck },
@@ -55,6 +56,7 @@ const ALIASES: Record<string, string> = {
   error: "failed",
   scheduled: "queued",
   inactive: "ok",
+  normal: "ok",
   ready_to_run: "ready",
   serving: "healthy",
 };

@@ -1,7 +1,8 @@
 import "@xyflow/react/dist/style.css";
-import { Background, Controls, type Edge, type Node, ReactFlow } from "@xyflow/react";
+import { Background, Controls, type Edge, type Node, type NodeHandle, Position, ReactFlow } from "@xyflow/react";
+import { useElementSize } from "@mantine/hooks";
 import { useMemo } from "react";
-import { type GraphEdge, type GraphNode, place } from "./layout";
+import { arrange, type GraphEdge, type GraphNode, NODE } from "./layout";
 import { StepNode } from "./StepNode";
 
 const TYPES = { step: StepNode };
@@ -14,17 +15,38 @@ interface CanvasProps {
   label: string;
 }
 
-/** The picture of a graph, laid out from left to right. */
-export function Canvas({ nodes, edges, selected, onSelect, label }: CanvasProps) {
+/** Heights in pixels between which a picture is as high as its graph. */
+const LOWEST = 240;
+const HIGHEST = 720;
+/** Room around the graph, for the buttons in its corner too. */
+const RIM = 48;
+
+/** The picture of a graph: laid out once it is known how much room there is. */
+export function Canvas(props: CanvasProps) {
+  const { ref, width } = useElementSize();
+  return (
+    <div ref={ref} style={{ minHeight: LOWEST }}>
+      {width > 0 && <Picture {...props} width={width} />}
+    </div>
+  );
+}
+
+function Picture({ nodes, edges, selected, onSelect, label, width }: CanvasProps & { width: number }) {
   const shape = JSON.stringify([nodes.map((node) => node.id), edges]);
   // Only the shape moves nodes; a new status does not.
   // oxlint-disable-next-line react/exhaustive-deps
-  const places = useMemo(() => place(nodes, edges), [shape]);
+  const found = useMemo(() => arrange(nodes, edges, width - RIM), [shape, width]);
+  const { direction, places } = found;
+  const zoom = Math.min(1, (width - RIM) / found.width);
+  const height = Math.min(Math.max(found.height * zoom + RIM, LOWEST), HIGHEST);
   const flowNodes: Node[] = nodes.map((node) => ({
     id: node.id,
     type: "step",
     position: places.get(node.id) ?? { x: 0, y: 0 },
-    data: { ...node, picked: selected === node.id, onSelect },
+    data: { ...node, picked: selected === node.id, direction, onSelect },
+    ...NODE,
+    measured: NODE,
+    handles: handles(direction),
     draggable: false,
     connectable: false,
     focusable: false,
@@ -38,21 +60,39 @@ export function Canvas({ nodes, edges, selected, onSelect, label }: CanvasProps)
     focusable: false,
   }));
   return (
-    <ReactFlow
-      nodes={flowNodes}
-      edges={flowEdges}
-      nodeTypes={TYPES}
-      fitView
-      fitViewOptions={{ padding: 0.08, maxZoom: 1 }}
-      minZoom={0.15}
-      preventScrolling={false}
-      zoomOnScroll={false}
-      nodesFocusable={false}
-      edgesFocusable={false}
-      aria-label={label}
-    >
-      <Background gap={20} />
-      <Controls showInteractive={false} />
-    </ReactFlow>
+    <div className="graph" style={{ height }}>
+      <ReactFlow
+        key={`${shape}${direction}${Math.round(width)}`}
+        nodes={flowNodes}
+        edges={flowEdges}
+        nodeTypes={TYPES}
+        fitView
+        fitViewOptions={{ padding: 0.06, maxZoom: 1 }}
+        minZoom={0.15}
+        preventScrolling={false}
+        zoomOnScroll={false}
+        nodesFocusable={false}
+        edgesFocusable={false}
+        aria-label={label}
+      >
+        <Background gap={20} />
+        <Controls showInteractive={false} />
+      </ReactFlow>
+    </div>
   );
+}
+
+/** Where edges begin and end, told rather than measured, so that a node is never hidden until it has been measured. */
+function handles(direction: "right" | "down"): NodeHandle[] {
+  const { width, height } = NODE;
+  const size = { width: 1, height: 1 };
+  return direction === "right"
+    ? [
+        { ...size, type: "target", position: Position.Left, x: 0, y: height / 2 },
+        { ...size, type: "source", position: Position.Right, x: width, y: height / 2 },
+      ]
+    : [
+        { ...size, type: "target", position: Position.Top, x: width / 2, y: 0 },
+        { ...size, type: "source", position: Position.Bottom, x: width / 2, y: height },
+      ];
 }

@@ -11,12 +11,11 @@ interface GraphProps {
   selected?: string | null;
   onSelect?: (id: string) => void;
   label: string;
-  height?: number;
 }
 
 /** A graph as a picture, and the same as a list for those who read or use the keyboard. */
-export function Graph({ height = 420, ...props }: GraphProps) {
-  const [view, setView] = useState<"picture" | "list">(props.nodes.length > 300 ? "list" : "picture");
+export function Graph(props: GraphProps) {
+  const [view, setView] = useState<"picture" | "list">(crowded(props.nodes.length) ? "list" : "picture");
   return (
     <div>
       <div
@@ -40,12 +39,13 @@ export function Graph({ height = 420, ...props }: GraphProps) {
       {view === "list" ? (
         <GraphList {...props} />
       ) : (
-        <div className="graph" style={{ height }}>
-          <Suspense fallback={<Loading rows={6} />}>
-            <Canvas {...props} />
-          </Suspense>
-        </div>
+        <Suspense fallback={<Loading rows={6} />}>
+          <Canvas {...props} />
+        </Suspense>
       )}
     </div>
   );
 }
+
+/** Whether a picture would have letters that nobody can read. */
+const crowded = (nodes: number) => nodes > 300 || (nodes > 8 && window.innerWidth < 600);

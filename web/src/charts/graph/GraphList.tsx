@@ -35,12 +35,16 @@ export function GraphList({ nodes, edges, selected, onSelect, label }: GraphList
           ),
         },
         { key: "kind", header: "Kind", value: (node) => node.kind },
-        {
-          key: "status",
-          header: "Status",
-          value: (node) => node.status ?? "",
-          cell: (node) => node.status && <Status status={node.status} />,
-        },
+        ...(nodes.some((node) => node.status)
+          ? [
+              {
+                key: "status",
+                header: "Status",
+                value: (node: GraphNode) => node.status ?? "",
+                cell: (node: GraphNode) => node.status && <Status status={node.status} />,
+              },
+            ]
+          : []),
         { key: "needs", header: "After", value: (node) => needs(node.id) },
       ]}
     />

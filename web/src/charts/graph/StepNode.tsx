@@ -3,12 +3,13 @@ import { Status } from "../../ui/Status";
 import { statusLook } from "../../ui/statusLook";
 import type { GraphNode } from "./layout";
 
-type StepNodeData = GraphNode & { picked?: boolean; onSelect?: (id: string) => void };
+type StepNodeData = GraphNode & { picked?: boolean; direction?: "right" | "down"; onSelect?: (id: string) => void };
 
 /** One node: name, kind, state. */
 export function StepNode({ data }: NodeProps) {
   const node = data as unknown as StepNodeData;
   const tone = node.status ? `var(--${statusLook(node.status).tone})` : "var(--accent)";
+  const down = node.direction === "down";
   return (
     <button
       type="button"
@@ -17,13 +18,13 @@ export function StepNode({ data }: NodeProps) {
       onClick={() => node.onSelect?.(node.id)}
       title={node.name}
     >
-      <Handle type="target" position={Position.Left} isConnectable={false} />
+      <Handle type="target" position={down ? Position.Top : Position.Left} isConnectable={false} />
       <div className="name">{node.name}</div>
       <div className="line">
         <span className="muted">{node.kind}</span>
         {node.status ? <Status status={node.status} /> : <span className="muted">{node.detail}</span>}
       </div>
-      <Handle type="source" position={Position.Right} isConnectable={false} />
+      <Handle type="source" position={down ? Position.Bottom : Position.Right} isConnectable={false} />
     </button>
   );
 }

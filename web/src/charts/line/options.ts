@@ -48,9 +48,14 @@ export function lineOptions(lines: Line[], look: LineLook, colors: ChartColors):
     legend:
       lines.length > 1
         ? {
-            type: "plain",
+            type: "scroll",
             top: 2,
             left: 8,
+            right: 8,
+            pageIconSize: 9,
+            pageIconColor: colors.text,
+            pageIconInactiveColor: colors.line,
+            pageTextStyle: { color: colors.muted, fontSize: 11 },
             itemHeight: 8,
             itemWidth: 14,
             textStyle: { color: colors.text, fontSize: 11 },
@@ -105,7 +110,7 @@ function threshold(at: { value: number; name: string }, colors: ChartColors) {
   return {
     silent: true,
     symbol: "none",
-    label: { formatter: at.name, color: colors.bad, position: "insideEndTop", fontSize: 11 },
+    label: { formatter: at.name, color: colors.bad, position: "insideStartTop", fontSize: 11 },
     lineStyle: { color: colors.bad, type: "dashed" },
     data: [{ yAxis: at.value }],
   };

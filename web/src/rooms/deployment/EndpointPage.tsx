@@ -7,6 +7,7 @@ import { Command } from "../../ui/Command";
 import { PageHead } from "../../ui/PageHead";
 import { Source } from "../../ui/Source";
 import { Status } from "../../ui/Status";
+import { addressHere } from "./calls";
 import { Deployments } from "./Deployments";
 import { EndpointCharts } from "./EndpointCharts";
 import { endpointQuery } from "./queries";
@@ -21,7 +22,7 @@ export function EndpointPage() {
 
 function EndpointBody({ view }: { view: EndpointView }) {
   const { endpoint, example } = view;
-  const url = new URL(endpoint.url, window.location.origin).href;
+  const url = addressHere(endpoint.url);
   return (
     <>
       <PageHead

@@ -4,14 +4,13 @@ import { Disclosure } from "../../ui/Disclosure";
 
 /** The first row of an answer: the prediction large, probabilities as bars. */
 export function Prediction({ answer }: { answer: unknown }) {
-  const row = firstRow(answer);
-  const shares = Object.entries(row).filter(
-    (entry): entry is [string, number] => entry[0].startsWith("probability") && typeof entry[1] === "number",
+  const { probabilities, ...others } = firstRow(answer);
+  const shares = Object.entries(probabilities ?? {}).filter(
+    (entry): entry is [string, number] => typeof entry[1] === "number",
   );
-  const others = Object.entries(row).filter(([name]) => !name.startsWith("probability"));
   return (
     <div className="stack" style={{ gap: 8 }}>
-      {others.map(([name, given]) => (
+      {Object.entries(others).map(([name, given]) => (
         <div key={name}>
           <div className="small muted">{name}</div>
           <div className="figure">{typeof given === "number" ? number(given) : value(given)}</div>
@@ -20,7 +19,7 @@ export function Prediction({ answer }: { answer: unknown }) {
       {shares.map(([name, share]) => (
         <div key={name} className="row" style={{ flexWrap: "nowrap" }}>
           <span style={{ width: 140 }} className="small">
-            {name.replace(/^probability_?/, "") || name}
+            {name}
           </span>
           <span style={{ flex: 1, height: 12, background: "var(--line)", borderRadius: 2 }}>
             <span
@@ -47,11 +46,9 @@ export function Prediction({ answer }: { answer: unknown }) {
   );
 }
 
-/** The first prediction of an answer, in whichever of the known shapes it came. */
-export function firstRow(answer: unknown): Record<string, unknown> {
-  const doc = typeof answer === "object" && answer !== null ? (answer as Record<string, unknown>) : {};
-  const list = [answer, doc.predictions, doc.rows, doc.outputs].find(Array.isArray) as unknown[] | undefined;
-  const row = list ? list[0] : answer;
-  if (typeof row === "object" && row !== null && !Array.isArray(row)) return row as Record<string, unknown>;
-  return { prediction: row };
+/** The first prediction of `{"predictions": [{"prediction", "probabilities"}]}`; anything else is shown as it is. */
+function firstRow(answer: unknown): Record<string, unknown> {
+  const list = (answer as { predictions?: unknown } | null)?.predictions;
+  const row: unknown = Array.isArray(list) ? list[0] : answer;
+  return typeof row === "object" && row !== null ? (row as Record<string, unknown>) : { prediction: row };
 }

@@ -6,6 +6,7 @@ import { duration } from "../../format/duration";
 import { explain } from "../../ui/Answer";
 import { Empty } from "../../ui/Empty";
 import { Failure } from "../../ui/Failure";
+import { addressHere } from "./calls";
 import { Prediction } from "./Prediction";
 import { score } from "./queries";
 
@@ -25,20 +26,13 @@ export function TryIt({ view }: { view: EndpointView }) {
     return (
       <Empty
         what="The model has no signature, so there is no form for it. Send rows by hand:"
-        command={`curl -s ${view.endpoint.url} -d @rows.json`}
+        command={`curl -s ${addressHere(view.endpoint.url)} -d @rows.json`}
       />
     );
   }
   const fields = inputs.map((column) => ({ ...column, default: view.example?.[column.name] }));
   return (
     <div className="stack">
-      <div aria-live="polite">
-        {ask.data !== undefined && <Prediction answer={ask.data} />}
-        {took !== null && ask.isSuccess && (
-          <p className="muted small">answered in {duration(took)}, as the browser sees it</p>
-        )}
-        {ask.error && <Failure problem={explain(ask.error)} />}
-      </div>
       <ValuesForm
         fields={fields}
         submit="Score"
@@ -46,6 +40,13 @@ export function TryIt({ view }: { view: EndpointView }) {
         label={`row for ${view.endpoint.name}`}
         onSubmit={(row) => ask.mutate(row)}
       />
+      <div aria-live="polite">
+        {ask.data !== undefined && <Prediction answer={ask.data} />}
+        {took !== null && ask.isSuccess && (
+          <p className="muted small">answered in {duration(took)}, as the browser sees it</p>
+        )}
+        {ask.error && <Failure problem={explain(ask.error)} />}
+      </div>
     </div>
   );
 }

@@ -1,3 +1,9 @@
+/** An endpoint's address as the reader reaches the server, which need not be how the server calls itself. */
+export const addressHere = (url: string): string => {
+  const { origin } = window.location;
+  return new URL(new URL(url, origin).pathname, origin).href;
+};
+
 /** Ready-made calls of an endpoint with an example row. */
 export function snippets(url: string, row: Record<string, unknown>): { name: string; text: string }[] {
   const body = JSON.stringify({ rows: [row] });

@@ -2,6 +2,8 @@ import { queryOptions } from "@tanstack/react-query";
 import { get, post } from "../../api/client";
 import type { EndpointSummary, EndpointView } from "../../api/types.gen";
 
+import { addressHere } from "./calls";
+
 const path = encodeURIComponent;
 
 export const endpointsQuery = () =>
@@ -18,5 +20,4 @@ export const endpointQuery = (name: string) =>
   });
 
 /** Scores rows at the endpoint's own address, as a client would. */
-export const score = (url: string, rows: Record<string, unknown>[]) =>
-  post<unknown>(new URL(url, window.location.origin).pathname, { rows });
+export const score = (url: string, rows: Record<string, unknown>[]) => post<unknown>(addressHere(url), { rows });

@@ -47,11 +47,7 @@ function MonitorBody({ view }: { view: MonitorView }) {
           )
         }
       />
-      {latest ? (
-        <Report report={latest} />
-      ) : (
-        <Empty what="This monitor has not run yet." command={`millrace run ${monitor.name}`} />
-      )}
+      {latest ? <Report report={latest} /> : <Empty what="This monitor has not run yet." command={view.command} />}
       <MonitorHistory view={view} />
       <Source cli={view.command} yaml={view.yaml} json={view} />
     </>

@@ -1,7 +1,7 @@
 export interface ExperimentSearch {
-  /** Chosen columns, `metric.auc` or `param.depth`, with commas. */
+  /** Chosen columns, `metrics.auc` or `params.depth`, with commas. */
   columns?: string;
-  /** `-metric.auc` is descending. */
+  /** As the server sorts: `-metrics.auc` is descending. */
   sort?: string;
   /** Selected runs, with commas. */
   runs?: string;

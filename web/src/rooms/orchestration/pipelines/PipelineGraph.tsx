@@ -16,5 +16,5 @@ export function PipelineGraph({ pipeline }: { pipeline: PipelineView }) {
   const open = (step: string) => {
     if (last) void navigate({ to: "/runs/$run", params: { run: last.id }, search: { step } });
   };
-  return <Graph nodes={nodes} edges={edges} onSelect={open} label={`steps of ${pipeline.name}`} height={460} />;
+  return <Graph nodes={nodes} edges={edges} onSelect={open} label={`steps of ${pipeline.name}`} />;
 }

@@ -4,6 +4,6 @@ import { runCommand } from "./runCommand";
 it("quotes for the shell only what needs it", () => {
   expect(runCommand("flights", {})).toBe("millrace run flights");
   expect(runCommand("flights", { month: 7, who: "it's me" })).toBe(
-    "millrace run flights -p month=7 -p 'who=it'\\''s me'",
+    "millrace run flights -i month=7 -i 'who=it'\\''s me'",
   );
 });

@@ -4,7 +4,7 @@ const PLAIN = /^[\w./:@%+=,-]+$/;
 export function runCommand(pipeline: string, inputs: Record<string, unknown>): string {
   const flags = Object.entries(inputs).map(([name, value]) => {
     const text = typeof value === "string" ? value : JSON.stringify(value);
-    return `-p ${quote(`${name}=${text}`)}`;
+    return `-i ${quote(`${name}=${text}`)}`;
   });
   return ["millrace run", quote(pipeline), ...flags].join(" ");
 }

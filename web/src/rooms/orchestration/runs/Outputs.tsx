@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import type { Json, StepView } from "../../../api/types.gen";
 import { bytes } from "../../../format/bytes";
-import { count } from "../../../format/number";
+import { count, number } from "../../../format/number";
 import { value } from "../../../format/value";
 import { type AssetRef, assetOf } from "./asset";
 import { OutputPreview } from "./OutputPreview";
@@ -33,13 +33,21 @@ function Values({ title, values, none }: { title: string; values: { [key: string
           {entries.map(([name, given]) => (
             <div key={name} style={{ display: "contents" }}>
               <dt>{name}</dt>
-              <dd>{asset(given) ?? <span className="mono">{value(given)}</span>}</dd>
+              <dd>{asset(given) ?? numbers(given) ?? <span className="mono">{value(given)}</span>}</dd>
             </div>
           ))}
         </dl>
       )}
     </div>
   );
+}
+
+/** Metrics as words, `auc 0.7412, f1 0.412`. */
+function numbers(given: Json): string | null {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) return null;
+  const entries = Object.entries(given).filter((entry): entry is [string, number] => typeof entry[1] === "number");
+  if (entries.length === 0 || entries.length < Object.keys(given).length) return null;
+  return entries.map(([name, measured]) => `${name} ${number(measured)}`).join(", ");
 }
 
 function asset(given: Json) {

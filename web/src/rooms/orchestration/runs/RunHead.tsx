@@ -10,6 +10,9 @@ import { PageHead } from "../../../ui/PageHead";
 import { Status } from "../../../ui/Status";
 import { cancelRun, isOver, rerun } from "../queries";
 
+const STARTERS: Record<string, string> = { manual: "hand", cron: "its schedule", demo: "the demo", rerun: "a rerun" };
+const starter = (trigger: string) => STARTERS[trigger] ?? trigger;
+
 /** What ran, how it went, and the two things to do about it. */
 export function RunHead({ view, now }: { view: RunView; now: number }) {
   const { run } = view;
@@ -43,8 +46,9 @@ export function RunHead({ view, now }: { view: RunView; now: number }) {
         }
         about={
           <>
-            <Ago at={run.created_at} /> by {run.trigger}, took {span(run.started_at, run.ended_at, now)},{" "}
-            {run.steps_done} of {run.steps_total} steps done, {run.steps_cached} reused
+            <Ago at={run.created_at} />, started by {starter(run.trigger)}, took{" "}
+            {span(run.started_at, run.ended_at, now)}, {run.steps_done} of {run.steps_total} steps done,{" "}
+            {run.steps_cached} reused
           </>
         }
         actions={

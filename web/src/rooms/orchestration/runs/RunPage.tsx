@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { useRef } from "react";
 import type { RunView } from "../../../api/types.gen";
 import { Answer } from "../../../ui/Answer";
 import { Card } from "../../../ui/Card";
@@ -43,7 +44,11 @@ function RunBody({ view }: { view: RunView }) {
   const { tab = "graph" } = search;
   const chosen = search.step ?? interestingStep(view.steps);
   const step = view.steps.find((entry) => entry.id === chosen);
-  const choose = (id: string) => void navigate({ search: { ...search, step: id, attempt: undefined }, replace: true });
+  const panel = useRef<HTMLDivElement>(null);
+  const choose = (id: string) => {
+    void navigate({ search: { ...search, step: id, attempt: undefined }, replace: true, resetScroll: false });
+    show(panel.current);
+  };
   return (
     <>
       <RunHead view={view} now={now} />
@@ -61,7 +66,6 @@ function RunBody({ view }: { view: RunView }) {
               selected={chosen}
               onSelect={choose}
               label={`steps of run ${view.run.id.slice(0, 8)}`}
-              height={360}
             />
           )}
           {tab === "timeline" && <Gantt steps={ganttOf(view.steps)} now={now} selected={chosen} onSelect={choose} />}
@@ -69,8 +73,15 @@ function RunBody({ view }: { view: RunView }) {
           {tab === "definition" && <CodeView text={view.yaml} language="yaml" label={`YAML of ${view.run.pipeline}`} />}
         </Card>
       </Tabs>
-      {step && <StepPanel key={step.id} run={view.run.id} step={step} now={now} />}
+      <div ref={panel}>{step && <StepPanel key={step.id} run={view.run.id} step={step} now={now} />}</div>
       <Source cli={view.command} json={view} />
     </>
   );
+}
+
+/** Brings what was chosen into the lower part of the window, if it is below it: the picture stays in sight. */
+function show(panel: HTMLElement | null) {
+  const top = panel?.getBoundingClientRect().top ?? 0;
+  const below = top - window.innerHeight * 0.6;
+  if (below > 0) window.scrollBy({ top: below });
 }

@@ -53,7 +53,12 @@ export function RunsPage() {
             </button>
           ))}
         </div>
-        {runs.data && <span className="muted">{plural(runs.data.total, "run")}</span>}
+        {runs.data && (
+          <span className="muted">
+            {plural(runs.data.total, "run")}
+            {runs.data.next ? " on this page" : ""}
+          </span>
+        )}
       </div>
       <Card flush>
         <Answer query={runs} rows={8}>

@@ -19,11 +19,13 @@ const TABS = [
   { key: "attempts", label: "Attempts" },
 ] as const;
 
+const TROUBLED = new Set(["failed", "timed_out", "retrying", "running"]);
+
 /** Everything about one step of a run. */
 export function StepPanel({ run, step, now }: { run: string; step: StepView; now: number }) {
   const search = useSearch({ from: "/runs/$run" });
   const navigate = useNavigate({ from: "/runs/$run" });
-  const troubled = step.status === "failed" || step.status === "running";
+  const troubled = TROUBLED.has(step.status);
   const part = search.part ?? (troubled ? "log" : "outputs");
   const attempt = search.attempt ?? step.attempts.at(-1)?.attempt ?? 1;
   return (

@@ -6,7 +6,13 @@ import { instant } from "../../../format/time";
 /** The step to open first: what failed, else what runs, else an evaluation, else the last. */
 export function interestingStep(steps: readonly StepView[]): string | undefined {
   const by = (status: string) => steps.find((step) => step.status === status);
-  const found = by("failed") ?? by("running") ?? steps.find((step) => step.kind === "evaluate") ?? steps.at(-1);
+  const found =
+    by("failed") ??
+    by("timed_out") ??
+    by("retrying") ??
+    by("running") ??
+    steps.find((step) => step.kind === "evaluate") ??
+    steps.at(-1);
   return found?.id;
 }
 

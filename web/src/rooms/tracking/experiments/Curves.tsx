@@ -43,6 +43,13 @@ export function Curves({ runs, keys, search, onChange }: CurvesProps) {
   );
 }
 
+/** Names by run; runs of one name, such as the same step of several pipeline runs, are told apart by their ids. */
+function distinct(runs: TrackedRun[]): Map<string, string> {
+  const uses = new Map<string, number>();
+  for (const { name } of runs) uses.set(name, (uses.get(name) ?? 0) + 1);
+  return new Map(runs.map(({ id, name }) => [id, uses.get(name) === 1 ? name : `${name} ${id.slice(0, 6)}`]));
+}
+
 interface CurveProps {
   name: string;
   curves: MetricCurve[];
@@ -53,7 +60,7 @@ interface CurveProps {
 function Curve({ name, curves, runs, search }: CurveProps) {
   const byTime = search.x === "time";
   const lines = useMemo((): Line[] => {
-    const names = new Map(runs.map((run) => [run.id, run.name]));
+    const names = distinct(runs);
     return curves
       .filter((curve) => curve.key === name && curve.points.length > 0)
       .map((curve) => ({

@@ -38,7 +38,10 @@ export function ExperimentPage() {
           )
         }
       </Answer>
-      <Source cli={`millrace runs --experiment ${name} --json`} json={runs.data?.runs.slice(0, 20)} />
+      <Source
+        cli={`curl -s ${window.location.origin}/api/experiments/${experiment}/runs`}
+        json={runs.data?.runs.slice(0, 20)}
+      />
     </>
   );
 }

@@ -33,11 +33,13 @@ export function TrackedRunTable({ runs, columns, sort, onSort, selected, onToggl
   const items = rows.getVirtualItems();
   const before = items[0]?.start ?? 0;
   const after = rows.getTotalSize() - (items.at(-1)?.end ?? 0);
-  const heads = [
-    { key: "start_time", name: "Started" },
-    { key: "duration", name: "Took" },
-    ...columns.map(({ key, name }) => ({ key, name })),
-  ];
+  const head = (key: string, name: string) => (
+    <th key={key} scope="col" aria-sort={sort === key ? "ascending" : sort === `-${key}` ? "descending" : undefined}>
+      <button type="button" className="sort" onClick={() => onSort(key)} title={`sort by ${key}`}>
+        {name} {sort === key ? "▲" : sort === `-${key}` ? "▼" : ""}
+      </button>
+    </th>
+  );
   return (
     <div
       ref={host}
@@ -53,19 +55,11 @@ export function TrackedRunTable({ runs, columns, sort, onSort, selected, onToggl
             <th scope="col">
               <span className="visually-hidden">Select</span>
             </th>
-            <th scope="col">Run</th>
-            <th scope="col">Status</th>
-            {heads.map(({ key, name }) => (
-              <th
-                key={key}
-                scope="col"
-                aria-sort={sort === key ? "ascending" : sort === `-${key}` ? "descending" : undefined}
-              >
-                <button type="button" className="sort" onClick={() => onSort(key)} title={key}>
-                  {name} {sort === key ? "▲" : sort === `-${key}` ? "▼" : ""}
-                </button>
-              </th>
-            ))}
+            {head("name", "Run")}
+            {head("status", "Status")}
+            {head("start_time", "Started")}
+            <th scope="col">Took</th>
+            {columns.map(({ key, name }) => head(key, name))}
           </tr>
         </thead>
         <tbody>

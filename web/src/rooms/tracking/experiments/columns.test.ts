@@ -6,14 +6,14 @@ const run = (params: Record<string, string>) => ({ params, metrics: {} }) as unk
 const page = { runs: [], next: null, total: 0, metric_keys: ["auc", "loss"], param_keys: ["depth"] };
 
 it("shows the first columns until some are chosen", () => {
-  expect(shownColumns(page, []).map((column) => column.key)).toEqual(["metric.auc", "metric.loss", "param.depth"]);
-  expect(shownColumns(page, ["param.depth"]).map((column) => column.key)).toEqual(["param.depth"]);
+  expect(shownColumns(page, []).map((column) => column.key)).toEqual(["metrics.auc", "metrics.loss", "params.depth"]);
+  expect(shownColumns(page, ["params.depth"]).map((column) => column.key)).toEqual(["params.depth"]);
 });
 
 it("turns a sort round and then off", () => {
-  expect(nextSort(undefined, "metric.auc")).toBe("-metric.auc");
-  expect(nextSort("-metric.auc", "metric.auc")).toBe("metric.auc");
-  expect(nextSort("metric.auc", "metric.auc")).toBeUndefined();
+  expect(nextSort(undefined, "metrics.auc")).toBe("-metrics.auc");
+  expect(nextSort("-metrics.auc", "metrics.auc")).toBe("metrics.auc");
+  expect(nextSort("metrics.auc", "metrics.auc")).toBeUndefined();
 });
 
 it("keeps only what differs", () => {

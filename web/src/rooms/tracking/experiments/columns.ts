@@ -9,8 +9,8 @@ export interface RunColumn {
 /** Every column that an experiment could show. */
 export function allColumns(page: TrackedRunPage): RunColumn[] {
   return [
-    ...page.metric_keys.map((name): RunColumn => ({ key: `metric.${name}`, name, family: "metric" })),
-    ...page.param_keys.map((name): RunColumn => ({ key: `param.${name}`, name, family: "param" })),
+    ...page.metric_keys.map((name): RunColumn => ({ key: `metrics.${name}`, name, family: "metric" })),
+    ...page.param_keys.map((name): RunColumn => ({ key: `params.${name}`, name, family: "param" })),
   ];
 }
 

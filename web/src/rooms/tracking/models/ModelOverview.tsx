@@ -96,7 +96,15 @@ function Columns({ columns, label }: { columns: ModelColumn[]; label: string }) 
       columns={[
         { key: "name", header: "Column", value: (column) => column.name },
         { key: "type", header: "Type", value: (column) => column.type },
-        { key: "required", header: "", value: (column) => (column.required ? "required" : "optional") },
+        ...(label === "inputs"
+          ? [
+              {
+                key: "required",
+                header: "Needed",
+                value: (column: ModelColumn) => (column.required ? "yes" : "may be absent"),
+              },
+            ]
+          : []),
       ]}
     />
   );

@@ -1,0 +1,148 @@
+// The stops of the journey over a server that has run the bundled demo: what `millrace demo` leaves, found through the API.
+const NAMES = {
+  pipeline: "flights",
+  dataset: "flights",
+  model: "late_flights",
+  endpoint: "late_flights",
+  monitor: "late_flights",
+};
+
+/** Finds what has an id; throws with what is missing. */
+export async function discover(read) {
+  const [runs, experiments] = await Promise.all([
+    read(`/api/runs?pipeline=${NAMES.pipeline}&status=succeeded&limit=1`),
+    read("/api/experiments"),
+  ]);
+  const newest = given(runs.runs[0], `a finished run of the pipeline \`${NAMES.pipeline}\``);
+  const { steps } = await read(`/api/runs/${newest.id}`);
+  const experiment = given(
+    experiments.find(({ runs: count }) => count > 0),
+    "an experiment with runs",
+  );
+  const { runs: tracked } = await read(`/api/experiments/${experiment.id}/runs`);
+  const logged = tracked.find(({ metrics }) => Object.keys(metrics).length > 0) ?? tracked[0];
+  return {
+    run: newest,
+    python: given(
+      steps.find(({ kind }) => kind === "python"),
+      "a `python` step",
+    ).id,
+    evaluate: given(
+      steps.find(({ kind }) => kind === "evaluate"),
+      "an `evaluate` step",
+    ).id,
+    experiment,
+    tracked: given(logged, "a tracked run"),
+  };
+}
+
+function given(found, what) {
+  if (!found) throw new Error(`the server does not have ${what}: has it run \`millrace demo\`?`);
+  return found;
+}
+
+/**
+ * Each stop has a name, the address to open, the first heading, and what must come before the picture is taken.
+ * A stop without an address goes on from the one before.
+ */
+export function stops({ run, python, evaluate, experiment, tracked }) {
+  const runTitle = new RegExp(`${run.pipeline}\\s*${run.id.slice(0, 8)}`);
+  return [
+    { name: "home", path: "/", come: [text("Start here"), link("/runs/"), link("/endpoints/"), link("/monitoring/")] },
+    { name: "pipelines", path: "/pipelines", heading: "Pipelines", come: [link(`/pipelines/${NAMES.pipeline}`)] },
+    { name: "pipeline", path: `/pipelines/${NAMES.pipeline}`, heading: NAMES.pipeline, come: [nodes] },
+    { name: "pipeline-form", do: tab("Run"), heading: NAMES.pipeline, come: [button("Run"), text(/^millrace run /)] },
+    { name: "pipeline-yaml", do: tab("YAML"), heading: NAMES.pipeline, come: [lines] },
+    { name: "runs", path: "/runs", heading: "Runs", come: [link(`/runs/${run.id}`)] },
+    { name: "run", path: `/runs/${run.id}`, heading: runTitle, come: [nodes, text(/steps done/)] },
+    {
+      name: "run-log",
+      heading: runTitle,
+      do: async (page) => {
+        await tab("Steps")(page);
+        await page.getByRole("region", { name: "steps" }).getByRole("button", { name: python, exact: true }).click();
+        await tab("Log")(page);
+      },
+      come: [text(/\d+ lines?$|wrote nothing/)],
+    },
+    {
+      name: "run-outputs",
+      heading: runTitle,
+      do: async (page) => {
+        await page.getByRole("region", { name: "steps" }).getByRole("button", { name: evaluate, exact: true }).click();
+        await tab("Inputs and outputs")(page);
+      },
+      come: [text("ROC"), picture],
+    },
+    { name: "run-timeline", do: tab("Timeline"), heading: runTitle, come: [(page) => page.locator(".gantt-row")] },
+    { name: "experiments", path: "/experiments", heading: "Experiments", come: [link("/experiments/")] },
+    {
+      name: "experiment",
+      path: `/experiments/${experiment.id}`,
+      heading: experiment.name,
+      come: [link("/tracked/")],
+    },
+    {
+      name: "experiment-sorted",
+      heading: experiment.name,
+      do: (page) => page.getByRole("region", { name: "tracked runs" }).getByRole("button").nth(3).click(),
+      come: [(page) => page.locator("th[aria-sort]"), link("/tracked/")],
+    },
+    { name: "tracked", path: `/tracked/${tracked.id}`, heading: tracked.name, come: [text("Parameters")] },
+    { name: "data", path: "/data", heading: "Data", come: [link(`/data/${NAMES.dataset}`)] },
+    {
+      name: "sql",
+      heading: "Data",
+      do: async (page) => {
+        const box = page.getByRole("textbox", { name: /SQL/ });
+        await box.click();
+        await page.keyboard.press("Control+a");
+        await page.keyboard.insertText("select origin, count(*) as flights from flights group by origin");
+        await page.getByRole("button", { name: "Run", exact: true }).click();
+      },
+      come: [
+        (page) => page.getByRole("region", { name: "rows of the query" }).locator("tbody tr"),
+        text(/rows? .*in /),
+      ],
+    },
+    { name: "dataset", path: `/data/${NAMES.dataset}`, heading: NAMES.dataset, come: [sampleRows] },
+    { name: "dataset-profile", do: tab("Profile"), heading: NAMES.dataset, come: [text("Most common")] },
+    { name: "dataset-lineage", do: tab("Lineage"), heading: NAMES.dataset, come: [nodes] },
+    { name: "models", path: "/models", heading: "Models", come: [link(`/models/${NAMES.model}`)] },
+    { name: "model", path: `/models/${NAMES.model}`, heading: NAMES.model, come: [text("Takes"), text("champion")] },
+    { name: "endpoints", path: "/endpoints", heading: "Endpoints", come: [link(`/endpoints/${NAMES.endpoint}`)] },
+    { name: "endpoint", path: `/endpoints/${NAMES.endpoint}`, heading: NAMES.endpoint, come: [text("Try it")] },
+    {
+      name: "endpoint-score",
+      heading: NAMES.endpoint,
+      do: (page) => page.getByRole("button", { name: "Score", exact: true }).click(),
+      come: [text(/answered in/), (page) => page.locator(".figure")],
+    },
+    {
+      name: "monitoring",
+      path: "/monitoring",
+      heading: "Monitoring",
+      come: [link(`/monitoring/${NAMES.monitor}`), text("Alert rules")],
+    },
+    { name: "monitor", path: `/monitoring/${NAMES.monitor}`, heading: NAMES.monitor, come: [picture, text("Columns")] },
+    {
+      name: "palette",
+      path: "/",
+      do: async (page) => {
+        await page.keyboard.press("/");
+        await page.getByRole("combobox", { name: "Search everything" }).fill("late_fl");
+      },
+      come: [(page) => page.getByRole("option", { name: /late_flights.*model/ })],
+    },
+  ];
+}
+
+const text = (what) => (page) => page.locator("main").getByText(what);
+const link = (prefix) => (page) => page.locator(`main a[href^="${prefix}"]`);
+const button = (name) => (page) => page.getByRole("button", { name, exact: true });
+const tab = (name) => (page) => page.getByRole("tab", { name, exact: true }).click();
+const lines = (page) => page.locator(".cm-line");
+/** A graph as a picture, or as the list that a narrow page begins with. */
+const nodes = (page) => page.locator("main").locator(".react-flow__node, table button");
+const picture = (page) => page.locator("figure svg, figure canvas");
+const sampleRows = (page) => page.getByRole("region", { name: /^rows of/ }).locator("tbody tr");
