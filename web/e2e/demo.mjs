@@ -46,7 +46,7 @@ function given(found, what) {
  * A stop without an address goes on from the one before.
  */
 export function stops({ run, python, evaluate, experiment, tracked }) {
-  const runTitle = new RegExp(`${run.pipeline}\\s*${run.id.slice(0, 8)}`);
+  const runTitle = new RegExp(`${run.pipeline}\\s*${run.id.slice(-10)}`);
   return [
     { name: "home", path: "/", come: [text("Start here"), link("/runs/"), link("/endpoints/"), link("/monitoring/")] },
     { name: "pipelines", path: "/pipelines", heading: "Pipelines", come: [link(`/pipelines/${NAMES.pipeline}`)] },

@@ -298,7 +298,11 @@ impl Copy {
         let written =
             self.services.engine.write_table(&uri, rows, mode).await.map_err(|error| failed(&error))?;
         let rows = written.rows;
-        let version = self.services.datasets.commit(new_version(name, context, written, sources)).await;
+        let table = TableRef::Delta { uri: written.uri.clone(), version: written.delta_version };
+        let profile = self.services.engine.profile(&table).await.map_err(|error| failed(&error))?;
+        let version =
+            NewDatasetVersion { profile: Some(profile), ..new_version(name, context, written, sources) };
+        let version = self.services.datasets.commit(version).await;
         Ok((version.map_err(|error| failed(&error))?.asset, rows))
     }
 }

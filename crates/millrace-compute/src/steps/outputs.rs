@@ -129,9 +129,11 @@ async fn table(
         .await
         .map_err(|error| failed(&error))?;
     outcome.rows = Some(outcome.rows.unwrap_or(0) + written.rows);
+    let table = TableRef::Delta { uri: written.uri.clone(), version: written.delta_version };
+    let profile = services.engine.profile(&table).await.map_err(|error| failed(&error))?;
     let version = services
         .datasets
-        .commit(new_version(context, dataset, written))
+        .commit(NewDatasetVersion { profile: Some(profile), ..new_version(context, dataset, written) })
         .await
         .map_err(|error| failed(&error))?;
     Ok(version.asset.to_value())

@@ -1,6 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import type { RunView } from "../../../api/types.gen";
+import { short } from "../../../format/id";
 import { span } from "../../../format/time";
 import { value } from "../../../format/value";
 import { Ago } from "../../../ui/Ago";
@@ -36,7 +37,7 @@ export function RunHead({ view, now }: { view: RunView; now: number }) {
             <Link to="/pipelines/$name" params={{ name: run.pipeline }}>
               {run.pipeline}
             </Link>{" "}
-            <span className="mono muted">{run.id.slice(0, 8)}</span>
+            <span className="mono muted">{short(run.id)}</span>
           </>
         }
         status={

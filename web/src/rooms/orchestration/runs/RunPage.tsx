@@ -16,6 +16,7 @@ import { edgesOf, ganttOf, interestingStep, nodesOf } from "./model";
 import { RunHead } from "./RunHead";
 import { StepPanel } from "./StepPanel";
 import { StepTable } from "./StepTable";
+import { short } from "../../../format/id";
 
 export function RunPage() {
   const { run } = useParams({ from: "/runs/$run" });
@@ -65,7 +66,7 @@ function RunBody({ view }: { view: RunView }) {
               edges={edgesOf(view.steps)}
               selected={chosen}
               onSelect={choose}
-              label={`steps of run ${view.run.id.slice(0, 8)}`}
+              label={`steps of run ${short(view.run.id)}`}
             />
           )}
           {tab === "timeline" && <Gantt steps={ganttOf(view.steps)} now={now} selected={chosen} onSelect={choose} />}

@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { RunSummary } from "../../../api/types.gen";
+import { short } from "../../../format/id";
 import { span } from "../../../format/time";
 import { Ago } from "../../../ui/Ago";
 import { DataTable } from "../../../ui/DataTable";
@@ -39,7 +40,7 @@ export function RunTable({
           value: (run) => run.id,
           cell: (run) => (
             <Link to="/runs/$run" params={{ run: run.id }} className="mono">
-              {run.id.slice(0, 8)}
+              {short(run.id)}
             </Link>
           ),
         },

@@ -1,5 +1,6 @@
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import type { StepView } from "../../../api/types.gen";
+import { short } from "../../../format/id";
 import { duration } from "../../../format/duration";
 import { bytes } from "../../../format/bytes";
 import { count, number, percent } from "../../../format/number";
@@ -89,7 +90,7 @@ function StepFacts({ step, now }: { step: StepView; now: number }) {
               search={{ step: step.id }}
               className="mono"
             >
-              {step.cached_from.slice(0, 8)}
+              {short(step.cached_from)}
             </Link>
           ),
         ],

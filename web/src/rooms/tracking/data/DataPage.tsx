@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { short } from "../../../format/id";
 import { bytes } from "../../../format/bytes";
 import { count } from "../../../format/number";
 import { Ago } from "../../../ui/Ago";
@@ -61,7 +62,7 @@ export function DataPage() {
                           params={{ run: producer.run_id }}
                           search={{ step: producer.step ?? undefined }}
                         >
-                          {producer.step ?? producer.run_id.slice(0, 8)}
+                          {producer.step ?? short(producer.run_id)}
                         </Link>
                       ) : (
                         <span className="muted">–</span>

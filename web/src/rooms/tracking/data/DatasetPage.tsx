@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import type { DatasetView } from "../../../api/types.gen";
+import { short } from "../../../format/id";
 import { bytes } from "../../../format/bytes";
 import { count, plural } from "../../../format/number";
 import { Ago } from "../../../ui/Ago";
@@ -54,7 +55,7 @@ function DatasetBody({ dataset }: { dataset: DatasetView }) {
                   params={{ run: shown.producer.run_id }}
                   search={{ step: shown.producer.step ?? undefined }}
                 >
-                  {shown.producer.step ?? shown.producer.run_id.slice(0, 8)}
+                  {shown.producer.step ?? short(shown.producer.run_id)}
                 </Link>
               </>
             )}

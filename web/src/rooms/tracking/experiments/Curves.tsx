@@ -3,6 +3,7 @@ import { useMemo } from "react";
 import type { MetricCurve, TrackedRun } from "../../../api/types.gen";
 import { LineChart } from "../../../charts/line/LineChart";
 import type { Line } from "../../../charts/line/options";
+import { short } from "../../../format/id";
 import { instant } from "../../../format/time";
 import { Answer } from "../../../ui/Answer";
 import { Card } from "../../../ui/Card";
@@ -47,7 +48,7 @@ export function Curves({ runs, keys, search, onChange }: CurvesProps) {
 function distinct(runs: TrackedRun[]): Map<string, string> {
   const uses = new Map<string, number>();
   for (const { name } of runs) uses.set(name, (uses.get(name) ?? 0) + 1);
-  return new Map(runs.map(({ id, name }) => [id, uses.get(name) === 1 ? name : `${name} ${id.slice(0, 6)}`]));
+  return new Map(runs.map(({ id, name }) => [id, uses.get(name) === 1 ? name : `${name} ${short(id)}`]));
 }
 
 interface CurveProps {
@@ -64,7 +65,7 @@ function Curve({ name, curves, runs, search }: CurveProps) {
     return curves
       .filter((curve) => curve.key === name && curve.points.length > 0)
       .map((curve) => ({
-        name: names.get(curve.run_id) ?? curve.run_id.slice(0, 8),
+        name: names.get(curve.run_id) ?? short(curve.run_id),
         points: curve.points.map((point) => [byTime ? (instant(point.at) ?? 0) : point.step, point.value]),
       }));
   }, [curves, runs, name, byTime]);

@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import type { ModelColumn, ModelVersionView } from "../../../api/types.gen";
 import { Bars } from "../../../charts/bars/Bars";
+import { short } from "../../../format/id";
 import { count, number } from "../../../format/number";
 import { Card } from "../../../ui/Card";
 import { DataTable } from "../../../ui/DataTable";
@@ -50,7 +51,7 @@ export function ModelOverview({ version }: { version: ModelVersionView }) {
                     params={{ run: producer.run_id }}
                     search={{ step: producer.step ?? undefined }}
                   >
-                    {producer.step ?? "run"} of {producer.run_id.slice(0, 8)}
+                    {producer.step ?? "run"} of {short(producer.run_id)}
                   </Link>
                 ),
               ],
