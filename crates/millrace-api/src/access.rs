@@ -6,6 +6,8 @@ use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use millrace_spec::problem::Problem;
 use serde::Deserialize;
 
@@ -21,7 +23,7 @@ pub enum Access {
     Loopback,
     /// Who has the token. Every host name is fine.
     Token {
-        /// The secret, sent as `Authorization: Bearer …`.
+        /// The secret, sent as `Authorization: Bearer …` or as the password of `Basic`.
         token: String,
         /// Code of the one-time link `/login?code=…`; gone once used.
         login_code: Mutex<Option<String>>,
@@ -76,6 +78,9 @@ fn check(access: &Access, method: &Method, path: &str, headers: &HeaderMap) -> R
     if [bearer, cookie].into_iter().flatten().any(|given| same(given, token)) {
         return Ok(());
     }
+    if basic_password(headers).is_some_and(|given| same(&given, token)) {
+        return Ok(());
+    }
     let problem = Problem::error("login-required", "this server asks for a token")
         .hint("send the header `Authorization: Bearer TOKEN`, or open the link that the server printed");
     Err(ApiError::new(StatusCode::UNAUTHORIZED, problem))
@@ -83,6 +88,13 @@ fn check(access: &Access, method: &Method, path: &str, headers: &HeaderMap) -> R
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
+}
+
+/// The password of `Authorization: Basic …`, under any user name: clients that know only these two take the token so.
+fn basic_password(headers: &HeaderMap) -> Option<String> {
+    let encoded = text(headers, header::AUTHORIZATION)?.strip_prefix("Basic ")?;
+    let pair = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    pair.split_once(':').map(|(_, password)| password.to_owned())
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -161,6 +173,11 @@ mod tests {
         assert_eq!(
             code(&access, Method::GET, &[host.clone(), (header::AUTHORIZATION, "Bearer secreu")]),
             401
+        );
+        // user:secret
+        assert_eq!(
+            code(&access, Method::GET, &[host.clone(), (header::AUTHORIZATION, "Basic dXNlcjpzZWNyZXQ=")]),
+            200
         );
         assert_eq!(code(&access, Method::GET, &[host, (header::COOKIE, "a=b; millrace_token=secret")]), 200);
     }

@@ -1,4 +1,4 @@
-//! HTTP only: Millrace's own API, scoring in three dialects, and the web UI.
+//! HTTP only: Millrace's own API, MLflow's tracking API, scoring in three dialects, and the web UI.
 //!
 //! Owns: routes, shapes of answers, who may call, the event stream, the embedded UI. Leaves to others: everything that is decided or
 //! kept; handlers extract, call a room, answer. No SQL, no engine. Start from [`Parts`], [`App`] and [`router`].
@@ -8,6 +8,7 @@ mod access;
 mod app;
 mod error;
 mod events;
+mod mlflow;
 mod present;
 mod router;
 mod routes;

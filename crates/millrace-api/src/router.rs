@@ -27,9 +27,11 @@
 //! | `/api/alerts` | GET | `[AlertView]` |
 //! | `/endpoints/{name}/score`, `…/invocations` | POST | predictions: `{"rows": […]}`, and as MLflow's scoring server |
 //! | `/v2/…` | GET, POST | Open Inference Protocol v2, JSON |
+//! | `/api/2.0/mlflow/…`, `/api/2.0/mlflow-artifacts/…`, also under `/ajax-api` | | as MLflow's server |
 //! | `/metrics` | GET | Prometheus text |
 //! | `/api/events?run` | GET | server-sent events `run`, `step`, `lagged` with `EventView` |
 //! | `/api/openapi.json` | GET | this, for machines |
+//! | `/version` | GET | MLflow's version that the client is to assume |
 //! | `/health`, `/ping`, `/login?code` | GET | no login needed |
 //! | anything else | GET | the web UI |
 
@@ -48,7 +50,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
-use crate::{access, events, routes, ui};
+use crate::{access, events, mlflow, routes, ui};
 
 /// Largest JSON body, bytes.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -96,7 +98,9 @@ pub fn router(app: App) -> Router {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
     let metrics = app.metrics.clone();
+    let access = middleware::from_fn_with_state(app.clone(), access::require_access);
     api.merge(routes::scoring::routes())
+        .merge(mlflow::routes())
         .route(
             "/metrics",
             get(move || async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics()) }),
@@ -111,10 +115,12 @@ pub fn router(app: App) -> Router {
         .route("/ping", get(|| async { "" }))
         .route("/login", get(access::login))
         .fallback(ui::serve_ui)
-        .layer(middleware::from_fn_with_state(app.clone(), access::require_access))
+        .layer(access.clone())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(RequestDecompressionLayer::new())
         .layer(CompressionLayer::new())
+        // Files go as they are, however long they take: no limits, no packing.
+        .merge(mlflow::file_routes().layer(access))
         .layer(policy(header::CONTENT_SECURITY_POLICY, POLICY))
         .layer(policy(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(policy(header::REFERRER_POLICY, "same-origin"))

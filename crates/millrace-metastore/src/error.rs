@@ -50,6 +50,9 @@ pub enum MetastoreError {
         /// What is not as it was.
         what: String,
     },
+    /// What the caller asks for cannot be; nothing was changed.
+    #[error(transparent)]
+    Refused(#[from] crate::experiments::Refusal),
     /// The writer has ended: the program is shutting down, or the work panicked.
     #[error("the database's writer has ended")]
     WriterGone,

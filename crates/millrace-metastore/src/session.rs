@@ -37,6 +37,11 @@ macro_rules! bind_all {
 }
 
 impl Session {
+    /// Whether this is PostgreSQL; for the few statements that differ.
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.0, Connection::Postgres(_))
+    }
+
     /// Runs a statement and returns the number of rows it changed.
     ///
     /// # Errors

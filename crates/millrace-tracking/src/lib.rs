@@ -6,6 +6,7 @@
 
 mod catalog;
 mod reference;
+pub mod search;
 pub mod steps;
 mod tracker;
 

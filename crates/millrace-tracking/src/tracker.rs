@@ -50,7 +50,7 @@ impl RunTracker for Tracker {
             name: name.to_owned(),
             status: "RUNNING".to_owned(),
             started_at: self.now(),
-            ended_at: None,
+            ..TrackedRunRow::default()
         };
         self.store.begin_tracked_run(row).await.map_err(|error| failed("record the start", run_id, &error))
     }
@@ -76,9 +76,9 @@ impl RunTracker for Tracker {
             move |(name, content): (String, String)| (family.to_owned(), name, content)
         };
         let batch = TrackedBatch {
-            // A database has no word for "not a number" that both kinds read back alike.
-            metrics: metrics.into_iter().filter(|(_, number, _)| number.is_finite()).map(point).collect(),
+            metrics: metrics.into_iter().map(point).collect(),
             texts: params.into_iter().map(text("param")).chain(tags.into_iter().map(text("tag"))).collect(),
+            ..TrackedBatch::default()
         };
         self.store
             .log_tracked_batch(run_id.to_owned(), batch)

@@ -118,9 +118,11 @@ fn sort_runs(runs: &mut [TrackedRun], sort: &str) {
 async fn tracked_run(app: &App, row: TrackedRunRow) -> Result<TrackedRun, ApiError> {
     let store = app.engine.store();
     let mut metrics = IndexMap::new();
-    // Points come by name, step and time: the last of a name is the newest.
-    for point in store.list_tracked_metrics(row.id.clone()).await? {
-        metrics.insert(point.name, point.number);
+    for (_, point) in store.list_latest_metrics(vec![row.id.clone()]).await? {
+        // JSON has no word for "not a number".
+        if !point.number.is_nan() {
+            metrics.insert(point.name, point.number);
+        }
     }
     let (mut params, mut tags) = (IndexMap::new(), IndexMap::new());
     for (family, name, content) in store.list_tracked_texts(row.id.clone()).await? {
@@ -180,7 +182,7 @@ async fn list_metric_curves(
     for run in query.runs.split(',').filter(|id| !id.is_empty()).take(100) {
         let mut of_run: IndexMap<String, Vec<MetricPoint>> = IndexMap::new();
         for point in app.engine.store().list_tracked_metrics(run.to_owned()).await? {
-            if wanted.is_empty() || wanted.contains(&point.name.as_str()) {
+            if (wanted.is_empty() || wanted.contains(&point.name.as_str())) && !point.number.is_nan() {
                 let shown =
                     MetricPoint { step: point.step, at: instant(point.logged_at), value: point.number };
                 of_run.entry(point.name).or_default().push(shown);

@@ -1,6 +1,8 @@
 //! Every test runs on SQLite and on PostgreSQL.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod experiments;
+
 use futures::future::BoxFuture;
 use millrace_metastore::deployments::DeploymentRow;
 use millrace_metastore::runs::{

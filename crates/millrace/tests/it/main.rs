@@ -3,5 +3,6 @@
 
 mod commands;
 mod faults;
+mod mlflow;
 mod project;
 mod restart;

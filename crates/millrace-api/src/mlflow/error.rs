@@ -1,0 +1,85 @@
+//! Failed requests as MLflow's client reads them: `{"error_code", "message"}`.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use millrace_metastore::MetastoreError;
+use millrace_metastore::experiments::Refusal;
+use millrace_tracking::search::InvalidSearch;
+use serde_json::{Value, json};
+
+/// A request that failed.
+#[derive(Debug)]
+pub(crate) struct MlflowError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+/// What a handler answers.
+pub(crate) type Answer = Result<Json<Value>, MlflowError>;
+
+impl MlflowError {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+
+    /// 400: a value that cannot be.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", message)
+    }
+
+    /// 404: no such thing.
+    pub(crate) fn absent(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST", message)
+    }
+
+    /// 500: a failure of ours; the cause is logged, not told.
+    pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(%error, cause, "a request of an MLflow client failed");
+        let message = "The server failed to answer; its log says why.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", message)
+    }
+}
+
+impl IntoResponse for MlflowError {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({"error_code": self.code, "message": self.message}))).into_response()
+    }
+}
+
+impl From<Refusal> for MlflowError {
+    fn from(refusal: Refusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            Refusal::NoExperiment { .. }
+            | Refusal::NoRun { .. }
+            | Refusal::NoTag { .. }
+            | Refusal::NoModel { .. } => Self::absent(message),
+            Refusal::NameTaken { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, "RESOURCE_ALREADY_EXISTS", message)
+            }
+            Refusal::ExperimentDeleted { .. }
+            | Refusal::ExperimentActive { .. }
+            | Refusal::RunDeleted { .. }
+            | Refusal::ParamChanged { .. }
+            | Refusal::ForeignToken => Self::invalid(message),
+        }
+    }
+}
+
+impl From<MetastoreError> for MlflowError {
+    fn from(error: MetastoreError) -> Self {
+        match error {
+            MetastoreError::Refused(refusal) => refusal.into(),
+            error => Self::internal(&error),
+        }
+    }
+}
+
+impl From<InvalidSearch> for MlflowError {
+    fn from(error: InvalidSearch) -> Self {
+        Self::invalid(error.to_string())
+    }
+}

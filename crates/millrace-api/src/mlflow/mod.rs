@@ -1,0 +1,115 @@
+//! MLflow's REST API for experiments, runs, metrics, artifacts and logged models, as its Python client of 3.17 uses it.
+//!
+//! Bodies and answers are MLflow's; `docs.mlflow.org` describes them. Each address is under `/api` and, as the client's pages call it,
+//! under `/ajax-api`. What is not served (registry, traces) answers `ENDPOINT_NOT_FOUND`, on which the client falls back or says so.
+
+mod artifacts;
+mod error;
+mod experiments;
+mod inputs;
+mod log;
+mod logged_models;
+mod metrics;
+mod names;
+mod present;
+mod runs;
+mod search;
+mod stored;
+mod wire;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::routing::{any, delete, get, patch, post};
+use serde_json::json;
+
+use crate::app::App;
+use error::MlflowError;
+
+/// What the client takes for the server's version: from 3.4 on it uses today's protocol.
+const VERSION: &str = "3.18.0";
+
+/// Everything whose body is JSON.
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .nest("/api", json_routes())
+        .nest("/ajax-api", json_routes())
+        .route("/version", get(|| async { ([(header::CONTENT_TYPE, "text/plain")], VERSION) }))
+}
+
+/// Files: streams as long as they need to be.
+pub(crate) fn file_routes() -> Router<App> {
+    let files = || {
+        Router::new().route("/2.0/mlflow-artifacts/artifacts", get(artifacts::list_folder)).route(
+            "/2.0/mlflow-artifacts/artifacts/{*path}",
+            get(artifacts::read_file).put(artifacts::write_file).delete(artifacts::delete_file),
+        )
+    };
+    Router::new().nest("/api", files()).nest("/ajax-api", files())
+}
+
+fn json_routes() -> Router<App> {
+    Router::new()
+        .nest("/2.0/mlflow", tracking_routes().merge(logged_model_routes()))
+        .route("/3.0/mlflow/server-info", get(server_info))
+        .route("/2.0/mlflow/{*rest}", any(unknown))
+        .route("/3.0/mlflow/{*rest}", any(unknown))
+}
+
+fn tracking_routes() -> Router<App> {
+    Router::new()
+        .route("/experiments/create", post(experiments::create))
+        .route("/experiments/get", get(experiments::find))
+        .route("/experiments/get-by-name", get(experiments::find_by_name))
+        .route("/experiments/search", get(experiments::search).post(experiments::search))
+        .route("/experiments/update", post(experiments::update))
+        .route("/experiments/delete", post(experiments::delete))
+        .route("/experiments/restore", post(experiments::restore))
+        .route("/experiments/set-experiment-tag", post(experiments::set_tag))
+        .route("/experiments/delete-experiment-tag", post(experiments::delete_tag))
+        .route("/runs/create", post(runs::create))
+        .route("/runs/get", get(runs::find))
+        .route("/runs/update", post(runs::update))
+        .route("/runs/delete", post(runs::delete))
+        .route("/runs/restore", post(runs::restore))
+        .route("/runs/search", post(runs::search))
+        .route("/runs/set-tag", post(runs::set_tag))
+        .route("/runs/delete-tag", post(runs::delete_tag))
+        .route("/runs/log-metric", post(log::log_metric))
+        .route("/runs/log-parameter", post(log::log_parameter))
+        .route("/runs/log-batch", post(log::log_batch))
+        .route("/runs/log-inputs", post(inputs::log_inputs))
+        .route("/runs/log-model", post(inputs::log_model))
+        .route("/runs/outputs", post(inputs::log_outputs))
+        .route("/metrics/get-history", get(metrics::history))
+        .route("/artifacts/list", get(artifacts::list_of_run))
+}
+
+fn logged_model_routes() -> Router<App> {
+    Router::new()
+        .route("/logged-models", post(logged_models::create))
+        .route("/logged-models/search", post(logged_models::search))
+        .route(
+            "/logged-models/{id}",
+            get(logged_models::find).patch(logged_models::finalize).delete(logged_models::delete),
+        )
+        .route("/logged-models/{id}/tags", patch(logged_models::set_tags))
+        .route("/logged-models/{id}/tags/{key}", delete(logged_models::delete_tag))
+        .route("/logged-models/{id}/params", post(logged_models::log_params))
+        .route("/logged-models/{id}/artifacts/directories", get(artifacts::list_of_model))
+}
+
+/// What the client may use beside the plain protocol: nothing.
+async fn server_info() -> axum::Json<serde_json::Value> {
+    axum::Json(json!({
+        "store_type": "SqlStore",
+        "workspaces_enabled": false,
+        "multipart_uploads_enabled": false,
+        "multipart_downloads_enabled": false,
+    }))
+}
+
+async fn unknown(request: Request) -> MlflowError {
+    let message = format!("No API found for '{} {}'", request.method(), request.uri().path());
+    MlflowError::new(StatusCode::NOT_FOUND, "ENDPOINT_NOT_FOUND", message)
+}

@@ -1,0 +1,133 @@
+//! What a search of runs, experiments and logged models says: clauses, orders, where a page begins.
+
+/// A column that can be searched; not every entity has each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the words are the columns")]
+pub enum Attribute {
+    Id,
+    Name,
+    Status,
+    UserId,
+    ArtifactUri,
+    StartTime,
+    EndTime,
+    ExperimentId,
+    CreatedAt,
+    UpdatedAt,
+    ModelType,
+    SourceRunId,
+    ParentId,
+}
+
+/// What a clause compares or an order sorts by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Field {
+    /// A column.
+    Attribute(Attribute),
+    /// Latest value of a metric.
+    Metric(String),
+    /// A parameter.
+    Param(String),
+    /// A tag.
+    Tag(String),
+    /// Column of a dataset that was read: `name`, `digest` or `context`.
+    Dataset(&'static str),
+}
+
+/// A comparison of ordered values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the words are the operators")]
+pub enum Compare {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// What must hold of a field.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// Of a number.
+    Number(Compare, f64),
+    /// Of a text.
+    Text(Compare, String),
+    /// `%` and `_` stand for anything.
+    Like {
+        /// The pattern.
+        pattern: String,
+        /// Whether upper and lower case are the same.
+        any_case: bool,
+    },
+    /// One of these, or none.
+    In {
+        /// The values.
+        values: Vec<String>,
+        /// `NOT IN`.
+        negated: bool,
+    },
+    /// Absent.
+    Null,
+    /// There.
+    NotNull,
+}
+
+/// A part of a filter; all must hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clause {
+    /// What is compared.
+    pub field: Field,
+    /// With what.
+    pub condition: Condition,
+}
+
+/// A sort key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// By what.
+    pub field: Field,
+    /// Smallest first.
+    pub ascending: bool,
+}
+
+/// Which of the deleted and the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum View {
+    /// Not deleted.
+    #[default]
+    Active,
+    /// Deleted.
+    Deleted,
+    /// Both.
+    All,
+}
+
+/// A value of a sort key.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the words are the types")]
+pub enum Key {
+    Int(i64),
+    Real(f64),
+    Text(String),
+}
+
+/// The sort keys of the last row that was given.
+pub type Cursor = Vec<Key>;
+
+/// What is searched for.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// Only in these experiments; ignored for experiments themselves.
+    pub experiments: Vec<i64>,
+    /// All must hold.
+    pub clauses: Vec<Clause>,
+    /// The first decides first.
+    pub order: Vec<Order>,
+    /// Deleted or not.
+    pub view: View,
+    /// Where the page before ended.
+    pub after: Option<Cursor>,
+    /// Rows at most.
+    pub limit: i64,
+}

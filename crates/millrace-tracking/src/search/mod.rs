@@ -1,0 +1,29 @@
+//! MLflow's search language: filters such as `metrics.auc > 0.9 and params.depth = '7'`, and orders such as `metrics.auc DESC`.
+//!
+//! Parsed into the metastore's [`Clause`]s and [`Order`]s; what cannot be said is an [`InvalidSearch`] in words.
+
+mod fields;
+mod lexer;
+mod parser;
+
+pub use fields::Target;
+pub use parser::{parse_filter, parse_order};
+
+#[allow(unused_imports, reason = "for the documentation above")]
+use millrace_metastore::experiments::{Clause, Order};
+
+/// What is wrong with a filter or an order.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct InvalidSearch {
+    message: String,
+}
+
+impl InvalidSearch {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests;
