@@ -28,6 +28,8 @@ _OUTPUT = "MILLRACE_OUTPUT_"
 #: Limits of one `log-batch` request in MLflow's REST API.
 _MAX_METRICS = 1000
 _MAX_PARAMS = 100
+#: Seconds in which a server that was stopped may come back.
+_PATIENCE = 30
 
 
 class MillraceError(RuntimeError):
@@ -100,6 +102,19 @@ def _log_batch(**rows):
         headers["Authorization"] = f"Bearer {token}"
     body = json.dumps({"run_id": run_id, **rows}).encode()
     url = server.rstrip("/") + "/api/2.0/mlflow/runs/log-batch"
+    patience = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            _post(url, body, headers)
+            return
+        except urllib.error.URLError as error:
+            # A server that is started anew finds the step again: what it logs meanwhile must not be lost.
+            if time.monotonic() > patience:
+                raise MillraceError(f"cannot reach the server to log: {error.reason}") from None
+            time.sleep(0.5)
+
+
+def _post(url, body, headers):
     try:
         with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as answer:
             answer.read()
@@ -110,5 +125,3 @@ def _log_batch(**rows):
         except ValueError:
             pass
         raise MillraceError(f"the server refused what was logged: {text}") from None
-    except urllib.error.URLError as error:
-        raise MillraceError(f"cannot reach the server to log: {error.reason}") from None

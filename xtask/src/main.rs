@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask test | check | lint | tidy | deny | bench`.
+//! The project's chores: `cargo xtask test | check | lint | tidy | deny | schema | bench`.
 //!
 //! Only what needs logic is here; everything else is a plain cargo or npm command, printed before it runs.
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a chore talks to the terminal")]
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::shell::run;
+use crate::shell::{output, run};
 
 const USAGE: &str = "\
 usage: cargo xtask <chore>
@@ -22,6 +22,7 @@ usage: cargo xtask <chore>
   check   formatting, lints and the rules of the house: the fast feedback
   lint    formatting and clippy, warnings fail
   tidy    who may name what, file length, ARCHITECTURE.md, words
+  schema  writes the UI's types and the API's document anew from the Rust types
   bench   measures the program as users get it, beside bars and floors
   deny    licences and sources of everything that is linked in
 ";
@@ -43,6 +44,7 @@ fn dispatch(chore: &str, root: &Path) -> Result<()> {
         "check" => lint(root).and_then(|()| tidy::check(root)).and_then(|()| tools::typos(root)),
         "bench" => bench::bench(root),
         "deny" => tools::deny(root),
+        "schema" => schema(root),
         "lint" => lint(root),
         "tidy" => tidy::check(root),
         _ => bail!("there is no chore `{chore}`\n\n{USAGE}"),
@@ -80,6 +82,27 @@ fn test(root: &Path) -> Result<()> {
     run(root, "cargo", &["test", "--workspace", "--all-features", "--doc"])?;
     run(root, "env", &["PYTHONPATH=python", "python3", "-m", "unittest", "discover", "python/tests"])?;
     web(&root.join("web"))
+}
+
+/// What is generated from the Rust types and kept in git, so that a change shows in a review.
+const GENERATED: &[(&str, &str)] =
+    &[("typescript", "web/src/api/types.gen.ts"), ("openapi", "docs/reference/openapi.json")];
+
+#[allow(clippy::disallowed_methods, reason = "a chore reads the environment where it needs it")]
+fn schema(root: &Path) -> Result<()> {
+    // All of the workspace, so that the libraries have the features that the tests build them with.
+    run(root, "cargo", &["build", "--quiet", "--workspace", "--bin", "millrace"])?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let program = target.join("debug/millrace");
+    for (of, file) in GENERATED {
+        let text = output(root, &program.to_string_lossy(), &["schema", of])?;
+        let target = root.join(file);
+        if let Some(folder) = target.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(&target, text).with_context(|| format!("cannot write {file}"))?;
+    }
+    Ok(())
 }
 
 /// The UI's own formatter, linter, type check and tests, and that it builds.

@@ -8,7 +8,7 @@ pub mod monitors;
 pub mod pipelines;
 pub mod runs;
 pub mod tracking;
-mod typescript;
+pub mod typescript;
 pub mod workspace;
 
 pub use typescript::typescript;

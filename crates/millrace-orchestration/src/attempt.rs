@@ -243,6 +243,7 @@ async fn build_context(
     let folder = attempt_folder(shared, &run_id, step.id.as_str(), start.attempt);
     let tracking_run_id = tracking_run_id(&run_id, step.id.as_str(), start.attempt);
     let mut env: IndexMap<String, String> = shared.services.step_env.clone();
+    env.extend(shared.services.secret_env.clone());
     if kind.tracked() {
         // MLflow's client, and ours, log into the run of this name.
         env.insert("MLFLOW_RUN_ID".to_owned(), tracking_run_id.clone());
@@ -251,8 +252,8 @@ async fn build_context(
     for (name, value) in resolve_map(shared, &step.env, &values, step).await? {
         env.insert(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
-    let secrets: Vec<String> =
-        shared.services.secrets.values().filter(|value| value.len() >= 4).cloned().collect();
+    let hidden = shared.services.secrets.values().chain(shared.services.secret_env.values());
+    let secrets: Vec<String> = hidden.filter(|value| value.len() >= 4).cloned().collect();
     let idempotency = blake3::hash(format!("{run_id}/{}", step.id).as_bytes()).to_hex().to_string();
     Ok(StepContext {
         pipeline: start.run.pipeline.name.to_string(),

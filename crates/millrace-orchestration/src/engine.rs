@@ -49,6 +49,8 @@ pub struct EngineServices {
     pub secrets: IndexMap<String, String>,
     /// Variables that every command step gets, such as `MLFLOW_TRACKING_URI`.
     pub step_env: IndexMap<String, String>,
+    /// More of them, whose values are masked in logs.
+    pub secret_env: IndexMap<String, String>,
 }
 
 /// Limits and places.

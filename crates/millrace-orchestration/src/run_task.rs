@@ -416,9 +416,17 @@ impl RunTask {
     }
 
     async fn finish(&self) {
-        let logged_something = self.run.steps.values().any(|step| {
-            step.outcome.as_ref().is_some_and(|outcome| !outcome.metrics.is_empty())
-                && step.state == StepState::Succeeded
+        // The pipeline's own tracked run is begun by the first step that logs.
+        let tracked = |id: &StepId| {
+            let step = self.run.pipeline.steps.get(id).or_else(|| self.run.pipeline.finally.get(id));
+            step.and_then(|step| self.shared.kinds.get(step.kind.as_str())).is_some_and(|kind| kind.tracked())
+        };
+        let logged_something = self.run.steps.iter().any(|(id, step)| match step.state {
+            StepState::Succeeded => {
+                tracked(id) || step.outcome.as_ref().is_some_and(|outcome| !outcome.metrics.is_empty())
+            }
+            StepState::Failed | StepState::TimedOut | StepState::Cancelled => step.attempt > 0 && tracked(id),
+            _ => false,
         });
         if logged_something {
             let word = match self.run.state {

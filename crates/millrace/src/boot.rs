@@ -258,6 +258,10 @@ impl Rooms {
         if let Some(url) = server {
             step_env.insert("MLFLOW_TRACKING_URI".to_owned(), url.to_owned());
         }
+        let mut secret_env = IndexMap::new();
+        if let (Some(_), Some(token)) = (server, server_token()) {
+            secret_env.insert("MLFLOW_TRACKING_TOKEN".to_owned(), token);
+        }
         let services = EngineServices {
             compute: Arc::new(LocalTarget::new(settings, environments, Some(warm))),
             datasets: self.catalog.clone(),
@@ -266,6 +270,7 @@ impl Rooms {
             clock: self.clock.clone(),
             secrets: self.secrets.clone(),
             step_env,
+            secret_env,
         };
         let cores =
             std::thread::available_parallelism().map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(2));

@@ -58,8 +58,12 @@ pub(crate) enum Command {
         /// The word that is written in the file, for example `sql`.
         kind: Option<String>,
     },
-    /// Print the JSON Schema of a pipeline file, for editors.
-    Schema,
+    /// Print the JSON Schema of a pipeline file, for editors, or what describes the server's API.
+    Schema {
+        /// Of what.
+        #[arg(value_enum, default_value_t = SchemaOf::Pipeline)]
+        of: SchemaOf,
+    },
     /// Check what this machine offers.
     Doctor,
     /// Print a completion script.
@@ -179,4 +183,15 @@ pub(crate) struct Sql {
     /// At most so many rows.
     #[arg(long, short = 'n', default_value_t = 100)]
     pub(crate) limit: usize,
+}
+
+/// What `schema` can print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// JSON Schema of a pipeline file.
+    Pipeline,
+    /// OpenAPI document of the server's own API.
+    Openapi,
+    /// TypeScript types of what that API answers.
+    Typescript,
 }

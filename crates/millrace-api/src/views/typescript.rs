@@ -69,14 +69,26 @@ pub fn typescript() -> String {
 
 #[cfg(test)]
 mod tests {
+    fn kept(file: &str) -> String {
+        fs_err::read_to_string(format!("{}/../../{file}", env!("CARGO_MANIFEST_DIR"))).unwrap_or_default()
+    }
+
     #[test]
     fn the_web_ui_has_these_types() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/src/api/types.gen.ts");
-        let expected = super::typescript();
-        let found = fs_err::read_to_string(path).unwrap_or_default();
+        let file = "web/src/api/types.gen.ts";
         assert!(
-            found == expected,
-            "web/src/api/types.gen.ts differs from the views: run `cargo xtask schema`"
+            kept(file).trim_end() == super::typescript().trim_end(),
+            "{file} differs from the views: run `cargo xtask schema`"
+        );
+    }
+
+    #[test]
+    fn the_api_is_documented_as_it_is() {
+        let file = "docs/reference/openapi.json";
+        let now = crate::openapi().unwrap();
+        assert!(
+            kept(file).trim_end() == now.trim_end(),
+            "{file} differs from the routes: run `cargo xtask schema`"
         );
     }
 }

@@ -5,6 +5,7 @@ use millrace_contract::KindDoc;
 use serde_json::{Value, json};
 
 use crate::boot;
+use crate::cli::SchemaOf;
 use crate::printer::Printer;
 
 pub(crate) async fn run(wanted: Option<&str>, printer: &Printer) -> Result<ExitCode> {
@@ -67,8 +68,17 @@ fn page(doc: &KindDoc) -> String {
     text
 }
 
-/// JSON Schema (draft 2020-12) of a pipeline file.
-pub(crate) async fn schema(printer: &Printer) -> Result<ExitCode> {
+/// JSON Schema (draft 2020-12) of a pipeline file, or a description of the API.
+pub(crate) async fn schema(of: SchemaOf, printer: &Printer) -> Result<ExitCode> {
+    let described = match of {
+        SchemaOf::Pipeline => None,
+        SchemaOf::Openapi => Some(millrace_api::openapi()?),
+        SchemaOf::Typescript => Some(millrace_api::views::typescript::typescript()),
+    };
+    if let Some(text) = described {
+        printer.line(text.trim_end());
+        return Ok(ExitCode::SUCCESS);
+    }
     let rooms = boot::open_here_or_scratch().await?;
     let kinds = rooms.kinds.values().map(|kind| (kind.doc().name, kind.doc().schema.as_value().clone()));
     let schema = millrace_spec::schema::pipeline(kinds);

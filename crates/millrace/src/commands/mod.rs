@@ -39,7 +39,7 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
         Command::Data => data::run(printer).await,
         Command::Explain { kind } => explain::run(kind.as_deref(), printer).await,
-        Command::Schema => explain::schema(printer).await,
+        Command::Schema { of } => explain::schema(of, printer).await,
         Command::Doctor => doctor::run(printer).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
