@@ -10,7 +10,7 @@ fn every_kind_has_a_sentence_an_example_that_parses_and_an_object_schema() {
             document.get(entry.name).unwrap_or_else(|| panic!("{}: the example lacks its key", entry.name));
         (entry.parse)(config).unwrap_or_else(|error| panic!("{}: {error}", entry.name));
         assert_eq!(doc.family, KindFamily::Transform);
-        let says_shape = ["type", "anyOf", "$ref"].iter().any(|key| doc.schema.get(key).is_some());
+        let says_shape = ["type", "anyOf", "$ref"].iter().any(|key| doc.schema.get(*key).is_some());
         assert!(says_shape, "{}", entry.name);
     }
 }
