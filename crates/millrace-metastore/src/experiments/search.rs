@@ -193,22 +193,22 @@ impl Statement {
     }
 
     fn compile(&mut self, query: &Query) -> Result<String, MetastoreError> {
-        let mut wheres = Vec::new();
+        let mut conditions = Vec::new();
         if self.entity.in_experiments {
             let ids: Vec<String> = query.experiments.iter().map(|id| self.bind(*id)).collect();
             if ids.is_empty() {
-                wheres.push("1 = 0".to_owned());
+                conditions.push("1 = 0".to_owned());
             } else {
-                wheres.push(format!("this.experiment_id IN ({})", ids.join(", ")));
+                conditions.push(format!("this.experiment_id IN ({})", ids.join(", ")));
             }
         }
         match query.view {
-            View::Active => wheres.push("this.lifecycle = 'active'".to_owned()),
-            View::Deleted => wheres.push("this.lifecycle = 'deleted'".to_owned()),
+            View::Active => conditions.push("this.lifecycle = 'active'".to_owned()),
+            View::Deleted => conditions.push("this.lifecycle = 'deleted'".to_owned()),
             View::All => {}
         }
         for clause in &query.clauses {
-            wheres.push(self.clause(clause)?);
+            conditions.push(self.clause(clause)?);
         }
         for (number, order) in query.order.iter().enumerate() {
             self.order(number, order)?;
@@ -217,7 +217,7 @@ impl Statement {
             self.sorts.push(((*column).to_owned(), *kind, *ascending));
         }
         if let Some(cursor) = &query.after {
-            wheres.push(self.beyond(cursor)?);
+            conditions.push(self.beyond(cursor)?);
         }
         let keys: String = self
             .sorts
@@ -234,7 +234,7 @@ impl Statement {
             })
             .collect();
         let (select, from, joins) = (self.entity.select, self.entity.from, &self.joins);
-        let (filter, order) = (wheres.join(" AND "), order.join(", "));
+        let (filter, order) = (conditions.join(" AND "), order.join(", "));
         let filter = if filter.is_empty() { "1 = 1" } else { &filter };
         let limit = query.limit.max(1) + 1;
         Ok(format!("{select}{keys} FROM {from}{joins} WHERE {filter} ORDER BY {order} LIMIT {limit}"))
