@@ -1,9 +1,10 @@
-//! The project's chores: `cargo xtask test | check | lint | tidy | deny | schema | bench`.
+//! The project's chores: `cargo xtask test | check | lint | tidy | deny | schema | picture | bench`.
 //!
 //! Only what needs logic is here; everything else is a plain cargo or npm command, printed before it runs.
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a chore talks to the terminal")]
 
 mod bench;
+mod journey;
 mod shell;
 mod tidy;
 mod tools;
@@ -23,6 +24,7 @@ usage: cargo xtask <chore>
   lint    formatting and clippy, warnings fail
   tidy    who may name what, file length, ARCHITECTURE.md, words
   schema  writes the UI's types and the API's document anew from the Rust types
+  picture runs the demo, walks its pages in Chromium and takes the README's picture
   bench   measures the program as users get it, beside bars and floors
   deny    licences and sources of everything that is linked in
 ";
@@ -45,6 +47,7 @@ fn dispatch(chore: &str, root: &Path) -> Result<()> {
         "bench" => bench::bench(root),
         "deny" => tools::deny(root),
         "schema" => schema(root),
+        "picture" => journey::picture(root),
         "lint" => lint(root),
         "tidy" => tidy::check(root),
         _ => bail!("there is no chore `{chore}`\n\n{USAGE}"),
@@ -81,19 +84,15 @@ fn test(root: &Path) -> Result<()> {
     }
     run(root, "cargo", &["test", "--workspace", "--all-features", "--doc"])?;
     run(root, "env", &["PYTHONPATH=python", "python3", "-m", "unittest", "discover", "python/tests"])?;
-    web(&root.join("web"))
+    web(root)
 }
 
 /// What is generated from the Rust types and kept in git, so that a change shows in a review.
 const GENERATED: &[(&str, &str)] =
     &[("typescript", "web/src/api/types.gen.ts"), ("openapi", "docs/reference/openapi.json")];
 
-#[allow(clippy::disallowed_methods, reason = "a chore reads the environment where it needs it")]
 fn schema(root: &Path) -> Result<()> {
-    // All of the workspace, so that the libraries have the features that the tests build them with.
-    run(root, "cargo", &["build", "--quiet", "--workspace", "--bin", "millrace"])?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let program = target.join("debug/millrace");
+    let program = journey::built_program(root)?;
     for (of, file) in GENERATED {
         let text = output(root, &program.to_string_lossy(), &["schema", of])?;
         let target = root.join(file);
@@ -105,8 +104,9 @@ fn schema(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The UI's own formatter, linter, type check and tests, and that it builds.
-fn web(folder: &Path) -> Result<()> {
+/// The UI's own formatter, linter, type check and tests, that it builds, and every page of it after the demo.
+fn web(root: &Path) -> Result<()> {
+    let folder = &root.join("web");
     if !tools::has("npm") {
         eprintln!("warning: no npm here; the tests of the UI are left out");
         return Ok(());
@@ -115,5 +115,9 @@ fn web(folder: &Path) -> Result<()> {
     for script in ["format:check", "lint", "typecheck", "test", "build"] {
         run(folder, "npm", &["run", "--silent", script])?;
     }
-    Ok(())
+    if !journey::possible() {
+        eprintln!("warning: no Chromium here; the journey through the demo's pages is left out");
+        return Ok(());
+    }
+    journey::journey(root).map(|pictures| eprintln!("pictures of every page: {}", pictures.display()))
 }

@@ -5,10 +5,25 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+/// A command without what `cargo run` told this chore of its own package: build scripts that depend on those variables (`ring`'s) would
+/// run anew, and everything above them would be compiled anew, whenever a chore and a plain cargo command take turns.
+#[allow(clippy::disallowed_methods, reason = "a chore hands its environment on")]
+fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    let own =
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];
+    for (name, _) in std::env::vars_os() {
+        if own.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// What `program` prints in `folder`; fails if it does.
 pub(crate) fn output(folder: &Path, program: &str, arguments: &[&str]) -> Result<String> {
     eprintln!("$ {program} {}", arguments.join(" "));
-    let output = Command::new(program)
+    let output = command(program)
         .args(arguments)
         .current_dir(folder)
         .stderr(std::process::Stdio::inherit())
@@ -24,7 +39,7 @@ pub(crate) fn output(folder: &Path, program: &str, arguments: &[&str]) -> Result
 /// Runs `program` in `folder` and fails if it does.
 pub(crate) fn run(folder: &Path, program: &str, arguments: &[&str]) -> Result<()> {
     eprintln!("$ {program} {}", arguments.join(" "));
-    let status = Command::new(program)
+    let status = command(program)
         .args(arguments)
         .current_dir(folder)
         .status()

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "boot reads the environment once and passes it on")]
 
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,8 +64,9 @@ pub(crate) fn install_logging(verbose: u8) {
     };
     let filter =
         std::env::var("MILLRACE_LOG").unwrap_or_else(|_| format!("{level},sqlx=warn,datafusion=warn"));
+    let colour = std::io::stderr().is_terminal() && !no_colour();
     let subscriber =
-        tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_ansi(!no_colour());
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_ansi(colour);
     subscriber.with_env_filter(filter).init();
 }
 

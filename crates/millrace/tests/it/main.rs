@@ -1,8 +1,11 @@
 //! Drives the real executable in workspaces of their own, as a user would.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod clients;
 mod commands;
 mod faults;
 mod mlflow;
 mod project;
 mod restart;
+mod server;
+mod serving;

@@ -34,7 +34,7 @@ export function RunHead({ view, now }: { view: RunView; now: number }) {
       <PageHead
         title={
           <>
-            <Link to="/pipelines/$name" params={{ name: run.pipeline }}>
+            <Link to="/pipelines/$name" params={{ name: run.pipeline }} className="underlined">
               {run.pipeline}
             </Link>{" "}
             <span className="mono muted">{short(run.id)}</span>
