@@ -19,6 +19,10 @@ pub(crate) enum Address {
     Table(Asset),
     /// A table, or a query in brackets, of a connection.
     Database { connection: String, table: String },
+    /// A key or glob by its URL; [`crate::connections::located`] finds the connection that leads there.
+    S3Url { bucket: String, key: String },
+    /// A key or glob in the bucket of a connection.
+    Object { connection: String, bucket: String, key: String },
 }
 
 impl Address {
@@ -29,11 +33,20 @@ impl Address {
         let Some(text) = value.as_str().map(str::trim).filter(|text| !text.is_empty()) else {
             return Err(CopyError::config(
                 format!("{value} is not a place to copy from or to"),
-                "write a path, an URL, `data:name` or `connection:table`",
+                "write a path, an URL, `data:name`, `connection:table` or `connection:key`",
             ));
         };
         if let Some(name) = text.strip_prefix("data:") {
             return Ok(Self::Dataset(name.to_owned()));
+        }
+        if let Some(place) = text.strip_prefix("s3://") {
+            // Not by `Url`: a `?` in a glob begins no query.
+            return match place.split_once('/') {
+                Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {
+                    Ok(Self::S3Url { bucket: bucket.to_owned(), key: key.to_owned() })
+                }
+                _ => Err(CopyError::config(format!("`{text}` names no object"), "s3://bucket/key")),
+            };
         }
         match Url::parse(text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") => return Ok(Self::Http(url)),
@@ -46,7 +59,7 @@ impl Address {
             _ if text.contains("://") => {
                 return Err(CopyError::config(
                     format!("there is no connector for `{text}`"),
-                    "use a path, `http://`, `https://`, `data:name` or `connection:table`",
+                    "use a path, `http://`, `https://`, `s3://`, `data:name` or `connection:table`",
                 ));
             }
             _ => {}
@@ -99,6 +112,11 @@ mod tests {
             Address::Database { connection: "crm".to_owned(), table: "public.orders".to_owned() },
         );
         check("https://host/a.csv", Address::Http(Url::parse("https://host/a.csv").unwrap()));
+        check(
+            "s3://lake/day=?/*.csv.zst",
+            Address::S3Url { bucket: "lake".to_owned(), key: "day=?/*.csv.zst".to_owned() },
+        );
+        assert!(Address::read(&"s3://lake".into()).is_err());
         assert!(Address::read(&"ftp://host/a".into()).is_err());
     }
 }

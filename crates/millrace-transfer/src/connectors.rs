@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::columns::ColumnType;
+use crate::s3::S3Connection;
 use crate::source::postgres::PostgresConnection;
 
 /// Reads and writes text files with a delimiter, also compressed with gzip or zstd.
@@ -59,6 +60,11 @@ pub fn connectors() -> Vec<KindDoc> {
             KindFamily::Connector,
             "http",
             "copy: {from: \"https://example.org/rows.csv\", to: \"data:rows\"}\n",
+        ),
+        KindDoc::of::<S3Connection>(
+            KindFamily::Connector,
+            "s3",
+            "copy: {from: \"lake:raw/*.csv.zst\", to: \"data:flights\"}\n",
         ),
         KindDoc::of::<PostgresConnection>(
             KindFamily::Connector,

@@ -18,22 +18,25 @@ use serde_json::Value;
 
 use crate::address::Address;
 use crate::columns::ColumnType;
+use crate::connections;
 use crate::error::CopyError;
 use crate::passing::{renamed, watched};
 use crate::rejects::{OnError, Rejects};
-use crate::sink::{write_file, write_postgres};
+use crate::s3::{Bucket, S3Connection};
+use crate::sink::{object, write_local, write_postgres};
 use crate::source::files::{self, Format};
-use crate::source::{self, Encoding, Outcome, postgres};
+use crate::source::{self, Encoding, Outcome, objects, postgres};
 
-/// Copies a table: from files, a web server, a database or a dataset, to a dataset, a file or a database.
+/// Copies a table: from files, a bucket, a web server, a database or a dataset, to a dataset, a file, a bucket or a database.
 ///
 /// What is written appears whole or not at all, so a copy that fails or is cancelled may simply run again.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CopyConfig {
-    /// Path or glob relative to the workspace, `http(s)://…`, `connection:schema.table`, `connection:(select …)` or `data:name`.
+    /// Path or glob relative to the workspace, `http(s)://…`, `connection:schema.table`, `connection:(select …)`, `connection:key-or-glob`,
+    /// `s3://bucket/key-or-glob` or `data:name`.
     pub from: Value,
-    /// `data:name`, a path, or `connection:schema.table`.
+    /// `data:name`, a path, `connection:schema.table`, `connection:key` or `s3://bucket/key`.
     pub to: Value,
     /// Format of the source's files; told by their ending if absent.
     #[serde(default)]
@@ -135,7 +138,8 @@ impl Copy {
     async fn copy(&self, context: &StepContext) -> Result<StepOutcome, CopyError> {
         let config = Arc::new(read_config(&context.config)?);
         let from = self.source_address(&config).await?;
-        let to = Address::read(&config.to)?;
+        let to = self.address(&config.to)?;
+        let _staged = Staged(staging(context));
         let rejects = Rejects::new(config.on_error, config.max_rejects, context.folder.join("rejects.csv"));
         fs_err::tokio::create_dir_all(&context.folder)
             .await
@@ -165,7 +169,7 @@ impl Copy {
 
     /// `data:name` in `from` is usually resolved before the step runs; by hand it may not be.
     async fn source_address(&self, config: &CopyConfig) -> Result<Address, CopyError> {
-        match Address::read(&config.from)? {
+        match self.address(&config.from)? {
             Address::Dataset(name) => {
                 let version = self
                     .services
@@ -214,21 +218,26 @@ impl Copy {
                 });
                 postgres::read(client, table, condition, outcome.clone()).await
             }
+            Address::Object { connection, key, .. } => {
+                let bucket = self.bucket(connection)?;
+                let files = objects::fetch(&bucket, key, &staging(context), context).await?;
+                source::open(files, config.clone(), outcome.clone()).await
+            }
             Address::Dataset(name) => Err(CopyError::read(name, &"it is not resolved")),
+            Address::S3Url { bucket, .. } => Err(CopyError::read(bucket, &"it is not resolved")),
         }
     }
 
     fn connection(&self, name: &str) -> Result<&Value, CopyError> {
-        self.services.connections.get(name).ok_or_else(|| {
-            let known: Vec<&str> = self.services.connections.keys().map(String::as_str).collect();
-            let hint = match known.as_slice() {
-                [] => format!(
-                    "in connections.yaml: `{name}: {{postgres: {{url: postgres://user@host/database}}}}`"
-                ),
-                known => format!("the connections are: {}", known.join(", ")),
-            };
-            CopyError::config(format!("there is no connection `{name}`"), hint)
-        })
+        connections::find(&self.services.connections, name)
+    }
+
+    fn address(&self, value: &Value) -> Result<Address, CopyError> {
+        connections::located(Address::read(value)?, &self.services.connections)
+    }
+
+    fn bucket(&self, connection: &str) -> Result<Bucket, CopyError> {
+        S3Connection::read(connection, self.connection(connection)?)?.open(connection)
     }
 
     async fn write(
@@ -266,12 +275,16 @@ impl Copy {
                 outcome.outputs.insert("data".to_owned(), format!("{connection}:{table}").into());
                 rows
             }
-            Address::Http(url) => {
-                return Err(CopyError::config(
-                    format!("`{url}` cannot be written"),
-                    "copy to `data:name`, a path or a connection",
-                ));
+            Address::Object { connection, bucket, key } => {
+                let format = object::format_of(key, &config.write)?;
+                let file = staging(context).join(object::staged_name(key, format));
+                let (asset, rows) = write_local(file.clone(), config, rows).await?;
+                object::upload(&self.bucket(connection)?, key, &file, context).await?;
+                outcome.bytes = asset.size_bytes;
+                outcome.outputs.insert("data".to_owned(), format!("s3://{bucket}/{key}").into());
+                rows
             }
+            Address::Http(_) | Address::S3Url { .. } => return Err(not_written(to)),
         };
         outcome.outputs.insert("rows".to_owned(), rows.into());
         outcome.rows = Some(rows);
@@ -332,11 +345,40 @@ fn new_version(
     }
 }
 
+fn not_written(to: &Address) -> CopyError {
+    let place = match to {
+        Address::Http(url) => url.to_string(),
+        other => format!("{other:?}"),
+    };
+    CopyError::config(format!("`{place}` cannot be written"), "copy to `data:name`, a path or a connection")
+}
+
+/// Where files lie that are on their way from or to another machine.
+fn staging(context: &StepContext) -> PathBuf {
+    context.folder.join("staged")
+}
+
+/// A folder that is gone when the copy ends, however it ends.
+struct Staged(PathBuf);
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Err(error) = fs_err::remove_dir_all(&self.0)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "staged files could not be removed");
+        }
+    }
+}
+
 fn sources(from: &Address) -> Vec<AssetKey> {
     let (kind, name, version) = match from {
         Address::Files(pattern) => ("source", pattern.clone(), 0),
         Address::Http(url) => ("source", url.to_string(), 0),
         Address::Database { connection, table } => ("source", format!("{connection}:{table}"), 0),
+        Address::Object { bucket, key, .. } | Address::S3Url { bucket, key } => {
+            ("source", format!("s3://{bucket}/{key}"), 0)
+        }
         Address::Dataset(name) => ("dataset", name.clone(), 0),
         Address::Table(asset) => {
             let kind = if asset.name.is_some() { "dataset" } else { "source" };
@@ -344,43 +386,6 @@ fn sources(from: &Address) -> Vec<AssetKey> {
         }
     };
     vec![AssetKey { kind: kind.to_owned(), name, version }]
-}
-
-async fn write_local(
-    path: PathBuf,
-    config: &CopyConfig,
-    rows: BatchStream,
-) -> Result<(Asset, u64), CopyError> {
-    let name = path.to_string_lossy().into_owned();
-    if config.write != Write::Overwrite {
-        return Err(CopyError::config("files can only be overwritten", "write: overwrite"));
-    }
-    let format = files::format_of_name(&name).ok_or_else(|| {
-        CopyError::config(
-            format!("the format of `{name}` cannot be told by its ending"),
-            "end it in .csv, .jsonl or .parquet",
-        )
-    })?;
-    let count = write_file(path.clone(), format, rows).await?;
-    let failed = |error: &dyn std::fmt::Display| CopyError::write(name.clone(), error);
-    let uri = url::Url::from_file_path(&path).map_err(|()| failed(&"the path is not absolute"))?.to_string();
-    let digested = tokio::task::spawn_blocking(move || -> std::io::Result<_> {
-        let mut hasher = blake3::Hasher::new();
-        let size = std::io::copy(&mut fs_err::File::open(&path)?, &mut hasher)?;
-        Ok((format!("blake3:{}", hasher.finalize().to_hex()), size))
-    });
-    let (digest, size) = digested.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
-    let asset = Asset {
-        kind: AssetType::File,
-        name: None,
-        version: None,
-        uri,
-        delta_version: None,
-        digest,
-        rows: Some(count),
-        size_bytes: Some(size),
-    };
-    Ok((asset, count))
 }
 
 fn read_config(config: &Value) -> Result<CopyConfig, CopyError> {
@@ -416,7 +421,7 @@ impl StepKind for Copy {
     fn outputs(&self, config: &Value, _declared: &IndexMap<String, String>) -> Vec<OutputDoc> {
         let data = match config.get("to").map(Address::read) {
             Some(Ok(Address::Files(_))) => "file",
-            Some(Ok(Address::Database { .. })) => "string",
+            Some(Ok(Address::Database { .. } | Address::S3Url { .. })) => "string",
             _ => "table",
         };
         let output = |name: &str, kind: &str| OutputDoc { name: name.to_owned(), type_name: kind.to_owned() };
@@ -442,7 +447,11 @@ impl StepKind for Copy {
             Err(_) if unresolved => return Vec::new(),
             Err(error) => return vec![error.problem()],
         };
-        let addresses = [Address::read(&config.from), Address::read(&config.to)];
+        let to = self.address(&config.to).and_then(|to| match to {
+            Address::Object { key, .. } => object::format_of(&key, &config.write).map(drop),
+            _ => Ok(()),
+        });
+        let addresses = [self.address(&config.from).map(drop), to];
         let failed = addresses.into_iter().filter_map(Result::err).filter(|_| !unresolved);
         failed.map(|error| error.problem()).collect()
     }

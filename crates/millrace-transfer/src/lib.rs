@@ -1,6 +1,6 @@
 //! Data transfer: the step `copy` and the connectors it copies between.
 //!
-//! Owns: reading files and databases as streams of Arrow batches, deciding what becomes of bad rows, writing files and databases whole or
+//! Owns: reading files, buckets and databases as streams of Arrow batches, deciding what becomes of bad rows, writing files, objects and databases whole or
 //! not at all. Leaves to others: what a dataset is (the catalog) and how its tables are stored (the query engine).
 //! Start from [`Copy`]; [`connectors`] lists what it can talk to.
 #![allow(
@@ -10,11 +10,13 @@
 
 mod address;
 mod columns;
+mod connections;
 mod connectors;
 mod copy;
 mod error;
 mod passing;
 mod rejects;
+mod s3;
 mod sink;
 mod source;
 

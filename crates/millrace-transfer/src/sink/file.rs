@@ -7,19 +7,55 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use futures::StreamExt as _;
 use millrace_contract::{BatchStream, QueryError};
+use millrace_spec::asset::{Asset, AssetType};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
+use crate::copy::{CopyConfig, Write as Mode};
 use crate::error::CopyError;
-use crate::source::files::Format;
+use crate::source::files::{self, Format};
+
+/// Writes all rows to `path`, in the format of its ending, and returns the file and how many rows there were.
+pub(crate) async fn write_local(
+    path: PathBuf,
+    config: &CopyConfig,
+    rows: BatchStream,
+) -> Result<(Asset, u64), CopyError> {
+    let name = path.to_string_lossy().into_owned();
+    if config.write != Mode::Overwrite {
+        return Err(CopyError::config("files can only be overwritten", "write: overwrite"));
+    }
+    let format = files::format_of_name(&name).ok_or_else(|| {
+        CopyError::config(
+            format!("the format of `{name}` cannot be told by its ending"),
+            "end it in .csv, .jsonl or .parquet",
+        )
+    })?;
+    let count = write_file(path.clone(), format, rows).await?;
+    let failed = |error: &dyn std::fmt::Display| CopyError::write(name.clone(), error);
+    let uri = url::Url::from_file_path(&path).map_err(|()| failed(&"the path is not absolute"))?.to_string();
+    let digested = tokio::task::spawn_blocking(move || -> std::io::Result<_> {
+        let mut hasher = blake3::Hasher::new();
+        let size = std::io::copy(&mut fs_err::File::open(&path)?, &mut hasher)?;
+        Ok((format!("blake3:{}", hasher.finalize().to_hex()), size))
+    });
+    let (digest, size) = digested.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+    let asset = Asset {
+        kind: AssetType::File,
+        name: None,
+        version: None,
+        uri,
+        delta_version: None,
+        digest,
+        rows: Some(count),
+        size_bytes: Some(size),
+    };
+    Ok((asset, count))
+}
 
 /// Writes all rows to `path` and returns how many there were.
-pub(crate) async fn write_file(
-    path: PathBuf,
-    format: Format,
-    mut rows: BatchStream,
-) -> Result<u64, CopyError> {
+async fn write_file(path: PathBuf, format: Format, mut rows: BatchStream) -> Result<u64, CopyError> {
     let what = path.to_string_lossy().into_owned();
     let failed = |error: &dyn std::fmt::Display| CopyError::write(what.clone(), error);
     if let Some(folder) = path.parent() {

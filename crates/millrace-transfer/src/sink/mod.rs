@@ -1,7 +1,8 @@
 //! Where rows go.
 
 mod file;
+pub(crate) mod object;
 mod postgres;
 
-pub(crate) use file::write_file;
+pub(crate) use file::write_local;
 pub(crate) use postgres::write_postgres;

@@ -81,8 +81,7 @@ pub(crate) fn expand(workspace: &Path, pattern: &str) -> Result<Vec<SourceFile>,
     let mut files = Vec::new();
     if is_glob(pattern) {
         let absolute = workspace.join(pattern).to_string_lossy().into_owned();
-        let regex = Regex::new(&glob_regex(&absolute))
-            .map_err(|error| CopyError::config(error.to_string(), "raw/*.csv"))?;
+        let regex = glob(&absolute)?;
         walk(&start, &regex, &mut files).map_err(|error| CopyError::read(pattern, &error))?;
     } else if start.is_file() {
         files.push(start);
@@ -97,8 +96,13 @@ pub(crate) fn expand(workspace: &Path, pattern: &str) -> Result<Vec<SourceFile>,
     Ok(files.into_iter().map(|path| SourceFile { name: name_of(&path), path }).collect())
 }
 
-fn is_glob(text: &str) -> bool {
+pub(crate) fn is_glob(text: &str) -> bool {
     text.contains(['*', '?'])
+}
+
+/// What a whole path must match.
+pub(crate) fn glob(glob: &str) -> Result<Regex, CopyError> {
+    Regex::new(&glob_regex(glob)).map_err(|error| CopyError::config(error.to_string(), "raw/*.csv"))
 }
 
 fn glob_regex(glob: &str) -> String {

@@ -3,6 +3,7 @@
 pub(crate) mod csv;
 pub(crate) mod files;
 mod json;
+pub(crate) mod objects;
 mod parquet;
 pub(crate) mod postgres;
 mod text;

@@ -1,5 +1,7 @@
-//! The step `copy` between real files and a real PostgreSQL.
+//! The step `copy` between real files, a real PostgreSQL and a real S3 server.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "this is a test")]
+
+mod s3;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
