@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use indexmap::IndexMap;
 use millrace_contract::CommandHandle;
+use millrace_metastore::MetastoreError;
 use millrace_metastore::runs::{RunTransition, StepCacheRow, StepChange, TransitionResult};
 use millrace_spec::ids::StepId;
 use millrace_spec::pipeline::Step;
@@ -25,6 +26,9 @@ use crate::state::{RunSnapshot, RunState, StepState};
 const LOST_RETRIES: u32 = 3;
 /// How often a run that waits for a slot or its key looks again, beside being told.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Time before a transition that the database did not take in is tried again, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Starts the task of a run.
 pub(crate) fn spawn(shared: &Arc<Shared>, loaded: LoadedRun) {
@@ -197,7 +201,7 @@ impl RunTask {
             steps: changes,
             run: finish.map(|state| (state.as_str().to_owned(), error)),
         };
-        match self.shared.store.store_transition(transition).await {
+        match self.store_in_the_end(transition).await {
             Ok(TransitionResult::Stored { waiting }) => {
                 for name in &waiting {
                     self.undo_begin(name);
@@ -213,6 +217,29 @@ impl RunTask {
                 Err("another server has taken over this workspace".to_owned())
             }
             Err(error) => Err(chain(&error)),
+        }
+    }
+
+    /// Stores a transition, however long that takes: a full disk gets room and a lost server comes back, and what has happened meanwhile
+    /// must not be forgotten. Ends without having stored only when the engine stops.
+    async fn store_in_the_end(&self, transition: RunTransition) -> Result<TransitionResult, MetastoreError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match self.shared.store.store_transition(transition.clone()).await {
+                Err(error @ MetastoreError::Statement(_)) => error,
+                other => return other,
+            };
+            tracing::error!(
+                run = %self.run.id,
+                "the database takes nothing in ({}): is its disk full? The run waits and tries again in {} s",
+                chain(&error),
+                pause.as_secs(),
+            );
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.shared.stop.cancelled() => return Err(error),
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
