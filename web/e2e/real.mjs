@@ -14,6 +14,8 @@ const SIZES = [
   { width: 1440, height: 900 },
   { width: 390, height: 844 },
 ];
+// What the README shows: one screen of it, not the whole page.
+const PICTURE = "run-light-1440";
 const findings = [];
 let visited = 0;
 
@@ -45,6 +47,7 @@ async function walk(colorScheme, viewport) {
     // Charts and graphs settle after their data has come.
     await page.waitForTimeout(300);
     await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+    if (name === PICTURE) await page.screenshot({ path: join(folder, "readme.png") });
     for (const what of [...(await overflow(page)), ...(await barriers(page))]) findings.push(`${at}: ${what}`);
   }
   await context.close();

@@ -11,7 +11,7 @@ use crate::shell::{output, run};
 use crate::tools;
 
 /// The picture in the README, and the page it is taken from.
-const PICTURE: (&str, &str) = ("docs/images/run.png", "run-light-1440.png");
+const PICTURE: (&str, &str) = ("docs/images/run.png", "readme.png");
 
 /// A server that ends with this.
 struct Up(Child);
