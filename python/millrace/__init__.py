@@ -10,6 +10,7 @@ Standard library only, so that `import millrace` costs next to nothing; the MLfl
     millrace.output_value("best_depth", 7)
 """
 
+import http.client
 import json
 import os
 import time
@@ -93,25 +94,34 @@ def set_tag(key, value):
 
 
 def _log_batch(**rows):
-    server, run_id = os.environ.get("MLFLOW_TRACKING_URI"), os.environ.get("MLFLOW_RUN_ID")
-    if not server or not run_id:
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    if not _server() or not run_id:
         raise MillraceError("there is no tracked run to log into: `MLFLOW_TRACKING_URI` and `MLFLOW_RUN_ID` are not set")
     headers = {"Content-Type": "application/json"}
     token = os.environ.get("MLFLOW_TRACKING_TOKEN")
     if token:
         headers["Authorization"] = f"Bearer {token}"
     body = json.dumps({"run_id": run_id, **rows}).encode()
-    url = server.rstrip("/") + "/api/2.0/mlflow/runs/log-batch"
     patience = time.monotonic() + _PATIENCE
     while True:
         try:
-            _post(url, body, headers)
+            _post(_server().rstrip("/") + "/api/2.0/mlflow/runs/log-batch", body, headers)
             return
-        except urllib.error.URLError as error:
+        # `URLError` is an `OSError`; a server that dies between request and answer shows as one of the others.
+        except (OSError, http.client.HTTPException) as error:
             # A server that is started anew finds the step again: what it logs meanwhile must not be lost.
             if time.monotonic() > patience:
-                raise MillraceError(f"cannot reach the server to log: {error.reason}") from None
+                raise MillraceError(f"cannot reach the server to log: {getattr(error, 'reason', error)}") from None
             time.sleep(0.5)
+
+
+def _server():
+    """Where the server is now: one that was started anew while the step went on may listen elsewhere, and writes so into this file."""
+    try:
+        with open(os.environ["MILLRACE_SERVER_FILE"], encoding="utf-8") as file:
+            return file.read().strip()
+    except (KeyError, OSError):
+        return os.environ.get("MLFLOW_TRACKING_URI")
 
 
 def _post(url, body, headers):

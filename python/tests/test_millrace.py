@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import socket
 import tempfile
 import threading
 import unittest
@@ -69,6 +70,31 @@ class Logging(unittest.TestCase):
         path, body = Server.requests[0]
         self.assertEqual(path, "/api/2.0/mlflow/runs/log-batch")
         self.assertEqual((body["run_id"], body["metrics"][2]["value"], body["metrics"][2]["step"]), ("r1", 2.0, 3))
+
+    def test_a_server_that_died_within_a_request_is_looked_for_where_its_successor_listens(self):
+        dying = socket.create_server(("127.0.0.1", 0))
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        file = os.path.join(folder.name, "server.url")
+        successor = os.environ["MLFLOW_TRACKING_URI"]
+
+        def write(url):
+            with open(file, "w") as target:
+                target.write(url)
+
+        def die():
+            client, _ = dying.accept()
+            client.recv(10)
+            write(successor)
+            client.close()
+            dying.close()
+
+        old = f"http://127.0.0.1:{dying.getsockname()[1]}"
+        write(old)
+        threading.Thread(target=die, daemon=True).start()
+        with mock.patch.dict(os.environ, {"MLFLOW_TRACKING_URI": old, "MILLRACE_SERVER_FILE": file}):
+            millrace.log_metric("auc", 0.9)
+        self.assertEqual(len(Server.requests), 1)
 
     def test_a_refusal_is_told_in_the_servers_words(self):
         with self.assertRaisesRegex(millrace.MillraceError, "depth is 3 already"):

@@ -128,6 +128,10 @@ fn in_process_limit(start: &AttemptStart) -> Option<Duration> {
 /// A problem without a place of its own is shown at the step.
 fn place_at(mut problem: Problem, step: &Step) -> Problem {
     problem.place.get_or_insert_with(|| step.place.clone());
+    // The system's words, whichever library passed them on.
+    if problem.message.contains("No space left on device") {
+        problem = problem.hint("the disk is full: make room, then run it again");
+    }
     problem
 }
 

@@ -204,10 +204,11 @@ impl ModelRegistry for Catalog {
             reason: error.reason,
         })?;
         let digest: String = new.asset.digest.trim_start_matches("blake3:").chars().take(32).collect();
-        let folder = self.storage.join("models").join(&new.name).join(digest);
+        let models = self.storage.join("models");
+        let folder = models.join(&new.name).join(digest);
         let source = PathBuf::from(new.asset.uri.trim_start_matches("file://"));
         let target = folder.clone();
-        let copied = tokio::task::spawn_blocking(move || copy_folder_whole(&source, &target)).await;
+        let copied = tokio::task::spawn_blocking(move || copy_folder_whole(&models, &source, &target)).await;
         let failed = |message: String| CatalogError::Store { action: "copy the model", message };
         copied.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
         let asset = Asset { uri: format!("file://{}", folder.display()), ..new.asset };
@@ -252,12 +253,13 @@ impl ModelRegistry for Catalog {
 }
 
 /// Copies a folder so that the copy is there whole or not at all. A copy that is there is left alone: its name is its content's digest.
-fn copy_folder_whole(source: &Path, target: &Path) -> std::io::Result<()> {
+fn copy_folder_whole(root: &Path, source: &Path, target: &Path) -> std::io::Result<()> {
     if target.exists() {
         return Ok(());
     }
-    let staged = target.with_extension(format!("staged-{}", uuid::Uuid::now_v7().simple()));
+    let staged = crate::staging::stage(root)?;
     copy_folder(source, &staged)?;
+    fs_err::create_dir_all(target.parent().unwrap_or(root))?;
     match fs_err::rename(&staged, target) {
         // Somebody else was quicker with the same content.
         Err(_) if target.exists() => fs_err::remove_dir_all(&staged),

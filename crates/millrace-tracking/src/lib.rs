@@ -7,9 +7,11 @@
 mod catalog;
 mod reference;
 pub mod search;
+mod staging;
 pub mod steps;
 mod tracker;
 
 pub use catalog::Catalog;
 pub use reference::{InvalidReference, Reference};
+pub use staging::clear_staging;
 pub use tracker::Tracker;

@@ -98,7 +98,8 @@ impl RunTracker for Tracker {
             ));
         }
         let target = self.artifacts.join(run_id).join(inside);
-        let written = tokio::task::spawn_blocking(move || write_whole(&target, &content)).await;
+        let root = self.artifacts.clone();
+        let written = tokio::task::spawn_blocking(move || write_whole(&root, &target, &content)).await;
         match written {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(failed(ACTION, run_id, &error)),
@@ -108,13 +109,13 @@ impl RunTracker for Tracker {
 }
 
 /// Writes a file so that it is there whole or not at all.
-fn write_whole(target: &Path, content: &[u8]) -> std::io::Result<()> {
+fn write_whole(root: &Path, target: &Path, content: &[u8]) -> std::io::Result<()> {
     use std::io::Write as _;
     let folder = target.parent().unwrap_or_else(|| Path::new("."));
     fs_err::create_dir_all(folder)?;
-    let beside = target.with_extension(format!("staged-{}", uuid::Uuid::now_v7().simple()));
-    let mut file = fs_err::File::create(&beside)?;
+    let staged = crate::staging::stage(root)?;
+    let mut file = fs_err::File::create(&staged)?;
     file.write_all(content)?;
     file.sync_all()?;
-    fs_err::rename(&beside, target)
+    fs_err::rename(&staged, target)
 }

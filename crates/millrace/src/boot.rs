@@ -259,6 +259,8 @@ impl Rooms {
         let mut step_env = IndexMap::new();
         if let Some(url) = server {
             step_env.insert("MLFLOW_TRACKING_URI".to_owned(), url.to_owned());
+            let file = self.workspace.server_file().to_string_lossy().into_owned();
+            step_env.insert("MILLRACE_SERVER_FILE".to_owned(), file);
         }
         let mut secret_env = IndexMap::new();
         if let (Some(_), Some(token)) = (server, server_token()) {

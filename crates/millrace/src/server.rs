@@ -1,6 +1,7 @@
 //! A server: the engine, the triggers and the API of one workspace, from start to stop.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
@@ -65,9 +66,11 @@ impl Server {
     async fn open(rooms: &Rooms, address: SocketAddr) -> Result<Self> {
         let access = access(address)?;
         let lock = run_lock::take(&rooms.workspace.state_folder())?;
+        millrace_tracking::clear_staging(&rooms.workspace.state_folder().join("storage"))?;
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
         let url = format!("http://{}", listener.local_addr()?);
+        tell_steps(&rooms.workspace.server_file(), &url)?;
         let engine = rooms.start_engine(Some(&url)).await?;
         let stop = CancellationToken::new();
         let app = App::new(parts(rooms, &engine, &url, access, stop.clone()));
@@ -116,6 +119,13 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// Writes where this server is, for steps that an earlier one started.
+fn tell_steps(file: &Path, url: &str) -> std::io::Result<()> {
+    let staged = file.with_extension("staged");
+    fs_err::write(&staged, url)?;
+    fs_err::rename(staged, file)
 }
 
 /// No login on loopback; anything else needs a token that the operator chose.

@@ -128,6 +128,11 @@ impl Workspace {
         self.state.clone()
     }
 
+    /// The file that says where the workspace's server listens.
+    pub(crate) fn server_file(&self) -> PathBuf {
+        self.state.join("server.url")
+    }
+
     /// Paths of all pipeline files, relative, sorted.
     pub(crate) fn pipeline_files(&self) -> Vec<String> {
         self.yaml_files("pipelines")

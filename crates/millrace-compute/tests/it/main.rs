@@ -125,17 +125,20 @@ async fn a_timeout_ends_even_what_ignores_sigterm() {
 }
 
 #[tokio::test]
-async fn a_flood_keeps_its_head_and_counts_the_rest() {
+async fn a_flood_keeps_its_head_and_tail_and_counts_the_rest() {
     let place = Place::new();
-    let mut command = shell("echo first; head -c 3000000 /dev/zero | tr '\\0' x");
+    let mut command =
+        shell("echo first; head -c 3000000 /dev/zero | tr '\\0' x; echo last; echo why >&2; exit 3");
     command.max_log_bytes = 1000;
     place.run(command).await;
     let log = place.text("stdout.log");
-    assert!(log.starts_with("first\nxxx") && log.len() < 1200);
+    assert!(log.starts_with("first\nxxx") && log.ends_with("xxxlast\n") && log.len() < 18_000);
     assert!(
-        log.ends_with("\n[2999006 more bytes of output were dropped: `max_log_bytes` is reached]\n"),
+        log.contains("\n[2982627 bytes of output were dropped: `max_log_bytes` is reached]\nxxx"),
         "{log}"
     );
+    // A stream that is quiet is not silenced by the one that floods.
+    assert_eq!(place.text("stderr.log"), "why\n");
 }
 
 #[tokio::test]

@@ -101,3 +101,15 @@ fn secrets_do_not_reach_the_log() {
     ----
     ");
 }
+
+#[test]
+fn a_flood_of_output_is_cut_and_the_last_words_are_kept() {
+    let (project, said) =
+        run("  flood: {run: \"seq 26000000; echo at the end; echo why >&2; exit 3\"}\n", &[]);
+    assert!(said.starts_with("exit 1") && said.contains("exit code 3") && said.contains("why"), "{said}");
+    let log = String::from_utf8(project.output(&["logs", "latest", "flood"]).stdout).unwrap();
+    assert!(log.len() < 65 << 20, "{} bytes", log.len());
+    let (head, rest) = log.split_once("\n[").unwrap();
+    assert!(head.starts_with("1\n2\n") && rest.contains("26000000\nat the end\n"), "no head or tail");
+    assert!(rest.contains("bytes of output were dropped: `max_log_bytes` is reached]\n"), "no count");
+}

@@ -4,6 +4,7 @@
 mod clients;
 mod commands;
 mod faults;
+mod full_disk;
 mod mlflow;
 mod project;
 mod restart;

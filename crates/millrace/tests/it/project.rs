@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -71,6 +72,15 @@ impl Project {
                 String::from_utf8_lossy(&output.stderr)
             )
         })
+    }
+}
+
+/// Returns as soon as it holds; fails when it does not for a minute.
+pub(crate) fn wait_until(mut holds: impl FnMut() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < patience, "nothing happened for a minute");
+        std::thread::yield_now();
     }
 }
 

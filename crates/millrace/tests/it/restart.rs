@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::project::Project;
+use crate::project::{Project, wait_until};
 
 /// Kills the program so long after its start.
 fn kill_after(project: &Project, arguments: &[&str], delay: Duration) {
@@ -13,14 +13,6 @@ fn kill_after(project: &Project, arguments: &[&str], delay: Duration) {
     }
     child.kill().ok();
     child.wait().unwrap();
-}
-
-fn wait_until(mut holds: impl FnMut() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < patience, "nothing happened for a minute");
-        std::thread::yield_now();
-    }
 }
 
 #[test]
@@ -77,4 +69,25 @@ steps:
         let open = project.output(&["runs", "--json", "--state", "running"]);
         assert!(open.stdout.is_empty(), "kill {kill}: a run is left open");
     }
+}
+
+/// The server that is started anew listens on another port than the one that the step was started by.
+#[test]
+fn a_script_logs_into_the_server_that_was_started_anew() {
+    let script = "import millrace, os, time\nmillrace.log_metric('before', 1)\nopen('begun', 'w').close()\nwhile not os.path.exists('go'): time.sleep(0.02)\nmillrace.log_metric('after', 2)\nmillrace.output_value('tracked', os.environ['MLFLOW_RUN_ID'])\n";
+    let project =
+        Project::new(&[("pipelines/p.yaml", "steps:\n  log: {python: log.py}\n"), ("log.py", script)]);
+    let run = ["run", "p", "--json", "--idempotency-key", "k"];
+    let mut child = project.spawn(&run);
+    wait_until(|| project.path().join("begun").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    project.write("go", "");
+    let ended = project.json(&run);
+    assert_eq!(ended["state"], "succeeded", "{ended}");
+    assert_eq!(ended["steps"][0]["attempts"], 1, "{ended}");
+    let server = crate::server::Up::start(&project);
+    let tracked = ended["steps"][0]["outputs"]["tracked"].as_str().unwrap();
+    let text = server.get(&format!("/api/tracked-runs/{tracked}")).to_string();
+    assert!(text.contains("\"before\"") && text.contains("\"after\""), "{text}");
 }
