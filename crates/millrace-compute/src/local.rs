@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +9,11 @@ use async_trait::async_trait;
 use millrace_contract::{CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget, StepLog};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::environment::Environments;
 use crate::pidfd;
-use crate::record::{self, Durability, ProcessId, ShimRecord};
+use crate::record::{self, ProcessId};
+use crate::shims::Shims;
 use crate::warm::WarmWorkers;
 
 /// Name of this target in [`CommandHandle::target`].
@@ -23,8 +22,8 @@ pub const LOCAL: &str = "local";
 /// What [`LocalTarget`] needs to know; `boot` fills it in.
 #[derive(Debug, Clone)]
 pub struct LocalSettings {
-    /// The shim and its arguments, to which the folder is appended: `[current_exe, "__exec"]`.
-    pub shim: Vec<OsString>,
+    /// The fork server of shims and its arguments: `[current_exe, "__shims"]`. It runs [`serve_shims`](crate::serve_shims).
+    pub shims: Vec<OsString>,
     /// Root of the workspace; environments are relative to it.
     pub workspace: PathBuf,
     /// `PATH`, `HOME`, `LANG` and `TZ` of every command.
@@ -35,6 +34,7 @@ pub struct LocalSettings {
 #[derive(Debug)]
 pub struct LocalTarget {
     settings: LocalSettings,
+    shims: Shims,
     environments: Arc<Environments>,
     warm: Option<WarmWorkers>,
 }
@@ -48,7 +48,8 @@ impl StepLog for NoLog {
 impl LocalTarget {
     /// A target that runs everything under the shim, and Python programs of a locked environment on `warm` workers if there are any.
     pub fn new(settings: LocalSettings, environments: Arc<Environments>, warm: Option<WarmWorkers>) -> Self {
-        Self { settings, environments, warm }
+        let shims = Shims::new(settings.shims.clone(), settings.base_env.clone());
+        Self { settings, shims, environments, warm }
     }
 
     /// Puts the environment's interpreter in place of `python` and tries a warm worker.
@@ -76,36 +77,6 @@ impl LocalTarget {
             }
         }
     }
-
-    async fn spawn_shim(&self, folder: &Path) -> Result<ProcessId, ComputeError> {
-        let program = self.settings.shim.first().cloned().unwrap_or_default();
-        let failed = |message: String| ComputeError::Start {
-            program: program.to_string_lossy().into_owned(),
-            message,
-        };
-        let mut child = tokio::process::Command::new(&program)
-            .args(self.settings.shim.get(1..).unwrap_or_default())
-            .arg(folder)
-            .env_clear()
-            .envs(self.settings.base_env.iter().cloned())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| failed(error.to_string()))?;
-        let stdout = child.stdout.take().ok_or_else(|| failed("it has no standard output".to_owned()))?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line).await.map_err(|error| failed(error.to_string()))?;
-        // tokio reaps the dropped child; its end is observed by its pidfd, as for commands of an earlier server.
-        drop(child);
-        match serde_json::from_str::<ShimRecord>(&line) {
-            Ok(shim) => Ok(shim.process),
-            Err(_) => match record::read_exit(folder) {
-                Some(CommandExit::NotStarted { message }) => Err(failed(message)),
-                _ => Err(failed("the shim ended before it could watch the program".to_owned())),
-            },
-        }
-    }
 }
 
 #[async_trait]
@@ -116,7 +87,7 @@ impl ComputeTarget for LocalTarget {
             return Ok(handle(folder, process));
         }
         write_command(&folder, &command).await?;
-        let process = self.spawn_shim(&folder).await?;
+        let process = self.shims.start(&folder).await?;
         Ok(handle(folder, process))
     }
 
@@ -156,7 +127,7 @@ impl ComputeTarget for LocalTarget {
             return Ok(());
         }
         if record::read_shim(folder).is_some_and(|shim| shim.keeper.is_some()) {
-            record::write_whole(&folder.join(record::CANCEL_FILE), b"", Durability::Process)
+            record::write_whole(&folder.join(record::CANCEL_FILE), b"")
                 .map_err(|error| folder_error(folder, &error))?;
             signal_group(process, Signal::SIGTERM);
         } else {
@@ -180,8 +151,7 @@ fn handle(folder: PathBuf, process: ProcessId) -> CommandHandle {
 async fn write_command(folder: &Path, command: &CommandSpec) -> Result<(), ComputeError> {
     let path = folder.join(record::COMMAND_FILE);
     let content = serde_json::to_vec(command).map_err(|error| folder_error(folder, &error.into()))?;
-    let written =
-        tokio::task::spawn_blocking(move || record::write_whole(&path, &content, Durability::Process)).await;
+    let written = tokio::task::spawn_blocking(move || record::write_whole(&path, &content)).await;
     match written {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(folder_error(folder, &error)),

@@ -1,6 +1,6 @@
 //! The files of an attempt's folder by which a command is found again: who watches it, and how it ended.
 
-use std::io::Write as _;
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use millrace_contract::CommandExit;
@@ -70,33 +70,51 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
     serde_json::from_slice(&fs_err::read(path).ok()?).ok()
 }
 
-/// Whether a file must survive the machine's loss of power, or only the writer's death.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Durability {
-    /// Rename only.
-    Process,
-    /// Sync the file and its folder as well.
-    Power,
-}
-
-/// Writes a file so that readers see the old content or all of the new one.
+/// Writes a file so that readers see the old content or all of the new one. It survives the writer's death, not a loss of power.
 ///
 /// # Errors
 /// Whatever the file system says.
-pub(crate) fn write_whole(path: &Path, content: &[u8], durability: Durability) -> std::io::Result<()> {
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let staged: PathBuf = path.with_extension(format!("{}.staged", std::process::id()));
-    let mut file = fs_err::File::create(&staged)?;
-    file.write_all(content)?;
-    if durability == Durability::Power {
-        file.sync_all()?;
+    fs_err::write(&staged, content)?;
+    fs_err::rename(&staged, path)
+}
+
+/// Room that is claimed for an exit record, bytes.
+const EXIT_ROOM: usize = 4096;
+
+/// The exit record to be. Its room on the disk is claimed before the program starts, so that a program that fills the disk cannot keep its
+/// own end from being known.
+#[derive(Debug)]
+pub(crate) struct ExitRecord {
+    file: fs_err::File,
+    folder: PathBuf,
+}
+
+impl ExitRecord {
+    /// Claims the room.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub(crate) fn reserve(folder: &Path) -> std::io::Result<Self> {
+        let mut file = fs_err::File::create(folder.join("exit.reserved"))?;
+        file.write_all(&[b' '; EXIT_ROOM])?;
+        Ok(Self { file, folder: folder.to_owned() })
     }
-    fs_err::rename(&staged, path)?;
-    if durability == Durability::Power
-        && let Some(folder) = path.parent()
-    {
-        fs_err::File::open(folder)?.sync_all()?;
+
+    /// Writes how the command ended; readers see all of it or nothing, even after a loss of power.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub(crate) fn write(mut self, exit: &CommandExit) -> std::io::Result<()> {
+        let content = serde_json::to_vec(exit)?;
+        self.file.rewind()?;
+        self.file.write_all(&content)?;
+        self.file.set_len(content.len() as u64)?;
+        self.file.sync_all()?;
+        fs_err::rename(self.file.path(), self.folder.join(EXIT_FILE))?;
+        fs_err::File::open(&self.folder)?.sync_all()
     }
-    Ok(())
 }
 
 /// Field 22 of `/proc/<pid>/stat`. The command's name (field 2) may hold spaces and brackets, so counting starts after the last `)`.

@@ -35,7 +35,7 @@ pub fn install_python_files(state: &Path) -> std::io::Result<PathBuf> {
     for (name, text) in [("_zygote.py", ZYGOTE), ("_model.py", MODEL), ("__init__.py", SDK)] {
         let file = package.join(name);
         if fs_err::read(&file).ok().as_deref() != Some(text.as_bytes()) {
-            crate::record::write_whole(&file, text.as_bytes(), crate::record::Durability::Process)?;
+            crate::record::write_whole(&file, text.as_bytes())?;
         }
     }
     Ok(path)

@@ -221,4 +221,10 @@ pub trait StepKind: Send + Sync {
         let _ = (context, exit);
         Ok(StepOutcome::default())
     }
+
+    /// Frees what an attempt that did not succeed leaves and nobody will read, its half-written outputs. Called before the end of the
+    /// attempt is stored: an attempt that filled the disk must not keep its own failure from being known.
+    async fn discard(&self, context: &StepContext) {
+        let _ = context;
+    }
 }

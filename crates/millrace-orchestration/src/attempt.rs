@@ -129,7 +129,8 @@ fn in_process_limit(start: &AttemptStart) -> Option<Duration> {
 fn place_at(mut problem: Problem, step: &Step) -> Problem {
     problem.place.get_or_insert_with(|| step.place.clone());
     // The system's words, whichever library passed them on.
-    if problem.message.contains("No space left on device") {
+    let full = |text: &String| text.contains("No space left on device");
+    if full(&problem.message) || problem.notes.iter().any(full) {
         problem = problem.hint("the disk is full: make room, then run it again");
     }
     problem
@@ -156,6 +157,9 @@ async fn work(
         start_tracking(shared, &context).await?;
     }
     let ended = do_work(shared, start, kind.as_ref(), context.clone(), end).await;
+    if !matches!(ended, Ok(Some(_))) {
+        kind.discard(&context).await;
+    }
     if kind.tracked() {
         let word = if ended.is_ok() { "FINISHED" } else { "FAILED" };
         if let Err(error) = shared.services.tracker.end_run(&context.tracking_run_id, word).await {

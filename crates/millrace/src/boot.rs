@@ -249,13 +249,13 @@ impl Rooms {
     /// Starts the engine, which takes over what an earlier one left.
     pub(crate) async fn start_engine(&self, server: Option<&str>) -> Result<Engine> {
         let state = self.workspace.state_folder();
-        let shim = vec![
+        let shims = vec![
             std::env::current_exe().context("cannot find the running program")?.into_os_string(),
-            "__exec".into(),
+            "__shims".into(),
         ];
         let environments = Arc::new(Environments::new(cache_folder(), "python3"));
         let warm = WarmWorkers::new(install_python_files(&state)?, state.join("workers"));
-        let settings = LocalSettings { shim, workspace: self.workspace.root.clone(), base_env: base_env() };
+        let settings = LocalSettings { shims, workspace: self.workspace.root.clone(), base_env: base_env() };
         let mut step_env = IndexMap::new();
         if let Some(url) = server {
             step_env.insert("MLFLOW_TRACKING_URI".to_owned(), url.to_owned());

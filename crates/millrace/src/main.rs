@@ -21,13 +21,9 @@ use crate::cli::Cli;
 use crate::printer::Printer;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    // The shim is started for every command step: it must not pay for anything else.
-    if arguments.next().is_some_and(|word| word == "__exec") {
-        return match arguments.next() {
-            Some(folder) => millrace_compute::exec_shim(folder.as_ref()),
-            None => ExitCode::from(2),
-        };
+    // Forks a shim for every command step: it must stay small, and have no other thread.
+    if std::env::args_os().nth(1).is_some_and(|word| word == "__shims") {
+        return millrace_compute::serve_shims();
     }
     let cli = Cli::parse();
     let printer = Printer::new(&cli.output);

@@ -2,12 +2,17 @@
 
 use std::collections::VecDeque;
 use std::io::Write as _;
+use std::os::fd::AsFd as _;
 use std::path::Path;
+
+use nix::fcntl::{FallocateFlags, fallocate};
 
 use super::mask::Masker;
 
 /// Last bytes that a stream keeps beside its head: the words with which a program fails come after its flood.
 const TAIL_BYTES: usize = 16 * 1024;
+/// Room that is claimed on the disk before anything is written: a program that fills the disk can then still say that it is full.
+const CLAIMED_BYTES: i64 = 32 * 1024;
 
 /// Bytes of the head that both streams of a command may still keep.
 #[derive(Debug)]
@@ -21,13 +26,16 @@ pub(crate) struct LogFile {
     file: fs_err::File,
     masker: Masker,
     dropped: u64,
+    disk_full: bool,
     tail: VecDeque<u8>,
 }
 
 impl LogFile {
     pub(crate) fn create(path: &Path, secrets: &[String]) -> std::io::Result<Self> {
         let file = fs_err::File::create(path)?;
-        Ok(Self { file, masker: Masker::new(secrets), dropped: 0, tail: VecDeque::new() })
+        // Not every file system can; then it goes without.
+        let _ = fallocate(file.file().as_fd(), FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, CLAIMED_BYTES);
+        Ok(Self { file, masker: Masker::new(secrets), dropped: 0, disk_full: false, tail: VecDeque::new() })
     }
 
     /// Appends a chunk of the program's output.
@@ -42,21 +50,41 @@ impl LogFile {
         self.keep(&shown, budget);
         // A full disk must not keep the exit record from being written, so nothing here is an error.
         if self.dropped > 0 {
-            let note =
-                format!("\n[{} bytes of output were dropped: `max_log_bytes` is reached]\n", self.dropped);
+            let why = if self.disk_full { "the disk is full" } else { "`max_log_bytes` is reached" };
+            let note = format!("\n[{} bytes of output were dropped: {why}]\n", self.dropped);
             let _ = self.file.write_all(note.as_bytes());
         }
         let _ = self.file.write_all(self.tail.make_contiguous());
+        let _ = self.release();
     }
 
     fn keep(&mut self, shown: &[u8], budget: &mut Budget) {
         let room = usize::try_from(budget.left).unwrap_or(usize::MAX).min(shown.len());
-        let (head, rest) = shown.split_at(room);
         budget.left = budget.left.saturating_sub(room as u64);
-        if !head.is_empty() && self.file.write_all(head).is_err() {
-            self.dropped = self.dropped.saturating_add(head.len() as u64);
+        let written = self.append(shown.get(..room).unwrap_or_default());
+        self.hold(shown.get(written..).unwrap_or_default());
+    }
+
+    /// Writes what the disk takes; gives the number of bytes.
+    fn append(&mut self, bytes: &[u8]) -> usize {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.file.write(rest) {
+                Ok(0) => break,
+                Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.disk_full = error.kind() == std::io::ErrorKind::StorageFull;
+                    break;
+                }
+            }
         }
-        self.hold(rest);
+        bytes.len() - rest.len()
+    }
+
+    /// Gives back the claimed room that was not needed.
+    fn release(&mut self) -> std::io::Result<()> {
+        self.file.set_len(self.file.metadata()?.len())
     }
 
     /// Holds the last bytes until the end is known.

@@ -1,13 +1,13 @@
 //! The shim: a small, synchronous process between the server and a step's program.
 //!
 //! It is its own session, so the server may die and come back; it writes the logs and the exit record, keeps time, and ends the
-//! program's whole process group. It must start in a millisecond: no runtime, no threads.
+//! program's whole process group. It must start in a millisecond: no runtime, no threads, forked rather than loaded ([`fork_server`]).
 
+pub(crate) mod fork_server;
 mod log;
 mod mask;
 mod supervise;
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
@@ -15,36 +15,38 @@ use millrace_contract::{CommandExit, CommandSpec};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use crate::record::{self, Durability, ProcessId, ShimRecord};
+use self::fork_server::Event;
+use crate::record::{self, ExitRecord, ProcessId, ShimRecord};
 
-/// Runs the command whose `command.json` is in `folder`. The body of `millrace __exec <folder>`.
+/// Runs the command whose `command.json` is in `folder`, in a session of its own.
 ///
-/// The program inherits the shim's environment (the target keeps it to `PATH`, `HOME`, `LANG` and `TZ`) plus the command's own. One line,
-/// the shim record, is written to standard output as soon as the command can be found again.
-pub fn exec_shim(folder: &Path) -> ExitCode {
-    match run(folder) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let exit = CommandExit::NotStarted { message: error.to_string() };
-            // Without a writable folder there is nobody left to tell.
-            let _ = write_exit(folder, &exit);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(folder: &Path) -> std::io::Result<()> {
-    let spec: CommandSpec = serde_json::from_slice(&fs_err::read(folder.join(record::COMMAND_FILE))?)?;
+/// `tell` is called once: as soon as the command can be found again, or with the reason why it never can.
+fn exec_shim(folder: &Path, tell: impl Fn(Event)) -> ExitCode {
     // Fails only if this process leads a group already, which is as good.
     let _ = nix::unistd::setsid();
-    let signals = watch_signals()?;
+    let begun = begin(folder).inspect_err(|error| tell(Event::Failed(error.to_string())));
+    let Ok((shim, record)) = begun else { return ExitCode::FAILURE };
+    tell(Event::Started(shim.process));
+    let exit =
+        run(folder, shim).unwrap_or_else(|error| CommandExit::NotStarted { message: error.to_string() });
+    // A record that cannot be written makes the command a lost one.
+    record.write(&exit).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+}
 
-    let me = ProcessId::of(std::process::id().cast_signed()).ok_or_else(|| {
+/// Claims the attempt: from here on it can be found again, and its end can be recorded.
+fn begin(folder: &Path) -> std::io::Result<(ShimRecord, ExitRecord)> {
+    let process = ProcessId::of(std::process::id().cast_signed()).ok_or_else(|| {
         std::io::Error::other("`/proc` is not mounted, so that processes cannot be told apart")
     })?;
-    let mut shim = ShimRecord { process: me, program: None, keeper: None };
-    announce(folder, &shim)?;
+    let record = ExitRecord::reserve(folder)?;
+    let shim = ShimRecord { process, program: None, keeper: None };
+    write_shim(folder, &shim)?;
+    Ok((shim, record))
+}
 
+fn run(folder: &Path, mut shim: ShimRecord) -> std::io::Result<CommandExit> {
+    let spec: CommandSpec = serde_json::from_slice(&fs_err::read(folder.join(record::COMMAND_FILE))?)?;
+    let signals = watch_signals()?;
     let mut command = Command::new(spec.argv.first().map(String::as_str).unwrap_or_default());
     command.args(spec.argv.get(1..).unwrap_or_default());
     command.current_dir(&spec.cwd).envs(&spec.env);
@@ -62,13 +64,12 @@ fn run(folder: &Path) -> std::io::Result<()> {
                 std::io::ErrorKind::NotFound => format!("there is no program `{program}`"),
                 _ => format!("`{program}`: {error}"),
             };
-            return write_exit(folder, &CommandExit::NotStarted { message });
+            return Ok(CommandExit::NotStarted { message });
         }
     };
     shim.program = ProcessId::of(child.id().cast_signed());
-    record::write_whole(&folder.join(record::SHIM_FILE), &serde_json::to_vec(&shim)?, Durability::Process)?;
-    let exit = supervise::Supervisor::new(folder, &spec, child, signals)?.run()?;
-    write_exit(folder, &exit)
+    write_shim(folder, &shim)?;
+    supervise::Supervisor::new(folder, &spec, child, signals)?.run()
 }
 
 /// SIGTERM and SIGINT mean cancel, SIGCHLD that the program may have ended; all three are read from a file descriptor.
@@ -96,15 +97,6 @@ fn unblock_signals_in(command: &mut Command) {
     }
 }
 
-fn announce(folder: &Path, shim: &ShimRecord) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(shim)?;
-    record::write_whole(&folder.join(record::SHIM_FILE), &line, Durability::Process)?;
-    line.push(b'\n');
-    // The server may be gone already; the record is on disk.
-    let _ = std::io::stdout().write_all(&line).and_then(|()| std::io::stdout().flush());
-    Ok(())
-}
-
-fn write_exit(folder: &Path, exit: &CommandExit) -> std::io::Result<()> {
-    record::write_whole(&folder.join(record::EXIT_FILE), &serde_json::to_vec(exit)?, Durability::Power)
+fn write_shim(folder: &Path, shim: &ShimRecord) -> std::io::Result<()> {
+    record::write_whole(&folder.join(record::SHIM_FILE), &serde_json::to_vec(shim)?)
 }

@@ -67,6 +67,16 @@ async fn collect(
     }
 }
 
+/// A failed attempt leaves its logs, not its outputs.
+async fn discard(context: &StepContext) {
+    let outputs = context.folder.join("outputs");
+    if let Err(error) = fs_err::tokio::remove_dir_all(&outputs).await
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, "outputs of a failed attempt stay");
+    }
+}
+
 fn internal(what: &str, error: &dyn std::fmt::Display) -> StepError {
     StepError::permanent(Problem::error("attempt-folder", format!("cannot {what}: {error}")))
 }

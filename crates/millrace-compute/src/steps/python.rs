@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Services, collect, command, declared_outputs, inputs};
+use super::{Services, collect, command, declared_outputs, discard, inputs};
 
 /// Runs a Python script in the workspace's folder.
 ///
@@ -146,6 +146,10 @@ impl StepKind for Python {
 
     async fn collect(&self, context: StepContext, exit: CommandExit) -> Result<StepOutcome, StepError> {
         collect(&self.services, context, exit).await
+    }
+
+    async fn discard(&self, context: &StepContext) {
+        discard(context).await;
     }
 }
 

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Services, collect, command, declared_outputs, inputs};
+use super::{Services, collect, command, declared_outputs, discard, inputs};
 
 /// Runs a program or a shell text in the workspace's folder.
 ///
@@ -133,6 +133,10 @@ impl StepKind for Run {
 
     async fn collect(&self, context: StepContext, exit: CommandExit) -> Result<StepOutcome, StepError> {
         collect(&self.services, context, exit).await
+    }
+
+    async fn discard(&self, context: &StepContext) {
+        discard(context).await;
     }
 }
 

@@ -49,7 +49,7 @@ impl Place {
 fn target(workspace: &Path, cache: &Path) -> LocalTarget {
     let python_path = install_python_files(workspace).unwrap();
     let settings = LocalSettings {
-        shim: vec![env!("CARGO_BIN_EXE_millrace-shim").into()],
+        shims: vec![env!("CARGO_BIN_EXE_millrace-shims").into()],
         workspace: workspace.to_owned(),
         base_env: base_env(),
     };
@@ -176,22 +176,24 @@ async fn a_cancelled_program_may_clean_up() {
 #[tokio::test]
 async fn another_server_finds_a_running_command_again() {
     let place = Place::new();
-    // A stand-in for a server that dies: a shell that starts the shim, says so, and is killed.
+    // A stand-in for a server that dies: a shell that starts the fork server, asks for a shim and is killed.
     let folder = place.attempt("attempt");
     std::fs::create_dir_all(&folder).unwrap();
     let spec = shell("echo ready; until test -e go; do sleep 0.01; done; exit 5");
     let spec = CommandSpec { cwd: folder.clone(), ..spec };
     std::fs::write(folder.join("command.json"), serde_json::to_vec(&spec).unwrap()).unwrap();
-    let text = format!("{} {} & wait", env!("CARGO_BIN_EXE_millrace-shim"), folder.display());
-    let mut server = std::process::Command::new("bash")
-        .args(["-c", &text])
+    let request = serde_json::json!({"id": 1, "folder": folder});
+    let text = format!("{{ echo '{request}'; sleep 1000; }} | {}", env!("CARGO_BIN_EXE_millrace-shims"));
+    let mut server = std::process::Command::new("setsid")
+        .args(["bash", "-c", &text])
         .env_clear()
         .envs(base_env())
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
     until(folder.join("stdout.log"), |log| log.contains("ready")).await;
-    server.kill().unwrap();
+    let session = nix::unistd::Pid::from_raw(server.id().cast_signed());
+    nix::sys::signal::killpg(session, nix::sys::signal::Signal::SIGKILL).unwrap();
     server.wait().unwrap();
 
     let handle = place.target.find(&folder).await.unwrap().unwrap();
@@ -214,6 +216,22 @@ async fn a_killed_shim_is_lost_and_takes_its_program_along() {
     }
     let stale = CommandHandle { started_ticks: handle.started_ticks + 1, ..handle };
     assert_eq!(place.target.wait(&stale).await.unwrap(), CommandExit::Lost);
+}
+
+#[tokio::test]
+async fn a_killed_fork_server_is_replaced_and_its_shims_go_on() {
+    let place = Place::new();
+    let mut waiting = shell("echo ready; until test -e \"$GO\"; do sleep 0.01; done; exit 4");
+    waiting.env.insert("GO".to_owned(), place.attempt("go").to_string_lossy().into_owned());
+    let first = place.start("first", waiting).await;
+    until(place.attempt("first").join("stdout.log"), |log| log.contains("ready")).await;
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", first.pid)).unwrap();
+    let parent = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(1).unwrap().parse().unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(parent), nix::sys::signal::Signal::SIGKILL).unwrap();
+    let second = place.start("second", shell("exit 3")).await;
+    assert!(matches!(place.target.wait(&second).await.unwrap(), CommandExit::Exited { code: 3, .. }));
+    std::fs::write(place.attempt("go"), "").unwrap();
+    assert!(matches!(place.target.wait(&first).await.unwrap(), CommandExit::Exited { code: 4, .. }));
 }
 
 /// Builds a small environment (the registry must be reachable) and runs three scripts on its warm worker.

@@ -14,6 +14,14 @@ const SMALL: &str = "
 steps:
   small: {sql: \"select value as n from generate_series(1, 1000)\"}
 ";
+/// A program that fills the disk with its own output, however much room there is.
+const GREEDY: &str = "
+steps:
+  greedy: {run: 'yes > \"$MILLRACE_OUTPUT_ALL\"', outputs: {all: file}, retry: {max: 1, delay: 10ms}}
+  after: {run: echo never, needs: greedy}
+finally:
+  cleanup: {run: echo tidied >> tidied}
+";
 /// A workspace on a disk of 32 MB; unmounted when dropped.
 struct SmallDisk {
     project: Project,
@@ -79,4 +87,23 @@ fn a_full_disk_fails_the_step_and_nothing_else() {
     assert_eq!(project.output(&["run", "big", "--idempotency-key", "k"]).status.code(), Some(1));
     assert_eq!(project.json(&["run", "big", "--json", "--idempotency-key", "l"])["state"], "succeeded");
     assert_eq!(count("big_big"), 600_000);
+}
+
+#[test]
+fn a_program_that_fills_the_disk_fails_and_the_run_goes_on() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("skipped: a small disk for the test cannot be mounted; that takes root");
+        return;
+    };
+    let project = &disk.project;
+    project.write("pipelines/greedy.yaml", GREEDY);
+    let said = project.millrace(&["run", "greedy"]);
+    assert!(said.starts_with("exit 1") && said.contains("1 done, 0 reused, 1 failed, 1 skipped"), "{said}");
+    assert!(said.contains("No space left on device") && said.contains("the disk is full"), "{said}");
+    assert_eq!(project.read("tidied"), "tidied\n");
+    // What the first attempt wrote was gone when the second began, and it all can be done again.
+    let output = project.output(&["run", "greedy", "--json"]);
+    let last = String::from_utf8(output.stdout).unwrap().lines().last().unwrap_or_default().to_owned();
+    let ran: serde_json::Value = serde_json::from_str(&last).unwrap();
+    assert_eq!((&ran["state"], &ran["steps"][0]["attempts"]), (&"failed".into(), &2.into()), "{ran}");
 }
