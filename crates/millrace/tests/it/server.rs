@@ -27,9 +27,20 @@ impl Up {
 
     /// The JSON document at a path of the API.
     pub(crate) fn get(&self, path: &str) -> Value {
+        self.ask("GET", path, "")
+    }
+
+    /// What the API answers to a JSON document.
+    pub(crate) fn post(&self, path: &str, body: &str) -> Value {
+        self.ask("POST", path, body)
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> Value {
         let address = self.url.trim_start_matches("http://");
         let mut stream = std::net::TcpStream::connect(address).unwrap();
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
+        let length = body.len();
+        let head = format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json");
+        write!(stream, "{head}\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
