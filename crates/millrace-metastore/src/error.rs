@@ -44,6 +44,9 @@ pub enum MetastoreError {
         /// The type that was wanted.
         wanted: &'static str,
     },
+    /// A document of ours is damaged, or a newer program wrote it.
+    #[error(transparent)]
+    Unreadable(#[from] crate::experiments::Unreadable),
     /// The row was changed by somebody else meanwhile.
     #[error("{what}")]
     Stale {

@@ -1,14 +1,27 @@
 //! The one interface over both databases.
 
-use futures::future::BoxFuture;
+use std::sync::Arc;
 
+use futures::future::BoxFuture;
+use tokio::sync::mpsc;
+
+use crate::experiments::{Keys, LogQueue, RunIndex, log_until_closed};
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
 use crate::{MetastoreError, Session, migrations};
 
 /// A database with our tables. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Metastore(Backend);
+pub struct Metastore {
+    backend: Backend,
+    keys: Arc<Keys>,
+    index: Arc<RunIndex>,
+    /// Where what runs log waits; absent in the task that writes it.
+    log: Option<LogQueue>,
+}
+
+/// Requests that wait to be logged; more wait in their callers.
+const LOG_QUEUE: usize = 4_096;
 
 #[derive(Debug, Clone)]
 enum Backend {
@@ -22,21 +35,41 @@ impl Metastore {
     /// # Errors
     /// If the URL is unknown, the database cannot be opened, or a migration fails.
     pub async fn open(url: &str) -> Result<Self, MetastoreError> {
-        let store = if let Some(path) = url.strip_prefix("sqlite:") {
-            Self(Backend::Sqlite(SqliteStore::open(path.trim_start_matches("//")).await?))
+        let backend = if let Some(path) = url.strip_prefix("sqlite:") {
+            Backend::Sqlite(SqliteStore::open(path.trim_start_matches("//")).await?)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Self(Backend::Postgres(PostgresStore::open(url).await?))
+            Backend::Postgres(PostgresStore::open(url).await?)
         } else {
             let shown = url.split('@').next_back().unwrap_or_default().to_owned();
             return Err(MetastoreError::UnknownUrl { url: shown });
         };
+        let mut store = Self { backend, keys: Arc::default(), index: Arc::default(), log: None };
         migrations::apply(&store).await?;
+        let (log, requests) = mpsc::channel(LOG_QUEUE);
+        // Ends when the last store that has the queue is dropped.
+        tokio::spawn(log_until_closed(store.clone(), requests));
+        store.log = Some(log);
         Ok(store)
+    }
+
+    /// The names of metrics, parameters and tags.
+    pub(crate) fn keys(&self) -> Arc<Keys> {
+        self.keys.clone()
+    }
+
+    /// Columns of runs, for searches.
+    pub(crate) fn index(&self) -> Arc<RunIndex> {
+        self.index.clone()
+    }
+
+    /// Where what runs log waits.
+    pub(crate) fn log_queue(&self) -> Option<&LogQueue> {
+        self.log.as_ref()
     }
 
     /// Whether this is PostgreSQL; for the few statements that differ.
     pub(crate) fn is_postgres(&self) -> bool {
-        matches!(self.0, Backend::Postgres(_))
+        matches!(self.backend, Backend::Postgres(_))
     }
 
     /// Reads in one connection. What was committed before is seen.
@@ -48,7 +81,7 @@ impl Metastore {
         F: for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<T, MetastoreError>> + Send + 'static,
         T: Send + 'static,
     {
-        let mut session = match &self.0 {
+        let mut session = match &self.backend {
             Backend::Sqlite(store) => store.reader().await?,
             Backend::Postgres(store) => store.connection().await?,
         };
@@ -64,7 +97,7 @@ impl Metastore {
         F: for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<T, MetastoreError>> + Send + 'static,
         T: Send + 'static,
     {
-        match &self.0 {
+        match &self.backend {
             Backend::Sqlite(store) => store.write(work).await,
             Backend::Postgres(store) => store.write(work).await,
         }

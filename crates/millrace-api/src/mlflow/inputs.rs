@@ -78,11 +78,10 @@ pub(super) async fn log_model(State(app): State<App>, fields: Fields) -> Answer 
             absent.join(", ")
         )));
     }
-    runs::found(&app, &run_id).await?;
-    let known = app.engine.store().list_tracked_texts(run_id.clone()).await?;
-    let known = known.iter().find(|(family, name, _)| family == "tag" && name == HISTORY_TAG);
+    let run = runs::found(&app, &run_id).await?;
+    let known = run.values.tags.iter().find(|(name, _)| name == HISTORY_TAG);
     let mut history: Vec<Value> =
-        known.and_then(|(_, _, text)| serde_json::from_str(text).ok()).unwrap_or_default();
+        known.and_then(|(_, text)| serde_json::from_str(text).ok()).unwrap_or_default();
     history.push(model);
     let batch = TrackedBatch {
         texts: vec![("tag".to_owned(), HISTORY_TAG.to_owned(), json!(history).to_string())],

@@ -102,7 +102,7 @@ pub(super) async fn log_params(State(app): State<App>, Path(id): Path<String>, f
 
 pub(super) async fn search(State(app): State<App>, fields: Fields) -> Answer {
     let mut query: Query = searching::query(&fields, Target::LoggedModels, 100)?;
-    query.experiments = searching::experiments(&fields)?;
+    searching::experiments(&fields, &mut query)?;
     if !fields.messages("datasets")?.is_empty() {
         return Err(MlflowError::invalid("Searching logged models by 'datasets' is not supported here"));
     }
@@ -119,7 +119,7 @@ pub(super) async fn search(State(app): State<App>, fields: Fields) -> Answer {
     if query.order.is_empty() {
         query.order.push(Order { field: Field::Attribute(Attribute::CreatedAt), ascending: false });
     }
-    for clause in &mut query.clauses {
+    query.filter.for_each_mut(&mut |clause| {
         // People write `READY`; the wire has the word with its prefix.
         if let (Field::Attribute(Attribute::Status), Condition::Text(_, status)) =
             (&clause.field, &mut clause.condition)
@@ -127,7 +127,7 @@ pub(super) async fn search(State(app): State<App>, fields: Fields) -> Answer {
         {
             status.insert_str(0, PREFIX);
         }
-    }
+    });
     let (rows, next) = app.engine.store().search_logged_models(query).await?;
     let mut answer = json!({"models": present::models(app.engine.store(), rows).await?});
     if let (Some(next), Some(answer)) = (next, answer.as_object_mut()) {

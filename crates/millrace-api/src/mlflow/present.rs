@@ -97,13 +97,10 @@ fn dataset(input: &DatasetInput) -> Value {
 /// Runs with everything that belongs to them, in the given order.
 pub(super) async fn runs(store: &Metastore, rows: Vec<TrackedRunRow>) -> Result<Vec<Value>, MlflowError> {
     let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
-    let texts = grouped(store.list_run_texts(ids.clone()).await?);
-    let metrics = grouped(store.list_latest_metrics(ids.clone()).await?);
     let linked = store.list_linked(ids).await?;
     let (datasets, models) = (grouped(linked.datasets), grouped(linked.models));
     let run = |row: &TrackedRunRow| {
-        let of_run = |family| of_family(texts.get(&row.id), family);
-        let mut tags = of_run("tag");
+        let mut tags: Vec<Value> = row.values.tags.iter().map(pair).collect();
         tags.push(pair(&(NAME_TAG.to_owned(), row.name.clone())));
         if let Some(parent) = &row.parent_id {
             tags.push(pair(&(PARENT_TAG.to_owned(), parent.clone())));
@@ -121,8 +118,8 @@ pub(super) async fn runs(store: &Metastore, rows: Vec<TrackedRunRow>) -> Result<
         json!({
             "info": run_info(row),
             "data": {
-                "metrics": metrics.get(&row.id).map(|all| all.iter().map(metric).collect::<Vec<_>>()).unwrap_or_default(),
-                "params": of_run("param"),
+                "metrics": row.values.metrics.iter().map(metric).collect::<Vec<_>>(),
+                "params": row.values.params.iter().map(pair).collect::<Vec<_>>(),
                 "tags": tags,
             },
             "inputs": {

@@ -1,9 +1,11 @@
 //! `runs/…`: their life.
 
+use std::collections::HashSet;
+
 use axum::Json;
 use axum::extract::State;
 use millrace_metastore::experiments::{
-    NAME_TAG, PARENT_TAG, ParamRule, RunChange, TrackedBatch, TrackedRunRow,
+    NAME_TAG, PARENT_TAG, ParamRule, RunChange, RunValues, TrackedBatch, TrackedRunRow,
 };
 use millrace_tracking::search::Target;
 use serde_json::json;
@@ -106,15 +108,36 @@ pub(super) async fn restore(State(app): State<App>, fields: Fields) -> Answer {
 
 pub(super) async fn search(State(app): State<App>, fields: Fields) -> Answer {
     let mut query = searching::query(&fields, Target::Runs, 1000)?;
-    query.experiments = searching::experiments(&fields)?;
+    searching::experiments(&fields, &mut query)?;
     query.view = searching::view(&fields, "run_view_type")?;
     query.order = searching::orders(&fields, Target::Runs)?;
-    let (rows, next) = app.engine.store().search_runs(query).await?;
-    let mut answer = json!({"runs": present::runs(app.engine.store(), rows).await?});
-    if let (Some(next), Some(answer)) = (next, answer.as_object_mut()) {
-        answer.insert("next_page_token".to_owned(), json!(searching::encode(&next)));
+    let count = fields.bool("count")?.unwrap_or(false);
+    let mut found = app.engine.store().search_runs(query, count).await?;
+    let columns = fields.texts("columns")?;
+    if !columns.is_empty() {
+        found.rows.iter_mut().for_each(|row| only(&mut row.values, &columns));
+    }
+    let mut answer = json!({"runs": present::runs(app.engine.store(), found.rows).await?});
+    if let Some(answer) = answer.as_object_mut() {
+        if let Some(next) = found.next {
+            answer.insert("next_page_token".to_owned(), json!(searching::encode(&next)));
+        }
+        if let Some(total) = found.total {
+            answer.insert("total_count".to_owned(), json!(total));
+        }
     }
     Ok(Json(answer))
+}
+
+/// Leaves the values that are asked for: `metrics.auc`, `params.depth`, `tags.team`. Beyond MLflow, whose answers have everything of a run.
+fn only(values: &mut RunValues, columns: &[String]) {
+    let named = |family: &str| -> HashSet<&str> {
+        columns.iter().filter_map(|column| column.strip_prefix(family)?.strip_prefix('.')).collect()
+    };
+    let (metrics, params, tags) = (named("metrics"), named("params"), named("tags"));
+    values.metrics.retain(|point| metrics.contains(point.name.as_str()));
+    values.params.retain(|(name, _)| params.contains(name.as_str()));
+    values.tags.retain(|(name, _)| tags.contains(name.as_str()));
 }
 
 pub(super) async fn set_tag(State(app): State<App>, fields: Fields) -> Answer {

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use millrace_metastore::experiments::{Clause, Cursor, Key, Order, Query, View};
+use millrace_metastore::experiments::{Cursor, Key, Order, Query, View};
 use millrace_tracking::search::{Target, parse_filter, parse_order};
 use serde_json::{Value, json};
 
@@ -14,14 +14,11 @@ const MOST: i64 = 50_000;
 
 /// Reads filter, order, view, page token and limit of a request.
 pub(super) fn query(fields: &Fields, target: Target, default_limit: i64) -> Result<Query, MlflowError> {
-    let clauses: Vec<Clause> = parse_filter(target, &fields.text("filter")?.unwrap_or_default())?;
     Ok(Query {
-        experiments: Vec::new(),
-        clauses,
-        order: Vec::new(),
-        view: View::Active,
+        filter: parse_filter(target, &fields.text("filter")?.unwrap_or_default())?,
         after: cursor(fields)?,
         limit: limit(fields, default_limit)?,
+        ..Query::default()
     })
 }
 
@@ -61,9 +58,12 @@ pub(super) fn view(fields: &Fields, name: &str) -> Result<View, MlflowError> {
     }
 }
 
-/// Experiments that are searched; what is no number is no experiment.
-pub(super) fn experiments(fields: &Fields) -> Result<Vec<i64>, MlflowError> {
-    Ok(fields.texts("experiment_ids")?.iter().filter_map(|id| id.parse().ok()).collect())
+/// Reads the experiments that are searched: `*` is all of them; what is no number is no experiment.
+pub(super) fn experiments(fields: &Fields, query: &mut Query) -> Result<(), MlflowError> {
+    let ids = fields.texts("experiment_ids")?;
+    query.everywhere = ids.iter().any(|id| id == "*");
+    query.experiments = ids.iter().filter_map(|id| id.parse().ok()).collect();
+    Ok(())
 }
 
 fn cursor(fields: &Fields) -> Result<Option<Cursor>, MlflowError> {

@@ -118,15 +118,11 @@ fn sort_runs(runs: &mut [TrackedRun], sort: &str) {
 async fn tracked_run(app: &App, row: TrackedRunRow) -> Result<TrackedRun, ApiError> {
     let store = app.engine.store();
     let mut metrics = IndexMap::new();
-    for (_, point) in store.list_latest_metrics(vec![row.id.clone()]).await? {
+    for point in row.values.metrics {
         // JSON has no word for "not a number".
         if !point.number.is_nan() {
             metrics.insert(point.name, point.number);
         }
-    }
-    let (mut params, mut tags) = (IndexMap::new(), IndexMap::new());
-    for (family, name, content) in store.list_tracked_texts(row.id.clone()).await? {
-        if family == "param" { &mut params } else { &mut tags }.insert(name, content);
     }
     let pipeline_run = row.parent_id.clone().unwrap_or_else(|| row.id.clone());
     let known = store.find_pipeline_run(pipeline_run.clone()).await?.is_some();
@@ -139,9 +135,9 @@ async fn tracked_run(app: &App, row: TrackedRunRow) -> Result<TrackedRun, ApiErr
         status: row.status,
         start_time: Some(instant(row.started_at)),
         end_time: row.ended_at.map(instant),
-        params: TextMap(params),
+        params: TextMap(row.values.params.into_iter().collect()),
         metrics: NumberMap(metrics),
-        tags: TextMap(tags),
+        tags: TextMap(row.values.tags.into_iter().collect()),
         parent_id: row.parent_id,
     })
 }
@@ -181,7 +177,11 @@ async fn list_metric_curves(
     let mut curves: Vec<MetricCurve> = Vec::new();
     for run in query.runs.split(',').filter(|id| !id.is_empty()).take(100) {
         let mut of_run: IndexMap<String, Vec<MetricPoint>> = IndexMap::new();
-        for point in app.engine.store().list_tracked_metrics(run.to_owned()).await? {
+        let one = match wanted.as_slice() {
+            [only] => Some((*only).to_owned()),
+            _ => None,
+        };
+        for point in app.engine.store().list_tracked_metrics(run.to_owned(), one).await? {
             if (wanted.is_empty() || wanted.contains(&point.name.as_str())) && !point.number.is_nan() {
                 let shown =
                     MetricPoint { step: point.step, at: instant(point.logged_at), value: point.number };

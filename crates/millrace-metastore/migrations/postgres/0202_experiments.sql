@@ -16,8 +16,23 @@ CREATE TABLE experiment_text (
     PRIMARY KEY (experiment_id, family, name)
 );
 
+-- Names of metrics, parameters and tags: documents and series hold their numbers.
+CREATE TABLE tracked_key (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+);
+
+-- One row: every transaction that changes runs takes the next number, so that who keeps columns of runs finds what changed since.
+CREATE TABLE tracked_clock (
+    id BIGINT PRIMARY KEY,
+    changed BIGINT NOT NULL
+);
+INSERT INTO tracked_clock (id, changed) VALUES (1, 0);
+
+-- `document`: latest metrics, parameters and tags; experiments/document.rs has its layout.
 CREATE TABLE tracked_run (
-    id TEXT PRIMARY KEY,
+    number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
     experiment_id BIGINT NOT NULL REFERENCES experiment (id),
     parent_id TEXT,
     name TEXT NOT NULL,
@@ -25,38 +40,31 @@ CREATE TABLE tracked_run (
     started_at BIGINT NOT NULL,
     ended_at BIGINT,
     user_id TEXT NOT NULL DEFAULT '',
-    lifecycle TEXT NOT NULL DEFAULT 'active'
+    lifecycle TEXT NOT NULL DEFAULT 'active',
+    changed BIGINT NOT NULL,
+    document BYTEA NOT NULL
 );
-CREATE INDEX tracked_run_newest ON tracked_run (experiment_id, started_at DESC, id);
-CREATE INDEX tracked_run_nested ON tracked_run (parent_id);
+CREATE INDEX tracked_run_newest ON tracked_run (experiment_id, lifecycle, started_at DESC, id);
+CREATE INDEX tracked_run_nested ON tracked_run (parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX tracked_run_changed ON tracked_run (changed);
 
-CREATE TABLE tracked_metric (
-    run_id TEXT NOT NULL REFERENCES tracked_run (id) ON DELETE CASCADE,
-    name TEXT NOT NULL,
-    logged_at BIGINT NOT NULL,
-    step BIGINT NOT NULL,
-    number DOUBLE PRECISION NOT NULL,
-    is_nan BIGINT NOT NULL DEFAULT 0,
-    PRIMARY KEY (run_id, name, logged_at, step, number, is_nan)
+-- Points that are not the latest of their metric, as they were written; the packer moves them into series.
+CREATE TABLE tracked_journal (
+    seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run BIGINT NOT NULL REFERENCES tracked_run (number) ON DELETE CASCADE,
+    points BIGINT NOT NULL,
+    body BYTEA NOT NULL
 );
+CREATE INDEX tracked_journal_run ON tracked_journal (run);
 
--- The point of each metric with the greatest step, time and number; kept by the writer.
-CREATE TABLE tracked_latest (
-    run_id TEXT NOT NULL REFERENCES tracked_run (id) ON DELETE CASCADE,
-    name TEXT NOT NULL,
-    logged_at BIGINT NOT NULL,
-    step BIGINT NOT NULL,
-    number DOUBLE PRECISION NOT NULL,
-    is_nan BIGINT NOT NULL DEFAULT 0,
-    PRIMARY KEY (run_id, name)
-);
-
-CREATE TABLE tracked_text (
-    run_id TEXT NOT NULL REFERENCES tracked_run (id) ON DELETE CASCADE,
-    family TEXT NOT NULL,
-    name TEXT NOT NULL,
-    content TEXT NOT NULL,
-    PRIMARY KEY (run_id, family, name)
+-- Chunks of points of a metric; experiments/series.rs has their layout.
+CREATE TABLE tracked_series (
+    run BIGINT NOT NULL REFERENCES tracked_run (number) ON DELETE CASCADE,
+    metric BIGINT NOT NULL,
+    chunk BIGINT NOT NULL,
+    points BIGINT NOT NULL,
+    body BYTEA NOT NULL,
+    PRIMARY KEY (run, metric, chunk)
 );
 
 CREATE TABLE tracked_dataset (

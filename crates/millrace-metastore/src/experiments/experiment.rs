@@ -227,8 +227,9 @@ async fn mark(
 ) -> Result<(), MetastoreError> {
     let sql = "UPDATE experiment SET lifecycle = $2, updated_at = $3 WHERE id = $1";
     session.execute(sql, &[id.into(), lifecycle.into(), now.into()]).await?;
-    let sql = "UPDATE tracked_run SET lifecycle = $2 WHERE experiment_id = $1";
-    session.execute(sql, &[id.into(), lifecycle.into()]).await?;
+    let changed = super::next_change(session).await?;
+    let sql = "UPDATE tracked_run SET lifecycle = $2, changed = $3 WHERE experiment_id = $1";
+    session.execute(sql, &[id.into(), lifecycle.into(), changed.into()]).await?;
     Ok(())
 }
 

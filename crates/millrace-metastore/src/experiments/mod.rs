@@ -3,24 +3,41 @@
 //! Names and rules are MLflow's. Times are microseconds since 1970. Two tags are columns, so that they cannot differ from them:
 //! [`NAME_TAG`] is the run's name and [`PARENT_TAG`] the run it is nested in.
 
+mod document;
 mod experiment;
+mod index;
+mod keys;
 mod linked;
+mod log;
 mod models;
 mod own;
+mod pack;
+mod packing;
+mod points;
 mod query;
 mod run;
 mod search;
-mod values;
+mod series;
 
 pub use experiment::ExperimentFull;
+pub use index::FoundRuns;
+pub(crate) use index::RunIndex;
+pub(crate) use keys::Keys;
 pub use linked::{DatasetInput, Linked, ModelLink};
+pub(crate) use log::{LogQueue, log_until_closed};
+pub use log::{ParamRule, TrackedBatch};
 pub use models::{LoggedModelRow, ModelMetric};
 pub use own::ExperimentRow;
-pub use query::{Attribute, Clause, Compare, Condition, Cursor, Field, Key, Order, Query, View};
+pub use packing::Unreadable;
+pub use query::{Attribute, Clause, Compare, Condition, Cursor, Field, Filter, Key, Order, Query, View};
 pub use run::RunChange;
-pub use values::{ParamRule, TrackedBatch};
 
-use crate::{MetastoreError, Row};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::{MetastoreError, Row, Session};
+
+use self::document::{Document, Point};
 
 /// The tag that MLflow keeps a run's name in.
 pub const NAME_TAG: &str = "mlflow.runName";
@@ -107,7 +124,7 @@ pub enum Refusal {
 }
 
 /// A row of `tracked_run`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TrackedRunRow {
     /// 32 hex digits.
     pub id: String,
@@ -131,6 +148,19 @@ pub struct TrackedRunRow {
     pub deleted: bool,
     /// Where its experiment keeps files, if not here.
     pub artifact_location: Option<String>,
+    /// What it logged; given by the database.
+    pub values: RunValues,
+}
+
+/// What a run logged, each by name.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RunValues {
+    /// The latest point of each metric.
+    pub metrics: Vec<MetricRow>,
+    /// Parameters.
+    pub params: Vec<(String, String)>,
+    /// Tags, without the two that are columns.
+    pub tags: Vec<(String, String)>,
 }
 
 /// A point of a metric.
@@ -140,23 +170,41 @@ pub struct MetricRow {
     pub name: String,
     /// Step.
     pub step: i64,
-    /// Microseconds since 1970.
+    /// Microseconds since 1970; milliseconds are kept.
     pub logged_at: i64,
     /// The number; infinities are stored as the largest finite ones.
     pub number: f64,
 }
 
 impl MetricRow {
-    /// The number and the mark of "not a number" as columns: no database has a NaN that both kinds read back alike.
-    fn columns(&self) -> (f64, i64) {
-        if self.number.is_nan() { (0.0, 1) } else { (self.number.clamp(f64::MIN, f64::MAX), 0) }
+    fn point(&self) -> Point {
+        Point::new(self.step, self.logged_at.div_euclid(1_000), self.number)
+    }
+
+    fn of(name: &str, point: Point) -> Self {
+        let logged_at = point.time.saturating_mul(1_000);
+        Self { name: name.to_owned(), step: point.step, logged_at, number: point.number }
     }
 }
 
-const SELECT_RUN: &str = "SELECT this.id, this.experiment_id, experiment.name AS experiment, experiment.artifact_location, \
-     this.parent_id, this.name, this.status, this.started_at, this.ended_at, this.user_id, this.lifecycle";
+/// Columns of a run; its document comes with them.
+const SELECT_RUN: &str = "SELECT this.number, this.id, this.experiment_id, experiment.name AS experiment, experiment.artifact_location, \
+     this.parent_id, this.name, this.status, this.started_at, this.ended_at, this.user_id, this.lifecycle, this.document";
 
-fn run_row(row: &Row) -> Result<TrackedRunRow, MetastoreError> {
+/// Reads rows of [`SELECT_RUN`].
+async fn run_rows(
+    session: &mut Session,
+    keys: &Keys,
+    rows: &[Row],
+) -> Result<Vec<TrackedRunRow>, MetastoreError> {
+    let documents = rows.iter().map(|row| Ok(Document::decode(&row.bytes("document")?)?));
+    let documents: Vec<Document> = documents.collect::<Result<_, MetastoreError>>()?;
+    let ids: BTreeSet<u32> = documents.iter().flat_map(Document::keys).collect();
+    let names = keys.names(session, &ids).await?;
+    rows.iter().zip(documents).map(|(row, document)| run_row(row, document.named(&names))).collect()
+}
+
+fn run_row(row: &Row, values: RunValues) -> Result<TrackedRunRow, MetastoreError> {
     Ok(TrackedRunRow {
         id: row.text("id")?,
         experiment_id: row.int("experiment_id")?,
@@ -169,16 +217,37 @@ fn run_row(row: &Row) -> Result<TrackedRunRow, MetastoreError> {
         user_id: row.text("user_id")?,
         deleted: row.text("lifecycle")? == "deleted",
         artifact_location: row.opt_text("artifact_location")?,
+        values,
     })
 }
 
-fn metric_row(row: &Row) -> Result<MetricRow, MetastoreError> {
-    Ok(MetricRow {
-        name: row.text("name")?,
-        step: row.int("step")?,
-        logged_at: row.int("logged_at")?,
-        number: if row.bool("is_nan")? { f64::NAN } else { row.real("number")? },
-    })
+impl Document {
+    fn keys(&self) -> impl Iterator<Item = u32> + '_ {
+        let metrics = self.metrics.iter().map(|(key, _)| *key);
+        metrics.chain(self.params.iter().chain(&self.tags).map(|(key, _)| *key))
+    }
+
+    fn named(self, names: &HashMap<u32, Arc<str>>) -> RunValues {
+        let name = |key: &u32| names.get(key).map(|name| name.to_string()).unwrap_or_default();
+        let texts = |texts: Vec<(u32, String)>| {
+            let mut named: Vec<(String, String)> =
+                texts.into_iter().map(|(key, value)| (name(&key), value)).collect();
+            named.sort();
+            named
+        };
+        let mut metrics: Vec<MetricRow> =
+            self.metrics.iter().map(|(key, metric)| MetricRow::of(&name(key), metric.latest)).collect();
+        metrics.sort_by(|a, b| a.name.cmp(&b.name));
+        RunValues { metrics, params: texts(self.params), tags: texts(self.tags) }
+    }
+}
+
+/// The number of this transaction's changes, to be stored with every run that it changes. It waits for other transactions that have one, so
+/// it is taken last.
+async fn next_change(session: &mut Session) -> Result<i64, MetastoreError> {
+    let sql = "UPDATE tracked_clock SET changed = changed + 1 WHERE id = 1 RETURNING changed";
+    let row = session.fetch_optional(sql, &[]).await?;
+    row.ok_or_else(|| MetastoreError::stale("the clock of changes is gone"))?.int("changed")
 }
 
 /// `$from, $from+1, …`: so many placeholders with commas between.

@@ -3,7 +3,7 @@
 use crate::{Metastore, MetastoreError, Row, Session, Value};
 
 use super::experiment::{owned_text, require_active};
-use super::{MetricRow, Refusal, Text, metric_row, placeholders};
+use super::{MetricRow, Refusal, Text, placeholders};
 
 /// A row of `logged_model`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -265,7 +265,7 @@ pub(super) async fn log_model_metrics(
         if session.fetch_optional(find, &[metric.model_id.as_str().into()]).await?.is_none() {
             return Err(Refusal::NoModel { id: metric.model_id.clone() }.into());
         }
-        let (number, is_nan) = metric.point.columns();
+        let (number, is_nan) = columns(metric.point.number);
         let args: [Value<'_>; 9] = [
             metric.model_id.as_str().into(),
             run_id.into(),
@@ -297,5 +297,19 @@ pub(super) fn model_row(row: &Row) -> Result<LoggedModelRow, MetastoreError> {
         created_at: row.int("created_at")?,
         updated_at: row.int("updated_at")?,
         artifact_location: row.opt_text("artifact_location")?,
+    })
+}
+
+/// The number and the mark of "not a number" as columns: no database has a NaN that both kinds read back alike.
+fn columns(number: f64) -> (f64, i64) {
+    if number.is_nan() { (0.0, 1) } else { (number.clamp(f64::MIN, f64::MAX), 0) }
+}
+
+fn metric_row(row: &Row) -> Result<MetricRow, MetastoreError> {
+    Ok(MetricRow {
+        name: row.text("name")?,
+        step: row.int("step")?,
+        logged_at: row.int("logged_at")?,
+        number: if row.bool("is_nan")? { f64::NAN } else { row.real("number")? },
     })
 }

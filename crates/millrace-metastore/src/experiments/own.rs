@@ -2,7 +2,9 @@
 
 use crate::{Metastore, MetastoreError, Row, Session};
 
-use super::{MetricRow, SELECT_RUN, Text, TrackedRunRow, metric_row, run_row};
+use super::document::Document;
+use super::run::insert_run;
+use super::{SELECT_RUN, TrackedRunRow, next_change, run_rows};
 
 /// An experiment and how much is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,21 +28,7 @@ impl Metastore {
         self.write(move |session| {
             Box::pin(async move {
                 let experiment_id = ensure_experiment(session, &run.experiment, run.started_at).await?;
-                session
-                    .execute(
-                        "INSERT INTO tracked_run (id, experiment_id, parent_id, name, status, started_at) \
-                         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING",
-                        &[
-                            run.id.as_str().into(),
-                            experiment_id.into(),
-                            run.parent_id.as_deref().into(),
-                            run.name.as_str().into(),
-                            run.status.as_str().into(),
-                            run.started_at.into(),
-                        ],
-                    )
-                    .await?;
-                Ok(())
+                insert_run(session, &TrackedRunRow { experiment_id, ..run }, &Document::default()).await
             })
         })
         .await
@@ -58,8 +46,9 @@ impl Metastore {
     ) -> Result<bool, MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
-                let sql = "UPDATE tracked_run SET status = $2, ended_at = $3 WHERE id = $1";
-                let args = [id.as_str().into(), status.as_str().into(), ended_at.into()];
+                let changed = next_change(session).await?;
+                let sql = "UPDATE tracked_run SET status = $2, ended_at = $3, changed = $4 WHERE id = $1";
+                let args = [id.as_str().into(), status.as_str().into(), ended_at.into(), changed.into()];
                 Ok(session.execute(sql, &args).await? == 1)
             })
         })
@@ -94,6 +83,7 @@ impl Metastore {
         experiment_id: i64,
         limit: i64,
     ) -> Result<Vec<TrackedRunRow>, MetastoreError> {
+        let keys = self.keys();
         self.read(move |session| {
             Box::pin(async move {
                 let sql = format!(
@@ -101,31 +91,7 @@ impl Metastore {
                      WHERE this.experiment_id = $1 AND this.lifecycle = 'active' ORDER BY this.started_at DESC, this.id LIMIT $2"
                 );
                 let rows = session.fetch_all(&sql, &[experiment_id.into(), limit.into()]).await?;
-                rows.iter().map(run_row).collect()
-            })
-        })
-        .await
-    }
-
-    /// Parameters and tags of a run: family, name, content.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn list_tracked_texts(&self, run_id: String) -> Result<Vec<Text>, MetastoreError> {
-        Ok(self.list_run_texts(vec![run_id]).await?.into_iter().map(|(_, text)| text).collect())
-    }
-
-    /// All points of a run, by name, step and time.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn list_tracked_metrics(&self, run_id: String) -> Result<Vec<MetricRow>, MetastoreError> {
-        self.read(move |session| {
-            Box::pin(async move {
-                let sql = "SELECT name, step, logged_at, number, is_nan FROM tracked_metric WHERE run_id = $1 \
-                           ORDER BY name, step, logged_at, number";
-                let rows = session.fetch_all(sql, &[run_id.as_str().into()]).await?;
-                rows.iter().map(metric_row).collect()
+                run_rows(session, &keys, &rows).await
             })
         })
         .await

@@ -59,6 +59,15 @@ pub enum Condition {
         pattern: String,
         /// Whether upper and lower case are the same.
         any_case: bool,
+        /// `NOT LIKE`.
+        negated: bool,
+    },
+    /// One of these numbers, or none.
+    NumberIn {
+        /// The values.
+        values: Vec<f64>,
+        /// `NOT IN`.
+        negated: bool,
     },
     /// One of these, or none.
     In {
@@ -73,7 +82,47 @@ pub enum Condition {
     NotNull,
 }
 
-/// A part of a filter; all must hold.
+/// What must hold of a result.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Filter {
+    /// All of these; without any, everything.
+    All(Vec<Filter>),
+    /// One of these at least.
+    Any(Vec<Filter>),
+    /// This.
+    Clause(Clause),
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self::All(Vec::new())
+    }
+}
+
+impl Filter {
+    /// Whether it leaves nothing out.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::All(parts) if parts.iter().all(Self::is_empty))
+    }
+
+    /// Shows every clause, to be changed.
+    pub fn for_each_mut(&mut self, change: &mut impl FnMut(&mut Clause)) {
+        match self {
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter_mut().for_each(|part| part.for_each_mut(change))
+            }
+            Self::Clause(clause) => change(clause),
+        }
+    }
+}
+
+impl From<Clause> for Filter {
+    fn from(clause: Clause) -> Self {
+        Self::Clause(clause)
+    }
+}
+
+/// A part of a filter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clause {
     /// What is compared.
@@ -120,8 +169,10 @@ pub type Cursor = Vec<Key>;
 pub struct Query {
     /// Only in these experiments; ignored for experiments themselves.
     pub experiments: Vec<i64>,
-    /// All must hold.
-    pub clauses: Vec<Clause>,
+    /// In all experiments, whichever are named.
+    pub everywhere: bool,
+    /// What must hold.
+    pub filter: Filter,
     /// The first decides first.
     pub order: Vec<Order>,
     /// Deleted or not.

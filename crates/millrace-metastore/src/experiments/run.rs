@@ -2,11 +2,9 @@
 
 use crate::{Metastore, MetastoreError, Session};
 
-use super::experiment::{owned_text, require_active};
-use super::{
-    MetricRow, NAME_TAG, PARENT_TAG, Refusal, SELECT_RUN, Text, TrackedRunRow, metric_row, placeholders,
-    run_row,
-};
+use super::document::Document;
+use super::experiment::require_active;
+use super::{NAME_TAG, PARENT_TAG, Refusal, SELECT_RUN, TrackedRunRow, next_change, placeholders, run_rows};
 
 /// What is to become of a run; what is absent stays.
 #[derive(Debug, Clone, Default)]
@@ -32,25 +30,23 @@ impl Metastore {
         run: TrackedRunRow,
         tags: Vec<(String, String)>,
     ) -> Result<(), MetastoreError> {
+        let keys = self.keys();
         self.write(move |session| {
             Box::pin(async move {
                 require_active(session, run.experiment_id).await?;
-                let sql = "INSERT INTO tracked_run (id, experiment_id, parent_id, name, status, started_at, user_id) \
-                           VALUES ($1, $2, $3, $4, $5, $6, $7)";
-                let args = [
-                    run.id.as_str().into(),
-                    run.experiment_id.into(),
-                    run.parent_id.as_deref().into(),
-                    run.name.as_str().into(),
-                    run.status.as_str().into(),
-                    run.started_at.into(),
-                    run.user_id.as_str().into(),
-                ];
-                session.execute(sql, &args).await?;
-                for (key, value) in &tags {
-                    set_tag(session, &run.id, key, value).await?;
+                let mut run = run;
+                let mut document = Document::default();
+                let names = tags.iter().map(|(name, _)| name.as_str()).collect();
+                let numbered = keys.ensure(session, names).await?;
+                for (name, value) in tags {
+                    match (name.as_str(), numbered.get(&name)) {
+                        (NAME_TAG, _) => run.name = value,
+                        (PARENT_TAG, _) => run.parent_id = Some(value),
+                        (_, Some(key)) => document.set_tag(*key, value),
+                        (_, None) => {}
+                    }
                 }
-                Ok(())
+                insert_run(session, &run, &document).await
             })
         })
         .await
@@ -61,12 +57,28 @@ impl Metastore {
     /// # Errors
     /// If the database fails.
     pub async fn find_tracked_run(&self, id: String) -> Result<Option<TrackedRunRow>, MetastoreError> {
+        Ok(self.find_tracked_runs(vec![id]).await?.pop())
+    }
+
+    /// The runs of these ids that there are, deleted or not, in any order.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn find_tracked_runs(&self, ids: Vec<String>) -> Result<Vec<TrackedRunRow>, MetastoreError> {
+        let keys = self.keys();
         self.read(move |session| {
             Box::pin(async move {
-                let sql = format!(
-                    "{SELECT_RUN} FROM tracked_run AS this JOIN experiment ON experiment.id = this.experiment_id WHERE this.id = $1"
-                );
-                session.fetch_optional(&sql, &[id.as_str().into()]).await?.as_ref().map(run_row).transpose()
+                let mut rows = Vec::with_capacity(ids.len());
+                for ids in ids.chunks(CHUNK) {
+                    let sql = format!(
+                        "{SELECT_RUN} FROM tracked_run AS this JOIN experiment ON experiment.id = this.experiment_id \
+                         WHERE this.id IN ({})",
+                        placeholders(1, ids.len())
+                    );
+                    let args: Vec<_> = ids.iter().map(Into::into).collect();
+                    rows.extend(session.fetch_all(&sql, &args).await?);
+                }
+                run_rows(session, &keys, &rows).await
             })
         })
         .await
@@ -80,13 +92,15 @@ impl Metastore {
         self.write(move |session| {
             Box::pin(async move {
                 lock_active_run(session, &id).await?;
+                let changed = next_change(session).await?;
                 let sql = "UPDATE tracked_run SET status = COALESCE($2, status), ended_at = COALESCE($3, ended_at), \
-                           name = COALESCE($4, name) WHERE id = $1";
+                           name = COALESCE($4, name), changed = $5 WHERE id = $1";
                 let args = [
                     id.as_str().into(),
                     change.status.as_deref().into(),
                     change.ended_at.into(),
                     change.name.as_deref().into(),
+                    changed.into(),
                 ];
                 session.execute(sql, &args).await?;
                 Ok(())
@@ -114,8 +128,9 @@ impl Metastore {
     async fn mark_run(&self, id: String, lifecycle: &'static str) -> Result<(), MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
-                let sql = "UPDATE tracked_run SET lifecycle = $2 WHERE id = $1";
-                match session.execute(sql, &[id.as_str().into(), lifecycle.into()]).await? {
+                let changed = next_change(session).await?;
+                let sql = "UPDATE tracked_run SET lifecycle = $2, changed = $3 WHERE id = $1";
+                match session.execute(sql, &[id.as_str().into(), lifecycle.into(), changed.into()]).await? {
                     0 => Err(Refusal::NoRun { id }.into()),
                     _ => Ok(()),
                 }
@@ -129,79 +144,66 @@ impl Metastore {
     /// # Errors
     /// [`Refusal`] if there is no such run or tag, or the run is deleted; if the database fails.
     pub async fn delete_run_tag(&self, id: String, key: String) -> Result<(), MetastoreError> {
+        let keys = self.keys();
         self.write(move |session| {
             Box::pin(async move {
                 lock_active_run(session, &id).await?;
-                let gone = if key == PARENT_TAG {
-                    let sql =
-                        "UPDATE tracked_run SET parent_id = NULL WHERE id = $1 AND parent_id IS NOT NULL";
-                    session.execute(sql, &[id.as_str().into()]).await?
-                } else {
-                    let sql = "DELETE FROM tracked_text WHERE run_id = $1 AND family = 'tag' AND name = $2";
-                    session.execute(sql, &[id.as_str().into(), key.as_str().into()]).await?
+                let gone = match key.as_str() {
+                    // A run without a name cannot be; its tag stays.
+                    NAME_TAG => true,
+                    PARENT_TAG => {
+                        let changed = next_change(session).await?;
+                        let sql =
+                            "UPDATE tracked_run SET parent_id = NULL, changed = $2 WHERE id = $1 AND parent_id IS NOT NULL";
+                        session.execute(sql, &[id.as_str().into(), changed.into()]).await? > 0
+                    }
+                    _ => match keys.id(session, &key).await? {
+                        Some(key) => remove_tag(session, &id, key).await?,
+                        None => false,
+                    },
                 };
-                // A run without a name cannot be; its tag stays.
-                if gone == 0 && key != NAME_TAG {
-                    return Err(Refusal::NoTag { what: "run", id, key }.into());
-                }
-                Ok(())
+                if gone { Ok(()) } else { Err(Refusal::NoTag { what: "run", id, key }.into()) }
             })
         })
         .await
     }
+}
 
-    /// Parameters and tags of runs, each with the run's id; by run, family and name.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn list_run_texts(&self, ids: Vec<String>) -> Result<Vec<(String, Text)>, MetastoreError> {
-        self.read(move |session| {
-            Box::pin(async move {
-                let mut found = Vec::new();
-                for ids in ids.chunks(CHUNK) {
-                    let sql = format!(
-                        "SELECT run_id AS owner, family, name, content FROM tracked_text WHERE run_id IN ({}) \
-                         ORDER BY run_id, family, name",
-                        placeholders(1, ids.len())
-                    );
-                    let args: Vec<_> = ids.iter().map(Into::into).collect();
-                    for row in session.fetch_all(&sql, &args).await? {
-                        found.push(owned_text(&row)?);
-                    }
-                }
-                Ok(found)
-            })
-        })
-        .await
+/// Whether there was one.
+async fn remove_tag(session: &mut Session, id: &str, key: u32) -> Result<bool, MetastoreError> {
+    let sql = "SELECT document FROM tracked_run WHERE id = $1";
+    let Some(row) = session.fetch_optional(sql, &[id.into()]).await? else { return Ok(false) };
+    let mut document = Document::decode(&row.bytes("document")?)?;
+    if !document.remove_tag(key) {
+        return Ok(false);
     }
+    let changed = next_change(session).await?;
+    let sql = "UPDATE tracked_run SET document = $2, changed = $3 WHERE id = $1";
+    session.execute(sql, &[id.into(), document.encode().into(), changed.into()]).await?;
+    Ok(true)
+}
 
-    /// The latest point of each metric of runs, each with the run's id; by run and name.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn list_latest_metrics(
-        &self,
-        ids: Vec<String>,
-    ) -> Result<Vec<(String, MetricRow)>, MetastoreError> {
-        self.read(move |session| {
-            Box::pin(async move {
-                let mut found = Vec::new();
-                for ids in ids.chunks(CHUNK) {
-                    let sql = format!(
-                        "SELECT run_id AS owner, name, step, logged_at, number, is_nan FROM tracked_latest \
-                         WHERE run_id IN ({}) ORDER BY run_id, name",
-                        placeholders(1, ids.len())
-                    );
-                    let args: Vec<_> = ids.iter().map(Into::into).collect();
-                    for row in session.fetch_all(&sql, &args).await? {
-                        found.push((row.text("owner")?, metric_row(&row)?));
-                    }
-                }
-                Ok(found)
-            })
-        })
-        .await
-    }
+/// Inserts a run. One that is there already stays as it is.
+pub(super) async fn insert_run(
+    session: &mut Session,
+    run: &TrackedRunRow,
+    document: &Document,
+) -> Result<(), MetastoreError> {
+    let changed = next_change(session).await?;
+    let sql = "INSERT INTO tracked_run (id, experiment_id, parent_id, name, status, started_at, user_id, changed, document) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING";
+    let args = [
+        run.id.as_str().into(),
+        run.experiment_id.into(),
+        run.parent_id.as_deref().into(),
+        run.name.as_str().into(),
+        run.status.as_str().into(),
+        run.started_at.into(),
+        run.user_id.as_str().into(),
+        changed.into(),
+        document.encode().into(),
+    ];
+    session.execute(sql, &args).await.map(drop)
 }
 
 /// Checks that the run is there and not deleted; on PostgreSQL, holds it until the transaction ends, so that two writers of a run
@@ -215,23 +217,4 @@ pub(super) async fn lock_active_run(session: &mut Session, id: &str) -> Result<i
         return Err(Refusal::RunDeleted { id: id.to_owned() }.into());
     }
     row.int("experiment_id")
-}
-
-/// Sets a tag; the two that are columns change the column.
-pub(super) async fn set_tag(
-    session: &mut Session,
-    id: &str,
-    key: &str,
-    value: &str,
-) -> Result<(), MetastoreError> {
-    let sql = match key {
-        NAME_TAG => "UPDATE tracked_run SET name = $2 WHERE id = $1",
-        PARENT_TAG => "UPDATE tracked_run SET parent_id = $2 WHERE id = $1",
-        _ => {
-            let sql = "INSERT INTO tracked_text (run_id, family, name, content) VALUES ($1, 'tag', $2, $3) \
-                       ON CONFLICT (run_id, family, name) DO UPDATE SET content = excluded.content";
-            return session.execute(sql, &[id.into(), key.into(), value.into()]).await.map(drop);
-        }
-    };
-    session.execute(sql, &[id.into(), value.into()]).await.map(drop)
 }

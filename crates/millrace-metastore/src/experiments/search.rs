@@ -1,4 +1,5 @@
-//! Searching runs, experiments and logged models: filters, orders and pages, compiled to one statement with bound values.
+//! Searching experiments and logged models: filters, orders and pages, compiled to one statement with bound values. Runs are many more
+//! and have a search of their own ([`super::index`]).
 //!
 //! A page begins after the sort keys of the last row of the page before ([`Cursor`]), so that rows which come and go meanwhile
 //! neither repeat nor hide others. Every sort key is two columns, a rank (value, NaN, missing) and a value, neither of them NULL.
@@ -7,24 +8,10 @@ use crate::{Metastore, MetastoreError, Row, Value};
 
 use super::experiment::{SELECT_EXPERIMENT, experiment_full, read_tags};
 use super::models::{SELECT_MODEL, model_row};
-use super::query::{Attribute, Clause, Compare, Condition, Cursor, Field, Key, Order, Query, View};
-use super::{
-    ExperimentFull, LoggedModelRow, NAME_TAG, PARENT_TAG, Refusal, SELECT_RUN, TrackedRunRow, run_row,
-};
+use super::query::{Attribute, Clause, Compare, Condition, Cursor, Field, Filter, Key, Order, Query, View};
+use super::{ExperimentFull, LoggedModelRow, Refusal};
 
 impl Metastore {
-    /// Runs, and where the next page begins if there is one.
-    ///
-    /// # Errors
-    /// If the cursor is not of this query or the database fails.
-    pub async fn search_runs(
-        &self,
-        query: Query,
-    ) -> Result<(Vec<TrackedRunRow>, Option<Cursor>), MetastoreError> {
-        let (rows, next) = self.search(&RUNS, query).await?;
-        Ok((rows.iter().map(run_row).collect::<Result<_, _>>()?, next))
-    }
-
     /// Experiments, and where the next page begins if there is one.
     ///
     /// # Errors
@@ -101,33 +88,6 @@ enum Kind {
     Text,
 }
 
-const RUNS: Entity = Entity {
-    select: SELECT_RUN,
-    from: "tracked_run AS this JOIN experiment ON experiment.id = this.experiment_id",
-    metrics: "tracked_latest",
-    texts: "tracked_text",
-    owner: "run_id",
-    in_experiments: true,
-    column: |attribute| {
-        Some(match attribute {
-            Attribute::Id => ("this.id", Kind::Text),
-            Attribute::Name => ("this.name", Kind::Text),
-            Attribute::Status => ("this.status", Kind::Text),
-            Attribute::UserId => ("this.user_id", Kind::Text),
-            Attribute::ParentId => ("this.parent_id", Kind::Text),
-            Attribute::ArtifactUri => (
-                "COALESCE(experiment.artifact_location || '/' || this.id || '/artifacts', 'mlflow-artifacts:/' || this.id)",
-                Kind::Text,
-            ),
-            Attribute::StartTime => ("this.started_at / 1000", Kind::Int),
-            Attribute::EndTime => ("this.ended_at / 1000", Kind::Int),
-            Attribute::ExperimentId => ("CAST(this.experiment_id AS TEXT)", Kind::Text),
-            _ => return None,
-        })
-    },
-    ties: &[("this.started_at", Kind::Int, false), ("this.id", Kind::Text, true)],
-};
-
 const EXPERIMENTS: Entity = Entity {
     select: SELECT_EXPERIMENT,
     from: "experiment AS this",
@@ -194,7 +154,7 @@ impl Statement {
 
     fn compile(&mut self, query: &Query) -> Result<String, MetastoreError> {
         let mut conditions = Vec::new();
-        if self.entity.in_experiments {
+        if self.entity.in_experiments && !query.everywhere {
             let ids: Vec<String> = query.experiments.iter().map(|id| self.bind(*id)).collect();
             if ids.is_empty() {
                 conditions.push("1 = 0".to_owned());
@@ -207,9 +167,7 @@ impl Statement {
             View::Deleted => conditions.push("this.lifecycle = 'deleted'".to_owned()),
             View::All => {}
         }
-        for clause in &query.clauses {
-            conditions.push(self.clause(clause)?);
-        }
+        conditions.push(self.filter(&query.filter)?);
         for (number, order) in query.order.iter().enumerate() {
             self.order(number, order)?;
         }
@@ -235,7 +193,6 @@ impl Statement {
             .collect();
         let (select, from, joins) = (self.entity.select, self.entity.from, &self.joins);
         let (filter, order) = (conditions.join(" AND "), order.join(", "));
-        let filter = if filter.is_empty() { "1 = 1" } else { &filter };
         let limit = query.limit.max(1) + 1;
         Ok(format!("{select}{keys} FROM {from}{joins} WHERE {filter} ORDER BY {order} LIMIT {limit}"))
     }
@@ -250,21 +207,28 @@ impl Statement {
             .ok_or_else(|| MetastoreError::stale(format!("{attribute:?} is no attribute here")))
     }
 
+    fn filter(&mut self, filter: &Filter) -> Result<String, MetastoreError> {
+        let (parts, word, nothing) = match filter {
+            Filter::Clause(clause) => return self.clause(clause),
+            Filter::All(parts) => (parts, " AND ", "1 = 1"),
+            Filter::Any(parts) => (parts, " OR ", "1 = 0"),
+        };
+        let parts = parts.iter().map(|part| self.filter(part)).collect::<Result<Vec<_>, _>>()?;
+        Ok(if parts.is_empty() { nothing.to_owned() } else { format!("({})", parts.join(word)) })
+    }
+
     fn clause(&mut self, clause: &Clause) -> Result<String, MetastoreError> {
         let owner = self.entity.owner;
         let (table, expression, named) = match &clause.field {
             Field::Attribute(attribute) => return self.of_column(*attribute, &clause.condition),
-            Field::Tag(name) if owner == "run_id" && name == NAME_TAG => {
-                return self.of_column(Attribute::Name, &clause.condition);
-            }
-            Field::Tag(name) if owner == "run_id" && name == PARENT_TAG => {
-                return self.of_column(Attribute::ParentId, &clause.condition);
-            }
             Field::Metric(name) => {
                 let name = self.bind(name.clone());
                 // "Not a number" is unlike every number and neither smaller nor greater.
                 let nan = match clause.condition {
-                    Condition::Number(Compare::NotEqual, _) => "1 = 1",
+                    Condition::Number(Compare::NotEqual, _) | Condition::NumberIn { negated: true, .. } => {
+                        "1 = 1"
+                    }
+                    Condition::Null | Condition::NotNull => "1 = 1",
                     _ => "value.is_nan = 0",
                 };
                 (self.entity.metrics, "value.number", format!(" AND value.name = {name} AND {nan}"))
@@ -275,14 +239,7 @@ impl Statement {
                 let named = format!(" AND value.family = '{family}' AND value.name = {name}");
                 (self.entity.texts, "value.content", named)
             }
-            Field::Dataset(column) => {
-                let expression = match *column {
-                    "digest" => "value.digest",
-                    "context" => "value.context",
-                    _ => "value.name",
-                };
-                ("tracked_input", expression, String::new())
-            }
+            Field::Dataset(_) => return Err(MetastoreError::stale("only runs read datasets")),
         };
         let id = "this.id";
         let exists = format!("EXISTS (SELECT 1 FROM {table} AS value WHERE value.{owner} = {id}{named}");
@@ -317,7 +274,13 @@ impl Statement {
                 let text = self.bind(text.clone());
                 format!("{expression} {} {text}", operator(*compare))
             }
-            Condition::Like { pattern, any_case } => {
+            Condition::NumberIn { values, negated } => {
+                let values: Vec<String> = values.iter().map(|value| self.bind(*value)).collect();
+                let not = if *negated { "NOT " } else { "" };
+                format!("{expression} {not}IN ({})", values.join(", "))
+            }
+            Condition::Like { pattern, any_case, negated } => {
+                let not = if *negated { "NOT " } else { "" };
                 let like = match (self.postgres, *any_case) {
                     (true, false) => format!("LIKE {} ESCAPE ''", self.bind(pattern.clone())),
                     (true, true) => format!("ILIKE {} ESCAPE ''", self.bind(pattern.clone())),
@@ -325,7 +288,7 @@ impl Statement {
                     // SQLite's LIKE takes ASCII letters of either case.
                     (false, true) => format!("LIKE {}", self.bind(pattern.clone())),
                 };
-                format!("{expression} {like}")
+                format!("{expression} {not}{like}")
             }
             Condition::In { values, negated } => {
                 let values: Vec<String> = values.iter().map(|value| self.bind(value.clone())).collect();
@@ -353,9 +316,7 @@ impl Statement {
                 let rank = format!("CASE WHEN {missing} THEN 2 WHEN {alias}.is_nan = 1 THEN 1 ELSE 0 END");
                 (rank, format!("COALESCE({alias}.number, 0.0)"), Kind::Real)
             }
-            Field::Param(name) | Field::Tag(name)
-                if owner != "run_id" || !matches!(name.as_str(), NAME_TAG | PARENT_TAG) =>
-            {
+            Field::Param(name) | Field::Tag(name) => {
                 let family = if matches!(order.field, Field::Tag(_)) { "tag" } else { "param" };
                 let name = self.bind(name.clone());
                 let table = self.entity.texts;
@@ -365,12 +326,9 @@ impl Statement {
                 let rank = format!("CASE WHEN {alias}.content IS NULL THEN 2 ELSE 0 END");
                 (rank, format!("COALESCE({alias}.content, '')"), Kind::Text)
             }
-            field => {
-                let (column, kind) = match field {
-                    Field::Attribute(attribute) => self.column(*attribute)?,
-                    Field::Tag(name) if name == NAME_TAG => self.column(Attribute::Name)?,
-                    _ => self.column(Attribute::ParentId)?,
-                };
+            Field::Dataset(_) => return Err(MetastoreError::stale("nothing is sorted by datasets")),
+            Field::Attribute(attribute) => {
+                let (column, kind) = self.column(*attribute)?;
                 let empty = if kind == Kind::Text { "''" } else { "0" };
                 let rank = format!("CASE WHEN {column} IS NULL THEN 2 ELSE 0 END");
                 (rank, format!("COALESCE({column}, {empty})"), kind)
@@ -416,7 +374,7 @@ fn operator(compare: Compare) -> &'static str {
 }
 
 /// SQLite's LIKE ignores case; its GLOB does not, with other signs.
-fn glob(pattern: &str) -> String {
+pub(super) fn glob(pattern: &str) -> String {
     let sign = |sign: char| match sign {
         '%' => "*".to_owned(),
         '_' => "?".to_owned(),

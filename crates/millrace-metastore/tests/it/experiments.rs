@@ -35,8 +35,8 @@ async fn log(store: &Metastore, id: &str, metrics: Vec<MetricRow>, texts: Vec<(S
 }
 
 async fn latest(store: &Metastore, id: &str) -> Vec<(String, f64)> {
-    let found = store.list_latest_metrics(vec![id.to_owned()]).await.unwrap();
-    found.into_iter().map(|(_, point)| (point.name, point.number)).collect()
+    let run = store.find_tracked_run(id.to_owned()).await.unwrap().unwrap();
+    run.values.metrics.into_iter().map(|point| (point.name, point.number)).collect()
 }
 
 #[tokio::test]
@@ -46,22 +46,22 @@ async fn the_latest_point_has_the_greatest_step_and_repeats_are_dropped() {
             begin(&store, "r", 0, 1).await;
             let points = || {
                 vec![
-                    point("m", 2, 10, 1.0),
-                    point("m", 1, 20, 9.0),
-                    point("m", 2, 10, 3.0),
-                    point("m", 2, 10, 3.0),
+                    point("m", 2, 10_000, 1.0),
+                    point("m", 1, 20_000, 9.0),
+                    point("m", 2, 10_000, 3.0),
+                    point("m", 2, 10_000, 3.0),
                     point("inf", 0, 1, f64::INFINITY),
                     point("nan", 0, 1, f64::NAN),
                 ]
             };
             log(&store, "r", points(), Vec::new()).await;
             log(&store, "r", points(), Vec::new()).await;
-            log(&store, "r", vec![point("m", 1, 99, 50.0)], Vec::new()).await;
+            log(&store, "r", vec![point("m", 1, 99_000, 50.0)], Vec::new()).await;
             let found = latest(&store, "r").await;
             assert_eq!(found[0], ("inf".to_owned(), f64::MAX));
             assert_eq!(found[1], ("m".to_owned(), 3.0));
             assert!(found[2].1.is_nan());
-            assert_eq!(store.list_tracked_metrics("r".to_owned()).await.unwrap().len(), 6);
+            assert_eq!(store.list_tracked_metrics("r".to_owned(), None).await.unwrap().len(), 6);
             // "Not a number" counts as 0: it gives way to 1 and stays before -1 at the same step and time.
             log(&store, "r", vec![point("nan", 0, 1, -1.0)], Vec::new()).await;
             assert!(latest(&store, "r").await[2].1.is_nan());
@@ -98,8 +98,9 @@ async fn a_batch_is_stored_whole_or_not_at_all() {
             };
             let refused = store.log_tracked_batch("r".to_owned(), batch.clone()).await;
             assert!(matches!(refused, Err(MetastoreError::Refused(Refusal::ParamChanged { .. }))));
-            assert_eq!(store.list_tracked_texts("r".to_owned()).await.unwrap(), [text("param", "a", "1")]);
-            assert_eq!(store.list_tracked_metrics("r".to_owned()).await.unwrap(), []);
+            let values = store.find_tracked_run("r".to_owned()).await.unwrap().unwrap().values;
+            assert_eq!((values.params, values.tags), (vec![("a".to_owned(), "1".to_owned())], Vec::new()));
+            assert_eq!(store.list_tracked_metrics("r".to_owned(), None).await.unwrap(), []);
             // A step of our own that is tried again may change its parameters.
             let again = TrackedBatch { params: ParamRule::Replace, ..batch };
             store.log_tracked_batch("r".to_owned(), again).await.unwrap();
@@ -147,9 +148,9 @@ async fn pages(store: &Metastore, query: Query) -> Vec<String> {
     let mut found = Vec::new();
     let mut query = query;
     loop {
-        let (rows, next) = store.search_runs(query.clone()).await.unwrap();
-        found.extend(rows.into_iter().map(|row| row.id));
-        match next {
+        let page = store.search_runs(query.clone(), false).await.unwrap();
+        found.extend(page.rows.into_iter().map(|row| row.id));
+        match page.next {
             Some(next) => query.after = Some(next),
             None => return found,
         }
@@ -178,7 +179,7 @@ async fn runs_are_found_in_order_and_by_page() {
             assert_eq!(pages(&store, by_param).await, ["c", "b", "a", "E", "d"]);
             let by_name = ordered(Field::Attribute(Attribute::Id), true);
             assert_eq!(pages(&store, by_name).await, ["E", "a", "b", "c", "d"]);
-            let filtered = |clause: Clause| Query { clauses: vec![clause], ..all.clone() };
+            let filtered = |clause: Clause| Query { filter: clause.into(), ..all.clone() };
             assert_eq!(pages(&store, filtered(number("m", Compare::NotEqual, 0.1))).await, ["E", "c", "b"]);
             assert_eq!(
                 pages(&store, filtered(number("m", Compare::NotEqual, 0.0))).await,
@@ -187,7 +188,7 @@ async fn runs_are_found_in_order_and_by_page() {
             assert_eq!(pages(&store, filtered(number("m", Compare::Less, 0.3))).await, ["a"]);
             let param = |condition| Clause { field: Field::Param("p".to_owned()), condition };
             let like = |pattern: &str, any_case| {
-                filtered(param(Condition::Like { pattern: pattern.to_owned(), any_case }))
+                filtered(param(Condition::Like { pattern: pattern.to_owned(), any_case, negated: false }))
             };
             assert_eq!(pages(&store, like("x*%", false)).await, ["b"]);
             assert_eq!(pages(&store, like("x*_", true)).await, ["c", "b"]);
@@ -202,7 +203,7 @@ async fn runs_are_found_in_order_and_by_page() {
             let deleted = Query { view: View::Deleted, ..all.clone() };
             assert_eq!(pages(&store, deleted).await, ["a"]);
             let foreign = Query { after: Some(Vec::new()), ..all };
-            let refused = store.search_runs(foreign).await;
+            let refused = store.search_runs(foreign, false).await;
             assert!(matches!(refused, Err(MetastoreError::Refused(Refusal::ForeignToken))));
         })
     })

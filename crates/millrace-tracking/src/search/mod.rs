@@ -1,6 +1,7 @@
-//! MLflow's search language: filters such as `metrics.auc > 0.9 and params.depth = '7'`, and orders such as `metrics.auc DESC`.
+//! MLflow's search language and more: filters such as `metrics.auc > 0.9 and (params.depth = '7' or tags.best is not null)`, and orders
+//! such as `metrics.auc DESC`.
 //!
-//! Parsed into the metastore's [`Clause`]s and [`Order`]s; what cannot be said is an [`InvalidSearch`] in words.
+//! Parsed into the metastore's [`Filter`] and [`Order`]s; what cannot be said is an [`InvalidSearch`] in words.
 
 mod fields;
 mod lexer;
@@ -10,7 +11,7 @@ pub use fields::Target;
 pub use parser::{parse_filter, parse_order};
 
 #[allow(unused_imports, reason = "for the documentation above")]
-use millrace_metastore::experiments::{Clause, Order};
+use millrace_metastore::experiments::{Filter, Order};
 
 /// What is wrong with a filter or an order.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

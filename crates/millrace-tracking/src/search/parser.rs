@@ -1,6 +1,6 @@
 //! From tokens to clauses and orders.
 
-use millrace_metastore::experiments::{Attribute, Clause, Compare, Condition, Field, Order};
+use millrace_metastore::experiments::{Clause, Compare, Condition, Field, Filter, Order};
 
 use super::InvalidSearch;
 use super::fields::{Holds, Target, field};
@@ -8,30 +8,25 @@ use super::lexer::{Token, tokens};
 
 /// Clauses in one filter.
 const MOST_CLAUSES: usize = 200;
+/// Parentheses in one another.
+const DEEPEST: usize = 32;
 
-/// Reads `clause (AND clause)*`; an empty filter has no clause.
+/// Reads `clause (AND clause)*`, which is MLflow's language, and what goes beyond it: OR, which binds less than AND, parentheses, IN and
+/// IS NULL of everything, BETWEEN, NOT LIKE, LIKE of times. An empty filter leaves nothing out.
 ///
 /// # Errors
 /// If it cannot be read, names an unknown field, or compares a field with what it cannot be compared with.
-pub fn parse_filter(target: Target, filter: &str) -> Result<Vec<Clause>, InvalidSearch> {
+pub fn parse_filter(target: Target, filter: &str) -> Result<Filter, InvalidSearch> {
     let tokens = tokens(filter)?;
-    let mut clauses = Vec::new();
-    let mut parser = Parser { tokens: tokens.into_iter().peekable(), filter };
+    let mut parser = Parser { tokens: tokens.into_iter().peekable(), filter, target, clauses: 0 };
     if parser.tokens.peek().is_none() {
-        return Ok(clauses);
+        return Ok(Filter::default());
     }
-    loop {
-        clauses.push(parser.clause(target)?);
-        match parser.tokens.next() {
-            None => break,
-            Some(token) if is_word(&token, "and") => {}
-            Some(_) => return Err(parser.invalid()),
-        }
+    let read = parser.any(0)?;
+    if parser.tokens.next().is_some() {
+        return Err(parser.invalid());
     }
-    if clauses.len() > MOST_CLAUSES {
-        return Err(InvalidSearch::new(format!("a filter has {MOST_CLAUSES} clauses at most")));
-    }
-    Ok(clauses)
+    Ok(read)
 }
 
 /// Reads `field [ASC|DESC]`.
@@ -58,6 +53,8 @@ pub fn parse_order(target: Target, order: &str) -> Result<Order, InvalidSearch> 
 struct Parser<'a> {
     tokens: std::iter::Peekable<std::vec::IntoIter<Token>>,
     filter: &'a str,
+    target: Target,
+    clauses: usize,
 }
 
 impl Parser<'_> {
@@ -65,22 +62,115 @@ impl Parser<'_> {
         InvalidSearch::new(format!("Invalid clause(s) in filter string: '{}'", self.filter))
     }
 
-    fn clause(&mut self, target: Target) -> Result<Clause, InvalidSearch> {
+    fn next_is(&mut self, word: &str) -> bool {
+        let is = self.tokens.peek().is_some_and(|token| is_word(token, word));
+        if is {
+            self.tokens.next();
+        }
+        is
+    }
+
+    /// Parts with OR between.
+    fn any(&mut self, depth: usize) -> Result<Filter, InvalidSearch> {
+        let mut parts = vec![self.all(depth)?];
+        while self.next_is("or") {
+            parts.push(self.all(depth)?);
+        }
+        Ok(one_or(parts, Filter::Any))
+    }
+
+    /// Parts with AND between.
+    fn all(&mut self, depth: usize) -> Result<Filter, InvalidSearch> {
+        let mut parts = vec![self.part(depth)?];
+        while self.next_is("and") {
+            parts.push(self.part(depth)?);
+        }
+        Ok(one_or(parts, Filter::All))
+    }
+
+    fn part(&mut self, depth: usize) -> Result<Filter, InvalidSearch> {
+        if self.tokens.peek() != Some(&Token::Open) {
+            return self.clause();
+        }
+        self.tokens.next();
+        if depth == DEEPEST {
+            return Err(InvalidSearch::new(format!(
+                "a filter has {DEEPEST} parentheses in one another at most"
+            )));
+        }
+        let inner = self.any(depth + 1)?;
+        if self.tokens.next() != Some(Token::Close) {
+            return Err(self.invalid());
+        }
+        Ok(inner)
+    }
+
+    fn clause(&mut self) -> Result<Filter, InvalidSearch> {
+        self.clauses += 1;
+        if self.clauses > MOST_CLAUSES {
+            return Err(InvalidSearch::new(format!("a filter has {MOST_CLAUSES} clauses at most")));
+        }
         let Some(Token::Path(path)) = self.tokens.next() else { return Err(self.invalid()) };
-        let (field, holds) = field(target, &path)?;
+        let (field, holds) = field(self.target, &path)?;
         let condition = match self.tokens.next() {
             Some(Token::Sign(sign)) => self.compared(sign, holds)?,
-            Some(token) if is_word(&token, "is") => self.null(&field)?,
-            Some(token) if is_word(&token, "like") => self.like(false, holds)?,
-            Some(token) if is_word(&token, "ilike") => self.like(true, holds)?,
-            Some(token) if is_word(&token, "in") => self.one_of(false, &field, holds)?,
-            Some(token) if is_word(&token, "not") => {
-                self.word("in")?;
-                self.one_of(true, &field, holds)?
+            Some(token) if is_word(&token, "is") => self.null()?,
+            Some(token) if is_word(&token, "between") => return self.between(field, holds),
+            Some(token) if is_word(&token, "not") => self.of_word(true, &field, holds)?,
+            Some(token) => {
+                let word = self.word_of(&token)?;
+                self.named(&word, false, &field, holds)?
             }
-            _ => return Err(self.invalid()),
+            None => return Err(self.invalid()),
         };
-        Ok(Clause { field, condition })
+        Ok(Clause { field, condition }.into())
+    }
+
+    fn of_word(&mut self, negated: bool, field: &Field, holds: Holds) -> Result<Condition, InvalidSearch> {
+        let token = self.tokens.next().ok_or_else(|| self.invalid())?;
+        let word = self.word_of(&token)?;
+        self.named(&word, negated, field, holds)
+    }
+
+    fn word_of(&self, token: &Token) -> Result<String, InvalidSearch> {
+        ["like", "ilike", "in"]
+            .into_iter()
+            .find(|word| is_word(token, word))
+            .map(str::to_owned)
+            .ok_or_else(|| self.invalid())
+    }
+
+    fn named(
+        &mut self,
+        word: &str,
+        negated: bool,
+        field: &Field,
+        holds: Holds,
+    ) -> Result<Condition, InvalidSearch> {
+        match word {
+            "in" => self.one_of(negated, holds),
+            word => self.like(word == "ilike", negated, field, holds),
+        }
+    }
+
+    /// Both bounds belong to it.
+    fn between(&mut self, field: Field, holds: Holds) -> Result<Filter, InvalidSearch> {
+        let (low, and, high) = (self.tokens.next(), self.next_is("and"), self.tokens.next());
+        match (holds, low, and, high) {
+            (Holds::Number, Some(Token::Number(low)), true, Some(Token::Number(high))) => {
+                let bound = |compare, number| {
+                    Filter::from(Clause {
+                        field: field.clone(),
+                        condition: Condition::Number(compare, number),
+                    })
+                };
+                Ok(Filter::All(vec![bound(Compare::GreaterOrEqual, low), bound(Compare::LessOrEqual, high)]))
+            }
+            _ => Err(InvalidSearch::new(format!(
+                "BETWEEN takes a metric or time and two numbers: `metrics.x BETWEEN 0.1 AND 0.2`, not '{}'",
+                self.filter
+            ))),
+        }
     }
 
     fn word(&mut self, word: &str) -> Result<(), InvalidSearch> {
@@ -118,39 +208,38 @@ impl Parser<'_> {
         }
     }
 
-    fn null(&mut self, field: &Field) -> Result<Condition, InvalidSearch> {
-        let mut condition = Condition::Null;
-        if self.tokens.peek().is_some_and(|token| is_word(token, "not")) {
-            self.tokens.next();
-            condition = Condition::NotNull;
-        }
+    fn null(&mut self) -> Result<Condition, InvalidSearch> {
+        let condition = if self.next_is("not") { Condition::NotNull } else { Condition::Null };
         self.word("null")?;
-        match field {
-            Field::Param(_) | Field::Tag(_) => Ok(condition),
-            _ => Err(InvalidSearch::new(format!(
-                "IS NULL and IS NOT NULL ask for parameters and tags only, not in '{}'",
-                self.filter
-            ))),
-        }
+        Ok(condition)
     }
 
-    fn like(&mut self, any_case: bool, holds: Holds) -> Result<Condition, InvalidSearch> {
-        match (holds, self.tokens.next()) {
-            (Holds::Text, Some(Token::Text(pattern))) => Ok(Condition::Like { pattern, any_case }),
+    fn like(
+        &mut self,
+        any_case: bool,
+        negated: bool,
+        field: &Field,
+        holds: Holds,
+    ) -> Result<Condition, InvalidSearch> {
+        // A time is compared as `2026-11-27 23:25:09.123`, UTC; only the search of runs knows how.
+        let is_time = self.target == Target::Runs && matches!(field, Field::Attribute(_));
+        match self.tokens.next() {
+            Some(Token::Text(pattern)) if holds == Holds::Text || is_time => {
+                Ok(Condition::Like { pattern, any_case, negated })
+            }
             _ => Err(self.invalid()),
         }
     }
 
-    fn one_of(&mut self, negated: bool, field: &Field, holds: Holds) -> Result<Condition, InvalidSearch> {
-        let fits = matches!(field, Field::Dataset(_) | Field::Attribute(Attribute::Id))
-            || matches!(field, Field::Attribute(_)) && holds == Holds::Text;
-        if !fits || self.tokens.next() != Some(Token::Open) {
+    fn one_of(&mut self, negated: bool, holds: Holds) -> Result<Condition, InvalidSearch> {
+        if self.tokens.next() != Some(Token::Open) {
             return Err(self.invalid());
         }
-        let mut values = Vec::new();
+        let (mut texts, mut numbers) = (Vec::new(), Vec::new());
         loop {
-            match self.tokens.next() {
-                Some(Token::Text(text)) => values.push(text),
+            match (holds, self.tokens.next()) {
+                (Holds::Text, Some(Token::Text(text))) => texts.push(text),
+                (Holds::Number, Some(Token::Number(number))) => numbers.push(number),
                 _ => return Err(self.invalid()),
             }
             match self.tokens.next() {
@@ -159,7 +248,21 @@ impl Parser<'_> {
                 _ => return Err(self.invalid()),
             }
         }
-        Ok(Condition::In { values, negated })
+        Ok(match holds {
+            Holds::Text => Condition::In { values: texts, negated },
+            Holds::Number => Condition::NumberIn { values: numbers, negated },
+        })
+    }
+}
+
+/// One part as it is, several together.
+fn one_or(mut parts: Vec<Filter>, together: fn(Vec<Filter>) -> Filter) -> Filter {
+    match parts.pop() {
+        Some(only) if parts.is_empty() => only,
+        last => {
+            parts.extend(last);
+            together(parts)
+        }
     }
 }
 

@@ -1,11 +1,11 @@
-use millrace_metastore::experiments::{Attribute, Clause, Compare, Condition, Field, Order};
+use millrace_metastore::experiments::{Attribute, Clause, Compare, Condition, Field, Filter, Order};
 use proptest::prelude::*;
 
 use super::{Target, parse_filter, parse_order};
 
 fn check(filter: &str, field: Field, condition: Condition) {
     let found = parse_filter(Target::Runs, filter);
-    assert_eq!(found, Ok(vec![Clause { field, condition }]), "{filter}");
+    assert_eq!(found, Ok(Clause { field, condition }.into()), "{filter}");
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn clauses_are_read_as_mlflow_reads_them() {
         Field::Attribute(Attribute::StartTime),
         Condition::Number(Compare::LessOrEqual, 5.0),
     );
-    let like = Condition::Like { pattern: "%x_".to_owned(), any_case: true };
+    let like = Condition::Like { pattern: "%x_".to_owned(), any_case: true, negated: false };
     check("params.a ilike '%x_'", Field::Param("a".to_owned()), like);
     let values = vec!["a".to_owned(), "b".to_owned()];
     check(
@@ -36,11 +36,44 @@ fn clauses_are_read_as_mlflow_reads_them() {
         Condition::In { values: values.clone(), negated: true },
     );
     check("dataset.name IN ('a', 'b')", Field::Dataset("name"), Condition::In { values, negated: false });
-    assert_eq!(parse_filter(Target::Runs, "  "), Ok(Vec::new()));
-    assert_eq!(
-        parse_filter(Target::Runs, "metrics.a>1 AND params.b='c' and tags.d!='e'").map(|all| all.len()),
-        Ok(3)
-    );
+    assert_eq!(parse_filter(Target::Runs, "  "), Ok(Filter::default()));
+    assert_eq!(shown("metrics.a>1 AND params.b='c' and tags.d!='e'"), "(a & b & d)");
+}
+
+/// The names of a filter's clauses, with how they are joined.
+fn shown(filter: &str) -> String {
+    fn show(filter: &Filter) -> String {
+        let joined = |parts: &[Filter], sign: &str| {
+            format!("({})", parts.iter().map(show).collect::<Vec<_>>().join(sign))
+        };
+        match filter {
+            Filter::All(parts) => joined(parts, " & "),
+            Filter::Any(parts) => joined(parts, " | "),
+            Filter::Clause(Clause { field, .. }) => match field {
+                Field::Metric(name) | Field::Param(name) | Field::Tag(name) => name.clone(),
+                other => format!("{other:?}"),
+            },
+        }
+    }
+    parse_filter(Target::Runs, filter).map_or_else(|error| error.to_string(), |filter| show(&filter))
+}
+
+#[test]
+fn what_goes_beyond_mlflow() {
+    assert_eq!(shown("metrics.a > 1 or metrics.b > 1 and metrics.c > 1"), "(a | (b & c))");
+    assert_eq!(shown("(metrics.a > 1 OR metrics.b > 1) AND metrics.c > 1"), "((a | b) & c)");
+    assert_eq!(shown("((metrics.a > 1))"), "a");
+    assert_eq!(shown("metrics.a between 0 and 1 and params.b = 'c'"), "((a & a) & b)");
+    let metric = || Field::Metric("a".to_owned());
+    check("metrics.a in (1, -2)", metric(), Condition::NumberIn { values: vec![1.0, -2.0], negated: false });
+    check("metrics.a is null", metric(), Condition::Null);
+    let values = vec!["b".to_owned()];
+    check("params.a not in ('b')", Field::Param("a".to_owned()), Condition::In { values, negated: true });
+    let like =
+        |pattern: &str, negated| Condition::Like { pattern: pattern.to_owned(), any_case: false, negated };
+    check("params.a NOT LIKE 'b'", Field::Param("a".to_owned()), like("b", true));
+    check("start_time like '2026-11-%'", Field::Attribute(Attribute::StartTime), like("2026-11-%", false));
+    check("end_time is null", Field::Attribute(Attribute::EndTime), Condition::Null);
 }
 
 #[test]
@@ -50,9 +83,16 @@ fn what_mlflow_refuses_is_refused() {
         "metrics.a >",
         "metrics.a > '1'",
         "metrics.a LIKE '1'",
-        "metrics.a > 1 OR metrics.b > 1",
-        "(metrics.a > 1)",
         "metrics.a > 1 AND",
+        "metrics.a > 1 OR",
+        "(metrics.a > 1",
+        "metrics.a > 1)",
+        "()",
+        "NOT metrics.a > 1",
+        "metrics.a BETWEEN 1",
+        "params.a BETWEEN 'a' AND 'b'",
+        "metrics.a IN ('b')",
+        "metrics.a NOT > 1",
         "AND metrics.a > 1",
         "metrics.a > 1 metrics.b > 1",
         "metrics.a = 1e999",
@@ -61,14 +101,11 @@ fn what_mlflow_refuses_is_refused() {
         "params.a = 1",
         "params.a > '1'",
         "params.a = 'b",
-        "params.a IN ('b')",
         "params.a = b",
-        "params.a NOT LIKE 'b'",
         "run_id IN ()",
         "run_id IN ('a',)",
         "run_id IN ('a'",
         "start_time = '1'",
-        "start_time IS NULL",
         "status > 'RUNNING'",
         "nothing = 'a'",
         "model.a = 'b'",
@@ -108,6 +145,6 @@ proptest! {
     fn any_key_and_value_survive_their_quotes(key in "[^`]{1,20}", value in "[^']{0,20}") {
         let filter = format!("params.`{key}` = '{value}'");
         let expected = Clause { field: Field::Param(key), condition: Condition::Text(Compare::Equal, value) };
-        prop_assert_eq!(parse_filter(Target::Runs, &filter), Ok(vec![expected]));
+        prop_assert_eq!(parse_filter(Target::Runs, &filter), Ok(expected.into()));
     }
 }
