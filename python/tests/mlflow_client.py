@@ -46,6 +46,11 @@ class Case(unittest.TestCase):
         self.client = MlflowClient(URL)
         self.experiment = self.client.create_experiment(unique("experiment"))
 
+    def post(self, address, body):
+        answer = requests.post(f"{URL}/api/2.0/mlflow/{address}", json=body, timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
     def refused(self, code, call, *args, **kwargs):
         with self.assertRaises(MlflowException) as caught:
             call(*args, **kwargs)
@@ -249,6 +254,28 @@ class Search(Case):
         self.assertEqual(self.found("metrics.m != 0.1"), [*self.pick(5, 4, 3, 2, 0), self.nan])
         self.assertEqual(self.found("metrics.m < 100 AND metrics.m >= 0.5"), self.pick(5))
 
+    def test_what_goes_beyond_mlflow(self):
+        for text, expected in [
+            ("metrics.m > 0.4 OR metrics.m < 0.1", (5, 0)), ("(metrics.m = 0.1 or metrics.m = 0.2) and params.p = 'v0'", (2,)),
+            ("metrics.m BETWEEN 0.2 AND 0.3", (3, 2)), ("metrics.m IN (0.1, 0.5)", (5, 1)), ("params.p NOT IN ('v0')", (5, 3, 1)),
+            ("metrics.only IS NOT NULL", (3,)), ("run_name NOT LIKE 'run-%' AND params.p = 'v0'", ()),
+            ("start_time LIKE '1970-01-01 00:00:01.00_' AND metrics.m >= 0.5", (5,)),
+        ]:
+            self.assertEqual(self.found(text), self.pick(*expected), text)
+        for step, value in enumerate([3.0, 1.0, 2.0]):
+            self.client.log_metric(self.missing, "curve", value, step=step)
+        for text in ("metrics.curve.min = 1", "metrics.curve.max = 3", "metrics.curve.first = 3", "metrics.curve.last = 2",
+                     "metrics.curve.mean = 2"):
+            self.assertEqual(self.found(text), [self.missing], text)
+
+    def test_count_columns_and_all_experiments(self):
+        body = {"experiment_ids": ["*"], "filter": f"run_id = '{self.runs[3]}'", "count": True, "columns": ["metrics.m", "params.p"]}
+        answer = self.post("runs/search", body)
+        self.assertEqual(answer["total_count"], 1)
+        data = answer["runs"][0]["data"]
+        self.assertEqual([metric["key"] for metric in data["metrics"]], ["m"])
+        self.assertEqual(data["params"], [{"key": "p", "value": "v1"}])
+
     def test_orders_put_missing_last(self):
         tail = [self.nan, self.missing]
         self.assertEqual(self.found(order_by=["metrics.m DESC"]), [*self.pick(5, 4, 3, 2, 1, 0), *tail])
@@ -268,7 +295,7 @@ class Search(Case):
             self.assertEqual(pages, whole, order)
 
     def test_mistakes_are_told(self):
-        for text in ("metrics.m > 'a'", "params.p > 'a'", "a = b", "metrics.m > 1 OR metrics.m < 0", "nothing.m = 'a'",
+        for text in ("metrics.m > 'a'", "params.p > 'a'", "a = b", "metrics.m > 1 OR", "(metrics.m > 1", "nothing.m = 'a'",
                      "params.p = 'x", "'; DROP TABLE experiment"):
             self.refused("INVALID_PARAMETER_VALUE", self.client.search_runs, [self.experiment], text)
         for kwargs in ({"page_token": "garbage"}, {"page_token": "W10"}, {"order_by": ["metrics.m UP"]}, {"max_results": 0}):
