@@ -1,5 +1,7 @@
 //! Reading of runs, steps, attempts, cache entries and trigger state; and the few writes beside the state machine.
 
+use std::collections::HashSet;
+
 use crate::runs::{PipelineRunRow, StepAttemptRow, StepCacheRow, StepRunRow};
 use crate::{Metastore, MetastoreError, Row, Value};
 
@@ -44,6 +46,29 @@ impl Metastore {
             Box::pin(async move {
                 let sql = format!("SELECT {RUN_COLUMNS} FROM pipeline_run WHERE id = $1");
                 session.fetch_optional(&sql, &[id.as_str().into()]).await?.as_ref().map(run_row).transpose()
+            })
+        })
+        .await
+    }
+
+    /// Those of these ids that are runs.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn known_pipeline_runs(&self, ids: HashSet<String>) -> Result<HashSet<String>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let mut known = HashSet::new();
+                let ids: Vec<&String> = ids.iter().collect();
+                for ids in ids.chunks(500) {
+                    let marks: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
+                    let sql = format!("SELECT id FROM pipeline_run WHERE id IN ({})", marks.join(", "));
+                    let args: Vec<_> = ids.iter().map(|id| (*id).into()).collect();
+                    for row in session.fetch_all(&sql, &args).await? {
+                        known.insert(row.text("id")?);
+                    }
+                }
+                Ok(known)
             })
         })
         .await

@@ -626,7 +626,7 @@ runs: Array<TrackedRun>,
  */
 next: string | null, 
 /**
- * How many runs this page has.
+ * How many runs there are in all.
  */
 total: number, 
 /**

@@ -10,6 +10,7 @@ use super::error::{Answer, MlflowError};
 use super::wire::Fields;
 use super::{names, present, search as searching};
 use crate::app::App;
+use crate::page_token;
 
 /// Characters of a name.
 const LONGEST_NAME: usize = 500;
@@ -96,7 +97,7 @@ pub(super) async fn search(State(app): State<App>, fields: Fields) -> Answer {
     let (found, next) = app.engine.store().search_experiments(query).await?;
     let mut answer = json!({"experiments": found.iter().map(present::experiment).collect::<Vec<_>>()});
     if let (Some(next), Some(answer)) = (next, answer.as_object_mut()) {
-        answer.insert("next_page_token".to_owned(), json!(searching::encode(&next)));
+        answer.insert("next_page_token".to_owned(), json!(page_token::encode(&next)));
     }
     Ok(Json(answer))
 }

@@ -11,6 +11,7 @@ use super::experiments::experiment_id;
 use super::wire::Fields;
 use super::{names, present, search as searching};
 use crate::app::App;
+use crate::page_token;
 
 const PREFIX: &str = "LOGGED_MODEL_";
 
@@ -131,7 +132,7 @@ pub(super) async fn search(State(app): State<App>, fields: Fields) -> Answer {
     let (rows, next) = app.engine.store().search_logged_models(query).await?;
     let mut answer = json!({"models": present::models(app.engine.store(), rows).await?});
     if let (Some(next), Some(answer)) = (next, answer.as_object_mut()) {
-        answer.insert("next_page_token".to_owned(), json!(searching::encode(&next)));
+        answer.insert("next_page_token".to_owned(), json!(page_token::encode(&next)));
     }
     Ok(Json(answer))
 }

@@ -1,11 +1,9 @@
 //! `runs/…`: their life.
 
-use std::collections::HashSet;
-
 use axum::Json;
 use axum::extract::State;
 use millrace_metastore::experiments::{
-    NAME_TAG, PARENT_TAG, ParamRule, RunChange, RunValues, TrackedBatch, TrackedRunRow,
+    NAME_TAG, PARENT_TAG, ParamRule, RunChange, TrackedBatch, TrackedRunRow,
 };
 use millrace_tracking::search::Target;
 use serde_json::json;
@@ -15,6 +13,7 @@ use super::experiments::experiment_id;
 use super::wire::Fields;
 use super::{names, present, search as searching};
 use crate::app::App;
+use crate::page_token;
 
 const STATUSES: [&str; 5] = ["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"];
 
@@ -113,31 +112,22 @@ pub(super) async fn search(State(app): State<App>, fields: Fields) -> Answer {
     query.order = searching::orders(&fields, Target::Runs)?;
     let count = fields.bool("count")?.unwrap_or(false);
     let mut found = app.engine.store().search_runs(query, count).await?;
+    // Beyond MLflow, whose answers have everything of a run.
     let columns = fields.texts("columns")?;
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     if !columns.is_empty() {
-        found.rows.iter_mut().for_each(|row| only(&mut row.values, &columns));
+        found.rows.iter_mut().for_each(|row| row.values.keep_only(&columns));
     }
     let mut answer = json!({"runs": present::runs(app.engine.store(), found.rows).await?});
     if let Some(answer) = answer.as_object_mut() {
         if let Some(next) = found.next {
-            answer.insert("next_page_token".to_owned(), json!(searching::encode(&next)));
+            answer.insert("next_page_token".to_owned(), json!(page_token::encode(&next)));
         }
         if let Some(total) = found.total {
             answer.insert("total_count".to_owned(), json!(total));
         }
     }
     Ok(Json(answer))
-}
-
-/// Leaves the values that are asked for: `metrics.auc`, `params.depth`, `tags.team`. Beyond MLflow, whose answers have everything of a run.
-fn only(values: &mut RunValues, columns: &[String]) {
-    let named = |family: &str| -> HashSet<&str> {
-        columns.iter().filter_map(|column| column.strip_prefix(family)?.strip_prefix('.')).collect()
-    };
-    let (metrics, params, tags) = (named("metrics"), named("params"), named("tags"));
-    values.metrics.retain(|point| metrics.contains(point.name.as_str()));
-    values.params.retain(|(name, _)| params.contains(name.as_str()));
-    values.tags.retain(|(name, _)| tags.contains(name.as_str()));
 }
 
 pub(super) async fn set_tag(State(app): State<App>, fields: Fields) -> Answer {

@@ -1,13 +1,11 @@
-//! What searches of runs, experiments and logged models have alike: view, order, page tokens.
+//! What searches of runs, experiments and logged models have alike: view, order, page.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use millrace_metastore::experiments::{Cursor, Key, Order, Query, View};
+use millrace_metastore::experiments::{Cursor, Order, Query, View};
 use millrace_tracking::search::{Target, parse_filter, parse_order};
-use serde_json::{Value, json};
 
 use super::error::MlflowError;
 use super::wire::Fields;
+use crate::page_token;
 
 /// Most results that a client may ask for.
 const MOST: i64 = 50_000;
@@ -69,51 +67,8 @@ pub(super) fn experiments(fields: &Fields, query: &mut Query) -> Result<(), Mlfl
 fn cursor(fields: &Fields) -> Result<Option<Cursor>, MlflowError> {
     match fields.text("page_token")?.filter(|token| !token.is_empty()) {
         None => Ok(None),
-        Some(token) => decode(&token)
+        Some(token) => page_token::decode(&token)
             .map(Some)
             .ok_or_else(|| MlflowError::invalid("Invalid page token, decoding failed")),
-    }
-}
-
-/// A page token that only this server reads.
-pub(super) fn encode(cursor: &Cursor) -> String {
-    let key = |key: &Key| match key {
-        Key::Int(number) => json!({"i": number}),
-        // Bits, so that the number comes back as it was.
-        Key::Real(number) => json!({"r": number.to_bits()}),
-        Key::Text(text) => json!({"t": text}),
-    };
-    URL_SAFE_NO_PAD.encode(Value::Array(cursor.iter().map(key).collect()).to_string())
-}
-
-fn decode(token: &str) -> Option<Cursor> {
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-    let Value::Array(keys) = serde_json::from_slice(&bytes).ok()? else { return None };
-    let key = |key: &Value| {
-        if let Some(number) = key.get("i") {
-            return Some(Key::Int(number.as_i64()?));
-        }
-        if let Some(bits) = key.get("r") {
-            return Some(Key::Real(f64::from_bits(bits.as_u64()?)));
-        }
-        Some(Key::Text(key.get("t")?.as_str()?.to_owned())).filter(|key| match key {
-            Key::Text(text) => !text.contains('\0'),
-            _ => true,
-        })
-    };
-    keys.iter().map(key).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn page_tokens_come_back_as_they_were() {
-        let cursor = vec![Key::Int(-3), Key::Real(0.1 + 0.2), Key::Text("ü".to_owned())];
-        assert_eq!(decode(&encode(&cursor)), Some(cursor));
-        for garbage in ["", "x", "e30", "W10x", "W3siaSI6ImEifV0"] {
-            assert!(decode(garbage).is_none(), "{garbage}");
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! Experiments and what their runs logged.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path as FilePath};
 
 use axum::Json;
@@ -7,8 +8,10 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use indexmap::{IndexMap, IndexSet};
-use millrace_metastore::experiments::TrackedRunRow;
+use indexmap::IndexMap;
+use millrace_metastore::experiments::{Attribute, Field, Order, Query as RunQuery, TrackedRunRow};
+use millrace_spec::problem::Problem;
+use millrace_tracking::search::{Target, parse_filter};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -17,6 +20,7 @@ use utoipa_axum::routes;
 use super::models::list_files;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
+use crate::page_token;
 use crate::present::instant;
 use crate::views::json::{NumberMap, TextMap};
 use crate::views::tracking::{
@@ -50,96 +54,124 @@ async fn list_experiments(State(app): State<App>) -> ApiResult<Vec<ExperimentSum
     Ok(Json(rows.into_iter().map(summary).collect()))
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
 struct RunsQuery {
-    /// `metrics.auc`, `params.depth`, `name` or `start_time`, `-` before it for the largest first.
-    sort: Option<String>,
+    /// Which runs: `metrics.auc > 0.9 and (params.depth = '7' or tags.best is not null)`.
+    filter: String,
+    /// `metrics.auc`, `params.depth`, `name` or `start_time`, `-` before it for the largest first; several with commas between. Newest
+    /// first if absent.
+    sort: String,
     /// Runs at most.
     limit: Option<i64>,
+    /// Token of the page before.
+    after: Option<String>,
+    /// `metrics.auc,params.depth`: only these values; all if empty.
+    columns: String,
 }
 
-/// Lists the runs of an experiment.
+/// Lists the runs of an experiment, by page; `*` is every experiment.
 #[utoipa::path(get, path = "/api/experiments/{id}/runs", params(("id" = String, Path), RunsQuery), responses((status = 200, body = TrackedRunPage)))]
 async fn list_tracked_runs(
     State(app): State<App>,
     Path(id): Path<String>,
     query: Result<Query<RunsQuery>, QueryRejection>,
 ) -> ApiResult<TrackedRunPage> {
-    let Query(query) = query?;
-    let number: i64 = id.parse().map_err(|_| ApiError::unknown("experiment", &id))?;
-    let rows = app
-        .engine
-        .store()
-        .list_tracked_runs(number, query.limit.unwrap_or(MOST_RUNS).clamp(1, MOST_RUNS))
-        .await?;
-    let mut runs = Vec::with_capacity(rows.len());
-    let (mut metric_keys, mut param_keys) = (IndexSet::new(), IndexSet::new());
-    for row in rows {
-        let run = tracked_run(&app, row).await?;
-        metric_keys.extend(run.metrics.0.keys().cloned());
-        param_keys.extend(run.params.0.keys().cloned());
-        runs.push(run);
+    let Query(asked) = query?;
+    let found = app.engine.store().search_runs(run_query(&id, &asked)?, true).await?;
+    let (mut metric_keys, mut param_keys) = (BTreeSet::new(), BTreeSet::new());
+    for row in &found.rows {
+        metric_keys.extend(row.values.metrics.iter().map(|point| point.name.clone()));
+        param_keys.extend(row.values.params.iter().map(|(name, _)| name.clone()));
     }
-    if let Some(sort) = &query.sort {
-        sort_runs(&mut runs, sort);
+    let mut rows = found.rows;
+    let columns: Vec<&str> = words(&asked.columns).collect();
+    if !columns.is_empty() {
+        rows.iter_mut().for_each(|row| row.values.keep_only(&columns));
     }
     Ok(Json(TrackedRunPage {
-        total: runs.len() as u64,
-        runs,
-        next: None,
+        total: found.total.unwrap_or_default(),
+        runs: tracked_runs(&app, rows).await?,
+        next: found.next.as_ref().map(page_token::encode),
         metric_keys: metric_keys.into_iter().collect(),
         param_keys: param_keys.into_iter().collect(),
     }))
 }
 
-/// Sorts by a metric, a parameter or a field; runs without it come last.
-fn sort_runs(runs: &mut [TrackedRun], sort: &str) {
-    let (falling, key) = sort.strip_prefix('-').map_or((false, sort), |key| (true, key));
-    let number =
-        |run: &TrackedRun| key.strip_prefix("metrics.").and_then(|name| run.metrics.0.get(name).copied());
-    let text = |run: &TrackedRun| match key.strip_prefix("params.") {
-        Some(name) => run.params.0.get(name).cloned(),
-        None if key == "name" => Some(run.name.clone()),
-        None if key == "start_time" => run.start_time.clone(),
-        None if key == "status" => Some(run.status.clone()),
-        None => None,
+fn run_query(id: &str, asked: &RunsQuery) -> Result<RunQuery, ApiError> {
+    let invalid = |message: String| ApiError::from(Problem::error("invalid-query", message));
+    let everywhere = id == "*";
+    let experiments = match id.parse() {
+        Ok(number) => vec![number],
+        Err(_) if everywhere => Vec::new(),
+        Err(_) => return Err(ApiError::unknown("experiment", id)),
     };
-    runs.sort_by(|one, other| {
-        let missing = |run: &TrackedRun| number(run).is_none() && text(run).is_none();
-        let order = number(one)
-            .partial_cmp(&number(other))
-            .unwrap_or(std::cmp::Ordering::Equal)
-            .then_with(|| text(one).cmp(&text(other)));
-        missing(one).cmp(&missing(other)).then(if falling { order.reverse() } else { order })
-    });
+    let after = match &asked.after {
+        None => None,
+        Some(token) => Some(
+            page_token::decode(token)
+                .ok_or_else(|| invalid("`after` is not a token of an earlier page".to_owned()))?,
+        ),
+    };
+    Ok(RunQuery {
+        experiments,
+        everywhere,
+        filter: parse_filter(Target::Runs, &asked.filter).map_err(|error| invalid(error.to_string()))?,
+        order: words(&asked.sort).map(|sort| order(sort).map_err(invalid)).collect::<Result<_, _>>()?,
+        after,
+        limit: asked.limit.unwrap_or(MOST_RUNS).clamp(1, MOST_RUNS),
+        ..RunQuery::default()
+    })
 }
 
-async fn tracked_run(app: &App, row: TrackedRunRow) -> Result<TrackedRun, ApiError> {
-    let store = app.engine.store();
-    let mut metrics = IndexMap::new();
-    for point in row.values.metrics {
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|word| !word.is_empty())
+}
+
+/// `-metrics.auc`.
+fn order(sort: &str) -> Result<Order, String> {
+    let (ascending, key) = sort.strip_prefix('-').map_or((true, sort), |key| (false, key));
+    let field = match key.split_once('.') {
+        Some(("metrics", name)) => Field::Metric(name.to_owned()),
+        Some(("params", name)) => Field::Param(name.to_owned()),
+        Some(("tags", name)) => Field::Tag(name.to_owned()),
+        _ => Field::Attribute(match key {
+            "name" => Attribute::Name,
+            "status" => Attribute::Status,
+            "start_time" => Attribute::StartTime,
+            "end_time" => Attribute::EndTime,
+            _ => return Err(format!("`{key}` is nothing that runs are sorted by")),
+        }),
+    };
+    Ok(Order { field, ascending })
+}
+
+/// Runs as the API shows them.
+async fn tracked_runs(app: &App, rows: Vec<TrackedRunRow>) -> Result<Vec<TrackedRun>, ApiError> {
+    let pipeline_run = |row: &TrackedRunRow| row.parent_id.clone().unwrap_or_else(|| row.id.clone());
+    let known = app.engine.store().known_pipeline_runs(rows.iter().map(pipeline_run).collect()).await?;
+    let shown = |row: TrackedRunRow| {
+        let pipeline_run = pipeline_run(&row);
+        let known = known.contains(&pipeline_run);
         // JSON has no word for "not a number".
-        if !point.number.is_nan() {
-            metrics.insert(point.name, point.number);
+        let numbers = row.values.metrics.into_iter().filter(|point| !point.number.is_nan());
+        TrackedRun {
+            step: row.parent_id.as_ref().filter(|_| known).map(|_| row.name.clone()),
+            pipeline_run_id: known.then_some(pipeline_run),
+            id: row.id,
+            name: row.name,
+            experiment_id: row.experiment_id.to_string(),
+            status: row.status,
+            start_time: Some(instant(row.started_at)),
+            end_time: row.ended_at.map(instant),
+            params: TextMap(row.values.params.into_iter().collect()),
+            metrics: NumberMap(numbers.map(|point| (point.name, point.number)).collect()),
+            tags: TextMap(row.values.tags.into_iter().collect()),
+            parent_id: row.parent_id,
         }
-    }
-    let pipeline_run = row.parent_id.clone().unwrap_or_else(|| row.id.clone());
-    let known = store.find_pipeline_run(pipeline_run.clone()).await?.is_some();
-    Ok(TrackedRun {
-        step: row.parent_id.as_ref().filter(|_| known).map(|_| row.name.clone()),
-        pipeline_run_id: known.then_some(pipeline_run),
-        id: row.id,
-        name: row.name,
-        experiment_id: row.experiment_id.to_string(),
-        status: row.status,
-        start_time: Some(instant(row.started_at)),
-        end_time: row.ended_at.map(instant),
-        params: TextMap(row.values.params.into_iter().collect()),
-        metrics: NumberMap(metrics),
-        tags: TextMap(row.values.tags.into_iter().collect()),
-        parent_id: row.parent_id,
-    })
+    };
+    Ok(rows.into_iter().map(shown).collect())
 }
 
 async fn run_row(app: &App, id: &str) -> Result<TrackedRunRow, ApiError> {
@@ -150,7 +182,8 @@ async fn run_row(app: &App, id: &str) -> Result<TrackedRunRow, ApiError> {
 #[utoipa::path(get, path = "/api/tracked-runs/{id}", params(("id" = String, Path)), responses((status = 200, body = TrackedRun)))]
 async fn find_tracked_run(State(app): State<App>, Path(id): Path<String>) -> ApiResult<TrackedRun> {
     let row = run_row(&app, &id).await?;
-    Ok(Json(tracked_run(&app, row).await?))
+    let run = tracked_runs(&app, vec![row]).await?.pop();
+    Ok(Json(run.ok_or_else(|| ApiError::unknown("run", &id))?))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -48,14 +48,14 @@ pub struct TrackedRun {
     pub step: Option<String>,
 }
 
-/// Some tracked runs, newest first.
+/// A page of tracked runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct TrackedRunPage {
     /// The runs.
     pub runs: Vec<TrackedRun>,
     /// Token of the next page.
     pub next: Option<String>,
-    /// How many runs this page has.
+    /// How many runs there are in all.
     pub total: u64,
     /// Every metric of these runs.
     pub metric_keys: Vec<String>,

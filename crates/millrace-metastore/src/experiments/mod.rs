@@ -163,6 +163,19 @@ pub struct RunValues {
     pub tags: Vec<(String, String)>,
 }
 
+impl RunValues {
+    /// Leaves the values that are named: `metrics.auc`, `params.depth`, `tags.team`.
+    pub fn keep_only(&mut self, columns: &[&str]) {
+        let named = |family: &str| -> BTreeSet<&str> {
+            columns.iter().filter_map(|column| column.strip_prefix(family)?.strip_prefix('.')).collect()
+        };
+        let (metrics, params, tags) = (named("metrics"), named("params"), named("tags"));
+        self.metrics.retain(|point| metrics.contains(point.name.as_str()));
+        self.params.retain(|(name, _)| params.contains(name.as_str()));
+        self.tags.retain(|(name, _)| tags.contains(name.as_str()));
+    }
+}
+
 /// A point of a metric.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricRow {

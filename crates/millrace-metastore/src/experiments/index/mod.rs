@@ -114,13 +114,18 @@ impl Metastore {
         if !query.everywhere && query.experiments.is_empty() {
             return Ok(FoundRuns { total: count.then_some(0), ..FoundRuns::default() });
         }
-        match Newest::of(&query).filter(|_| !count) {
-            Some(newest) => self.newest_runs(newest, query.limit).await,
+        match Newest::of(&query) {
+            Some(newest) => self.newest_runs(newest, query.limit, count).await,
             None => self.search_columns(query, count).await,
         }
     }
 
-    async fn newest_runs(&self, newest: Newest, limit: i64) -> Result<FoundRuns, MetastoreError> {
+    async fn newest_runs(
+        &self,
+        newest: Newest,
+        limit: i64,
+        count: bool,
+    ) -> Result<FoundRuns, MetastoreError> {
         let keys = self.keys();
         let limit = limit.max(1);
         self.read(move |session| {
@@ -143,7 +148,8 @@ impl Metastore {
                 let more = rows.len() > limit;
                 rows.truncate(limit);
                 let next = rows.last().filter(|_| more).map(|row| newest.cursor(row));
-                Ok(FoundRuns { rows, next, total: None })
+                let total = if count { Some(newest.count(session).await?) } else { None };
+                Ok(FoundRuns { rows, next, total })
             })
         })
         .await
@@ -227,6 +233,13 @@ impl Newest {
         let expected = if ordered { 4 } else { 2 };
         let fits = query.after.as_ref().is_none_or(|cursor| cursor.len() == expected);
         fits.then_some(Self { experiment: *experiment, lifecycle, after, ordered })
+    }
+
+    /// Reads the index alone.
+    async fn count(&self, session: &mut Session) -> Result<u64, MetastoreError> {
+        let sql = "SELECT COUNT(*) AS total FROM tracked_run WHERE experiment_id = $1 AND lifecycle = $2";
+        let row = session.fetch_optional(sql, &[self.experiment.into(), self.lifecycle.into()]).await?;
+        Ok(row.map_or(Ok(0), |row| row.int("total"))?.unsigned_abs())
     }
 
     fn cursor(&self, row: &TrackedRunRow) -> Cursor {
