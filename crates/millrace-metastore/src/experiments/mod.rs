@@ -5,6 +5,7 @@
 
 mod document;
 mod experiment;
+mod import;
 mod index;
 mod keys;
 mod linked;
@@ -20,6 +21,7 @@ mod search;
 mod series;
 
 pub use experiment::ExperimentFull;
+pub use import::ImportedRun;
 pub use index::FoundRuns;
 pub(crate) use index::RunIndex;
 pub(crate) use keys::Keys;

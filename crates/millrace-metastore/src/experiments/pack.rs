@@ -130,9 +130,7 @@ async fn pack(session: &mut Session, run: i64) -> Result<(), MetastoreError> {
         if points.len() < written {
             repeated.push(metric);
         }
-        for (chunk, points) in (chunk..).zip(points.chunks(CHUNK_POINTS)) {
-            chunks.push((metric, chunk, points.to_vec()));
-        }
+        chunks.extend(full_chunks(metric, chunk, &points));
     }
     store_chunks(session, run, &chunks).await?;
     session.execute("DELETE FROM tracked_journal WHERE run = $1", &[run.into()]).await?;
@@ -140,6 +138,15 @@ async fn pack(session: &mut Session, run: i64) -> Result<(), MetastoreError> {
         count_again(session, run, &mut document, &repeated).await?;
     }
     Ok(())
+}
+
+/// A chunk to be stored: metric, number, points.
+pub(super) type Chunk = (u32, i64, Vec<Point>);
+
+/// Points of a metric in chunks, the last of which may not be full, numbered from `first`.
+pub(super) fn full_chunks(metric: u32, first: i64, points: &[Point]) -> impl Iterator<Item = Chunk> + '_ {
+    let chunks = points.chunks(CHUNK_POINTS).zip(first..);
+    chunks.map(move |(points, chunk)| (metric, chunk, points.to_vec()))
 }
 
 /// The number of the chunk that would come next, by metric.
@@ -166,10 +173,10 @@ fn metric_of(row: &crate::Row) -> Result<u32, MetastoreError> {
     u32::try_from(row.int("metric")?).map_err(|_| MetastoreError::stale("a series has no metric"))
 }
 
-async fn store_chunks(
+pub(super) async fn store_chunks(
     session: &mut Session,
     run: i64,
-    chunks: &[(u32, i64, Vec<Point>)],
+    chunks: &[Chunk],
 ) -> Result<(), MetastoreError> {
     for chunks in chunks.chunks(ROWS) {
         let mut args: Vec<Value<'_>> = vec![run.into()];
