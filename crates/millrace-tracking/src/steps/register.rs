@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::reference::check_name;
+use crate::reference::{self, check_name};
 
 /// Gives a model a name and its next version in the registry, and points aliases at it.
 ///
@@ -147,11 +147,10 @@ impl StepKind for RegisterStep {
     }
 }
 
-/// Aliases are not version numbers.
+/// Aliases are not version numbers: `name@3` is version 3.
 fn check_alias(alias: &str) -> Result<(), Problem> {
-    let reason = match check_name(alias) {
+    let reason = match reference::check_alias(alias) {
         Err(error) => error.reason,
-        Ok(()) if alias == "latest" => "it always means the newest version".to_owned(),
         Ok(()) if alias.bytes().all(|byte| byte.is_ascii_digit()) => {
             "it would be taken for a version".to_owned()
         }

@@ -10,3 +10,10 @@ fn the_mlflow_client_tracks_here() {
     let server = Up::start(&project);
     drive("mlflow_client.py", &[&server.url], project.path());
 }
+
+#[test]
+fn the_mlflow_client_registers_here() {
+    let project = Project::new(&[]);
+    let server = Up::start(&project);
+    drive("mlflow_registry_client.py", &[&server.url], project.path());
+}
