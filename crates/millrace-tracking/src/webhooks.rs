@@ -152,7 +152,12 @@ impl Webhooks {
     /// Rounds until `stop`.
     pub async fn watch(self, stop: CancellationToken) {
         loop {
-            let pause = match self.round().await {
+            // A receiver that is slow must not keep the server; its note is sent again by the next one.
+            let round = tokio::select! {
+                () = stop.cancelled() => return,
+                round = self.round() => round,
+            };
+            let pause = match round {
                 Ok(()) => self.until_next().await,
                 Err(error) => {
                     tracing::warn!(%error, "the webhooks could not be told");
@@ -336,6 +341,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use millrace_contract::FixedClock;
+
     use super::*;
 
     #[test]
@@ -374,5 +382,29 @@ mod tests {
         let resolve = |reach| GuardedNames(reach).resolve("localhost".parse().unwrap());
         assert!(resolve(Reach::Anywhere).await.is_ok());
         assert!(resolve(Reach::Internet).await.is_err());
+    }
+    #[tokio::test]
+    async fn a_note_that_is_never_taken_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("m.db").display());
+        let store = Metastore::open(&url).await.unwrap();
+        let clock = Arc::new(FixedClock::at(Timestamp::from_second(1_000).unwrap()));
+        let webhooks = Webhooks::new(store.clone(), clock.clone(), Reach::Anywhere).unwrap();
+        let webhook = WebhookRow {
+            id: "w".to_owned(),
+            // Nobody listens on port 9 of loopback here.
+            url: "http://127.0.0.1:9/".to_owned(),
+            active: true,
+            events: vec!["registered_model.created".to_owned()],
+            ..WebhookRow::default()
+        };
+        store.create_webhook(webhook).await.unwrap();
+        store.create_registered_model("m".to_owned(), None, Vec::new(), webhooks.now()).await.unwrap();
+        for tries in 1..=MOST_TRIES {
+            webhooks.round().await.unwrap();
+            let again = store.next_webhook_note_at().await.unwrap();
+            assert_eq!(again.is_some(), tries < MOST_TRIES, "{tries}");
+            clock.set(Timestamp::from_microsecond(again.unwrap_or_default()).unwrap());
+        }
     }
 }
