@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -315,7 +316,6 @@ class Versions(Case):
         self.assertEqual(json.loads(tags["mlflow.modelVersions"]), [{"name": name, "version": "5"}, {"name": name, "version": "6"}])
 
     def test_a_local_path_lies_in_its_runs_folder(self):
-        import tempfile
         with tempfile.TemporaryDirectory() as folder:
             experiment = self.client.create_experiment(unique("local"), f"file://{folder}/artifacts")
             run = self.client.create_run(experiment).info
@@ -388,6 +388,32 @@ class Models(Case):
             with self.assertRaises(urllib.error.HTTPError) as caught:
                 urllib.request.urlopen(request)
             self.assertEqual(caught.exception.code, 400, (method, path))
+
+
+class OwnModels(Case):
+    """What the `register` step of a pipeline registered as `late` before this server began."""
+
+    def setUp(self):
+        super().setUp()
+        if not self.client.search_registered_models("name = 'late'"):
+            self.skipTest("no step registered `late` here")
+
+    def test_found_downloaded_described(self):
+        model = self.client.get_registered_model("late")
+        self.assertEqual((model.aliases, [v.version for v in model.latest_versions]), ({"champion": "1"}, ["1"]))
+        version = self.client.get_model_version_by_alias("late", "champion")
+        self.assertEqual((version.description, version.current_stage), ("From the test.", "None"))
+        self.assertEqual(self.client.get_run(version.run_id).info.run_id, version.run_id)
+        with tempfile.TemporaryDirectory() as folder:
+            path = mlflow.artifacts.download_artifacts("models:/late@champion", dst_path=folder)
+            self.assertIn("onnx", mlflow.models.Model.load(path).flavors)
+        self.client.update_model_version("late", "1", "By the client.")
+        self.client.set_model_version_tag("late", "1", "checked", "yes")
+        self.client.set_registered_model_alias("late", "best", "1")
+        with urllib.request.urlopen(f"{URL}/api/models/late") as answer:
+            view = json.loads(answer.read())["version"]
+        self.assertEqual((view["description"], view["aliases"]), ("By the client.", ["best", "champion"]))
+        self.client.delete_model_version("late", self.version("late"))
 
 
 class Prompts(Case):

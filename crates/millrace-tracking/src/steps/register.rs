@@ -75,6 +75,11 @@ impl StepKind for RegisterStep {
         StepTraits { deterministic: true, version: 1 }
     }
 
+    /// The version names its tracked run, so there has to be one; it has the numbers of the version.
+    fn tracked(&self) -> bool {
+        true
+    }
+
     /// The version is in the registry, and the aliases point at it.
     async fn still_holds(&self, context: &StepContext, outcome: &StepOutcome) -> bool {
         let Ok(config) = RegisterConfig::deserialize(&context.config) else { return false };
