@@ -19,6 +19,9 @@ use crate::app::App;
 /// Versions on a page, unless the client says how many, and at most.
 const PAGE: i64 = 10_000;
 const LARGEST_PAGE: i64 = 200_000;
+/// Characters of an id and of an address.
+const LONGEST_ID: usize = 256;
+const LONGEST_ADDRESS: usize = 5_000;
 /// What clients send as the source of a prompt, which has none.
 const PROMPT_SOURCES: [&str; 2] = ["dummy-source", "prompt-template"];
 /// Where a logged model says which versions it became.
@@ -33,11 +36,16 @@ fn filled(text: Option<String>) -> Option<String> {
 }
 
 pub(super) async fn create(State(app): State<App>, fields: Fields) -> Answer {
-    let (name, source, tags) =
-        (registry::name(&fields, "name")?, fields.required("source")?, registry::tags(&fields)?);
+    let (name, tags) = (registry::name(&fields, "name")?, registry::tags(&fields)?);
+    let source = filled(registry::reference(&fields, "source", LONGEST_ADDRESS)?);
+    let source = source.ok_or_else(|| fields.missing("source"))?;
+    let (run_id, model_id) = (
+        registry::reference(&fields, "run_id", LONGEST_ID)?,
+        registry::reference(&fields, "model_id", LONGEST_ID)?,
+    );
     let mut new = NewVersion {
         name,
-        run_link: filled(fields.text("run_link")?),
+        run_link: filled(registry::reference(&fields, "run_link", LONGEST_ADDRESS)?),
         description: filled(registry::description(&fields)?),
         tags,
         ..NewVersion::default()
@@ -48,11 +56,10 @@ pub(super) async fn create(State(app): State<App>, fields: Fields) -> Answer {
                 "Invalid prompt source: '{source}'. Prompt sources must use an MLflow placeholder."
             )));
         }
-        new.run_id = filled(fields.text("run_id")?);
+        new.run_id = filled(run_id);
         new.source = source;
     } else {
-        let given = (fields.text("run_id")?, fields.text("model_id")?);
-        let origin = sources::origin(&app, &source, given.0, given.1).await?;
+        let origin = sources::origin(&app, &source, run_id, model_id).await?;
         new.content = Some(content(&app, &origin).await?);
         let Origin { source, location, run_id, model_id } = origin;
         new = NewVersion { source, location, run_id, model_id, ..new };

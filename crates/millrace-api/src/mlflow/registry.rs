@@ -47,6 +47,19 @@ pub(super) fn alias(fields: &Fields) -> Result<String, MlflowError> {
     Ok(alias)
 }
 
+/// An id or an address of a version, not too long.
+pub(super) fn reference(
+    fields: &Fields,
+    parameter: &str,
+    longest: usize,
+) -> Result<Option<String>, MlflowError> {
+    let given = fields.text(parameter)?;
+    if given.as_ref().is_some_and(|text| text.chars().count() > longest) {
+        return Err(too_long(parameter, longest));
+    }
+    Ok(given)
+}
+
 pub(super) fn description(fields: &Fields) -> Result<Option<String>, MlflowError> {
     let description = fields.text("description")?;
     if description.as_ref().is_some_and(|text| text.chars().count() > LONGEST_DESCRIPTION) {

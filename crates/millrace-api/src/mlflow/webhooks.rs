@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use millrace_metastore::experiments::Key;
-use millrace_metastore::registry::{WebhookChange, WebhookRow};
+use millrace_metastore::registry::{RegistryRefusal, WebhookChange, WebhookRow};
 use millrace_tracking::webhooks::{TestOutcome, events as known_events};
 use serde_json::{Value, json};
 
@@ -56,7 +56,12 @@ fn answer_webhook(webhook: &WebhookRow) -> Answer {
     Ok(Json(json!({"webhook": shown(webhook)})))
 }
 
-/// A text that is there, not too long; empty ones are absent.
+/// The id of a webhook in an address; PostgreSQL has no texts with a NUL.
+fn id(id: String) -> Result<String, MlflowError> {
+    if id.contains('\0') { Err(RegistryRefusal::NoWebhook { id }.into()) } else { Ok(id) }
+}
+
+/// A text that is not too long.
 fn text(fields: &Fields, name: &str) -> Result<Option<String>, MlflowError> {
     let text = fields.text(name)?;
     if text.as_ref().is_some_and(|text| text.chars().count() > LONGEST_TEXT) {
@@ -151,8 +156,8 @@ pub(super) async fn create(State(app): State<App>, fields: Fields) -> Answer {
     answer_webhook(&app.engine.store().find_webhook(id).await?)
 }
 
-pub(super) async fn find(State(app): State<App>, Path(id): Path<String>) -> Answer {
-    answer_webhook(&app.engine.store().find_webhook(id).await?)
+pub(super) async fn find(State(app): State<App>, Path(given): Path<String>) -> Answer {
+    answer_webhook(&app.engine.store().find_webhook(id(given)?).await?)
 }
 
 pub(super) async fn list(State(app): State<App>, fields: Fields) -> Answer {
@@ -177,7 +182,7 @@ pub(super) async fn list(State(app): State<App>, fields: Fields) -> Answer {
     Ok(Json(answer))
 }
 
-pub(super) async fn update(State(app): State<App>, Path(id): Path<String>, fields: Fields) -> Answer {
+pub(super) async fn update(State(app): State<App>, Path(given): Path<String>, fields: Fields) -> Answer {
     let change = WebhookChange {
         name: name(&fields)?,
         url: url(&app, &fields)?,
@@ -186,18 +191,18 @@ pub(super) async fn update(State(app): State<App>, Path(id): Path<String>, field
         active: active(&fields)?,
         events: Some(events(&fields)?).filter(|events| !events.is_empty()),
     };
-    answer_webhook(&app.engine.store().update_webhook(id, change, now(&app)).await?)
+    answer_webhook(&app.engine.store().update_webhook(id(given)?, change, now(&app)).await?)
 }
 
-pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Answer {
-    app.engine.store().delete_webhook(id).await?;
+pub(super) async fn delete(State(app): State<App>, Path(given): Path<String>) -> Answer {
+    app.engine.store().delete_webhook(id(given)?).await?;
     Ok(Json(json!({})))
 }
 
 /// Sends an example of an event, the webhook's first if none is named.
-pub(super) async fn test(State(app): State<App>, Path(id): Path<String>, fields: Fields) -> Answer {
+pub(super) async fn test(State(app): State<App>, Path(given): Path<String>, fields: Fields) -> Answer {
     let asked = fields.message("event")?.map(|message| event(&message)).transpose()?;
-    let webhook = app.engine.store().find_webhook(id).await?;
+    let webhook = app.engine.store().find_webhook(id(given)?).await?;
     let first = webhook.events.first().cloned().unwrap_or_default();
     let result = match app.webhooks.test(&webhook, &asked.unwrap_or(first)).await {
         TestOutcome::Answered { status, body } => {

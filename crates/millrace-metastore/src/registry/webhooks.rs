@@ -207,7 +207,7 @@ impl Metastore {
         .await
     }
 
-    /// Records that a note arrived, and forgets those that arrived before `forget_before`.
+    /// Records that a note arrived, and forgets those that arrived or were given up before `forget_before`.
     ///
     /// # Errors
     /// If the database fails.
@@ -220,7 +220,7 @@ impl Metastore {
         self.write(move |session| {
             Box::pin(async move {
                 OUTBOX.delivered(session, &id, now).await?;
-                let sql = "DELETE FROM webhook_outbox WHERE delivered_at < $1";
+                let sql = "DELETE FROM webhook_outbox WHERE delivered_at < $1 OR (dead = 1 AND next_at < $1)";
                 session.execute(sql, &[forget_before.into()]).await.map(drop)
             })
         })

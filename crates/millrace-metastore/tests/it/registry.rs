@@ -6,6 +6,7 @@ use millrace_metastore::registry::{
     NewModelAsset, NewVersion, PROMPT_TAG, RegistryClause, RegistryField, RegistryOrder, RegistryQuery,
     RegistryRefusal, WebhookChange, WebhookRow,
 };
+use millrace_metastore::testing::TestPostgres;
 use millrace_metastore::{Metastore, MetastoreError};
 
 use crate::on_both;
@@ -234,7 +235,17 @@ async fn steps_and_clients_register_in_one_place() {
                 inputs: vec![AssetNode { kind: "dataset".to_owned(), name: "d".to_owned(), version: 1 }],
                 aliases: vec!["best".to_owned()],
             };
+            let events = ["registered_model.created", "model_version.created", "model_version_alias.created"];
+            let webhook = WebhookRow {
+                id: "w".to_owned(),
+                active: true,
+                events: events.map(str::to_owned).into(),
+                ..WebhookRow::default()
+            };
+            store.create_webhook(webhook).await.unwrap();
             assert_eq!(store.register_model_asset(new("one"), 1).await.unwrap().1.version, 1);
+            let told = store.list_due_webhook_notes(1, 10, 10).await.unwrap();
+            assert_eq!(told.len(), 3, "{told:?}");
             assert_eq!(store.register_model_asset(new("one"), 2).await.unwrap().1.version, 1);
             let by_client = NewVersion { content: Some(content("two")), ..version("m") };
             assert_eq!(store.create_model_version(by_client, 3).await.unwrap().version, 2);
@@ -306,4 +317,41 @@ async fn webhooks_are_told_with_the_change_or_not_at_all() {
         })
     })
     .await;
+}
+
+#[tokio::test]
+async fn models_that_were_registered_before_are_in_the_registry() {
+    let folder = tempfile::tempdir().unwrap();
+    let postgres = TestPostgres::start();
+    let sqlite = format!("sqlite:{}", folder.path().join("millrace.db").display());
+    for url in std::iter::once(sqlite).chain(postgres.as_ref().map(TestPostgres::url)) {
+        let store = Metastore::open(&url).await.unwrap();
+        store
+            .write(|session| {
+                Box::pin(async move {
+                    for table in ["webhook_outbox", "webhook_event", "webhook", "model_tag", "model_version", "registered_model"] {
+                        session.execute(&format!("DROP TABLE {table}"), &[]).await?;
+                    }
+                    let sql = "DELETE FROM schema_migration WHERE name = '0020_model_registry'";
+                    session.execute(sql, &[]).await?;
+                    for (version, details) in [(1, r#"{"description": "old", "tracking_run_id": "r"}"#), (2, "{}")] {
+                        let sql = "INSERT INTO asset_version (kind, name, version, digest, asset, details, created_at) \
+                                   VALUES ('model', 'm', $1, 'blake3:0123456789abcdef0123456789abcdef01234567', '{}', $2, $1)";
+                        session.execute(sql, &[version.into(), details.into()]).await?;
+                    }
+                    session.execute("INSERT INTO asset_alias (kind, name, alias, version) VALUES ('model', 'm', 'best', 1)", &[]).await
+                })
+            })
+            .await
+            .unwrap();
+        let store = Metastore::open(&url).await.unwrap();
+        let best = store.find_model_version_by_alias("m".to_owned(), "best".to_owned()).await.unwrap();
+        assert_eq!(
+            (best.description.as_deref(), best.run_id.as_deref(), best.version),
+            (Some("old"), Some("r"), 1)
+        );
+        assert_eq!(best.source, "mlflow-artifacts:/.registry/m/0123456789abcdef0123456789abcdef");
+        assert_eq!(store.create_model_version(version("m"), 5).await.unwrap().version, 3);
+        assert_eq!(store.list_model_assets("m".to_owned()).await.unwrap().len(), 2);
+    }
 }

@@ -19,6 +19,9 @@ pub enum RegistryTarget {
 /// Clauses in one filter.
 const MOST_CLAUSES: usize = 200;
 
+/// Bytes of a pattern; SQLite takes 50,000.
+const LONGEST_PATTERN: usize = 10_000;
+
 /// Reads `clause (AND clause)*`, and whether it asks for prompts.
 ///
 /// Prompts are hidden unless the tag [`PROMPT_TAG`] is asked to be `true`. Models do not have that tag, so a clause that asks for it to
@@ -132,7 +135,11 @@ impl Parser<'_> {
     fn words(&mut self, token: &Token, field: &RegistryField) -> Result<Condition, InvalidSearch> {
         for (word, any_case) in [("like", false), ("ilike", true)] {
             if is_word(token, word) {
-                return Ok(Condition::Like { pattern: self.text()?, any_case });
+                let pattern = self.text()?;
+                if pattern.len() > LONGEST_PATTERN {
+                    return Err(InvalidSearch::new(format!("a pattern has {LONGEST_PATTERN} bytes at most")));
+                }
+                return Ok(Condition::Like { pattern, any_case });
             }
         }
         let negated = is_word(token, "not");
