@@ -1,5 +1,7 @@
 //! Versions of datasets and models, their aliases, and what they were made from.
 
+use std::collections::HashMap;
+
 use crate::{Metastore, MetastoreError, Row, Session};
 
 /// A row of `asset_version`. `details` is a document of the tracking room.
@@ -100,6 +102,25 @@ impl Metastore {
                      ORDER BY name"
                 );
                 session.fetch_all(&sql, &[kind.into()]).await?.iter().map(version_row).collect()
+            })
+        })
+        .await
+    }
+
+    /// How many versions each name of a kind has.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn count_asset_versions(
+        &self,
+        kind: &'static str,
+    ) -> Result<HashMap<String, i64>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql =
+                    "SELECT name, COUNT(*) AS versions FROM asset_version WHERE kind = $1 GROUP BY name";
+                let rows = session.fetch_all(sql, &[kind.into()]).await?;
+                rows.iter().map(|row| Ok((row.text("name")?, row.int("versions")?))).collect()
             })
         })
         .await
