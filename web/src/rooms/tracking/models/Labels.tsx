@@ -3,13 +3,13 @@ export function Labels({ tags }: { tags: { [key: string]: string } }) {
   const shown = Object.entries(tags).filter(([key]) => !key.startsWith("mlflow."));
   if (shown.length === 0) return null;
   return (
-    <ul className="plain row" aria-label="tags">
+    <div className="row" role="list" aria-label="tags">
       {shown.map(([key, value]) => (
-        <li key={key} className="tag" title={`${key}: ${value}`}>
+        <span key={key} role="listitem" className="tag" title={`${key}: ${value}`}>
           {key}
           {value && `: ${value.length > 60 ? `${value.slice(0, 60)}…` : value}`}
-        </li>
+        </span>
       ))}
-    </ul>
+    </div>
   );
 }
