@@ -456,7 +456,7 @@ class Server(Case):
         self.assertEqual(ask("/version"), (200, b"3.18.0"))
         self.assertEqual(ask("/api/3.0/mlflow/server-info")[0], 200)
         self.assertEqual(ask("/ajax-api/2.0/mlflow/experiments/get?experiment_id=0")[0], 200)
-        status, body = ask("/api/2.0/mlflow/registered-models/search")
+        status, body = ask("/api/2.0/mlflow/nothing/search")
         self.assertEqual((status, b"ENDPOINT_NOT_FOUND" in body), (404, True))
         self.assertEqual(ask("/api/2.0/mlflow/runs/create", b"{}", "text/plain")[0], 400)
         for body in (b"", b"{", b"[]", b"3", b'{"experiment_id": 0}', b'{"experimentId": "0", "experiment_id": "0"}'):

@@ -328,6 +328,7 @@ const model = (version) => ({
   name: "late_flights",
   version,
   aliases: version === 4 ? ["champion"] : [],
+  stage: version === 4 ? "Production" : "None",
   metrics: { auc: 0.72 + version * 0.005, log_loss: 0.46 - version * 0.007 },
   created_at: at(20 - version),
   versions: 4,
@@ -628,6 +629,8 @@ const ROUTES = [
   [
     /^\/api\/models\/(\w+)$/,
     /** @returns {api.ModelView} */ () => ({
+      description: "Whether a flight arrives more than 15 minutes late.",
+      tags: { team: "operations" },
       version: {
         ...model(4),
         uri: "file:///w/.millrace/storage/models/late_flights/4",
@@ -637,7 +640,9 @@ const ROUTES = [
         task: "classification",
         description: null,
         producer: { run_id: RUN, step: "register" },
+        tags: { checked: "yes" },
         tracking_run_id: hex(17),
+        run_link: null,
         inputs: [KEY.features],
         files: [
           { path: "MLmodel", is_dir: false, size_bytes: 912 },

@@ -9,6 +9,7 @@ use millrace_contract::{Clock, DatasetCatalog, KindDoc, ModelRegistry, QueryEngi
 use millrace_orchestration::{Engine, StepRegistry};
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
+use millrace_tracking::webhooks::Webhooks;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
@@ -147,6 +148,10 @@ pub struct Parts {
     pub query: Arc<dyn QueryEngine>,
     /// Folder of tracked runs' files: `<run>/<path>`.
     pub artifacts: PathBuf,
+    /// Folder of the models that steps registered: `<name>/<digest>`.
+    pub registered: PathBuf,
+    /// Tells others what changed in the registry.
+    pub webhooks: Webhooks,
     /// Serves models.
     pub endpoints: Arc<dyn Endpoints>,
     /// Watches.

@@ -118,6 +118,12 @@ pub struct ModelVersion {
     pub description: Option<String>,
     /// Aliases that point at it.
     pub aliases: Vec<String>,
+    /// MLflow's stage: `None`, `Staging`, `Production`, `Archived`.
+    pub stage: String,
+    /// By key.
+    pub tags: IndexMap<String, String>,
+    /// A page that shows the run, if it is tracked elsewhere.
+    pub run_link: Option<String>,
     /// When it was recorded.
     pub created_at: Timestamp,
 }
@@ -129,7 +135,7 @@ pub trait ModelRegistry: Send + Sync {
     /// If the newest version has the same digest, that one is returned, with the aliases moved.
     async fn register(&self, new: NewModelVersion) -> Result<ModelVersion, CatalogError>;
 
-    /// Finds `name`, `name@3`, `name/3`, `name@latest` or `name@alias` (a leading `model:` or `models:/` is allowed).
+    /// Finds `name`, `name@3`, `name/3`, `name@latest` or `name@alias` of what a step or an MLflow client registered (a leading `model:` or `models:/` is allowed).
     async fn resolve(&self, reference: &str) -> Result<ModelVersion, CatalogError>;
 
     /// The newest version of every model, by name.

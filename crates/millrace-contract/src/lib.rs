@@ -10,6 +10,7 @@ mod compute;
 mod flow;
 mod kind;
 mod model;
+pub mod network;
 mod query;
 mod signal;
 mod step;

@@ -1,5 +1,7 @@
 //! Versions of datasets and models, their aliases, and what they were made from.
 
+use std::collections::HashMap;
+
 use crate::{Metastore, MetastoreError, Row, Session};
 
 /// A row of `asset_version`. `details` is a document of the tracking room.
@@ -46,20 +48,8 @@ pub enum VersionSelector {
 const COLUMNS: &str = "kind, name, version, digest, asset, details, created_at";
 
 impl Metastore {
-    /// The next version number of a name, or the newest version itself if it has this digest already.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn newest_asset_version(
-        &self,
-        kind: &'static str,
-        name: String,
-    ) -> Result<Option<AssetVersionRow>, MetastoreError> {
-        self.find_asset_version(kind, name, VersionSelector::Latest).await
-    }
-
-    /// Stores a version as the next of its name, together with its edges and aliases. A newest version with the same digest is
-    /// returned instead, its aliases moved.
+    /// Stores a version of a dataset as the next of its name, together with its edges. A newest version with the same digest is returned
+    /// instead. Models are registered: see [`crate::registry`].
     ///
     /// # Errors
     /// If the database fails.
@@ -67,25 +57,17 @@ impl Metastore {
         &self,
         new: AssetVersionRow,
         inputs: Vec<AssetNode>,
-        aliases: Vec<String>,
     ) -> Result<AssetVersionRow, MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
-                let newest = newest(session, &new.kind, &new.name).await?;
-                let stored = match newest {
-                    Some(same) if same.digest == new.digest => same,
-                    newest => {
-                        let version = newest.map_or(0, |row| row.version) + 1;
-                        let row = AssetVersionRow { version, ..new };
-                        insert_version(session, &row).await?;
-                        insert_edges(session, &row, &inputs).await?;
-                        row
-                    }
+                let version = match newest(session, &new.kind, &new.name).await? {
+                    Some(same) if same.digest == new.digest => return Ok(same),
+                    newest => newest.map_or(0, |row| row.version) + 1,
                 };
-                for alias in &aliases {
-                    point_alias(session, &stored, alias).await?;
-                }
-                Ok(stored)
+                let row = AssetVersionRow { version, ..new };
+                insert_version(session, &row).await?;
+                insert_edges(session, (&row.kind, &row.name, row.version), &inputs).await?;
+                Ok(row)
             })
         })
         .await
@@ -101,26 +83,7 @@ impl Metastore {
         name: String,
         selector: VersionSelector,
     ) -> Result<Option<AssetVersionRow>, MetastoreError> {
-        self.read(move |session| {
-            Box::pin(async move {
-                let found = match &selector {
-                    VersionSelector::Latest => return newest(session, kind, &name).await,
-                    VersionSelector::Number(version) => {
-                        let sql = format!("SELECT {COLUMNS} FROM asset_version WHERE kind = $1 AND name = $2 AND version = $3");
-                        session.fetch_optional(&sql, &[kind.into(), name.as_str().into(), (*version).into()]).await?
-                    }
-                    VersionSelector::Alias(alias) => {
-                        let sql = format!(
-                            "SELECT {COLUMNS} FROM asset_version WHERE kind = $1 AND name = $2 AND version = \
-                             (SELECT version FROM asset_alias WHERE kind = $1 AND name = $2 AND alias = $3)"
-                        );
-                        session.fetch_optional(&sql, &[kind.into(), name.as_str().into(), alias.as_str().into()]).await?
-                    }
-                };
-                found.as_ref().map(version_row).transpose()
-            })
-        })
-        .await
+        self.read(move |session| Box::pin(async move { find(session, kind, &name, &selector).await })).await
     }
 
     /// The newest version of every name of a kind, by name.
@@ -139,6 +102,25 @@ impl Metastore {
                      ORDER BY name"
                 );
                 session.fetch_all(&sql, &[kind.into()]).await?.iter().map(version_row).collect()
+            })
+        })
+        .await
+    }
+
+    /// How many versions each name of a kind has.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn count_asset_versions(
+        &self,
+        kind: &'static str,
+    ) -> Result<HashMap<String, i64>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql =
+                    "SELECT name, COUNT(*) AS versions FROM asset_version WHERE kind = $1 GROUP BY name";
+                let rows = session.fetch_all(sql, &[kind.into()]).await?;
+                rows.iter().map(|row| Ok((row.text("name")?, row.int("versions")?))).collect()
             })
         })
         .await
@@ -169,26 +151,6 @@ impl Metastore {
         .await
     }
 
-    /// Aliases of a name with the versions they point at.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn list_asset_aliases(
-        &self,
-        kind: &'static str,
-        name: String,
-    ) -> Result<Vec<(String, i64)>, MetastoreError> {
-        self.read(move |session| {
-            Box::pin(async move {
-                let sql =
-                    "SELECT alias, version FROM asset_alias WHERE kind = $1 AND name = $2 ORDER BY alias";
-                let rows = session.fetch_all(sql, &[kind.into(), name.as_str().into()]).await?;
-                rows.iter().map(|row| Ok((row.text("alias")?, row.int("version")?))).collect()
-            })
-        })
-        .await
-    }
-
     /// Edges at a node: what it was made from and what was made from it.
     ///
     /// # Errors
@@ -213,7 +175,32 @@ impl Metastore {
     }
 }
 
-async fn newest(
+/// One version of a name.
+pub(crate) async fn find(
+    session: &mut Session,
+    kind: &str,
+    name: &str,
+    selector: &VersionSelector,
+) -> Result<Option<AssetVersionRow>, MetastoreError> {
+    let found = match selector {
+        VersionSelector::Latest => return newest(session, kind, name).await,
+        VersionSelector::Number(version) => {
+            let sql =
+                format!("SELECT {COLUMNS} FROM asset_version WHERE kind = $1 AND name = $2 AND version = $3");
+            session.fetch_optional(&sql, &[kind.into(), name.into(), (*version).into()]).await?
+        }
+        VersionSelector::Alias(alias) => {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM asset_version WHERE kind = $1 AND name = $2 AND version = \
+                 (SELECT version FROM asset_alias WHERE kind = $1 AND name = $2 AND alias = $3)"
+            );
+            session.fetch_optional(&sql, &[kind.into(), name.into(), alias.as_str().into()]).await?
+        }
+    };
+    found.as_ref().map(version_row).transpose()
+}
+
+pub(crate) async fn newest(
     session: &mut Session,
     kind: &str,
     name: &str,
@@ -224,7 +211,10 @@ async fn newest(
     session.fetch_optional(&sql, &[kind.into(), name.into()]).await?.as_ref().map(version_row).transpose()
 }
 
-async fn insert_version(session: &mut Session, row: &AssetVersionRow) -> Result<(), MetastoreError> {
+pub(crate) async fn insert_version(
+    session: &mut Session,
+    row: &AssetVersionRow,
+) -> Result<(), MetastoreError> {
     let args = [
         row.kind.as_str().into(),
         row.name.as_str().into(),
@@ -239,9 +229,9 @@ async fn insert_version(session: &mut Session, row: &AssetVersionRow) -> Result<
     Ok(())
 }
 
-async fn insert_edges(
+pub(crate) async fn insert_edges(
     session: &mut Session,
-    row: &AssetVersionRow,
+    (kind, name, version): (&str, &str, i64),
     inputs: &[AssetNode],
 ) -> Result<(), MetastoreError> {
     for input in inputs {
@@ -250,9 +240,9 @@ async fn insert_edges(
                 "INSERT INTO asset_edge (kind, name, version, from_kind, from_name, from_version) \
                  VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
                 &[
-                    row.kind.as_str().into(),
-                    row.name.as_str().into(),
-                    row.version.into(),
+                    kind.into(),
+                    name.into(),
+                    version.into(),
                     input.kind.as_str().into(),
                     input.name.as_str().into(),
                     input.version.into(),
@@ -260,21 +250,6 @@ async fn insert_edges(
             )
             .await?;
     }
-    Ok(())
-}
-
-async fn point_alias(
-    session: &mut Session,
-    row: &AssetVersionRow,
-    alias: &str,
-) -> Result<(), MetastoreError> {
-    session
-        .execute(
-            "INSERT INTO asset_alias (kind, name, alias, version) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (kind, name, alias) DO UPDATE SET version = excluded.version",
-            &[row.kind.as_str().into(), row.name.as_str().into(), alias.into(), row.version.into()],
-        )
-        .await?;
     Ok(())
 }
 

@@ -56,6 +56,9 @@ pub enum MetastoreError {
     /// What the caller asks for cannot be; nothing was changed.
     #[error(transparent)]
     Refused(#[from] crate::experiments::Refusal),
+    /// What the caller asks of the model registry cannot be; nothing was changed.
+    #[error(transparent)]
+    Registry(#[from] crate::registry::RegistryRefusal),
     /// The writer has ended: the program is shutting down, or the work panicked.
     #[error("the database's writer has ended")]
     WriterGone,

@@ -1,6 +1,11 @@
 //! Results of monitors, states of alerts and their changes, and notes that wait to be delivered.
 
+pub use crate::outbox::NoteRow as AlertNoteRow;
+use crate::outbox::Outbox;
 use crate::{Metastore, MetastoreError, Row, Session};
+
+/// Notes about alerts; `to` is a channel, JSON.
+const OUTBOX: Outbox = Outbox { table: "alert_outbox", to: "channel" };
 
 /// A row of `monitor_result`. `report` is a document of the monitoring room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,21 +64,6 @@ pub struct AlertTransitionRow {
     pub value: Option<f64>,
     /// The limit at that time.
     pub threshold: f64,
-}
-
-/// A row of `alert_outbox`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AlertNoteRow {
-    /// Unique: the receiver's idempotency key.
-    pub id: String,
-    /// Where it goes, JSON.
-    pub channel: String,
-    /// What is sent, JSON.
-    pub body: String,
-    /// Tries so far.
-    pub attempts: i64,
-    /// Not before; microseconds since 1970.
-    pub next_at: i64,
 }
 
 const RESULT_COLUMNS: &str = "id, monitor, run_id, step, observed_at, drifted, drifted_columns, columns_total, reference_data, current_data, report";
@@ -182,7 +172,7 @@ impl Metastore {
                     insert_transition(session, transition).await?;
                 }
                 for note in &notes {
-                    insert_note(session, note).await?;
+                    OUTBOX.insert(session, note).await?;
                 }
                 Ok(())
             })
@@ -219,14 +209,7 @@ impl Metastore {
         now: i64,
         limit: u32,
     ) -> Result<Vec<AlertNoteRow>, MetastoreError> {
-        self.read(move |session| {
-            Box::pin(async move {
-                let sql = "SELECT id, channel, body, attempts, next_at FROM alert_outbox \
-                           WHERE delivered_at IS NULL AND dead = 0 AND next_at <= $1 ORDER BY next_at, id LIMIT $2";
-                session.fetch_all(sql, &[now.into(), limit.into()]).await?.iter().map(note_row).collect()
-            })
-        })
-        .await
+        self.read(move |session| Box::pin(OUTBOX.due(session, now, limit, limit))).await
     }
 
     /// Records that a note arrived.
@@ -234,14 +217,7 @@ impl Metastore {
     /// # Errors
     /// If the database fails.
     pub async fn mark_alert_note_delivered(&self, id: String, now: i64) -> Result<(), MetastoreError> {
-        self.write(move |session| {
-            Box::pin(async move {
-                let sql = "UPDATE alert_outbox SET delivered_at = $2, attempts = attempts + 1, error = NULL WHERE id = $1";
-                session.execute(sql, &[id.as_str().into(), now.into()]).await?;
-                Ok(())
-            })
-        })
-        .await
+        self.write(move |session| Box::pin(async move { OUTBOX.delivered(session, &id, now).await })).await
     }
 
     /// Records a failed try: the next one is at `next_at`, or never if `None`.
@@ -254,15 +230,8 @@ impl Metastore {
         next_at: Option<i64>,
         error: String,
     ) -> Result<(), MetastoreError> {
-        self.write(move |session| {
-            Box::pin(async move {
-                let sql = "UPDATE alert_outbox SET attempts = attempts + 1, next_at = COALESCE($2, next_at), dead = $3, error = $4 WHERE id = $1";
-                let args = [id.as_str().into(), next_at.into(), next_at.is_none().into(), error.as_str().into()];
-                session.execute(sql, &args).await?;
-                Ok(())
-            })
-        })
-        .await
+        self.write(move |session| Box::pin(async move { OUTBOX.failed(session, &id, next_at, &error).await }))
+            .await
     }
 }
 
@@ -310,19 +279,6 @@ async fn insert_transition(session: &mut Session, row: &AlertTransitionRow) -> R
     Ok(())
 }
 
-async fn insert_note(session: &mut Session, note: &AlertNoteRow) -> Result<(), MetastoreError> {
-    let sql = "INSERT INTO alert_outbox (id, channel, body, attempts, next_at, dead) VALUES ($1, $2, $3, $4, $5, 0)";
-    let args = [
-        note.id.as_str().into(),
-        note.channel.as_str().into(),
-        note.body.as_str().into(),
-        note.attempts.into(),
-        note.next_at.into(),
-    ];
-    session.execute(sql, &args).await?;
-    Ok(())
-}
-
 fn result_row(row: &Row) -> Result<MonitorResultRow, MetastoreError> {
     Ok(MonitorResultRow {
         id: row.text("id")?,
@@ -357,15 +313,5 @@ fn transition_row(row: &Row) -> Result<AlertTransitionRow, MetastoreError> {
         happened_at: row.int("happened_at")?,
         value: row.opt_real("number")?,
         threshold: row.real("threshold")?,
-    })
-}
-
-fn note_row(row: &Row) -> Result<AlertNoteRow, MetastoreError> {
-    Ok(AlertNoteRow {
-        id: row.text("id")?,
-        channel: row.text("channel")?,
-        body: row.text("body")?,
-        attempts: row.int("attempts")?,
-        next_at: row.int("next_at")?,
     })
 }

@@ -267,7 +267,7 @@ fn notes(rule: &AlertRule, transitions: &[AlertTransitionRow], now: i64) -> Vec<
         for (index, channel) in rule.notify.iter().enumerate() {
             notes.push(AlertNoteRow {
                 id: format!("{}-{index}", change.id),
-                channel: serde_json::to_string(channel).unwrap_or_default(),
+                to: serde_json::to_string(channel).unwrap_or_default(),
                 body: body.to_string(),
                 attempts: 0,
                 next_at: now,

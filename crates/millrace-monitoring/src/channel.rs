@@ -1,7 +1,6 @@
 //! Where notes of alerts go: the server's log, or a web server that takes Alertmanager's version 4 body.
 
-use std::net::IpAddr;
-
+use millrace_contract::network::is_private;
 use millrace_metastore::monitoring::AlertNoteRow;
 
 use crate::rule::{Channel, Webhook};
@@ -13,8 +12,8 @@ pub(crate) fn pause_before(tries: i64) -> i64 {
 
 /// Delivers one note, or says why not.
 pub(crate) async fn deliver(client: &reqwest::Client, note: &AlertNoteRow) -> Result<(), String> {
-    let channel: Channel = serde_json::from_str(&note.channel)
-        .map_err(|error| format!("the channel cannot be read: {error}"))?;
+    let channel: Channel =
+        serde_json::from_str(&note.to).map_err(|error| format!("the channel cannot be read: {error}"))?;
     match channel {
         Channel::Log => {
             tracing::warn!("{}", sentence(&note.body));
@@ -58,29 +57,4 @@ async fn post(client: &reqwest::Client, webhook: &Webhook, note: &AlertNoteRow) 
     let answer =
         request.send().await.map_err(|error| format!("cannot reach `{host}`: {}", error.without_url()))?;
     if answer.status().is_success() { Ok(()) } else { Err(format!("`{host}` answered {}", answer.status())) }
-}
-
-/// Networks that a rule must not reach unasked; loopback is the user's own machine.
-fn is_private(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local() || v4.is_unspecified(),
-        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn private_networks_are_told_apart() {
-        let private = |text: &str| is_private(text.parse().unwrap());
-        for text in ["10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", "fd00::1", "::ffff:10.0.0.1"]
-        {
-            assert!(private(text), "{text}");
-        }
-        for text in ["127.0.0.1", "::1", "93.184.216.34"] {
-            assert!(!private(text), "{text}");
-        }
-    }
 }

@@ -11,16 +11,19 @@ use millrace_contract::{
     NewDatasetVersion, NewModelVersion, Producer, TableProfile,
 };
 use millrace_metastore::assets::{AssetNode, AssetVersionRow};
+use millrace_metastore::registry::{NewModelAsset, NewVersion, RegisteredAsset, RegistryRefusal};
 use millrace_metastore::{Metastore, MetastoreError};
 use millrace_spec::asset::Asset;
 use millrace_spec::suggest::nearest;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::reference::{Reference, check_name};
+use crate::reference::{InvalidReference, Reference, check_name};
 
 const DATASET: &str = "dataset";
 const MODEL: &str = "model";
+/// The folder of registered models among the artifacts that this server serves: `mlflow-artifacts:/.registry/<name>/<digest>`.
+pub const REGISTERED: &str = ".registry";
 
 /// Datasets and models of a workspace. Their bytes lie below one folder.
 #[derive(Clone)]
@@ -42,11 +45,18 @@ struct Details {
     #[serde(default)]
     inputs: Vec<AssetKey>,
     #[serde(default)]
-    tracking_run_id: Option<String>,
-    #[serde(default)]
     metrics: IndexMap<String, f64>,
-    #[serde(default)]
-    description: Option<String>,
+}
+
+impl Details {
+    fn nodes(&self) -> Vec<AssetNode> {
+        let node = |key: &AssetKey| AssetNode {
+            kind: key.kind.clone(),
+            name: key.name.clone(),
+            version: i64::try_from(key.version).unwrap_or_default(),
+        };
+        self.inputs.iter().map(node).collect()
+    }
 }
 
 impl Catalog {
@@ -55,15 +65,9 @@ impl Catalog {
         Self { store, storage, clock }
     }
 
-    async fn insert(
-        &self,
-        kind: &'static str,
-        name: &str,
-        asset: &Asset,
-        details: &Details,
-        aliases: Vec<String>,
-    ) -> Result<AssetVersionRow, CatalogError> {
-        let row = AssetVersionRow {
+    /// A row of a new version; its number is given by the database.
+    fn row(&self, kind: &str, name: &str, asset: &Asset, details: &Details) -> AssetVersionRow {
+        AssetVersionRow {
             kind: kind.to_owned(),
             name: name.to_owned(),
             version: 0,
@@ -71,54 +75,43 @@ impl Catalog {
             asset: asset.to_value().to_string(),
             details: serde_json::to_string(details).unwrap_or_default(),
             created_at: self.clock.now().as_microsecond(),
-        };
-        let node = |key: &AssetKey| AssetNode {
-            kind: key.kind.clone(),
-            name: key.name.clone(),
-            version: i64::try_from(key.version).unwrap_or_default(),
-        };
-        let inputs = details.inputs.iter().map(node).collect();
-        self.store.insert_asset_version(row, inputs, aliases).await.map_err(store_error("record the version"))
+        }
     }
 
-    async fn find(&self, kind: &'static str, text: &str) -> Result<AssetVersionRow, CatalogError> {
-        let reference = Reference::parse(text).map_err(|error| CatalogError::InvalidName {
-            kind,
-            name: text.to_owned(),
-            reason: error.reason,
-        })?;
-        let found = self.store.find_asset_version(kind, reference.name.clone(), reference.selector).await;
-        if let Some(row) = found.map_err(store_error("look for the version"))? {
-            return Ok(row);
+    async fn find_dataset(&self, text: &str) -> Result<AssetVersionRow, CatalogError> {
+        let reference = Reference::parse(text).map_err(invalid_name(DATASET, text))?;
+        let found = self.store.find_asset_version(DATASET, reference.name.clone(), reference.selector).await;
+        match found.map_err(store_error("look for the version"))? {
+            Some(row) => Ok(row),
+            None => Err(self.not_found(DATASET, &reference.name, text).await?),
         }
+    }
+
+    async fn find_model(&self, text: &str) -> Result<RegisteredAsset, CatalogError> {
+        let reference = Reference::parse_model(text).map_err(invalid_name(MODEL, text))?;
+        let found = self.store.find_model_asset(reference.name.clone(), reference.selector).await;
+        match found.map_err(store_error("look for the version"))? {
+            Some(row) => Ok(row),
+            None => Err(self.not_found(MODEL, &reference.name, text).await?),
+        }
+    }
+
+    async fn not_found(
+        &self,
+        kind: &'static str,
+        name: &str,
+        text: &str,
+    ) -> Result<CatalogError, CatalogError> {
         let rows = self.store.list_newest_assets(kind).await.map_err(store_error("list the names"))?;
         let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-        let suggestion = nearest(&reference.name, &names).map(str::to_owned);
-        Err(CatalogError::NotFound { kind, reference: text.to_owned(), suggestion })
+        let suggestion = nearest(name, &names).map(str::to_owned);
+        Ok(CatalogError::NotFound { kind, reference: text.to_owned(), suggestion })
     }
+}
 
-    async fn model_from_row(&self, row: AssetVersionRow) -> Result<ModelVersion, CatalogError> {
-        let aliases = self
-            .store
-            .list_asset_aliases(MODEL, row.name.clone())
-            .await
-            .map_err(store_error("list the aliases"))?;
-        let (asset, details, created_at) = read_row(&row)?;
-        Ok(ModelVersion {
-            aliases: aliases
-                .into_iter()
-                .filter(|(_, version)| *version == row.version)
-                .map(|(alias, _)| alias)
-                .collect(),
-            asset,
-            producer: details.producer,
-            tracking_run_id: details.tracking_run_id,
-            metrics: details.metrics,
-            inputs: details.inputs,
-            description: details.description,
-            created_at,
-        })
-    }
+fn invalid_name(kind: &'static str, name: &str) -> impl FnOnce(InvalidReference) -> CatalogError {
+    let name = name.to_owned();
+    move |error| CatalogError::InvalidName { kind, name, reason: error.reason }
 }
 
 fn store_error(action: &'static str) -> impl FnOnce(MetastoreError) -> CatalogError {
@@ -153,14 +146,27 @@ fn dataset_from_row(row: &AssetVersionRow) -> Result<DatasetVersion, CatalogErro
     })
 }
 
+fn model_from_rows((content, version): RegisteredAsset) -> Result<ModelVersion, CatalogError> {
+    let (asset, details, created_at) = read_row(&content)?;
+    Ok(ModelVersion {
+        asset,
+        producer: details.producer,
+        tracking_run_id: version.run_id,
+        metrics: details.metrics,
+        inputs: details.inputs,
+        description: version.description,
+        aliases: version.aliases,
+        stage: version.stage,
+        tags: version.tags.into_iter().collect(),
+        run_link: version.run_link,
+        created_at,
+    })
+}
+
 #[async_trait]
 impl DatasetCatalog for Catalog {
     fn location(&self, name: &str) -> Result<String, CatalogError> {
-        check_name(name).map_err(|error| CatalogError::InvalidName {
-            kind: DATASET,
-            name: name.to_owned(),
-            reason: error.reason,
-        })?;
+        check_name(name).map_err(invalid_name(DATASET, name))?;
         Ok(format!("file://{}", self.storage.join("datasets").join(name).display()))
     }
 
@@ -172,12 +178,13 @@ impl DatasetCatalog for Catalog {
             inputs: new.inputs,
             ..Details::default()
         };
-        let row = self.insert(DATASET, &new.name, &new.asset, &details, Vec::new()).await?;
-        dataset_from_row(&row)
+        let row = self.row(DATASET, &new.name, &new.asset, &details);
+        let stored = self.store.insert_asset_version(row, details.nodes()).await;
+        dataset_from_row(&stored.map_err(store_error("record the version"))?)
     }
 
     async fn resolve(&self, reference: &str) -> Result<DatasetVersion, CatalogError> {
-        dataset_from_row(&self.find(DATASET, reference).await?)
+        dataset_from_row(&self.find_dataset(reference).await?)
     }
 
     async fn list(&self) -> Result<Vec<DatasetVersion>, CatalogError> {
@@ -198,14 +205,10 @@ impl DatasetCatalog for Catalog {
 #[async_trait]
 impl ModelRegistry for Catalog {
     async fn register(&self, new: NewModelVersion) -> Result<ModelVersion, CatalogError> {
-        check_name(&new.name).map_err(|error| CatalogError::InvalidName {
-            kind: MODEL,
-            name: new.name.clone(),
-            reason: error.reason,
-        })?;
+        check_name(&new.name).map_err(invalid_name(MODEL, &new.name))?;
         let digest: String = new.asset.digest.trim_start_matches("blake3:").chars().take(32).collect();
         let models = self.storage.join("models");
-        let folder = models.join(&new.name).join(digest);
+        let folder = models.join(&new.name).join(&digest);
         let source = PathBuf::from(new.asset.uri.trim_start_matches("file://"));
         let target = folder.clone();
         let copied = tokio::task::spawn_blocking(move || copy_folder_whole(&models, &source, &target)).await;
@@ -215,40 +218,41 @@ impl ModelRegistry for Catalog {
         let details = Details {
             producer: new.producer,
             inputs: new.inputs,
-            tracking_run_id: new.tracking_run_id,
             metrics: new.metrics,
-            description: new.description,
             ..Details::default()
         };
-        let row = self.insert(MODEL, &new.name, &asset, &details, new.aliases).await?;
-        self.model_from_row(row).await
+        let row = self.row(MODEL, &new.name, &asset, &details);
+        let now = row.created_at;
+        let version = NewVersion {
+            source: format!("mlflow-artifacts:/{REGISTERED}/{}/{digest}", new.name),
+            name: new.name.clone(),
+            run_id: new.tracking_run_id,
+            description: new.description,
+            content: Some(row),
+            ..NewVersion::default()
+        };
+        let new_asset = NewModelAsset { version, inputs: details.nodes(), aliases: new.aliases };
+        match self.store.register_model_asset(new_asset, now).await {
+            Ok(registered) => model_from_rows(registered),
+            Err(MetastoreError::Registry(refusal @ RegistryRefusal::IsPrompt { .. })) => {
+                Err(CatalogError::InvalidName { kind: MODEL, name: new.name, reason: refusal.to_string() })
+            }
+            Err(error) => Err(store_error("record the version")(error)),
+        }
     }
 
     async fn resolve(&self, reference: &str) -> Result<ModelVersion, CatalogError> {
-        let row = self.find(MODEL, reference).await?;
-        self.model_from_row(row).await
+        model_from_rows(self.find_model(reference).await?)
     }
 
     async fn list(&self) -> Result<Vec<ModelVersion>, CatalogError> {
-        let rows = self.store.list_newest_assets(MODEL).await.map_err(store_error("list the models"))?;
-        let mut models = Vec::with_capacity(rows.len());
-        for row in rows {
-            models.push(self.model_from_row(row).await?);
-        }
-        Ok(models)
+        let rows = self.store.list_newest_model_assets().await.map_err(store_error("list the models"))?;
+        rows.into_iter().map(model_from_rows).collect()
     }
 
     async fn versions(&self, name: &str) -> Result<Vec<ModelVersion>, CatalogError> {
-        let rows = self
-            .store
-            .list_asset_versions(MODEL, name.to_owned())
-            .await
-            .map_err(store_error("list the versions"))?;
-        let mut models = Vec::with_capacity(rows.len());
-        for row in rows {
-            models.push(self.model_from_row(row).await?);
-        }
-        Ok(models)
+        let rows = self.store.list_model_assets(name.to_owned()).await;
+        rows.map_err(store_error("list the versions"))?.into_iter().map(model_from_rows).collect()
     }
 }
 

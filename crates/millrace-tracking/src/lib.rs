@@ -1,7 +1,7 @@
 //! Tracking and versioning: datasets, models, experiments.
 //!
-//! Owns: names and versions of data and models, aliases, what was made from what, and the numbers that runs log. Leaves to others: how
-//! tables are written and read (the query engine) and what a model computes. Start from [`Catalog`] and [`Tracker`].
+//! Owns: names and versions of data and models, aliases, what was made from what, telling webhooks of it, and the numbers that runs log.
+//! Leaves to others: how tables are written and read (the query engine) and what a model computes. Start from [`Catalog`] and [`Tracker`].
 #![warn(missing_docs)]
 
 mod catalog;
@@ -10,8 +10,9 @@ pub mod search;
 mod staging;
 pub mod steps;
 mod tracker;
+pub mod webhooks;
 
-pub use catalog::Catalog;
-pub use reference::{InvalidReference, Reference};
+pub use catalog::{Catalog, REGISTERED};
+pub use reference::{InvalidReference, Reference, check_alias, check_model_name};
 pub use staging::clear_staging;
 pub use tracker::Tracker;

@@ -20,30 +20,85 @@ pub struct InvalidReference {
 }
 
 impl Reference {
-    /// Reads `name`, `name@3`, `name@latest`, `name@alias` or `name/3`, after `data:`, `model:` or `models:/`.
+    /// Reads `name`, `name@3`, `name@latest`, `name@alias` or `name/3`, after `data:`.
     ///
     /// # Errors
     /// If the name could not be one: see [`check_name`].
     pub fn parse(text: &str) -> Result<Self, InvalidReference> {
-        let rest = ["models:/", "model:", "data:"]
-            .into_iter()
-            .find_map(|prefix| text.strip_prefix(prefix))
-            .unwrap_or(text);
-        let (name, version) = match rest.split_once('@').or_else(|| rest.rsplit_once('/')) {
-            Some((name, version)) => (name, version),
-            None => (rest, "latest"),
-        };
+        let rest = text.strip_prefix("data:").unwrap_or(text);
+        let (name, version) =
+            rest.split_once('@').or_else(|| rest.rsplit_once('/')).unwrap_or((rest, LATEST));
         check_name(name)?;
-        let selector = match (version, version.parse::<i64>()) {
-            ("latest", _) => VersionSelector::Latest,
-            (_, Ok(number)) => VersionSelector::Number(number),
-            ("", _) => {
-                return Err(InvalidReference { reason: "a version or an alias follows the `@`".to_owned() });
-            }
-            (alias, _) => VersionSelector::Alias(alias.to_owned()),
-        };
-        Ok(Self { name: name.to_owned(), selector })
+        Ok(Self { name: name.to_owned(), selector: selector(version)? })
     }
+
+    /// As [`Self::parse`], after `model:` or `models:/`, for a model: a client of MLflow may have given it a name that no folder has.
+    ///
+    /// # Errors
+    /// If the name could not be one: see [`check_model_name`].
+    pub fn parse_model(text: &str) -> Result<Self, InvalidReference> {
+        let prefix = ["models:/", "model:"].into_iter().find_map(|prefix| text.strip_prefix(prefix));
+        let rest = prefix.unwrap_or(text);
+        let (name, version) =
+            rest.rsplit_once('@').or_else(|| rest.rsplit_once('/')).unwrap_or((rest, LATEST));
+        check_model_name(name)?;
+        Ok(Self { name: name.to_owned(), selector: selector(version)? })
+    }
+}
+
+const LATEST: &str = "latest";
+/// Characters of a model's name.
+const LONGEST_MODEL_NAME: usize = 256;
+
+fn selector(version: &str) -> Result<VersionSelector, InvalidReference> {
+    match (version, version.parse::<i64>()) {
+        (LATEST, _) => Ok(VersionSelector::Latest),
+        (_, Ok(number)) => Ok(VersionSelector::Number(number)),
+        ("", _) => Err(InvalidReference { reason: "a version or an alias follows the `@`".to_owned() }),
+        (alias, _) => Ok(VersionSelector::Alias(alias.to_owned())),
+    }
+}
+
+/// What MLflow takes for the name of a registered model: no `/` and no `:`, not blank, no path that leads up.
+///
+/// # Errors
+/// Why it is none.
+pub fn check_model_name(name: &str) -> Result<(), InvalidReference> {
+    let reason = if name.trim().is_empty() {
+        "it is empty"
+    } else if name.contains(['/', ':']) {
+        "names cannot contain '/' or ':'"
+    } else if name == "." || name.starts_with("..") {
+        "it is a path that leads elsewhere"
+    } else if name.chars().count() > LONGEST_MODEL_NAME {
+        "it is longer than 256 characters"
+    } else {
+        return Ok(());
+    };
+    Err(InvalidReference { reason: reason.to_owned() })
+}
+
+/// What MLflow takes for an alias: letters, digits, `_` and `-`; not `latest`, nor `v` and a number.
+///
+/// # Errors
+/// Why it is none.
+pub fn check_alias(alias: &str) -> Result<(), InvalidReference> {
+    let version = alias.strip_prefix(['v', 'V']);
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let reason = if alias.is_empty() {
+        "it is empty"
+    } else if alias.chars().count() > 255 {
+        "it is longer than 255 characters"
+    } else if !alias.chars().all(allowed) {
+        "only letters, digits, `_` and `-` are allowed"
+    } else if alias.eq_ignore_ascii_case(LATEST) {
+        "it always means the newest version"
+    } else if version.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())) {
+        "it would be taken for a version"
+    } else {
+        return Ok(());
+    };
+    Err(InvalidReference { reason: reason.to_owned() })
 }
 
 /// A name becomes a folder, so: letters, digits, `_`, `-` and `.`, not first a dot, at most 200 characters.
@@ -72,13 +127,27 @@ mod tests {
         let read = |text: &str| Reference::parse(text).map(|reference| (reference.name, reference.selector));
         assert_eq!(read("data:flights"), Ok(("flights".to_owned(), VersionSelector::Latest)));
         assert_eq!(read("data:flights@3"), Ok(("flights".to_owned(), VersionSelector::Number(3))));
-        assert_eq!(
-            read("models:/churn@champion"),
-            Ok(("churn".to_owned(), VersionSelector::Alias("champion".to_owned())))
-        );
-        assert_eq!(read("models:/churn/2"), Ok(("churn".to_owned(), VersionSelector::Number(2))));
         for bad in ["data:", "data:../x", "data:a/b/c@1", "data:.x", "data:a@"] {
             assert!(read(bad).is_err(), "{bad}");
+        }
+        let read =
+            |text: &str| Reference::parse_model(text).map(|reference| (reference.name, reference.selector));
+        let champion = VersionSelector::Alias("champion".to_owned());
+        assert_eq!(read("models:/churn@champion"), Ok(("churn".to_owned(), champion)));
+        assert_eq!(read("models:/churn/2"), Ok(("churn".to_owned(), VersionSelector::Number(2))));
+        assert_eq!(read("model:My model"), Ok(("My model".to_owned(), VersionSelector::Latest)));
+        for bad in ["model:", "../x", "a/b/c@1", "..", "a@", "a:b"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn aliases_are_no_versions() {
+        for alias in ["champion", "a-b_c", "größte", "v", "v1a", "7"] {
+            assert!(check_alias(alias).is_ok(), "{alias}");
+        }
+        for alias in ["", "a b", "a.b", "latest", "Latest", "v1", "V20", "a/b"] {
+            assert!(check_alias(alias).is_err(), "{alias}");
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
 use millrace_metastore::Metastore;
 use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorStep};
 use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry, steps::Set};
+use millrace_tracking::webhooks::{Reach, Webhooks};
 use millrace_tracking::{Catalog, Tracker};
 use millrace_transfer::{Copy, CopyServices};
 use millrace_transform::{DataFusionEngine, EngineConfig};
@@ -87,6 +89,13 @@ fn secrets() -> IndexMap<String, String> {
 /// The secret of a server that listens beyond loopback.
 pub(crate) fn server_token() -> Option<String> {
     std::env::var("MILLRACE_TOKEN").ok()
+}
+
+/// Tells webhooks of changes in the registry. A server that others reach tells only the internet, unless `MILLRACE_WEBHOOKS=anywhere`.
+pub(crate) fn webhooks(rooms: &Rooms, address: SocketAddr) -> Result<Webhooks> {
+    let anywhere = std::env::var("MILLRACE_WEBHOOKS").is_ok_and(|value| value == "anywhere");
+    let reach = if anywhere || address.ip().is_loopback() { Reach::Anywhere } else { Reach::Internet };
+    Ok(Webhooks::new(rooms.store.clone(), rooms.clock.clone(), reach)?)
 }
 
 /// Folder for things that can be made again: Python environments.
@@ -295,6 +304,11 @@ impl Rooms {
     /// Folder of the files that tracked runs logged.
     pub(crate) fn artifacts(&self) -> PathBuf {
         self.workspace.state_folder().join("storage/artifacts")
+    }
+
+    /// Folder of the models that steps registered.
+    pub(crate) fn registered_models(&self) -> PathBuf {
+        self.workspace.state_folder().join("storage/models")
     }
 
     /// Documentation of everything that can be named.

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use millrace_deployment::EndpointServer;
 use millrace_monitoring::{alerts::Alerts, latest};
+use millrace_tracking::webhooks::Webhooks;
 
 use crate::adapters::{FolderInspector, KeptMonitors, LiveEndpoints};
 use crate::boot::{self, Rooms};
@@ -34,6 +35,7 @@ pub(crate) struct Server {
     watching: Vec<JoinHandle<()>>,
     endpoints: Arc<EndpointServer>,
     alerts: Alerts,
+    webhooks: Webhooks,
     _lock: WorkspaceLock,
 }
 
@@ -51,6 +53,7 @@ impl Server {
         server.watching.push(tokio::spawn(triggers.run(server.stop.clone())));
         let alerts = rooms.alerts.clone().watch(rooms.observed.clone(), server.stop.clone());
         server.watching.push(tokio::spawn(alerts));
+        server.watching.push(tokio::spawn(server.webhooks.clone().watch(server.stop.clone())));
         Ok(server)
     }
 
@@ -73,7 +76,8 @@ impl Server {
         tell_steps(&rooms.workspace.server_file(), &url)?;
         let engine = rooms.start_engine(Some(&url)).await?;
         let stop = CancellationToken::new();
-        let app = App::new(parts(rooms, &engine, &url, access, stop.clone()));
+        let webhooks = boot::webhooks(rooms, address)?;
+        let app = App::new(parts(rooms, &engine, &url, access, webhooks.clone(), stop.clone()));
         let serving = tokio::spawn(millrace_api::serve(app, listener, stop.clone()));
         Ok(Self {
             engine,
@@ -83,6 +87,7 @@ impl Server {
             watching: Vec::new(),
             endpoints: rooms.endpoints.clone(),
             alerts: rooms.alerts.clone(),
+            webhooks,
             _lock: lock,
         })
     }
@@ -114,8 +119,9 @@ impl Server {
         self.engine.shutdown().await;
         self.endpoints.stop().await;
         if !watched {
-            // Nothing evaluated the rules while this run went on.
+            // Nothing evaluated the rules and nobody was told while this run went on.
             self.alerts.round().await?;
+            self.webhooks.round().await?;
         }
         Ok(())
     }
@@ -145,7 +151,14 @@ fn access(address: SocketAddr) -> Result<Access> {
     }
 }
 
-fn parts(rooms: &Rooms, engine: &Engine, url: &str, access: Access, stop: CancellationToken) -> Parts {
+fn parts(
+    rooms: &Rooms,
+    engine: &Engine,
+    url: &str,
+    access: Access,
+    webhooks: Webhooks,
+    stop: CancellationToken,
+) -> Parts {
     let signals = rooms.signals.clone();
     Parts {
         workspace: WorkspaceView {
@@ -162,6 +175,8 @@ fn parts(rooms: &Rooms, engine: &Engine, url: &str, access: Access, stop: Cancel
         models: rooms.catalog.clone(),
         query: rooms.queries.clone(),
         artifacts: rooms.artifacts(),
+        registered: rooms.registered_models(),
+        webhooks,
         endpoints: Arc::new(LiveEndpoints { server: rooms.endpoints.clone(), url: url.to_owned() }),
         monitors: Arc::new(KeptMonitors { store: rooms.store.clone(), alerts: rooms.alerts.clone() }),
         inspector: Arc::new(FolderInspector),

@@ -990,6 +990,10 @@ version: number,
  */
 aliases: Array<string>, 
 /**
+ * MLflow's stage: `None`, `Staging`, `Production` or `Archived`.
+ */
+stage: string, 
+/**
  * Evaluation metrics.
  */
 metrics: NumberMap, 
@@ -1054,6 +1058,14 @@ size_bytes: number | null,
  */
 aliases: Array<string>, 
 /**
+ * MLflow's stage: `None`, `Staging`, `Production` or `Archived`.
+ */
+stage: string, 
+/**
+ * Its tags.
+ */
+tags: TextMap, 
+/**
  * Evaluation metrics.
  */
 metrics: NumberMap, 
@@ -1078,6 +1090,10 @@ producer: Producer | null,
  */
 tracking_run_id: string | null, 
 /**
+ * A page that shows the run, if it is tracked elsewhere.
+ */
+run_link: string | null, 
+/**
  * What it was made from.
  */
 inputs: Array<AssetKey>, 
@@ -1099,6 +1115,14 @@ flavors: Array<string>,
 created_at: string, };
 
 export type ModelView = { 
+/**
+ * What all its versions are for.
+ */
+description: string | null, 
+/**
+ * Tags of the model itself.
+ */
+tags: TextMap, 
 /**
  * The version asked for.
  */

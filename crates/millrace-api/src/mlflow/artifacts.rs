@@ -1,10 +1,13 @@
 //! `artifacts/list` and `mlflow-artifacts/artifacts`: the files of runs and logged models.
 
+use std::path::{Path as FilePath, PathBuf};
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use millrace_tracking::REGISTERED;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
@@ -27,13 +30,43 @@ fn file_info(prefix: &str, entry: &Entry) -> Value {
     }
 }
 
+/// What follows the folder of registered models, if a path begins with it.
+fn registered(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix(REGISTERED)?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+}
+
+/// The folder that a path is below, and the path there: models that steps registered lie beside the artifacts.
+fn placed<'a>(app: &'a App, inside: &Inside) -> Result<(&'a FilePath, Inside), MlflowError> {
+    match registered(inside.as_str()) {
+        Some(rest) => Ok((&app.registered, Inside::new(rest)?)),
+        None => Ok((&app.artifacts, inside.clone())),
+    }
+}
+
+/// A path that clients may write to: what is registered stays as it is.
+fn changeable(path: &str) -> Result<Inside, MlflowError> {
+    let inside = Inside::new(path)?;
+    if registered(inside.as_str()).is_some() {
+        return Err(MlflowError::invalid(format!("'{path}' is a registered model, which cannot be changed")));
+    }
+    Ok(inside)
+}
+
+/// Where the files of an address of ours lie.
+pub(super) fn own_folder(app: &App, uri: &str) -> Option<PathBuf> {
+    let path = uri.strip_prefix(present::OWN)?;
+    let (folder, inside) = placed(app, &Inside::new(path).ok()?).ok()?;
+    Some(inside.under(folder))
+}
+
 /// Lists below a root, with paths relative to the root.
 async fn list_below(app: &App, uri: &str, path: &str) -> Answer {
     let Some(root) = uri.strip_prefix(present::OWN) else {
         return Err(MlflowError::invalid(format!("The files are kept at '{uri}', not by this server")));
     };
-    let inside = Inside::new(root)?.join(path)?;
-    let entries = stored::list(&app.artifacts, &inside).await?;
+    let (folder, inside) = placed(app, &Inside::new(root)?.join(path)?)?;
+    let entries = stored::list(folder, &inside).await?;
     let path = path.trim_end_matches('/');
     let files: Vec<Value> = entries.iter().map(|entry| file_info(path, entry)).collect();
     Ok(Json(json!({"root_uri": uri, "files": files})))
@@ -52,8 +85,8 @@ pub(super) async fn list_of_model(State(app): State<App>, Path(id): Path<String>
 
 /// Lists a folder, with paths relative to it.
 pub(super) async fn list_folder(State(app): State<App>, fields: Fields) -> Answer {
-    let inside = Inside::new(&fields.text("path")?.unwrap_or_default())?;
-    let entries = stored::list(&app.artifacts, &inside).await?;
+    let (folder, inside) = placed(&app, &Inside::new(&fields.text("path")?.unwrap_or_default())?)?;
+    let entries = stored::list(folder, &inside).await?;
     Ok(Json(json!({"files": entries.iter().map(|entry| file_info("", entry)).collect::<Vec<_>>()})))
 }
 
@@ -62,14 +95,14 @@ pub(super) async fn write_file(
     Path(path): Path<String>,
     request: Request,
 ) -> Result<Response, MlflowError> {
-    let inside = Inside::new(&path)?;
+    let inside = changeable(&path)?;
     stored::write(&app.artifacts, &inside, &app.new_id(), request.into_body().into_data_stream()).await?;
     Ok(Json(json!({})).into_response())
 }
 
 /// Removes a file, or a folder with everything in it.
 pub(super) async fn delete_file(State(app): State<App>, Path(path): Path<String>) -> Answer {
-    let inside = Inside::new(&path)?;
+    let inside = changeable(&path)?;
     if inside.as_str().is_empty() {
         return Err(MlflowError::invalid("The root of all artifacts cannot be deleted"));
     }
@@ -88,12 +121,12 @@ pub(super) async fn read_file(
     Path(path): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, MlflowError> {
-    let inside = Inside::new(&path)?;
+    let (folder, inside) = placed(&app, &Inside::new(&path)?)?;
     let failed = |error: std::io::Error| refused(&path, &error);
-    let target = inside.under(&app.artifacts);
+    let target = inside.under(folder);
     // A link that a step left among the files must not lead out of them.
     let real = fs_err::tokio::canonicalize(&target).await.map_err(failed)?;
-    let root = fs_err::tokio::canonicalize(&app.artifacts).await.map_err(failed)?;
+    let root = fs_err::tokio::canonicalize(folder).await.map_err(failed)?;
     if !real.starts_with(&root) {
         return Err(MlflowError::absent(format!("No such artifact: '{path}'")));
     }

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use millrace_metastore::MetastoreError;
 use millrace_metastore::experiments::Refusal;
+use millrace_metastore::registry::RegistryRefusal;
 use millrace_tracking::search::InvalidSearch;
 use serde_json::{Value, json};
 
@@ -69,10 +70,29 @@ impl From<Refusal> for MlflowError {
     }
 }
 
+impl From<RegistryRefusal> for MlflowError {
+    fn from(refusal: RegistryRefusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            RegistryRefusal::NoModel { .. }
+            | RegistryRefusal::NoVersion { .. }
+            | RegistryRefusal::NoLatest { .. }
+            | RegistryRefusal::NoWebhook { .. } => Self::absent(message),
+            RegistryRefusal::NameTaken { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, "RESOURCE_ALREADY_EXISTS", message)
+            }
+            RegistryRefusal::NoAlias { .. }
+            | RegistryRefusal::IsPrompt { .. }
+            | RegistryRefusal::ForeignToken => Self::invalid(message),
+        }
+    }
+}
+
 impl From<MetastoreError> for MlflowError {
     fn from(error: MetastoreError) -> Self {
         match error {
             MetastoreError::Refused(refusal) => refusal.into(),
+            MetastoreError::Registry(refusal) => refusal.into(),
             error => Self::internal(&error),
         }
     }

@@ -1,7 +1,8 @@
-//! MLflow's REST API for experiments, runs, metrics, artifacts and logged models, as its Python client of 3.17 uses it.
+//! MLflow's REST API for experiments, runs, metrics, artifacts, logged models, the model registry and its webhooks, as its Python client
+//! of 3.17 uses it.
 //!
 //! Bodies and answers are MLflow's; `docs.mlflow.org` describes them. Each address is under `/api` and, as the client's pages call it,
-//! under `/ajax-api`. What is not served (registry, traces) answers `ENDPOINT_NOT_FOUND`, on which the client falls back or says so.
+//! under `/ajax-api`. What is not served (traces) answers `ENDPOINT_NOT_FOUND`, on which the client falls back or says so.
 
 mod artifacts;
 mod error;
@@ -10,11 +11,16 @@ mod inputs;
 mod log;
 mod logged_models;
 mod metrics;
+mod model_versions;
 mod names;
 mod present;
+mod registered_models;
+mod registry;
 mod runs;
 mod search;
+mod sources;
 mod stored;
+mod webhooks;
 mod wire;
 
 use axum::Router;
@@ -50,7 +56,10 @@ pub(crate) fn file_routes() -> Router<App> {
 
 fn json_routes() -> Router<App> {
     Router::new()
-        .nest("/2.0/mlflow", tracking_routes().merge(logged_model_routes()))
+        .nest(
+            "/2.0/mlflow",
+            tracking_routes().merge(logged_model_routes()).merge(registry_routes()).merge(webhook_routes()),
+        )
         .route("/3.0/mlflow/server-info", get(server_info))
         .route("/2.0/mlflow/{*rest}", any(unknown))
         .route("/3.0/mlflow/{*rest}", any(unknown))
@@ -97,6 +106,42 @@ fn logged_model_routes() -> Router<App> {
         .route("/logged-models/{id}/tags/{key}", delete(logged_models::delete_tag))
         .route("/logged-models/{id}/params", post(logged_models::log_params))
         .route("/logged-models/{id}/artifacts/directories", get(artifacts::list_of_model))
+}
+
+fn registry_routes() -> Router<App> {
+    let alias = post(registered_models::set_alias)
+        .delete(registered_models::delete_alias)
+        .get(registered_models::find_by_alias);
+    Router::new()
+        .route("/registered-models/create", post(registered_models::create))
+        .route("/registered-models/get", get(registered_models::find))
+        .route("/registered-models/search", get(registered_models::search))
+        .route("/registered-models/rename", post(registered_models::rename))
+        .route("/registered-models/update", patch(registered_models::update))
+        .route("/registered-models/delete", delete(registered_models::delete))
+        .route(
+            "/registered-models/get-latest-versions",
+            get(registered_models::latest_versions).post(registered_models::latest_versions),
+        )
+        .route("/registered-models/set-tag", post(registered_models::set_tag))
+        .route("/registered-models/delete-tag", delete(registered_models::delete_tag))
+        .route("/registered-models/alias", alias)
+        .route("/model-versions/create", post(model_versions::create))
+        .route("/model-versions/get", get(model_versions::find))
+        .route("/model-versions/search", get(model_versions::search))
+        .route("/model-versions/update", patch(model_versions::update))
+        .route("/model-versions/delete", delete(model_versions::delete))
+        .route("/model-versions/transition-stage", post(model_versions::transition_stage))
+        .route("/model-versions/get-download-uri", get(model_versions::download_uri))
+        .route("/model-versions/set-tag", post(model_versions::set_tag))
+        .route("/model-versions/delete-tag", delete(model_versions::delete_tag))
+}
+
+fn webhook_routes() -> Router<App> {
+    Router::new()
+        .route("/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/webhooks/{id}", get(webhooks::find).patch(webhooks::update).delete(webhooks::delete))
+        .route("/webhooks/{id}/test", post(webhooks::test))
 }
 
 /// What the client may use beside the plain protocol: nothing.

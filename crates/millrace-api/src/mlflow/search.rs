@@ -64,7 +64,8 @@ pub(super) fn experiments(fields: &Fields, query: &mut Query) -> Result<(), Mlfl
     Ok(())
 }
 
-fn cursor(fields: &Fields) -> Result<Option<Cursor>, MlflowError> {
+/// Where the page before ended.
+pub(super) fn cursor(fields: &Fields) -> Result<Option<Cursor>, MlflowError> {
     match fields.text("page_token")?.filter(|token| !token.is_empty()) {
         None => Ok(None),
         Some(token) => page_token::decode(&token)

@@ -69,7 +69,7 @@ fn is_plain(path: &str) -> bool {
 }
 
 /// Decodes `%41`; what is no such sign stays.
-fn decode_once(text: &str) -> String {
+pub(super) fn decode_once(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

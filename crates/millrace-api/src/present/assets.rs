@@ -102,6 +102,7 @@ pub(crate) fn model_summary(version: &ModelVersion, versions: usize) -> ModelSum
         name: version.asset.name.clone().unwrap_or_default(),
         version: version.asset.version.unwrap_or_default(),
         aliases: version.aliases.clone(),
+        stage: version.stage.clone(),
         metrics: numbers(&version.metrics),
         created_at: version.created_at.to_string(),
         versions: versions as u32,

@@ -38,7 +38,7 @@ pub(crate) struct VersionQuery {
 }
 
 /// `name` or `name@version`.
-pub(crate) fn reference(name: &str, version: Option<u64>) -> String {
+fn reference(name: &str, version: Option<u64>) -> String {
     version.map_or_else(|| name.to_owned(), |version| format!("{name}@{version}"))
 }
 

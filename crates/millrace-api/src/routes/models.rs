@@ -5,14 +5,16 @@ use std::path::Path as FilePath;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
+use millrace_contract::ModelVersion;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::datasets::{VersionQuery, reference};
+use super::datasets::VersionQuery;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::present::assets;
 use crate::views::endpoints::EndpointSummary;
+use crate::views::json::TextMap;
 use crate::views::models::{ModelSummary, ModelVersionView, ModelView};
 use crate::views::tracking::ArtifactFile;
 
@@ -24,8 +26,12 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[utoipa::path(get, path = "/api/models", responses((status = 200, body = [ModelSummary])))]
 async fn list_models(State(app): State<App>) -> ApiResult<Vec<ModelSummary>> {
     let newest = app.models.list().await?;
-    let count = |version: Option<u64>| usize::try_from(version.unwrap_or(1)).unwrap_or(1);
-    Ok(Json(newest.iter().map(|model| assets::model_summary(model, count(model.asset.version))).collect()))
+    let counts = app.engine.store().count_asset_versions("model").await?;
+    let count = |model: &ModelVersion| {
+        let name = model.asset.name.as_deref().unwrap_or_default();
+        counts.get(name).and_then(|count| usize::try_from(*count).ok()).unwrap_or_default()
+    };
+    Ok(Json(newest.iter().map(|model| assets::model_summary(model, count(model))).collect()))
 }
 
 /// Finds a version of a model.
@@ -36,7 +42,10 @@ async fn find_model(
     query: Result<Query<VersionQuery>, QueryRejection>,
 ) -> ApiResult<ModelView> {
     let Query(query) = query?;
-    let model = app.models.resolve(&reference(&name, query.version)).await?;
+    // MLflow's names may contain an `@`, so the version is always said.
+    let version = query.version.map_or_else(|| "latest".to_owned(), |version| version.to_string());
+    let model = app.models.resolve(&format!("{name}@{version}")).await?;
+    let registered = app.engine.store().find_registered_model(name.clone()).await?;
     let versions = app.models.versions(&name).await?;
     let folder = model.asset.uri.trim_start_matches("file://").to_owned();
     let files =
@@ -61,12 +70,15 @@ async fn find_model(
         digest: model.asset.digest,
         size_bytes: model.asset.size_bytes,
         aliases: model.aliases,
+        stage: model.stage,
+        tags: TextMap(model.tags),
         metrics: assets::numbers(&model.metrics),
         signature: facts.signature,
         task: facts.task,
         description: model.description,
         producer: model.producer.map(Into::into),
         tracking_run_id: model.tracking_run_id,
+        run_link: model.run_link,
         inputs: model.inputs.into_iter().map(Into::into).collect(),
         files,
         onnx: facts.onnx,
@@ -75,6 +87,8 @@ async fn find_model(
     };
     let count = versions.len();
     Ok(Json(ModelView {
+        description: registered.description.filter(|text| !text.is_empty()),
+        tags: TextMap(registered.tags.into_iter().collect()),
         version,
         versions: versions.iter().map(|version| assets::model_summary(version, count)).collect(),
         endpoints,

@@ -5,7 +5,7 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::datasets::{AssetKey, Producer};
-use super::json::NumberMap;
+use super::json::{NumberMap, TextMap};
 use super::tracking::ArtifactFile;
 
 /// A column that a model takes or gives.
@@ -38,6 +38,8 @@ pub struct ModelSummary {
     pub version: u64,
     /// Aliases that point at it.
     pub aliases: Vec<String>,
+    /// MLflow's stage: `None`, `Staging`, `Production` or `Archived`.
+    pub stage: String,
     /// Evaluation metrics.
     pub metrics: NumberMap,
     /// RFC 3339.
@@ -78,6 +80,10 @@ pub struct ModelVersionView {
     pub size_bytes: Option<u64>,
     /// Aliases that point at it.
     pub aliases: Vec<String>,
+    /// MLflow's stage: `None`, `Staging`, `Production` or `Archived`.
+    pub stage: String,
+    /// Its tags.
+    pub tags: TextMap,
     /// Evaluation metrics.
     pub metrics: NumberMap,
     /// What it takes and gives.
@@ -90,6 +96,8 @@ pub struct ModelVersionView {
     pub producer: Option<Producer>,
     /// The tracked run.
     pub tracking_run_id: Option<String>,
+    /// A page that shows the run, if it is tracked elsewhere.
+    pub run_link: Option<String>,
     /// What it was made from.
     pub inputs: Vec<AssetKey>,
     /// Its files.
@@ -105,6 +113,10 @@ pub struct ModelVersionView {
 /// A model's page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct ModelView {
+    /// What all its versions are for.
+    pub description: Option<String>,
+    /// Tags of the model itself.
+    pub tags: TextMap,
     /// The version asked for.
     pub version: ModelVersionView,
     /// All versions, newest first.

@@ -90,6 +90,9 @@ impl Registry {
             inputs: Vec::new(),
             description: None,
             aliases: Vec::new(),
+            stage: "None".to_owned(),
+            tags: IndexMap::new(),
+            run_link: None,
             created_at: Timestamp::UNIX_EPOCH,
         };
         let mut kept = self.0.lock().unwrap();

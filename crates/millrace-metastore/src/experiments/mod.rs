@@ -3,6 +3,7 @@
 //! Names and rules are MLflow's. Times are microseconds since 1970. Two tags are columns, so that they cannot differ from them:
 //! [`NAME_TAG`] is the run's name and [`PARENT_TAG`] the run it is nested in.
 
+mod condition;
 mod document;
 mod experiment;
 mod import;
@@ -20,6 +21,7 @@ mod run;
 mod search;
 mod series;
 
+pub(crate) use condition::in_sql;
 pub use experiment::ExperimentFull;
 pub use import::ImportedRun;
 pub use index::FoundRuns;

@@ -6,6 +6,7 @@
 
 use crate::{Metastore, MetastoreError, Row, Value};
 
+use super::condition::in_sql;
 use super::experiment::{SELECT_EXPERIMENT, experiment_full, read_tags};
 use super::models::{SELECT_MODEL, model_row};
 use super::query::{Attribute, Clause, Compare, Condition, Cursor, Field, Filter, Key, Order, Query, View};
@@ -251,7 +252,9 @@ impl Statement {
                 let number = self.bind(*number);
                 format!("{exists} AND (value.is_nan = 1 OR {expression} <> {number}))")
             }
-            condition => format!("{exists} AND {})", self.condition(expression, condition)),
+            condition => {
+                format!("{exists} AND {})", in_sql(self.postgres, expression, condition, &mut self.args))
+            }
         })
     }
 
@@ -260,44 +263,8 @@ impl Statement {
         Ok(match condition {
             Condition::Null => format!("{expression} IS NULL"),
             Condition::NotNull => format!("{expression} IS NOT NULL"),
-            condition => self.condition(&format!("({expression})"), condition),
+            condition => in_sql(self.postgres, &format!("({expression})"), condition, &mut self.args),
         })
-    }
-
-    fn condition(&mut self, expression: &str, condition: &Condition) -> String {
-        match condition {
-            Condition::Number(compare, number) => {
-                let number = self.bind(*number);
-                format!("{expression} {} {number}", operator(*compare))
-            }
-            Condition::Text(compare, text) => {
-                let text = self.bind(text.clone());
-                format!("{expression} {} {text}", operator(*compare))
-            }
-            Condition::NumberIn { values, negated } => {
-                let values: Vec<String> = values.iter().map(|value| self.bind(*value)).collect();
-                let not = if *negated { "NOT " } else { "" };
-                format!("{expression} {not}IN ({})", values.join(", "))
-            }
-            Condition::Like { pattern, any_case, negated } => {
-                let not = if *negated { "NOT " } else { "" };
-                let like = match (self.postgres, *any_case) {
-                    (true, false) => format!("LIKE {} ESCAPE ''", self.bind(pattern.clone())),
-                    (true, true) => format!("ILIKE {} ESCAPE ''", self.bind(pattern.clone())),
-                    (false, false) => format!("GLOB {}", self.bind(glob(pattern))),
-                    // SQLite's LIKE takes ASCII letters of either case.
-                    (false, true) => format!("LIKE {}", self.bind(pattern.clone())),
-                };
-                format!("{expression} {not}{like}")
-            }
-            Condition::In { values, negated } => {
-                let values: Vec<String> = values.iter().map(|value| self.bind(value.clone())).collect();
-                let not = if *negated { "NOT " } else { "" };
-                format!("{expression} {not}IN ({})", values.join(", "))
-            }
-            Condition::Null => format!("{expression} IS NULL"),
-            Condition::NotNull => format!("{expression} IS NOT NULL"),
-        }
     }
 
     fn order(&mut self, number: usize, order: &Order) -> Result<(), MetastoreError> {
@@ -360,28 +327,6 @@ impl Statement {
         }
         Ok(format!("({})", alternatives.join(" OR ")))
     }
-}
-
-fn operator(compare: Compare) -> &'static str {
-    match compare {
-        Compare::Equal => "=",
-        Compare::NotEqual => "<>",
-        Compare::Less => "<",
-        Compare::LessOrEqual => "<=",
-        Compare::Greater => ">",
-        Compare::GreaterOrEqual => ">=",
-    }
-}
-
-/// SQLite's LIKE ignores case; its GLOB does not, with other signs.
-pub(super) fn glob(pattern: &str) -> String {
-    let sign = |sign: char| match sign {
-        '%' => "*".to_owned(),
-        '_' => "?".to_owned(),
-        '*' | '?' | '[' => format!("[{sign}]"),
-        other => other.to_string(),
-    };
-    pattern.chars().map(sign).collect()
 }
 
 fn cursor_at(row: &Row, sorts: &[Sort]) -> Result<Cursor, MetastoreError> {

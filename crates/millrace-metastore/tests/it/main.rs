@@ -1,7 +1,8 @@
 //! Every test runs on SQLite and on PostgreSQL.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod experiments;
+mod registry;
 mod run_search;
 
 use futures::future::BoxFuture;

@@ -6,9 +6,11 @@
 mod fields;
 mod lexer;
 mod parser;
+mod registry;
 
 pub use fields::Target;
 pub use parser::{parse_filter, parse_order};
+pub use registry::{RegistryTarget, parse_registry_filter, parse_registry_order};
 
 #[allow(unused_imports, reason = "for the documentation above")]
 use millrace_metastore::experiments::{Filter, Order};

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::reference::check_name;
+use crate::reference::{self, check_name};
 
 /// Gives a model a name and its next version in the registry, and points aliases at it.
 ///
@@ -73,6 +73,11 @@ impl StepKind for RegisterStep {
 
     fn traits(&self) -> StepTraits {
         StepTraits { deterministic: true, version: 1 }
+    }
+
+    /// The version names its tracked run, so there has to be one; it has the numbers of the version.
+    fn tracked(&self) -> bool {
+        true
     }
 
     /// The version is in the registry, and the aliases point at it.
@@ -147,11 +152,10 @@ impl StepKind for RegisterStep {
     }
 }
 
-/// Aliases are not version numbers.
+/// Aliases are not version numbers: `name@3` is version 3.
 fn check_alias(alias: &str) -> Result<(), Problem> {
-    let reason = match check_name(alias) {
+    let reason = match reference::check_alias(alias) {
         Err(error) => error.reason,
-        Ok(()) if alias == "latest" => "it always means the newest version".to_owned(),
         Ok(()) if alias.bytes().all(|byte| byte.is_ascii_digit()) => {
             "it would be taken for a version".to_owned()
         }

@@ -10,3 +10,32 @@ fn the_mlflow_client_tracks_here() {
     let server = Up::start(&project);
     drive("mlflow_client.py", &[&server.url], project.path());
 }
+
+/// Trains and registers; `TREES` stands for a number.
+const REGISTER: &str = r#"
+steps:
+  rows: {copy: {from: raw.csv, to: "data:rows"}}
+  model: {train: {data: "${{ steps.rows.data }}", target: late, trainer: {gradient_boosting: {trees: TREES}}}}
+  register: {register: {model: "${{ steps.model.model }}", name: late, alias: champion, description: From the test.}}
+"#;
+
+#[test]
+fn the_mlflow_client_registers_beside_the_register_step() {
+    let row = |n: u32| format!("{},{},{}\n", n * 37 % 1_000, n * 11 % 40, n * 37 % 1_000 > 500);
+    let rows: String = std::iter::once("distance,wind,late\n".to_owned()).chain((0..500).map(row)).collect();
+    let project = Project::new(&[("pipelines/p.yaml", &REGISTER.replace("TREES", "5")), ("raw.csv", &rows)]);
+    let number = |pipeline: &str| {
+        let ended = project.json(&["run", pipeline, "--json"]);
+        ended["steps"][2]["outputs"]["number"].as_u64().unwrap_or_else(|| panic!("{ended}"))
+    };
+    assert_eq!(number("p"), 1);
+    let server = Up::start(&project);
+    drive("mlflow_registry_client.py", &[&server.url], project.path());
+    let own = server.get("/api/models/late");
+    drop(server);
+    if own["versions"][0]["aliases"] == serde_json::json!(["best", "champion"]) {
+        // The client made the second version and deleted it again; a number is not given twice.
+        project.write("pipelines/again.yaml", REGISTER.replace("TREES", "6"));
+        assert_eq!(number("again"), 3);
+    }
+}

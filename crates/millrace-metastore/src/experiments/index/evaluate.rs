@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use crate::Value;
-
 use super::super::query::{Compare, Condition, View};
 use super::column::{Column, Numbers, Texts, is_missing};
 use super::plan::{Plan, Test, Time};
@@ -196,42 +194,6 @@ fn like(text: &str, pattern: &str) -> bool {
         }
     }
     pattern.get(sign..).unwrap_or_default().iter().all(|sign| *sign == '%')
-}
-
-/// A condition on a text as SQL, its values bound.
-pub(super) fn in_sql<'a>(
-    postgres: bool,
-    expression: &str,
-    condition: &'a Condition,
-    args: &mut Vec<Value<'a>>,
-) -> String {
-    let mut bind = |value: &'a str| {
-        args.push(value.into());
-        format!("${}", args.len())
-    };
-    match condition {
-        Condition::Text(Compare::Equal, text) => format!("{expression} = {}", bind(text)),
-        Condition::Text(Compare::NotEqual, text) => format!("{expression} <> {}", bind(text)),
-        Condition::In { values, negated } => {
-            let values: Vec<String> = values.iter().map(|value| bind(value)).collect();
-            format!("{expression} {}IN ({})", if *negated { "NOT " } else { "" }, values.join(", "))
-        }
-        Condition::Like { pattern, any_case, negated } => {
-            let not = if *negated { "NOT " } else { "" };
-            match (postgres, *any_case) {
-                (true, false) => format!("{expression} {not}LIKE {} ESCAPE ''", bind(pattern)),
-                (true, true) => format!("{expression} {not}ILIKE {} ESCAPE ''", bind(pattern)),
-                (false, true) => format!("{expression} {not}LIKE {}", bind(pattern)),
-                (false, false) => {
-                    args.push(super::super::search::glob(pattern).into());
-                    format!("{expression} {not}GLOB ${}", args.len())
-                }
-            }
-        }
-        Condition::Null => format!("{expression} IS NULL"),
-        Condition::NotNull => format!("{expression} IS NOT NULL"),
-        Condition::Text(..) | Condition::Number(..) | Condition::NumberIn { .. } => "1 = 0".to_owned(),
-    }
 }
 
 #[cfg(test)]

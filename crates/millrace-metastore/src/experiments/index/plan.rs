@@ -2,6 +2,7 @@
 
 use crate::{MetastoreError, Session, Value};
 
+use super::super::condition::in_sql;
 use super::super::document::Measure;
 use super::super::query::{Attribute, Clause, Condition, Field, Filter, Query, View};
 use super::super::{Keys, NAME_TAG, PARENT_TAG};
@@ -216,8 +217,8 @@ async fn asked(session: &mut Session, clause: &Clause) -> Result<RowSet, Metasto
         Field::Attribute(Attribute::Id) => ("this.id", None),
         _ => (URI, None),
     };
-    let mut args: Vec<Value<'_>> = Vec::new();
-    let condition = super::evaluate::in_sql(session.is_postgres(), expression, &clause.condition, &mut args);
+    let mut args: Vec<Value<'static>> = Vec::new();
+    let condition = in_sql(session.is_postgres(), expression, &clause.condition, &mut args);
     let filter = match (&clause.condition, within) {
         (Condition::Null, Some(_)) => {
             "NOT EXISTS (SELECT 1 FROM tracked_input AS value WHERE value.run_id = this.id)".to_owned()

@@ -12,6 +12,7 @@ import { FileTree } from "../FileTree";
 import { Lineage } from "../Lineage";
 import { modelQuery } from "../queries";
 import type { ModelTab } from "../search";
+import { Labels } from "./Labels";
 import { ModelOverview } from "./ModelOverview";
 import { ModelVersions } from "./ModelVersions";
 
@@ -41,6 +42,7 @@ function ModelBody({ model }: { model: ModelView }) {
         status={
           <span className="row">
             <span className="tag accent">version {shown.version}</span>
+            {shown.stage !== "None" && <span className="tag">{shown.stage}</span>}
             {shown.aliases.map((alias) => (
               <span key={alias} className="tag accent">
                 {alias}
@@ -60,6 +62,11 @@ function ModelBody({ model }: { model: ModelView }) {
                 Tracked run
               </Link>
             )}
+            {shown.run_link && /^https?:/.test(shown.run_link) && (
+              <a href={shown.run_link} className="button" rel="noreferrer">
+                Run elsewhere
+              </a>
+            )}
             {model.endpoints.map((endpoint) => (
               <Link key={endpoint} to="/endpoints/$name" params={{ name: endpoint }} className="button">
                 Endpoint {endpoint}
@@ -68,7 +75,9 @@ function ModelBody({ model }: { model: ModelView }) {
           </>
         }
       />
+      {model.description && <p>{model.description}</p>}
       {shown.description && <p>{shown.description}</p>}
+      <Labels tags={{ ...model.tags, ...shown.tags }} />
       <Tabs
         tabs={TABS}
         value={tab}

@@ -24,6 +24,7 @@ export function ModelVersions({ versions, shown }: { versions: ModelSummary[]; s
             </Link>
           ),
         },
+        { key: "stage", header: "Stage", value: (version) => (version.stage === "None" ? "" : version.stage) },
         { key: "aliases", header: "Aliases", value: (version) => version.aliases.join(", ") },
         {
           key: "created",
