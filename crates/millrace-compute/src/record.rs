@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use millrace_contract::CommandExit;
 use serde::{Deserialize, Serialize};
 
@@ -79,13 +80,14 @@ pub(crate) enum Durability {
     Power,
 }
 
-/// Writes a file so that readers see the old content or all of the new one.
+/// Writes a file so that readers see the old content or all of the new one. Only this user can read it, since a command holds secrets.
 ///
 /// # Errors
 /// Whatever the file system says.
 pub(crate) fn write_whole(path: &Path, content: &[u8], durability: Durability) -> std::io::Result<()> {
     let staged: PathBuf = path.with_extension(format!("{}.staged", std::process::id()));
-    let mut file = fs_err::File::create(&staged)?;
+    let mut open = fs_err::OpenOptions::new();
+    let mut file = open.write(true).create(true).truncate(true).mode(0o600).open(&staged)?;
     file.write_all(content)?;
     if durability == Durability::Power {
         file.sync_all()?;
