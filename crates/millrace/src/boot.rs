@@ -13,7 +13,8 @@ use millrace_compute::{
     Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files, steps as compute_steps,
 };
 use millrace_contract::{
-    Clock, DatasetCatalog, KindDoc, ModelRegistry, ModelRuntime, QueryEngine, StepKind, SystemClock,
+    Clock, DatasetCatalog, Explain as _, KindDoc, ModelRegistry, ModelRuntime, QueryEngine, StepKind,
+    SystemClock,
 };
 use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
 use millrace_metastore::Metastore;
@@ -224,9 +225,9 @@ fn data_kinds(
         python_path: install_python_files(state)?,
     };
     // Read without the kinds, which are only being made: connections need none.
-    let connections =
-        Workspace::open(root.to_path_buf(), state.to_path_buf(), Arc::new(StepRegistry::new()))?
-            .connections(secrets)?;
+    let workspace = Workspace::open(root.to_path_buf(), state.to_path_buf(), Arc::new(StepRegistry::new()))?;
+    let secrets = secrets.clone();
+    let connections = move || workspace.connections(&secrets).map_err(|error| Box::new(error.problem()));
     let http = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(20))
         .read_timeout(Duration::from_secs(60))
@@ -235,7 +236,7 @@ fn data_kinds(
         workspace: root.to_path_buf(),
         engine: queries,
         datasets: datasets.clone(),
-        connections,
+        connections: Arc::new(connections),
         http,
     };
     let mut all: Vec<Arc<dyn StepKind>> = vec![Arc::new(Copy::new(copy))];

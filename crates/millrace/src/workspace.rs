@@ -8,11 +8,13 @@ use indexmap::IndexMap;
 use millrace_contract::{Explain, StepKind};
 use millrace_orchestration::{PipelineSource, StepRegistry};
 use millrace_spec::check::{self, StepKindFacts, Surroundings};
+use millrace_spec::expression;
 use millrace_spec::load::{self, LoadedPipeline};
 use millrace_spec::pipeline::{Pipeline, Step};
 use millrace_spec::problem::{Problem, Severity};
+use millrace_spec::secret;
 use millrace_spec::yaml;
-use serde_json::Value;
+use millrace_transfer::{Connection, Connections};
 
 /// Name of the file that makes a folder a workspace.
 pub(crate) const MARK: &str = "millrace.yaml";
@@ -198,29 +200,33 @@ impl Workspace {
             .ok_or_else(|| WorkspaceError::UnknownPipeline { name: name_or_file.to_owned(), known })
     }
 
-    /// `connections.yaml` as JSON, `${{ secrets.NAME }}` resolved. No file, no connections.
+    /// What `connections.yaml` says now, `${{ secrets.NAME }}` resolved. No file, no connections.
     pub(crate) fn connections(
         &self,
         secrets: &IndexMap<String, String>,
-    ) -> Result<IndexMap<String, Value>, WorkspaceError> {
+    ) -> Result<Connections, WorkspaceError> {
         const FILE: &str = "connections.yaml";
         if !self.root.join(FILE).exists() {
-            return Ok(IndexMap::new());
+            return Ok(Connections::new());
         }
         let text = read(&self.root, FILE)?;
         let tree = yaml::parse(FILE, &text).map_err(WorkspaceError::Wrong)?;
         let context = serde_json::json!({"secrets": secrets});
-        let mut connections = IndexMap::new();
-        for (key, node) in tree.as_map().unwrap_or_default() {
-            let value = millrace_spec::expression::render(&node.to_json(), &context).map_err(|error| {
-                let problem =
-                    Problem::error("connection-secret", format!("the connection `{}`: {error}", key.name))
-                        .at(key.place.clone());
-                WorkspaceError::Wrong(Box::new(problem.hint("set it: `export MILLRACE_SECRET_NAME=…`")))
-            })?;
-            connections.insert(key.name.clone(), value);
-        }
-        Ok(connections)
+        let resolve = |name: &str, node: &yaml::Node| {
+            let settings = node.to_json();
+            match expression::render(&settings, &context) {
+                Ok(settings) => settings.into(),
+                Err(error) => {
+                    let user = format!("the connection `{name}`");
+                    let problem = secret::missing(&user, &error).unwrap_or_else(|| {
+                        Problem::error("connection-expression", format!("{user}: {error}"))
+                    });
+                    Connection { settings, unusable: Some(Box::new(problem.at(node.place.clone()))) }
+                }
+            }
+        };
+        let fields = tree.as_map().unwrap_or_default().iter();
+        Ok(fields.map(|(key, node)| (key.name.clone(), resolve(&key.name, node))).collect())
     }
 }
 
