@@ -11,6 +11,7 @@ mod flow;
 mod kind;
 mod model;
 mod query;
+mod secret;
 mod signal;
 mod step;
 mod tracker;
@@ -28,6 +29,7 @@ pub use query::{
     BatchStream, ColumnProfile, HistogramBin, QueryEngine, QueryError, QueryRequest, TableProfile, TableRef,
     TopValue, WriteMode, WrittenTable,
 };
+pub use secret::SecretSource;
 pub use signal::{Signal, SignalSink};
 pub use step::{
     OutputDoc, Placement, Progress, ProgressSink, StepContext, StepError, StepKind, StepLog, StepOutcome,

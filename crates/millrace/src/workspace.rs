@@ -8,13 +8,12 @@ use indexmap::IndexMap;
 use millrace_contract::{Explain, StepKind};
 use millrace_orchestration::{PipelineSource, StepRegistry};
 use millrace_spec::check::{self, StepKindFacts, Surroundings};
-use millrace_spec::expression;
 use millrace_spec::load::{self, LoadedPipeline};
 use millrace_spec::pipeline::{Pipeline, Step};
 use millrace_spec::problem::{Problem, Severity};
-use millrace_spec::secret;
 use millrace_spec::yaml;
-use millrace_transfer::{Connection, Connections};
+
+use crate::secrets::SecretStore;
 
 /// Name of the file that makes a folder a workspace.
 pub(crate) const MARK: &str = "millrace.yaml";
@@ -64,6 +63,7 @@ pub(crate) struct Workspace {
     pub(crate) name: String,
     pub(crate) timezone: String,
     pub(crate) pools: IndexMap<String, u32>,
+    pub(crate) secrets: Arc<SecretStore>,
     state: PathBuf,
     kinds: Arc<StepRegistry>,
 }
@@ -97,6 +97,7 @@ impl Workspace {
         root: PathBuf,
         state: PathBuf,
         kinds: Arc<StepRegistry>,
+        secrets: Arc<SecretStore>,
     ) -> Result<Self, WorkspaceError> {
         let text = if root.join(MARK).exists() { read(&root, MARK)? } else { String::new() };
         let tree = yaml::parse(MARK, &text).map_err(WorkspaceError::Wrong)?;
@@ -121,6 +122,7 @@ impl Workspace {
             timezone: field("timezone").unwrap_or_else(|| "UTC".to_owned()),
             pools: pools.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default(),
             root,
+            secrets,
             state,
             kinds,
         })
@@ -198,35 +200,6 @@ impl Workspace {
             .into_iter()
             .find(named)
             .ok_or_else(|| WorkspaceError::UnknownPipeline { name: name_or_file.to_owned(), known })
-    }
-
-    /// What `connections.yaml` says now, `${{ secrets.NAME }}` resolved. No file, no connections.
-    pub(crate) fn connections(
-        &self,
-        secrets: &IndexMap<String, String>,
-    ) -> Result<Connections, WorkspaceError> {
-        const FILE: &str = "connections.yaml";
-        if !self.root.join(FILE).exists() {
-            return Ok(Connections::new());
-        }
-        let text = read(&self.root, FILE)?;
-        let tree = yaml::parse(FILE, &text).map_err(WorkspaceError::Wrong)?;
-        let context = serde_json::json!({"secrets": secrets});
-        let resolve = |name: &str, node: &yaml::Node| {
-            let settings = node.to_json();
-            match expression::render(&settings, &context) {
-                Ok(settings) => settings.into(),
-                Err(error) => {
-                    let user = format!("the connection `{name}`");
-                    let problem = secret::missing(&user, &error).unwrap_or_else(|| {
-                        Problem::error("connection-expression", format!("{user}: {error}"))
-                    });
-                    Connection { settings, unusable: Some(Box::new(problem.at(node.place.clone()))) }
-                }
-            }
-        };
-        let fields = tree.as_map().unwrap_or_default().iter();
-        Ok(fields.map(|(key, node)| (key.name.clone(), resolve(&key.name, node))).collect())
     }
 }
 

@@ -8,5 +8,6 @@ mod full_disk;
 mod mlflow;
 mod project;
 mod restart;
+mod secrets;
 mod server;
 mod serving;

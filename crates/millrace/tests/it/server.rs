@@ -27,9 +27,20 @@ impl Up {
 
     /// The JSON document at a path of the API.
     pub(crate) fn get(&self, path: &str) -> Value {
+        self.ask("GET", path, "")
+    }
+
+    /// What the API answers to a document.
+    pub(crate) fn post(&self, path: &str, document: &Value) -> Value {
+        self.ask("POST", path, &document.to_string())
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> Value {
         let address = self.url.trim_start_matches("http://");
         let mut stream = std::net::TcpStream::connect(address).unwrap();
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
+        let head =
+            format!("Host: {address}\r\nContent-Type: application/json\r\nContent-Length: {}", body.len());
+        write!(stream, "{method} {path} HTTP/1.0\r\n{head}\r\n\r\n{body}").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
