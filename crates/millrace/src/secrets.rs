@@ -5,7 +5,7 @@ mod file;
 mod key;
 mod keyring;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use millrace_contract::{Explain as _, SecretSource};
@@ -150,4 +150,9 @@ impl SecretSource for SecretStore {
         secrets.texts.sort_keys();
         secrets
     }
+}
+
+/// Whether there is a file of secrets in this folder.
+pub(crate) fn has_file(root: &Path) -> bool {
+    root.join(FILE).exists()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
-use millrace_contract::{Explain, StepKind};
+use millrace_contract::{Explain, SecretSource, StepKind};
 use millrace_orchestration::{PipelineSource, StepRegistry};
 use millrace_spec::check::{self, StepKindFacts, Surroundings};
 use millrace_spec::load::{self, LoadedPipeline};
@@ -222,6 +222,10 @@ impl Surroundings for Workspace {
         let inside =
             Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         inside && self.root.join(path).exists()
+    }
+
+    fn secrets(&self) -> Option<Vec<String>> {
+        SecretSource::secrets(&*self.secrets).names()
     }
 }
 

@@ -11,3 +11,4 @@ mod restart;
 mod secrets;
 mod server;
 mod serving;
+mod unreadable_secrets;
