@@ -3,6 +3,7 @@
 use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use millrace_contract::CommandExit;
 use serde::{Deserialize, Serialize};
 
@@ -70,13 +71,16 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
     serde_json::from_slice(&fs_err::read(path).ok()?).ok()
 }
 
-/// Writes a file so that readers see the old content or all of the new one. It survives the writer's death, not a loss of power.
+/// Writes a file so that readers see the old content or all of the new one. It survives the writer's death, not a loss of power. Only
+/// this user can read it, since a command holds secrets.
 ///
 /// # Errors
 /// Whatever the file system says.
 pub(crate) fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let staged: PathBuf = path.with_extension(format!("{}.staged", std::process::id()));
-    fs_err::write(&staged, content)?;
+    let mut open = fs_err::OpenOptions::new();
+    let mut file = open.write(true).create(true).truncate(true).mode(0o600).open(&staged)?;
+    file.write_all(content)?;
     fs_err::rename(&staged, path)
 }
 

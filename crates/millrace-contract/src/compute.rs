@@ -1,3 +1,4 @@
+use std::fmt;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -5,7 +6,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 /// A program to be run for a step, in its own process session, under the shim.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct CommandSpec {
     /// Program and arguments; no shell unless it is named here.
     pub argv: Vec<String>,
@@ -29,6 +30,17 @@ pub struct CommandSpec {
     pub warm: bool,
     /// Standard output and error kept, bytes; what is beyond is counted and dropped.
     pub max_log_bytes: u64,
+}
+
+/// Names what it holds. Arguments, variables and secrets may be what nobody is to see.
+impl fmt::Debug for CommandSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variables: Vec<&String> = self.env.keys().collect();
+        let program = self.argv.first();
+        let mut shown = f.debug_struct("CommandSpec");
+        shown.field("program", &program).field("cwd", &self.cwd).field("variables", &variables);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// What finds a command again after a restart. Stored in the attempt's row before waiting begins.

@@ -12,6 +12,7 @@ mod kind;
 mod model;
 pub mod network;
 mod query;
+mod secret;
 mod signal;
 mod step;
 mod tracker;
@@ -29,6 +30,7 @@ pub use query::{
     BatchStream, ColumnProfile, HistogramBin, QueryEngine, QueryError, QueryRequest, TableProfile, TableRef,
     TopValue, WriteMode, WrittenTable,
 };
+pub use secret::SecretSource;
 pub use signal::{Signal, SignalSink};
 pub use step::{
     OutputDoc, Placement, Progress, ProgressSink, StepContext, StepError, StepKind, StepLog, StepOutcome,

@@ -13,7 +13,8 @@ pub trait RunTracker: Send + Sync {
         parent: Option<&str>,
     ) -> Result<(), TrackerError>;
 
-    /// Ends a run with MLflow's status word: `FINISHED`, `FAILED` or `KILLED`.
+    /// Ends a run with MLflow's status word: `FINISHED`, `FAILED` or `KILLED`. A no-op for one that was never started: a step may fail
+    /// before it logs.
     async fn end_run(&self, run_id: &str, status: &str) -> Result<(), TrackerError>;
 
     /// Logs values: metrics as (key, value, step), then parameters and tags as (key, value). One transaction.

@@ -13,11 +13,12 @@ use millrace_spec::asset::Asset;
 use millrace_spec::ids::StepId;
 use millrace_spec::pipeline::{CachePolicy, Step};
 use millrace_spec::problem::Problem;
+use millrace_spec::secret::{self, SecretText};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::cache::{self, Components, ReuseDecision};
-use crate::context::{expression_context, resolve_config, resolve_map};
+use crate::context::{expression_context, refuse_unreadable, resolve_config, resolve_map};
 use crate::engine::Shared;
 use crate::events::RunEventKind;
 use crate::log::FileLog;
@@ -243,8 +244,10 @@ async fn build_context(
     start: &AttemptStart,
     kind: &dyn StepKind,
 ) -> Result<StepContext, StepError> {
-    let values = expression_context(&start.run, &start.step.needs, &shared.services.secrets);
     let step = &start.step;
+    let secrets = shared.services.secrets.secrets();
+    refuse_unreadable(&secrets, step)?;
+    let values = expression_context(&start.run, &step.needs, &secrets);
     let config = resolve_config(shared, &step.config, kind.bound_fields(), &values, step).await?;
     let inputs = resolve_map(shared, &step.inputs, &values, step).await?;
     let run_id = start.run.id.clone();
@@ -260,8 +263,8 @@ async fn build_context(
     for (name, value) in resolve_map(shared, &step.env, &values, step).await? {
         env.insert(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
-    let hidden = shared.services.secrets.values().chain(shared.services.secret_env.values());
-    let secrets: Vec<String> = hidden.filter(|value| value.len() >= 4).cloned().collect();
+    let hidden = secrets.readable().map(SecretText::reveal);
+    let masks = secret::masks(hidden.chain(shared.services.secret_env.values().map(String::as_str)));
     let idempotency = blake3::hash(format!("{run_id}/{}", step.id).as_bytes()).to_hex().to_string();
     Ok(StepContext {
         pipeline: start.run.pipeline.name.to_string(),
@@ -274,8 +277,8 @@ async fn build_context(
         outputs: step.outputs.clone(),
         environment: step.environment.clone(),
         env,
-        log: Arc::new(FileLog::new(&folder, shared.services.clock.clone(), secrets.clone())),
-        secrets,
+        log: Arc::new(FileLog::new(&folder, shared.services.clock.clone(), masks.clone())),
+        secrets: masks,
         timeout_ms: step.timeout_ms,
         tracking_run_id,
         cancel: start.cancel.clone(),

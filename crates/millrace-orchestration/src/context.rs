@@ -6,6 +6,7 @@ use millrace_spec::expression;
 use millrace_spec::ids::StepId;
 use millrace_spec::pipeline::Step;
 use millrace_spec::problem::Problem;
+use millrace_spec::secret::{self, Secrets};
 use serde_json::{Map, Value, json};
 
 use crate::attempt::resolve_reference;
@@ -22,11 +23,7 @@ pub(crate) enum ConditionScope {
 }
 
 /// The values that expressions of a step may name. `needs` has every step that they do name, since a reference is an edge.
-pub(crate) fn expression_context(
-    run: &RunSnapshot,
-    needs: &[StepId],
-    secrets: &IndexMap<String, String>,
-) -> Value {
+pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], secrets: &Secrets) -> Value {
     let mut steps = Map::new();
     for (id, step) in needs.iter().filter_map(|id| Some((id, run.steps.get(id)?))) {
         let mut entry = Map::new();
@@ -46,7 +43,7 @@ pub(crate) fn expression_context(
             "state": run.state.as_str(),
             "error": error.unwrap_or_else(|| json!({"step": "", "message": ""})),
         },
-        "secrets": secrets,
+        "secrets": secrets.to_value(),
     })
 }
 
@@ -69,7 +66,7 @@ pub(crate) fn evaluate_condition(
         });
     let any_succeeded = states.clone().any(|state| state.is_success());
     let status = expression::RunStatus { succeeded, failed, any_succeeded };
-    let context = expression_context(run, &step.needs, &IndexMap::new());
+    let context = expression_context(run, &step.needs, &Secrets::default());
     expression::evaluate_condition(text, &context, status).map_err(|error| {
         Problem::error(
             "condition-failed",
@@ -78,6 +75,15 @@ pub(crate) fn evaluate_condition(
         .at(step.place.clone())
         .hint(format!("mend `if: {text}`"))
     })
+}
+
+/// Fails for a step that names a secret which is there, but cannot be read.
+pub(crate) fn refuse_unreadable(secrets: &Secrets, step: &Step) -> Result<(), StepError> {
+    let mut values = std::iter::once(&step.config).chain(step.inputs.values()).chain(step.env.values());
+    match values.find_map(|value| secrets.refusal(&user(step), value)) {
+        Some(problem) => Err(StepError::permanent(problem.at(step.place.clone()))),
+        None => Ok(()),
+    }
 }
 
 /// Resolves the config of a step: `${{ }}` rendered or, in the fields `bound`, turned into parameters; references into assets.
@@ -133,13 +139,18 @@ fn render(value: &Value, values: &Value, step: &Step) -> Result<Value, StepError
 }
 
 fn expression_problem(error: &expression::ExpressionError, step: &Step) -> StepError {
-    StepError::permanent(
+    let problem = secret::missing(&user(step), error).unwrap_or_else(|| {
         Problem::error(
             "expression-failed",
             format!("an expression of `{}` cannot be evaluated: {error}", step.id),
         )
-        .at(step.place.clone()),
-    )
+    });
+    StepError::permanent(problem.at(step.place.clone()))
+}
+
+/// The step as the user of a secret.
+fn user(step: &Step) -> String {
+    format!("the step `{}`", step.id)
 }
 
 fn resolve_references<'a>(

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indexmap::IndexMap;
 use millrace_contract::{
-    Clock, CommandHandle, ComputeTarget, DatasetCatalog, ModelRegistry, Progress, RunTracker, StepError,
-    StepKind, StepOutcome,
+    Clock, CommandHandle, ComputeTarget, DatasetCatalog, ModelRegistry, Progress, RunTracker, SecretSource,
+    StepError, StepKind, StepOutcome,
 };
 use millrace_metastore::Metastore;
 use millrace_metastore::runs::{FiringRow, InsertedRun, PipelineRunRow, StepRunRow};
@@ -46,7 +46,7 @@ pub struct EngineServices {
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// `${{ secrets.NAME }}`.
-    pub secrets: IndexMap<String, String>,
+    pub secrets: Arc<dyn SecretSource>,
     /// Variables that every command step gets, such as `MLFLOW_TRACKING_URI`.
     pub step_env: IndexMap<String, String>,
     /// More of them, whose values are masked in logs.

@@ -9,6 +9,7 @@ use crate::ids::StepId;
 use crate::load::LoadedPipeline;
 use crate::pipeline::Step;
 use crate::problem::{Place, Problem};
+use crate::secret;
 use crate::suggest::nearest;
 use crate::validate;
 use crate::yaml::Node;
@@ -32,12 +33,20 @@ pub trait Surroundings {
 
     /// Whether a file of the workspace exists.
     fn exists(&self, path: &str) -> bool;
+
+    /// Names of the secrets that are set here; `None` if there may be more.
+    fn secrets(&self) -> Option<Vec<String>>;
 }
 
 /// Everything that is wrong or doubtful, in the file's order.
 pub fn check(loaded: &LoadedPipeline, surroundings: &dyn Surroundings) -> Vec<Problem> {
-    let mut checker =
-        Checker { loaded, problems: Vec::new(), outputs: HashMap::new(), used_inputs: BTreeSet::new() };
+    let mut checker = Checker {
+        loaded,
+        problems: Vec::new(),
+        outputs: HashMap::new(),
+        used_inputs: BTreeSet::new(),
+        used_secrets: Vec::new(),
+    };
     let facts: Vec<(&Step, Option<StepKindFacts>)> = loaded
         .pipeline
         .steps
@@ -51,6 +60,7 @@ pub fn check(loaded: &LoadedPipeline, surroundings: &dyn Surroundings) -> Vec<Pr
     for (step, facts) in &facts {
         checker.step(step, facts.as_ref(), surroundings);
     }
+    checker.secrets(surroundings);
     checker.concurrency();
     checker.cycles();
     checker.unused_inputs();
@@ -64,6 +74,8 @@ struct Checker<'a> {
     /// Outputs of each step; `None` if its kind is unknown, so that nothing is said about them.
     outputs: HashMap<StepId, Option<Vec<(String, String)>>>,
     used_inputs: BTreeSet<String>,
+    /// Names, with who uses them and where.
+    used_secrets: Vec<(String, StepId, Place)>,
 }
 
 impl Checker<'_> {
@@ -190,6 +202,9 @@ impl Checker<'_> {
                     });
                 }
             }
+            ["secrets", name, ..] => {
+                self.used_secrets.push(((*name).to_owned(), step.id.clone(), place.clone()));
+            }
             ["window", ..] => self.problems.push(
                 Problem::error(
                     "no-window",
@@ -198,6 +213,18 @@ impl Checker<'_> {
                 .at(place.clone()),
             ),
             _ => {}
+        }
+    }
+
+    /// Warns of secrets that are not set here; they may be where the pipeline runs.
+    fn secrets(&mut self, surroundings: &dyn Surroundings) {
+        if self.used_secrets.is_empty() {
+            return;
+        }
+        let Some(known) = surroundings.secrets() else { return };
+        for (name, step, place) in self.used_secrets.iter().filter(|(name, ..)| !known.contains(name)) {
+            let problem = secret::unknown(&format!("the step `{step}`"), name, &known);
+            self.problems.push(problem.at(place.clone()));
         }
     }
 

@@ -39,6 +39,10 @@ impl Surroundings for Kinds {
     fn exists(&self, path: &str) -> bool {
         path == "train.py"
     }
+
+    fn secrets(&self) -> Option<Vec<String>> {
+        Some(vec!["api".to_owned()])
+    }
 }
 
 fn report(text: &str) -> String {
@@ -155,6 +159,26 @@ fn references_configs_and_files_are_checked_where_they_stand() {
     9 |     needs: [claen]
       |             ^^^^^
     hint: did you mean `clean`?
+    ");
+}
+
+#[test]
+fn a_secret_that_is_set_nowhere_is_a_warning() {
+    let text = "steps:\n  a: {run: x, env: {A: '${{ secrets.api }}', B: '${{ secrets.apo }}', C: '${{ secrets.Nothere }}'}}\n";
+    insta::assert_snapshot!(report(text), @r"
+    warning[secret-missing]: the step `a` uses `secrets.apo`, which is not set here
+     --> p.yaml:2:49
+      |
+    2 |   a: {run: x, env: {A: '${{ secrets.api }}', B: '${{ secrets.apo }}', C: '${{ secrets.Nothere }}'}}
+      |                                                 ^^^^^^^^^^^^^^^^^^^^
+    hint: did you mean `secrets.api`?
+    hint: `millrace secrets set apo`, or `export MILLRACE_SECRET_APO=…`
+    warning[secret-missing]: the step `a` uses `secrets.Nothere`, which is not set here
+     --> p.yaml:2:74
+      |
+    2 |  env: {A: '${{ secrets.api }}', B: '${{ secrets.apo }}', C: '${{ secrets.Nothere }}'}}
+      |                                                             ^^^^^^^^^^^^^^^^^^^^^^^^
+    hint: `Nothere` is not a name: use a-z, 0-9 and _, starting with a letter, at most 64 characters
     ");
 }
 

@@ -68,6 +68,10 @@ name_type!(
     /// A step's name, its key in `steps:`.
     StepId
 );
+name_type!(
+    /// A secret's name, `NAME` in `${{ secrets.NAME }}`.
+    SecretName
+);
 
 macro_rules! uuid_type {
     ($(#[$doc:meta])* $name:ident) => {

@@ -15,6 +15,7 @@ mod load_triggers;
 pub mod pipeline;
 pub mod problem;
 pub mod schema;
+pub mod secret;
 pub mod suggest;
 pub mod validate;
 pub mod yaml;

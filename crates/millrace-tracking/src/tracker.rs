@@ -57,10 +57,7 @@ impl RunTracker for Tracker {
 
     async fn end_run(&self, run_id: &str, status: &str) -> Result<(), TrackerError> {
         let ended = self.store.end_tracked_run(run_id.to_owned(), status.to_owned(), self.now()).await;
-        match ended.map_err(|error| failed("record the end", run_id, &error))? {
-            true => Ok(()),
-            false => Err(failed("record the end", run_id, &MetastoreError::stale("there is no such run"))),
-        }
+        ended.map(drop).map_err(|error| failed("record the end", run_id, &error))
     }
 
     async fn log(

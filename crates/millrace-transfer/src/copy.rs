@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::address::Address;
 use crate::columns::ColumnType;
-use crate::connections;
+use crate::connections::{self, Connections, ReadConnections};
 use crate::error::CopyError;
 use crate::passing::{renamed, watched};
 use crate::rejects::{OnError, Rejects};
@@ -114,8 +114,8 @@ pub struct CopyServices {
     pub engine: Arc<dyn QueryEngine>,
     /// Names and records datasets.
     pub datasets: Arc<dyn DatasetCatalog>,
-    /// `connections.yaml` as JSON, secrets resolved.
-    pub connections: IndexMap<String, Value>,
+    /// Where outside data is, and what opens it.
+    pub connections: ReadConnections,
     /// For sources on web servers; with timeouts.
     pub http: reqwest::Client,
 }
@@ -211,7 +211,7 @@ impl Copy {
                     .map_err(|error| CopyError::read(asset.label(), &error))
             }
             Address::Database { connection, table } => {
-                let client = postgres::connect(connection, self.connection(connection)?).await?;
+                let client = postgres::connect(connection, &self.connection(connection)?).await?;
                 let condition = config.condition.clone().map(|condition| match condition {
                     Condition::Text(text) => (text, Vec::new()),
                     Condition::Bound { text, params } => (text, params),
@@ -228,16 +228,25 @@ impl Copy {
         }
     }
 
-    fn connection(&self, name: &str) -> Result<&Value, CopyError> {
-        connections::find(&self.services.connections, name)
+    fn connections(&self) -> Result<Connections, CopyError> {
+        (self.services.connections)().map_err(CopyError::Connection)
+    }
+
+    fn connection(&self, name: &str) -> Result<Value, CopyError> {
+        connections::find(&self.connections()?, name).cloned()
     }
 
     fn address(&self, value: &Value) -> Result<Address, CopyError> {
-        connections::located(Address::read(value)?, &self.services.connections)
+        match Address::read(value)? {
+            outside @ (Address::Database { .. } | Address::S3Url { .. }) => {
+                connections::located(outside, &self.connections()?)
+            }
+            other => Ok(other),
+        }
     }
 
     fn bucket(&self, connection: &str) -> Result<Bucket, CopyError> {
-        S3Connection::read(connection, self.connection(connection)?)?.open(connection)
+        S3Connection::read(connection, &self.connection(connection)?)?.open(connection)
     }
 
     async fn write(
@@ -270,7 +279,7 @@ impl Copy {
                 rows
             }
             Address::Database { connection, table } => {
-                let client = postgres::connect(connection, self.connection(connection)?).await?;
+                let client = postgres::connect(connection, &self.connection(connection)?).await?;
                 let rows = write_postgres(client, table, &config.write, rows).await?;
                 outcome.outputs.insert("data".to_owned(), format!("{connection}:{table}").into());
                 rows
@@ -452,7 +461,9 @@ impl StepKind for Copy {
             _ => Ok(()),
         });
         let addresses = [self.address(&config.from).map(drop), to];
-        let failed = addresses.into_iter().filter_map(Result::err).filter(|_| !unresolved);
+        // What is wrong with `connections.yaml` is said once, at that file.
+        let of_the_step = |error: &CopyError| !unresolved && !matches!(error, CopyError::Connection(_));
+        let failed = addresses.into_iter().filter_map(Result::err).filter(of_the_step);
         failed.map(|error| error.problem()).collect()
     }
 

@@ -12,6 +12,9 @@ pub enum CopyError {
         /// What to type instead.
         hint: String,
     },
+    /// The connection cannot be used: it is wrong, or one of its secrets has no value.
+    #[error("{}", .0.message)]
+    Connection(Box<Problem>),
     /// The source is not there or cannot be read.
     #[error("cannot read `{what}`: {message}")]
     Read {
@@ -75,6 +78,7 @@ impl Explain for CopyError {
     fn problem(&self) -> Problem {
         match self {
             Self::Config { hint, .. } => Problem::error("copy-config", self.to_string()).hint(hint),
+            Self::Connection(problem) => (**problem).clone(),
             Self::Read { .. } => Problem::error("copy-read", self.to_string()),
             Self::Row { file, line, column, .. } => {
                 let line = u32::try_from(*line).unwrap_or(u32::MAX);

@@ -21,6 +21,7 @@ mod sink;
 mod source;
 
 pub use columns::ColumnType;
+pub use connections::{Connection, Connections, ReadConnections};
 pub use connectors::connectors;
 pub use copy::{Condition, Copy, CopyConfig, CopyServices, Write};
 pub use error::CopyError;

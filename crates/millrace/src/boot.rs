@@ -20,6 +20,7 @@ use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
 use millrace_metastore::Metastore;
 use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorStep};
 use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry, steps::Set};
+use millrace_spec::secret::{SecretText, VARIABLE_PREFIX};
 use millrace_tracking::webhooks::{Reach, Webhooks};
 use millrace_tracking::{Catalog, Tracker};
 use millrace_transfer::{Copy, CopyServices};
@@ -27,11 +28,11 @@ use millrace_transform::{DataFusionEngine, EngineConfig};
 use tokio::sync::Notify;
 
 use crate::declared::sound;
+use crate::secrets::{KEY_VARIABLE, Keyring, SecretStore};
 use crate::workspace::{Workspace, find_root};
 
 /// Attempts that run at once, for each core.
 const RUNNING_PER_CORE: u32 = 8;
-const SECRET_PREFIX: &str = "MILLRACE_SECRET_";
 
 /// A workspace with its rooms.
 pub(crate) struct Rooms {
@@ -47,7 +48,6 @@ pub(crate) struct Rooms {
     /// Told of every new result of a monitor.
     pub(crate) observed: Arc<Notify>,
     pub(crate) clock: Arc<dyn Clock>,
-    secrets: IndexMap<String, String>,
     /// Removed with this, if the state is a temporary one.
     scratch: Option<tempfile::TempDir>,
 }
@@ -77,13 +77,20 @@ pub(crate) fn current_folder() -> Result<PathBuf> {
     std::env::current_dir().context("the current folder is gone")
 }
 
-/// `${{ secrets.NAME }}`: variables that begin with `MILLRACE_SECRET_`, the rest in lower case.
-fn secrets() -> IndexMap<String, String> {
-    let mut secrets: IndexMap<String, String> = std::env::vars()
-        .filter_map(|(name, value)| Some((name.strip_prefix(SECRET_PREFIX)?.to_lowercase(), value)))
-        .collect();
-    secrets.sort_keys();
-    secrets
+/// The secrets of a workspace: variables that begin with `MILLRACE_SECRET_`, and its file with the keys that are within reach.
+pub(crate) fn secrets(root: &Path) -> SecretStore {
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.to_str()?.strip_prefix(VARIABLE_PREFIX)?.to_lowercase();
+        Some((name, SecretText::new(value.into_string().ok()?)))
+    });
+    let given = std::env::var(KEY_VARIABLE).ok().filter(|key| !key.is_empty()).map(SecretText::new);
+    let keyring = Keyring { given, folder: config_folder().map(|folder| folder.join("keys")) };
+    SecretStore::new(root.to_path_buf(), variables.collect(), keyring)
+}
+
+/// The secrets of the workspace of the current folder, without its database.
+pub(crate) fn secrets_here() -> Result<SecretStore> {
+    Ok(secrets(&find_root(&current_folder()?)?))
 }
 
 /// The secret of a server that listens beyond loopback.
@@ -96,6 +103,13 @@ pub(crate) fn webhooks(rooms: &Rooms, address: SocketAddr) -> Result<Webhooks> {
     let anywhere = std::env::var("MILLRACE_WEBHOOKS").is_ok_and(|value| value == "anywhere");
     let reach = if anywhere || address.ip().is_loopback() { Reach::Anywhere } else { Reach::Internet };
     Ok(Webhooks::new(rooms.store.clone(), rooms.clock.clone(), reach)?)
+}
+
+/// Folder of what this user keeps for every workspace; `None` without a home. A relative one does not count (XDG).
+fn config_folder() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let base = folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")))?;
+    Some(base.join("millrace"))
 }
 
 /// Folder for things that can be made again: Python environments.
@@ -152,7 +166,7 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     let catalog = Arc::new(Catalog::new(store.clone(), storage.clone(), clock.clone()));
     let tracker = Arc::new(Tracker::new(store.clone(), storage.join("artifacts"), clock.clone()));
     let engine = DataFusionEngine::new(EngineConfig::new(state.join("spill")));
-    let secrets = secrets();
+    let secrets = Arc::new(secrets(root));
     let signals = Arc::new(LatestSignals::default());
     let observed = Arc::new(Notify::new());
     let runtime = Arc::new(OnnxRuntime::default());
@@ -181,7 +195,7 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     )));
     all.push(Arc::new(Set::new()));
     let kinds: Arc<StepRegistry> = Arc::new(all.into_iter().map(|kind| (kind.doc().name, kind)).collect());
-    let workspace = Workspace::open(root.to_path_buf(), state, kinds.clone())?;
+    let workspace = Workspace::open(root.to_path_buf(), state, kinds.clone(), secrets)?;
     let alerts = alerts(&store, &clock, &signals, &workspace)?;
     Ok(Rooms {
         workspace,
@@ -195,7 +209,6 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         alerts,
         observed,
         clock,
-        secrets,
         scratch: None,
     })
 }
@@ -223,7 +236,7 @@ fn data_kinds(
     state: &Path,
     engine: &DataFusionEngine,
     datasets: &Arc<dyn DatasetCatalog>,
-    secrets: &IndexMap<String, String>,
+    secrets: &Arc<SecretStore>,
 ) -> Result<Vec<Arc<dyn StepKind>>> {
     let queries: Arc<dyn QueryEngine> = Arc::new(engine.clone());
     let services = compute_steps::Services {
@@ -233,9 +246,8 @@ fn data_kinds(
         python_path: install_python_files(state)?,
     };
     // Read without the kinds, which are only being made: connections need none.
-    let connections =
-        Workspace::open(root.to_path_buf(), state.to_path_buf(), Arc::new(StepRegistry::new()))?
-            .connections(secrets)?;
+    let kinds = Arc::new(StepRegistry::new());
+    let workspace = Workspace::open(root.to_path_buf(), state.to_path_buf(), kinds, secrets.clone())?;
     let http = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(20))
         .read_timeout(Duration::from_secs(60))
@@ -244,7 +256,7 @@ fn data_kinds(
         workspace: root.to_path_buf(),
         engine: queries,
         datasets: datasets.clone(),
-        connections,
+        connections: Arc::new(move || workspace.connections().usable()),
         http,
     };
     let mut all: Vec<Arc<dyn StepKind>> = vec![Arc::new(Copy::new(copy))];
@@ -281,7 +293,7 @@ impl Rooms {
             models: self.catalog.clone(),
             tracker: self.tracker.clone(),
             clock: self.clock.clone(),
-            secrets: self.secrets.clone(),
+            secrets: self.workspace.secrets.clone(),
             step_env,
             secret_env,
         };

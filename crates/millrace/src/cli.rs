@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use millrace_spec::ids::SecretName;
 
 /// From raw data to a live, monitored endpoint.
 #[derive(Debug, Parser)]
@@ -53,6 +54,9 @@ pub(crate) enum Command {
     Sql(Sql),
     /// List the workspace's datasets.
     Data,
+    /// Keep secrets in an encrypted file that is committed with the rest.
+    #[command(subcommand)]
+    Secrets(Secrets),
     /// Explain a kind of step, transform or trigger; without a name, list them.
     Explain {
         /// The word that is written in the file, for example `sql`.
@@ -183,6 +187,24 @@ pub(crate) struct Sql {
     /// At most so many rows.
     #[arg(long, short = 'n', default_value_t = 100)]
     pub(crate) limit: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Secrets {
+    /// List the names of all secrets and where they come from; never a value.
+    List,
+    /// Keep a secret; its value is read from standard input, so that no list of processes shows it.
+    Set {
+        /// What `${{ secrets.NAME }}` names it by.
+        name: SecretName,
+    },
+    /// Take a secret out of the file.
+    Remove {
+        /// Which.
+        name: SecretName,
+    },
+    /// Make a new key and encrypt every value with it.
+    Rekey,
 }
 
 /// What `schema` can print.

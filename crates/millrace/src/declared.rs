@@ -19,6 +19,16 @@ pub(crate) struct Declared<T> {
     pub(crate) content: Result<T, Vec<Problem>>,
 }
 
+impl<T> Declared<T> {
+    /// What it says, or the first thing that is wrong with it.
+    pub(crate) fn usable(self) -> Result<T, Box<Problem>> {
+        self.content.map_err(|problems| {
+            let unreadable = || Problem::error("unreadable-file", format!("cannot read `{}`", self.file));
+            Box::new(problems.into_iter().next().unwrap_or_else(unreadable))
+        })
+    }
+}
+
 impl Workspace {
     /// Every file in `endpoints/`, by name.
     pub(crate) fn endpoint_files(&self) -> Vec<Declared<EndpointFile>> {

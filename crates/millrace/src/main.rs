@@ -1,15 +1,18 @@
 //! Millrace: one binary from raw data to a live, monitored endpoint.
 //!
 //! `cli` is the argument tree, `commands/` has one file a command, `boot` wires the rooms together and alone reads the environment,
-//! `workspace` and `declared` read the files of a workspace, `adapters` show the API what rooms hold, `printer` decides every byte of output.
+//! `workspace`, `declared`, `connections` and `secrets` read the files of a workspace, `adapters` show the API what rooms hold, `printer` decides every byte of output.
 
 mod adapters;
 mod boot;
 mod cli;
 mod commands;
+mod connections;
 mod declared;
 mod example;
 mod printer;
+mod prompt;
+mod secrets;
 mod server;
 mod workspace;
 

@@ -75,6 +75,16 @@ impl Printer {
         }
     }
 
+    /// Something doubtful that does not keep the command from its work.
+    pub(crate) fn warning(&self, problem: &Problem) {
+        self.note(frame::render(&problem.clone().as_warning(), None, self.colour).trim_end());
+    }
+
+    /// Asks for something to be typed on the same line.
+    pub(crate) fn prompt(&self, text: &str) {
+        write!(std::io::stderr(), "{text}").ok();
+    }
+
     /// An error of a command, with its causes.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         if let Some(problem) = problem_of(error) {
@@ -112,6 +122,9 @@ fn sign(word: &str) -> (&'static str, &'static str) {
 /// The problem behind an error, if a room made it.
 fn problem_of(error: &anyhow::Error) -> Option<Problem> {
     if let Some(error) = error.downcast_ref::<crate::workspace::WorkspaceError>() {
+        return Some(error.problem());
+    }
+    if let Some(error) = error.downcast_ref::<crate::secrets::SecretsError>() {
         return Some(error.problem());
     }
     error.downcast_ref::<millrace_orchestration::OrchestrationError>().map(Explain::problem)

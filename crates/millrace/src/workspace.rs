@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
-use millrace_contract::{Explain, StepKind};
+use millrace_contract::{Explain, SecretSource, StepKind};
 use millrace_orchestration::{PipelineSource, StepRegistry};
 use millrace_spec::check::{self, StepKindFacts, Surroundings};
 use millrace_spec::load::{self, LoadedPipeline};
 use millrace_spec::pipeline::{Pipeline, Step};
 use millrace_spec::problem::{Problem, Severity};
 use millrace_spec::yaml;
-use serde_json::Value;
+
+use crate::secrets::SecretStore;
 
 /// Name of the file that makes a folder a workspace.
 pub(crate) const MARK: &str = "millrace.yaml";
@@ -62,6 +63,7 @@ pub(crate) struct Workspace {
     pub(crate) name: String,
     pub(crate) timezone: String,
     pub(crate) pools: IndexMap<String, u32>,
+    pub(crate) secrets: Arc<SecretStore>,
     state: PathBuf,
     kinds: Arc<StepRegistry>,
 }
@@ -95,6 +97,7 @@ impl Workspace {
         root: PathBuf,
         state: PathBuf,
         kinds: Arc<StepRegistry>,
+        secrets: Arc<SecretStore>,
     ) -> Result<Self, WorkspaceError> {
         let text = if root.join(MARK).exists() { read(&root, MARK)? } else { String::new() };
         let tree = yaml::parse(MARK, &text).map_err(WorkspaceError::Wrong)?;
@@ -119,6 +122,7 @@ impl Workspace {
             timezone: field("timezone").unwrap_or_else(|| "UTC".to_owned()),
             pools: pools.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default(),
             root,
+            secrets,
             state,
             kinds,
         })
@@ -197,31 +201,6 @@ impl Workspace {
             .find(named)
             .ok_or_else(|| WorkspaceError::UnknownPipeline { name: name_or_file.to_owned(), known })
     }
-
-    /// `connections.yaml` as JSON, `${{ secrets.NAME }}` resolved. No file, no connections.
-    pub(crate) fn connections(
-        &self,
-        secrets: &IndexMap<String, String>,
-    ) -> Result<IndexMap<String, Value>, WorkspaceError> {
-        const FILE: &str = "connections.yaml";
-        if !self.root.join(FILE).exists() {
-            return Ok(IndexMap::new());
-        }
-        let text = read(&self.root, FILE)?;
-        let tree = yaml::parse(FILE, &text).map_err(WorkspaceError::Wrong)?;
-        let context = serde_json::json!({"secrets": secrets});
-        let mut connections = IndexMap::new();
-        for (key, node) in tree.as_map().unwrap_or_default() {
-            let value = millrace_spec::expression::render(&node.to_json(), &context).map_err(|error| {
-                let problem =
-                    Problem::error("connection-secret", format!("the connection `{}`: {error}", key.name))
-                        .at(key.place.clone());
-                WorkspaceError::Wrong(Box::new(problem.hint("set it: `export MILLRACE_SECRET_NAME=…`")))
-            })?;
-            connections.insert(key.name.clone(), value);
-        }
-        Ok(connections)
-    }
 }
 
 impl Surroundings for Workspace {
@@ -243,6 +222,10 @@ impl Surroundings for Workspace {
         let inside =
             Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         inside && self.root.join(path).exists()
+    }
+
+    fn secrets(&self) -> Option<Vec<String>> {
+        SecretSource::secrets(&*self.secrets).names()
     }
 }
 

@@ -1,15 +1,22 @@
 //! Replaces secrets in a stream of bytes, wherever the chunks happen to be cut.
 
+use std::fmt;
+
 /// What stands in a log instead of a secret.
 const MASK: &[u8] = b"***";
 
 /// A filter for one stream.
-#[derive(Debug)]
 pub(crate) struct Masker {
     /// Longest first, so that of two secrets with one beginning the longer is masked.
     secrets: Vec<Vec<u8>>,
     first_bytes: [bool; 256],
     held: Vec<u8>,
+}
+
+impl fmt::Debug for Masker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Masker").field("secrets", &self.secrets.len()).finish_non_exhaustive()
+    }
 }
 
 impl Masker {
@@ -77,6 +84,13 @@ mod tests {
         let mut shown: Vec<u8> = chunks.iter().flat_map(|chunk| masker.feed(chunk.as_bytes())).collect();
         shown.extend(masker.finish());
         assert_eq!(String::from_utf8(shown).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_secret_of_several_lines_is_masked_as_a_whole_and_line_by_line() {
+        let secrets = ["first\nsecond", "second", "first"];
+        check(&secrets, &["> fir", "st\n", "second\n"], "> ***\n");
+        check(&secrets, &["> first\n> second\n"], "> ***\n> ***\n");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod steps;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -142,15 +143,19 @@ async fn a_flood_keeps_its_head_and_tail_and_counts_the_rest() {
 }
 
 #[tokio::test]
-async fn secrets_do_not_reach_the_logs() {
+async fn secrets_reach_neither_logs_nor_other_users() {
     let place = Place::new();
     let mut command = shell("printf 'a hun'; sleep 0.05; echo ter2 b; echo hunter2 >&2");
     command.secrets = vec!["hunter2".to_owned()];
+    command.env.insert("KEY".to_owned(), "hunter2".to_owned());
+    assert!(!format!("{command:?}").contains("hunter2"), "{command:?}");
     place.run(command).await;
     assert_eq!(
         (place.text("stdout.log").as_str(), place.text("stderr.log").as_str()),
         ("a *** b\n", "***\n")
     );
+    let mode = std::fs::metadata(place.attempt("attempt").join("command.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }
 
 #[tokio::test]

@@ -271,7 +271,11 @@ mod tests {
                 "Version Number(GreaterOrEqual, 2.0); Version Number(NotEqual, 5.0)",
             ),
             (Versions, "run_id NOT IN ('r')", "RunId In { values: [\"r\"], negated: true }"),
-            (Versions, "source_path LIKE 's3:%'", "Source Like { pattern: \"s3:%\", any_case: false, negated: false }"),
+            (
+                Versions,
+                "source_path LIKE 's3:%'",
+                "Source Like { pattern: \"s3:%\", any_case: false, negated: false }",
+            ),
             (
                 Models,
                 "tags.`mlflow.prompt.is_prompt` = 'true' AND name = 'a'",

@@ -17,7 +17,7 @@ use crate::columns::{Builder, Cell, ColumnType};
 use crate::error::CopyError;
 
 /// Reads and writes tables of a PostgreSQL server.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PostgresConnection {
     /// Connection URL without the password, for example `postgres://reader@db/shop`.

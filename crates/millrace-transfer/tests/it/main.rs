@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::*;
 use millrace_metastore::testing::TestPostgres;
-use millrace_transfer::{Copy, CopyServices, connectors};
+use millrace_transfer::{Connections, Copy, CopyServices, connectors};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -97,7 +97,7 @@ impl ProgressSink for Seen {
 
 struct Place {
     folder: tempfile::TempDir,
-    connections: IndexMap<String, Value>,
+    connections: Connections,
     cancel: CancellationToken,
 }
 
@@ -105,7 +105,7 @@ impl Place {
     fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
-            connections: IndexMap::new(),
+            connections: Connections::new(),
             cancel: CancellationToken::new(),
         }
     }
@@ -119,11 +119,13 @@ impl Place {
     }
 
     async fn copy(&self, config: Value) -> Result<StepOutcome, StepError> {
+        let connections = self.connections.clone();
+        let connections = Arc::new(move || Ok(connections.clone()));
         let kind = Copy::new(CopyServices {
             engine: Arc::new(NoTables),
             datasets: Arc::new(NoTables),
             workspace: self.folder.path().to_owned(),
-            connections: self.connections.clone(),
+            connections,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
         });
         assert!(kind.check(&config).is_empty());
@@ -181,7 +183,7 @@ async fn a_table_survives_every_format() {
 async fn a_database_takes_and_gives_a_table() {
     let Some(postgres) = TestPostgres::start() else { return };
     let mut place = Place::new();
-    place.connections.insert("shop".to_owned(), json!({"postgres": {"url": postgres.url()}}));
+    place.connections.insert("shop".to_owned(), json!({"postgres": {"url": postgres.url()}}).into());
     place.file("a.csv", ROWS);
     for write in [json!("overwrite"), json!("overwrite"), json!("append")] {
         place.copy(json!({"from": "a.csv", "to": "shop:public.rows", "write": write})).await.unwrap();

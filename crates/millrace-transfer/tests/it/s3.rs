@@ -50,8 +50,8 @@ impl Moto {
 
     fn place(&self) -> Place {
         let mut place = Place::new();
-        place.connections.insert("lake".to_owned(), self.connection("lake", "raw"));
-        place.connections.insert("gone".to_owned(), self.connection("no-such-bucket", ""));
+        place.connections.insert("lake".to_owned(), self.connection("lake", "raw").into());
+        place.connections.insert("gone".to_owned(), self.connection("no-such-bucket", "").into());
         place
     }
 
@@ -193,7 +193,7 @@ async fn what_goes_wrong_is_said() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut away = server.connection("lake", "");
     away["s3"]["endpoint"] = json!(format!("http://127.0.0.1:{port}"));
-    place.connections.insert("away".to_owned(), away);
+    place.connections.insert("away".to_owned(), away.into());
     for (from, to, message, transient) in [
         (
             "lake:absent.csv",

@@ -1,11 +1,16 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use millrace_contract::SecretSource as _;
+use millrace_transfer::Connections;
 
 use crate::boot;
 use crate::cli::Check;
+use crate::connections::CONNECTIONS;
 use crate::declared::Declared;
 use crate::printer::Printer;
+use crate::secrets;
+use crate::workspace::{Workspace, read};
 
 pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode> {
     let rooms = boot::open_here().await?;
@@ -19,11 +24,14 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     let asked = |file: &str| everything || named.iter().any(|name| name == file);
     let endpoints: Vec<_> = workspace.endpoint_files().into_iter().filter(|file| asked(&file.file)).collect();
     let rules: Vec<_> = workspace.alert_rules().into_iter().filter(|file| asked(&file.file)).collect();
+    let connections = Some(workspace.connections()).filter(|file| asked(&file.file));
     let pipelines = if everything {
         workspace.check_all()
     } else {
         let declared = |name: &&String| {
-            !endpoints.iter().any(|file| file.file == **name) && !rules.iter().any(|file| file.file == **name)
+            !endpoints.iter().any(|file| file.file == **name)
+                && !rules.iter().any(|file| file.file == **name)
+                && ![CONNECTIONS, secrets::FILE].contains(&name.as_str())
         };
         let checked: Result<Vec<_>, _> =
             named.iter().filter(declared).map(|file| workspace.check_file(file)).collect();
@@ -36,7 +44,11 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     }
     let wrong = pipelines.iter().filter(|file| file.has_errors()).count()
         + print_wrong(&endpoints, printer)
-        + print_wrong(&rules, printer);
+        + print_wrong(&rules, printer)
+        + connections.as_ref().map_or(0, |file| print_unusable(file, printer));
+    if asked(secrets::FILE) {
+        warn_of_secrets(workspace, printer);
+    }
     let steps: usize = pipelines
         .iter()
         .filter_map(|file| file.loaded.as_ref())
@@ -49,11 +61,41 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     if !rules.is_empty() {
         kinds.push(format!("{} alert rules", rules.len()));
     }
+    let mut files = pipelines.len() + endpoints.len() + rules.len();
+    if let Some(file) = connections.filter(|file| !file.text.is_empty()) {
+        files += 1;
+        kinds.push(format!("{} connections", file.content.map_or(0, |connections| connections.len())));
+    }
     printer.note(&match wrong {
         0 => format!("{}: sound", kinds.join(", ")),
-        _ => format!("{wrong} of {} files have errors", pipelines.len() + endpoints.len() + rules.len()),
+        _ => format!("{wrong} of {files} files have errors"),
     });
     Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Says what is wrong with the file of secrets. That fails only what names one, so it is a warning.
+fn warn_of_secrets(workspace: &Workspace, printer: &Printer) {
+    if let Some(problem) = workspace.secrets.secrets().others {
+        let text = read(&workspace.root, secrets::FILE).ok();
+        printer.problem(&problem.as_warning(), text.as_deref());
+    }
+}
+
+/// Prints which connections cannot be used, and counts the file if that is its own fault: secrets may be set where it is used.
+fn print_unusable(file: &Declared<Connections>, printer: &Printer) -> usize {
+    let Ok(connections) = &file.content else { return print_wrong(std::slice::from_ref(file), printer) };
+    let mut wrong = 0;
+    for problem in connections.values().filter_map(|connection| connection.unusable.as_deref()) {
+        match problem.code.as_str() {
+            "secret-unreadable" => {}
+            "secret-missing" => printer.problem(&problem.clone().as_warning(), Some(&file.text)),
+            _ => {
+                wrong = 1;
+                printer.problem(problem, Some(&file.text));
+            }
+        }
+    }
+    wrong
 }
 
 /// Prints what is wrong with files and counts those.

@@ -13,7 +13,7 @@ use crate::boot;
 use crate::cli::Copy;
 use crate::commands::follow::{describe, duration};
 use crate::printer::Printer;
-use crate::workspace::find_root;
+use crate::workspace::{find_root, read};
 
 /// Copies outside of any pipeline: the same step kind, the same options.
 pub(crate) async fn run(arguments: &Copy, printer: &Printer) -> Result<ExitCode> {
@@ -77,7 +77,9 @@ pub(crate) async fn run(arguments: &Copy, printer: &Printer) -> Result<ExitCode>
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            printer.problem(&error.problem, None);
+            let file = error.problem.place.as_ref().map(|place| place.file.as_str());
+            let source = file.and_then(|file| read(&rooms.workspace.root, file).ok());
+            printer.problem(&error.problem, source.as_deref());
             Ok(ExitCode::FAILURE)
         }
     }

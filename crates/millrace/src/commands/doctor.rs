@@ -1,10 +1,13 @@
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use millrace_contract::SecretSource as _;
 use serde_json::{Value, json};
 
 use crate::boot;
 use crate::printer::Printer;
+use crate::secrets::{FILE, Origin, has_file};
 use crate::workspace::find_root;
 
 /// Programs that some steps need, what for, and how to get them.
@@ -25,6 +28,7 @@ pub(crate) async fn run(printer: &Printer) -> Result<ExitCode> {
             let detail =
                 opened.as_ref().map_or_else(|error| format!("{error:#}"), |_| root.display().to_string());
             rows.push(json!({"what": "workspace", "ok": opened.is_ok(), "detail": detail}));
+            rows.push(secrets_row(root));
         }
         Err(error) => rows.push(json!({"what": "workspace", "ok": false, "detail": error.to_string()})),
     }
@@ -34,6 +38,32 @@ pub(crate) async fn run(printer: &Printer) -> Result<ExitCode> {
         vec![text("what"), if ok { "yes" } else { "no" }.to_owned(), text("detail")]
     });
     Ok(if rows.iter().all(|row| row["ok"] == true) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether the secrets of the workspace can be read.
+fn secrets_row(root: &Path) -> Value {
+    let store = boot::secrets(root);
+    let found = store.secrets();
+    let wrong = found
+        .others
+        .as_deref()
+        .or_else(|| found.texts.values().find_map(|text| text.as_ref().err().map(|it| &**it)));
+    let detail = match wrong {
+        Some(problem) => std::iter::once(&problem.message)
+            .chain(problem.hints.first())
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(": "),
+        None => {
+            let given = found.texts.keys().filter(|name| store.origin(name) == Origin::Environment).count();
+            let kept = match has_file(root) {
+                true => format!("{} in `{FILE}`", found.texts.len() - given),
+                false => format!("no `{FILE}`"),
+            };
+            format!("{given} in the environment, {kept}")
+        }
+    };
+    json!({"what": "secrets", "ok": wrong.is_none(), "detail": detail})
 }
 
 fn program_row(program: &str, purpose: &str, hint: &str) -> Value {

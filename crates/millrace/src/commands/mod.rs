@@ -12,6 +12,7 @@ mod logs;
 mod run;
 pub(crate) mod run_lock;
 mod runs;
+mod secrets;
 mod sql;
 mod up;
 mod why;
@@ -37,6 +38,7 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Why(arguments) => why::run(&arguments, printer).await,
         Command::Copy(arguments) => copy::run(&arguments, printer).await,
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
+        Command::Secrets(command) => secrets::run(&command, printer).await,
         Command::Data => data::run(printer).await,
         Command::Explain { kind } => explain::run(kind.as_deref(), printer).await,
         Command::Schema { of } => explain::schema(of, printer).await,

@@ -9,5 +9,7 @@ mod full_disk;
 mod mlflow;
 mod project;
 mod restart;
+mod secrets;
 mod server;
 mod serving;
+mod unreadable_secrets;

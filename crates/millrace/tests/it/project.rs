@@ -1,5 +1,6 @@
 //! A workspace in a temporary folder, and the program run in it.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -35,9 +36,11 @@ impl Project {
         std::fs::read_to_string(self.path().join(path)).unwrap_or_default()
     }
 
+    /// The program with a home in the project's folder, so that it neither sees nor makes keys of whoever runs the tests.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
         command.args(arguments).current_dir(self.path()).env("NO_COLOR", "1").stdin(Stdio::null());
+        command.env("XDG_CONFIG_HOME", self.path().join("config")).env_remove("MILLRACE_SECRETS_KEY");
         command
     }
 
@@ -52,7 +55,19 @@ impl Project {
 
     /// Exit code, standard output and standard error, with what differs from run to run replaced.
     pub(crate) fn millrace(&self, arguments: &[&str]) -> String {
-        let output = self.output(arguments);
+        self.said(&self.output(arguments))
+    }
+
+    /// The same of a program that reads `input` from its standard input.
+    pub(crate) fn fed(&self, mut command: Command, input: impl AsRef<[u8]>) -> String {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // It may have ended with an error before it read anything.
+        child.stdin.take().unwrap().write_all(input.as_ref()).ok();
+        self.said(&child.wait_with_output().unwrap())
+    }
+
+    fn said(&self, output: &Output) -> String {
         let text = |bytes: &[u8]| filtered(&String::from_utf8_lossy(bytes), self.path());
         format!(
             "exit {}\n{}----\n{}",
@@ -89,6 +104,7 @@ fn filtered(text: &str, folder: &Path) -> String {
     let text = text.replace(&*folder.to_string_lossy(), "[folder]");
     let filters = [
         (r"[0-9a-f]{32}", "[id]"),
+        (r"\b[0-9a-f]{16}\b", "[key]"),
         (r"\b[0-9a-f]{10}\b", "[id]"),
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d", "[time]"),
         (r"in \d+(\.\d+)? (ms|s)\b", "in [duration]"),
