@@ -224,6 +224,25 @@ class Metrics(Case):
         for start in range(0, 3000, 1000):
             self.client.log_batch(run, [Metric("m", i / 7, i, i) for i in range(start, start + 1000)])
         self.assertEqual([m.value for m in self.client.get_metric_history(run, "m")], [i / 7 for i in range(3000)])
+        other = self.run_with({"m": 5.0})
+
+        def asked(address, **query):
+            answer = requests.get(f"{URL}/ajax-api/2.0/mlflow/metrics/{address}", params={"metric_key": "m", **query}, timeout=60)
+            return answer.status_code, answer.json().get("metrics")
+
+        _, bulk = asked("get-history-bulk", run_id=[run, other])
+        self.assertEqual(len(bulk), 3001)
+        self.assertEqual([m["run_id"] for m in bulk], sorted(m["run_id"] for m in bulk))
+        self.assertEqual(len(asked("get-history-bulk", run_id=[run, other], max_results=7)[1]), 7)
+        _, thin = asked("get-history-bulk-interval", run_ids=[run, other], max_results=11, start_step=0, end_step=2000)
+        self.assertEqual([m["step"] for m in thin if m["run_id"] == run], list(range(0, 2001, 200)))
+        self.assertEqual([m["value"] for m in thin if m["run_id"] == other], [5.0])
+        for address, wrong in [
+            ("get-history-bulk", {}), ("get-history-bulk", {"run_id": [run] * 101}), ("get-history-bulk-interval", {"run_ids": [run], "start_step": 1}),
+            ("get-history-bulk-interval", {"run_ids": [run], "max_results": 0}),
+            ("get-history-bulk-interval", {"run_ids": [run], "start_step": 2, "end_step": 1}),
+        ]:
+            self.assertEqual(asked(address, **wrong)[0], 400, (address, wrong))
 
 
 class Search(Case):
@@ -385,6 +404,10 @@ class Models(Case):
         self.assertEqual([(i.dataset.name, i.dataset.digest, i.tags[0].value) for i in inputs],
                          [("iris", dataset.digest, "training")])
         self.assertEqual(self.found("dataset.name = 'iris' AND datasets.context = 'training'"), [run.info.run_id])
+        summaries = self.post("experiments/search-datasets", {"experiment_ids": [self.experiment]})["dataset_summaries"]
+        self.assertEqual(summaries, [
+            {"experiment_id": self.experiment, "name": "iris", "digest": dataset.digest, "context": "training"}
+        ])
 
     def test_logged_models(self):
         model = self.client.create_logged_model(self.experiment, "first", tags={"a": "b"}, params={"p": "1"}, model_type="tree")

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the figures of the foundation, each beside its bar and a floor measured in the same run.
 
 mod http;
+mod tracking;
 mod workspace;
 
 use std::path::Path;
@@ -26,8 +27,19 @@ struct Figure {
     floor: Option<(f64, &'static str)>,
 }
 
+/// Runs the bench that is named; that of the foundation if none is.
+pub(crate) fn dispatch(root: &Path, arguments: &[String]) -> Result<()> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        [] => bench(root),
+        ["tracking"] => tracking::bench(root, 1_000_000),
+        ["tracking", runs] => tracking::bench(root, runs.parse().context("how many runs?")?),
+        _ => bail!("there is no bench `{}`", arguments.join(" ")),
+    }
+}
+
 /// Builds the program as users get it, measures, prints a table. Fails if a bar is missed.
-pub(crate) fn bench(root: &Path) -> Result<()> {
+fn bench(root: &Path) -> Result<()> {
     run(root, "cargo", &["build", "--release", "--package", "millrace"])?;
     let program = workspace::program(root)?;
     let fsync = seconds_of_fsync()?;

@@ -25,7 +25,7 @@ usage: cargo xtask <chore>
   tidy    who may name what, file length, ARCHITECTURE.md, words
   schema  writes the UI's types and the API's document anew from the Rust types
   picture runs the demo, walks its pages in Chromium and takes the README's picture
-  bench   measures the program as users get it, beside bars and floors
+  bench   measures the program as users get it, beside bars and floors; `bench tracking [RUNS]` with a million tracked runs
   deny    licences and sources of everything that is linked in
 ";
 
@@ -44,7 +44,7 @@ fn dispatch(chore: &str, root: &Path) -> Result<()> {
     match chore {
         "test" => test(root),
         "check" => lint(root).and_then(|()| tidy::check(root)).and_then(|()| tools::typos(root)),
-        "bench" => bench::bench(root),
+        "bench" => bench::dispatch(root, &std::env::args().skip(2).collect::<Vec<_>>()),
         "deny" => tools::deny(root),
         "schema" => schema(root),
         "picture" => journey::picture(root),

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 /// A command without what `cargo run` told this chore of its own package: build scripts that depend on those variables (`ring`'s) would
 /// run anew, and everything above them would be compiled anew, whenever a chore and a plain cargo command take turns.
 #[allow(clippy::disallowed_methods, reason = "a chore hands its environment on")]
-fn command(program: &str) -> Command {
+pub(crate) fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     let own =
         ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];

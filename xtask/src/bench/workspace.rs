@@ -99,6 +99,8 @@ impl Workspace {
     }
 }
 
+const UP: &[&str] = &["up", "--listen", "127.0.0.1:0", "--json"];
+
 /// A server that is killed in the end.
 pub(super) struct Running {
     child: Child,
@@ -109,7 +111,14 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn start(workspace: &Workspace) -> Result<Self> {
-        Self::of(workspace, &["up", "--listen", "127.0.0.1:0", "--json"])
+        Self::of(workspace.command(UP))
+    }
+
+    /// A server whose history is in this SQLite file.
+    pub(super) fn with_database(workspace: &Workspace, database: &Path) -> Result<Self> {
+        let mut command = workspace.command(UP);
+        command.env("MILLRACE_DATABASE", format!("sqlite:{}", database.display()));
+        Self::of(command)
     }
 
     /// The demo in a folder that is there already, after its run.
@@ -119,9 +128,9 @@ impl Running {
         Ok(server)
     }
 
-    fn of(workspace: &Workspace, arguments: &[&str]) -> Result<Self> {
+    fn of(mut command: Command) -> Result<Self> {
         let begun = Instant::now();
-        let mut child = workspace.command(arguments).stdout(Stdio::piped()).spawn()?;
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
         let said: Value = serde_json::from_str(&line).with_context(|| format!("the server said `{line}`"))?;
@@ -150,6 +159,18 @@ impl Running {
                 other => bail!("the run {id} {other}: {}", view["run"]["problem"]),
             }
         }
+    }
+
+    /// CPU time since its start, user and system.
+    pub(super) fn cpu_seconds(&self) -> Result<f64> {
+        // Hundredths of a second on every Linux that we run on.
+        const TICKS: f64 = 100.0;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, fields) = stat.rsplit_once(')').context("no name in stat")?;
+        let field = |at: usize| -> Result<f64> {
+            Ok(fields.split_whitespace().nth(at).context("stat is short")?.parse()?)
+        };
+        Ok((field(11)? + field(12)?) / TICKS)
     }
 
     /// Bytes in memory.

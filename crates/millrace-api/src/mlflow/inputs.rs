@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use millrace_metastore::experiments::{DatasetInput, ModelLink, ParamRule, TrackedBatch};
+use millrace_metastore::experiments::{DatasetInput, DatasetSummary, ModelLink, ParamRule, TrackedBatch};
 use serde_json::{Value, json};
 
 use super::error::{Answer, MlflowError};
@@ -90,4 +90,29 @@ pub(super) async fn log_model(State(app): State<App>, fields: Fields) -> Answer 
     };
     app.engine.store().log_tracked_batch(run_id, batch).await?;
     Ok(Json(json!({})))
+}
+
+/// Experiments in one request.
+const MOST_EXPERIMENTS: usize = 20;
+
+/// Datasets that runs of experiments read, each with what for.
+pub(super) async fn search_datasets(State(app): State<App>, fields: Fields) -> Answer {
+    let ids = fields.texts("experiment_ids")?;
+    if ids.is_empty() || ids.len() > MOST_EXPERIMENTS {
+        return Err(MlflowError::invalid(format!(
+            "SearchDatasets request must specify 1 to {MOST_EXPERIMENTS} experiment_ids. Received {}.",
+            ids.len()
+        )));
+    }
+    let ids = ids.iter().filter_map(|id| id.parse().ok()).collect();
+    let found = app.engine.store().list_dataset_summaries(ids).await?;
+    let summary = |found: &DatasetSummary| {
+        json!({
+            "experiment_id": found.experiment_id.to_string(),
+            "name": found.name,
+            "digest": found.digest,
+            "context": found.context,
+        })
+    };
+    Ok(Json(json!({"dataset_summaries": found.iter().map(summary).collect::<Vec<_>>()})))
 }

@@ -1,11 +1,11 @@
-//! `metrics/get-history`.
+//! `metrics/get-history`, and what charts of many runs ask for.
 
 use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use millrace_metastore::experiments::MetricRow;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::error::{Answer, MlflowError};
 use super::wire::Fields;
@@ -39,6 +39,88 @@ pub(super) async fn history(State(app): State<App>, fields: Fields) -> Answer {
     Ok(Json(answer))
 }
 
+/// Runs in one answer of a chart.
+const MOST_RUNS: usize = 100;
+/// Points in one answer, of all runs together.
+const MOST_POINTS: usize = 25_000;
+/// Points of a run in an answer that is thinned.
+const MOST_SAMPLED: i64 = 2_500;
+
+/// One metric of several runs: by run, time, step and number, up to a limit for all of them.
+pub(super) async fn history_bulk(State(app): State<App>, fields: Fields) -> Answer {
+    let mut run_ids = fields.texts("run_id")?;
+    check_runs("GetMetricHistoryBulk", "run_id", run_ids.len())?;
+    run_ids.sort_unstable();
+    let key = fields
+        .text("metric_key")?
+        .ok_or_else(|| MlflowError::invalid("GetMetricHistoryBulk request must specify a metric_key."))?;
+    let asked = fields.int("max_results")?.map_or(MOST_POINTS, |asked| usize::try_from(asked).unwrap_or(0));
+    let histories = app.engine.store().list_metric_histories(run_ids, key).await?;
+    let points =
+        histories.iter().flat_map(|(run_id, points)| points.iter().map(move |point| (run_id, point)));
+    let metrics: Vec<Value> =
+        points.take(asked.min(MOST_POINTS)).map(|(run_id, point)| of_run(run_id, point)).collect();
+    Ok(Json(json!({"metrics": metrics})))
+}
+
+/// One metric of several runs between two steps: by run, step and time, each thinned to as many points as a chart shows.
+pub(super) async fn history_bulk_interval(State(app): State<App>, fields: Fields) -> Answer {
+    let run_ids = fields.texts("run_ids")?;
+    check_runs("GetMetricHistoryBulkInterval", "run_ids", run_ids.len())?;
+    let key = fields.required("metric_key")?;
+    let most = fields.int("max_results")?.unwrap_or(MOST_SAMPLED);
+    if !(1..=MOST_SAMPLED).contains(&most) {
+        return Err(MlflowError::invalid(format!("max_results must be between 1 and {MOST_SAMPLED}.")));
+    }
+    let steps = match (fields.int("start_step")?, fields.int("end_step")?) {
+        (None, None) => i64::MIN..=i64::MAX,
+        (Some(first), Some(last)) if first <= last => first..=last,
+        (Some(first), Some(last)) => {
+            return Err(MlflowError::invalid(format!(
+                "end_step must be greater than start_step. Found start_step={first} and end_step={last}."
+            )));
+        }
+        _ => {
+            return Err(MlflowError::invalid(
+                "If either start step or end step are specified, both must be specified.",
+            ));
+        }
+    };
+    let histories = app.engine.store().list_metric_histories(run_ids, key).await?;
+    let mut metrics = Vec::new();
+    for (run_id, mut points) in histories {
+        points.retain(|point| steps.contains(&point.step));
+        points.sort_by_key(|point| (point.step, point.logged_at));
+        let shown = sampled(points.len(), usize::try_from(most).unwrap_or(1));
+        metrics.extend(shown.filter_map(|at| Some(of_run(&run_id, points.get(at)?))));
+    }
+    Ok(Json(json!({"metrics": metrics})))
+}
+
+fn check_runs(request: &str, field: &str, count: usize) -> Result<(), MlflowError> {
+    match count {
+        0 => Err(MlflowError::invalid(format!("{request} request must specify at least one {field}."))),
+        count if count > MOST_RUNS => Err(MlflowError::invalid(format!(
+            "{request} request cannot specify more than {MOST_RUNS} run_ids. Received {count} run_ids."
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn of_run(run_id: &str, point: &MetricRow) -> Value {
+    let mut metric = present::metric(point);
+    if let Some(metric) = metric.as_object_mut() {
+        metric.insert("run_id".to_owned(), json!(run_id));
+    }
+    metric
+}
+
+/// Places of `most` of `count` points, evenly spread, first and last among them.
+fn sampled(count: usize, most: usize) -> impl Iterator<Item = usize> {
+    let shown = count.min(most);
+    (0..shown).map(move |at| if shown < 2 { at } else { at * (count - 1) / (shown - 1) })
+}
+
 fn encode(point: &MetricRow) -> String {
     URL_SAFE_NO_PAD.encode(json!([point.logged_at, point.step, point.number.to_bits()]).to_string())
 }
@@ -47,4 +129,22 @@ fn decode(key: &str, token: &str) -> Option<MetricRow> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     let (logged_at, step, bits): (i64, i64, u64) = serde_json::from_slice(&bytes).ok()?;
     Some(MetricRow { name: key.to_owned(), step, logged_at, number: f64::from_bits(bits) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_both_ends() {
+        let check = |count, most, expected: &[usize]| {
+            assert_eq!(sampled(count, most).collect::<Vec<_>>(), expected, "{most} of {count}");
+        };
+        check(0, 5, &[]);
+        check(1, 1, &[0]);
+        check(3, 5, &[0, 1, 2]);
+        check(10, 1, &[0]);
+        check(10, 2, &[0, 9]);
+        check(10, 4, &[0, 3, 6, 9]);
+    }
 }

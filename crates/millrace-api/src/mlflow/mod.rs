@@ -91,6 +91,9 @@ fn tracking_routes() -> Router<App> {
         .route("/runs/log-model", post(inputs::log_model))
         .route("/runs/outputs", post(inputs::log_outputs))
         .route("/metrics/get-history", get(metrics::history))
+        .route("/metrics/get-history-bulk", get(metrics::history_bulk))
+        .route("/metrics/get-history-bulk-interval", get(metrics::history_bulk_interval))
+        .route("/experiments/search-datasets", post(inputs::search_datasets))
         .route("/artifacts/list", get(artifacts::list_of_run))
 }
 

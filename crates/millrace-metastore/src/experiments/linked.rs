@@ -37,6 +37,22 @@ pub struct ModelLink {
     pub step: i64,
 }
 
+/// A dataset that runs of an experiment read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatasetSummary {
+    /// The experiment.
+    pub experiment_id: i64,
+    /// Name.
+    pub name: String,
+    /// Digest.
+    pub digest: String,
+    /// What it was read for.
+    pub context: Option<String>,
+}
+
+/// Datasets in one answer.
+const MOST_SUMMARIES: i64 = 1_000;
+
 /// What runs read and made, each with the run's id.
 #[derive(Debug, Clone, Default)]
 pub struct Linked {
@@ -50,6 +66,41 @@ pub struct Linked {
 const CHUNK: usize = 500;
 
 impl Metastore {
+    /// Datasets that runs of these experiments read, a thousand at most.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn list_dataset_summaries(
+        &self,
+        experiments: Vec<i64>,
+    ) -> Result<Vec<DatasetSummary>, MetastoreError> {
+        if experiments.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql = format!(
+                    "SELECT DISTINCT run.experiment_id, input.name, input.digest, input.context FROM tracked_input AS input \
+                     JOIN tracked_run AS run ON run.id = input.run_id WHERE run.experiment_id IN ({}) \
+                     ORDER BY run.experiment_id, input.name, input.digest LIMIT {MOST_SUMMARIES}",
+                    placeholders(1, experiments.len())
+                );
+                let args: Vec<_> = experiments.iter().map(|id| (*id).into()).collect();
+                let rows = session.fetch_all(&sql, &args).await?;
+                let summary = |row: &crate::Row| {
+                    Ok(DatasetSummary {
+                        experiment_id: row.int("experiment_id")?,
+                        name: row.text("name")?,
+                        digest: row.text("digest")?,
+                        context: row.opt_text("context")?,
+                    })
+                };
+                rows.iter().map(summary).collect()
+            })
+        })
+        .await
+    }
+
     /// Records what a run read or made; a repeat changes nothing.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ pub use import::ImportedRun;
 pub use index::FoundRuns;
 pub(crate) use index::RunIndex;
 pub(crate) use keys::Keys;
-pub use linked::{DatasetInput, Linked, ModelLink};
+pub use linked::{DatasetInput, DatasetSummary, Linked, ModelLink};
 pub(crate) use log::{LogQueue, log_until_closed};
 pub use log::{ParamRule, TrackedBatch};
 pub use models::{LoggedModelRow, ModelMetric};

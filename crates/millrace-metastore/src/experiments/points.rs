@@ -38,6 +38,32 @@ impl Metastore {
         .await
     }
 
+    /// The histories of one metric of several runs, in the order of the ids; a run without the metric has none.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn list_metric_histories(
+        &self,
+        run_ids: Vec<String>,
+        name: String,
+    ) -> Result<Vec<(String, Vec<MetricRow>)>, MetastoreError> {
+        let keys = self.keys();
+        self.read(move |session| {
+            Box::pin(async move {
+                let Some(key) = keys.id(session, &name).await? else { return Ok(Vec::new()) };
+                let mut histories = Vec::with_capacity(run_ids.len());
+                for run_id in run_ids {
+                    let points = read_points(session, &run_id, Some(key)).await?.remove(&key);
+                    let rows =
+                        points.unwrap_or_default().into_iter().map(|point| MetricRow::of(&name, point));
+                    histories.push((run_id, rows.collect()));
+                }
+                Ok(histories)
+            })
+        })
+        .await
+    }
+
     /// All points of a run, or those of one metric: by name, step and time.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 import "@xyflow/react/dist/style.css";
-import { Background, Controls, type Edge, type Node, type NodeHandle, Position, ReactFlow } from "@xyflow/react";
+import { Background, Controls, type Edge, type Node, type NodeHandle, Position, ReactFlow, type ReactFlowInstance } from "@xyflow/react";
 import { useElementSize } from "@mantine/hooks";
 import { useMemo } from "react";
 import { arrange, type GraphEdge, type GraphNode, NODE } from "./layout";
@@ -20,6 +20,13 @@ const LOWEST = 240;
 const HIGHEST = 720;
 /** Room around the graph, for the buttons in its corner too. */
 const RIM = 48;
+
+const FIT = { padding: 0.06, maxZoom: 1 };
+
+/** A picture in a tab that is only being shown has no height yet when its first fit is reckoned. */
+function fitOncePlaced(flow: ReactFlowInstance) {
+  requestAnimationFrame(() => void flow.fitView(FIT));
+}
 
 /** The picture of a graph: laid out once it is known how much room there is. */
 export function Canvas(props: CanvasProps) {
@@ -67,7 +74,8 @@ function Picture({ nodes, edges, selected, onSelect, label, width }: CanvasProps
         edges={flowEdges}
         nodeTypes={TYPES}
         fitView
-        fitViewOptions={{ padding: 0.06, maxZoom: 1 }}
+        fitViewOptions={FIT}
+        onInit={fitOncePlaced}
         minZoom={0.15}
         preventScrolling={false}
         zoomOnScroll={false}
