@@ -9,6 +9,7 @@ mod app;
 mod error;
 mod events;
 mod mlflow;
+mod otlp;
 mod present;
 mod router;
 mod routes;

@@ -20,6 +20,7 @@ mod sqlite;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod traces;
 mod value;
 
 pub use error::MetastoreError;

@@ -27,6 +27,7 @@ const ALL: &[Migration] = &[
     migration!("0202_experiments"),
     migration!("0301_deployments"),
     migration!("0401_monitoring"),
+    migration!("0030_traces"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.

@@ -1,9 +1,10 @@
-//! MLflow's REST API for experiments, runs, metrics, artifacts and logged models, as its Python client of 3.17 uses it.
+//! MLflow's REST API for experiments, runs, metrics, artifacts, logged models and traces, as its Python client of 3.17 uses it.
 //!
 //! Bodies and answers are MLflow's; `docs.mlflow.org` describes them. Each address is under `/api` and, as the client's pages call it,
-//! under `/ajax-api`. What is not served (registry, traces) answers `ENDPOINT_NOT_FOUND`, on which the client falls back or says so.
+//! under `/ajax-api`. What is not served (registry) answers `ENDPOINT_NOT_FOUND`, on which the client falls back or says so.
 
 mod artifacts;
+mod assessments;
 mod error;
 mod experiments;
 mod inputs;
@@ -15,16 +16,19 @@ mod present;
 mod runs;
 mod search;
 mod stored;
+mod trace_wire;
+mod traces;
 mod wire;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::routing::{any, delete, get, patch, post};
+use millrace_metastore::experiments::Refusal;
 use serde_json::json;
 
 use crate::app::App;
-use error::MlflowError;
+pub(crate) use error::MlflowError;
 
 /// What the client takes for the server's version: from 3.4 on it uses today's protocol.
 const VERSION: &str = "3.18.0";
@@ -50,7 +54,8 @@ pub(crate) fn file_routes() -> Router<App> {
 
 fn json_routes() -> Router<App> {
     Router::new()
-        .nest("/2.0/mlflow", tracking_routes().merge(logged_model_routes()))
+        .nest("/2.0/mlflow", tracking_routes().merge(logged_model_routes()).merge(shared_trace_routes()))
+        .nest("/3.0/mlflow", trace_routes().merge(shared_trace_routes()))
         .route("/3.0/mlflow/server-info", get(server_info))
         .route("/2.0/mlflow/{*rest}", any(unknown))
         .route("/3.0/mlflow/{*rest}", any(unknown))
@@ -97,6 +102,41 @@ fn logged_model_routes() -> Router<App> {
         .route("/logged-models/{id}/tags/{key}", delete(logged_models::delete_tag))
         .route("/logged-models/{id}/params", post(logged_models::log_params))
         .route("/logged-models/{id}/artifacts/directories", get(artifacts::list_of_model))
+}
+
+fn trace_routes() -> Router<App> {
+    Router::new()
+        .route("/traces", post(traces::start))
+        .route("/traces/search", post(traces::search))
+        .route("/traces/get", get(traces::get))
+        .route("/traces/batchGet", get(traces::batch_get))
+        .route("/traces/batchGetInfos", post(traces::batch_get_infos))
+        .route("/traces/{id}", get(traces::find))
+        .route("/traces/{id}/assessments", post(assessments::create))
+        .route(
+            "/traces/{id}/assessments/{assessment}",
+            get(assessments::find).patch(assessments::update).delete(assessments::delete),
+        )
+}
+
+/// Calls that clients send under the number of the time when they began.
+fn shared_trace_routes() -> Router<App> {
+    Router::new()
+        .route("/traces/{id}/tags", patch(traces::set_tag).delete(traces::delete_tag))
+        .route("/traces/delete-traces", post(traces::delete))
+        .route("/traces/link-to-run", post(traces::link_to_run))
+        .route("/traces/link-prompts", post(traces::link_prompts))
+        .route("/get-trace-artifact", get(traces::download))
+}
+
+/// The id of an experiment that may get traces.
+pub(crate) async fn require_active_experiment(app: &App, id: &str) -> Result<i64, MlflowError> {
+    let number = id.parse().map_err(|_| MlflowError::absent(format!("No Experiment with id={id} exists")))?;
+    let experiment = app.engine.store().find_experiment(number).await?;
+    if experiment.deleted {
+        return Err(Refusal::ExperimentDeleted { id: number }.into());
+    }
+    Ok(number)
 }
 
 /// What the client may use beside the plain protocol: nothing.

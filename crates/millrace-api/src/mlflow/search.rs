@@ -66,7 +66,8 @@ pub(super) fn experiments(fields: &Fields) -> Result<Vec<i64>, MlflowError> {
     Ok(fields.texts("experiment_ids")?.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
-fn cursor(fields: &Fields) -> Result<Option<Cursor>, MlflowError> {
+/// Where the page before ended.
+pub(super) fn cursor(fields: &Fields) -> Result<Option<Cursor>, MlflowError> {
     match fields.text("page_token")?.filter(|token| !token.is_empty()) {
         None => Ok(None),
         Some(token) => decode(&token)

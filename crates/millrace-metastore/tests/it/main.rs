@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod experiments;
+mod traces;
 
 use futures::future::BoxFuture;
 use millrace_metastore::deployments::DeploymentRow;

@@ -5,9 +5,12 @@
 mod fields;
 mod lexer;
 mod parser;
+mod trace_tests;
+mod traces;
 
 pub use fields::Target;
 pub use parser::{parse_filter, parse_order};
+pub use traces::{TraceFilter, parse_trace_filter, parse_trace_order};
 
 #[allow(unused_imports, reason = "for the documentation above")]
 use millrace_metastore::experiments::{Clause, Order};
@@ -27,3 +30,5 @@ impl InvalidSearch {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trace_filter_tests;

@@ -163,7 +163,7 @@ impl Parser<'_> {
     }
 }
 
-fn is_word(token: &Token, word: &str) -> bool {
+pub(super) fn is_word(token: &Token, word: &str) -> bool {
     match token {
         Token::Path(path) => match path.as_slice() {
             [only] => !only.quoted && only.text.eq_ignore_ascii_case(word),
