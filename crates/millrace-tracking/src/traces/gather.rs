@@ -42,7 +42,7 @@ pub fn gather(arrived: Vec<Arrived>) -> Vec<SpanBatch> {
 
 fn batch(trace_id: String, arrived: Vec<Arrived>) -> SpanBatch {
     let mut batch = SpanBatch {
-        trace_id: trace_id.clone(),
+        trace_id,
         tags: arrived.iter().find(|one| !one.resource.is_empty()).map(resource_tags).unwrap_or_default(),
         ..SpanBatch::default()
     };

@@ -10,3 +10,10 @@ fn the_mlflow_client_tracks_here() {
     let server = Up::start(&project);
     drive("mlflow_client.py", &[&server.url], project.path());
 }
+
+#[test]
+fn the_mlflow_client_traces_here() {
+    let project = Project::new(&[]);
+    let server = Up::start(&project);
+    drive("mlflow_traces_client.py", &[&server.url], project.path());
+}
