@@ -25,6 +25,7 @@ os.environ.update(
 import mlflow  # noqa: E402
 from mlflow.entities import AssessmentSource, Feedback, SpanType  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
+from mlflow.genai import datasets  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest  # noqa: E402
 
@@ -332,6 +333,69 @@ class OpenTelemetry(Case):
         self.assertEqual((status, json.loads(answer)["error_code"]), (404, "RESOURCE_DOES_NOT_EXIST"))
         self.client.delete_experiment(self.experiment)
         self.assertEqual(post("/v1/traces", body, **good)[0], 400)
+
+
+class EvaluationData(Case):
+    def ids(self, **kwargs):
+        return [found.dataset_id for found in datasets.search_datasets(experiment_ids=[self.experiment], **kwargs)]
+
+    def test_records(self):
+        made = datasets.create_dataset(name=unique("qa"), experiment_id=self.experiment, tags={"team": "search"})
+        made.merge_records([
+            {"inputs": {"q": "a", "n": 1}, "expectations": {"answer": "x"}, "tags": {"t": "1"}},
+            {"inputs": {"q": "b"}, "outputs": {"text": "ü"}, "source": {"source_type": "HUMAN", "source_data": {"who": "ann"}}},
+        ])
+        made.merge_records([{"inputs": {"n": 1, "q": "a"}, "expectations": {"more": 2.5}}, {"inputs": {"q": "c"}}])
+        found = datasets.get_dataset(dataset_id=made.dataset_id)
+        records = {record.inputs["q"]: record for record in found.records}
+        self.assertEqual(sorted(records), ["a", "b", "c"])
+        self.assertEqual(records["a"].expectations, {"answer": "x", "more": 2.5})
+        self.assertEqual((records["b"].outputs, records["b"].source.source_type), ({"text": "ü"}, "HUMAN"))
+        self.assertEqual(json.loads(found.profile), {"num_records": 3})
+        self.assertEqual(json.loads(found.schema)["inputs"], {"q": "string", "n": "integer"})
+        self.assertNotEqual(found.digest, made.digest)
+        self.assertEqual(found.delete_records([records["a"].dataset_record_id, "dr-absent"]), 1)
+        self.assertEqual(len(datasets.get_dataset(dataset_id=made.dataset_id).records), 2)
+        frame = found.to_df()
+        self.assertEqual(len(frame), 2)
+
+    def test_of_traces(self):
+        trace = self.trace("asked", {"q": "why"}, "so")
+        mlflow.log_expectation(trace_id=trace, name="answer", value="because")
+        made = datasets.create_dataset(name=unique("qa"), experiment_id=self.experiment)
+        made.merge_records(mlflow.search_traces(locations=[self.experiment], return_type="list"))
+        (record,) = datasets.get_dataset(dataset_id=made.dataset_id).records
+        self.assertEqual((record.inputs, record.expectations), ({"q": "why"}, {"answer": "because"}))
+        self.assertEqual((record.source.source_type, record.source_id), ("TRACE", trace))
+
+    def test_found_tagged_moved_deleted(self):
+        made = [datasets.create_dataset(name=unique(f"set{i}"), experiment_id=self.experiment, tags={"i": str(i)}).dataset_id
+                for i in range(5)]
+        self.assertEqual(self.ids(), made[::-1])
+        self.assertEqual(self.ids(order_by=["name ASC"]), made)
+        self.assertEqual(self.ids(filter_string="name LIKE 'set%' AND tags.i = '3'"), [made[3]])
+        page = self.client.search_datasets([self.experiment], max_results=2)
+        rest = self.client.search_datasets([self.experiment], max_results=9, page_token=page.token)
+        self.assertEqual([one.dataset_id for one in [*page, *rest]], made[::-1])
+        datasets.set_dataset_tags(dataset_id=made[0], tags={"i": "x", "k": "v"})
+        datasets.delete_dataset_tag(dataset_id=made[0], key="k")
+        self.assertEqual(datasets.get_dataset(dataset_id=made[0]).tags["i"], "x")
+        self.assertNotIn("k", datasets.get_dataset(dataset_id=made[0]).tags)
+        other = self.client.create_experiment(unique("other"))
+        datasets.add_dataset_to_experiments(dataset_id=made[0], experiment_ids=[other])
+        self.assertEqual(sorted(datasets.get_dataset(dataset_id=made[0]).experiment_ids), sorted([self.experiment, other]))
+        datasets.remove_dataset_from_experiments(dataset_id=made[0], experiment_ids=[self.experiment])
+        self.assertEqual(self.ids(), made[:0:-1])
+        datasets.delete_dataset(dataset_id=made[1])
+        self.assertEqual(self.ids(), made[:1:-1])
+        self.refused("RESOURCE_DOES_NOT_EXIST", datasets.get_dataset, dataset_id=made[1])
+        self.refused("RESOURCE_DOES_NOT_EXIST", self.client.create_dataset, unique("x"), "987654321")
+        for text in ("nothing = 'a'", "name > 'a'", "created_time = 'a'"):
+            self.refused("INVALID_PARAMETER_VALUE", self.ids, filter_string=text)
+        for records in ("x", "{}", "[1]", '[{"inputs": 1}]', '[{"source": {"source_type": "x"}}]', '[{"tags": []}]'):
+            body = json.dumps({"records": records}).encode()
+            path = f"/api/3.0/mlflow/datasets/{made[0]}/records"
+            self.assertEqual(post(path, body, Content_Type="application/json")[0], 400, records)
 
 
 class Server(Case):

@@ -8,6 +8,7 @@
 pub mod assets;
 pub mod deployments;
 mod error;
+pub mod eval_datasets;
 pub mod experiments;
 mod migrations;
 pub mod monitoring;

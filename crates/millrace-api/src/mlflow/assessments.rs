@@ -22,10 +22,8 @@ pub(super) fn new_id(app: &App) -> String {
 
 /// Reads an assessment of a trace. Its id is empty if the client gave none.
 pub(super) fn read(fields: &Fields, trace_id: &str, now_ms: i64) -> Result<AssessmentRow, MlflowError> {
-    let given = |kind: &&str| fields.has(kind);
-    let (Some(kind), 1) =
-        (KINDS.into_iter().find(|kind| given(&kind)), KINDS.iter().filter(|kind| given(kind)).count())
-    else {
+    let given: Vec<&str> = KINDS.into_iter().filter(|kind| fields.has(kind)).collect();
+    let [kind] = given.as_slice() else {
         return Err(MlflowError::invalid(
             "Exactly one of `expectation`, `feedback`, or `issue` should be specified.",
         ));
@@ -47,7 +45,7 @@ pub(super) fn read(fields: &Fields, trace_id: &str, now_ms: i64) -> Result<Asses
     let mut row = AssessmentRow {
         trace_id: trace_id.to_owned(),
         id: fields.text("assessment_id")?.unwrap_or_default(),
-        kind: kind.to_owned(),
+        kind: (*kind).to_owned(),
         name,
         is_valid: fields.bool("valid")?.unwrap_or(true),
         overrides,

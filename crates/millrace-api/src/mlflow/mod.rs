@@ -6,6 +6,8 @@
 mod artifacts;
 mod assessments;
 mod error;
+mod eval_datasets;
+mod eval_records;
 mod experiments;
 mod inputs;
 mod log;
@@ -55,7 +57,7 @@ pub(crate) fn file_routes() -> Router<App> {
 fn json_routes() -> Router<App> {
     Router::new()
         .nest("/2.0/mlflow", tracking_routes().merge(logged_model_routes()).merge(shared_trace_routes()))
-        .nest("/3.0/mlflow", trace_routes().merge(shared_trace_routes()))
+        .nest("/3.0/mlflow", trace_routes().merge(shared_trace_routes()).merge(eval_dataset_routes()))
         .route("/3.0/mlflow/server-info", get(server_info))
         .route("/2.0/mlflow/{*rest}", any(unknown))
         .route("/3.0/mlflow/{*rest}", any(unknown))
@@ -116,6 +118,22 @@ fn trace_routes() -> Router<App> {
         .route(
             "/traces/{id}/assessments/{assessment}",
             get(assessments::find).patch(assessments::update).delete(assessments::delete),
+        )
+}
+
+fn eval_dataset_routes() -> Router<App> {
+    Router::new()
+        .route("/datasets/create", post(eval_datasets::create))
+        .route("/datasets/search", get(eval_datasets::search).post(eval_datasets::search))
+        .route("/datasets/{id}", get(eval_datasets::find).delete(eval_datasets::delete))
+        .route("/datasets/{id}/tags", patch(eval_datasets::set_tags))
+        .route("/datasets/{id}/tags/{key}", delete(eval_datasets::delete_tag))
+        .route("/datasets/{id}/experiment-ids", get(eval_datasets::experiment_ids))
+        .route("/datasets/{id}/add-experiments", post(eval_datasets::join))
+        .route("/datasets/{id}/remove-experiments", post(eval_datasets::leave))
+        .route(
+            "/datasets/{id}/records",
+            get(eval_records::list).post(eval_records::upsert).delete(eval_records::delete),
         )
 }
 

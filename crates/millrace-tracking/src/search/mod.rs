@@ -2,12 +2,14 @@
 //!
 //! Parsed into the metastore's [`Clause`]s and [`Order`]s; what cannot be said is an [`InvalidSearch`] in words.
 
+mod eval_datasets;
 mod fields;
 mod lexer;
 mod parser;
 mod trace_tests;
 mod traces;
 
+pub use eval_datasets::{EvalDatasetFilter, EvalDatasetOrder};
 pub use fields::Target;
 pub use parser::{parse_filter, parse_order};
 pub use traces::{TraceFilter, parse_trace_filter, parse_trace_order};

@@ -55,7 +55,7 @@ impl TextTest {
         })
     }
 
-    fn holds(&self, text: &str) -> bool {
+    pub(super) fn holds(&self, text: &str) -> bool {
         match self {
             Self::Equal(other) => text == other,
             Self::NotEqual(other) => text != other,
