@@ -346,7 +346,7 @@ class EvaluationData(Case):
             {"inputs": {"q": "b"}, "outputs": {"text": "ü"}, "source": {"source_type": "HUMAN", "source_data": {"who": "ann"}}},
         ])
         made.merge_records([{"inputs": {"n": 1, "q": "a"}, "expectations": {"more": 2.5}}, {"inputs": {"q": "c"}}])
-        found = datasets.get_dataset(dataset_id=made.dataset_id)
+        found = self.client.get_dataset(made.dataset_id)
         records = {record.inputs["q"]: record for record in found.records}
         self.assertEqual(sorted(records), ["a", "b", "c"])
         self.assertEqual(records["a"].expectations, {"answer": "x", "more": 2.5})
@@ -355,7 +355,7 @@ class EvaluationData(Case):
         self.assertEqual(json.loads(found.schema)["inputs"], {"q": "string", "n": "integer"})
         self.assertNotEqual(found.digest, made.digest)
         self.assertEqual(found.delete_records([records["a"].dataset_record_id, "dr-absent"]), 1)
-        self.assertEqual(len(datasets.get_dataset(dataset_id=made.dataset_id).records), 2)
+        self.assertEqual(len(self.client.get_dataset(made.dataset_id).records), 2)
         frame = found.to_df()
         self.assertEqual(len(frame), 2)
 
@@ -364,7 +364,7 @@ class EvaluationData(Case):
         mlflow.log_expectation(trace_id=trace, name="answer", value="because")
         made = datasets.create_dataset(name=unique("qa"), experiment_id=self.experiment)
         made.merge_records(mlflow.search_traces(locations=[self.experiment], return_type="list"))
-        (record,) = datasets.get_dataset(dataset_id=made.dataset_id).records
+        (record,) = self.client.get_dataset(made.dataset_id).records
         self.assertEqual((record.inputs, record.expectations), ({"q": "why"}, {"answer": "because"}))
         self.assertEqual((record.source.source_type, record.source_id), ("TRACE", trace))
 
@@ -419,6 +419,15 @@ class Server(Case):
                            ("/api/2.0/mlflow/traces/link-to-run", {"trace_ids": ["a"] * 101, "run_id": "x"})):
             expected = 200 if body == {} and path.endswith("search") else 400
             self.assertEqual(post(path, json.dumps(body).encode(), **json_body)[0], expected, (path, body))
+        here = {"locations": [{"mlflow_experiment": {"experiment_id": self.experiment}}]}
+        for change in ({"locations": here["locations"] * 5_001}, {"order_by": [f"tags.t{i}" for i in range(11)]},
+                       {"filter": "name IN (" + ", ".join(["'a'"] * 40_000) + ")"}, {"filter": "timestamp_ms > 1e999"},
+                       {"filter": f"name LIKE '{'%a' * 30_000}'"}, {"filter": "name = 'a\u0000'"}):
+            self.assertEqual(post(f"{traces}/search", json.dumps({**here, **change}).encode(), **json_body)[0], 400, change)
+        for fine in ({"order_by": [f"tags.t{i}" for i in range(10)]}, {"filter": " AND ".join(["tags.a LIKE '%a%b%c%d%'"] * 200)},
+                     {"filter": "timestamp_ms > -1.5e300 AND execution_time_ms != 0.5"}, {"filter": "name = '\u00fc\U0001f600' AND tags.`'` IS NULL"}):
+            self.assertEqual(post(f"{traces}/search", json.dumps({**here, **fine}).encode(), **json_body)[0], 200, fine)
+        self.assertEqual(post(f"{traces}/tr-%00/tags", b'{"key": "a"}', "PATCH", **json_body)[0], 400)
         ajax = f"{URL}/ajax-api/2.0/mlflow/get-trace-artifact?request_id={self.trace('a', {'q': 1})}"
         with urllib.request.urlopen(ajax) as answer:
             (span,) = json.load(answer)["spans"]

@@ -17,6 +17,8 @@ pub(super) const USER_TAG: &str = "mlflow.user";
 /// Characters of a name, a tag's name and a tag's value.
 const LONGEST_NAME: usize = 255;
 const LONGEST_TAG: usize = 5_000;
+/// Experiments of one search.
+const MOST_EXPERIMENTS: usize = 5_000;
 
 pub(super) fn absent(id: &str) -> MlflowError {
     MlflowError::absent(format!("Evaluation dataset with id '{id}' not found"))
@@ -141,7 +143,13 @@ pub(super) async fn search(State(app): State<App>, fields: Fields) -> Answer {
     let within = if fields.texts("experiment_ids")?.is_empty() {
         None
     } else {
-        Some(searching::experiments(&fields)?)
+        let ids = searching::experiments(&fields)?;
+        if ids.len() > MOST_EXPERIMENTS {
+            return Err(MlflowError::invalid(format!(
+                "A search can name at most {MOST_EXPERIMENTS} experiments"
+            )));
+        }
+        Some(ids)
     };
     let mut rows = app.engine.store().list_eval_datasets(within).await?;
     rows.retain(|row| filter.holds(row));

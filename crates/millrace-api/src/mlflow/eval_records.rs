@@ -95,6 +95,8 @@ fn merged(
     for (Told { record, inputs_digest }, id) in told {
         add_fields(&mut fields, &record);
         let user = record.get("tags").and_then(|tags| tags.get(USER_TAG)).and_then(Value::as_str);
+        // A column, and PostgreSQL has no text with a NUL.
+        let user = user.filter(|user| !user.contains('\0'));
         dataset.updated_by = user.map(str::to_owned).or_else(|| dataset.updated_by.take());
         match places.get(&inputs_digest).and_then(|place| rows.get_mut(*place)) {
             Some(row) => {

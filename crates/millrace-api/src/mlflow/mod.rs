@@ -22,10 +22,12 @@ mod trace_wire;
 mod traces;
 mod wire;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, delete, get, patch, post};
+use axum::{Router, middleware};
 use millrace_metastore::experiments::Refusal;
 use serde_json::json;
 
@@ -61,6 +63,15 @@ fn json_routes() -> Router<App> {
         .route("/3.0/mlflow/server-info", get(server_info))
         .route("/2.0/mlflow/{*rest}", any(unknown))
         .route("/3.0/mlflow/{*rest}", any(unknown))
+        .layer(middleware::from_fn(refuse_nul))
+}
+
+/// No id has a NUL, and PostgreSQL takes none.
+async fn refuse_nul(request: Request, next: Next) -> Response {
+    if request.uri().path().contains("%00") {
+        return MlflowError::invalid("An address contains a NUL").into_response();
+    }
+    next.run(request).await
 }
 
 fn tracking_routes() -> Router<App> {

@@ -22,6 +22,9 @@ use crate::otlp;
 /// Traces of one page, and of one request for several.
 const MOST: i64 = 500;
 const MOST_LINKED: usize = 100;
+/// Experiments of one search, and fields that it is sorted by: each is a value or a table of a statement.
+const MOST_EXPERIMENTS: usize = 5_000;
+const MOST_ORDERS: usize = 10;
 /// Tags that only the server sets.
 const OWN_TAGS: [&str; 3] =
     ["mlflow.trace.spansLocation", "mlflow.trace.archiveLocation", "mlflow.trace.archivalFailure"];
@@ -82,6 +85,9 @@ pub(super) async fn search(State(app): State<App>, fields: Fields) -> Answer {
             query.experiments.extend(experiment.required("experiment_id")?.parse::<i64>());
         }
     }
+    if query.experiments.len() > MOST_EXPERIMENTS {
+        return Err(MlflowError::invalid(format!("A search can name at most {MOST_EXPERIMENTS} locations")));
+    }
     let filter = parse_trace_filter(&fields.text("filter")?.unwrap_or_default())?;
     (query.clauses, query.rest) = (filter.clauses, filter.rest);
     for text in fields.texts("order_by")? {
@@ -90,6 +96,9 @@ pub(super) async fn search(State(app): State<App>, fields: Fields) -> Answer {
             return Err(MlflowError::invalid(format!("`order_by` contains duplicate fields: {text}")));
         }
         query.order.push(order);
+    }
+    if query.order.len() > MOST_ORDERS {
+        return Err(MlflowError::invalid(format!("`order_by` can name at most {MOST_ORDERS} fields")));
     }
     let (traces, next) = app.engine.store().search_traces(query).await?;
     let mut answer = json!({"traces": traces.iter().map(trace_wire::info).collect::<Vec<_>>()});

@@ -33,6 +33,8 @@ pub(super) enum TextTest {
 pub(super) struct SpanTest {
     pub(super) part: SpanPart,
     pub(super) test: TextTest,
+    /// What no trace is without that has such a span.
+    pub(super) needle: Option<regex::bytes::Regex>,
 }
 
 /// What is asked of a trace.
@@ -93,9 +95,18 @@ fn like(pattern: &str, any_case: bool) -> Option<Regex> {
     builder.dot_matches_new_line(true).case_insensitive(any_case).size_limit(64 << 20).build().ok()
 }
 
+/// What must be somewhere in the lines of a trace if a span in them is like a pattern: its longest run of letters and digits, which
+/// are written in JSON as they are. Most traces need no further look.
+pub(super) fn needle(pattern: &str, any_case: bool) -> Option<regex::bytes::Regex> {
+    let runs = pattern.split(|sign: char| !sign.is_alphanumeric());
+    let longest = runs.max_by_key(|run| run.len()).filter(|run| run.len() > 1)?;
+    regex::bytes::RegexBuilder::new(&regex::escape(longest)).case_insensitive(any_case).build().ok()
+}
+
 /// Whether a trace fulfils all, and one of its spans all that is asked of spans.
 pub(super) fn holds(traces: &[TraceTest], spans: &[SpanTest], trace: &Trace, lines: &[u8]) -> bool {
     traces.iter().all(|test| of_trace(test, trace))
+        && spans.iter().flat_map(|span| &span.needle).all(|needle| needle.is_match(lines))
         && (spans.is_empty()
             || read_spans(lines)
                 .is_ok_and(|found| found.iter().any(|span| spans.iter().all(|test| of_span(test, span)))))
@@ -123,7 +134,7 @@ fn of_trace(test: &TraceTest, trace: &Trace) -> bool {
     }
 }
 
-fn of_span(SpanTest { part, test }: &SpanTest, span: &Span) -> bool {
+fn of_span(SpanTest { part, test, .. }: &SpanTest, span: &Span) -> bool {
     match part {
         SpanPart::Column(SpanColumn::Name) => test.holds(&span.name),
         SpanPart::Column(SpanColumn::Kind) => test.holds(span.kind()),
@@ -162,5 +173,16 @@ mod tests {
             check(text, wanted, expected);
         }
         assert!(like("%HELLO%", true).unwrap().is_match("say hello"));
+    }
+
+    #[test]
+    fn a_needle_is_in_every_line_that_matches() {
+        let finds = |pattern: &str, any_case, lines: &str| {
+            needle(pattern, any_case).unwrap().is_match(lines.as_bytes())
+        };
+        assert!(finds("%say \"hello\"%", false, r#"{"q":"say \"hello\""}"#));
+        assert!(finds("%GRÖSSE_x%", true, "grösse"));
+        assert!(!finds("%hello%", false, "HELLO"));
+        assert!(needle("%_\"a\"%", false).is_none());
     }
 }

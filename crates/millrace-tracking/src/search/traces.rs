@@ -13,10 +13,12 @@ use millrace_metastore::traces::{
 use super::InvalidSearch;
 use super::lexer::{Segment, Token, tokens};
 use super::parser::is_word;
-use super::trace_tests::{SpanPart, SpanTest, TextTest, TraceTest, holds, pattern};
+use super::trace_tests::{SpanPart, SpanTest, TextTest, TraceTest, holds, needle, pattern};
 
 /// Clauses in one filter.
 const MOST_CLAUSES: usize = 200;
+/// Values in one list; the databases bind no more than some thousands.
+const MOST_VALUES: usize = 5_000;
 /// Characters of a text in a filter; the databases take no longer patterns.
 const LONGEST_TEXT: usize = 10_000;
 
@@ -50,7 +52,7 @@ pub struct TraceFilter {
 /// If it cannot be read, names an unknown field, or compares a field with what it cannot be compared with.
 pub fn parse_trace_filter(filter: &str) -> Result<TraceFilter, InvalidSearch> {
     let tokens = tokens(filter)?;
-    let mut parser = Parser { tokens: tokens.into_iter().peekable(), filter };
+    let mut parser = Parser { tokens: tokens.into_iter().peekable(), filter, values: 0 };
     let mut read = Read::default();
     let mut count = 0;
     while parser.tokens.peek().is_some() {
@@ -196,6 +198,8 @@ enum Test {
 struct Parser<'a> {
     tokens: Peekable<std::vec::IntoIter<Token>>,
     filter: &'a str,
+    /// Values in all lists so far.
+    values: usize,
 }
 
 impl Parser<'_> {
@@ -294,6 +298,12 @@ impl Parser<'_> {
         let mut values = Vec::new();
         loop {
             values.push(self.text()?);
+            self.values += 1;
+            if self.values > MOST_VALUES {
+                return Err(InvalidSearch::new(format!(
+                    "the lists of a filter have {MOST_VALUES} values at most"
+                )));
+            }
             match self.tokens.next() {
                 Some(Token::Comma) => {}
                 Some(Token::Close) => return Ok(Condition::In { values, negated }),
@@ -386,12 +396,18 @@ impl Read {
         let mut spans: Vec<SpanTest> = Vec::new();
         if !columns_suffice {
             for (part, condition) in self.span {
+                let needle = match (&part, &condition) {
+                    (SpanPart::Text | SpanPart::Attribute(_), Condition::Like { pattern, any_case }) => {
+                        needle(pattern, *any_case)
+                    }
+                    _ => None,
+                };
                 let test = TextTest::of(condition);
                 let test = test.ok_or_else(|| InvalidSearch::new("A pattern in the filter is too long"))?;
-                spans.push(SpanTest { part, test });
+                spans.push(SpanTest { part, test, needle });
             }
             for (part, regex) in self.span_regexes {
-                spans.push(SpanTest { part, test: TextTest::Matches(regex) });
+                spans.push(SpanTest { part, test: TextTest::Matches(regex), needle: None });
             }
         }
         let traces = self.traces;
