@@ -424,7 +424,7 @@ class Server(Case):
                        {"filter": "name IN (" + ", ".join(["'a'"] * 40_000) + ")"}, {"filter": "timestamp_ms > 1e999"},
                        {"filter": f"name LIKE '{'%a' * 30_000}'"}, {"filter": "name = 'a\u0000'"}):
             self.assertEqual(post(f"{traces}/search", json.dumps({**here, **change}).encode(), **json_body)[0], 400, change)
-        for fine in ({"order_by": [f"tags.t{i}" for i in range(10)]}, {"filter": " AND ".join(["tags.a LIKE '%a%b%c%d%'"] * 200)},
+        for fine in ({"order_by": [f"tags.t{i}" for i in range(10)]}, {"filter": " AND ".join(["tags.a LIKE '%a%b%c%d%'"] * 50)},
                      {"filter": "timestamp_ms > -1.5e300 AND execution_time_ms != 0.5"}, {"filter": "name = '\u00fc\U0001f600' AND tags.`'` IS NULL"}):
             self.assertEqual(post(f"{traces}/search", json.dumps({**here, **fine}).encode(), **json_body)[0], 200, fine)
         self.assertEqual(post(f"{traces}/tr-%00/tags", b'{"key": "a"}', "PATCH", **json_body)[0], 400)

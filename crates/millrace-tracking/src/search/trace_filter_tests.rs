@@ -116,6 +116,7 @@ fn what_mlflow_refuses_is_refused() {
         assert!(parse_trace_filter(filter).is_err(), "{filter}");
     }
     assert!(parse_trace_filter(&format!("trace.text LIKE '{}'", "a".repeat(10_001))).is_err());
+    assert!(parse_trace_filter(&vec!["name = 'a'"; 51].join(" AND ")).is_err());
     assert!(parse_trace_filter(&format!("name IN ('a'{})", ", 'a'".repeat(5_000))).is_err());
 }
 
