@@ -9,6 +9,7 @@ mod app;
 mod error;
 mod events;
 mod mlflow;
+mod otlp;
 mod page_token;
 mod present;
 mod router;

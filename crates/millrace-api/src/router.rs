@@ -28,6 +28,8 @@
 //! | `/endpoints/{name}/score`, `…/invocations` | POST | predictions: `{"rows": […]}`, and as MLflow's scoring server |
 //! | `/v2/…` | GET, POST | Open Inference Protocol v2, JSON |
 //! | `/api/2.0/mlflow/…`, `/api/2.0/mlflow-artifacts/…`, also under `/ajax-api` | | as MLflow's server |
+//! | `/api/3.0/mlflow/traces/…`, `…/datasets/…`, also under `/ajax-api` | | as MLflow's server: traces, assessments, evaluation data |
+//! | `/v1/traces` | POST | OpenTelemetry's traces, protobuf or JSON, gzip or deflate |
 //! | `/metrics` | GET | Prometheus text |
 //! | `/api/events?run` | GET | server-sent events `run`, `step`, `lagged` with `EventView` |
 //! | `/api/openapi.json` | GET | this, for machines |
@@ -50,7 +52,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
-use crate::{access, events, mlflow, routes, ui};
+use crate::{access, events, mlflow, otlp, routes, ui};
 
 /// Largest JSON body, bytes.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -120,7 +122,8 @@ pub fn router(app: App) -> Router {
         .layer(RequestDecompressionLayer::new())
         .layer(CompressionLayer::new())
         // Files go as they are, however long they take: no limits, no packing.
-        .merge(mlflow::file_routes().layer(access))
+        .merge(mlflow::file_routes().layer(access.clone()))
+        .merge(otlp::routes().layer(access))
         .layer(policy(header::CONTENT_SECURITY_POLICY, POLICY))
         .layer(policy(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(policy(header::REFERRER_POLICY, "same-origin"))

@@ -8,6 +8,7 @@
 pub mod assets;
 pub mod deployments;
 mod error;
+pub mod eval_datasets;
 pub mod experiments;
 mod migrations;
 pub mod monitoring;
@@ -22,6 +23,7 @@ mod sqlite;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod traces;
 mod value;
 
 pub use error::MetastoreError;

@@ -28,6 +28,8 @@ const ALL: &[Migration] = &[
     migration!("0301_deployments"),
     migration!("0401_monitoring"),
     migration!("0020_model_registry"),
+    migration!("0030_traces"),
+    migration!("0031_eval_datasets"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.

@@ -9,6 +9,7 @@ mod reference;
 pub mod search;
 mod staging;
 pub mod steps;
+pub mod traces;
 mod tracker;
 pub mod webhooks;
 

@@ -103,7 +103,7 @@ pub(super) async fn log_params(State(app): State<App>, Path(id): Path<String>, f
 
 pub(super) async fn search(State(app): State<App>, fields: Fields) -> Answer {
     let mut query: Query = searching::query(&fields, Target::LoggedModels, 100)?;
-    searching::experiments(&fields, &mut query)?;
+    searching::scope(&fields, &mut query)?;
     if !fields.messages("datasets")?.is_empty() {
         return Err(MlflowError::invalid("Searching logged models by 'datasets' is not supported here"));
     }

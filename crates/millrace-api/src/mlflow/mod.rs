@@ -1,11 +1,14 @@
-//! MLflow's REST API for experiments, runs, metrics, artifacts, logged models, the model registry and its webhooks, as its Python client
-//! of 3.17 uses it.
+//! MLflow's REST API for experiments, runs, metrics, artifacts, logged models, the model registry with its webhooks, and traces, as its
+//! Python client of 3.17 uses it.
 //!
 //! Bodies and answers are MLflow's; `docs.mlflow.org` describes them. Each address is under `/api` and, as the client's pages call it,
-//! under `/ajax-api`. What is not served (traces) answers `ENDPOINT_NOT_FOUND`, on which the client falls back or says so.
+//! under `/ajax-api`. What is not served answers `ENDPOINT_NOT_FOUND`, on which the client falls back or says so.
 
 mod artifacts;
+mod assessments;
 mod error;
+mod eval_datasets;
+mod eval_records;
 mod experiments;
 mod inputs;
 mod log;
@@ -20,17 +23,22 @@ mod runs;
 mod search;
 mod sources;
 mod stored;
+mod trace_wire;
+mod traces;
 mod webhooks;
 mod wire;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, delete, get, patch, post};
+use axum::{Router, middleware};
+use millrace_metastore::experiments::Refusal;
 use serde_json::json;
 
 use crate::app::App;
-use error::MlflowError;
+pub(crate) use error::MlflowError;
 
 /// What the client takes for the server's version: from 3.4 on it uses today's protocol.
 const VERSION: &str = "3.18.0";
@@ -58,11 +66,25 @@ fn json_routes() -> Router<App> {
     Router::new()
         .nest(
             "/2.0/mlflow",
-            tracking_routes().merge(logged_model_routes()).merge(registry_routes()).merge(webhook_routes()),
+            tracking_routes()
+                .merge(logged_model_routes())
+                .merge(registry_routes())
+                .merge(webhook_routes())
+                .merge(shared_trace_routes()),
         )
+        .nest("/3.0/mlflow", trace_routes().merge(shared_trace_routes()).merge(eval_dataset_routes()))
         .route("/3.0/mlflow/server-info", get(server_info))
         .route("/2.0/mlflow/{*rest}", any(unknown))
         .route("/3.0/mlflow/{*rest}", any(unknown))
+        .layer(middleware::from_fn(refuse_nul))
+}
+
+/// No id has a NUL, and PostgreSQL takes none.
+async fn refuse_nul(request: Request, next: Next) -> Response {
+    if request.uri().path().contains("%00") {
+        return MlflowError::invalid("An address contains a NUL").into_response();
+    }
+    next.run(request).await
 }
 
 fn tracking_routes() -> Router<App> {
@@ -145,6 +167,57 @@ fn webhook_routes() -> Router<App> {
         .route("/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/webhooks/{id}", get(webhooks::find).patch(webhooks::update).delete(webhooks::delete))
         .route("/webhooks/{id}/test", post(webhooks::test))
+}
+
+fn trace_routes() -> Router<App> {
+    Router::new()
+        .route("/traces", post(traces::start))
+        .route("/traces/search", post(traces::search))
+        .route("/traces/get", get(traces::get))
+        .route("/traces/batchGet", get(traces::batch_get))
+        .route("/traces/batchGetInfos", post(traces::batch_get_infos))
+        .route("/traces/{id}", get(traces::find))
+        .route("/traces/{id}/assessments", post(assessments::create))
+        .route(
+            "/traces/{id}/assessments/{assessment}",
+            get(assessments::find).patch(assessments::update).delete(assessments::delete),
+        )
+}
+
+fn eval_dataset_routes() -> Router<App> {
+    Router::new()
+        .route("/datasets/create", post(eval_datasets::create))
+        .route("/datasets/search", get(eval_datasets::search).post(eval_datasets::search))
+        .route("/datasets/{id}", get(eval_datasets::find).delete(eval_datasets::delete))
+        .route("/datasets/{id}/tags", patch(eval_datasets::set_tags))
+        .route("/datasets/{id}/tags/{key}", delete(eval_datasets::delete_tag))
+        .route("/datasets/{id}/experiment-ids", get(eval_datasets::experiment_ids))
+        .route("/datasets/{id}/add-experiments", post(eval_datasets::join))
+        .route("/datasets/{id}/remove-experiments", post(eval_datasets::leave))
+        .route(
+            "/datasets/{id}/records",
+            get(eval_records::list).post(eval_records::upsert).delete(eval_records::delete),
+        )
+}
+
+/// Calls that clients send under the number of the time when they began.
+fn shared_trace_routes() -> Router<App> {
+    Router::new()
+        .route("/traces/{id}/tags", patch(traces::set_tag).delete(traces::delete_tag))
+        .route("/traces/delete-traces", post(traces::delete))
+        .route("/traces/link-to-run", post(traces::link_to_run))
+        .route("/traces/link-prompts", post(traces::link_prompts))
+        .route("/get-trace-artifact", get(traces::download))
+}
+
+/// The id of an experiment that may get traces.
+pub(crate) async fn require_active_experiment(app: &App, id: &str) -> Result<i64, MlflowError> {
+    let number = id.parse().map_err(|_| MlflowError::absent(format!("No Experiment with id={id} exists")))?;
+    let experiment = app.engine.store().find_experiment(number).await?;
+    if experiment.deleted {
+        return Err(Refusal::ExperimentDeleted { id: number }.into());
+    }
+    Ok(number)
 }
 
 /// What the client may use beside the plain protocol: nothing.

@@ -107,7 +107,7 @@ pub(super) async fn restore(State(app): State<App>, fields: Fields) -> Answer {
 
 pub(super) async fn search(State(app): State<App>, fields: Fields) -> Answer {
     let mut query = searching::query(&fields, Target::Runs, 1000)?;
-    searching::experiments(&fields, &mut query)?;
+    searching::scope(&fields, &mut query)?;
     query.view = searching::view(&fields, "run_view_type")?;
     query.order = searching::orders(&fields, Target::Runs)?;
     let count = fields.bool("count")?.unwrap_or(false);

@@ -56,15 +56,18 @@ pub(super) fn view(fields: &Fields, name: &str) -> Result<View, MlflowError> {
     }
 }
 
-/// Reads the experiments that are searched: `*` is all of them; what is no number is no experiment.
-pub(super) fn experiments(fields: &Fields, query: &mut Query) -> Result<(), MlflowError> {
-    let ids = fields.texts("experiment_ids")?;
-    query.everywhere = ids.iter().any(|id| id == "*");
-    query.experiments = ids.iter().filter_map(|id| id.parse().ok()).collect();
+/// The experiments that are named; what is no number is no experiment.
+pub(super) fn experiments(fields: &Fields) -> Result<Vec<i64>, MlflowError> {
+    Ok(fields.texts("experiment_ids")?.iter().filter_map(|id| id.parse().ok()).collect())
+}
+
+/// Reads which experiments are searched; beyond MLflow, `*` is all of them.
+pub(super) fn scope(fields: &Fields, query: &mut Query) -> Result<(), MlflowError> {
+    query.everywhere = fields.texts("experiment_ids")?.iter().any(|id| id == "*");
+    query.experiments = experiments(fields)?;
     Ok(())
 }
 
-/// Where the page before ended.
 pub(super) fn cursor(fields: &Fields) -> Result<Option<Cursor>, MlflowError> {
     match fields.text("page_token")?.filter(|token| !token.is_empty()) {
         None => Ok(None),

@@ -162,8 +162,9 @@ impl Fields {
         match self.one(name) {
             None => Ok(None),
             Some(Value::Bool(value)) => Ok(Some(*value)),
-            Some(Value::String(text)) if text == "true" => Ok(Some(true)),
-            Some(Value::String(text)) if text == "false" => Ok(Some(false)),
+            // Python writes them so into queries.
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
             Some(value) => Err(self.wrong(name, value)),
         }
     }
@@ -200,6 +201,29 @@ impl Fields {
     pub(super) fn message(&self, name: &str) -> Result<Option<Fields>, MlflowError> {
         let Some(value) = self.fields.get(name) else { return Ok(None) };
         Self::of_value(value.clone(), format!("{}{name}.", self.place)).map(Some)
+    }
+
+    /// A map of texts; its keys stay as they are.
+    pub(super) fn map(&self, name: &str) -> Result<Vec<(String, String)>, MlflowError> {
+        let Some(value) = self.fields.get(name) else { return Ok(Vec::new()) };
+        let entries = value.as_object().ok_or_else(|| self.wrong(name, value))?;
+        let entry = |(key, text): (&String, &Value)| match text {
+            Value::String(text) if !text.contains('\0') && !key.contains('\0') => {
+                Ok((key.clone(), text.clone()))
+            }
+            other => Err(self.wrong(name, other)),
+        };
+        entries.iter().map(entry).collect()
+    }
+
+    /// Any JSON.
+    pub(super) fn json(&self, name: &str) -> Option<&Value> {
+        self.fields.get(name)
+    }
+
+    /// Whether a field is there at all.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
     }
 
     /// `[{"key", "value"}]`: an absent value is empty.

@@ -46,7 +46,8 @@ pub(crate) fn in_sql(
     }
 }
 
-fn operator(compare: Compare) -> &'static str {
+/// A comparison's sign.
+pub(crate) fn operator(compare: Compare) -> &'static str {
     match compare {
         Compare::Equal => "=",
         Compare::NotEqual => "<>",

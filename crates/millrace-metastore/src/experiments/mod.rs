@@ -21,7 +21,7 @@ mod run;
 mod search;
 mod series;
 
-pub(crate) use condition::in_sql;
+pub(crate) use condition::{in_sql, operator};
 pub use experiment::ExperimentFull;
 pub use import::ImportedRun;
 pub use index::FoundRuns;

@@ -1,9 +1,11 @@
 //! Every test runs on SQLite and on PostgreSQL.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod eval_datasets;
 mod experiments;
 mod registry;
 mod run_search;
+mod traces;
 
 use futures::future::BoxFuture;
 use millrace_metastore::deployments::DeploymentRow;

@@ -3,14 +3,19 @@
 //!
 //! Parsed into the metastore's [`Filter`] and [`Order`]s; what cannot be said is an [`InvalidSearch`] in words.
 
+mod eval_datasets;
 mod fields;
 mod lexer;
 mod parser;
 mod registry;
+mod trace_tests;
+mod traces;
 
+pub use eval_datasets::{EvalDatasetFilter, EvalDatasetOrder};
 pub use fields::Target;
 pub use parser::{parse_filter, parse_order};
 pub use registry::{RegistryTarget, parse_registry_filter, parse_registry_order};
+pub use traces::{TraceFilter, parse_trace_filter, parse_trace_order};
 
 #[allow(unused_imports, reason = "for the documentation above")]
 use millrace_metastore::experiments::{Filter, Order};
@@ -30,3 +35,5 @@ impl InvalidSearch {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trace_filter_tests;

@@ -39,3 +39,10 @@ fn the_mlflow_client_registers_beside_the_register_step() {
         assert_eq!(number("again"), 3);
     }
 }
+
+#[test]
+fn the_mlflow_client_traces_here() {
+    let project = Project::new(&[]);
+    let server = Up::start(&project);
+    drive("mlflow_traces_client.py", &[&server.url], project.path());
+}
