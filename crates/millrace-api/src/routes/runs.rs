@@ -83,11 +83,7 @@ async fn find_run(State(app): State<App>, Path(id): Path<String>) -> ApiResult<R
     let steps = store.list_step_runs(id.clone()).await?;
     let attempts = store.list_step_attempts(id.clone()).await?;
     let experiment = store.find_tracked_run(id.clone()).await?.map(|run| run.experiment_id);
-    let mut tracked = match experiment {
-        Some(experiment) => store.list_tracked_runs(experiment, 1_000).await?,
-        None => Vec::new(),
-    };
-    tracked.retain(|run| run.parent_id.as_deref() == Some(&id));
+    let tracked = store.list_nested_runs(id.clone()).await?;
     let pipeline = present::definition(&row)?;
     let mut views = Vec::with_capacity(steps.len());
     for step in &steps {

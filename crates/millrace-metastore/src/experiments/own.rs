@@ -74,23 +74,19 @@ impl Metastore {
         .await
     }
 
-    /// Runs of an experiment that are not deleted, newest first.
+    /// Runs that are nested in a run and not deleted, newest first.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn list_tracked_runs(
-        &self,
-        experiment_id: i64,
-        limit: i64,
-    ) -> Result<Vec<TrackedRunRow>, MetastoreError> {
+    pub async fn list_nested_runs(&self, parent_id: String) -> Result<Vec<TrackedRunRow>, MetastoreError> {
         let keys = self.keys();
         self.read(move |session| {
             Box::pin(async move {
                 let sql = format!(
                     "{SELECT_RUN} FROM tracked_run AS this JOIN experiment ON experiment.id = this.experiment_id \
-                     WHERE this.experiment_id = $1 AND this.lifecycle = 'active' ORDER BY this.started_at DESC, this.id LIMIT $2"
+                     WHERE this.parent_id = $1 AND this.lifecycle = 'active' ORDER BY this.started_at DESC, this.id"
                 );
-                let rows = session.fetch_all(&sql, &[experiment_id.into(), limit.into()]).await?;
+                let rows = session.fetch_all(&sql, &[parent_id.as_str().into()]).await?;
                 run_rows(session, &keys, &rows).await
             })
         })

@@ -13,6 +13,10 @@ fn point(name: &str, step: i64, logged_at: i64, number: f64) -> MetricRow {
     MetricRow { name: name.to_owned(), step, logged_at, number }
 }
 
+fn of(experiment: i64) -> Query {
+    Query { experiments: vec![experiment], limit: 10, ..Query::default() }
+}
+
 fn text(family: &str, name: &str, content: &str) -> (String, String, String) {
     (family.to_owned(), name.to_owned(), content.to_owned())
 }
@@ -126,9 +130,9 @@ async fn an_experiment_takes_its_runs_along() {
             store.delete_experiment(id, 7).await.unwrap();
             assert!(store.find_tracked_run("r".to_owned()).await.unwrap().unwrap().deleted);
             assert_eq!(store.list_experiments().await.unwrap(), []);
-            assert_eq!(store.list_tracked_runs(id, 10).await.unwrap(), []);
+            assert_eq!(store.search_runs(of(id), false).await.unwrap().rows, []);
             store.restore_experiment(id, 8).await.unwrap();
-            assert_eq!(store.list_tracked_runs(id, 10).await.unwrap().len(), 1);
+            assert_eq!(store.search_runs(of(id), false).await.unwrap().rows.len(), 1);
             assert_eq!(store.find_experiment(id).await.unwrap().updated_at, 8);
             // Tags that are columns.
             log(&store, "r", Vec::new(), vec![text("tag", NAME_TAG, "n"), text("tag", PARENT_TAG, "p")])
