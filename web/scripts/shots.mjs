@@ -19,6 +19,9 @@ const PAGES = {
   experiment: `/experiments/1?runs=${EXAMPLES.trackedRun},12121212121212121212121212121212&smoothing=0.6`,
   "experiment-groups": "/experiments/3?group=params.depth&smoothing=0.6&x=relative&sort=-metrics.auc",
   "experiment-differences": `/experiments/1?runs=${EXAMPLES.trackedRun},12121212121212121212121212121212&view=differences`,
+  "experiment-parallel": "/experiments/3?view=parallel&sort=-metrics.auc",
+  "experiment-scatter":
+    "/experiments/3?view=scatter&across=params.learning_rate&up=metrics.auc&shade=params.depth&logx=true&runs=5eed0000000000000000000000000003,5eed0000000000000000000000000007",
   "experiment-wrong": "/experiments/3?filter=metrics.auc%20%3E%20%27high%27",
   "experiment-none": "/experiments/3?filter=metrics.auc%20%3E%202",
   "experiment-empty": "/experiments/4",

@@ -49,7 +49,7 @@ const SWEEP_PARAMS = Object.keys(SWEEP_CHOICES);
 const SWEEP_END = Date.now() - 600_000;
 
 /** @param {number} run */
-const sweepId = (run) => run.toString(16).padStart(32, "5");
+const sweepId = (run) => `5eed${run.toString(16).padStart(28, "0")}`;
 /** @param {number} run @param {string} name */
 const sweepParam = (run, name) => {
   const choices = SWEEP_CHOICES[name];

@@ -1,5 +1,7 @@
 import { useId } from "react";
+import { NameField } from "../../../ui/NameField";
 import { type CurveAxis, CURVE_AXES, type CurveSearch } from "../search";
+import { columnOf } from "./columns";
 
 interface CurveControlsProps {
   groups: readonly string[];
@@ -47,22 +49,13 @@ export function CurveControls({ groups, search, onChange, open, onOpen }: CurveC
       <Tick label="log values" on={search.log} onTick={(log) => onChange({ log })} />
       {search.x !== "wall" && <Tick label="log steps" on={search.logx} onTick={(logx) => onChange({ logx })} />}
       {groups.length > 0 && (
-        <label className="row small">
-          grouped by
-          <select
-            className="input"
-            style={{ maxWidth: 180 }}
-            value={search.group ?? ""}
-            onChange={(event) => onChange({ group: event.target.value || undefined })}
-          >
-            <option value="">nothing</option>
-            {groups.map((name) => (
-              <option key={name} value={`params.${name}`}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </label>
+        <NameField
+          label="grouped by"
+          names={groups}
+          value={columnOf(search.group ?? "")?.name ?? ""}
+          none="nothing"
+          onChange={(name) => onChange({ group: name ? `params.${name}` : undefined })}
+        />
       )}
       <button type="button" className="button" aria-expanded={open} onClick={() => onOpen(!open)}>
         Metrics

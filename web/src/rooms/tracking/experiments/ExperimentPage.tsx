@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { useCallback, useMemo } from "react";
+import { useCallback, useMemo, useState } from "react";
 import { address } from "../../../api/client";
 import { plural } from "../../../format/number";
 import { Answer } from "../../../ui/Answer";
@@ -53,8 +53,12 @@ function ExperimentBody({ experiment, newest }: { experiment: string; newest: Ru
   const apply = (view: ExperimentSearch) => void navigate({ search: view, resetScroll: false });
   const columns = useMemo(() => shownColumns(newest, words(search.columns)), [newest, search.columns]);
   const columnKeys = useMemo(() => columns.map((column) => column.key), [columns]);
-  const asked = { experiment, filter: search.filter, sort: search.sort };
+  const { filter, sort } = search;
+  const asked = useMemo(() => ({ experiment, filter, sort }), [experiment, filter, sort]);
   const runs = useRuns({ ...asked, columns: columnKeys });
+  // A wrong filter leaves the charts as they are, as it leaves the rows.
+  const [good, setGood] = useState(asked);
+  if (good !== asked && !runs.old && !runs.error && runs.rows) setGood(asked);
   const keys = useMemo(
     () => ({
       metric_keys: [...new Set([...newest.metric_keys, ...runs.metricKeys])],
@@ -77,7 +81,15 @@ function ExperimentBody({ experiment, newest }: { experiment: string; newest: Ru
         onChange={set}
         onApply={apply}
       />
-      <Compare asked={asked} keys={keys} rows={runs.rows} selected={selected} search={search} onChange={set} />
+      <Compare
+        asked={good}
+        keys={keys}
+        columns={columns}
+        rows={runs.rows}
+        selected={selected}
+        search={search}
+        onChange={set}
+      />
       <Source
         cli={`curl -s '${window.location.origin}${address(path, given).replaceAll("'", "%27")}'`}
         json={runs.rows?.slice(0, 20)}

@@ -19,9 +19,8 @@ interface RunGridProps {
 }
 
 const ROW = 30;
-/** Of the tick, name, status, start and duration. */
-const FIXED = [36, 180, 128, 128, 80];
-const FIXED_WIDTH = FIXED.reduce((sum, width) => sum + width, 0);
+const FIXED = Object.entries({ tick: 36, name: 180, status: 128, start: 128, took: 80 });
+const FIXED_WIDTH = FIXED.reduce((sum, [, width]) => sum + width, 0);
 const WIDTH = 126;
 /** Rows below those in sight at which the next page is asked for. */
 const AHEAD = 40;
@@ -77,8 +76,8 @@ export function RunGrid({ runs, columns, sort, onSort, selected, onToggle, onSel
         aria-colcount={FIXED.length + columns.length}
       >
         <colgroup>
-          {FIXED.map((width) => (
-            <col key={width} style={{ width }} />
+          {FIXED.map(([name, width]) => (
+            <col key={name} style={{ width }} />
           ))}
           {left > 0 && <col style={{ width: left }} />}
           {inSight.map(({ key }) => (
