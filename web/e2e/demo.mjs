@@ -88,6 +88,40 @@ export function stops({ run, python, evaluate, experiment, tracked }) {
       do: (page) => page.getByRole("region", { name: "tracked runs" }).getByRole("button").nth(3).click(),
       come: [(page) => page.locator("th[aria-sort]"), link("/tracked/")],
     },
+    {
+      name: "experiment-filtered",
+      heading: experiment.name,
+      do: async (page) => {
+        const filter = page.getByRole("textbox", { name: "Filter" });
+        await filter.fill("status = 'FINISHED'");
+        await filter.press("Enter");
+      },
+      come: [text("match the filter"), link("/tracked/")],
+    },
+    {
+      name: "experiment-columns",
+      heading: experiment.name,
+      do: (page) => page.getByRole("button", { name: "Columns", exact: true }).click(),
+      come: [(page) => page.getByRole("complementary", { name: "Columns" }).getByRole("checkbox")],
+    },
+    {
+      name: "experiment-compare",
+      heading: experiment.name,
+      do: async (page) => {
+        await page.keyboard.press("Escape");
+        const ticks = page.getByRole("checkbox", { name: /^select (?!the|none)/ });
+        for (const run of [0, 1]) await ticks.nth(run).check();
+        await tab("Differences")(page);
+      },
+      come: [text("Compare 2 selected runs"), (page) => page.getByRole("region", { name: "comparison" })],
+    },
+    {
+      name: "experiment-parallel",
+      heading: experiment.name,
+      do: tab("Parallel coordinates"),
+      come: [picture],
+    },
+    { name: "experiment-scatter", heading: experiment.name, do: tab("Scatter"), come: [picture] },
     { name: "tracked", path: `/tracked/${tracked.id}`, heading: tracked.name, come: [text("Parameters")] },
     { name: "data", path: "/data", heading: "Data", come: [link(`/data/${NAMES.dataset}`)] },
     {

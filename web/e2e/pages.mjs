@@ -12,6 +12,9 @@ async function viaNav(page, name) {
   await page.getByRole("heading", { level: 1 }).waitFor();
 }
 
+const columnHead = (page, name) => page.getByRole("columnheader", { name: new RegExp(`^${name}\\b`) });
+const rows = (page) => page.getByRole("region", { name: "tracked runs" }).locator("tbody tr:not([aria-hidden])");
+
 export const STOPS = [
   {
     name: "home",
@@ -82,6 +85,79 @@ export const STOPS = [
       await viaNav(page, "Experiments");
       await follow(page, "/experiments/");
       await page.getByRole("region", { name: "tracked runs" }).waitFor();
+    },
+  },
+  {
+    name: "experiment-columns",
+    go: async (page) => {
+      await page.getByRole("button", { name: "Columns", exact: true }).click();
+      await page.getByRole("searchbox", { name: "Search columns" }).fill("rate");
+      await page.getByRole("checkbox", { name: "params.learning_rate" }).uncheck();
+      await columnHead(page, "learning_rate").waitFor({ state: "detached" });
+      await page.getByRole("checkbox", { name: "params.learning_rate" }).check();
+      await columnHead(page, "learning_rate").waitFor();
+    },
+    leave: (page) => page.keyboard.press("Escape"),
+  },
+  {
+    name: "experiment-filtered",
+    go: async (page) => {
+      const filter = page.getByRole("textbox", { name: "Filter" });
+      await filter.fill("metrics.auc > 0.7");
+      await filter.press("Enter");
+      await page.getByText("match the filter").waitFor();
+      await columnHead(page, "auc").getByRole("button").click();
+      await page.locator('th[aria-sort="descending"]').waitFor();
+      await columnHead(page, "loss")
+        .getByRole("button")
+        .click({ modifiers: ["Shift"] });
+      await page.getByText("▼").nth(1).waitFor();
+    },
+  },
+  {
+    name: "experiment-curves",
+    go: async (page) => {
+      for (const run of [0, 2]) await rows(page).nth(run).getByRole("checkbox").check();
+      await page.getByRole("heading", { name: "Compare 2 selected runs" }).waitFor();
+      await page.getByRole("combobox", { name: "grouped by" }).fill("depth");
+      await page.locator("figure svg").first().waitFor();
+    },
+  },
+  {
+    name: "experiment-parallel",
+    go: async (page) => {
+      await page.getByRole("tab", { name: "Parallel coordinates" }).click();
+      await page.locator("figure svg").first().waitFor();
+    },
+  },
+  {
+    name: "experiment-scatter",
+    go: async (page) => {
+      await page.getByRole("tab", { name: "Scatter" }).click();
+      await page.locator("figure svg").first().waitFor();
+    },
+  },
+  {
+    name: "experiment-differences",
+    go: async (page) => {
+      await page.getByRole("tab", { name: "Differences" }).click();
+      await page.getByRole("region", { name: "comparison" }).waitFor();
+    },
+  },
+  {
+    name: "experiment-exports",
+    go: async (page) => {
+      await page.getByRole("tab", { name: "Scatter" }).click();
+      await page.locator("figure svg").first().waitFor();
+      for (const kind of ["PNG", "SVG", "CSV"]) {
+        await page.getByRole("button", { name: /^Export auc/ }).click();
+        const [file] = await Promise.all([
+          page.waitForEvent("download"),
+          page.getByRole("menuitem", { name: `Save as ${kind}` }).click(),
+        ]);
+        const name = file.suggestedFilename();
+        if (!name.endsWith(`.${kind.toLowerCase()}`)) throw new Error(`${kind} came as ${name}`);
+      }
     },
   },
   {

@@ -2,6 +2,8 @@
 // Answers for pictures and trials of the UI without a server; numbers are made up but hang together. Each answer is checked against the
 // type that the server's views have, and names are those of `millrace demo`, so that one journey walks both.
 
+import { curves, runPage, runsOf, SWEEP } from "./trackedRuns.mjs";
+
 /** @import * as api from "../src/api/types.gen" */
 
 const T0 = Date.now() - 300_000;
@@ -428,6 +430,8 @@ const TRACKED = Array.from({ length: 60 }, (_, i) => ({
   pipeline_run_id: RUN,
   step: "boosting",
 }));
+const FEW_RUNS = runsOf(TRACKED);
+const NO_RUNS = runsOf([]);
 /** @type {api.TrafficPoint[]} */
 const history = Array.from({ length: 40 }, (_, i) => ({
   at: at(i * 60),
@@ -546,21 +550,20 @@ const ROUTES = [
   [
     /^\/api\/experiments$/,
     /** @returns {api.ExperimentSummary[]} */ () => [
-      { id: "1", name: "flights", runs: 60, last_run_at: at(7) },
+      { id: "1", name: "flights", runs: TRACKED.length, last_run_at: at(7) },
+      { id: "3", name: "sweep", runs: SWEEP.count, last_run_at: at(-300) },
+      { id: "4", name: "empty", runs: 0, last_run_at: null },
       { id: "2", name: "notebooks", runs: 4, last_run_at: at(-90000) },
     ],
   ],
   [
-    /^\/api\/experiments\/\w+\/runs$/,
-    /** @returns {api.TrackedRunPage} */ () => ({
-      runs: TRACKED,
-      next: null,
-      total: TRACKED.length,
-      metric_keys: ["auc", "log_loss", "loss"],
-      param_keys: ["algorithm", "depth", "learning_rate", "rounds"],
-    }),
+    /^\/api\/experiments\/([\w*]+)\/runs$/,
+    (query, name) => runPage(name === "3" ? SWEEP : name === "4" ? NO_RUNS : FEW_RUNS, query),
   ],
-  [/^\/api\/tracked-runs\/\w+$/, /** @returns {api.TrackedRun | undefined} */ () => TRACKED[0]],
+  [
+    /^\/api\/tracked-runs\/(\w+)$/,
+    /** @returns {api.TrackedRun | undefined} */ (_, id) => TRACKED.find((run) => run.id === id) ?? TRACKED[0],
+  ],
   [
     /^\/api\/tracked-runs\/\w+\/artifacts$/,
     /** @returns {api.ArtifactFile[]} */ () => [
@@ -570,21 +573,7 @@ const ROUTES = [
       { path: "importance.json", is_dir: false, size_bytes: 611 },
     ],
   ],
-  [
-    /^\/api\/metrics$/,
-    /** @returns {api.MetricCurve[]} */ (query) =>
-      (query.get("runs") ?? "").split(",").flatMap((run, r) =>
-        (query.get("keys") ?? "").split(",").map((key) => ({
-          run_id: run,
-          key,
-          points: Array.from({ length: 100 }, (_, step) => ({
-            step,
-            at: at(step),
-            value: 0.4 + r * 0.01 + 0.3 * Math.exp(-step / 20) + (random() - 0.5) * 0.02,
-          })),
-        })),
-      ),
-  ],
+  [/^\/api\/metrics$/, curves],
   [
     /^\/api\/datasets$/,
     /** @returns {api.DatasetSummary[]} */ () => [

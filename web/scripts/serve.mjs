@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { answer } from "./fixtures.mjs";
+import { Refused } from "./trackedRuns.mjs";
 
 const DIST = fileURLToPath(new URL("../dist", import.meta.url));
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
@@ -36,7 +37,14 @@ async function respond(request, response) {
     return;
   }
   const page = request.headers.accept?.includes("text/html");
-  const json = page ? undefined : answer(pathname, searchParams);
+  let json;
+  try {
+    json = page ? undefined : answer(pathname, searchParams);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    response.writeHead(error.status, { "content-type": "application/problem+json" }).end(JSON.stringify(error.problem));
+    return;
+  }
   if (json !== undefined) {
     response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(json));
     return;

@@ -17,6 +17,14 @@ const PAGES = {
   "run-failed": `/runs/${EXAMPLES.failedRun}?tab=steps`,
   experiments: "/experiments",
   experiment: `/experiments/1?runs=${EXAMPLES.trackedRun},12121212121212121212121212121212&smoothing=0.6`,
+  "experiment-groups": "/experiments/3?group=params.depth&smoothing=0.6&x=relative&sort=-metrics.auc",
+  "experiment-differences": `/experiments/1?runs=${EXAMPLES.trackedRun},12121212121212121212121212121212&view=differences`,
+  "experiment-parallel": "/experiments/3?view=parallel&sort=-metrics.auc",
+  "experiment-scatter":
+    "/experiments/3?view=scatter&across=params.learning_rate&up=metrics.auc&shade=params.depth&logx=true&runs=5eed0000000000000000000000000003,5eed0000000000000000000000000007",
+  "experiment-wrong": "/experiments/3?filter=metrics.auc%20%3E%20%27high%27",
+  "experiment-none": "/experiments/3?filter=metrics.auc%20%3E%202",
+  "experiment-empty": "/experiments/4",
   tracked: `/tracked/${EXAMPLES.trackedRun}`,
   data: "/data",
   dataset: "/data/flights",
@@ -36,7 +44,7 @@ await mkdir(folder, { recursive: true });
 const { base, close } = await serve();
 const browser = await launch();
 for (const colorScheme of ["light", "dark"]) {
-  for (const width of [1440, 400]) {
+  for (const width of [1440, 390]) {
     const page = await browser.newPage({ colorScheme, viewport: { width, height: 900 }, reducedMotion: "reduce" });
     page.on("pageerror", (error) => console.error(`${page.url()}: ${error.message}`));
     page.on("console", (message) => message.type() === "error" && console.error(`${page.url()}: ${message.text()}`));

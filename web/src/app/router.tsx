@@ -1,7 +1,7 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { pipelineSearch, runSearch, runsSearch } from "../rooms/orchestration/search";
 import { monitorSearch } from "../rooms/monitoring/search";
-import { dataSearch, datasetSearch, experimentSearch, modelSearch } from "../rooms/tracking/search";
+import { curveSearch, dataSearch, datasetSearch, experimentSearch, modelSearch } from "../rooms/tracking/search";
 import { HomePage } from "./home/HomePage";
 import { NotFound } from "./NotFound";
 import { PageFailure } from "./PageFailure";
@@ -49,6 +49,7 @@ const routes = [
   createRoute({
     getParentRoute,
     path: "/tracked/$run",
+    validateSearch: curveSearch,
     component: lazyRouteComponent(() => import("../rooms/tracking/experiments/TrackedRunPage"), "TrackedRunPage"),
   }),
   createRoute({

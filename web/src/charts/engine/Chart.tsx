@@ -7,18 +7,25 @@ interface ChartProps {
   label: string;
   /** Receives what makes the picture, for the export. */
   onReady?: (picture: () => string) => void;
+  /** A click on a datum, by its number. */
+  onPick?: (index: number) => void;
 }
 
 /** The one place that draws with ECharts, which is loaded when the first chart is shown. */
-export function Chart({ option, height, label, onReady }: ChartProps) {
+export function Chart({ option, height, label, onReady, onPick }: ChartProps) {
   const host = useRef<HTMLDivElement>(null);
   const chart = useRef<EChartsType | null>(null);
-  const latest = useRef({ option, onReady });
+  const latest = useRef({ option, onReady, onPick });
 
   useEffect(() => {
-    latest.current = { option, onReady };
+    latest.current.option = option;
     chart.current?.setOption(option, { notMerge: true });
-  }, [option, onReady]);
+  }, [option]);
+
+  useEffect(() => {
+    latest.current.onReady = onReady;
+    latest.current.onPick = onPick;
+  }, [onReady, onPick]);
 
   useEffect(() => {
     const element = host.current;
@@ -30,6 +37,7 @@ export function Chart({ option, height, label, onReady }: ChartProps) {
       const made = init(element, undefined, { renderer: "svg" });
       chart.current = made;
       made.setOption(latest.current.option);
+      made.on("click", ({ dataIndex }) => latest.current.onPick?.(dataIndex));
       latest.current.onReady?.(() => made.getDataURL({ type: "svg" }));
       observer.observe(element);
     });

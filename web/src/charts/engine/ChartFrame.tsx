@@ -1,30 +1,22 @@
-import { Menu } from "@mantine/core";
-import IconDots from "@tabler/icons-react/dist/esm/icons/IconDots.mjs";
-import type { ReactNode } from "react";
-import { csv } from "../../format/csv";
-import { save } from "../../ui/save";
-import { png } from "./picture";
+import { type ReactNode, useRef } from "react";
+import { elementUrl } from "./elementSvg";
+import { ExportMenu } from "./ExportMenu";
 
 interface ChartFrameProps {
   title: string;
   note?: ReactNode;
   /** The numbers behind the picture. */
   data: { columns: string[]; rows: unknown[][] };
-  /** Gives the picture as an SVG data URL. */
+  /** Gives the picture as an SVG data URL; null until there is one. Without it, the picture is made of what the frame holds. */
   picture?: (() => string) | null;
   actions?: ReactNode;
   children: ReactNode;
 }
 
-/** A chart's title and its menu: the picture as PNG or SVG, the numbers as CSV. */
+/** A chart with its title and the ways to save it. */
 export function ChartFrame({ title, note, data, picture, actions, children }: ChartFrameProps) {
-  const saveCsv = () => save(`${title}.csv`, csv(data.columns, data.rows), "text/csv");
-  const saveSvg = () => picture && save(`${title}.svg`, picture(), "image/svg+xml");
-  const savePng = async () => {
-    if (!picture) return;
-    const surface = getComputedStyle(document.documentElement).getPropertyValue("--surface").trim();
-    save(`${title}.png`, await png(picture(), surface), "image/png");
-  };
+  const body = useRef<HTMLDivElement>(null);
+  const held = () => (body.current ? elementUrl(body.current) : "");
   return (
     <figure style={{ margin: 0, minWidth: 0 }}>
       <figcaption className="row spread" style={{ flexWrap: "nowrap" }}>
@@ -33,21 +25,10 @@ export function ChartFrame({ title, note, data, picture, actions, children }: Ch
         </span>
         <span className="row" style={{ flexWrap: "nowrap" }}>
           {actions}
-          <Menu position="bottom-end" withinPortal={false}>
-            <Menu.Target>
-              <button type="button" className="button quiet icon" aria-label={`Export ${title}`}>
-                <IconDots size={16} aria-hidden />
-              </button>
-            </Menu.Target>
-            <Menu.Dropdown>
-              {picture && <Menu.Item onClick={() => void savePng()}>Save as PNG</Menu.Item>}
-              {picture && <Menu.Item onClick={saveSvg}>Save as SVG</Menu.Item>}
-              <Menu.Item onClick={saveCsv}>Save as CSV</Menu.Item>
-            </Menu.Dropdown>
-          </Menu>
+          <ExportMenu title={title} data={data} draw={picture === undefined ? held : picture} />
         </span>
       </figcaption>
-      {children}
+      <div ref={body}>{children}</div>
     </figure>
   );
 }

@@ -1,10 +1,11 @@
-import { BarChart, LineChart, ScatterChart } from "echarts/charts";
+import { BarChart, CustomChart, LineChart, ParallelChart, ScatterChart } from "echarts/charts";
 import {
   AriaComponent,
   DataZoomInsideComponent,
   GridComponent,
   LegendComponent,
   MarkLineComponent,
+  ParallelComponent,
   TooltipComponent,
 } from "echarts/components";
 import { init, use as register } from "echarts/core";
@@ -12,13 +13,16 @@ import { SVGRenderer } from "echarts/renderers";
 
 register([
   BarChart,
+  CustomChart,
   LineChart,
+  ParallelChart,
   ScatterChart,
   AriaComponent,
   DataZoomInsideComponent,
   GridComponent,
   LegendComponent,
   MarkLineComponent,
+  ParallelComponent,
   TooltipComponent,
   SVGRenderer,
 ]);

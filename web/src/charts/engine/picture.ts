@@ -1,3 +1,5 @@
+import { resolved } from "./elementSvg";
+
 /** Draws an SVG data URL into a PNG data URL at twice the size. */
 export async function png(svg: string, background: string): Promise<string> {
   const image = new Image();
@@ -18,9 +20,9 @@ export async function png(svg: string, background: string): Promise<string> {
 export function svgUrl(element: SVGSVGElement): string {
   const copy = element.cloneNode(true) as SVGSVGElement;
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  const style = getComputedStyle(document.documentElement);
-  const text = new XMLSerializer()
-    .serializeToString(copy)
-    .replaceAll(/var\((--[a-z0-9-]+)\)/g, (_, name: string) => style.getPropertyValue(name).trim());
+  const { width, height } = element.getBoundingClientRect();
+  copy.setAttribute("width", String(width));
+  copy.setAttribute("height", String(height));
+  const text = resolved(new XMLSerializer().serializeToString(copy));
   return `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
 }

@@ -1,5 +1,7 @@
 import { lazy, Suspense, useState } from "react";
 import { Loading } from "../../ui/Loading";
+import { resolved } from "../engine/elementSvg";
+import { ExportMenu } from "../engine/ExportMenu";
 import { GraphList } from "./GraphList";
 import type { GraphEdge, GraphNode } from "./layout";
 
@@ -35,6 +37,7 @@ export function Graph(props: GraphProps) {
             {choice === "picture" ? "Graph" : "List"}
           </button>
         ))}
+        <ExportMenu title={props.label} data={data(props)} draw={() => draw(props)} />
       </div>
       {view === "list" ? (
         <GraphList {...props} />
@@ -49,3 +52,17 @@ export function Graph(props: GraphProps) {
 
 /** Whether a picture would have letters that nobody can read. */
 const crowded = (nodes: number) => nodes > 300 || (nodes > 8 && window.innerWidth < 600);
+
+/** The graph as a picture of its own, drawn when it is asked for. */
+async function draw({ nodes, edges }: GraphProps): Promise<string> {
+  const { graphSvg } = await import("./graphSvg");
+  return `data:image/svg+xml;charset=utf-8,${encodeURIComponent(resolved(graphSvg(nodes, edges)))}`;
+}
+
+function data({ nodes, edges }: GraphProps) {
+  const needs = (id: string) => edges.filter((edge) => edge.to === id).map((edge) => edge.from);
+  return {
+    columns: ["id", "name", "kind", "status", "needs"],
+    rows: nodes.map((node) => [node.id, node.name, node.kind, node.status, needs(node.id).join(" ")]),
+  };
+}

@@ -2,6 +2,7 @@ import { type ReactNode, useCallback, useMemo, useState } from "react";
 import { Chart } from "../engine/Chart";
 import { ChartFrame } from "../engine/ChartFrame";
 import { useChartColors } from "../engine/colors";
+import { lineData } from "./data";
 import { type Line, type LineLook, lineOptions } from "./options";
 
 interface LineChartProps {
@@ -21,13 +22,7 @@ export function LineChart({ title, note, lines, look = PLAIN, height = 220, acti
   const [picture, setPicture] = useState<(() => string) | null>(null);
   const ready = useCallback((draw: () => string) => setPicture(() => draw), []);
   const option = useMemo(() => lineOptions(lines, look, colors), [lines, look, colors]);
-  const data = useMemo(
-    () => ({
-      columns: ["series", look.xName ?? "x", look.yName ?? "y"],
-      rows: lines.flatMap((line) => line.points.map(([x, y]) => [line.name, x, y])),
-    }),
-    [lines, look],
-  );
+  const data = useMemo(() => lineData(title, lines, look), [title, lines, look]);
   const label = `${title}: ${lines.map((line) => line.name).join(", ")}`;
   return (
     <ChartFrame title={title} note={note} data={data} picture={picture} actions={actions}>

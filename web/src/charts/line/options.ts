@@ -1,6 +1,9 @@
 import type { EChartsCoreOption } from "echarts/core";
+import { duration } from "../../format/duration";
 import { number } from "../../format/number";
+import { dateTime } from "../../format/time";
 import type { ChartColors } from "../engine/colors";
+import { type Band, bandSeries } from "./bands";
 import { type Point, smooth } from "./smooth";
 
 export interface Line {
@@ -12,8 +15,11 @@ export interface Line {
 export interface LineLook {
   xName?: string;
   yName?: string;
-  x?: "value" | "time";
+  /** `duration` is in milliseconds. */
+  x?: "value" | "time" | "duration";
+  logX?: boolean;
   logY?: boolean;
+  bands?: Band[];
   smoothing?: number;
   /** A constant to be seen: a threshold. */
   threshold?: { value: number; name: string };
@@ -31,6 +37,9 @@ const TIME = {
   second: "{HH}:{mm}:{ss}",
 };
 
+/** Lines beyond which each must be thin and quiet. */
+const MANY = 12;
+
 /** ECharts' description of a line chart. */
 export function lineOptions(lines: Line[], look: LineLook, colors: ChartColors): EChartsCoreOption {
   const axis = {
@@ -40,6 +49,21 @@ export function lineOptions(lines: Line[], look: LineLook, colors: ChartColors):
     nameTextStyle: { color: colors.muted, fontSize: 11 },
     nameLocation: "middle",
   };
+  const drawn = (line: Line, index: number) => ({
+    type: "line",
+    name: line.name,
+    data: points(line, look),
+    z: 2,
+    showSymbol: line.points.length < 3,
+    triggerLineEvent: lines.length > MANY,
+    lineStyle: { width: line.dashed || lines.length > MANY ? 1 : 1.8, type: line.dashed ? "dashed" : "solid" },
+    areaStyle: look.area ? { opacity: 0.12 } : undefined,
+    markLine: index === 0 && look.threshold ? threshold(look.threshold, colors) : undefined,
+  });
+  const bands = (look.bands ?? []).map((band) => {
+    const at = lines.findIndex((line) => line.name === band.name);
+    return bandSeries(band, colors.series[at % colors.series.length], colors, look.logY);
+  });
   return {
     animation: false,
     color: colors.series,
@@ -62,7 +86,9 @@ export function lineOptions(lines: Line[], look: LineLook, colors: ChartColors):
           }
         : undefined,
     tooltip: {
-      trigger: "axis",
+      // A list of many lines hides the chart; then only the line under the pointer speaks.
+      trigger: lines.length > MANY ? "item" : "axis",
+      order: "valueDesc",
       confine: true,
       backgroundColor: colors.surface,
       borderColor: colors.line,
@@ -70,12 +96,13 @@ export function lineOptions(lines: Line[], look: LineLook, colors: ChartColors):
       valueFormatter: (value: unknown) => (typeof value === "number" ? number(value) : String(value ?? "–")),
     },
     xAxis: {
-      type: look.x ?? "value",
+      type: look.x === "time" ? "time" : look.logX ? "log" : "value",
       name: look.xName,
       nameGap: 24,
       scale: true,
       ...axis,
-      axisLabel: { ...axis.axisLabel, formatter: look.x === "time" ? TIME : undefined },
+      axisLabel: { ...axis.axisLabel, formatter: xLabel(look) },
+      axisPointer: { label: { formatter: ({ value }: { value: number }) => xText(look, value) } },
       splitLine: { show: false },
     },
     yAxis: {
@@ -88,21 +115,23 @@ export function lineOptions(lines: Line[], look: LineLook, colors: ChartColors):
       ...axis,
       axisLabel: { ...axis.axisLabel, formatter: (value: number) => number(value) },
     },
-    dataZoom: [{ type: "inside", zoomOnMouseWheel: "ctrl", moveOnMouseMove: "shift" }],
-    series: lines.map((line, index) => ({
-      type: "line",
-      name: line.name,
-      data: points(line, look),
-      showSymbol: line.points.length < 3,
-      lineStyle: { width: line.dashed ? 1 : 1.8, type: line.dashed ? "dashed" : "solid" },
-      areaStyle: look.area ? { opacity: 0.12 } : undefined,
-      markLine: index === 0 && look.threshold ? threshold(look.threshold, colors) : undefined,
-    })),
+    dataZoom: [{ type: "inside", zoomOnMouseWheel: "ctrl", moveOnMouseMove: "shift", filterMode: "none" }],
+    series: [...lines.map(drawn), ...bands],
   };
 }
 
+function xLabel(look: LineLook) {
+  if (look.x === "time") return TIME;
+  return look.x === "duration" ? (value: number) => duration(value) : undefined;
+}
+
+function xText(look: LineLook, value: number): string {
+  if (look.x === "time") return dateTime(value);
+  return look.x === "duration" ? duration(value) : number(value);
+}
+
 function points(line: Line, look: LineLook): Point[] {
-  const kept = look.logY ? line.points.filter(([, y]) => y > 0) : line.points;
+  const kept = line.points.filter(([x, y]) => !(look.logX && x <= 0) && !(look.logY && y <= 0));
   return line.dashed ? kept : smooth(kept, look.smoothing ?? 0);
 }
 

@@ -1,4 +1,4 @@
-import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { get, post } from "../../api/client";
 import type {
   ArtifactFile,
@@ -22,10 +22,78 @@ export const experimentsQuery = () =>
     queryFn: ({ signal }) => get<ExperimentSummary[]>("/api/experiments", {}, signal),
   });
 
-export const trackedRunsQuery = (experiment: string, sort: string | undefined, limit: number) =>
+/** Rows of one page; enough for a screen or three. */
+const PAGE_RUNS = 100;
+/** Pages that events refresh at once; beyond, the reader is told that there is more. */
+export const LIVE_PAGES = 3;
+/** No run has a column of this name: the answer is about the runs without their values. */
+const NO_VALUES = "none";
+
+/** Which runs, in which order, with which values (`metrics.auc`). */
+export interface RunsAsked {
+  experiment: string;
+  filter?: string;
+  sort?: string;
+  columns: string[];
+}
+
+const listRuns = (
+  { experiment, filter, sort, columns }: RunsAsked,
+  limit: number,
+  after: string,
+  signal: AbortSignal,
+) =>
+  get<TrackedRunPage>(
+    `/api/experiments/${path(experiment)}/runs`,
+    { filter, sort, limit, after, columns: columns.join(",") || NO_VALUES },
+    signal,
+  );
+
+const asked = ({ experiment, filter, sort, columns }: RunsAsked) => [experiment, filter ?? "", sort ?? "", columns];
+
+/** The names of what the newest runs logged, and how many runs there are. */
+export const runKeysQuery = (experiment: string) =>
   queryOptions({
-    queryKey: ["tracked-runs", "list", experiment, sort, limit],
-    queryFn: ({ signal }) => get<TrackedRunPage>(`/api/experiments/${path(experiment)}/runs`, { sort, limit }, signal),
+    queryKey: ["tracked-runs", "keys", experiment],
+    queryFn: ({ signal }) => listRuns({ experiment, columns: [] }, PAGE_RUNS, "", signal),
+  });
+
+/** The runs of a table, by page. */
+export const runPagesQuery = (runs: RunsAsked) =>
+  infiniteQueryOptions({
+    queryKey: ["tracked-runs", "pages", ...asked(runs)],
+    queryFn: async ({ pageParam, signal }) => ({
+      ...(await listRuns(runs, PAGE_RUNS, pageParam, signal)),
+      read_at: Date.now(),
+    }),
+    initialPageParam: "",
+    getNextPageParam: (page) => page.next,
+    placeholderData: keepPreviousData,
+    // A query that is off is not read again by events, but still gives its next page.
+    enabled: (query) => (query.state.data?.pages.length ?? 0) <= LIVE_PAGES,
+  });
+
+/** When runs have last changed, as far as this page was told. */
+export const runsChangedQuery = () =>
+  queryOptions({ queryKey: ["tracked-runs", "changed"], queryFn: () => Date.now(), staleTime: Infinity });
+
+/** The first runs of a table, with the values that a plot needs. */
+export const runSampleQuery = (runs: RunsAsked, limit: number) =>
+  queryOptions({
+    queryKey: ["tracked-runs", "sample", ...asked(runs), limit],
+    queryFn: ({ signal }) => listRuns(runs, limit, "", signal),
+    placeholderData: keepPreviousData,
+  });
+
+/** Some runs with all that they logged. */
+export const runsByIdQuery = (experiment: string, ids: string[]) =>
+  queryOptions({
+    queryKey: ["tracked-runs", "by-id", experiment, ids],
+    queryFn: ({ signal }) => {
+      const filter = `run_id in (${ids.map((id) => `'${id.replaceAll("'", "")}'`).join(",")})`;
+      return get<TrackedRunPage>(`/api/experiments/${path(experiment)}/runs`, { filter, limit: ids.length }, signal);
+    },
+    enabled: ids.length > 0,
     placeholderData: keepPreviousData,
   });
 
@@ -35,12 +103,12 @@ export const trackedRunQuery = (id: string) =>
     queryFn: ({ signal }) => get<TrackedRun>(`/api/tracked-runs/${path(id)}`, {}, signal),
   });
 
-export const curvesQuery = (runs: string[], keys: string[]) =>
+/** One metric of some runs; one metric a question, which the server answers without reading the others. */
+export const curvesQuery = (runs: string[], key: string, points: number) =>
   queryOptions({
-    queryKey: ["tracked-runs", "curves", runs, keys],
-    queryFn: ({ signal }) =>
-      get<MetricCurve[]>("/api/metrics", { runs: runs.join(","), keys: keys.join(","), points: 2000 }, signal),
-    enabled: runs.length > 0 && keys.length > 0,
+    queryKey: ["tracked-runs", "curves", runs, key, points],
+    queryFn: ({ signal }) => get<MetricCurve[]>("/api/metrics", { runs: runs.join(","), keys: key, points }, signal),
+    enabled: runs.length > 0,
     placeholderData: keepPreviousData,
   });
 

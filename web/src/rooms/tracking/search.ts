@@ -1,15 +1,40 @@
-export interface ExperimentSearch {
+export const CURVE_AXES = ["step", "relative", "wall"] as const;
+export type CurveAxis = (typeof CURVE_AXES)[number];
+
+/** How curves are drawn. */
+export interface CurveSearch {
+  /** Metrics with curves, with commas. */
+  metrics?: string;
+  smoothing?: number;
+  /** Logarithmic axes, of the values and of the steps or times. */
+  log?: boolean;
+  logx?: boolean;
+  x?: CurveAxis;
+  /** The parameter whose values are drawn as one line each, with a band from least to most. */
+  group?: string;
+}
+
+export const COMPARE_VIEWS = ["curves", "parallel", "scatter", "differences"] as const;
+export type CompareView = (typeof COMPARE_VIEWS)[number];
+
+export interface ExperimentSearch extends CurveSearch {
+  /** Which runs, as the server filters. */
+  filter?: string;
   /** Chosen columns, `metrics.auc` or `params.depth`, with commas. */
   columns?: string;
-  /** As the server sorts: `-metrics.auc` is descending. */
+  /** As the server sorts: `-metrics.auc` is descending; several with commas. */
   sort?: string;
   /** Selected runs, with commas. */
   runs?: string;
-  metrics?: string;
-  smoothing?: number;
-  log?: boolean;
-  x?: "step" | "time";
-  diff?: boolean;
+  view?: CompareView;
+  /** Axes of the parallel coordinates, with commas. */
+  axes?: string;
+  /** Fields of the scatter plot. */
+  across?: string;
+  up?: string;
+  shade?: string;
+  /** Parameters that are the same everywhere too. */
+  same?: boolean;
 }
 
 export const DATASET_TABS = ["sample", "schema", "profile", "versions", "lineage"] as const;
@@ -37,15 +62,28 @@ const positive = (value: unknown) => (Number(value) > 0 ? Number(value) : undefi
 const yes = (value: unknown) => (value === true || value === "true" ? true : undefined);
 const word = <T extends string>(value: unknown, words: readonly T[]) => words.find((entry) => entry === value);
 
-export const experimentSearch = (raw: Raw): ExperimentSearch => ({
-  columns: text(raw.columns),
-  sort: text(raw.sort),
-  runs: text(raw.runs),
+export const curveSearch = (raw: Raw): CurveSearch => ({
   metrics: text(raw.metrics),
   smoothing: positive(raw.smoothing),
   log: yes(raw.log),
-  x: word(raw.x, ["step", "time"] as const),
-  diff: yes(raw.diff),
+  logx: yes(raw.logx),
+  // Addresses of earlier versions say `time`.
+  x: raw.x === "time" ? "wall" : word(raw.x, CURVE_AXES),
+  group: text(raw.group),
+});
+
+export const experimentSearch = (raw: Raw): ExperimentSearch => ({
+  ...curveSearch(raw),
+  filter: text(raw.filter),
+  columns: text(raw.columns),
+  sort: text(raw.sort),
+  runs: text(raw.runs),
+  view: word(raw.view, COMPARE_VIEWS),
+  axes: text(raw.axes),
+  across: text(raw.across),
+  up: text(raw.up),
+  shade: text(raw.shade),
+  same: yes(raw.same),
 });
 
 export const datasetSearch = (raw: Raw): DatasetSearch => ({
@@ -62,3 +100,6 @@ export const dataSearch = (raw: Raw): DataSearch => ({ sql: text(raw.sql) });
 
 /** The words of a list that stands in the address. */
 export const words = (list: string | undefined): string[] => (list ? list.split(",").filter(Boolean) : []);
+
+/** A list as it stands in the address. */
+export const list = (entries: readonly string[]): string | undefined => entries.join(",") || undefined;

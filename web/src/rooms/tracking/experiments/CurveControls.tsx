@@ -1,22 +1,25 @@
 import { useId } from "react";
-import type { ExperimentSearch } from "../search";
+import { NameField } from "../../../ui/NameField";
+import { type CurveAxis, CURVE_AXES, type CurveSearch } from "../search";
+import { columnOf } from "./columns";
 
 interface CurveControlsProps {
-  keys: string[];
-  shown: string[];
-  search: ExperimentSearch;
-  onChange: (change: ExperimentSearch) => void;
+  groups: readonly string[];
+  search: CurveSearch;
+  onChange: (change: CurveSearch) => void;
+  /** Whether metrics are being chosen. */
+  open: boolean;
+  onOpen: (open: boolean) => void;
 }
 
-/** Smoothing, scale, horizontal axis and choice of the curves; all in the address. */
-export function CurveControls({ keys, shown, search, onChange }: CurveControlsProps) {
+const AXIS_NAMES: Record<CurveAxis, string> = { step: "step", relative: "relative time", wall: "wall time" };
+
+/** Smoothing, scales, horizontal axis and grouping of the curves; all in the address. */
+export function CurveControls({ groups, search, onChange, open, onOpen }: CurveControlsProps) {
   const id = useId();
-  const toggle = (key: string) => {
-    const next = shown.includes(key) ? shown.filter((entry) => entry !== key) : [...shown, key];
-    onChange({ metrics: next.join(",") || undefined });
-  };
+  const axis = (value: string) => onChange({ x: CURVE_AXES.find((name) => name === value && name !== "step") });
   return (
-    <>
+    <div className="row" style={{ columnGap: 16 }}>
       <label className="row small" htmlFor={id}>
         Smoothing
         <input
@@ -29,37 +32,43 @@ export function CurveControls({ keys, shown, search, onChange }: CurveControlsPr
           onChange={(event) => onChange({ smoothing: Number(event.target.value) || undefined })}
           style={{ accentColor: "var(--accent)", width: 110 }}
         />
-      </label>
-      <label className="row small">
-        <input
-          type="checkbox"
-          checked={search.log ?? false}
-          onChange={(event) => onChange({ log: event.target.checked || undefined })}
-        />{" "}
-        log axis
+        <output className="num" style={{ width: 28 }}>
+          {(search.smoothing ?? 0).toFixed(2)}
+        </output>
       </label>
       <label className="row small">
         over
-        <select
-          className="input"
-          value={search.x ?? "step"}
-          onChange={(event) => onChange({ x: event.target.value === "time" ? "time" : undefined })}
-        >
-          <option>step</option>
-          <option>time</option>
+        <select className="input" value={search.x ?? "step"} onChange={(event) => axis(event.target.value)}>
+          {CURVE_AXES.map((name) => (
+            <option key={name} value={name}>
+              {AXIS_NAMES[name]}
+            </option>
+          ))}
         </select>
       </label>
-      <details className="disclosure chooser">
-        <summary>Metrics</summary>
-        <fieldset className="popover">
-          <legend className="visually-hidden">Metrics</legend>
-          {keys.map((key) => (
-            <label key={key} className="row small">
-              <input type="checkbox" checked={shown.includes(key)} onChange={() => toggle(key)} /> {key}
-            </label>
-          ))}
-        </fieldset>
-      </details>
-    </>
+      <Tick label="log values" on={search.log} onTick={(log) => onChange({ log })} />
+      {search.x !== "wall" && <Tick label="log steps" on={search.logx} onTick={(logx) => onChange({ logx })} />}
+      {groups.length > 0 && (
+        <NameField
+          label="grouped by"
+          names={groups}
+          value={columnOf(search.group ?? "")?.name ?? ""}
+          none="nothing"
+          onChange={(name) => onChange({ group: name ? `params.${name}` : undefined })}
+        />
+      )}
+      <button type="button" className="button" aria-expanded={open} onClick={() => onOpen(!open)}>
+        Metrics
+      </button>
+    </div>
+  );
+}
+
+function Tick({ label, on, onTick }: { label: string; on?: boolean; onTick: (on: true | undefined) => void }) {
+  return (
+    <label className="row small">
+      <input type="checkbox" checked={on ?? false} onChange={(event) => onTick(event.target.checked || undefined)} />{" "}
+      {label}
+    </label>
   );
 }

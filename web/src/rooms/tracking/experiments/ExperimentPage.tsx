@@ -1,95 +1,99 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import type { TrackedRunPage } from "../../../api/types.gen";
+import { useCallback, useMemo, useState } from "react";
+import { address } from "../../../api/client";
 import { plural } from "../../../format/number";
 import { Answer } from "../../../ui/Answer";
-import { Card } from "../../../ui/Card";
 import { Empty } from "../../../ui/Empty";
 import { PageHead } from "../../../ui/PageHead";
 import { Source } from "../../../ui/Source";
-import { experimentsQuery, trackedRunsQuery } from "../queries";
+import { experimentsQuery, runKeysQuery } from "../queries";
 import { type ExperimentSearch, words } from "../search";
-import { ColumnChooser } from "./ColumnChooser";
-import { nextSort, shownColumns } from "./columns";
-import { CompareRuns } from "./CompareRuns";
-import { Curves } from "./Curves";
-import { TrackedRunTable } from "./TrackedRunTable";
-
-const LIMIT = 2000;
+import { type RunKeys, shownColumns } from "./columns";
+import { Compare } from "./Compare";
+import { RunsCard } from "./RunsCard";
+import { useRuns } from "./useRuns";
 
 export function ExperimentPage() {
   const { experiment } = useParams({ from: "/experiments/$experiment" });
-  const search = useSearch({ from: "/experiments/$experiment" });
   const experiments = useQuery(experimentsQuery());
-  const runs = useQuery(trackedRunsQuery(experiment, search.sort, LIMIT));
+  const keys = useQuery(runKeysQuery(experiment));
+  const everywhere = experiment === "*";
   const name = experiments.data?.find((entry) => entry.id === experiment)?.name ?? experiment;
   return (
     <>
-      <PageHead title={name} about={runs.data ? plural(runs.data.total, "tracked run") : undefined} />
-      <Answer query={runs} rows={8}>
-        {(page) =>
-          page.runs.length === 0 ? (
+      <PageHead
+        title={everywhere ? "All experiments" : name}
+        about={keys.data ? plural(keys.data.total, "tracked run") : undefined}
+      />
+      <Answer query={keys} rows={8}>
+        {(found) =>
+          found.total === 0 ? (
             <Empty
               what="No run in this experiment yet."
               command={`MLFLOW_TRACKING_URI=${window.location.origin} python train.py`}
             />
           ) : (
-            <ExperimentBody page={page} />
+            <ExperimentBody key={experiment} experiment={experiment} newest={found} />
           )
         }
       </Answer>
-      <Source
-        cli={`curl -s ${window.location.origin}/api/experiments/${experiment}/runs`}
-        json={runs.data?.runs.slice(0, 20)}
-      />
     </>
   );
 }
 
-function ExperimentBody({ page }: { page: TrackedRunPage }) {
+function ExperimentBody({ experiment, newest }: { experiment: string; newest: RunKeys }) {
   const search = useSearch({ from: "/experiments/$experiment" });
   const navigate = useNavigate({ from: "/experiments/$experiment" });
-  const set = (change: ExperimentSearch) => void navigate({ search: { ...search, ...change }, replace: true });
-  const columns = shownColumns(page, words(search.columns));
-  const selected = words(search.runs);
-  const charted = selected.length > 0 ? page.runs.filter((run) => selected.includes(run.id)) : page.runs.slice(0, 10);
-  const toggle = (id: string) => {
-    const next = selected.includes(id) ? selected.filter((entry) => entry !== id) : [...selected, id];
-    set({ runs: next.join(",") || undefined });
-  };
+  const set = useCallback(
+    (change: ExperimentSearch) =>
+      void navigate({ search: (before) => ({ ...before, ...change }), replace: true, resetScroll: false }),
+    [navigate],
+  );
+  const apply = (view: ExperimentSearch) => void navigate({ search: view, resetScroll: false });
+  const columns = useMemo(() => shownColumns(newest, words(search.columns)), [newest, search.columns]);
+  const columnKeys = useMemo(() => columns.map((column) => column.key), [columns]);
+  const { filter, sort } = search;
+  const asked = useMemo(() => ({ experiment, filter, sort }), [experiment, filter, sort]);
+  const runs = useRuns({ ...asked, columns: columnKeys });
+  // A wrong filter leaves the charts as they are, as it leaves the rows.
+  const [good, setGood] = useState(asked);
+  if (good !== asked && !runs.old && !runs.error && runs.rows) setGood(asked);
+  const keys = useMemo(
+    () => ({
+      metric_keys: [...new Set([...newest.metric_keys, ...runs.metricKeys])],
+      param_keys: [...new Set([...newest.param_keys, ...runs.paramKeys])],
+    }),
+    [newest, runs.metricKeys, runs.paramKeys],
+  );
+  const selected = useMemo(() => words(search.runs), [search.runs]);
+  const path = `/api/experiments/${encodeURIComponent(experiment)}/runs`;
+  const given = { filter: search.filter, sort: search.sort, columns: search.columns };
   return (
     <>
-      <Card
-        flush
-        title="Runs"
-        actions={
-          <>
-            {selected.length > 0 && (
-              <button type="button" className="button quiet" onClick={() => set({ runs: undefined })}>
-                Clear {selected.length} selected
-              </button>
-            )}
-            <ColumnChooser
-              page={page}
-              shown={columns}
-              onChange={(keys) => set({ columns: keys.join(",") || undefined })}
-            />
-          </>
-        }
-      >
-        <TrackedRunTable
-          runs={page.runs}
-          columns={columns}
-          sort={search.sort}
-          onSort={(key) => set({ sort: nextSort(search.sort, key) })}
-          selected={selected}
-          onToggle={toggle}
-        />
-      </Card>
-      {selected.length > 1 && (
-        <CompareRuns runs={charted} every={!search.diff} onEvery={(every) => set({ diff: every ? undefined : true })} />
-      )}
-      <Curves runs={charted} keys={page.metric_keys} search={search} onChange={set} />
+      <RunsCard
+        experiment={experiment}
+        runs={runs}
+        keys={keys}
+        columns={columns}
+        selected={selected}
+        search={search}
+        onChange={set}
+        onApply={apply}
+      />
+      <Compare
+        asked={good}
+        keys={keys}
+        columns={columns}
+        rows={runs.rows}
+        selected={selected}
+        search={search}
+        onChange={set}
+      />
+      <Source
+        cli={`curl -s '${window.location.origin}${address(path, given).replaceAll("'", "%27")}'`}
+        json={runs.rows?.slice(0, 20)}
+      />
     </>
   );
 }

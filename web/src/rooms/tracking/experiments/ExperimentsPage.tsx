@@ -15,6 +15,11 @@ export function ExperimentsPage() {
       <PageHead
         title="Experiments"
         about="Tracked runs with their parameters, metrics and files, from pipelines and from MLflow clients."
+        actions={
+          <Link to="/experiments/$experiment" params={{ experiment: "*" }} className="button">
+            Runs of all experiments
+          </Link>
+        }
       />
       <Card flush>
         <Answer query={experiments}>

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link, useParams } from "@tanstack/react-router";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useMemo } from "react";
 import type { TrackedRun } from "../../../api/types.gen";
 import { number } from "../../../format/number";
@@ -12,6 +12,7 @@ import { Source } from "../../../ui/Source";
 import { Status } from "../../../ui/Status";
 import { useNow } from "../../../ui/useNow";
 import { trackedRunQuery } from "../queries";
+import type { CurveSearch } from "../search";
 import { Artifacts } from "./Artifacts";
 import { Curves } from "./Curves";
 
@@ -21,10 +22,14 @@ export function TrackedRunPage() {
   return <Answer query={query}>{(found) => <TrackedRunBody run={found} />}</Answer>;
 }
 
-const NOTHING = {};
+const NO_GROUPS: string[] = [];
 
 function TrackedRunBody({ run }: { run: TrackedRun }) {
   const now = useNow(run.end_time === null);
+  const search = useSearch({ from: "/tracked/$run" });
+  const navigate = useNavigate({ from: "/tracked/$run" });
+  const set = (change: CurveSearch) =>
+    void navigate({ search: { ...search, ...change }, replace: true, resetScroll: false });
   const runs = useMemo(() => [run], [run]);
   const keys = Object.keys(run.metrics);
   const tags = Object.entries(run.tags).filter(([name]) => !name.startsWith("mlflow.log-model"));
@@ -66,7 +71,11 @@ function TrackedRunBody({ run }: { run: TrackedRun }) {
           {tags.length === 0 && <p className="muted">No tag.</p>}
         </Card>
       </div>
-      <Curves runs={runs} keys={keys} search={NOTHING} onChange={() => undefined} />
+      {keys.length > 0 && (
+        <Card title="Curves">
+          <Curves runs={runs} keys={keys} groups={NO_GROUPS} search={search} onChange={set} />
+        </Card>
+      )}
       <Artifacts run={run.id} />
       <Source
         cli={`MLFLOW_TRACKING_URI=${window.location.origin} mlflow runs describe --run-id ${run.id}`}

@@ -1,23 +1,22 @@
 import { expect, it } from "vitest";
-import type { TrackedRun } from "../../../api/types.gen";
-import { nextSort, paramDiff, shownColumns } from "./columns";
+import { allKeys, columnOf, shownColumns } from "./columns";
 
-const run = (params: Record<string, string>) => ({ params, metrics: {} }) as unknown as TrackedRun;
-const page = { runs: [], next: null, total: 0, metric_keys: ["auc", "loss"], param_keys: ["depth"] };
+const keys = { metric_keys: ["auc", "loss"], param_keys: ["depth"] };
+const shown = (chosen: string[]) => shownColumns(keys, chosen).map((column) => column.key);
 
 it("shows the first columns until some are chosen", () => {
-  expect(shownColumns(page, []).map((column) => column.key)).toEqual(["metrics.auc", "metrics.loss", "params.depth"]);
-  expect(shownColumns(page, ["params.depth"]).map((column) => column.key)).toEqual(["params.depth"]);
+  expect(shown([])).toEqual(["metrics.auc", "metrics.loss", "params.depth"]);
+  expect(shown(["params.depth", "metrics.auc"])).toEqual(["params.depth", "metrics.auc"]);
 });
 
-it("turns a sort round and then off", () => {
-  expect(nextSort(undefined, "metrics.auc")).toBe("-metrics.auc");
-  expect(nextSort("-metrics.auc", "metrics.auc")).toBe("metrics.auc");
-  expect(nextSort("metrics.auc", "metrics.auc")).toBeUndefined();
+it("keeps a chosen column that the newest runs did not log", () => {
+  expect(shown(["metrics.old"])).toEqual(["metrics.old"]);
 });
 
-it("keeps only what differs", () => {
-  const runs = [run({ depth: "3", rate: "0.1" }), run({ depth: "5", rate: "0.1" })];
-  expect(paramDiff(runs, false)).toEqual([{ name: "depth", values: ["3", "5"] }]);
-  expect(paramDiff(runs, true)).toHaveLength(2);
+it("leaves out what is no column", () => expect(shown(["metrics.auc", "nonsense"])).toEqual(["metrics.auc"]));
+
+it("reads names with dots", () => expect(columnOf("metrics.val.auc")?.name).toBe("val.auc"));
+
+it("offers every name once", () => {
+  expect(allKeys(keys).slice(0, 3)).toEqual(["metrics.auc", "metrics.loss", "params.depth"]);
 });

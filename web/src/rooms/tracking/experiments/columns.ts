@@ -1,46 +1,48 @@
-import type { TrackedRun, TrackedRunPage } from "../../../api/types.gen";
+import type { TrackedRun } from "../../../api/types.gen";
+
+export type Family = "metrics" | "params" | "tags";
 
 export interface RunColumn {
   key: string;
   name: string;
-  family: "metric" | "param";
+  family: Family;
 }
 
-/** Every column that an experiment could show. */
-export function allColumns(page: TrackedRunPage): RunColumn[] {
-  return [
-    ...page.metric_keys.map((name): RunColumn => ({ key: `metrics.${name}`, name, family: "metric" })),
-    ...page.param_keys.map((name): RunColumn => ({ key: `params.${name}`, name, family: "param" })),
-  ];
+/** The names of what runs logged. */
+export interface RunKeys {
+  metric_keys: readonly string[];
+  param_keys: readonly string[];
 }
 
-/** The chosen columns, or the first few if none were chosen. */
-export function shownColumns(page: TrackedRunPage, chosen: string[]): RunColumn[] {
-  const all = allColumns(page);
-  if (chosen.length > 0) return all.filter((column) => chosen.includes(column.key));
+/** Tags that say where a run comes from; the server does not list the others. */
+const TAGS = ["tags.mlflow.user", "tags.mlflow.source.name", "tags.mlflow.source.git.commit"];
+const FIRST_METRICS = 5;
+const FIRST_PARAMS = 4;
+
+/** The column of a key, `metrics.auc`; null if it is none. */
+export function columnOf(key: string): RunColumn | null {
+  const [, family, name] = /^(metrics|params|tags)\.(.+)$/.exec(key) ?? [];
+  return family && name ? { key, name, family: family as Family } : null;
+}
+
+/** The keys of every column that an experiment could show. */
+export function allKeys({ metric_keys, param_keys }: RunKeys): string[] {
+  return [...metric_keys.map((name) => `metrics.${name}`), ...param_keys.map((name) => `params.${name}`), ...TAGS];
+}
+
+/** The chosen columns in the order of their choice, or the first few if none were chosen. */
+export function shownColumns(keys: RunKeys, chosen: readonly string[]): RunColumn[] {
+  const shown = chosen.length > 0 ? chosen : firstKeys(keys);
+  return shown.map(columnOf).filter((column) => column !== null);
+}
+
+function firstKeys({ metric_keys, param_keys }: RunKeys): string[] {
   return [
-    ...all.filter((column) => column.family === "metric").slice(0, 5),
-    ...all.filter((column) => column.family === "param").slice(0, 4),
+    ...metric_keys.slice(0, FIRST_METRICS).map((name) => `metrics.${name}`),
+    ...param_keys.slice(0, FIRST_PARAMS).map((name) => `params.${name}`),
   ];
 }
 
 export function cellOf(run: TrackedRun, column: RunColumn): string | number | undefined {
-  return column.family === "metric" ? run.metrics[column.name] : run.params[column.name];
-}
-
-/** The next sort of a column: descending, ascending, none. */
-export function nextSort(sort: string | undefined, key: string): string | undefined {
-  if (sort === `-${key}`) return key;
-  return sort === key ? undefined : `-${key}`;
-}
-
-/** Parameters whose values are not the same in all runs; all of them if `every`. */
-export function paramDiff(
-  runs: readonly TrackedRun[],
-  every: boolean,
-): { name: string; values: (string | undefined)[] }[] {
-  const names = [...new Set(runs.flatMap((run) => Object.keys(run.params)))].toSorted();
-  return names
-    .map((name) => ({ name, values: runs.map((run) => run.params[name]) }))
-    .filter(({ values }) => every || new Set(values).size > 1);
+  return run[column.family][column.name];
 }
