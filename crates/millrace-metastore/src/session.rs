@@ -100,6 +100,29 @@ impl Session {
         Ok(self.fetch_all(sql, args).await?.into_iter().next())
     }
 
+    /// Runs statements one after the other. On SQLite they are handed over together: each hand-over wakes another thread, which costs more
+    /// than most statements.
+    ///
+    /// # Errors
+    /// If a statement fails.
+    pub async fn execute_all(
+        &mut self,
+        statements: Vec<(String, Vec<Value<'_>>)>,
+    ) -> Result<(), MetastoreError> {
+        if self.is_postgres() {
+            for (sql, args) in &statements {
+                self.execute(sql, args).await?;
+            }
+            return Ok(());
+        }
+        let (mut all, mut all_args) = (Vec::with_capacity(statements.len()), Vec::new());
+        for (sql, args) in statements {
+            all.push(shifted(&sql, all_args.len()));
+            all_args.extend(args);
+        }
+        self.execute(&all.join("; "), &all_args).await.map(drop)
+    }
+
     /// Runs statements separated by semicolons, without values; for migrations.
     pub(crate) async fn execute_script(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
         match &mut self.0 {
@@ -111,5 +134,31 @@ impl Session {
     /// A statement that opens, closes or marks a transaction.
     pub(crate) async fn control(&mut self, sql: &'static str) -> Result<(), MetastoreError> {
         self.execute_script(sql).await.map_err(MetastoreError::Statement)
+    }
+}
+
+/// A statement whose placeholders begin after so many others.
+fn shifted(sql: &str, by: usize) -> String {
+    let mut parts = sql.split('$');
+    let mut all = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(part.len());
+        let (number, rest) = part.split_at(end);
+        match number.parse::<usize>() {
+            Ok(number) => all.push_str(&format!("${}{rest}", number + by)),
+            Err(_) => all.push_str(&format!("${part}")),
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_counted_on() {
+        assert_eq!(shifted("SET a = $1 WHERE b IN ($2, $10)", 3), "SET a = $4 WHERE b IN ($5, $13)");
+        assert_eq!(shifted("SELECT 1", 3), "SELECT 1");
     }
 }

@@ -108,6 +108,20 @@ async fn commit_group(session: &mut Session, group: Vec<Job>) {
         return;
     }
     let mut answers = Vec::with_capacity(group.len());
+    // A write that is alone is undone with its transaction.
+    if group.len() == 1 {
+        for job in group {
+            match job(session).await {
+                Ok(answer) => answers.push(answer),
+                Err(refuse) => {
+                    session.control("ROLLBACK").await.ok();
+                    refuse();
+                    return;
+                }
+            }
+        }
+        return commit(session, answers).await;
+    }
     for job in group {
         if session.control("SAVEPOINT one_write").await.is_err() {
             continue;
@@ -125,6 +139,10 @@ async fn commit_group(session: &mut Session, group: Vec<Job>) {
             }
         }
     }
+    commit(session, answers).await;
+}
+
+async fn commit(session: &mut Session, answers: Vec<Answer>) {
     match session.control("COMMIT").await {
         Ok(()) => answers.into_iter().for_each(|answer| answer(Ok(()))),
         Err(error) => {

@@ -71,9 +71,9 @@ pub(super) async fn log_parameter(State(app): State<App>, fields: Fields) -> Ans
 }
 
 /// All or nothing.
-pub(super) async fn log_batch(State(app): State<App>, fields: Fields) -> Answer {
+pub(super) async fn log_batch(State(app): State<App>, mut fields: Fields) -> Answer {
     let run_id = fields.run_id()?;
-    let (metrics, params) = (fields.messages("metrics")?, fields.messages("params")?);
+    let (metrics, params) = (fields.take_messages("metrics")?, fields.take_messages("params")?);
     let tags = fields.messages("tags")?;
     let all = metrics.len() + params.len() + tags.len();
     for (what, count, most) in [

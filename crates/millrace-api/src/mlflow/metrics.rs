@@ -2,10 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use millrace_metastore::experiments::MetricRow;
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::json;
 
 use super::error::{Answer, MlflowError};
 use super::wire::Fields;
@@ -47,7 +49,7 @@ const MOST_POINTS: usize = 25_000;
 const MOST_SAMPLED: i64 = 2_500;
 
 /// One metric of several runs: by run, time, step and number, up to a limit for all of them.
-pub(super) async fn history_bulk(State(app): State<App>, fields: Fields) -> Answer {
+pub(super) async fn history_bulk(State(app): State<App>, fields: Fields) -> Result<Response, MlflowError> {
     let mut run_ids = fields.texts("run_id")?;
     check_runs("GetMetricHistoryBulk", "run_id", run_ids.len())?;
     run_ids.sort_unstable();
@@ -58,13 +60,16 @@ pub(super) async fn history_bulk(State(app): State<App>, fields: Fields) -> Answ
     let histories = app.engine.store().list_metric_histories(run_ids, key).await?;
     let points =
         histories.iter().flat_map(|(run_id, points)| points.iter().map(move |point| (run_id, point)));
-    let metrics: Vec<Value> =
-        points.take(asked.min(MOST_POINTS)).map(|(run_id, point)| of_run(run_id, point)).collect();
-    Ok(Json(json!({"metrics": metrics})))
+    let metrics =
+        points.take(asked.min(MOST_POINTS)).map(|(run_id, point)| PointOfRun::new(run_id, point)).collect();
+    Ok(Json(Points { metrics }).into_response())
 }
 
 /// One metric of several runs between two steps: by run, step and time, each thinned to as many points as a chart shows.
-pub(super) async fn history_bulk_interval(State(app): State<App>, fields: Fields) -> Answer {
+pub(super) async fn history_bulk_interval(
+    State(app): State<App>,
+    fields: Fields,
+) -> Result<Response, MlflowError> {
     let run_ids = fields.texts("run_ids")?;
     check_runs("GetMetricHistoryBulkInterval", "run_ids", run_ids.len())?;
     let key = fields.required("metric_key")?;
@@ -88,13 +93,14 @@ pub(super) async fn history_bulk_interval(State(app): State<App>, fields: Fields
     };
     let histories = app.engine.store().list_metric_histories(run_ids, key).await?;
     let mut metrics = Vec::new();
-    for (run_id, mut points) in histories {
+    for (run_id, points) in &histories {
+        let mut points: Vec<&MetricRow> = points.iter().collect();
         points.retain(|point| steps.contains(&point.step));
         points.sort_by_key(|point| (point.step, point.logged_at));
         let shown = sampled(points.len(), usize::try_from(most).unwrap_or(1));
-        metrics.extend(shown.filter_map(|at| Some(of_run(&run_id, points.get(at)?))));
+        metrics.extend(shown.filter_map(|at| Some(PointOfRun::new(run_id, points.get(at)?))));
     }
-    Ok(Json(json!({"metrics": metrics})))
+    Ok(Json(Points { metrics }).into_response())
 }
 
 fn check_runs(request: &str, field: &str, count: usize) -> Result<(), MlflowError> {
@@ -107,12 +113,32 @@ fn check_runs(request: &str, field: &str, count: usize) -> Result<(), MlflowErro
     }
 }
 
-fn of_run(run_id: &str, point: &MetricRow) -> Value {
-    let mut metric = present::metric(point);
-    if let Some(metric) = metric.as_object_mut() {
-        metric.insert("run_id".to_owned(), json!(run_id));
+/// Points as they are written: there may be 25,000, and a JSON value for each field would take longer than to read them.
+#[derive(Serialize)]
+struct Points<'a> {
+    metrics: Vec<PointOfRun<'a>>,
+}
+
+#[derive(Serialize)]
+struct PointOfRun<'a> {
+    key: &'a str,
+    #[serde(serialize_with = "as_on_the_wire")]
+    value: f64,
+    timestamp: i64,
+    step: i64,
+    run_id: &'a str,
+}
+
+impl<'a> PointOfRun<'a> {
+    fn new(run_id: &'a str, point: &'a MetricRow) -> Self {
+        let timestamp = point.logged_at / 1000;
+        Self { key: &point.name, value: point.number, timestamp, step: point.step, run_id }
     }
-    metric
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn as_on_the_wire<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    if number.is_nan() { serializer.serialize_str("NaN") } else { serializer.serialize_f64(*number) }
 }
 
 /// Places of `most` of `count` points, evenly spread, first and last among them.

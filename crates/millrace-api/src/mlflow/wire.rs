@@ -75,6 +75,13 @@ impl Fields {
                 "Invalid value {value} for parameter '{place}' supplied"
             )));
         };
+        // Most clients write names as we do.
+        let is_ours = |(name, value): (&String, &Value)| {
+            !value.is_null() && !name.bytes().any(|byte| byte.is_ascii_uppercase())
+        };
+        if given.iter().all(is_ours) {
+            return Ok(Self { fields: given, place });
+        }
         let mut fields = Map::new();
         for (name, value) in given {
             if !value.is_null() && fields.insert(snake_case(&name), value).is_some() {
@@ -194,6 +201,21 @@ impl Fields {
                 })
                 .collect(),
             Some(value) => Err(self.wrong(name, value)),
+        }
+    }
+
+    /// A repeated message, which is taken out: there may be a thousand.
+    pub(super) fn take_messages(&mut self, name: &str) -> Result<Vec<Fields>, MlflowError> {
+        let place = self.place.clone();
+        match self.fields.get_mut(name).map(Value::take) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(values)) => {
+                let numbered = values.into_iter().enumerate();
+                numbered
+                    .map(|(index, value)| Self::of_value(value, format!("{place}{name}[{index}].")))
+                    .collect()
+            }
+            Some(value) => Err(self.wrong(name, &value)),
         }
     }
 

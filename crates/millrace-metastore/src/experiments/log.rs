@@ -15,7 +15,7 @@ use super::keys::{Keys, Numbered};
 use super::models::{ModelMetric, log_model_metrics};
 use super::pack::Packing;
 use super::series::encode_journal;
-use super::{MetricRow, NAME_TAG, PARENT_TAG, Refusal, Text, next_change, placeholders};
+use super::{MetricRow, NAME_TAG, PARENT_TAG, Refusal, Text, placeholders};
 
 /// What is logged in one transaction.
 #[derive(Debug, Clone, Default)]
@@ -254,45 +254,45 @@ async fn store_runs(session: &mut Session, runs: &[Open]) -> Result<(), Metastor
     if runs.is_empty() {
         return Ok(());
     }
-    for runs in runs.chunks(CHUNK) {
-        store_journal(session, runs).await?;
-    }
+    let mut statements: Vec<(String, Vec<Value<'_>>)> = Vec::new();
+    statements.extend(runs.chunks(CHUNK).filter_map(journal_statement));
     for run in runs {
         let columns = [(&run.name, "name"), (&run.parent, "parent_id")];
         for (value, column) in
             columns.into_iter().filter_map(|(value, column)| Some((value.as_ref()?, column)))
         {
             let sql = format!("UPDATE tracked_run SET {column} = $2 WHERE number = $1");
-            session.execute(&sql, &[run.number.into(), value.into()]).await?;
+            statements.push((sql, vec![run.number.into(), value.into()]));
         }
     }
-    let change = next_change(session).await?;
-    for runs in runs.chunks(CHUNK) {
-        let mut args: Vec<Value<'_>> = vec![change.into()];
-        let mut rows = Vec::with_capacity(runs.len());
-        for run in runs {
-            rows.push(format!("({})", placeholders(args.len() + 1, 2)));
-            args.extend([run.number.into(), run.document.encode().into()]);
-        }
-        let sql = format!(
-            "UPDATE tracked_run SET changed = $1, document = new.column2 FROM (VALUES {}) AS new WHERE number = new.column1",
-            rows.join(", ")
-        );
-        session.execute(&sql, &args).await?;
-    }
-    Ok(())
+    // Last, since it waits for others that count changes.
+    statements.push(("UPDATE tracked_clock SET changed = changed + 1 WHERE id = 1".to_owned(), Vec::new()));
+    statements.extend(runs.chunks(CHUNK).map(document_statement));
+    session.execute_all(statements).await
 }
 
-async fn store_journal(session: &mut Session, runs: &[Open]) -> Result<(), MetastoreError> {
+fn document_statement(runs: &[Open]) -> (String, Vec<Value<'_>>) {
+    let mut args: Vec<Value<'_>> = Vec::with_capacity(runs.len() * 2);
+    let mut rows = Vec::with_capacity(runs.len());
+    for run in runs {
+        rows.push(format!("({})", placeholders(args.len() + 1, 2)));
+        args.extend([run.number.into(), run.document.encode().into()]);
+    }
+    let sql = format!(
+        "UPDATE tracked_run SET changed = (SELECT changed FROM tracked_clock WHERE id = 1), document = new.column2 \
+         FROM (VALUES {}) AS new WHERE number = new.column1",
+        rows.join(", ")
+    );
+    (sql, args)
+}
+
+fn journal_statement(runs: &[Open]) -> Option<(String, Vec<Value<'_>>)> {
     let (mut args, mut rows): (Vec<Value<'_>>, Vec<String>) = (Vec::new(), Vec::new());
     for run in runs.iter().filter(|run| !run.journal.is_empty()) {
         rows.push(format!("({})", placeholders(args.len() + 1, 3)));
         let points = i64::try_from(run.journal.len()).unwrap_or(i64::MAX);
         args.extend([run.number.into(), points.into(), encode_journal(&run.journal).into()]);
     }
-    if rows.is_empty() {
-        return Ok(());
-    }
     let sql = format!("INSERT INTO tracked_journal (run, points, body) VALUES {}", rows.join(", "));
-    session.execute(&sql, &args).await.map(drop)
+    (!rows.is_empty()).then_some((sql, args))
 }

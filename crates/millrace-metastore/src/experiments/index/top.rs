@@ -32,7 +32,8 @@ pub(super) fn find(
     limit: usize,
     count: bool,
 ) -> Option<Found> {
-    let order = Ordering { state, sorts: &plan.sorts };
+    let sorts = plan.sorts.iter().map(|sort| (column_of(state, sort.by), *sort)).collect();
+    let order = Ordering { state, sorts };
     let after = match after {
         None => None,
         Some(cursor) => Some(order.position(cursor)?),
@@ -57,28 +58,46 @@ pub(super) fn find(
 
 struct Ordering<'a> {
     state: &'a State,
-    sorts: &'a [Sort],
+    /// Each with its column, so that it is looked up once and not for each row.
+    sorts: Vec<(Option<&'a Column>, Sort)>,
+}
+
+fn column_of(state: &State, by: By) -> Option<&Column> {
+    match by {
+        By::Numbers(id) | By::Texts(id) => state.columns.get(&id).map(|kept| &kept.column),
+        By::Time(_) | By::Experiment | By::Id | By::Nothing(_) => None,
+    }
 }
 
 impl Ordering<'_> {
     /// The sort keys of a row, then what ties are decided by: the later start, the smaller id.
     fn of(&self, row: usize) -> impl Iterator<Item = Part> + '_ {
-        let sorts = self.sorts.iter().map(move |sort| directed(self.part(sort.by, row), sort.ascending));
+        let sorts = self
+            .sorts
+            .iter()
+            .map(move |(column, sort)| directed(self.part(*column, sort.by, row), sort.ascending));
         let basics = &self.state.basics;
         let started = basics.started.get(row).copied().unwrap_or_default();
         let tie = basics.tie.get(row).copied().unwrap_or_default();
         sorts.chain([(THERE, !int_key(started)), (THERE, tie)])
     }
 
-    fn part(&self, by: By, row: usize) -> Part {
+    /// Whether the row is worse by its first sort key alone: most rows are.
+    fn is_beyond(&self, row: usize, worst: &[Part]) -> bool {
+        match (self.sorts.first(), worst.first()) {
+            (Some((column, sort)), Some(worst)) => {
+                directed(self.part(*column, sort.by, row), sort.ascending) > *worst
+            }
+            _ => false,
+        }
+    }
+
+    fn part(&self, column: Option<&Column>, by: By, row: usize) -> Part {
         match by {
-            By::Numbers(id) => match self.column(id) {
+            By::Numbers(_) | By::Texts(_) => match column {
                 Some(Column::Numbers(numbers)) => real_part(numbers.get(row)),
-                _ => (MISSING, 0),
-            },
-            By::Texts(id) => match self.column(id) {
                 Some(Column::Texts(texts)) => text_part(texts, row),
-                _ => (MISSING, 0),
+                None => (MISSING, 0),
             },
             By::Time(time) => time_of(self.state, time, row).map_or((MISSING, 0), |at| (THERE, int_key(at))),
             By::Experiment => {
@@ -89,35 +108,28 @@ impl Ordering<'_> {
         }
     }
 
-    fn column(&self, id: super::ColumnId) -> Option<&Column> {
-        self.state.columns.get(&id).map(|kept| &kept.column)
-    }
-
     /// The sort keys of a row as a page token keeps them, without its id.
     fn cursor(&self, row: usize) -> Cursor {
         let mut cursor = Cursor::new();
-        for sort in self.sorts {
-            let (rank, _) = self.part(sort.by, row);
+        for (column, sort) in &self.sorts {
+            let (rank, _) = self.part(*column, sort.by, row);
             cursor.push(Key::Int(rank.into()));
-            cursor.push(self.value(sort.by, row));
+            cursor.push(self.value(*column, sort.by, row));
         }
         cursor.push(Key::Int(self.state.basics.started.get(row).copied().unwrap_or_default()));
         cursor
     }
 
-    fn value(&self, by: By, row: usize) -> Key {
+    fn value(&self, column: Option<&Column>, by: By, row: usize) -> Key {
         match by {
-            By::Numbers(id) => match self.column(id) {
+            By::Numbers(_) | By::Texts(_) => match column {
                 Some(Column::Numbers(numbers)) => {
                     Key::Real(numbers.get(row).filter(|number| !number.is_nan()).unwrap_or(0.0))
                 }
-                _ => Key::Real(0.0),
-            },
-            By::Texts(id) => match self.column(id) {
                 Some(Column::Texts(texts)) => {
                     Key::Text(texts.text(texts.code_at(row)).unwrap_or_default().to_owned())
                 }
-                _ => Key::Text(String::new()),
+                None => Key::Real(0.0),
             },
             By::Time(time) => Key::Int(time_of(self.state, time, row).unwrap_or_default()),
             By::Experiment => Key::Int(self.state.basics.experiment.get(row).copied().unwrap_or_default()),
@@ -132,10 +144,10 @@ impl Ordering<'_> {
     fn position(&self, cursor: &[Key]) -> Option<Vec<Part>> {
         let mut position = Vec::with_capacity(self.sorts.len() + 2);
         let mut keys = cursor.iter();
-        for sort in self.sorts {
+        for (column, sort) in &self.sorts {
             let Key::Int(rank) = keys.next()? else { return None };
             let rank = u8::try_from(*rank).ok()?;
-            let value = self.key_of(sort.by, keys.next()?)?;
+            let value = key_of(*column, sort.by, keys.next()?)?;
             position.push(directed((rank, if rank == THERE { value } else { 0 }), sort.ascending));
         }
         let (Some(Key::Int(started)), Some(Key::Text(id)), None) = (keys.next(), keys.next(), keys.next())
@@ -145,23 +157,23 @@ impl Ordering<'_> {
         position.extend([(THERE, !int_key(*started)), (THERE, tie_of(id))]);
         Some(position)
     }
+}
 
-    fn key_of(&self, by: By, key: &Key) -> Option<u64> {
-        match (by, key) {
-            (By::Numbers(_) | By::Nothing(Holds::Number), Key::Real(number)) => Some(real_key(*number)),
-            (By::Time(_) | By::Experiment, Key::Int(number)) => Some(int_key(*number)),
-            (By::Id, Key::Text(number)) => number.parse().ok(),
-            (By::Nothing(Holds::Text), Key::Text(_)) => Some(0),
-            (By::Texts(id), Key::Text(text)) => match self.column(id) {
-                Some(Column::Texts(texts)) => {
-                    // A text that no run has any more lies before the one that follows it.
-                    let (smaller, known) = texts.place_of(text);
-                    Some(smaller * 2 + u64::from(known))
-                }
-                _ => Some(0),
-            },
-            _ => None,
-        }
+fn key_of(column: Option<&Column>, by: By, key: &Key) -> Option<u64> {
+    match (by, key) {
+        (By::Numbers(_) | By::Nothing(Holds::Number), Key::Real(number)) => Some(real_key(*number)),
+        (By::Time(_) | By::Experiment, Key::Int(number)) => Some(int_key(*number)),
+        (By::Id, Key::Text(number)) => number.parse().ok(),
+        (By::Nothing(Holds::Text), Key::Text(_)) => Some(0),
+        (By::Texts(_), Key::Text(text)) => match column {
+            Some(Column::Texts(texts)) => {
+                // A text that no run has any more lies before the one that follows it.
+                let (smaller, known) = texts.place_of(text);
+                Some(smaller * 2 + u64::from(known))
+            }
+            _ => Some(0),
+        },
+        _ => None,
     }
 }
 
@@ -214,7 +226,10 @@ struct Best<'a> {
 
 impl Best<'_> {
     fn take(&mut self, row: usize) {
-        if self.worst.as_ref().is_some_and(|worst| self.order.of(row).ge(worst.iter().copied())) {
+        let order = self.order;
+        let worse =
+            |worst: &Vec<Part>| order.is_beyond(row, worst) || order.of(row).ge(worst.iter().copied());
+        if self.worst.as_ref().is_some_and(worse) {
             return;
         }
         self.rows.push(row);
