@@ -54,8 +54,13 @@ interface Api {
 }
 
 /** ECharts' description of a band: one polygon, so that it has no seams and works on any axes. */
-export function bandSeries(band: Band, color: string | undefined, colors: ChartColors, logY = false) {
-  const points = logY ? band.points.filter(([, least]) => least > 0) : band.points;
+export function bandSeries(
+  band: Band,
+  color: string | undefined,
+  colors: ChartColors,
+  log: { x?: boolean; y?: boolean },
+) {
+  const points = band.points.filter(([x, least]) => !(log.x && x <= 0) && !(log.y && least <= 0));
   return {
     type: "custom",
     name: band.name,

@@ -48,6 +48,7 @@ it("leaves out what a log axis cannot show", () => {
 it("lays a band behind its line", () => {
   expect(options({ bands: BANDS }).series.map(({ type }) => type)).toEqual(["line", "custom"]);
   expect(options({ bands: BANDS, logY: true }).series[1]?.data).toEqual([[2, 1, 5]]);
+  expect(options({ bands: BANDS, logX: true }).series[1]?.data).toEqual([[2, 1, 5]]);
 });
 
 it("saves values as they were logged, with the band beside them", () => {

@@ -37,6 +37,9 @@ const TIME = {
   second: "{HH}:{mm}:{ss}",
 };
 
+/** A log axis would else go on to the next power of ten, and leave the curves a corner. */
+const TIGHT = { min: "dataMin", max: "dataMax" };
+
 /** Lines beyond which each must be thin and quiet. */
 const MANY = 12;
 
@@ -62,7 +65,7 @@ export function lineOptions(lines: Line[], look: LineLook, colors: ChartColors):
   });
   const bands = (look.bands ?? []).map((band) => {
     const at = lines.findIndex((line) => line.name === band.name);
-    return bandSeries(band, colors.series[at % colors.series.length], colors, look.logY);
+    return bandSeries(band, colors.series[at % colors.series.length], colors, { x: look.logX, y: look.logY });
   });
   return {
     animation: false,
@@ -100,6 +103,7 @@ export function lineOptions(lines: Line[], look: LineLook, colors: ChartColors):
       name: look.xName,
       nameGap: 24,
       scale: true,
+      ...(look.logX && TIGHT),
       ...axis,
       axisLabel: { ...axis.axisLabel, formatter: xLabel(look) },
       axisPointer: { label: { formatter: ({ value }: { value: number }) => xText(look, value) } },
@@ -112,6 +116,7 @@ export function lineOptions(lines: Line[], look: LineLook, colors: ChartColors):
       scale: true,
       min: look.min,
       max: look.max,
+      ...(look.logY && TIGHT),
       ...axis,
       axisLabel: { ...axis.axisLabel, formatter: (value: number) => number(value) },
     },

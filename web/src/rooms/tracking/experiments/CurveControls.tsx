@@ -47,7 +47,13 @@ export function CurveControls({ groups, search, onChange, open, onOpen }: CurveC
         </select>
       </label>
       <Tick label="log values" on={search.log} onTick={(log) => onChange({ log })} />
-      {search.x !== "wall" && <Tick label="log steps" on={search.logx} onTick={(logx) => onChange({ logx })} />}
+      {search.x !== "wall" && (
+        <Tick
+          label={search.x === "relative" ? "log time" : "log steps"}
+          on={search.logx}
+          onTick={(logx) => onChange({ logx })}
+        />
+      )}
       {groups.length > 0 && (
         <NameField
           label="grouped by"
