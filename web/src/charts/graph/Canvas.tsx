@@ -1,5 +1,14 @@
 import "@xyflow/react/dist/style.css";
-import { Background, Controls, type Edge, type Node, type NodeHandle, Position, ReactFlow, type ReactFlowInstance } from "@xyflow/react";
+import {
+  Background,
+  Controls,
+  type Edge,
+  type Node,
+  type NodeHandle,
+  Position,
+  ReactFlow,
+  type ReactFlowInstance,
+} from "@xyflow/react";
 import { useElementSize } from "@mantine/hooks";
 import { useMemo } from "react";
 import { arrange, type GraphEdge, type GraphNode, NODE } from "./layout";
