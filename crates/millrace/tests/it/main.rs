@@ -12,4 +12,5 @@ mod restart;
 mod secrets;
 mod server;
 mod serving;
+mod tracking_kills;
 mod unreadable_secrets;
