@@ -3,11 +3,11 @@ import {
   Background,
   Controls,
   type Edge,
+  getViewportForBounds,
   type Node,
   type NodeHandle,
   Position,
   ReactFlow,
-  type ReactFlowInstance,
 } from "@xyflow/react";
 import { useElementSize } from "@mantine/hooks";
 import { useMemo } from "react";
@@ -29,13 +29,9 @@ const LOWEST = 240;
 const HIGHEST = 720;
 /** Room around the graph, for the buttons in its corner too. */
 const RIM = 48;
-
-const FIT = { padding: 0.06, maxZoom: 1 };
-
-/** A picture in a tab that is only being shown has no height yet when its first fit is reckoned. */
-function fitOncePlaced(flow: ReactFlowInstance) {
-  requestAnimationFrame(() => void flow.fitView(FIT));
-}
+/** The part of a side that stays free around a fitted graph. */
+const PADDING = 0.06;
+const LEAST_ZOOM = 0.15;
 
 /** The picture of a graph: laid out once it is known how much room there is. */
 export function Canvas(props: CanvasProps) {
@@ -82,10 +78,9 @@ function Picture({ nodes, edges, selected, onSelect, label, width }: CanvasProps
         nodes={flowNodes}
         edges={flowEdges}
         nodeTypes={TYPES}
-        fitView
-        fitViewOptions={FIT}
-        onInit={fitOncePlaced}
-        minZoom={0.15}
+        defaultViewport={viewportOf([...places.values()], width, height)}
+        fitViewOptions={{ padding: PADDING, maxZoom: 1 }}
+        minZoom={LEAST_ZOOM}
         preventScrolling={false}
         zoomOnScroll={false}
         nodesFocusable={false}
@@ -97,6 +92,18 @@ function Picture({ nodes, edges, selected, onSelect, label, width }: CanvasProps
       </ReactFlow>
     </div>
   );
+}
+
+/**
+ * Where one looks at the whole graph from. Reckoned here: the library fits a graph only once it has measured its nodes, which it does not
+ * do where their measures are told.
+ */
+function viewportOf(places: { x: number; y: number }[], width: number, height: number) {
+  const [left, top] = [Math.min(...places.map(({ x }) => x)), Math.min(...places.map(({ y }) => y))];
+  const right = Math.max(...places.map(({ x }) => x + NODE.width));
+  const bottom = Math.max(...places.map(({ y }) => y + NODE.height));
+  const bounds = { x: left, y: top, width: right - left, height: bottom - top };
+  return getViewportForBounds(bounds, width, height, LEAST_ZOOM, 1, PADDING);
 }
 
 /** Where edges begin and end, told rather than measured, so that a node is never hidden until it has been measured. */
