@@ -227,6 +227,11 @@ async fn mark(
 ) -> Result<(), MetastoreError> {
     let sql = "UPDATE experiment SET lifecycle = $2, updated_at = $3 WHERE id = $1";
     session.execute(sql, &[id.into(), lifecycle.into(), now.into()]).await?;
+    if session.is_postgres() {
+        // In the order in which loggers hold them, and before the counter.
+        let sql = "SELECT number FROM tracked_run WHERE experiment_id = $1 ORDER BY id FOR UPDATE";
+        session.fetch_all(sql, &[id.into()]).await?;
+    }
     let changed = super::next_change(session).await?;
     let sql = "UPDATE tracked_run SET lifecycle = $2, changed = $3 WHERE experiment_id = $1";
     session.execute(sql, &[id.into(), lifecycle.into(), changed.into()]).await?;

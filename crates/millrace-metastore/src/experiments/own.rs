@@ -3,8 +3,8 @@
 use crate::{Metastore, MetastoreError, Row, Session};
 
 use super::document::Document;
-use super::run::insert_run;
-use super::{SELECT_RUN, TrackedRunRow, next_change, run_rows};
+use super::run::{insert_run, stamp};
+use super::{SELECT_RUN, TrackedRunRow, run_rows};
 
 /// An experiment and how much is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +46,11 @@ impl Metastore {
     ) -> Result<bool, MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
-                let changed = next_change(session).await?;
-                let sql = "UPDATE tracked_run SET status = $2, ended_at = $3, changed = $4 WHERE id = $1";
-                let args = [id.as_str().into(), status.as_str().into(), ended_at.into(), changed.into()];
-                Ok(session.execute(sql, &args).await? == 1)
+                let sql = "UPDATE tracked_run SET status = $2, ended_at = $3 WHERE id = $1";
+                let args = [id.as_str().into(), status.as_str().into(), ended_at.into()];
+                let found = session.execute(sql, &args).await? == 1;
+                stamp(session, &id).await?;
+                Ok(found)
             })
         })
         .await

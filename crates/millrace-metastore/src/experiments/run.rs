@@ -128,11 +128,10 @@ impl Metastore {
     async fn mark_run(&self, id: String, lifecycle: &'static str) -> Result<(), MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
-                let changed = next_change(session).await?;
-                let sql = "UPDATE tracked_run SET lifecycle = $2, changed = $3 WHERE id = $1";
-                match session.execute(sql, &[id.as_str().into(), lifecycle.into(), changed.into()]).await? {
+                let sql = "UPDATE tracked_run SET lifecycle = $2 WHERE id = $1";
+                match session.execute(sql, &[id.as_str().into(), lifecycle.into()]).await? {
                     0 => Err(Refusal::NoRun { id }.into()),
-                    _ => Ok(()),
+                    _ => stamp(session, &id).await,
                 }
             })
         })
@@ -217,4 +216,12 @@ pub(super) async fn lock_active_run(session: &mut Session, id: &str) -> Result<i
         return Err(Refusal::RunDeleted { id: id.to_owned() }.into());
     }
     row.int("experiment_id")
+}
+
+/// Counts a change of a run. After the run's row is held, as everywhere: who took the counter first and then waited for a row could wait for
+/// one who holds the row and waits for the counter.
+pub(super) async fn stamp(session: &mut Session, id: &str) -> Result<(), MetastoreError> {
+    let changed = next_change(session).await?;
+    let sql = "UPDATE tracked_run SET changed = $2 WHERE id = $1";
+    session.execute(sql, &[id.into(), changed.into()]).await.map(drop)
 }
