@@ -166,6 +166,8 @@ pub struct Parts {
     pub access: Access,
     /// The web UI.
     pub ui: Ui,
+    /// Folder of MLflow's own pages, if they are to be served at `/mlflow/`.
+    pub mlflow_pages: Option<PathBuf>,
     /// Ends the event streams when the server stops.
     pub stop: CancellationToken,
 }
