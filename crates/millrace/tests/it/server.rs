@@ -1,7 +1,7 @@
 //! A server of a workspace, started as users start it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -17,12 +17,28 @@ pub(crate) struct Up {
 impl Up {
     /// Starts `millrace up` on a free port and waits until it answers.
     pub(crate) fn start(project: &Project) -> Self {
+        Self::of(project.command(&["up", "--listen", "127.0.0.1:0", "--json"]))
+    }
+
+    /// The same with its tables in a PostgreSQL database.
+    pub(crate) fn start_on(project: &Project, database: &str) -> Self {
         let mut command = project.command(&["up", "--listen", "127.0.0.1:0", "--json"]);
+        command.env("MILLRACE_DATABASE", database);
+        Self::of(command)
+    }
+
+    /// Starts a command that serves, and waits until it answers.
+    pub(crate) fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let told: Value = serde_json::from_str(&line).unwrap();
         Self { child, url: told["url"].as_str().unwrap().to_owned() }
+    }
+
+    /// The id of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The JSON document at a path of the API.
