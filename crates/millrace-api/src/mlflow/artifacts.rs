@@ -15,7 +15,7 @@ use tokio_util::io::ReaderStream;
 use super::error::{Answer, MlflowError};
 use super::stored::{self, Entry, Inside, refused};
 use super::wire::Fields;
-use super::{present, runs};
+use super::{links, present, runs};
 use crate::app::App;
 
 /// Bytes that are read at once.
@@ -66,6 +66,7 @@ async fn list_below(app: &App, uri: &str, path: &str) -> Answer {
         return Err(MlflowError::invalid(format!("The files are kept at '{uri}', not by this server")));
     };
     let (folder, inside) = placed(app, &Inside::new(root)?.join(path)?)?;
+    links::refuse_folder_outside(folder, &inside).await?;
     let entries = stored::list(folder, &inside).await?;
     let path = path.trim_end_matches('/');
     let files: Vec<Value> = entries.iter().map(|entry| file_info(path, entry)).collect();
@@ -86,6 +87,7 @@ pub(super) async fn list_of_model(State(app): State<App>, Path(id): Path<String>
 /// Lists a folder, with paths relative to it.
 pub(super) async fn list_folder(State(app): State<App>, fields: Fields) -> Answer {
     let (folder, inside) = placed(&app, &Inside::new(&fields.text("path")?.unwrap_or_default())?)?;
+    links::refuse_folder_outside(folder, &inside).await?;
     let entries = stored::list(folder, &inside).await?;
     Ok(Json(json!({"files": entries.iter().map(|entry| file_info("", entry)).collect::<Vec<_>>()})))
 }
@@ -96,6 +98,7 @@ pub(super) async fn write_file(
     request: Request,
 ) -> Result<Response, MlflowError> {
     let inside = changeable(&path)?;
+    links::refuse_way_out(&app.artifacts, &inside).await?;
     stored::write(&app.artifacts, &inside, &app.new_id(), request.into_body().into_data_stream()).await?;
     Ok(Json(json!({})).into_response())
 }
@@ -106,6 +109,7 @@ pub(super) async fn delete_file(State(app): State<App>, Path(path): Path<String>
     if inside.as_str().is_empty() {
         return Err(MlflowError::invalid("The root of all artifacts cannot be deleted"));
     }
+    links::refuse_way_out(&app.artifacts, &inside).await?;
     let target = inside.under(&app.artifacts);
     let failed = |error: std::io::Error| refused(&path, &error);
     if fs_err::tokio::symlink_metadata(&target).await.map_err(failed)?.is_dir() {

@@ -13,6 +13,7 @@ mod experiments;
 mod get_artifact;
 mod graphql;
 mod inputs;
+mod links;
 mod log;
 mod logged_models;
 mod metrics;
@@ -105,15 +106,15 @@ fn json_routes() -> Router<App> {
         .route("/3.0/mlflow/traces/metrics", any(unknown))
         .route("/2.0/mlflow/{*rest}", any(unknown))
         .route("/3.0/mlflow/{*rest}", any(unknown))
-        .layer(middleware::from_fn(refuse_nul))
+        .layer(middleware::from_fn(refuse_no_text))
 }
 
-/// No id has a NUL, and PostgreSQL takes none.
-async fn refuse_nul(request: Request, next: Next) -> Response {
-    if request.uri().path().contains("%00") {
-        return MlflowError::invalid("An address contains a NUL").into_response();
+/// No id has a NUL, and PostgreSQL takes none; what is not UTF-8 is no text at all.
+async fn refuse_no_text(request: Request, next: Next) -> Response {
+    match stored::decode_text(request.uri().path()) {
+        Ok(path) if !path.contains('\0') => next.run(request).await,
+        _ => MlflowError::invalid("An address contains a NUL, or what is not UTF-8").into_response(),
     }
-    next.run(request).await
 }
 
 fn tracking_routes() -> Router<App> {

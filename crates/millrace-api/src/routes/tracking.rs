@@ -266,17 +266,42 @@ async fn read_artifact(
     if !inside.components().all(|part| matches!(part, Component::Normal(_))) {
         return Err(ApiError::unknown("file", &path));
     }
-    let content = match tokio::fs::read(app.artifacts.join(&id).join(inside)).await {
-        Ok(content) => content,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(ApiError::unknown("file", &path));
-        }
+    let content = match read_inside(&app.artifacts, &FilePath::new(&id).join(inside)).await {
+        Ok(Some(content)) => content,
+        Ok(None) => return Err(ApiError::unknown("file", &path)),
         Err(error) => return Err(error.into()),
     };
     let kind = mime_guess::from_path(inside).first_or_octet_stream();
     // Whatever a run logged must not run as a page of this server.
     let sandbox = (header::CONTENT_SECURITY_POLICY, "sandbox".to_owned());
     Ok(([(header::CONTENT_TYPE, kind.to_string()), sandbox], content).into_response())
+}
+
+/// A file below a folder; `None` where there is none, where a link leads out, and for names that no file has.
+async fn read_inside(folder: &FilePath, path: &FilePath) -> std::io::Result<Option<Vec<u8>>> {
+    use std::io::ErrorKind;
+    let read = async {
+        let real = fs_err::tokio::canonicalize(folder.join(path)).await?;
+        if !real.starts_with(fs_err::tokio::canonicalize(folder).await?) {
+            return Ok(None);
+        }
+        fs_err::tokio::read(real).await.map(Some)
+    };
+    match read.await {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound
+                    | ErrorKind::NotADirectory
+                    | ErrorKind::IsADirectory
+                    | ErrorKind::InvalidInput
+                    | ErrorKind::InvalidFilename
+            ) =>
+        {
+            Ok(None)
+        }
+        read => read,
+    }
 }
 
 #[cfg(test)]

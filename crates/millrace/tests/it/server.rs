@@ -17,19 +17,29 @@ pub(crate) struct Up {
 impl Up {
     /// Starts `millrace up` on a free port and waits until it answers.
     pub(crate) fn start(project: &Project) -> Self {
-        Self::of(project.command(&["up", "--listen", "127.0.0.1:0", "--json"]))
+        let mut command = project.command(&["up", "--listen", "127.0.0.1:0", "--json"]);
+        command.stderr(Stdio::null());
+        Self::of(command)
     }
 
     /// The same with its tables in a PostgreSQL database.
     pub(crate) fn start_on(project: &Project, database: &str) -> Self {
         let mut command = project.command(&["up", "--listen", "127.0.0.1:0", "--json"]);
-        command.env("MILLRACE_DATABASE", database);
+        command.env("MILLRACE_DATABASE", database).stderr(Stdio::null());
+        Self::of(command)
+    }
+
+    /// The same with what it says of itself in `server.log`.
+    pub(crate) fn logged(project: &Project, database: Option<&str>) -> Self {
+        let mut command = project.command(&["up", "--listen", "127.0.0.1:0", "--json"]);
+        command.envs(database.map(|database| ("MILLRACE_DATABASE", database)));
+        command.stderr(std::fs::File::create(project.path().join("server.log")).unwrap());
         Self::of(command)
     }
 
     /// Starts a command that serves, and waits until it answers.
-    pub(crate) fn of(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let told: Value = serde_json::from_str(&line).unwrap();
