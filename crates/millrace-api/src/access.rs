@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use axum::extract::{Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -11,8 +12,10 @@ use base64::engine::general_purpose::STANDARD;
 use millrace_spec::problem::Problem;
 use serde::Deserialize;
 
+use crate::accounts::{Accounts, Caller};
 use crate::app::App;
 use crate::error::ApiError;
+use crate::mlflow::guard::{self, Permission};
 
 const COOKIE: &str = "millrace_token";
 
@@ -27,13 +30,18 @@ pub enum Access {
         token: String,
         /// Code of the one-time link `/login?code=…`; gone once used.
         login_code: Mutex<Option<String>>,
+        /// Checks who else may log in.
+        accounts: Accounts,
+        /// What accounts may do with what nobody granted or denied them.
+        default_permission: Permission,
     },
 }
 
 impl Access {
     /// Asks for a token; `login_code` opens the UI once.
-    pub fn token(token: String, login_code: String) -> Self {
-        Self::Token { token, login_code: Mutex::new(Some(login_code)) }
+    pub fn token(token: String, login_code: String, default_permission: Permission) -> Self {
+        let (login_code, accounts) = (Mutex::new(Some(login_code)), Accounts::default());
+        Self::Token { token, login_code, accounts, default_permission }
     }
 }
 
@@ -42,15 +50,46 @@ fn same(left: &str, right: &str) -> bool {
     left.len() == right.len() && left.bytes().zip(right.bytes()).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
 }
 
-/// Lets through who may call.
+/// Lets through who may call, to what they may reach.
 pub(crate) async fn require_access(State(app): State<App>, request: Request, next: Next) -> Response {
-    if let Err(error) = check(&app.access, request.method(), request.uri().path(), request.headers()) {
-        return error.into_response();
+    // A body may be read by one only, so that it cannot be lent to what waits for the database.
+    let (head, body) = request.into_parts();
+    match caller(&app, &head).await {
+        Ok(caller) => guard::pass(app, caller, Request::from_parts(head, body), next).await,
+        Err(error) => error.into_response(),
     }
-    next.run(request).await
 }
 
-fn check(access: &Access, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), ApiError> {
+/// Who sent a request.
+async fn caller(app: &App, head: &Parts) -> Result<Caller, ApiError> {
+    let headers = &head.headers;
+    if let Some(caller) = check(&app.access, &head.method, head.uri.path(), headers)? {
+        return Ok(caller);
+    }
+    if let Access::Token { accounts, .. } = &app.access {
+        let store = app.engine.store();
+        let found = match (bearer(headers), basic(headers)) {
+            (Some(token), _) => Accounts::by_token(store, token).await?,
+            (None, Some((name, password))) => accounts.by_password(store, &name, &password).await?,
+            (None, None) => None,
+        };
+        if let Some(account) = found {
+            return Ok(Caller::Account(account));
+        }
+    }
+    let problem =
+        Problem::error("login-required", "this server asks for a name and a password, or for a token")
+            .hint("send the header `Authorization: Bearer TOKEN`, or open the link that the server printed");
+    Err(ApiError::new(StatusCode::UNAUTHORIZED, problem))
+}
+
+/// Checks what does not need the database; `None` if an account may be meant.
+fn check(
+    access: &Access,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<Option<Caller>, ApiError> {
     let host = text(headers, header::HOST).unwrap_or_default();
     if matches!(access, Access::Loopback) && !is_loopback(host) {
         // A page elsewhere can make its own name resolve to 127.0.0.1 (DNS rebinding); it cannot change the Host header.
@@ -68,33 +107,30 @@ fn check(access: &Access, method: &Method, path: &str, headers: &HeaderMap) -> R
             Problem::error("foreign-origin", format!("pages of `{origin}` may not change anything here"));
         return Err(ApiError::new(StatusCode::FORBIDDEN, problem));
     }
-    let Access::Token { token, .. } = access else { return Ok(()) };
+    let Access::Token { token, .. } = access else { return Ok(Some(Caller::Anybody)) };
     if matches!(path, "/health" | "/login" | "/ping") {
-        return Ok(());
+        return Ok(Some(Caller::Anybody));
     }
-    let bearer = text(headers, header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
     let cookie = text(headers, header::COOKIE)
         .and_then(|value| value.split("; ").find_map(|pair| pair.strip_prefix(COOKIE)?.strip_prefix('=')));
-    if [bearer, cookie].into_iter().flatten().any(|given| same(given, token)) {
-        return Ok(());
-    }
-    if basic_password(headers).is_some_and(|given| same(&given, token)) {
-        return Ok(());
-    }
-    let problem = Problem::error("login-required", "this server asks for a token")
-        .hint("send the header `Authorization: Bearer TOKEN`, or open the link that the server printed");
-    Err(ApiError::new(StatusCode::UNAUTHORIZED, problem))
+    let has_token = [bearer(headers), cookie].into_iter().flatten().any(|given| same(given, token))
+        || basic(headers).is_some_and(|(_, password)| same(&password, token));
+    Ok(has_token.then_some(Caller::Operator))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    text(headers, header::AUTHORIZATION)?.strip_prefix("Bearer ")
 }
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The password of `Authorization: Basic …`, under any user name: clients that know only these two take the token so.
-fn basic_password(headers: &HeaderMap) -> Option<String> {
+/// Name and password of `Authorization: Basic …`: clients that know only these two send tokens as passwords.
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     let encoded = text(headers, header::AUTHORIZATION)?.strip_prefix("Basic ")?;
     let pair = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
-    pair.split_once(':').map(|(_, password)| password.to_owned())
+    pair.split_once(':').map(|(name, password)| (name.to_owned(), password.to_owned()))
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -113,7 +149,9 @@ pub(crate) struct Login {
 
 /// Exchanges the one-time code for the cookie.
 pub(crate) async fn login(State(app): State<App>, Query(login): Query<Login>) -> Response {
-    let Access::Token { token, login_code } = &app.access else { return Redirect::to("/").into_response() };
+    let Access::Token { token, login_code, .. } = &app.access else {
+        return Redirect::to("/").into_response();
+    };
     let mut kept = login_code.lock().unwrap_or_else(PoisonError::into_inner);
     if !kept.as_deref().is_some_and(|code| same(code, &login.code)) {
         let problem = Problem::error("login-used", "this link was used already or is not of this server")
@@ -139,7 +177,8 @@ mod tests {
             .map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()))
             .collect();
         match check(access, &method, "/api/runs", &headers) {
-            Ok(()) => 200,
+            Ok(Some(_)) => 200,
+            Ok(None) => 401,
             Err(error) => error.into_response().status().as_u16(),
         }
     }
@@ -163,7 +202,7 @@ mod tests {
 
     #[test]
     fn elsewhere_a_token_is_needed() {
-        let access = Access::token("secret".to_owned(), "once".to_owned());
+        let access = Access::token("secret".to_owned(), "once".to_owned(), Permission::Read);
         let host = (header::HOST, "ml.example");
         assert_eq!(code(&access, Method::GET, std::slice::from_ref(&host)), 401);
         assert_eq!(

@@ -62,6 +62,11 @@ impl IntoResponse for ApiError {
         let mut response = (self.status, Json(body)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if self.status == StatusCode::UNAUTHORIZED {
+            // Browsers ask for name and password then.
+            let challenge = HeaderValue::from_static("Basic realm=\"Millrace\", charset=\"UTF-8\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
         response
     }
 }

@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 mod access;
+mod accounts;
 mod app;
 mod error;
 mod events;
@@ -24,6 +25,7 @@ pub use app::{
     Parts, ScoreRequest,
 };
 pub use error::{ApiError, ApiResult};
+pub use mlflow::guard::Permission;
 pub use router::{openapi, router};
 pub use serve::serve;
 pub use ui::Ui;

@@ -5,6 +5,7 @@
 //! [`Metastore::write`]; a table family is a file with typed methods on [`Metastore`].
 #![warn(missing_docs)]
 
+pub mod accounts;
 pub mod assets;
 pub mod deployments;
 mod error;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use indexmap::IndexMap;
+use millrace_api::Permission;
 use millrace_compute::{
     Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files, steps as compute_steps,
 };
@@ -96,6 +97,14 @@ pub(crate) fn secrets_here() -> Result<SecretStore> {
 /// The secret of a server that listens beyond loopback.
 pub(crate) fn server_token() -> Option<String> {
     std::env::var("MILLRACE_TOKEN").ok()
+}
+
+/// What accounts may do where nobody granted or denied them anything: `MILLRACE_DEFAULT_PERMISSION`, else read, as MLflow has it.
+pub(crate) fn default_permission() -> Result<Permission> {
+    let Ok(word) = std::env::var("MILLRACE_DEFAULT_PERMISSION") else { return Ok(Permission::Read) };
+    Permission::of(&word).with_context(|| {
+        format!("MILLRACE_DEFAULT_PERMISSION is `{word}`: use READ, USE, EDIT, MANAGE or NO_PERMISSIONS")
+    })
 }
 
 /// Tells webhooks of changes in the registry. A server that others reach tells only the internet, unless `MILLRACE_WEBHOOKS=anywhere`.

@@ -149,6 +149,9 @@ pub(crate) struct Up {
     /// Address to listen on. Anything but loopback needs a token.
     #[arg(long, default_value = "127.0.0.1:7878")]
     pub(crate) listen: std::net::SocketAddr,
+    /// Ask for a login on loopback too: MILLRACE_TOKEN is the administrator's, who makes accounts for others.
+    #[arg(long)]
+    pub(crate) login: bool,
     /// Serve MLflow's own web UI at `/mlflow/` from this folder: `mlflow/server/js/build` of an installed MLflow.
     #[arg(long, value_name = "DIR")]
     pub(crate) mlflow_ui: Option<std::path::PathBuf>,

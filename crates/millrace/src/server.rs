@@ -23,6 +23,24 @@ use crate::commands::run_lock::{self, WorkspaceLock};
 use crate::declared::sound;
 use crate::workspace::{Workspace, WorkspaceError};
 
+/// What is served, and to whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Offer<'a> {
+    /// Where to listen.
+    pub(crate) address: SocketAddr,
+    /// Whether everybody must log in, on loopback too.
+    pub(crate) login: bool,
+    /// Folder of MLflow's own pages.
+    pub(crate) mlflow_pages: Option<&'a Path>,
+}
+
+impl Offer<'_> {
+    /// The plain server at an address.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        Self { address, login: false, mlflow_pages: None }
+    }
+}
+
 /// What runs until it is stopped.
 pub(crate) struct Server {
     /// Runs pipelines.
@@ -44,12 +62,8 @@ impl Server {
     ///
     /// # Errors
     /// If the address is taken or not allowed, the folder has no pages, or another server has the workspace.
-    pub(crate) async fn start(
-        rooms: &Rooms,
-        address: SocketAddr,
-        mlflow_pages: Option<&Path>,
-    ) -> Result<Self> {
-        let mut server = Self::open(rooms, address, mlflow_pages).await?;
+    pub(crate) async fn start(rooms: &Rooms, offer: Offer<'_>) -> Result<Self> {
+        let mut server = Self::open(rooms, offer).await?;
         let started = rooms.endpoints.start(sound(rooms.workspace.endpoint_files())).await;
         started.map_err(|problem| WorkspaceError::Wrong(Box::new(problem)))?;
         let triggers =
@@ -67,12 +81,13 @@ impl Server {
     /// If another server has the workspace.
     pub(crate) async fn start_for_one_run(rooms: &Rooms) -> Result<Self> {
         rooms.endpoints.declare(sound(rooms.workspace.endpoint_files()));
-        Self::open(rooms, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None).await
+        Self::open(rooms, Offer::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))).await
     }
 
-    async fn open(rooms: &Rooms, address: SocketAddr, mlflow_pages: Option<&Path>) -> Result<Self> {
-        let access = access(address)?;
-        let mlflow_pages = mlflow_pages.map(built_pages).transpose()?;
+    async fn open(rooms: &Rooms, offer: Offer<'_>) -> Result<Self> {
+        let address = offer.address;
+        let access = access(offer.address, offer.login)?;
+        let mlflow_pages = offer.mlflow_pages.map(built_pages).transpose()?;
         let lock = run_lock::take(&rooms.workspace.state_folder())?;
         millrace_tracking::clear_staging(&rooms.workspace.state_folder().join("storage"))?;
         let listener =
@@ -152,17 +167,20 @@ fn built_pages(folder: &Path) -> Result<PathBuf> {
     Ok(fs_err::canonicalize(folder)?)
 }
 
-/// No login on loopback; anything else needs a token that the operator chose.
-fn access(address: SocketAddr) -> Result<Access> {
-    if address.ip().is_loopback() {
+/// No login on loopback unless it is asked for; anything else needs a token that the operator chose, and lets accounts in beside it.
+fn access(address: SocketAddr, login: bool) -> Result<Access> {
+    if address.ip().is_loopback() && !login {
         return Ok(Access::Loopback);
     }
     match boot::server_token() {
         Some(token) if token.len() >= 16 => {
             let code = uuid::Uuid::now_v7().simple().to_string();
-            Ok(Access::token(token, code))
+            Ok(Access::token(token, code, boot::default_permission()?))
         }
         Some(_) => bail!("the token in MILLRACE_TOKEN is shorter than 16 characters"),
+        None if login => {
+            bail!("`--login` needs MILLRACE_TOKEN: a secret of 16 characters or more, the administrator's")
+        }
         None => bail!(
             "{address} can be reached from elsewhere: set MILLRACE_TOKEN to a secret of 16 characters or more, or listen on 127.0.0.1"
         ),

@@ -12,6 +12,7 @@ mod eval_records;
 mod experiments;
 mod get_artifact;
 mod graphql;
+pub(crate) mod guard;
 mod inputs;
 mod links;
 mod log;
@@ -29,6 +30,7 @@ mod sources;
 mod stored;
 mod trace_wire;
 mod traces;
+mod users;
 mod webhooks;
 mod wire;
 
@@ -97,9 +99,16 @@ fn json_routes() -> Router<App> {
                 .merge(logged_model_routes())
                 .merge(registry_routes())
                 .merge(webhook_routes())
+                .merge(user_routes())
                 .merge(shared_trace_routes()),
         )
-        .nest("/3.0/mlflow", trace_routes().merge(shared_trace_routes()).merge(eval_dataset_routes()))
+        .nest(
+            "/3.0/mlflow",
+            trace_routes()
+                .merge(shared_trace_routes())
+                .merge(eval_dataset_routes())
+                .merge(permission_routes()),
+        )
         .route("/3.0/mlflow/server-info", get(server_info))
         .route("/3.0/mlflow/ui-telemetry", get(telemetry).post(refuse_telemetry))
         .route("/2.0/mlflow/gateway-proxy", get(no_gateway))
@@ -197,6 +206,29 @@ fn webhook_routes() -> Router<App> {
         .route("/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/webhooks/{id}", get(webhooks::find).patch(webhooks::update).delete(webhooks::delete))
         .route("/webhooks/{id}/test", post(webhooks::test))
+}
+
+fn user_routes() -> Router<App> {
+    Router::new()
+        .route("/users/create", post(users::create))
+        .route("/users/get", get(users::find))
+        .route("/users/list", get(users::list))
+        .route("/users/current", get(users::current))
+        .route("/users/update-password", patch(users::update_password))
+        .route("/users/update-admin", patch(users::update_admin))
+        .route("/users/delete", delete(users::delete))
+        // Beyond MLflow: tokens, so that no program has to know a password.
+        .route("/users/tokens", get(users::list_tokens).post(users::create_token))
+        .route("/users/tokens/{id}", delete(users::delete_token))
+}
+
+fn permission_routes() -> Router<App> {
+    Router::new()
+        .route("/users/current/permissions", get(users::current_permissions))
+        .route("/users/permissions/list", get(users::list_permissions))
+        .route("/users/permissions/get", get(users::find_permission))
+        .route("/users/permissions/grant", post(users::grant))
+        .route("/users/permissions/revoke", post(users::revoke))
 }
 
 fn trace_routes() -> Router<App> {

@@ -1,6 +1,7 @@
 //! Every test runs on SQLite and on PostgreSQL.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod accounts;
 mod eval_datasets;
 mod experiments;
 mod registry;

@@ -6,11 +6,13 @@ use serde_json::json;
 use crate::boot;
 use crate::cli::Up;
 use crate::printer::Printer;
-use crate::server::Server;
+use crate::server::{Offer, Server};
 
 pub(crate) async fn run(arguments: &Up, printer: &Printer) -> Result<ExitCode> {
     let rooms = boot::open_here().await?;
-    let server = Server::start(&rooms, arguments.listen, arguments.mlflow_ui.as_deref()).await?;
+    let mlflow_pages = arguments.mlflow_ui.as_deref();
+    let offer = Offer { address: arguments.listen, login: arguments.login, mlflow_pages };
+    let server = Server::start(&rooms, offer).await?;
     let (name, url) = (&rooms.workspace.name, &server.url);
     printer.document(&json!({"workspace": name, "url": url}), || format!("`{name}` is up: {url}"));
     if arguments.mlflow_ui.is_some() {

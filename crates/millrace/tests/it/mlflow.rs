@@ -4,7 +4,7 @@ use millrace_metastore::testing::TestPostgres;
 
 use crate::clients::drive;
 use crate::project::Project;
-use crate::server::Up;
+use crate::server::{TOKEN, Up};
 
 #[test]
 fn the_mlflow_client_tracks_here() {
@@ -74,4 +74,20 @@ fn the_mlflow_client_registers_and_traces_on_postgres() {
     let server = Up::start_on(&project, &postgres.url());
     drive("mlflow_registry_client.py", &[&server.url], project.path());
     drive("mlflow_traces_client.py", &[&server.url], project.path());
+}
+
+/// Accounts by the unmodified client of MLflow's authentication, on both databases.
+#[test]
+fn mlflows_client_makes_accounts_here() {
+    let project = Project::new(&[]);
+    let server = Up::start_with_login(&project, None);
+    drive("mlflow_accounts_client.py", &[&server.url, TOKEN], project.path());
+}
+
+#[test]
+fn mlflows_client_makes_accounts_on_postgres() {
+    let Some(postgres) = TestPostgres::start() else { return };
+    let project = Project::new(&[]);
+    let server = Up::start_with_login(&project, Some(&postgres.url()));
+    drive("mlflow_accounts_client.py", &[&server.url, TOKEN], project.path());
 }

@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use crate::project::Project;
 
+/// The administrator's, where everybody must log in.
+pub(crate) const TOKEN: &str = "the-token-of-the-tests";
+
 /// A server; killed when dropped.
 pub(crate) struct Up {
     child: Child,
@@ -34,6 +37,14 @@ impl Up {
         let mut command = project.command(&["up", "--listen", "127.0.0.1:0", "--json"]);
         command.envs(database.map(|database| ("MILLRACE_DATABASE", database)));
         command.stderr(std::fs::File::create(project.path().join("server.log")).unwrap());
+        Self::of(command)
+    }
+
+    /// The same where everybody must log in, the administrator with [`TOKEN`].
+    pub(crate) fn start_with_login(project: &Project, database: Option<&str>) -> Self {
+        let mut command = project.command(&["up", "--listen", "127.0.0.1:0", "--json", "--login"]);
+        command.env("MILLRACE_TOKEN", TOKEN).envs(database.map(|database| ("MILLRACE_DATABASE", database)));
+        command.stderr(Stdio::null());
         Self::of(command)
     }
 

@@ -6,17 +6,18 @@ mod select;
 
 use std::collections::HashMap;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use millrace_metastore::experiments::Condition;
 use millrace_metastore::registry::{ModelVersionRow, RegistryClause, RegistryField, RegistryQuery};
 use serde_json::{Map, Value, json};
 
 use super::error::MlflowError;
 use super::wire::Fields;
-use super::{artifacts, experiments, inputs, metrics, model_versions, registry, runs};
+use super::{artifacts, experiments, guard, inputs, metrics, model_versions, registry, runs};
+use crate::accounts::Caller;
 use crate::app::App;
 use parse::{Document, FieldNode, Operation};
 use schema::{MUTATION, Of, QUERY};
@@ -26,7 +27,11 @@ use select::Request;
 const MOST_VERSIONS: i64 = 10_000;
 
 /// Answers a document: 400 for one that cannot be, otherwise what was found and what failed.
-pub(super) async fn answer(State(app): State<App>, fields: Fields) -> Result<Response, MlflowError> {
+pub(super) async fn answer(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    fields: Fields,
+) -> Result<Response, MlflowError> {
     let query = fields.required("query")?;
     let document = match parse::parse(&query) {
         Ok(document) => document,
@@ -51,7 +56,7 @@ pub(super) async fn answer(State(app): State<App>, fields: Fields) -> Result<Res
             data.insert(key, Value::from(root.name));
             continue;
         };
-        let found = match root_field(&app, &request, field).await {
+        let found = match root_field(&app, &caller, &request, field).await {
             Ok(found) => request.cut(of, &field.selections, &found),
             Err(error) => {
                 errors.push(error.message().to_owned());
@@ -94,11 +99,26 @@ fn variables(operation: &Operation, mut given: Map<String, Value>) -> Map<String
 }
 
 /// A field of the operation itself, as the REST handler of the same request answers it.
-async fn root_field(app: &App, request: &Request<'_>, field: &FieldNode) -> Result<Value, MlflowError> {
+async fn root_field(
+    app: &App,
+    caller: &Caller,
+    request: &Request<'_>,
+    field: &FieldNode,
+) -> Result<Value, MlflowError> {
     let input = field.arguments.iter().find(|(name, _)| name == "input");
     let input =
         input.and_then(|(_, input)| input.resolve(request.variables)).filter(|input| !input.is_null());
     let input = Fields::of_json(input.unwrap_or_else(|| json!({})))?;
+    let same_as = match field.name.as_str() {
+        "mlflowGetExperiment" => (&Method::GET, "experiments/get"),
+        "mlflowGetMetricHistoryBulkInterval" => (&Method::GET, "metrics/get-history-bulk-interval"),
+        "mlflowGetRun" => (&Method::GET, "runs/get"),
+        "mlflowListArtifacts" => (&Method::GET, "artifacts/list"),
+        "mlflowSearchModelVersions" => (&Method::GET, "model-versions/search"),
+        "mlflowSearchDatasets" => (&Method::POST, "experiments/search-datasets"),
+        _ => (&Method::POST, "runs/search"),
+    };
+    let granted = guard::graphql(app, caller, same_as, &input).await?;
     let state = State(app.clone());
     let mut answer = match field.name.as_str() {
         "mlflowGetExperiment" => experiments::find(state, input).await?.0,
@@ -110,7 +130,30 @@ async fn root_field(app: &App, request: &Request<'_>, field: &FieldNode) -> Resu
         _ => runs::search(state, input).await?.0,
     };
     add_to_runs(app, request, field, &mut answer).await?;
+    if let Some(granted) = granted {
+        for versions in lists_of_versions(&mut answer) {
+            guard::keep_readable(app, &granted, versions).await?;
+        }
+    }
     Ok(answer)
+}
+
+/// Where an answer has versions of models: in itself, and in its runs.
+fn lists_of_versions(answer: &mut Value) -> Vec<&mut Vec<Value>> {
+    let mut found = Vec::new();
+    let Some(fields) = answer.as_object_mut() else { return found };
+    for (name, value) in fields {
+        match (name.as_str(), value) {
+            ("model_versions", Value::Array(versions)) => found.push(versions),
+            ("run", run) => found.extend(run.get_mut("model_versions").and_then(Value::as_array_mut)),
+            ("runs", Value::Array(runs)) => {
+                let versions = |run| Value::get_mut(run, "model_versions").and_then(Value::as_array_mut);
+                found.extend(runs.iter_mut().filter_map(versions));
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Adds what only GraphQL has of runs, if it is selected: their experiments and the versions that models of theirs became.

@@ -1,0 +1,253 @@
+//! What accounts may reach: permissions on experiments, models and prompts, as MLflow's authentication has them.
+//!
+//! Every request passes here, before its handler. Administrators pass; for everybody else the request must be in one of the tables
+//! ([`rules`], [`own`]), and whoever adds a route and forgets the tables has added one for administrators alone. A request is read with
+//! the handlers' own [`Fields`], so that both see the same ids.
+
+mod check;
+mod follow_up;
+mod own;
+mod rules;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest as _, Request};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use millrace_metastore::accounts::{AccountRow, GrantRow};
+use serde_json::Value;
+
+use super::error::MlflowError;
+use super::wire::Fields;
+use crate::access::Access;
+use crate::accounts::{Account, Caller};
+use crate::app::App;
+use rules::Route;
+
+/// What somebody may do, each with what comes before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Permission {
+    /// Nothing.
+    None,
+    /// See it.
+    Read,
+    /// Use it for something of one's own.
+    Use,
+    /// Change it.
+    Edit,
+    /// Delete it and say who else may.
+    Manage,
+}
+
+impl Permission {
+    /// MLflow's word, in which a denial has two.
+    pub fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "DENY" | "NO_PERMISSIONS" => Self::None,
+            "READ" => Self::Read,
+            "USE" => Self::Use,
+            "EDIT" => Self::Edit,
+            "MANAGE" => Self::Manage,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::None => "NO_PERMISSIONS",
+            Self::Read => "READ",
+            Self::Use => "USE",
+            Self::Edit => "EDIT",
+            Self::Manage => "MANAGE",
+        }
+    }
+}
+
+/// What permissions are on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Experiment,
+    Model,
+    Prompt,
+}
+
+impl Kind {
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        [Self::Experiment, Self::Model, Self::Prompt].into_iter().find(|kind| kind.word() == word)
+    }
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Experiment => "experiment",
+            Self::Model => "registered_model",
+            Self::Prompt => "prompt",
+        }
+    }
+}
+
+/// What an account was granted.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    is_admin: bool,
+    otherwise: Permission,
+    grants: Vec<GrantRow>,
+}
+
+impl Granted {
+    pub(crate) async fn of(app: &App, account: &Account) -> Result<Self, MlflowError> {
+        Self::read(app, account.id, account.is_admin).await
+    }
+
+    pub(crate) async fn of_row(app: &App, account: &AccountRow) -> Result<Self, MlflowError> {
+        Self::read(app, account.id, account.is_admin).await
+    }
+
+    async fn read(app: &App, id: i64, is_admin: bool) -> Result<Self, MlflowError> {
+        let otherwise = match &app.access {
+            Access::Token { default_permission, .. } => *default_permission,
+            Access::Loopback => Permission::Manage,
+        };
+        Ok(Self { is_admin, otherwise, grants: app.engine.store().list_grants(id).await? })
+    }
+
+    /// What is granted on the object itself, else on all of its kind, else what everybody may.
+    pub(crate) fn on(&self, kind: Kind, object: &str) -> Permission {
+        if self.is_admin {
+            return Permission::Manage;
+        }
+        let of = |object: &str| {
+            let found = self.grants.iter().find(|grant| grant.kind == kind.word() && grant.object == object);
+            // A word that a newer program wrote is none that allows anything here.
+            found.map(|grant| Permission::of(&grant.permission).unwrap_or(Permission::None))
+        };
+        of(object).or_else(|| of("*")).unwrap_or(self.otherwise)
+    }
+
+    /// Whether there is something that it may not see.
+    fn is_restricted(&self) -> bool {
+        let denies = |grant: &GrantRow| {
+            Permission::of(&grant.permission).is_none_or(|permission| permission == Permission::None)
+        };
+        self.otherwise == Permission::None || self.grants.iter().any(denies)
+    }
+}
+
+fn denied() -> MlflowError {
+    MlflowError::new(StatusCode::FORBIDDEN, "PERMISSION_DENIED", "Permission denied")
+}
+
+/// Lets a request through if its caller may make it.
+pub(crate) async fn pass(app: App, caller: Caller, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(caller.clone());
+    let route = Route::of(request.method(), request.uri().path());
+    let guarded = match &caller {
+        Caller::Account(account) if !account.is_admin => Some(account.clone()),
+        _ => None,
+    };
+    let answer = match (route, guarded) {
+        (Some(route), None) if !route.has_follow_up() => Ok(next.run(request).await),
+        (None, None) => Ok(next.run(request).await),
+        (Some(route), account) => through(&app, account, &route, request, next).await,
+        (None, Some(account)) => own::through(&app, &account, request, next).await,
+    };
+    answer.unwrap_or_else(MlflowError::into_response)
+}
+
+/// Lets a request of MLflow's API through.
+async fn through(
+    app: &App,
+    account: Option<Account>,
+    route: &Route,
+    request: Request,
+    next: Next,
+) -> Result<Response, MlflowError> {
+    let granted = match &account {
+        Some(account) => Some(Granted::of(app, account).await?),
+        None => None,
+    };
+    if let Some(granted) = &granted
+        && let Some(files) = route.streams()
+    {
+        // Bodies of files are not read here; where they lie says whose they are.
+        check::file(app, granted, request.headers(), files).await?;
+        return Ok(next.run(request).await);
+    }
+    let (request, fields) = read(app, request).await?;
+    if let Some(granted) = &granted {
+        check::request(app, granted, route, &fields).await?;
+    }
+    let answer = next.run(request).await;
+    if answer.status() != StatusCode::OK {
+        return Ok(answer);
+    }
+    follow_up::done(app, account.as_ref(), granted.as_ref(), route, &fields, answer).await
+}
+
+/// Reads the fields of a request and gives it back as it was.
+async fn read(app: &App, request: Request) -> Result<(Request, Fields), MlflowError> {
+    let (parts, body) = request.into_parts();
+    let whole = Request::from_parts(parts.clone(), body);
+    let body = Bytes::from_request(whole, app)
+        .await
+        .map_err(|error| MlflowError::new(error.status(), "INVALID_PARAMETER_VALUE", error.body_text()))?;
+    let again = || Request::from_parts(parts.clone(), Body::from(body.clone()));
+    // A call of the pages without a body is one without fields.
+    let is_empty = body.is_empty() && !matches!(parts.method, Method::GET | Method::HEAD);
+    let fields = if is_empty { Fields::default() } else { Fields::from_request(again(), app).await? };
+    Ok((again(), fields))
+}
+
+/// Checks a field of a GraphQL document like the request of the same name, and takes out of its answer what the caller may not see.
+pub(super) async fn graphql(
+    app: &App,
+    caller: &Caller,
+    (method, name): (&Method, &str),
+    fields: &Fields,
+) -> Result<Option<Granted>, MlflowError> {
+    let Caller::Account(account) = caller else { return Ok(None) };
+    if account.is_admin {
+        return Ok(None);
+    }
+    let granted = Granted::of(app, account).await?;
+    let route = Route::of(method, &format!("/api/2.0/mlflow/{name}")).ok_or_else(denied)?;
+    check::request(app, &granted, &route, fields).await?;
+    Ok(Some(granted))
+}
+
+/// Keeps what an account may see of models or of versions of them.
+pub(super) async fn keep_readable(
+    app: &App,
+    granted: &Granted,
+    found: &mut Vec<Value>,
+) -> Result<(), MlflowError> {
+    check::keep_readable(app, granted, "name", found).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_grant_decides() {
+        let grant = |kind: Kind, object: &str, permission: &str| GrantRow {
+            kind: kind.word().to_owned(),
+            object: object.to_owned(),
+            permission: permission.to_owned(),
+        };
+        let grants = vec![
+            grant(Kind::Experiment, "*", "DENY"),
+            grant(Kind::Experiment, "7", "EDIT"),
+            grant(Kind::Model, "a", "MANAGE"),
+            grant(Kind::Model, "b", "SOMETHING_NEW"),
+        ];
+        let granted = Granted { is_admin: false, otherwise: Permission::Read, grants };
+        assert_eq!(granted.on(Kind::Experiment, "7"), Permission::Edit);
+        assert_eq!(granted.on(Kind::Experiment, "8"), Permission::None);
+        assert_eq!(granted.on(Kind::Model, "a"), Permission::Manage);
+        assert_eq!(granted.on(Kind::Model, "b"), Permission::None);
+        assert_eq!(granted.on(Kind::Prompt, "a"), Permission::Read);
+        assert!(granted.is_restricted());
+        let admin = Granted { is_admin: true, ..granted };
+        assert_eq!(admin.on(Kind::Experiment, "8"), Permission::Manage);
+    }
+}
