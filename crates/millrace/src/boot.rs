@@ -318,6 +318,11 @@ impl Rooms {
         self.workspace.state_folder().join("storage/artifacts")
     }
 
+    /// Folder of files that an import has not finished, on the disk of those.
+    pub(crate) fn import_staging(&self) -> PathBuf {
+        self.workspace.state_folder().join("storage/import")
+    }
+
     /// Folder of the models that steps registered.
     pub(crate) fn registered_models(&self) -> PathBuf {
         self.workspace.state_folder().join("storage/models")
