@@ -51,7 +51,7 @@ def fill_runs():
         mlflow.log_text("hello\n", "notes/deep/hello.txt")
         mlflow.log_dict({"a": [1, 2]}, "config.json")
         with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "big file #1.bin")
+            path = os.path.join(folder, "big file 1.bin")
             with open(path, "wb") as file:
                 file.write(bytes(range(256)) * 4_000)
             mlflow.log_artifact(path)

@@ -11,6 +11,7 @@ use millrace_metastore::imports::ImportSource;
 use millrace_metastore::registry::{ImportedRegistered, is_deleted, marks_prompt};
 use millrace_metastore::traces::ImportedTrace;
 use millrace_spec::asset::{Asset, AssetType};
+use millrace_storage::FilePath;
 
 use crate::digest::{DEFAULT, Totals};
 use crate::files::{Files, owner_of};
@@ -59,9 +60,6 @@ pub async fn import(
     let report = Report { identity, dry_run: options.dry_run, ..Report::default() };
     let mut import = Import { source, target, options, progress, report, known, numbers: HashMap::new(), own: HashSet::new() };
     import.experiments().await?;
-    if !import.options.dry_run {
-        import.target.clear()?;
-    }
     import.runs().await?;
     import.models().await?;
     import.registered().await?;
@@ -240,6 +238,7 @@ impl Import<'_> {
         self.report.new += copied.new;
         self.report.bytes += copied.bytes;
         self.report.broken.extend(copied.broken);
+        self.report.renamed.extend(copied.renamed);
         if copied.source != copied.here {
             self.report.differing.push(format!("files of {owner}"));
         }
@@ -326,8 +325,8 @@ impl Import<'_> {
             let here = self.here(&there).await?;
             let uri = match here.as_deref().unwrap_or(&there) {
                 own if own.starts_with(OWN) => {
-                    let path = own.trim_start_matches(OWN);
-                    format!("file://{}", self.target.artifacts.join(path).display())
+                    let path = FilePath::new(own.trim_start_matches(OWN)).unwrap_or_default();
+                    self.target.artifacts.url(&path)
                 }
                 path if path.starts_with('/') => format!("file://{path}"),
                 other => other.to_owned(),

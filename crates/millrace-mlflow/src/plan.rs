@@ -31,11 +31,16 @@ pub(crate) fn experiments(
     let mut next = taken.iter().chain(source.iter().map(|one| &one.id)).max().copied().unwrap_or(0);
     let (mut places, mut clashes) = (Vec::with_capacity(source.len()), Vec::new());
     for one in source {
-        one.name.insert_str(0, prefix);
-        let noted = known.experiments.get(&one.id).filter(|number| taken.contains(number));
+        let noted = known.experiments.get(&one.id);
+        let noted = noted.and_then(|number| here.iter().find(|here| here.id == *number));
+        match noted {
+            // An earlier import may have given it a prefix.
+            Some(here) if here.name.ends_with(one.name.as_str()) => one.name.clone_from(&here.name),
+            _ => one.name.insert_str(0, prefix),
+        }
         let same = by_name.get(one.name.as_str());
         places.push(match (noted, same) {
-            (Some(number), _) => Place::Here(*number),
+            (Some(here), _) => Place::Here(here.id),
             (None, _) if one.id == DEFAULT && prefix.is_empty() => Place::Here(DEFAULT),
             (None, Some(same)) if same.created_at / 1_000 == one.created_at / 1_000 => Place::Here(same.id),
             (None, Some(_)) => {

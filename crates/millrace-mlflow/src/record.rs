@@ -11,6 +11,7 @@ use millrace_metastore::traces::ImportedTrace;
 use crate::database::DatabaseSource;
 use crate::files::Places;
 use crate::folder::FolderSource;
+use crate::server::{Access, ServerSource};
 use crate::ImportError;
 
 pub use crate::files::Files;
@@ -112,12 +113,13 @@ pub trait Source: Send + Sync {
 ///
 /// # Errors
 /// If it cannot be read or is none of these.
-pub async fn open(given: &str, places: Places) -> Result<Box<dyn Source>, ImportError> {
+pub async fn open(given: &str, places: Places, access: Access) -> Result<Box<dyn Source>, ImportError> {
     let scheme = given.split_once("://").map(|(scheme, _)| scheme);
     match scheme {
         Some("sqlite" | "postgresql" | "postgres" | "postgresql+psycopg2" | "postgresql+psycopg") => {
             Ok(Box::new(DatabaseSource::open(given, places).await?))
         }
+        Some("http" | "https") => Ok(Box::new(ServerSource::open(given, places, access)?)),
         Some("file") | None => Ok(Box::new(FolderSource::open(given, places)?)),
         Some(_) => {
             let shown = given.rsplit_once('@').map_or(given, |(_, rest)| rest);

@@ -29,6 +29,8 @@ pub struct Report {
     pub broken: Many<Broken>,
     /// What is here and not as in the source.
     pub differing: Many<String>,
+    /// Files whose name cannot be one here: where they are there, and their path here.
+    pub renamed: Many<(String, String)>,
     /// Files that stay where they are.
     pub elsewhere: Many<String>,
     /// What is not taken over, and why.
@@ -90,6 +92,7 @@ impl Report {
             "bytes_copied": self.bytes,
             "kinds": kinds,
             "renumbered": renumbered.collect::<Vec<_>>(),
+            "renamed": self.renamed.first.iter().map(|(there, here)| json!({"source": there, "here": here})).collect::<Vec<_>>(),
             "broken": broken.collect::<Vec<_>>(), "broken_count": self.broken.count,
             "differing": self.differing.first, "differing_count": self.differing.count,
             "elsewhere": self.elsewhere.first, "elsewhere_count": self.elsewhere.count,

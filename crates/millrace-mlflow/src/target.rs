@@ -1,15 +1,20 @@
-//! Where things are taken over to: the workspace's database, and the folder of its files.
+//! Where things are taken over to: the workspace's database, and the storage of its files.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::StreamExt as _;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
 use millrace_metastore::Metastore;
-use tokio::io::AsyncWriteExt as _;
+use millrace_storage::{FilePath, Storage, StorageError};
+use tokio_util::io::ReaderStream;
 
+use crate::ImportError;
 use crate::digest::Totals;
 use crate::files::walk;
 use crate::record::{Broken, Source};
-use crate::ImportError;
 
 /// Bytes that are copied at once.
 const CHUNK: usize = 1 << 20;
@@ -19,10 +24,8 @@ const CHUNK: usize = 1 << 20;
 pub struct Target {
     /// Its database.
     pub store: Metastore,
-    /// Folder of the files of runs and logged models, `<id>/<path>`.
-    pub artifacts: PathBuf,
-    /// Folder on the same disk for what is not whole yet; emptied.
-    pub staging: PathBuf,
+    /// The files of runs and logged models, `<id>/<path>`.
+    pub artifacts: Storage,
 }
 
 /// What became of the files of a run or a logged model.
@@ -36,29 +39,52 @@ pub(crate) struct Copied {
     pub(crate) new: u64,
     pub(crate) bytes: u64,
     pub(crate) broken: Vec<Broken>,
+    /// Files with another name here.
+    pub(crate) renamed: Vec<(String, String)>,
 }
 
-impl Target {
-    /// Removes what an import that was killed left half-written.
-    pub(crate) fn clear(&self) -> Result<(), ImportError> {
-        match fs_err::remove_dir_all(&self.staging) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(ImportError::writing(&self.staging)(error))
-            }
-            _ => Ok(()),
+/// A file's digest and its size.
+type Content = (blake3::Hash, u64);
+
+/// Bytes of a file as they come.
+type Body = BoxStream<'static, std::io::Result<Bytes>>;
+
+/// Where a file of the source is.
+#[derive(Clone, Copy)]
+enum From<'a> {
+    Folder(&'a std::path::Path),
+    Server(&'a dyn Source, &'a str),
+}
+
+impl From<'_> {
+    fn shown(&self, name: &str) -> String {
+        match self {
+            Self::Folder(folder) => folder.join(name).display().to_string(),
+            Self::Server(_, address) => format!("{address}/{name}"),
         }
     }
 
+    async fn open(&self, name: &str) -> std::io::Result<Body> {
+        match self {
+            Self::Folder(folder) => {
+                let file = fs_err::tokio::File::open(folder.join(name)).await?;
+                Ok(ReaderStream::with_capacity(file, CHUNK).boxed())
+            }
+            Self::Server(source, address) => {
+                let answer = source.read_file(address, name).await.map_err(std::io::Error::other)?;
+                Ok(answer.bytes_stream().map_err(std::io::Error::other).boxed())
+            }
+        }
+    }
+}
+
+impl Target {
     /// Copies the files of `owner` that are not here. A file that is here is left as it is, whatever is in it.
     pub(crate) async fn copy_folder(&self, folder: PathBuf, owner: &str) -> Copied {
-        let (target, owner) = (self.clone(), owner.to_owned());
-        let copied = tokio::task::spawn_blocking(move || target.copy_now(&folder, &owner)).await;
-        copied.unwrap_or_else(|error| Copied { broken: vec![Broken::new("artifacts", error)], ..Copied::default() })
-    }
-
-    fn copy_now(&self, folder: &Path, owner: &str) -> Copied {
         let mut copied = Copied::default();
-        let (files, odd) = match walk(folder) {
+        let there = folder.clone();
+        let walked = tokio::task::spawn_blocking(move || walk(&there)).await;
+        let (files, odd) = match walked.map_err(std::io::Error::other).flatten() {
             Ok(walked) => walked,
             Err(error) => {
                 copied.broken.push(Broken::new(folder.display().to_string(), error.kind()));
@@ -68,37 +94,8 @@ impl Target {
         copied.broken.extend(odd.iter().map(|path| {
             Broken::new(path.display().to_string(), "it is a link or no plain file, which is not followed")
         }));
-        for (name, _) in files {
-            let (from, to) = (folder.join(&name), self.artifacts.join(owner).join(&name));
-            if let Err(error) = self.copy_file(&from, &to, (owner, &name), &mut copied) {
-                copied.broken.push(Broken::new(from.display().to_string(), error));
-            }
-        }
+        self.take(From::Folder(&folder), files, owner, &mut copied).await;
         copied
-    }
-
-    fn copy_file(
-        &self,
-        from: &Path,
-        to: &Path,
-        (owner, name): (&str, &str),
-        copied: &mut Copied,
-    ) -> std::io::Result<()> {
-        let (digest, size);
-        if to.exists() {
-            (digest, size) = digest_of(from)?;
-        } else {
-            fs_err::create_dir_all(&self.staging)?;
-            let staged = self.staging.join(uuid::Uuid::now_v7().simple().to_string());
-            (digest, size) = copy_hashed(from, &staged)?;
-            move_into_place(&staged, to)?;
-            copied.new += 1;
-            copied.bytes += size;
-        }
-        copied.source.file(owner, name, size, &digest);
-        let (digest, size) = digest_of(to)?;
-        copied.here.file(owner, name, size, &digest);
-        Ok(())
     }
 
     /// Fetches the files of `owner` that are not here from a server. One that is here with the same size was compared when it was fetched.
@@ -109,91 +106,111 @@ impl Target {
         owner: &str,
     ) -> Result<Copied, ImportError> {
         let mut copied = Copied::default();
-        for (name, size) in source.list_files(address).await? {
-            let to = self.artifacts.join(owner).join(&name);
-            let known = fs_err::metadata(&to).is_ok_and(|facts| facts.is_file() && facts.len() == size);
-            let fetched = if known { Ok(None) } else { self.fetch_file(source, (address, &name), &to).await };
-            let here = match fetched {
-                Ok(fetched) => {
-                    let there = to.clone();
-                    let read = tokio::task::spawn_blocking(move || digest_of(&there)).await;
-                    read.map_err(std::io::Error::other).flatten().map(|here| (fetched, here))
-                }
-                Err(error) => Err(error),
-            };
-            match here {
-                Ok((fetched, (digest, size))) => {
-                    copied.here.file(owner, &name, size, &digest);
-                    let (told, length) = fetched.unwrap_or((digest, size));
-                    copied.source.file(owner, &name, length, &told);
-                    copied.new += u64::from(!known);
-                    copied.bytes += if known { 0 } else { length };
-                }
-                Err(error) => copied.broken.push(Broken::new(format!("{address}/{name}"), error)),
-            }
-        }
+        let files = source.list_files(address).await?;
+        self.take(From::Server(source, address), files, owner, &mut copied).await;
         Ok(copied)
     }
 
-    async fn fetch_file(
+    async fn take(&self, from: From<'_>, files: Vec<(String, u64)>, owner: &str, copied: &mut Copied) {
+        if files.is_empty() {
+            return;
+        }
+        let root = match FilePath::new(owner) {
+            Ok(root) => root,
+            Err(error) => return copied.broken.push(Broken::new(owner, error)),
+        };
+        let known = match self.artifacts.files(&root).await {
+            Ok(known) => known,
+            Err(error) => return copied.broken.push(Broken::new(from.shown(""), error)),
+        };
+        let known: HashMap<String, u64> =
+            known.into_iter().map(|facts| (facts.path, facts.size_bytes)).collect();
+        for (name, size) in files {
+            let kept = name_here(&name);
+            if kept != name {
+                copied.renamed.push((from.shown(&name), format!("{owner}/{kept}")));
+            }
+            let taken = match root.join(&kept) {
+                Ok(path) => self.take_file(from, (&name, size), &path, known.get(&kept).copied()).await,
+                Err(error) => Err(error.to_string()),
+            };
+            match taken {
+                Ok((source, here, is_new)) => {
+                    copied.source.file(owner, &kept, source.1, &source.0);
+                    copied.here.file(owner, &kept, here.1, &here.0);
+                    copied.new += u64::from(is_new);
+                    copied.bytes += if is_new { source.1 } else { 0 };
+                }
+                Err(reason) => copied.broken.push(Broken::new(from.shown(&name), reason)),
+            }
+        }
+    }
+
+    /// What the source has, what is here, and whether it is new here.
+    async fn take_file(
         &self,
-        source: &dyn Source,
-        (address, name): (&str, &str),
-        to: &Path,
-    ) -> std::io::Result<Option<(blake3::Hash, u64)>> {
-        let answer = source.read_file(address, name).await.map_err(std::io::Error::other)?;
-        fs_err::tokio::create_dir_all(&self.staging).await?;
-        let staged = self.staging.join(uuid::Uuid::now_v7().simple().to_string());
-        let mut file = fs_err::tokio::File::create(&staged).await?;
-        let (mut hasher, mut size) = (blake3::Hasher::new(), 0);
-        let mut body = answer.bytes_stream();
-        while let Some(part) = body.next().await {
-            let part = part.map_err(std::io::Error::other)?;
-            hasher.update(&part);
-            size += part.len() as u64;
-            file.write_all(&part).await?;
-        }
-        file.flush().await?;
-        file.sync_all().await?;
-        drop(file);
-        move_into_place(&staged, to)?;
-        Ok(Some((hasher.finalize(), size)))
+        from: From<'_>,
+        (name, size): (&str, u64),
+        path: &FilePath,
+        known: Option<u64>,
+    ) -> Result<(Content, Content, bool), String> {
+        let text = |error: std::io::Error| error.to_string();
+        let source = match (known, from) {
+            (Some(_), From::Folder(_)) => hashed(from.open(name).await.map_err(text)?).await.map_err(text)?,
+            (Some(known), From::Server(..)) if known == size => {
+                let here = self.content(path).await.map_err(|error| error.to_string())?;
+                return Ok((here, here, false));
+            }
+            (Some(_), From::Server(..)) => hashed(from.open(name).await.map_err(text)?).await.map_err(text)?,
+            (None, _) => match self.copy(from, (name, size), path).await {
+                Ok(content) => content,
+                // A server that starts meanwhile removes what is half-written.
+                Err(_) => self.copy(from, (name, size), path).await?,
+            },
+        };
+        let here = self.content(path).await.map_err(|error| error.to_string())?;
+        Ok((source, here, known.is_none()))
+    }
+
+    async fn copy(&self, from: From<'_>, (name, size): (&str, u64), path: &FilePath) -> Result<Content, String> {
+        let body = from.open(name).await.map_err(|error| error.to_string())?;
+        let hasher = Arc::new(Mutex::new(blake3::Hasher::new()));
+        let seen = hasher.clone();
+        let body = body.inspect_ok(move |part| {
+            seen.lock().unwrap_or_else(PoisonError::into_inner).update(part);
+        });
+        let written = self.artifacts.write(path, body, Some(size)).await.map_err(|error| error.to_string())?;
+        let digest = hasher.lock().unwrap_or_else(PoisonError::into_inner).finalize();
+        Ok((digest, written))
+    }
+
+    async fn content(&self, path: &FilePath) -> Result<Content, StorageError> {
+        let content = self.artifacts.read(path, None).await?;
+        let failed = |error: std::io::Error| StorageError::Failed {
+            path: path.to_string(),
+            message: error.to_string(),
+            transient: false,
+        };
+        hashed(content.body).await.map_err(failed)
     }
 }
 
-fn move_into_place(staged: &Path, to: &Path) -> std::io::Result<()> {
-    fs_err::create_dir_all(to.parent().unwrap_or(to))?;
-    fs_err::rename(staged, to)
-}
-
-fn copy_hashed(from: &Path, to: &Path) -> std::io::Result<(blake3::Hash, u64)> {
-    use std::io::Write as _;
-    let mut file = fs_err::File::create(to)?;
-    let read = each_chunk(from, |part| file.write_all(part))?;
-    file.sync_all()?;
-    Ok(read)
-}
-
-pub(crate) fn digest_of(path: &Path) -> std::io::Result<(blake3::Hash, u64)> {
-    each_chunk(path, |_| Ok(()))
-}
-
-/// Digest and size of a file of which each part is shown.
-fn each_chunk(
-    path: &Path,
-    mut see: impl FnMut(&[u8]) -> std::io::Result<()>,
-) -> std::io::Result<(blake3::Hash, u64)> {
-    use std::io::Read as _;
-    let mut file = fs_err::File::open(path)?;
-    let (mut hasher, mut size, mut buffer) = (blake3::Hasher::new(), 0, vec![0; CHUNK]);
-    loop {
-        let read = file.read(&mut buffer)?;
-        let part = buffer.get(..read).unwrap_or_default();
-        if part.is_empty() {
-            return Ok((hasher.finalize(), size));
-        }
-        hasher.update(part);
-        size += read as u64;
-        see(part)?;
+async fn hashed(mut body: Body) -> std::io::Result<Content> {
+    let (mut hasher, mut size) = (blake3::Hasher::new(), 0);
+    while let Some(part) = body.try_next().await? {
+        hasher.update(&part);
+        size += part.len() as u64;
     }
+    Ok((hasher.finalize(), size))
+}
+
+/// The name of a file here: some signs cannot be in one, since clients read them differently; wide ones that look alike stand for them.
+fn name_here(name: &str) -> String {
+    let sign = |sign: char| match sign {
+        '#' => '\u{ff03}',
+        '\\' => '\u{ff3c}',
+        '\n' | '\r' => '\u{2424}',
+        sign => sign,
+    };
+    if name.contains(['#', '\\', '\n', '\r']) { name.chars().map(sign).collect() } else { name.to_owned() }
 }

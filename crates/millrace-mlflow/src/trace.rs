@@ -19,7 +19,11 @@ pub(crate) fn state(word: &str) -> &'static str {
 
 /// The spans of a `traces.json`.
 pub(crate) fn read_file(bytes: &[u8]) -> Result<Vec<Span>, String> {
-    let document: Value = serde_json::from_slice(bytes).map_err(|error| format!("it is not JSON: {error}"))?;
+    spans_in(&serde_json::from_slice(bytes).map_err(|error| format!("it is not JSON: {error}"))?)
+}
+
+/// The spans of such a document.
+pub(crate) fn spans_in(document: &Value) -> Result<Vec<Span>, String> {
     let spans = document.get("spans").and_then(Value::as_array).ok_or("it has no list of `spans`")?;
     spans.iter().map(span::read).collect()
 }

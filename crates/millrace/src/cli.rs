@@ -218,7 +218,7 @@ pub(crate) enum Import {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportMlflow {
-    /// A folder such as `./mlruns`, `sqlite:///mlflow.db`, or `postgresql://user:password@host/database`.
+    /// A folder such as `./mlruns`, `sqlite:///mlflow.db`, `postgresql://user:password@host/database`, or a server, `http://…`.
     pub(crate) source: String,
     /// Folder that has what the source's artifact root has, `<experiment>/<run>/artifacts`, if it is not where the source says.
     #[arg(long, value_name = "DIR", conflicts_with = "no_artifacts")]

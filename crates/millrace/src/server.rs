@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
 use millrace_api::views::workspace::WorkspaceView;
-use millrace_api::{Access, App, Definition, Definitions, Parts, Ui};
+use millrace_api::{Access, App, Definition, Definitions, Parts, Ui, UrlSigner};
 use millrace_orchestration::{Engine, TriggerLoop};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -69,7 +69,7 @@ impl Server {
     async fn open(rooms: &Rooms, address: SocketAddr) -> Result<Self> {
         let access = access(address)?;
         let lock = run_lock::take(&rooms.workspace.state_folder())?;
-        millrace_tracking::clear_staging(&rooms.workspace.state_folder().join("storage"))?;
+        rooms.storage.clear_staging()?;
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -77,7 +77,8 @@ impl Server {
         let engine = rooms.start_engine(Some(&url)).await?;
         let stop = CancellationToken::new();
         let webhooks = boot::webhooks(rooms, address)?;
-        let app = App::new(parts(rooms, &engine, &url, access, webhooks.clone(), stop.clone()));
+        let signer = boot::url_signer(&rooms.workspace.state_folder())?;
+        let app = App::new(parts(rooms, &engine, &url, (access, signer), webhooks.clone(), stop.clone()));
         let serving = tokio::spawn(millrace_api::serve(app, listener, stop.clone()));
         Ok(Self {
             engine,
@@ -155,7 +156,7 @@ fn parts(
     rooms: &Rooms,
     engine: &Engine,
     url: &str,
-    access: Access,
+    (access, signer): (Access, UrlSigner),
     webhooks: Webhooks,
     stop: CancellationToken,
 ) -> Parts {
@@ -174,12 +175,14 @@ fn parts(
         datasets: rooms.catalog.clone(),
         models: rooms.catalog.clone(),
         query: rooms.queries.clone(),
-        artifacts: rooms.artifacts(),
-        registered: rooms.registered_models(),
+        artifacts: rooms.storage.artifacts.clone(),
+        registered: rooms.storage.models.clone(),
+        copies: rooms.storage.copies.clone(),
+        signer,
         webhooks,
         endpoints: Arc::new(LiveEndpoints { server: rooms.endpoints.clone(), url: url.to_owned() }),
         monitors: Arc::new(KeptMonitors { store: rooms.store.clone(), alerts: rooms.alerts.clone() }),
-        inspector: Arc::new(FolderInspector),
+        inspector: Arc::new(FolderInspector { copies: rooms.storage.copies.clone() }),
         metrics: Arc::new(move || latest::exposition(&signals.signals())),
         clock: rooms.clock.clone(),
         access,

@@ -20,12 +20,8 @@ pub(crate) async fn run(arguments: &ImportMlflow, printer: &Printer) -> Result<E
     let base = boot::current_folder()?;
     let _lock = run_lock::take_import(&rooms.workspace.state_folder())?;
     let places = Places { artifacts: arguments.artifacts.as_ref().map(|folder| base.join(folder)), base };
-    let mut source = millrace_mlflow::open(&arguments.source, places).await?;
-    let target = Target {
-        store: rooms.store.clone(),
-        artifacts: rooms.artifacts(),
-        staging: rooms.import_staging(),
-    };
+    let mut source = millrace_mlflow::open(&arguments.source, places, boot::mlflow_access()).await?;
+    let target = Target { store: rooms.store.clone(), artifacts: rooms.storage.artifacts.clone() };
     let options = ImportOptions {
         experiment_prefix: arguments.experiment_prefix.clone(),
         model_prefix: arguments.model_prefix.clone(),
@@ -49,6 +45,9 @@ fn explain(report: &Report, printer: &Printer) {
     }
     for uri in report.elsewhere.first.iter().take(SHOWN) {
         printer.note(&format!("files stay at {uri}"));
+    }
+    for (there, here) in report.renamed.first.iter().take(SHOWN) {
+        printer.note(&format!("the file {there} is called `{here}` here"));
     }
     for what in &report.left_out {
         printer.note(&format!("not taken over: {what}"));
