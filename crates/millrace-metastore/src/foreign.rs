@@ -27,10 +27,8 @@ impl ForeignDatabase {
     /// # Errors
     /// If it is absent or no such file.
     pub async fn open_file(path: &Path) -> Result<Self, MetastoreError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .read_only(true)
-            .busy_timeout(Duration::from_secs(20));
+        let options =
+            SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(Duration::from_secs(20));
         let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await;
         Ok(Self(Pool::Sqlite(pool.map_err(MetastoreError::Open)?)))
     }

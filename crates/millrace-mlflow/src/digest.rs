@@ -95,7 +95,10 @@ impl Totals {
         let id = row.id.as_str();
         let fact = totals.fact("runs").text(id).int(row.experiment_id).text(&row.name).text(&row.status);
         let fact = fact.some(row.parent_id.as_deref()).int(row.started_at / 1_000);
-        fact.int(row.ended_at.map_or(-1, |time| time / 1_000)).text(&row.user_id).int(row.deleted.into()).end();
+        fact.int(row.ended_at.map_or(-1, |time| time / 1_000))
+            .text(&row.user_id)
+            .int(row.deleted.into())
+            .end();
         for (key, value) in &run.params {
             totals.fact("params").text(id).text(key).text(value).end();
         }
@@ -114,7 +117,13 @@ impl Totals {
             fact.some(data.profile.as_deref()).some(data.context.as_deref()).json(&data.tags).end();
         }
         for link in &run.models {
-            totals.fact("model links").text(id).text(link.direction).text(&link.model_id).int(link.step).end();
+            totals
+                .fact("model links")
+                .text(id)
+                .text(link.direction)
+                .text(&link.model_id)
+                .int(link.step)
+                .end();
         }
         totals
     }
@@ -159,7 +168,10 @@ impl Totals {
                 continue;
             }
             let fact = fact.text(&description(&version.description)).text(&version.source);
-            fact.some(version.run_id.as_deref()).some(version.run_link.as_deref()).some(version.model_id.as_deref()).end();
+            fact.some(version.run_id.as_deref())
+                .some(version.run_link.as_deref())
+                .some(version.model_id.as_deref())
+                .end();
             for (key, value) in &version.tags {
                 totals.fact("registry tags").text(name).int(number).text(key).text(value).end();
             }
@@ -203,7 +215,10 @@ impl Totals {
         let mut totals = Self::default();
         let id = row.id.as_str();
         let fact = totals.fact("evaluation datasets").text(id).text(&row.name).text(&row.digest);
-        let fact = fact.json(row.fields.as_deref().unwrap_or_default()).int(row.created_at_ms).int(row.updated_at_ms);
+        let fact = fact
+            .json(row.fields.as_deref().unwrap_or_default())
+            .int(row.created_at_ms)
+            .int(row.updated_at_ms);
         fact.some(row.created_by.as_deref()).some(row.updated_by.as_deref()).end();
         for (key, value) in &row.tags {
             totals.fact("evaluation dataset tags").text(id).text(key).text(value).end();

@@ -8,7 +8,9 @@ use millrace_metastore::MetastoreError;
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The source names nothing that MLflow keeps its data in.
-    #[error("`{given}` is none of MLflow's stores: give a folder such as `./mlruns`, `sqlite:///mlflow.db`, `postgresql://…` or `http://…`")]
+    #[error(
+        "`{given}` is none of MLflow's stores: give a folder such as `./mlruns`, `sqlite:///mlflow.db`, `postgresql://…` or `http://…`"
+    )]
     UnknownSource {
         /// As given, without its password.
         given: String,

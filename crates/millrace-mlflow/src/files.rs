@@ -48,7 +48,11 @@ impl Places {
             // `<experiment>/<run>/artifacts`, `<experiment>/models/<model>/artifacts`, or the whole path below a proxy's root.
             let short = if owner.starts_with("m-") { at.saturating_sub(2) } else { at.saturating_sub(1) };
             for from in [0, short] {
-                let folder = parts.get(from..).unwrap_or_default().iter().fold(root.clone(), |path, part| path.join(part));
+                let folder = parts
+                    .get(from..)
+                    .unwrap_or_default()
+                    .iter()
+                    .fold(root.clone(), |path, part| path.join(part));
                 if folder.is_dir() {
                     return Files::Folder(folder);
                 }
@@ -139,11 +143,18 @@ mod tests {
         let folder = |path: &str| Files::Folder(PathBuf::from(path));
         assert_eq!(places.find("/m/1/r/artifacts", "r"), folder("/m/1/r/artifacts"));
         assert_eq!(places.find("file:///m%20n/1/r/artifacts", "r"), folder("/m n/1/r/artifacts"));
-        assert_eq!(places.find("./mlruns/1/models/m-1/artifacts", "m-1"), folder("/base/./mlruns/1/models/m-1/artifacts"));
-        for uri in ["/etc", "file:///etc/r", "/m/1/r/artifacts/../../etc", "mlflow-artifacts:/1/r/artifacts"] {
+        assert_eq!(
+            places.find("./mlruns/1/models/m-1/artifacts", "m-1"),
+            folder("/base/./mlruns/1/models/m-1/artifacts")
+        );
+        for uri in ["/etc", "file:///etc/r", "/m/1/r/artifacts/../../etc", "mlflow-artifacts:/1/r/artifacts"]
+        {
             assert_eq!(places.find(uri, "r"), Files::Unknown(uri.to_owned()));
         }
-        assert_eq!(places.find("s3://b/1/r/artifacts", "r"), Files::Elsewhere("s3://b/1/r/artifacts".to_owned()));
+        assert_eq!(
+            places.find("s3://b/1/r/artifacts", "r"),
+            Files::Elsewhere("s3://b/1/r/artifacts".to_owned())
+        );
     }
 
     #[test]
@@ -152,7 +163,9 @@ mod tests {
         std::fs::create_dir_all(root.path().join("1/r/artifacts")).unwrap();
         std::fs::create_dir_all(root.path().join("1/models/m-1/artifacts")).unwrap();
         let places = Places { artifacts: Some(root.path().to_owned()), base: PathBuf::new() };
-        for uri in ["s3://bucket/prefix/1/r/artifacts", "mlflow-artifacts:/1/r/artifacts", "/gone/1/r/artifacts"] {
+        for uri in
+            ["s3://bucket/prefix/1/r/artifacts", "mlflow-artifacts:/1/r/artifacts", "/gone/1/r/artifacts"]
+        {
             assert_eq!(places.find(uri, "r"), Files::Folder(root.path().join("1/r/artifacts")), "{uri}");
         }
         let models = Files::Folder(root.path().join("1/models/m-1/artifacts"));

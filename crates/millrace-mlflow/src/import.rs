@@ -13,16 +13,16 @@ use millrace_metastore::traces::ImportedTrace;
 use millrace_spec::asset::{Asset, AssetType};
 use millrace_storage::FilePath;
 
+use crate::ImportError;
 use crate::digest::{DEFAULT, Totals};
 use crate::files::{Files, owner_of};
 use crate::plan::{self, Place};
 use crate::record::{Broken, EvalDataset, Found, Model, Run, Source, settle};
 use crate::report::Report;
 use crate::target::{Copied, Target};
-use crate::ImportError;
 
 /// The address of the files of this workspace.
-const OWN: &str = "mlflow-artifacts:/";
+pub(crate) const OWN: &str = "mlflow-artifacts:/";
 
 /// How things are taken over.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +58,16 @@ pub async fn import(
     let identity = source.identity().to_owned();
     let known = target.store.find_import(identity.clone()).await?.unwrap_or_default();
     let report = Report { identity, dry_run: options.dry_run, ..Report::default() };
-    let mut import = Import { source, target, options, progress, report, known, numbers: HashMap::new(), own: HashSet::new() };
+    let mut import = Import {
+        source,
+        target,
+        options,
+        progress,
+        report,
+        known,
+        numbers: HashMap::new(),
+        own: HashSet::new(),
+    };
     import.experiments().await?;
     import.runs().await?;
     import.models().await?;
@@ -175,7 +184,9 @@ impl Import<'_> {
             self.report.broken.extend(broken);
             let mut runs: Vec<Run> = Vec::with_capacity(records.len());
             for mut run in records {
-                if let Some(number) = self.number(run.run.row.experiment_id, &format!("run {}", run.run.row.id)) {
+                if let Some(number) =
+                    self.number(run.run.row.experiment_id, &format!("run {}", run.run.row.id))
+                {
                     run.run.row.experiment_id = number;
                     runs.push(run);
                 }
@@ -197,7 +208,8 @@ impl Import<'_> {
             let rows: Vec<ImportedRun> = runs.iter().map(|run| run.run.clone()).collect();
             self.report.new += self.target.store.import_tracked_runs(rows).await? as u64;
         }
-        let here = if self.options.dry_run { Vec::new() } else { self.target.store.find_whole_runs(ids).await? };
+        let here =
+            if self.options.dry_run { Vec::new() } else { self.target.store.find_whole_runs(ids).await? };
         let here: HashMap<String, Totals> = here
             .into_iter()
             .map(|mut run| {
@@ -283,14 +295,16 @@ impl Import<'_> {
     }
 
     async fn registered(&mut self) -> Result<(), ImportError> {
-        let names: BTreeMap<String, i64> = self.target.store.list_registered_names().await?.into_iter().collect();
+        let names: BTreeMap<String, i64> =
+            self.target.store.list_registered_names().await?.into_iter().collect();
         let mut done = 0;
         while let Some(Found { records, broken }) = self.source.next_registered().await? {
             self.report.broken.extend(broken);
             for mut model in records {
                 let there = model.row.name.clone();
                 let prefix = &self.options.model_prefix;
-                let Some(name) = plan::registered(&there, model.row.created_at, &names, &self.known, prefix) else {
+                let Some(name) = plan::registered(&there, model.row.created_at, &names, &self.known, prefix)
+                else {
                     let reason = "another one here has its name; give those of the source a prefix with `--model-prefix`";
                     self.report.broken.push(Broken::new(format!("registered model `{there}`"), reason));
                     continue;
@@ -304,7 +318,11 @@ impl Import<'_> {
                     self.report.new += u64::from(new);
                     here = Some(Totals::registered(&store.find_whole_registered(name.clone()).await?));
                 }
-                self.compare(|| format!("registered model {name}"), &Totals::registered(&model), here.as_ref());
+                self.compare(
+                    || format!("registered model {name}"),
+                    &Totals::registered(&model),
+                    here.as_ref(),
+                );
                 done += 1;
             }
             self.progress.at("registered models", done);
@@ -339,7 +357,8 @@ impl Import<'_> {
 
     /// The address here of files of a run or a logged model that were taken over.
     async fn here(&self, there: &str) -> Result<Option<String>, ImportError> {
-        let by_id = there.strip_prefix("models:/").filter(|id| id.starts_with("m-")).map(|id| (id, String::new()));
+        let by_id =
+            there.strip_prefix("models:/").filter(|id| id.starts_with("m-")).map(|id| (id, String::new()));
         let by_run = there.strip_prefix("runs:/").and_then(|rest| rest.split_once('/'));
         let by_run = by_run.map(|(id, path)| (id, path.to_owned()));
         let Some((owner, path)) = by_id.or(by_run).or_else(|| owner_of(there)) else { return Ok(None) };
@@ -400,7 +419,11 @@ impl Import<'_> {
                     self.report.new += u64::from(self.target.store.import_eval_dataset(row, records).await?);
                     here = whole_dataset(self.target, &id).await?.as_ref().map(Totals::dataset);
                 }
-                self.compare(|| format!("evaluation dataset {id}"), &Totals::dataset(&dataset), here.as_ref());
+                self.compare(
+                    || format!("evaluation dataset {id}"),
+                    &Totals::dataset(&dataset),
+                    here.as_ref(),
+                );
             }
         }
         Ok(())

@@ -9,6 +9,7 @@ mod assessment;
 mod database;
 mod digest;
 mod error;
+mod export;
 mod files;
 mod folder;
 mod import;
@@ -22,6 +23,7 @@ mod trace;
 
 pub use digest::{Tally, Totals};
 pub use error::ImportError;
+pub use export::{Exported, export};
 pub use files::Places;
 pub use import::{ImportOptions, Progress, import};
 pub use record::{Broken, EvalDataset, Files, Found, Model, Run, Source, open};

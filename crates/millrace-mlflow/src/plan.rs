@@ -92,21 +92,24 @@ mod tests {
 
     #[test]
     fn numbers_stay_where_they_are_free_and_names_are_never_mixed_up() {
-        let here = [experiment(0, "Default", 1), experiment(1, "own", 2), experiment(3, "same", 5_000)];
+        let here = [experiment(0, "Default", 1), experiment(1, "own", 2_000), experiment(3, "same", 5_000)];
         let known = ImportSource::default();
         let mut source = [
-            experiment(0, "Default", 9), experiment(1, "one", 9), experiment(2, "two", 9), experiment(7, "same", 5_001),
+            experiment(0, "Default", 9),
+            experiment(1, "one", 9),
+            experiment(2, "two", 9),
+            experiment(7, "same", 5_001),
         ];
         let places = experiments(&mut source, &here, &known, "").unwrap();
         assert_eq!(places, [Place::Here(0), Place::New(8), Place::New(2), Place::Here(3)]);
-        let mut source = [experiment(0, "Default", 9), experiment(5, "own", 9)];
+        let mut source = [experiment(0, "Default", 9), experiment(5, "own", 9_000)];
         assert_eq!(experiments(&mut source, &here, &known, ""), Err(vec!["own".to_owned()]));
-        let mut source = [experiment(0, "Default", 9), experiment(5, "own", 9)];
+        let mut source = [experiment(0, "Default", 9), experiment(5, "own", 9_000)];
         let places = experiments(&mut source, &here, &known, "old/").unwrap();
         assert_eq!(places, [Place::New(6), Place::New(5)]);
         assert_eq!(source[1].name, "old/own");
         let known = ImportSource { experiments: HashMap::from([(5, 1)]), ..ImportSource::default() };
-        let mut source = [experiment(5, "own", 9)];
+        let mut source = [experiment(5, "own", 9_000)];
         assert_eq!(experiments(&mut source, &here, &known, "").unwrap(), [Place::Here(1)]);
     }
 }

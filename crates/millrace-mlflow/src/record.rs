@@ -2,17 +2,15 @@
 
 use async_trait::async_trait;
 use millrace_metastore::eval_datasets::{EvalDatasetRow, EvalRecordRow};
-use millrace_metastore::experiments::{
-    ExperimentFull, ImportedModel, ImportedRun, NAME_TAG, PARENT_TAG,
-};
+use millrace_metastore::experiments::{ExperimentFull, ImportedModel, ImportedRun, NAME_TAG, PARENT_TAG};
 use millrace_metastore::registry::ImportedRegistered;
 use millrace_metastore::traces::ImportedTrace;
 
+use crate::ImportError;
 use crate::database::DatabaseSource;
 use crate::files::Places;
 use crate::folder::FolderSource;
 use crate::server::{Access, ServerSource};
-use crate::ImportError;
 
 pub use crate::files::Files;
 

@@ -82,8 +82,12 @@ impl Report {
                 })
             })
             .collect();
-        let broken = self.broken.first.iter().map(|broken| json!({"place": broken.place, "reason": broken.reason}));
-        let renumbered = self.renumbered.iter().map(|(name, there, here)| json!({"name": name, "source": there, "here": here}));
+        let broken =
+            self.broken.first.iter().map(|broken| json!({"place": broken.place, "reason": broken.reason}));
+        let renumbered = self
+            .renumbered
+            .iter()
+            .map(|(name, there, here)| json!({"name": name, "source": there, "here": here}));
         json!({
             "source": self.identity,
             "dry_run": self.dry_run,
@@ -102,7 +106,8 @@ impl Report {
 
     /// Each kind with what the source and this workspace have of it.
     pub fn kinds(&self) -> impl Iterator<Item = (&'static str, crate::Tally, crate::Tally)> + '_ {
-        let mut names: Vec<&'static str> = self.source.iter().chain(self.here.iter()).map(|(kind, _)| kind).collect();
+        let mut names: Vec<&'static str> =
+            self.source.iter().chain(self.here.iter()).map(|(kind, _)| kind).collect();
         names.sort_unstable();
         names.dedup();
         names.into_iter().map(|kind| (kind, self.source.of(kind), self.here.of(kind)))

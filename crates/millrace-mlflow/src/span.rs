@@ -24,7 +24,8 @@ pub(crate) fn read(value: &Value) -> Result<Span, String> {
         value.and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok())).unwrap_or(0)
     };
     let status = fields.get("status");
-    let code = status.and_then(|status| status.get("code")).and_then(Value::as_str).unwrap_or(text("status_code"));
+    let code =
+        status.and_then(|status| status.get("code")).and_then(Value::as_str).unwrap_or(text("status_code"));
     let message = status.and_then(|status| status.get("message")).and_then(Value::as_str);
     let empty = Map::new();
     let attributes = fields.get("attributes").and_then(Value::as_object).unwrap_or(&empty);
@@ -133,7 +134,10 @@ mod tests {
             "links": [],
         });
         let span = read(&value).unwrap();
-        assert_eq!((span.id.as_str(), span.parent_id.as_deref()), ("0c7f8318cb16144b", Some("9acc7a912c33f749")));
+        assert_eq!(
+            (span.id.as_str(), span.parent_id.as_deref()),
+            ("0c7f8318cb16144b", Some("9acc7a912c33f749"))
+        );
         assert_eq!(span.attributes["mlflow.spanInputs"], json!({"a": [1]}));
         let again = written("tr-71a3c69288f4c11a3b47711c8b0eaa94", &span);
         assert_eq!(crate::digest::sorted(&again), crate::digest::sorted(&value));
@@ -147,7 +151,10 @@ mod tests {
             "events": [{"name": "e", "timestamp": 3, "attributes": {}}],
         });
         let span = read(&value).unwrap();
-        assert_eq!((span.id.as_str(), span.parent_id, span.start_ns, span.end_ns), ("000000000000d2f5", None, 7, 9));
+        assert_eq!(
+            (span.id.as_str(), span.parent_id, span.start_ns, span.end_ns),
+            ("000000000000d2f5", None, 7, 9)
+        );
         assert_eq!((span.status, span.events[0].at_ns), (SpanStatus::Ok, 3_000));
     }
 }

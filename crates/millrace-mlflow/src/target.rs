@@ -161,7 +161,9 @@ impl Target {
                 let here = self.content(path).await.map_err(|error| error.to_string())?;
                 return Ok((here, here, false));
             }
-            (Some(_), From::Server(..)) => hashed(from.open(name).await.map_err(text)?).await.map_err(text)?,
+            (Some(_), From::Server(..)) => {
+                hashed(from.open(name).await.map_err(text)?).await.map_err(text)?
+            }
             (None, _) => match self.copy(from, (name, size), path).await {
                 Ok(content) => content,
                 // A server that starts meanwhile removes what is half-written.
@@ -172,14 +174,20 @@ impl Target {
         Ok((source, here, known.is_none()))
     }
 
-    async fn copy(&self, from: From<'_>, (name, size): (&str, u64), path: &FilePath) -> Result<Content, String> {
+    async fn copy(
+        &self,
+        from: From<'_>,
+        (name, size): (&str, u64),
+        path: &FilePath,
+    ) -> Result<Content, String> {
         let body = from.open(name).await.map_err(|error| error.to_string())?;
         let hasher = Arc::new(Mutex::new(blake3::Hasher::new()));
         let seen = hasher.clone();
         let body = body.inspect_ok(move |part| {
             seen.lock().unwrap_or_else(PoisonError::into_inner).update(part);
         });
-        let written = self.artifacts.write(path, body, Some(size)).await.map_err(|error| error.to_string())?;
+        let written =
+            self.artifacts.write(path, body, Some(size)).await.map_err(|error| error.to_string())?;
         let digest = hasher.lock().unwrap_or_else(PoisonError::into_inner).finalize();
         Ok((digest, written))
     }
@@ -193,6 +201,47 @@ impl Target {
         };
         hashed(content.body).await.map_err(failed)
     }
+}
+
+impl Target {
+    /// The files of `owner` that are here, as the source of a copy.
+    pub(crate) async fn count_files(&self, owner: &str) -> Copied {
+        let mut counted = Copied::default();
+        let root = FilePath::new(owner).unwrap_or_default();
+        let files = match self.artifacts.files(&root).await {
+            Ok(files) if !root.is_root() => files,
+            Ok(_) => return counted,
+            Err(error) => {
+                counted.broken.push(Broken::new(owner, error));
+                return counted;
+            }
+        };
+        for facts in files {
+            let read = match root.join(&facts.path) {
+                Ok(path) => self.content(&path).await.map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            match read {
+                Ok((digest, size)) => counted.source.file(owner, &facts.path, size, &digest),
+                Err(reason) => counted.broken.push(Broken::new(format!("{owner}/{}", facts.path), reason)),
+            }
+        }
+        counted
+    }
+}
+
+/// The files of `owner` in a folder, as the source of a copy.
+pub(crate) async fn count_folder(folder: &std::path::Path, owner: &str) -> Copied {
+    let mut counted = Copied::default();
+    let files = walk(folder).map(|(files, _)| files).unwrap_or_default();
+    for (name, _) in files {
+        let read = async { hashed(From::Folder(folder).open(&name).await?).await };
+        match read.await {
+            Ok((digest, size)) => counted.source.file(owner, &name, size, &digest),
+            Err(error) => counted.broken.push(Broken::new(folder.join(&name).display().to_string(), error)),
+        }
+    }
+    counted
 }
 
 async fn hashed(mut body: Body) -> std::io::Result<Content> {

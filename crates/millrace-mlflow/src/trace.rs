@@ -29,7 +29,11 @@ pub(crate) fn spans_in(document: &Value) -> Result<Vec<Span>, String> {
 }
 
 /// A trace with its spans. Its name is a column, the run that it was made in a link, and its spans are here.
-pub(crate) fn imported(mut trace: Trace, spans: Vec<Span>, mut links: Vec<(String, String)>) -> ImportedTrace {
+pub(crate) fn imported(
+    mut trace: Trace,
+    spans: Vec<Span>,
+    mut links: Vec<(String, String)>,
+) -> ImportedTrace {
     for (name, value) in std::mem::take(&mut trace.tags) {
         match name.as_str() {
             NAME_TAG => trace.row.name = Some(value),

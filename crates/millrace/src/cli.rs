@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// Take over what another tracking server has.
     #[command(subcommand)]
     Import(Import),
+    /// Write what is tracked here for another tracking server.
+    #[command(subcommand)]
+    Export(Export),
     /// Explain a kind of step, transform or trigger; without a name, list them.
     Explain {
         /// The word that is written in the file, for example `sql`.
@@ -235,6 +238,21 @@ pub(crate) struct ImportMlflow {
     /// Count what the source has and store nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Export {
+    /// Write an `mlruns` folder that MLflow's own client opens.
+    Mlruns(ExportMlruns),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportMlruns {
+    /// The new folder.
+    pub(crate) folder: PathBuf,
+    /// Only this experiment, by its name; then without the model registry.
+    #[arg(long = "experiment", value_name = "NAME")]
+    pub(crate) experiments: Vec<String>,
 }
 
 /// What `schema` can print.

@@ -75,8 +75,9 @@ impl Metastore {
                 let mut args: Vec<Value<'_>> = vec![after.into()];
                 args.extend(experiments.iter().map(|id| Value::from(*id)));
                 let among = placeholders(2, experiments.len());
-                let condition =
-                    format!("this.id > $1 AND this.experiment_id IN ({among}) ORDER BY this.id LIMIT {limit}");
+                let condition = format!(
+                    "this.id > $1 AND this.experiment_id IN ({among}) ORDER BY this.id LIMIT {limit}"
+                );
                 whole(session, &condition, &args).await
             })
         })
@@ -160,8 +161,9 @@ async fn whole(
             model.texts.push(text);
         }
     }
-    let sql =
-        format!("SELECT * FROM logged_model_metric WHERE model_id IN ({marks}) ORDER BY name, dataset_name, run_id");
+    let sql = format!(
+        "SELECT * FROM logged_model_metric WHERE model_id IN ({marks}) ORDER BY name, dataset_name, run_id"
+    );
     for row in session.fetch_all(&sql, &ids).await? {
         let metric = ModelMetric {
             model_id: row.text("model_id")?,

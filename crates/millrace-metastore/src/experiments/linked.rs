@@ -160,8 +160,7 @@ pub(super) async fn read_linked(session: &mut Session, ids: Vec<String>) -> Resu
         );
         for row in session.fetch_all(&sql, &args).await? {
             let direction = if row.text("direction")? == "input" { "input" } else { "output" };
-            let link =
-                ModelLink { direction, model_id: row.text("model_id")?, step: row.int("step")? };
+            let link = ModelLink { direction, model_id: row.text("model_id")?, step: row.int("step")? };
             found.models.push((row.text("owner")?, link));
         }
     }

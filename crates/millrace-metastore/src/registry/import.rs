@@ -2,9 +2,7 @@
 
 use super::labels::set_tags;
 use super::models::read_model;
-use super::{
-    DELETED, MODEL, ModelVersionRow, RegisteredModelRow, SELECT_VERSION, add_labels, version_row,
-};
+use super::{DELETED, MODEL, ModelVersionRow, RegisteredModelRow, SELECT_VERSION, add_labels, version_row};
 use crate::assets::{self, AssetVersionRow};
 use crate::imports::{self, note_name};
 use crate::{Metastore, MetastoreError, Session};
@@ -79,8 +77,9 @@ impl Metastore {
     pub async fn list_registered_names(&self) -> Result<Vec<(String, i64)>, MetastoreError> {
         self.read(|session| {
             Box::pin(async move {
-                let rows =
-                    session.fetch_all("SELECT name, created_at FROM registered_model ORDER BY name", &[]).await?;
+                let rows = session
+                    .fetch_all("SELECT name, created_at FROM registered_model ORDER BY name", &[])
+                    .await?;
                 rows.iter().map(|row| Ok((row.text("name")?, row.int("created_at")?))).collect()
             })
         })

@@ -423,7 +423,11 @@ pub(super) async fn store_texts(
     Ok(())
 }
 
-pub(super) async fn store_spans(session: &mut Session, id: &str, spans: &[SpanRow]) -> Result<(), MetastoreError> {
+pub(super) async fn store_spans(
+    session: &mut Session,
+    id: &str,
+    spans: &[SpanRow],
+) -> Result<(), MetastoreError> {
     for chunk in spans.chunks(ROWS) {
         let rows: Vec<String> =
             (0..chunk.len()).map(|row| format!("({})", placeholders(row * 7 + 1, 7))).collect();
@@ -469,7 +473,12 @@ async fn spent(session: &mut Session, id: &str) -> Result<Vec<Spent>, MetastoreE
         .collect()
 }
 
-pub(super) async fn link(session: &mut Session, id: &str, kind: &str, target: &str) -> Result<(), MetastoreError> {
+pub(super) async fn link(
+    session: &mut Session,
+    id: &str,
+    kind: &str,
+    target: &str,
+) -> Result<(), MetastoreError> {
     let sql = "INSERT INTO trace_link (trace_id, kind, target) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     session.execute(sql, &[id.into(), kind.into(), target.into()]).await?;
     Ok(())

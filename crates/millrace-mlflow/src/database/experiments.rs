@@ -55,11 +55,15 @@ impl DatabaseSource {
 
     pub(super) async fn read_datasets(&mut self) -> Result<Option<Found<EvalDataset>>, ImportError> {
         const WHAT: &str = "evaluation datasets";
-        let Some(after) = self.datasets.take().filter(|_| self.has("evaluation_datasets")) else { return Ok(None) };
+        let Some(after) = self.datasets.take().filter(|_| self.has("evaluation_datasets")) else {
+            return Ok(None);
+        };
         let texts = ["dataset_id", "name", "schema", "digest", "created_by", "last_updated_by"];
         let ints = ["created_time", "last_update_time"];
         let select = self.select("evaluation_datasets", &texts, &ints);
-        let sql = format!("{select} WHERE evaluation_datasets.dataset_id > $1 ORDER BY evaluation_datasets.dataset_id LIMIT 1");
+        let sql = format!(
+            "{select} WHERE evaluation_datasets.dataset_id > $1 ORDER BY evaluation_datasets.dataset_id LIMIT 1"
+        );
         let rows = self.fetch(WHAT, &sql, &[after.into()]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let mut dataset = dataset_row(row).map_err(failed(WHAT))?;
@@ -68,14 +72,23 @@ impl DatabaseSource {
         let sql = "SELECT dataset_id AS owner, key, value FROM evaluation_dataset_tags";
         let mut tags = self.of(WHAT, sql, "dataset_id", &ids).await?;
         dataset.tags = pairs(tags.remove(&dataset.id), ("key", "value")).map_err(failed(WHAT))?;
-        let sql = "SELECT source_id AS owner, CAST(destination_id AS TEXT) AS target FROM entity_associations";
+        let sql =
+            "SELECT source_id AS owner, CAST(destination_id AS TEXT) AS target FROM entity_associations";
         let column = "source_type = 'evaluation_dataset' AND destination_type = 'experiment' AND source_id";
         for row in self.of(WHAT, sql, column, &ids).await?.remove(&dataset.id).unwrap_or_default() {
             dataset.experiments.extend(row.text("target").map_err(failed(WHAT))?.parse::<i64>());
         }
         let texts = [
-            "dataset_record_id", "inputs", "outputs", "expectations", "tags", "source", "source_id", "source_type",
-            "created_by", "last_updated_by",
+            "dataset_record_id",
+            "inputs",
+            "outputs",
+            "expectations",
+            "tags",
+            "source",
+            "source_id",
+            "source_type",
+            "created_by",
+            "last_updated_by",
         ];
         let select = self.select("evaluation_dataset_records", &texts, &ints);
         let sql = format!("{select} WHERE evaluation_dataset_records.dataset_id = $1");

@@ -172,7 +172,10 @@ fn some_text(row: &Row, column: &str) -> Result<Option<String>, MetastoreError> 
 }
 
 /// Names and values of rows.
-fn pairs(rows: Option<Vec<Row>>, (key, value): (&str, &str)) -> Result<Vec<(String, String)>, MetastoreError> {
+fn pairs(
+    rows: Option<Vec<Row>>,
+    (key, value): (&str, &str),
+) -> Result<Vec<(String, String)>, MetastoreError> {
     let pair = |row: &Row| Ok((text_of(row, key)?, text_of(row, value)?));
     rows.unwrap_or_default().iter().map(pair).collect()
 }

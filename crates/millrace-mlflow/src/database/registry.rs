@@ -18,7 +18,8 @@ impl DatabaseSource {
         }
         if self.registered.is_none() {
             let select = self.select("registered_models", &["name", "workspace"], &[]);
-            let rows = self.fetch(WHAT, &format!("{select} ORDER BY registered_models.name DESC"), &[]).await?;
+            let rows =
+                self.fetch(WHAT, &format!("{select} ORDER BY registered_models.name DESC"), &[]).await?;
             let name = |row: &Row| {
                 Ok((row.text("name")?, some_text(row, "workspace")?.unwrap_or_else(|| WORKSPACE.to_owned())))
             };
@@ -32,7 +33,8 @@ impl DatabaseSource {
         let Some(row) = rows.first() else { return Ok(Some(Found::default())) };
         let mut model = model_row(row).map_err(failed(WHAT))?;
         let pair = |table: &str| self.select(table, &["key", "value"], &[]);
-        let rows = self.of_name("registered_model_tags", &pair("registered_model_tags"), &name, &workspace).await?;
+        let rows =
+            self.of_name("registered_model_tags", &pair("registered_model_tags"), &name, &workspace).await?;
         model.tags = pairs(Some(rows), ("key", "value")).map_err(failed(WHAT))?;
         if self.has("registered_model_aliases") {
             let select = self.select("registered_model_aliases", &["alias"], &["version"]);
@@ -50,9 +52,11 @@ impl DatabaseSource {
         name: &str,
         workspace: &str,
         here: &str,
-    ) -> Result<Vec<(ModelVersionRow, Option<millrace_metastore::assets::AssetVersionRow>)>, ImportError> {
+    ) -> Result<Vec<(ModelVersionRow, Option<millrace_metastore::assets::AssetVersionRow>)>, ImportError>
+    {
         let texts = ["description", "current_stage", "source", "storage_location", "run_id", "run_link"];
-        let select = self.select("model_versions", &texts, &["version", "creation_time", "last_updated_time"]);
+        let select =
+            self.select("model_versions", &texts, &["version", "creation_time", "last_updated_time"]);
         let rows = self.of_name("model_versions", &select, name, workspace).await?;
         let mut tags = std::collections::HashMap::<i64, Vec<Row>>::new();
         if self.has("model_version_tags") {
@@ -102,7 +106,8 @@ fn model_row(row: &Row) -> Result<RegisteredModelRow, MetastoreError> {
 }
 
 fn version_row(row: &Row, name: &str) -> Result<ModelVersionRow, MetastoreError> {
-    let filled = |column: &str| Ok::<_, MetastoreError>(some_text(row, column)?.filter(|text| !text.is_empty()));
+    let filled =
+        |column: &str| Ok::<_, MetastoreError>(some_text(row, column)?.filter(|text| !text.is_empty()));
     let created_at = micros(row.opt_int("creation_time")?.unwrap_or(0));
     Ok(ModelVersionRow {
         name: name.to_owned(),

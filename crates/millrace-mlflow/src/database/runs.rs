@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use millrace_metastore::experiments::{
-    DatasetInput, ImportedModel, ImportedRun, LoggedModelRow, MetricRow, ModelLink, ModelMetric, TrackedRunRow,
+    DatasetInput, ImportedModel, ImportedRun, LoggedModelRow, MetricRow, ModelLink, ModelMetric,
+    TrackedRunRow,
 };
 use millrace_metastore::{MetastoreError, Row, Value};
 
@@ -30,7 +31,8 @@ impl DatabaseSource {
         let Some((last, _)) = rows.last() else { return Ok(None) };
         self.runs = Some(last.id.clone());
         let ids: Vec<String> = rows.iter().map(|(row, _)| row.id.clone()).collect();
-        let nan = if self.has_column("metrics", "is_nan") { "CASE WHEN is_nan THEN 1 ELSE 0 END" } else { "0" };
+        let nan =
+            if self.has_column("metrics", "is_nan") { "CASE WHEN is_nan THEN 1 ELSE 0 END" } else { "0" };
         let step = if self.has_column("metrics", "step") { "step" } else { "0" };
         let sql = format!(
             "SELECT run_uuid AS owner, key, value, CAST(timestamp AS BIGINT) AS logged_at, CAST({step} AS BIGINT) AS step, \
@@ -47,7 +49,12 @@ impl DatabaseSource {
             let id = row.id.clone();
             let read = || -> Result<ImportedRun, MetastoreError> {
                 Ok(ImportedRun {
-                    points: points.remove(&id).unwrap_or_default().iter().map(point).collect::<Result<_, _>>()?,
+                    points: points
+                        .remove(&id)
+                        .unwrap_or_default()
+                        .iter()
+                        .map(point)
+                        .collect::<Result<_, _>>()?,
                     params: pairs(params.remove(&id), ("key", "value"))?,
                     tags: pairs(tags.remove(&id), ("key", "value"))?,
                     datasets: datasets.remove(&id).unwrap_or_default(),
@@ -99,7 +106,8 @@ impl DatabaseSource {
         let sql = "SELECT inputs.destination_id AS owner, inputs.input_uuid, datasets.name, datasets.digest, \
                    datasets.dataset_source_type, datasets.dataset_source, datasets.dataset_schema, datasets.dataset_profile \
                    FROM inputs JOIN datasets ON datasets.dataset_uuid = inputs.source_id";
-        let column = "inputs.source_type = 'DATASET' AND inputs.destination_type = 'RUN' AND inputs.destination_id";
+        let column =
+            "inputs.source_type = 'DATASET' AND inputs.destination_type = 'RUN' AND inputs.destination_id";
         let inputs = self.of("inputs", sql, column, ids).await?;
         let uuid = |row: &Row| row.text("input_uuid").map_err(failed("inputs"));
         let uuids: Vec<String> = inputs.values().flatten().map(uuid).collect::<Result<_, _>>()?;
@@ -136,7 +144,9 @@ impl DatabaseSource {
             return Ok(found);
         }
         let sql = "SELECT source_id AS owner, source_type, destination_id, CAST(step AS BIGINT) AS step FROM inputs";
-        for (run, rows) in self.of("inputs", sql, "source_type IN ('RUN_INPUT', 'RUN_OUTPUT') AND source_id", ids).await? {
+        for (run, rows) in
+            self.of("inputs", sql, "source_type IN ('RUN_INPUT', 'RUN_OUTPUT') AND source_id", ids).await?
+        {
             let link = |row: &Row| {
                 let direction = if row.text("source_type")? == "RUN_INPUT" { "input" } else { "output" };
                 Ok(ModelLink { direction, model_id: row.text("destination_id")?, step: row.int("step")? })
@@ -150,10 +160,13 @@ impl DatabaseSource {
     pub(super) async fn read_models(&mut self) -> Result<Option<Found<Model>>, ImportError> {
         const WHAT: &str = "logged models";
         let Some(after) = self.models.take().filter(|_| self.has("logged_models")) else { return Ok(None) };
-        let texts = ["model_id", "name", "artifact_location", "lifecycle_stage", "model_type", "source_run_id"];
+        let texts =
+            ["model_id", "name", "artifact_location", "lifecycle_stage", "model_type", "source_run_id"];
         let ints = ["experiment_id", "creation_timestamp_ms", "last_updated_timestamp_ms", "status"];
         let select = self.select("logged_models", &texts, &ints);
-        let sql = format!("{select} WHERE logged_models.model_id > $1 ORDER BY logged_models.model_id LIMIT {TOGETHER}");
+        let sql = format!(
+            "{select} WHERE logged_models.model_id > $1 ORDER BY logged_models.model_id LIMIT {TOGETHER}"
+        );
         let rows = self.fetch(WHAT, &sql, &[after.into()]).await?;
         let mut models: Vec<Model> =
             rows.iter().map(model).collect::<Result<_, MetastoreError>>().map_err(failed(WHAT))?;
@@ -161,7 +174,9 @@ impl DatabaseSource {
         self.models = Some(last.model.row.id.clone());
         let ids: Vec<String> = models.iter().map(|model| model.model.row.id.clone()).collect();
         let text = |family: &str| {
-            format!("SELECT model_id AS owner, {family}_key AS key, {family}_value AS value FROM logged_model_{family}s")
+            format!(
+                "SELECT model_id AS owner, {family}_key AS key, {family}_value AS value FROM logged_model_{family}s"
+            )
         };
         let mut params = self.of(WHAT, &text("param"), "model_id", &ids).await?;
         let mut tags = self.of(WHAT, &text("tag"), "model_id", &ids).await?;
@@ -191,7 +206,8 @@ impl DatabaseSource {
                 })
             };
             let all = metrics.remove(&id).unwrap_or_default();
-            let all = all.iter().map(metric).collect::<Result<Vec<_>, MetastoreError>>().map_err(failed(WHAT))?;
+            let all =
+                all.iter().map(metric).collect::<Result<Vec<_>, MetastoreError>>().map_err(failed(WHAT))?;
             model.metrics = greatest(all);
         }
         Ok(Some(Found { records: models, broken: Vec::new() }))

@@ -38,15 +38,24 @@ const SESSION: &str = "mlflow.trace.session";
 impl DatabaseSource {
     pub(super) async fn read_traces(&mut self) -> Result<Option<Found<ImportedTrace>>, ImportError> {
         let Some(after) = self.traces.take().filter(|_| self.has("trace_info")) else { return Ok(None) };
-        let texts =
-            ["request_id", "status", "client_request_id", "request_preview", "response_preview", "trace_name", "session_id"];
+        let texts = [
+            "request_id",
+            "status",
+            "client_request_id",
+            "request_preview",
+            "response_preview",
+            "trace_name",
+            "session_id",
+        ];
         let mut ints = vec!["experiment_id", "timestamp_ms", "execution_time_ms"];
         ints.extend(COUNTED.1.iter().map(|(_, column)| *column));
         let mut select = self.select("trace_info", &texts, &ints);
         let costs: Vec<String> =
             PRICED.1.iter().map(|column| self.cast("trace_info", column, "DOUBLE PRECISION")).collect();
         select = select.replacen("SELECT ", &format!("SELECT {}, ", costs.join(", ")), 1);
-        let sql = format!("{select} WHERE trace_info.request_id > $1 ORDER BY trace_info.request_id LIMIT {TOGETHER}");
+        let sql = format!(
+            "{select} WHERE trace_info.request_id > $1 ORDER BY trace_info.request_id LIMIT {TOGETHER}"
+        );
         let rows = self.fetch(WHAT, &sql, &[after.into()]).await?;
         let mut traces: Vec<Trace> =
             rows.iter().map(read_trace).collect::<Result<_, MetastoreError>>().map_err(failed(WHAT))?;
@@ -70,7 +79,9 @@ impl DatabaseSource {
             for read in assessments.remove(&id).unwrap_or_default() {
                 match read {
                     Ok(row) => trace.assessments.push(row),
-                    Err(reason) => found.broken.push(Broken::new(format!("an assessment of trace {id}"), reason)),
+                    Err(reason) => {
+                        found.broken.push(Broken::new(format!("an assessment of trace {id}"), reason))
+                    }
                 }
             }
             let read = match spans.remove(&id) {
@@ -94,7 +105,9 @@ impl DatabaseSource {
             None => return Ok(Vec::new()),
             Some(Files::Folder(folder)) => folder,
             Some(Files::Served(uri) | Files::Elsewhere(uri) | Files::Unknown(uri)) => {
-                return Err(format!("they are at {uri}, which cannot be found from here; say where with `--artifacts DIR`"));
+                return Err(format!(
+                    "they are at {uri}, which cannot be found from here; say where with `--artifacts DIR`"
+                ));
             }
         };
         match tokio::task::block_in_place(|| fs_err::read(folder.join(SPANS))) {
@@ -105,7 +118,10 @@ impl DatabaseSource {
         }
     }
 
-    async fn read_spans(&self, ids: &[String]) -> Result<HashMap<String, Result<Vec<Span>, String>>, ImportError> {
+    async fn read_spans(
+        &self,
+        ids: &[String],
+    ) -> Result<HashMap<String, Result<Vec<Span>, String>>, ImportError> {
         let mut found = HashMap::new();
         if !self.has("spans") {
             return Ok(found);
@@ -114,7 +130,9 @@ impl DatabaseSource {
         for (id, rows) in self.of("spans", sql, "trace_id", ids).await? {
             let read = |row: &Row| -> Result<Span, String> {
                 let content = text_of(row, "content").map_err(|error| error.to_string())?;
-                span::read(&serde_json::from_str(&content).map_err(|error| format!("it is not JSON: {error}"))?)
+                span::read(
+                    &serde_json::from_str(&content).map_err(|error| format!("it is not JSON: {error}"))?,
+                )
             };
             found.insert(id, rows.iter().map(read).collect());
         }
@@ -124,18 +142,29 @@ impl DatabaseSource {
     async fn read_assessments(
         &self,
         ids: &[String],
-    ) -> Result<HashMap<String, Vec<Result<millrace_metastore::traces::AssessmentRow, String>>>, ImportError> {
+    ) -> Result<HashMap<String, Vec<Result<millrace_metastore::traces::AssessmentRow, String>>>, ImportError>
+    {
         let mut found = HashMap::new();
         if !self.has("assessments") {
             return Ok(found);
         }
         let texts = [
-            "assessment_id", "name", "assessment_type", "value", "error", "source_type", "source_id", "span_id", "rationale",
-            "overrides", "assessment_metadata",
+            "assessment_id",
+            "name",
+            "assessment_type",
+            "value",
+            "error",
+            "source_type",
+            "source_id",
+            "span_id",
+            "rationale",
+            "overrides",
+            "assessment_metadata",
         ];
         let select = self.select("assessments", &texts, &["created_timestamp", "last_updated_timestamp"]);
         let valid = "CAST(CASE WHEN assessments.valid THEN 1 ELSE 0 END AS BIGINT) AS valid";
-        let select = select.replacen("SELECT ", &format!("SELECT assessments.trace_id AS owner, {valid}, "), 1);
+        let select =
+            select.replacen("SELECT ", &format!("SELECT assessments.trace_id AS owner, {valid}, "), 1);
         for (id, rows) in self.of("assessments", &select, "assessments.trace_id", ids).await? {
             let read = |row: &Row| {
                 let message = message(row).map_err(|error| error.to_string())?;
@@ -223,7 +252,8 @@ fn message(row: &Row) -> Result<Value, MetastoreError> {
         "valid": row.bool("valid")?,
         kind: told,
     });
-    let metadata = some_text(row, "assessment_metadata")?.and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    let metadata =
+        some_text(row, "assessment_metadata")?.and_then(|text| serde_json::from_str::<Value>(&text).ok());
     if let Some(message) = message.as_object_mut() {
         message.extend(metadata.map(|metadata| ("metadata".to_owned(), metadata)));
         for name in ["span_id", "rationale", "overrides"] {

@@ -17,7 +17,7 @@ use tokio::task::block_in_place;
 use crate::ImportError;
 use crate::files::{Files, Places, local_path};
 use crate::record::{Broken, EvalDataset, Found, Model, Run, Source, clean, micros};
-pub(crate) use models::{greatest, status_word};
+pub(crate) use models::{greatest, status_number, status_word};
 pub(crate) use registry::settled;
 pub(crate) use runs::dataset_input;
 pub(crate) use traces::SPANS;
@@ -131,7 +131,9 @@ impl Source for FolderSource {
         block_in_place(|| {
             let (mut found, mut weight, mut any) = (Found::default(), 0, false);
             while found.records.len() < TOGETHER && weight < MANY {
-                let Some((experiment, folder)) = self.runs.next(&self.experiments, runs::folders_of)? else { break };
+                let Some((experiment, folder)) = self.runs.next(&self.experiments, runs::folders_of)? else {
+                    break;
+                };
                 any = true;
                 if let Some(run) = runs::read(&experiment, &folder, &mut found.broken) {
                     weight += run.run.points.len();

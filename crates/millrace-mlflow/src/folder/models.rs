@@ -93,7 +93,10 @@ pub(crate) fn greatest(metrics: Vec<ModelMetric>) -> Vec<ModelMetric> {
         );
         let rank = |metric: &ModelMetric| (metric.point.step, metric.point.logged_at);
         let is_greater = found.get(&key).is_none_or(|known| {
-            rank(&metric).cmp(&rank(known)).then(number(&metric.point).total_cmp(&number(&known.point))).is_gt()
+            rank(&metric)
+                .cmp(&rank(known))
+                .then(number(&metric.point).total_cmp(&number(&known.point)))
+                .is_gt()
         });
         if is_greater {
             found.insert(key, metric);

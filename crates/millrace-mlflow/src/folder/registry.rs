@@ -13,7 +13,9 @@ pub(super) fn read(folder: &Path, broken: &mut Vec<Broken>) -> Option<ImportedRe
     let mut versions = Vec::new();
     for version in folders(folder).unwrap_or_default() {
         let name = version.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let Some(number) = name.strip_prefix("version-").and_then(|number| number.parse().ok()) else { continue };
+        let Some(number) = name.strip_prefix("version-").and_then(|number| number.parse().ok()) else {
+            continue;
+        };
         match read_version(&row.name, number, &version, broken) {
             Ok(version) => versions.push((version, None)),
             Err(error) => broken.push(error),

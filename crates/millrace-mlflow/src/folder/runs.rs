@@ -92,7 +92,11 @@ fn points(folder: &Path, broken: &mut Vec<Broken>) -> Vec<MetricRow> {
 }
 
 /// Shows each line of each file below a folder; one that `see` does not take is broken.
-pub(super) fn for_each_line(folder: &Path, broken: &mut Vec<Broken>, mut see: impl FnMut(&str, &str) -> Option<()>) {
+pub(super) fn for_each_line(
+    folder: &Path,
+    broken: &mut Vec<Broken>,
+    mut see: impl FnMut(&str, &str) -> Option<()>,
+) {
     let walked = crate::files::walk(folder).map_err(|error| Broken::new(folder.display().to_string(), error));
     let files = match walked {
         Ok((files, _)) => files,
@@ -147,7 +151,8 @@ fn inputs(experiment: &Path, folder: &Path, broken: &mut Vec<Broken>) -> (Vec<Da
 
 fn dataset(folder: &Path, tags: Vec<(String, String)>) -> Result<DatasetInput, Broken> {
     let meta = Meta::read(&folder.join(META))?;
-    let required = |name: &str| meta.text(name).ok_or_else(|| meta.broken(&format!("a dataset without `{name}`")));
+    let required =
+        |name: &str| meta.text(name).ok_or_else(|| meta.broken(&format!("a dataset without `{name}`")));
     Ok(dataset_input(
         DatasetInput {
             name: required("name")?,

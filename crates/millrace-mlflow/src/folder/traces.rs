@@ -26,9 +26,8 @@ pub(super) fn read(
     let id = trace.row.id.clone();
     for file in crate::files::walk(&folder.join("assessments")).map(|(files, _)| files).unwrap_or_default() {
         let path = folder.join("assessments").join(&file.0);
-        let read = Meta::read(&path).and_then(|meta| {
-            assessment::read(&meta.json(), &id).map_err(|reason| meta.broken(&reason))
-        });
+        let read = Meta::read(&path)
+            .and_then(|meta| assessment::read(&meta.json(), &id).map_err(|reason| meta.broken(&reason)));
         match read {
             Ok(row) => trace.assessments.push(row),
             Err(error) => broken.push(error),
@@ -42,7 +41,9 @@ pub(super) fn read(
         _ => own,
     };
     let spans = match fs_err::read(&file) {
-        Ok(bytes) => trace::read_file(&bytes).map_err(|reason| Broken::new(file.display().to_string(), reason)),
+        Ok(bytes) => {
+            trace::read_file(&bytes).map_err(|reason| Broken::new(file.display().to_string(), reason))
+        }
         // A trace that has not ended has none.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(Broken::new(file.display().to_string(), error.kind())),

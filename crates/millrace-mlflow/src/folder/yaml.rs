@@ -94,7 +94,10 @@ mod tests {
         let path = folder.path().join("meta.yaml");
         std::fs::write(&path, "name: [1\n").unwrap();
         let broken = Meta::read(&path).err().unwrap();
-        assert!(broken.place.ends_with("meta.yaml") && broken.reason.contains("this is not YAML"), "{broken:?}");
+        assert!(
+            broken.place.ends_with("meta.yaml") && broken.reason.contains("this is not YAML"),
+            "{broken:?}"
+        );
         std::fs::write(&path, "").unwrap();
         assert_eq!(Meta::read(&path).err().unwrap().reason, "it is empty, or no mapping");
     }

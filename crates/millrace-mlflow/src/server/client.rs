@@ -34,7 +34,9 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(given: &str, mut access: Access) -> Result<Self, ImportError> {
-        let unknown = || ImportError::UnknownSource { given: given.rsplit_once('@').map_or(given, |(_, shown)| shown).to_owned() };
+        let unknown = || ImportError::UnknownSource {
+            given: given.rsplit_once('@').map_or(given, |(_, shown)| shown).to_owned(),
+        };
         let mut url = Url::parse(given).map_err(|_| unknown())?;
         if let (name, Some(password)) = (url.username(), url.password()) {
             access.basic = Some((name.to_owned(), password.to_owned()));
@@ -45,7 +47,8 @@ impl Client {
             .read_timeout(Duration::from_secs(120))
             .build();
         let url = url.as_str().trim_end_matches('/').to_owned();
-        let http = http.map_err(|error| ImportError::Server { url: url.clone(), reason: error.to_string() })?;
+        let http =
+            http.map_err(|error| ImportError::Server { url: url.clone(), reason: error.to_string() })?;
         Ok(Self { http, url, access })
     }
 
@@ -59,7 +62,11 @@ impl Client {
     }
 
     /// `None` if the server has no such address: it is older.
-    pub(super) async fn get_if_known(&self, path: &str, query: &[(&str, &str)]) -> Result<Option<Value>, ImportError> {
+    pub(super) async fn get_if_known(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Option<Value>, ImportError> {
         let url = format!("{}/{path}", self.url);
         self.document(&url, || self.http.get(&url).query(query)).await
     }
@@ -106,11 +113,15 @@ impl Client {
         if !answer.status().is_success() {
             return Err(refused(url, answer).await);
         }
-        let failed = |error: reqwest::Error| ImportError::Server { url: url.to_owned(), reason: error.without_url().to_string() };
+        let failed = |error: reqwest::Error| ImportError::Server {
+            url: url.to_owned(),
+            reason: error.without_url().to_string(),
+        };
         let body = answer.bytes().await.map_err(failed)?;
-        serde_json::from_slice(&body)
-            .map(Some)
-            .map_err(|error| ImportError::Server { url: url.to_owned(), reason: format!("its answer is not JSON: {error}") })
+        serde_json::from_slice(&body).map(Some).map_err(|error| ImportError::Server {
+            url: url.to_owned(),
+            reason: format!("its answer is not JSON: {error}"),
+        })
     }
 
     async fn send(&self, url: &str, request: impl Fn() -> RequestBuilder) -> Result<Response, ImportError> {

@@ -63,7 +63,16 @@ impl ServerSource {
     pub(crate) fn open(given: &str, places: Places, access: Access) -> Result<Self, ImportError> {
         let client = Client::new(given, access)?;
         let (runs, models, traces) = (Pages::default(), Pages::default(), Pages::default());
-        Ok(Self { client, places, experiments: Vec::new(), runs, models, registered: None, traces, datasets: None })
+        Ok(Self {
+            client,
+            places,
+            experiments: Vec::new(),
+            runs,
+            models,
+            registered: None,
+            traces,
+            datasets: None,
+        })
     }
 }
 
@@ -81,7 +90,11 @@ impl Source for ServerSource {
             for one in list(&page, "experiments") {
                 found.take(records::experiment(one).map_err(|reason| Broken::new("an experiment", reason)));
             }
-            token = page.get("next_page_token").and_then(Value::as_str).filter(|token| !token.is_empty()).map(str::to_owned);
+            token = page
+                .get("next_page_token")
+                .and_then(Value::as_str)
+                .filter(|token| !token.is_empty())
+                .map(str::to_owned);
             if token.is_none() {
                 break;
             }
@@ -104,7 +117,8 @@ impl Source for ServerSource {
 
     async fn next_models(&mut self) -> Result<Option<Found<Model>>, ImportError> {
         let Some((experiment, token)) = self.models.next(&self.experiments) else { return Ok(None) };
-        let body = json!({"experiment_ids": [experiment.to_string()], "max_results": 50, "page_token": token});
+        let body =
+            json!({"experiment_ids": [experiment.to_string()], "max_results": 50, "page_token": token});
         let Some(page) = self.client.post_if_known("2.0/mlflow/logged-models/search", &body).await? else {
             return Ok(None);
         };
@@ -157,12 +171,16 @@ impl Source for ServerSource {
         match (uri.strip_prefix("mlflow-artifacts:"), &self.places.artifacts) {
             (Some(rest), None) => {
                 // `mlflow-artifacts://host/path` names the server itself.
-                let path = rest.strip_prefix("//").map_or(rest, |rest| rest.find('/').map_or("", |at| rest.get(at..).unwrap_or_default()));
+                let path = rest
+                    .strip_prefix("//")
+                    .map_or(rest, |rest| rest.find('/').map_or("", |at| rest.get(at..).unwrap_or_default()));
                 Files::Served(path.trim_matches('/').to_owned())
             }
             _ => match self.places.find(uri, owner) {
                 // The server's own disk, unless this is the same machine.
-                Files::Folder(folder) if self.places.artifacts.is_none() && !folder.is_dir() => Files::Unknown(uri.to_owned()),
+                Files::Folder(folder) if self.places.artifacts.is_none() && !folder.is_dir() => {
+                    Files::Unknown(uri.to_owned())
+                }
                 files => files,
             },
         }
@@ -197,7 +215,9 @@ impl Source for ServerSource {
     }
 
     async fn left_out(&mut self) -> Result<Vec<String>, ImportError> {
-        Ok(vec!["deleted logged models and deleted model versions: a server does not tell of them".to_owned()])
+        Ok(vec![
+            "deleted logged models and deleted model versions: a server does not tell of them".to_owned(),
+        ])
     }
 }
 

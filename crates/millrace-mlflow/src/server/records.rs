@@ -1,8 +1,8 @@
 //! MLflow's messages as what is kept here.
 
 use millrace_metastore::experiments::{
-    DatasetInput, ExperimentFull, ImportedModel, ImportedRun, LoggedModelRow, MetricRow, ModelLink, ModelMetric,
-    TrackedRunRow,
+    DatasetInput, ExperimentFull, ImportedModel, ImportedRun, LoggedModelRow, MetricRow, ModelLink,
+    ModelMetric, TrackedRunRow,
 };
 use millrace_metastore::registry::{ModelVersionRow, RegisteredModelRow};
 use serde_json::Value;
@@ -13,7 +13,11 @@ use crate::record::{Model, Run, clean, micros};
 
 /// A text field; `None` if it is absent or empty.
 pub(super) fn some(message: &Value, name: &str) -> Option<String> {
-    message.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(|text| clean(text.to_owned()))
+    message
+        .get(name)
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty())
+        .map(|text| clean(text.to_owned()))
 }
 
 /// A text field; empty if it is absent.
@@ -77,8 +81,14 @@ pub(super) fn run(message: &Value) -> Result<Run, String> {
         deleted: text(info, "lifecycle_stage") == "deleted",
         ..TrackedRunRow::default()
     };
-    let link = |direction| move |message: &Value| {
-        Some(ModelLink { direction, model_id: some(message, "model_id")?, step: int(message, "step").unwrap_or(0) })
+    let link = |direction| {
+        move |message: &Value| {
+            Some(ModelLink {
+                direction,
+                model_id: some(message, "model_id")?,
+                step: int(message, "step").unwrap_or(0),
+            })
+        }
     };
     let mut models: Vec<ModelLink> = list(inputs, "model_inputs").iter().filter_map(link("input")).collect();
     models.extend(list(outputs, "model_outputs").iter().filter_map(link("output")));
@@ -147,7 +157,10 @@ pub(super) fn model(message: &Value) -> Result<Model, String> {
     };
     let metrics = greatest(list(data, "metrics").iter().filter_map(metric).collect());
     let texts = texts.collect();
-    Ok(Model { uri: text(info, "artifact_uri"), model: ImportedModel { row, deleted: false, texts, metrics } })
+    Ok(Model {
+        uri: text(info, "artifact_uri"),
+        model: ImportedModel { row, deleted: false, texts, metrics },
+    })
 }
 
 pub(super) fn registered(message: &Value) -> Result<RegisteredModelRow, String> {

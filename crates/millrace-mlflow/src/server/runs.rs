@@ -23,7 +23,9 @@ impl ServerSource {
     pub(super) async fn read_runs(&self, page: &Value) -> Result<Found<Run>, ImportError> {
         let mut found = Found::default();
         for one in list(page, "runs") {
-            let Ok(mut run) = records::run(one).map_err(|reason| found.broken.push(Broken::new("a run", reason))) else {
+            let Ok(mut run) =
+                records::run(one).map_err(|reason| found.broken.push(Broken::new("a run", reason)))
+            else {
                 continue;
             };
             let data = one.get("data").unwrap_or(&Value::Null);
@@ -62,9 +64,12 @@ impl ServerSource {
             let mut token = String::new();
             loop {
                 let query = [("filter", filter), ("max_results", "1000"), ("page_token", token.as_str())];
-                let query: Vec<(&str, &str)> = query.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+                let query: Vec<(&str, &str)> =
+                    query.into_iter().filter(|(_, value)| !value.is_empty()).collect();
                 let page = self.client.get("2.0/mlflow/registered-models/search", &query).await?;
-                found.extend(list(&page, "registered_models").iter().map(|one| (text(one, "name"), one.clone())));
+                found.extend(
+                    list(&page, "registered_models").iter().map(|one| (text(one, "name"), one.clone())),
+                );
                 token = text(&page, "next_page_token");
                 if token.is_empty() {
                     break;
@@ -83,7 +88,8 @@ impl ServerSource {
             Err(reason) => return Ok(Err(reason)),
         };
         // A search tells no aliases before MLflow 2.10 or so.
-        if let Some(whole) = self.client.get_if_known("api/2.0/mlflow/registered-models/get", &[("name", &row.name)]).await?
+        if let Some(whole) =
+            self.client.get_if_known("api/2.0/mlflow/registered-models/get", &[("name", &row.name)]).await?
             && let Some(Ok(whole)) = whole.get("registered_model").map(records::registered)
         {
             row.aliases = whole.aliases;
@@ -95,13 +101,17 @@ impl ServerSource {
         }
         let (mut versions, mut token) = (Vec::new(), String::new());
         loop {
-            let query = [("filter", filter.as_str()), ("max_results", "1000"), ("page_token", token.as_str())];
+            let query =
+                [("filter", filter.as_str()), ("max_results", "1000"), ("page_token", token.as_str())];
             let query: Vec<(&str, &str)> = query.into_iter().filter(|(_, value)| !value.is_empty()).collect();
             let page = self.client.get("2.0/mlflow/model-versions/search", &query).await?;
             for one in list(&page, "model_versions") {
                 let number = int(one, "version").unwrap_or(0).to_string();
                 let query = [("name", row.name.as_str()), ("version", number.as_str())];
-                let told = self.client.get_if_known("api/2.0/mlflow/model-versions/get-download-uri", &query).await?;
+                let told = self
+                    .client
+                    .get_if_known("api/2.0/mlflow/model-versions/get-download-uri", &query)
+                    .await?;
                 let location = told.as_ref().and_then(|told| some(told, "artifact_uri"));
                 match records::version(one, location) {
                     Ok(version) => versions.push((version, None)),
@@ -113,7 +123,8 @@ impl ServerSource {
                 break;
             }
         }
-        versions.sort_by_key(|(version, _): &(millrace_metastore::registry::ModelVersionRow, _)| version.version);
+        versions
+            .sort_by_key(|(version, _): &(millrace_metastore::registry::ModelVersionRow, _)| version.version);
         Ok(Ok(ImportedRegistered { row, versions }))
     }
 
@@ -121,18 +132,26 @@ impl ServerSource {
         let mut found = Found::default();
         for one in list(page, "traces") {
             let Some(mut trace) = info(one) else {
-                found.broken.push(Broken::new(format!("trace {}", text(one, "trace_id")), "it has no time or experiment"));
+                found.broken.push(Broken::new(
+                    format!("trace {}", text(one, "trace_id")),
+                    "it has no time or experiment",
+                ));
                 continue;
             };
             let id = trace.row.id.clone();
             for message in list(one, "assessments") {
                 match assessment::read(message, &id) {
                     Ok(row) => trace.assessments.push(row),
-                    Err(reason) => found.broken.push(Broken::new(format!("an assessment of trace {id}"), reason)),
+                    Err(reason) => {
+                        found.broken.push(Broken::new(format!("an assessment of trace {id}"), reason))
+                    }
                 }
             }
             // Both MLflow's server and ours answer this whereever the spans lie.
-            let file = self.client.get_if_known("ajax-api/2.0/mlflow/get-trace-artifact", &[("request_id", &id)]).await;
+            let file = self
+                .client
+                .get_if_known("ajax-api/2.0/mlflow/get-trace-artifact", &[("request_id", &id)])
+                .await;
             let spans = match file {
                 Ok(Some(file)) => trace::spans_in(&file),
                 Ok(None) => Ok(Vec::new()),
@@ -152,7 +171,9 @@ impl ServerSource {
         let experiments: Vec<String> = self.experiments.iter().map(ToString::to_string).collect();
         loop {
             let body = json!({"experiment_ids": experiments, "max_results": 1_000, "page_token": token});
-            let Some(page) = self.client.post_if_known("3.0/mlflow/datasets/search", &body).await? else { break };
+            let Some(page) = self.client.post_if_known("3.0/mlflow/datasets/search", &body).await? else {
+                break;
+            };
             found.extend(list(&page, "datasets").iter().map(|one| (text(one, "dataset_id"), one.clone())));
             token = some(&page, "next_page_token");
             if token.is_none() {
@@ -162,8 +183,13 @@ impl ServerSource {
         Ok(found.into_values().collect())
     }
 
-    pub(super) async fn read_dataset(&self, message: &Value) -> Result<Result<EvalDataset, String>, ImportError> {
-        let Some(id) = some(message, "dataset_id") else { return Ok(Err("it has no `dataset_id`".to_owned())) };
+    pub(super) async fn read_dataset(
+        &self,
+        message: &Value,
+    ) -> Result<Result<EvalDataset, String>, ImportError> {
+        let Some(id) = some(message, "dataset_id") else {
+            return Ok(Err("it has no `dataset_id`".to_owned()));
+        };
         let created_at_ms = int(message, "created_time").unwrap_or(0);
         let tags: Map<String, Value> = serde_json::from_str(&text(message, "tags")).unwrap_or_default();
         let tag = |(key, value): (String, Value)| {
@@ -223,12 +249,18 @@ fn info(message: &Value) -> Option<Trace> {
         request_preview: some(message, "request_preview"),
         response_preview: some(message, "response_preview"),
     };
-    Some(Trace { row, tags: map(message, "tags"), metadata: map(message, "trace_metadata"), assessments: Vec::new() })
+    Some(Trace {
+        row,
+        tags: map(message, "tags"),
+        metadata: map(message, "trace_metadata"),
+        assessments: Vec::new(),
+    })
 }
 
 /// Of a text such as `0.250s`.
 fn milliseconds(text: &str) -> Option<i64> {
-    let (seconds, fraction) = text.strip_suffix('s')?.split_once('.').unwrap_or((text.strip_suffix('s')?, ""));
+    let (seconds, fraction) =
+        text.strip_suffix('s')?.split_once('.').unwrap_or((text.strip_suffix('s')?, ""));
     let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
     seconds.parse::<i64>().ok()?.checked_mul(1_000)?.checked_add(fraction.parse().ok()?)
 }

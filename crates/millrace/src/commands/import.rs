@@ -1,5 +1,4 @@
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -34,12 +33,12 @@ pub(crate) async fn run(arguments: &ImportMlflow, printer: &Printer) -> Result<E
     screen.bar.finish_and_clear();
     let report = report?;
     explain(&report, printer);
-    printer.document(&report.to_json(), || shown(&report));
+    printer.document(&report.to_json(), || shown(&report, "the source", "is here"));
     Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What people should know beside the counts.
-fn explain(report: &Report, printer: &Printer) {
+pub(super) fn explain(report: &Report, printer: &Printer) {
     for (name, there, here) in &report.renumbered {
         printer.note(&format!("the experiment `{name}` has the number {here} here, not {there}"));
     }
@@ -56,7 +55,8 @@ fn explain(report: &Report, printer: &Printer) {
         return;
     }
     for broken in report.broken.first.iter().take(SHOWN) {
-        printer.problem(&Problem::error("import-broken", format!("{}: {}", broken.place, broken.reason)), None);
+        printer
+            .problem(&Problem::error("import-broken", format!("{}: {}", broken.place, broken.reason)), None);
     }
     for what in report.differing.first.iter().take(SHOWN) {
         let problem = Problem::error("import-differs", format!("{what} is here, but not as in the source"));
@@ -69,7 +69,8 @@ fn explain(report: &Report, printer: &Printer) {
     }
 }
 
-fn shown(report: &Report) -> String {
+/// The counts, and a line about all of them.
+pub(super) fn shown(report: &Report, there: &str, here: &str) -> String {
     let row = |(kind, source, here): (&str, millrace_mlflow::Tally, millrace_mlflow::Tally)| {
         let mut cells = vec![kind.to_owned(), source.count.to_string()];
         if !report.dry_run {
@@ -82,26 +83,27 @@ fn shown(report: &Report) -> String {
         if report.dry_run { &["KIND", "SOURCE"] } else { &["KIND", "SOURCE", "HERE", "CONTENT", "DIGEST"] };
     let rows: Vec<Vec<String>> = report.kinds().map(row).collect();
     let counts = table(header, &rows);
-    let files = if report.bytes > 0 { format!(", {} bytes of files copied", report.bytes) } else { String::new() };
+    let files =
+        if report.bytes > 0 { format!(", {} bytes of files copied", report.bytes) } else { String::new() };
     match (report.dry_run, report.is_sound()) {
         (true, _) => format!("{counts}nothing was stored"),
-        (false, true) => format!("{counts}{} new{files}; everything of the source is here", report.new),
-        (false, false) => format!("{counts}{} new{files}; not everything of the source is here", report.new),
+        (false, true) => format!("{counts}{} new{files}; everything of {there} {here}", report.new),
+        (false, false) => format!("{counts}{} new{files}; not everything of {there} {here}", report.new),
     }
 }
 
 /// How far it is, on a line that moves.
-struct Screen {
-    bar: Arc<ProgressBar>,
+pub(super) struct Screen {
+    pub(super) bar: ProgressBar,
 }
 
 impl Screen {
-    fn new(printer: &Printer) -> Self {
+    pub(super) fn new(printer: &Printer) -> Self {
         let bar = if printer.live { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-        if let Ok(style) = ProgressStyle::with_template("  {spinner} importing {elapsed:>4}  {msg}") {
+        if let Ok(style) = ProgressStyle::with_template("  {spinner} {elapsed:>4}  {msg}") {
             bar.set_style(style);
         }
-        Self { bar: Arc::new(bar) }
+        Self { bar }
     }
 }
 

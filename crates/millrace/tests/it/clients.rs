@@ -5,13 +5,13 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Runs a script with the clients' interpreter and fails if it does; without one it says so.
-pub(crate) fn drive(script: &str, arguments: &[&str], folder: &Path) {
+/// Runs a script with the clients' interpreter and fails if it does; without one it says so and gives `false`.
+pub(crate) fn drive(script: &str, arguments: &[&str], folder: &Path) -> bool {
     let Some(python) = std::env::var_os("MILLRACE_TEST_PYTHON") else {
         eprintln!(
             "skipped: MILLRACE_TEST_PYTHON names no interpreter with the clients; `cargo xtask test` sets it"
         );
-        return;
+        return false;
     };
     let script = format!("{}/../../python/tests/{script}", env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(python)
@@ -23,4 +23,5 @@ pub(crate) fn drive(script: &str, arguments: &[&str], folder: &Path) {
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    true
 }
