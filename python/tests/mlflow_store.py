@@ -10,6 +10,12 @@ import sys
 import tempfile
 
 URI = sys.argv[1]
+if URI.startswith("postgres"):
+    try:
+        import psycopg2  # noqa: F401
+    except ImportError:
+        print("psycopg2 is not installed")
+        sys.exit(77)
 os.environ.update(
     MLFLOW_TRACKING_URI=URI, MLFLOW_ALLOW_FILE_STORE="true", MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true",
     MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false", GIT_PYTHON_REFRESH="quiet", MLFLOW_ENABLE_ASYNC_TRACE_LOGGING="false",

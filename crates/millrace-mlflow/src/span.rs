@@ -24,8 +24,10 @@ pub(crate) fn read(value: &Value) -> Result<Span, String> {
         value.and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok())).unwrap_or(0)
     };
     let status = fields.get("status");
-    let code =
-        status.and_then(|status| status.get("code")).and_then(Value::as_str).unwrap_or(text("status_code"));
+    let code = status
+        .and_then(|status| status.get("code"))
+        .and_then(Value::as_str)
+        .unwrap_or_else(|| text("status_code"));
     let message = status.and_then(|status| status.get("message")).and_then(Value::as_str);
     let empty = Map::new();
     let attributes = fields.get("attributes").and_then(Value::as_object).unwrap_or(&empty);
@@ -43,7 +45,7 @@ pub(crate) fn read(value: &Value) -> Result<Span, String> {
             Some("ERROR") => SpanStatus::Error,
             _ => SpanStatus::Unset,
         },
-        message: message.unwrap_or(text("status_message")).to_owned(),
+        message: message.unwrap_or_else(|| text("status_message")).to_owned(),
         attributes,
         events: list(fields, "events").iter().map(event).collect(),
         links: list(fields, "links").iter().filter_map(link).collect(),

@@ -5,7 +5,7 @@ mod registry;
 mod runs;
 mod traces;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -66,6 +66,11 @@ impl DatabaseSource {
             identity = format!("sqlite://{}", path.display());
             database = ForeignDatabase::open_file(&path).await.map_err(opening)?;
         } else {
+            // `user@/database?host=/folder` is how a socket is named; a URL needs a host before it.
+            let rest = &match rest.split_once("@/") {
+                Some((user, database)) => format!("{user}@localhost/{database}"),
+                None => rest.to_owned(),
+            };
             let shown = rest.rsplit_once('@').map_or(rest, |(_, shown)| shown);
             identity = format!("postgresql://{}", shown.split('?').next().unwrap_or_default());
             database = ForeignDatabase::open_server(&format!("postgres://{rest}")).await.map_err(opening)?;
@@ -137,8 +142,8 @@ impl DatabaseSource {
         select: &str,
         column: &str,
         ids: &[String],
-    ) -> Result<HashMap<String, Vec<Row>>, ImportError> {
-        let mut found: HashMap<String, Vec<Row>> = HashMap::new();
+    ) -> Result<BTreeMap<String, Vec<Row>>, ImportError> {
+        let mut found: BTreeMap<String, Vec<Row>> = BTreeMap::new();
         if ids.is_empty() {
             return Ok(found);
         }

@@ -1,6 +1,6 @@
 //! Runs with what they logged, and logged models.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use millrace_metastore::experiments::{
     DatasetInput, ImportedModel, ImportedRun, LoggedModelRow, MetricRow, ModelLink, ModelMetric,
@@ -16,7 +16,7 @@ use crate::record::{Broken, Found, Model, Run, micros, settle};
 const WHAT: &str = "runs";
 
 /// Rows by the id of their run.
-type Grouped = HashMap<String, Vec<Row>>;
+type Grouped = BTreeMap<String, Vec<Row>>;
 
 impl DatabaseSource {
     pub(super) async fn read_runs(&mut self) -> Result<Option<Found<Run>>, ImportError> {

@@ -147,7 +147,7 @@ impl ServerSource {
                     }
                 }
             }
-            // Both MLflow's server and ours answer this whereever the spans lie.
+            // Both MLflow's server and ours answer this wherever the spans lie.
             let file = self
                 .client
                 .get_if_known("ajax-api/2.0/mlflow/get-trace-artifact", &[("request_id", &id)])
@@ -259,8 +259,8 @@ fn info(message: &Value) -> Option<Trace> {
 
 /// Of a text such as `0.250s`.
 fn milliseconds(text: &str) -> Option<i64> {
-    let (seconds, fraction) =
-        text.strip_suffix('s')?.split_once('.').unwrap_or((text.strip_suffix('s')?, ""));
+    let digits = text.strip_suffix('s')?;
+    let (seconds, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
     seconds.parse::<i64>().ok()?.checked_mul(1_000)?.checked_add(fraction.parse().ok()?)
 }

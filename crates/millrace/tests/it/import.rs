@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use millrace_metastore::testing::TestPostgres;
 use serde_json::Value;
 
 use crate::clients::drive;
@@ -108,6 +109,25 @@ fn a_database_is_here_as_it_was() {
     assert_eq!(kinds.map(|kind| count(&over_http, kind)), kinds.map(|kind| count(&report, kind)));
     let second = Up::start(&other);
     drive("mlflow_compare.py", &[&server.url, &second.url], source.path());
+}
+
+#[test]
+fn a_database_of_postgresql_is_here_as_it_was() {
+    let Some(postgres) = TestPostgres::start() else { return };
+    let source = Project::new(&[]);
+    let socket = postgres.socket_folder().display();
+    let url = format!("postgresql+psycopg2://millrace@/postgres?host={socket}");
+    if !drive("mlflow_store.py", &[&url], source.path()) {
+        return;
+    }
+    let project = Project::new(&[]);
+    let artifacts = source.path().join("mlruns").to_string_lossy().into_owned();
+    let report = project.json(&["import", "mlflow", &url, "--artifacts", &artifacts, "--json"]);
+    assert_eq!(report["sound"], true, "{report}");
+    let kinds = ["runs", "metric points", "artifacts", "evaluation records", "spans"];
+    assert_eq!(kinds.map(|kind| count(&report, kind)), [7, 310, 8, 2, 3]);
+    let server = Up::start(&project);
+    drive("mlflow_compare.py", &[&url, &server.url], source.path());
 }
 
 #[test]
