@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use millrace_deployment::EndpointServer;
 use millrace_monitoring::{alerts::Alerts, latest};
+use millrace_storage::Storage;
 use millrace_tracking::webhooks::Webhooks;
 
 use crate::adapters::{FolderInspector, KeptMonitors, LiveEndpoints};
@@ -54,6 +56,8 @@ impl Server {
         let alerts = rooms.alerts.clone().watch(rooms.observed.clone(), server.stop.clone());
         server.watching.push(tokio::spawn(alerts));
         server.watching.push(tokio::spawn(server.webhooks.clone().watch(server.stop.clone())));
+        let artifacts = rooms.storage.artifacts.clone();
+        server.watching.push(tokio::spawn(clear_uploads(artifacts, server.stop.clone())));
         Ok(server)
     }
 
@@ -125,6 +129,19 @@ impl Server {
             self.webhooks.round().await?;
         }
         Ok(())
+    }
+}
+
+/// Forgets uploads in parts that nothing has come of for a week.
+async fn clear_uploads(artifacts: Storage, stop: CancellationToken) {
+    const IDLE: Duration = Duration::from_secs(7 * 24 * 3600);
+    const EVERY: Duration = Duration::from_secs(3600);
+    while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+        match artifacts.clear_uploads(IDLE).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "forgot uploads that were not finished"),
+            Err(error) => tracing::warn!(%error, "cannot forget uploads that were not finished"),
+        }
     }
 }
 

@@ -172,7 +172,7 @@ async fn a_folder_that_cannot_be_served_says_why() {
     let url = folder(&path("time"), "forest", &signature(&[("x0", "datetime")]));
     found.push(refused(good.clone(), url).await);
     insta::assert_snapshot!(found.join("\n"), @r#"
-    only models in local folders can be served, so its URL begins with `file://`
+    `s3://bucket/model` is neither a folder of this machine nor in the workspace's storage, `file:///nonexistent`
     `MLmodel` is missing
     its graph has 11517 bytes, and 1000 are allowed
     it has no flavor `onnx`, only sklearn, python_function: save it with `mlflow.onnx.save_model` or `millrace.save_model`
