@@ -12,6 +12,8 @@ use super::{
 
 /// The default experiment, which every store has.
 const DEFAULT: i64 = 0;
+/// Points of runs that are read together, unless one run has more.
+const MANY: usize = 200_000;
 
 impl Metastore {
     /// Records an experiment of a source under its number, or under the next one if that is taken, and gives the number. The default
@@ -96,8 +98,8 @@ impl Metastore {
         .await
     }
 
-    /// Runs with everything that they logged, deleted or not, that come after a number; each with its number. As many as have about
-    /// `points` points, `limit` at most.
+    /// Runs with everything that they logged, deleted or not, that come after a number; each with its number. `limit` at most, and fewer if
+    /// they have many points.
     ///
     /// # Errors
     /// If the database fails.
@@ -119,12 +121,16 @@ impl Metastore {
                 );
                 let mut args: Vec<Value<'_>> = vec![after.into()];
                 args.extend(experiments.iter().map(|id| Value::from(*id)));
-                let mut found = Vec::new();
+                let (mut found, mut points) = (Vec::new(), 0);
                 for row in session.fetch_all(&sql, &args).await? {
                     let id = row.text("id")?;
                     let runs = whole(session, &keys, "this.id = $1", &[id.into()]).await?;
                     let number = row.int("number")?;
+                    points += runs.iter().map(|run| run.points.len()).sum::<usize>();
                     found.extend(runs.into_iter().map(|run| (number, run)));
+                    if points >= MANY {
+                        break;
+                    }
                 }
                 Ok(found)
             })
