@@ -10,6 +10,8 @@ pub mod deployments;
 mod error;
 pub mod eval_datasets;
 pub mod experiments;
+mod foreign;
+pub mod imports;
 mod migrations;
 pub mod monitoring;
 mod outbox;
@@ -27,6 +29,7 @@ pub mod traces;
 mod value;
 
 pub use error::MetastoreError;
+pub use foreign::ForeignDatabase;
 pub use session::Session;
 pub use store::Metastore;
 pub use value::{Row, Value};

@@ -110,6 +110,9 @@ impl Session {
         &mut self,
         statements: Vec<(String, Vec<Value<'_>>)>,
     ) -> Result<(), MetastoreError> {
+        if statements.is_empty() {
+            return Ok(());
+        }
         if self.is_postgres() {
             for (sql, args) in &statements {
                 self.execute(sql, args).await?;

@@ -161,6 +161,15 @@ pub(crate) fn server_token() -> Option<String> {
     std::env::var("MILLRACE_TOKEN").ok()
 }
 
+/// Who asks another tracking server, in the variables that MLflow's client reads.
+pub(crate) fn mlflow_access() -> millrace_mlflow::Access {
+    let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    millrace_mlflow::Access {
+        token: given("MLFLOW_TRACKING_TOKEN"),
+        basic: given("MLFLOW_TRACKING_USERNAME").zip(given("MLFLOW_TRACKING_PASSWORD")),
+    }
+}
+
 /// Tells webhooks of changes in the registry. A server that others reach tells only the internet, unless `MILLRACE_WEBHOOKS=anywhere`.
 pub(crate) fn webhooks(rooms: &Rooms, address: SocketAddr) -> Result<Webhooks> {
     let anywhere = std::env::var("MILLRACE_WEBHOOKS").is_ok_and(|value| value == "anywhere");

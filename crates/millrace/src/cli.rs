@@ -57,6 +57,12 @@ pub(crate) enum Command {
     /// Keep secrets in an encrypted file that is committed with the rest.
     #[command(subcommand)]
     Secrets(Secrets),
+    /// Take over what another tracking server has.
+    #[command(subcommand)]
+    Import(Import),
+    /// Write what is tracked here for another tracking server.
+    #[command(subcommand)]
+    Export(Export),
     /// Explain a kind of step, transform or trigger; without a name, list them.
     Explain {
         /// The word that is written in the file, for example `sql`.
@@ -205,6 +211,48 @@ pub(crate) enum Secrets {
     },
     /// Make a new key and encrypt every value with it.
     Rekey,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Import {
+    /// Take over experiments, runs, models and traces of MLflow, with their ids, times and files; begun again, it goes on.
+    Mlflow(ImportMlflow),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportMlflow {
+    /// A folder such as `./mlruns`, `sqlite:///mlflow.db`, `postgresql://user:password@host/database`, or a server, `http://…`.
+    pub(crate) source: String,
+    /// Folder that has what the source's artifact root has, `<experiment>/<run>/artifacts`, if it is not where the source says.
+    #[arg(long, value_name = "DIR", conflicts_with = "no_artifacts")]
+    pub(crate) artifacts: Option<PathBuf>,
+    /// Leave all files where they are.
+    #[arg(long)]
+    pub(crate) no_artifacts: bool,
+    /// Put before the name of each experiment.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) experiment_prefix: String,
+    /// Put before the name of each registered model.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) model_prefix: String,
+    /// Count what the source has and store nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Export {
+    /// Write an `mlruns` folder that MLflow's own client opens.
+    Mlruns(ExportMlruns),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportMlruns {
+    /// The new folder.
+    pub(crate) folder: PathBuf,
+    /// Only this experiment, by its name; then without the model registry.
+    #[arg(long = "experiment", value_name = "NAME")]
+    pub(crate) experiments: Vec<String>,
 }
 
 /// What `schema` can print.

@@ -5,6 +5,7 @@
 //! since 1970. Whatever changes here tells the webhooks of it in the same transaction.
 
 mod events;
+mod import;
 mod labels;
 mod models;
 mod own;
@@ -12,6 +13,7 @@ mod search;
 mod versions;
 mod webhooks;
 
+pub use import::{ImportedRegistered, is_deleted};
 pub use own::{NewModelAsset, RegisteredAsset};
 pub use search::{RegistryClause, RegistryField, RegistryOrder, RegistryQuery};
 pub use versions::NewVersion;

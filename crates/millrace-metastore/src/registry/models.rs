@@ -168,7 +168,10 @@ async fn rename_everywhere(session: &mut Session, name: &str, new_name: &str) ->
     Ok(())
 }
 
-async fn read_model(session: &mut Session, name: &str) -> Result<RegisteredModelRow, MetastoreError> {
+pub(super) async fn read_model(
+    session: &mut Session,
+    name: &str,
+) -> Result<RegisteredModelRow, MetastoreError> {
     let sql = "SELECT name, description, created_at, updated_at FROM registered_model WHERE name = $1";
     let row = session.fetch_optional(sql, &[name.into()]).await?;
     let row = row.ok_or_else(|| RegistryRefusal::NoModel { name: name.to_owned() })?;

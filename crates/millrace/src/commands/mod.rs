@@ -6,7 +6,9 @@ mod data;
 mod demo;
 mod doctor;
 mod explain;
+mod export;
 mod follow;
+mod import;
 mod init;
 mod logs;
 mod run;
@@ -22,7 +24,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::CommandFactory as _;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Export, Import};
 use crate::printer::Printer;
 
 /// Runs a command; the code is the program's.
@@ -40,6 +42,8 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
         Command::Secrets(command) => secrets::run(&command, printer).await,
         Command::Data => data::run(printer).await,
+        Command::Export(Export::Mlruns(arguments)) => export::run(&arguments, printer).await,
+        Command::Import(Import::Mlflow(arguments)) => import::run(&arguments, printer).await,
         Command::Explain { kind } => explain::run(kind.as_deref(), printer).await,
         Command::Schema { of } => explain::schema(of, printer).await,
         Command::Doctor => doctor::run(printer).await,

@@ -7,6 +7,7 @@ mod commands;
 mod demo_kills;
 mod faults;
 mod full_disk;
+mod import;
 mod mlflow;
 mod project;
 mod restart;
