@@ -30,6 +30,7 @@ const ALL: &[Migration] = &[
     migration!("0020_model_registry"),
     migration!("0030_traces"),
     migration!("0031_eval_datasets"),
+    migration!("0040_purge"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.
