@@ -9,6 +9,7 @@ use millrace_contract::{Clock, DatasetCatalog, KindDoc, ModelRegistry, QueryEngi
 use millrace_orchestration::{Engine, StepRegistry};
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
+use millrace_tracking::lifecycle::Lifecycle;
 use millrace_tracking::webhooks::Webhooks;
 use tokio_util::sync::CancellationToken;
 
@@ -150,6 +151,8 @@ pub struct Parts {
     pub artifacts: PathBuf,
     /// Folder of the models that steps registered: `<name>/<digest>`.
     pub registered: PathBuf,
+    /// Purges, keeps the rules of retention, and knows what runs take.
+    pub lifecycle: Lifecycle,
     /// Tells others what changed in the registry.
     pub webhooks: Webhooks,
     /// Serves models.

@@ -31,6 +31,8 @@ const ALL: &[Migration] = &[
     migration!("0030_traces"),
     migration!("0031_eval_datasets"),
     migration!("0040_purge"),
+    migration!("0041_retention"),
+    migration!("0042_storage_use"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.

@@ -21,6 +21,8 @@ use millrace_metastore::Metastore;
 use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorStep};
 use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry, steps::Set};
 use millrace_spec::secret::{SecretText, VARIABLE_PREFIX};
+use millrace_storage::Storage;
+use millrace_tracking::lifecycle::Lifecycle;
 use millrace_tracking::webhooks::{Reach, Webhooks};
 use millrace_tracking::{Catalog, Tracker};
 use millrace_transfer::{Copy, CopyServices};
@@ -316,6 +318,11 @@ impl Rooms {
     /// Folder of the files that tracked runs logged.
     pub(crate) fn artifacts(&self) -> PathBuf {
         self.workspace.state_folder().join("storage/artifacts")
+    }
+
+    /// Purges, keeps the rules of retention, and knows what runs take.
+    pub(crate) fn lifecycle(&self) -> Lifecycle {
+        Lifecycle::new(self.store.clone(), Storage::folder(&self.artifacts()), self.clock.clone())
     }
 
     /// Folder of the models that steps registered.

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use millrace_deployment::EndpointServer;
 use millrace_monitoring::{alerts::Alerts, latest};
+use millrace_tracking::lifecycle::Lifecycle;
 use millrace_tracking::webhooks::Webhooks;
 
 use crate::adapters::{FolderInspector, KeptMonitors, LiveEndpoints};
@@ -36,6 +37,7 @@ pub(crate) struct Server {
     endpoints: Arc<EndpointServer>,
     alerts: Alerts,
     webhooks: Webhooks,
+    lifecycle: Lifecycle,
     _lock: WorkspaceLock,
 }
 
@@ -54,6 +56,7 @@ impl Server {
         let alerts = rooms.alerts.clone().watch(rooms.observed.clone(), server.stop.clone());
         server.watching.push(tokio::spawn(alerts));
         server.watching.push(tokio::spawn(server.webhooks.clone().watch(server.stop.clone())));
+        server.watching.push(tokio::spawn(server.lifecycle.clone().watch(server.stop.clone())));
         Ok(server)
     }
 
@@ -77,7 +80,9 @@ impl Server {
         let engine = rooms.start_engine(Some(&url)).await?;
         let stop = CancellationToken::new();
         let webhooks = boot::webhooks(rooms, address)?;
-        let app = App::new(parts(rooms, &engine, &url, access, webhooks.clone(), stop.clone()));
+        let lifecycle = rooms.lifecycle();
+        let app =
+            App::new(parts(rooms, &engine, &url, access, webhooks.clone(), lifecycle.clone(), stop.clone()));
         let serving = tokio::spawn(millrace_api::serve(app, listener, stop.clone()));
         Ok(Self {
             engine,
@@ -88,6 +93,7 @@ impl Server {
             endpoints: rooms.endpoints.clone(),
             alerts: rooms.alerts.clone(),
             webhooks,
+            lifecycle,
             _lock: lock,
         })
     }
@@ -157,6 +163,7 @@ fn parts(
     url: &str,
     access: Access,
     webhooks: Webhooks,
+    lifecycle: Lifecycle,
     stop: CancellationToken,
 ) -> Parts {
     let signals = rooms.signals.clone();
@@ -177,6 +184,7 @@ fn parts(
         artifacts: rooms.artifacts(),
         registered: rooms.registered_models(),
         webhooks,
+        lifecycle,
         endpoints: Arc::new(LiveEndpoints { server: rooms.endpoints.clone(), url: url.to_owned() }),
         monitors: Arc::new(KeptMonitors { store: rooms.store.clone(), alerts: rooms.alerts.clone() }),
         inspector: Arc::new(FolderInspector),

@@ -15,7 +15,7 @@ use tokio_util::io::ReaderStream;
 use super::error::{Answer, MlflowError};
 use super::stored::{self, Entry, Inside, refused};
 use super::wire::Fields;
-use super::{present, runs};
+use super::{owners, present, runs};
 use crate::app::App;
 
 /// Bytes that are read at once.
@@ -96,7 +96,9 @@ pub(super) async fn write_file(
     request: Request,
 ) -> Result<Response, MlflowError> {
     let inside = changeable(&path)?;
+    owners::require(&app, inside.as_str()).await?;
     stored::write(&app.artifacts, &inside, &app.new_id(), request.into_body().into_data_stream()).await?;
+    owners::confirm(&app, inside.as_str()).await?;
     Ok(Json(json!({})).into_response())
 }
 
@@ -113,6 +115,7 @@ pub(super) async fn delete_file(State(app): State<App>, Path(path): Path<String>
     } else {
         fs_err::tokio::remove_file(&target).await.map_err(failed)?;
     }
+    owners::changed(&app, inside.as_str());
     Ok(Json(json!({})))
 }
 

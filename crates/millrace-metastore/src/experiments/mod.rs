@@ -19,9 +19,11 @@ mod packing;
 mod points;
 mod purge;
 mod query;
+mod retention;
 mod run;
 mod search;
 mod series;
+mod usage;
 
 pub(crate) use condition::{in_sql, operator};
 pub use experiment::ExperimentFull;
@@ -38,7 +40,9 @@ pub use own::ExperimentRow;
 pub use packing::Unreadable;
 pub use purge::{Kept, PurgeRule, Purged};
 pub use query::{Attribute, Clause, Compare, Condition, Cursor, Field, Filter, Key, Order, Query, View};
+pub use retention::ALL_EXPERIMENTS;
 pub use run::RunChange;
+pub use usage::{MeasuredFiles, StorageUse, ToMeasure};
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

@@ -5,6 +5,7 @@ mod copy;
 mod data;
 mod demo;
 mod doctor;
+mod experiments;
 mod explain;
 mod follow;
 mod init;
@@ -40,6 +41,7 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
         Command::Secrets(command) => secrets::run(&command, printer).await,
         Command::Data => data::run(printer).await,
+        Command::Experiments(command) => experiments::run(&command, printer).await,
         Command::Explain { kind } => explain::run(kind.as_deref(), printer).await,
         Command::Schema { of } => explain::schema(of, printer).await,
         Command::Doctor => doctor::run(printer).await,

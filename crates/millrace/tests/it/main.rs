@@ -4,6 +4,7 @@
 mod clients;
 mod commands;
 mod demo_kills;
+mod experiments;
 mod faults;
 mod full_disk;
 mod mlflow;

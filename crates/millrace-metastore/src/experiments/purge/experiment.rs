@@ -76,7 +76,7 @@ async fn begin(session: &mut Session, id: i64, rule: PurgeRule, now: i64) -> Res
     match (state.as_str(), rule) {
         ("deleted", _) => Ok(()),
         (_, PurgeRule::Any) => mark(session, id, "deleted", now).await,
-        (_, PurgeRule::Deleted) => Err(Refusal::ExperimentActive { id }.into()),
+        (_, PurgeRule::Deleted | PurgeRule::Unreferenced) => Err(Refusal::ExperimentActive { id }.into()),
     }
 }
 
@@ -102,6 +102,7 @@ async fn finish(session: &mut Session, id: i64) -> Result<(), MetastoreError> {
         )));
     }
     session.execute("DELETE FROM eval_dataset_experiment WHERE experiment_id = $1", &[id.into()]).await?;
+    session.execute("DELETE FROM retention WHERE experiment_id = $1", &[id.into()]).await?;
     session.execute("DELETE FROM experiment WHERE id = $1", &[id.into()]).await?;
     let sql = "UPDATE experiment_gone SET greatest = $1 WHERE id = 1 AND greatest < $1";
     session.execute(sql, &[id.into()]).await.map(drop)

@@ -20,6 +20,8 @@ pub enum PurgeRule {
     /// Those that are deleted.
     #[default]
     Deleted,
+    /// Those that are deleted and that no version of a registered model and no deployment refers to.
+    Unreferenced,
     /// All.
     Any,
 }
@@ -48,6 +50,8 @@ pub enum Kept {
     NotDeleted,
     /// A pipeline run that is not over writes to it.
     InUse,
+    /// A version of a registered model or a deployment refers to it.
+    Registered,
 }
 
 /// Addresses of files elsewhere that are told.

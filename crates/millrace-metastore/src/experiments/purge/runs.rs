@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::{Metastore, MetastoreError, Session, Value};
 
 use super::{BATCH, Kept, PurgeRule, Purged, delete_models, delete_where, discard_folders, hold_models};
+use crate::experiments::retention::referenced;
 use crate::experiments::{next_change, placeholders};
 
 /// Chunks and rows of the journal in one transaction; a run that has more is alone in its own.
@@ -33,6 +34,32 @@ impl Metastore {
             }
         }
         Ok(purged)
+    }
+
+    /// What [`Metastore::purge_runs`] would do now.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn preview_purge_runs(
+        &self,
+        ids: Vec<String>,
+        rule: PurgeRule,
+    ) -> Result<Purged, MetastoreError> {
+        let ids: Vec<String> = ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        self.read(move |session| {
+            Box::pin(async move {
+                let mut previewed = Purged::default();
+                for ids in ids.chunks(BATCH) {
+                    let (going, mut purged) = judge(session, ids, rule).await?;
+                    let going: Vec<String> = going.into_iter().map(|run| run.id).collect();
+                    let models = hold_models(session, "this.source_run_id", &going, UNREGISTERED).await?;
+                    (purged.runs, purged.models) = (going.len() as u64, models.len() as u64);
+                    previewed.add(purged);
+                }
+                Ok(previewed)
+            })
+        })
+        .await
     }
 
     /// Runs in batches that are not too much for one transaction.
@@ -84,28 +111,45 @@ async fn purge_batch(
     rule: PurgeRule,
     now: i64,
 ) -> Result<Purged, MetastoreError> {
-    let mut purged = Purged::default();
-    let found = hold_runs(session, &ids).await?;
-    let known: HashSet<&str> = found.iter().map(|run| run.id.as_str()).collect();
-    let absent = ids.iter().filter(|id| !known.contains(id.as_str()));
-    purged.kept.extend(absent.map(|id| (id.clone(), Kept::Absent)));
-    let busy = open_pipeline_runs(session, &found).await?;
-    let mut going = Vec::with_capacity(found.len());
-    for run in found {
-        let in_use =
-            busy.contains(&run.id) || run.parent.as_ref().is_some_and(|parent| busy.contains(parent));
-        if rule == PurgeRule::Deleted && !run.deleted {
-            purged.kept.push((run.id, Kept::NotDeleted));
-        } else if in_use {
-            purged.kept.push((run.id, Kept::InUse));
-        } else {
-            going.push(run);
-        }
-    }
+    let (going, mut purged) = judge(session, &ids, rule).await?;
     if !going.is_empty() {
         delete_runs(session, &going, &mut purged, now).await?;
     }
     Ok(purged)
+}
+
+/// The runs that go, held until the transaction ends, and why the others stay.
+async fn judge(
+    session: &mut Session,
+    ids: &[String],
+    rule: PurgeRule,
+) -> Result<(Vec<Run>, Purged), MetastoreError> {
+    let mut purged = Purged::default();
+    let found = hold_runs(session, ids).await?;
+    let known: HashSet<&str> = found.iter().map(|run| run.id.as_str()).collect();
+    let absent = ids.iter().filter(|id| !known.contains(id.as_str()));
+    purged.kept.extend(absent.map(|id| (id.clone(), Kept::Absent)));
+    let busy = open_pipeline_runs(session, &found).await?;
+    let mut referred = BTreeSet::new();
+    if rule == PurgeRule::Unreferenced {
+        let ids: Vec<&str> = found.iter().map(|run| run.id.as_str()).collect();
+        referred = referenced(session, &ids).await?;
+    }
+    let mut going = Vec::with_capacity(found.len());
+    for run in found {
+        let in_use =
+            busy.contains(&run.id) || run.parent.as_ref().is_some_and(|parent| busy.contains(parent));
+        if rule != PurgeRule::Any && !run.deleted {
+            purged.kept.push((run.id, Kept::NotDeleted));
+        } else if in_use {
+            purged.kept.push((run.id, Kept::InUse));
+        } else if referred.contains(&run.id) {
+            purged.kept.push((run.id, Kept::Registered));
+        } else {
+            going.push(run);
+        }
+    }
+    Ok((going, purged))
 }
 
 async fn delete_runs(
@@ -137,6 +181,9 @@ async fn delete_runs(
     }
     let sql = format!("INSERT INTO tracked_gone (run, changed, gone_at) VALUES {}", rows.join(", "));
     session.execute(&sql, &args).await?;
+    let numbers: Vec<Value<'_>> = runs.iter().map(|run| run.number.into()).collect();
+    let sql = format!("DELETE FROM tracked_usage WHERE run IN ({})", placeholders(1, numbers.len()));
+    session.execute(&sql, &numbers).await?;
     // Its points, inputs and outputs go with it.
     purged.runs += delete_where(session, "tracked_run", "id", &ids).await?;
     Ok(())
