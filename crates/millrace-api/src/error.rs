@@ -9,6 +9,7 @@ use millrace_metastore::MetastoreError;
 use millrace_metastore::experiments::Refusal;
 use millrace_orchestration::OrchestrationError;
 use millrace_spec::problem::Problem;
+use millrace_storage::StorageError;
 use serde::Serialize;
 
 use crate::views::workspace::Problem as ProblemView;
@@ -137,6 +138,19 @@ impl From<QueryError> for ApiError {
             problem = problem.note(format!("at line {line}, column {column} of the query"));
         }
         Self::new(StatusCode::BAD_REQUEST, problem)
+    }
+}
+
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        match &error {
+            StorageError::NotFound { path } => Self::unknown("file", path),
+            StorageError::NotAFile { .. }
+            | StorageError::InvalidName { .. }
+            | StorageError::OutOfRange { .. }
+            | StorageError::BrokenOff { .. } => Problem::error("bad-file", error.to_string()).into(),
+            StorageError::Full { .. } | StorageError::Failed { .. } => Self::internal(&error),
+        }
     }
 }
 

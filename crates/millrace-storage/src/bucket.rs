@@ -214,11 +214,14 @@ impl Bucket {
             return Ok(size);
         }
         let mut upload = answered(self.store.put_multipart(&key)).await.map_err(failed)?;
-        let sent = send_parts(upload.as_mut(), &mut body, path, first, part, &mut size, &failed).await;
-        if let Err(error) = sent {
-            // What stays is not visible; the bucket's own rules remove it.
-            upload.abort().await.ok();
-            return Err(error);
+        let sent = send_parts(upload.as_mut(), &mut body, path, (first, part), &failed).await;
+        match sent {
+            Ok(sent) => size += sent,
+            Err(error) => {
+                // What stays is not visible; the bucket's own rules remove it.
+                upload.abort().await.ok();
+                return Err(error);
+            }
         }
         answered(upload.complete()).await.map_err(failed)?;
         Ok(size)
@@ -319,26 +322,25 @@ where
     Ok((part.freeze(), true))
 }
 
-/// Sends a body part by part, a few at once; adds up its size.
+/// Sends a body part by part, a few at once: the first part and how large the others are. Answers the size of what follows the first.
 async fn send_parts<S, E>(
     upload: &mut dyn MultipartUpload,
     body: &mut S,
     path: &FilePath,
-    first: Bytes,
-    part: usize,
-    size: &mut u64,
+    (first, part): (Bytes, usize),
     failed: &(dyn Fn(object_store::Error) -> StorageError + Sync),
-) -> Result<(), StorageError>
+) -> Result<u64, StorageError>
 where
     S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
     E: Display,
 {
+    let mut size = 0;
     let mut on_their_way = FuturesUnordered::new();
     on_their_way.push(answered(upload.put_part(PutPayload::from_bytes(first))));
     loop {
         let (bytes, more) = next_part(body, path, part).await?;
         if !bytes.is_empty() {
-            *size += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            size += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             if on_their_way.len() >= TOGETHER
                 && let Some(sent) = on_their_way.next().await
             {
@@ -353,5 +355,5 @@ where
     while let Some(sent) = on_their_way.next().await {
         sent.map_err(failed)?;
     }
-    Ok(())
+    Ok(size)
 }

@@ -51,6 +51,7 @@ impl LocalCopies {
     ///
     /// # Errors
     /// [`CopyError`].
+    #[allow(clippy::disallowed_methods, reason = "the times of files are the file system's")]
     pub async fn path(&self, url: &str) -> Result<PathBuf, CopyError> {
         if let Some(path) = local_path(url) {
             return Ok(path);
@@ -123,6 +124,7 @@ impl LocalCopies {
     }
 
     /// Best effort: what stays is looked at the next time.
+    #[allow(clippy::disallowed_methods, reason = "the times of files are the file system's")]
     async fn remove_unused(&self) {
         let folder = self.folder.clone();
         let removed = tokio::task::spawn_blocking(move || {

@@ -18,6 +18,6 @@ pub use bucket::Failure;
 pub use copies::{CopyError, LocalCopies};
 pub use error::StorageError;
 pub use options::{InvalidStorage, StorageOptions};
-pub use path::{FilePath, InvalidPath};
+pub use path::{FilePath, InvalidPath, decode_once};
 pub use storage::{AskedRange, Entry, FileBody, FileContent, FileFacts, Storage};
 pub use uploads::{PartReceipt, Upload, UploadError};

@@ -96,8 +96,8 @@ fn is_plain(path: &str) -> bool {
             && path.split('/').all(|part| !matches!(part, "" | "." | "..")))
 }
 
-/// Decodes `%41`; what is no such sign stays.
-fn decode_once(text: &str) -> String {
+/// Decodes `%41` once; what is no such sign stays.
+pub fn decode_once(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

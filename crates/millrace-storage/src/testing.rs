@@ -1,4 +1,5 @@
 //! A throw-away S3 server for tests: moto, from the tests' Python.
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 #![allow(clippy::disallowed_methods, reason = "a test is told by its environment where the servers are")]
 

@@ -211,6 +211,7 @@ impl Storage {
     ///
     /// # Errors
     /// [`StorageError`] if they cannot be listed.
+    #[allow(clippy::disallowed_methods, reason = "the times of files are the storage's")]
     pub async fn clear_uploads(&self, idle: Duration) -> Result<usize, StorageError> {
         let newest = match &self.backend {
             Backend::Local(local) => newest_local(local).await?,

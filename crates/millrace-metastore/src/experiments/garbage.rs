@@ -15,8 +15,9 @@ use super::{Refusal, placeholders};
 pub const OWN_ARTIFACTS: &str = "mlflow-artifacts:/";
 /// How long after the purge a folder is looked at for the first time: what was checked before the purge is over by then.
 const FIRST_LOOK: i64 = 60 * 1_000_000;
-/// How long after the purge it is looked at for the last time: uploads that had begun have ended or were cut off.
-const LAST_LOOK: i64 = 24 * 3_600 * 1_000_000;
+/// How long after the purge it is looked at for the last time: uploads that had begun have ended or were cut off, and no address that
+/// leads past this server into a bucket is good any more, which is so after a week.
+const LAST_LOOK: i64 = 8 * 24 * 3_600 * 1_000_000;
 /// Longest time between two tries.
 const LONGEST_WAIT: i64 = 3_600 * 1_000_000;
 /// Times that a folder must have been found empty.

@@ -1,4 +1,5 @@
 //! One suite for both places where a storage can be: a folder, and a bucket of a real S3 server (moto).
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
 use std::time::Duration;

@@ -155,10 +155,10 @@ mod tests {
         clock.set(Timestamp::from_second(70 * MINUTE).unwrap());
         assert_eq!(lifecycle.collect().await.unwrap(), 1);
         assert_eq!(files(&lifecycle).await, [format!("{stays}/plot.png")]);
-        // An upload that a crash left behind its run is found by the last look, a day later.
+        // An upload that a crash left behind its run is found by the last look.
         let late = FilePath::new(&format!("{gone}/late.txt")).unwrap();
         lifecycle.artifacts.write_bytes(&late, bytes::Bytes::from_static(b"late")).await.unwrap();
-        clock.set(Timestamp::from_second(24 * 60 * MINUTE).unwrap());
+        clock.set(Timestamp::from_second(8 * 24 * 60 * MINUTE).unwrap());
         assert_eq!(lifecycle.collect().await.unwrap(), 1);
         assert_eq!(files(&lifecycle).await, [format!("{stays}/plot.png")]);
         assert_eq!(store.count_garbage().await.unwrap(), (0, 0));
