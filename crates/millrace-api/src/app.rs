@@ -9,6 +9,7 @@ use millrace_orchestration::{Engine, StepRegistry};
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
 use millrace_storage::{LocalCopies, Storage};
+use millrace_tracking::lifecycle::Lifecycle;
 use millrace_tracking::webhooks::Webhooks;
 use tokio_util::sync::CancellationToken;
 
@@ -155,6 +156,8 @@ pub struct Parts {
     pub copies: LocalCopies,
     /// Lets those who have an address of ours read or write one file for a while.
     pub signer: UrlSigner,
+    /// Purges, keeps the rules of retention, and knows what runs take.
+    pub lifecycle: Lifecycle,
     /// Tells others what changed in the registry.
     pub webhooks: Webhooks,
     /// Serves models.

@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use millrace_contract::{CatalogError, Explain as _, QueryError};
 use millrace_metastore::MetastoreError;
+use millrace_metastore::experiments::Refusal;
 use millrace_orchestration::OrchestrationError;
 use millrace_spec::problem::Problem;
 use millrace_storage::StorageError;
@@ -100,7 +101,33 @@ impl From<CatalogError> for ApiError {
 
 impl From<MetastoreError> for ApiError {
     fn from(error: MetastoreError) -> Self {
-        Self::internal(&error)
+        match error {
+            MetastoreError::Refused(refusal) => refusal.into(),
+            error => Self::internal(&error),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let (status, code) = match &refusal {
+            Refusal::NoExperiment { .. } => (StatusCode::NOT_FOUND, "unknown-experiment"),
+            Refusal::NoRun { .. } => (StatusCode::NOT_FOUND, "unknown-run"),
+            Refusal::NoModel { .. } => (StatusCode::NOT_FOUND, "unknown-logged-model"),
+            Refusal::NoTag { .. } => (StatusCode::NOT_FOUND, "unknown-tag"),
+            Refusal::NameTaken { .. } => (StatusCode::CONFLICT, "name-taken"),
+            Refusal::ExperimentDeleted { .. } | Refusal::RunDeleted { .. } => {
+                (StatusCode::CONFLICT, "is-deleted")
+            }
+            Refusal::ExperimentActive { .. } | Refusal::RunActive { .. } => {
+                (StatusCode::CONFLICT, "not-deleted")
+            }
+            Refusal::RunInUse { .. } | Refusal::FilesGoing { .. } => (StatusCode::CONFLICT, "in-use"),
+            Refusal::DefaultExperiment => (StatusCode::BAD_REQUEST, "default-experiment"),
+            Refusal::ParamChanged { .. } => (StatusCode::CONFLICT, "param-changed"),
+            Refusal::ForeignToken => (StatusCode::BAD_REQUEST, "invalid-query"),
+        };
+        Self::new(status, Problem::error(code, refusal.to_string()))
     }
 }
 

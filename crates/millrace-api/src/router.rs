@@ -81,6 +81,8 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::datasets::routes())
         .merge(routes::models::routes())
         .merge(routes::endpoints::routes())
+        .merge(routes::lifecycle::routes())
+        .merge(routes::retention::routes())
 }
 
 /// The OpenAPI document, JSON with a newline at the end.

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::session::Connection;
+use crate::sqlite::Lending;
 use crate::{MetastoreError, Row, Session, Value};
 
 /// A database of another program: SQLite or PostgreSQL. Its statements are written by whoever knows its tables.
@@ -17,7 +19,7 @@ pub struct ForeignDatabase(Pool);
 
 #[derive(Debug)]
 enum Pool {
-    Sqlite(SqlitePool),
+    Sqlite(Arc<Lending>),
     Postgres(PgPool),
 }
 
@@ -29,8 +31,10 @@ impl ForeignDatabase {
     pub async fn open_file(path: &Path) -> Result<Self, MetastoreError> {
         let options =
             SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(Duration::from_secs(20));
-        let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await;
-        Ok(Self(Pool::Sqlite(pool.map_err(MetastoreError::Open)?)))
+        let connections = Lending::new(options, 2);
+        // That the file cannot be opened is told now.
+        drop(connections.lend().await?);
+        Ok(Self(Pool::Sqlite(connections)))
     }
 
     /// Opens a database of a PostgreSQL server, `postgres://…`.
@@ -50,7 +54,7 @@ impl ForeignDatabase {
     /// If it fails.
     pub async fn fetch(&self, sql: &str, args: &[Value<'_>]) -> Result<Vec<Row>, MetastoreError> {
         let connection = match &self.0 {
-            Pool::Sqlite(pool) => Connection::Sqlite(pool.acquire().await.map_err(MetastoreError::Open)?),
+            Pool::Sqlite(connections) => Connection::Sqlite(connections.lend().await?),
             Pool::Postgres(pool) => Connection::Postgres(pool.acquire().await.map_err(MetastoreError::Open)?),
         };
         Session(connection).fetch_all(sql, args).await

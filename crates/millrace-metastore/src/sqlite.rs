@@ -48,11 +48,11 @@ pub(crate) struct Lending {
 }
 
 impl Lending {
-    fn new(options: SqliteConnectOptions, most: usize) -> Arc<Self> {
+    pub(crate) fn new(options: SqliteConnectOptions, most: usize) -> Arc<Self> {
         Arc::new(Self { options, idle: Mutex::default(), permits: Arc::new(Semaphore::new(most)) })
     }
 
-    async fn lend(self: &Arc<Self>) -> Result<Lent, MetastoreError> {
+    pub(crate) async fn lend(self: &Arc<Self>) -> Result<Lent, MetastoreError> {
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| MetastoreError::WriterGone)?;
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {

@@ -87,7 +87,16 @@ mod tests {
     fn experiment(id: i64, name: &str, created_at: i64) -> ExperimentFull {
         let name = name.to_owned();
         let (updated_at, deleted, artifact_location, tags) = (created_at, false, None, Vec::new());
-        ExperimentFull { id, name, created_at, updated_at, deleted, artifact_location, tags }
+        ExperimentFull {
+            id,
+            name,
+            created_at,
+            updated_at,
+            deleted,
+            deleted_at: None,
+            artifact_location,
+            tags,
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 mod catalog;
+pub mod lifecycle;
 mod reference;
 pub mod search;
 pub mod steps;

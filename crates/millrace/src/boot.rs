@@ -23,6 +23,7 @@ use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorSt
 use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry, steps::Set};
 use millrace_spec::secret::{SecretText, VARIABLE_PREFIX};
 use millrace_storage::{FilePath, LocalCopies, Storage, StorageOptions};
+use millrace_tracking::lifecycle::Lifecycle;
 use millrace_tracking::webhooks::{Reach, Webhooks};
 use millrace_tracking::{Catalog, Tracker};
 use millrace_transfer::{Copy, CopyServices};
@@ -393,6 +394,11 @@ impl Rooms {
     /// Whether nothing that is kept here outlives the command.
     pub(crate) fn is_scratch(&self) -> bool {
         self.scratch.is_some()
+    }
+
+    /// Purges, keeps the rules of retention, and knows what runs take.
+    pub(crate) fn lifecycle(&self) -> Lifecycle {
+        Lifecycle::new(self.store.clone(), self.storage.artifacts.clone(), self.clock.clone())
     }
 
     /// Documentation of everything that can be named.

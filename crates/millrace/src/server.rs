@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use millrace_deployment::EndpointServer;
 use millrace_monitoring::{alerts::Alerts, latest};
 use millrace_storage::Storage;
+use millrace_tracking::lifecycle::Lifecycle;
 use millrace_tracking::webhooks::Webhooks;
 
 use crate::adapters::{FolderInspector, KeptMonitors, LiveEndpoints};
@@ -38,6 +39,7 @@ pub(crate) struct Server {
     endpoints: Arc<EndpointServer>,
     alerts: Alerts,
     webhooks: Webhooks,
+    lifecycle: Lifecycle,
     _lock: WorkspaceLock,
 }
 
@@ -56,6 +58,7 @@ impl Server {
         let alerts = rooms.alerts.clone().watch(rooms.observed.clone(), server.stop.clone());
         server.watching.push(tokio::spawn(alerts));
         server.watching.push(tokio::spawn(server.webhooks.clone().watch(server.stop.clone())));
+        server.watching.push(tokio::spawn(server.lifecycle.clone().watch(server.stop.clone())));
         let artifacts = rooms.storage.artifacts.clone();
         server.watching.push(tokio::spawn(clear_uploads(artifacts, server.stop.clone())));
         Ok(server)
@@ -82,7 +85,9 @@ impl Server {
         let stop = CancellationToken::new();
         let webhooks = boot::webhooks(rooms, address)?;
         let signer = boot::url_signer(&rooms.workspace.state_folder())?;
-        let app = App::new(parts(rooms, &engine, &url, (access, signer), webhooks.clone(), stop.clone()));
+        let lifecycle = rooms.lifecycle();
+        let works = (webhooks.clone(), lifecycle.clone());
+        let app = App::new(parts(rooms, &engine, &url, (access, signer), works, stop.clone()));
         let serving = tokio::spawn(millrace_api::serve(app, listener, stop.clone()));
         Ok(Self {
             engine,
@@ -93,6 +98,7 @@ impl Server {
             endpoints: rooms.endpoints.clone(),
             alerts: rooms.alerts.clone(),
             webhooks,
+            lifecycle,
             _lock: lock,
         })
     }
@@ -174,7 +180,7 @@ fn parts(
     engine: &Engine,
     url: &str,
     (access, signer): (Access, UrlSigner),
-    webhooks: Webhooks,
+    (webhooks, lifecycle): (Webhooks, Lifecycle),
     stop: CancellationToken,
 ) -> Parts {
     let signals = rooms.signals.clone();
@@ -197,6 +203,7 @@ fn parts(
         copies: rooms.storage.copies.clone(),
         signer,
         webhooks,
+        lifecycle,
         endpoints: Arc::new(LiveEndpoints { server: rooms.endpoints.clone(), url: url.to_owned() }),
         monitors: Arc::new(KeptMonitors { store: rooms.store.clone(), alerts: rooms.alerts.clone() }),
         inspector: Arc::new(FolderInspector { copies: rooms.storage.copies.clone() }),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::error::{Answer, MlflowError};
 use super::wire::Fields;
-use super::{present, runs};
+use super::{owners, present, runs};
 use crate::app::App;
 
 fn file_info(prefix: &str, entry: &Entry) -> Value {
@@ -102,11 +102,13 @@ pub(super) async fn write_file(
     write(&app, &changeable(&path)?, request).await
 }
 
-/// Streams a request's body into a file.
+/// Streams a request's body into a file, unless what it is of is gone.
 pub(super) async fn write(app: &App, path: &FilePath, request: Request) -> Result<Response, MlflowError> {
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
+    owners::require(app, path.as_str()).await?;
     app.artifacts.write(path, request.into_body().into_data_stream(), length).await?;
+    owners::confirm(app, path.as_str()).await?;
     Ok(Json(json!({})).into_response())
 }
 
@@ -138,6 +140,7 @@ pub(super) async fn delete_file(State(app): State<App>, Path(path): Path<String>
         return Err(MlflowError::invalid("The root of all artifacts cannot be deleted"));
     }
     app.artifacts.delete(&inside).await?;
+    owners::changed(&app, inside.as_str());
     Ok(Json(json!({})))
 }
 

@@ -62,7 +62,12 @@ impl From<Refusal> for MlflowError {
             Refusal::NameTaken { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, "RESOURCE_ALREADY_EXISTS", message)
             }
+            Refusal::RunInUse { .. } | Refusal::FilesGoing { .. } => {
+                Self::new(StatusCode::CONFLICT, "RESOURCE_CONFLICT", message)
+            }
             Refusal::ExperimentDeleted { .. }
+            | Refusal::RunActive { .. }
+            | Refusal::DefaultExperiment
             | Refusal::ExperimentActive { .. }
             | Refusal::RunDeleted { .. }
             | Refusal::ParamChanged { .. }

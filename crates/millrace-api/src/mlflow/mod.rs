@@ -16,6 +16,7 @@ mod logged_models;
 mod metrics;
 mod model_versions;
 mod names;
+mod owners;
 mod present;
 mod registered_models;
 mod registry;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::error::{Answer, MlflowError};
 use super::wire::Fields;
-use super::{artifacts, present, runs};
+use super::{artifacts, owners, present, runs};
 use crate::app::App;
 use crate::signed_url::Deed;
 
@@ -61,7 +61,9 @@ pub(super) async fn create(
         return Err(MlflowError::invalid(message));
     }
     let base = base(&headers)?;
-    let upload = app.artifacts.begin_upload(&target(&folder, &fields)?).await?;
+    let path = target(&folder, &fields)?;
+    owners::require(&app, path.as_str()).await?;
+    let upload = app.artifacts.begin_upload(&path).await?;
     let credential = |number: i64| {
         let url = format!("{base}{PART}{}/{number}", upload.id);
         json!({"url": url, "part_number": number, "headers": {}})
@@ -98,7 +100,9 @@ pub(super) async fn complete(State(app): State<App>, Path(folder): Path<String>,
         let number = u32::try_from(number).map_err(|_| UploadError::Number { number: 0 })?;
         parts.push((number, part.text("etag")?.unwrap_or_default()));
     }
+    owners::require(&app, path.as_str()).await?;
     app.artifacts.finish_upload(&id, &path, &parts).await?;
+    owners::confirm(&app, path.as_str()).await?;
     Ok(Json(json!({})))
 }
 

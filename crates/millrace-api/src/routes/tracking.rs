@@ -9,7 +9,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::Response;
 use indexmap::IndexMap;
-use millrace_metastore::experiments::{Attribute, Field, Order, Query as RunQuery, TrackedRunRow};
+use millrace_metastore::experiments::{Attribute, Field, Order, Query as RunQuery, TrackedRunRow, View};
 use millrace_spec::problem::Problem;
 use millrace_storage::FilePath;
 use millrace_tracking::search::{Target, parse_filter};
@@ -68,6 +68,8 @@ struct RunsQuery {
     limit: Option<i64>,
     /// Token of the page before.
     after: Option<String>,
+    /// Deleted runs instead of the others.
+    deleted: bool,
     /// `metrics.auc,params.depth`: only these values; all if empty.
     columns: String,
 }
@@ -121,6 +123,7 @@ fn run_query(id: &str, asked: &RunsQuery) -> Result<RunQuery, ApiError> {
         filter: parse_filter(Target::Runs, &asked.filter).map_err(|error| invalid(error.to_string()))?,
         order: words(&asked.sort).map(|sort| order(sort).map_err(invalid)).collect::<Result<_, _>>()?,
         after,
+        view: if asked.deleted { View::Deleted } else { View::Active },
         limit: asked.limit.unwrap_or(MOST_RUNS).clamp(1, MOST_RUNS),
         ..RunQuery::default()
     })

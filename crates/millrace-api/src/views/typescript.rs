@@ -2,7 +2,7 @@
 
 use ts_rs::{Config, TS};
 
-use super::{datasets, endpoints, json, models, monitors, pipelines, runs, tracking, workspace};
+use super::{datasets, endpoints, json, lifecycle, models, monitors, pipelines, runs, tracking, workspace};
 
 /// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.
 pub fn typescript() -> String {
@@ -64,6 +64,16 @@ pub fn typescript() -> String {
         monitors::MonitorPoint
     );
     declare!(monitors::MonitorView, monitors::AlertChange, monitors::AlertView);
+    declare!(lifecycle::StorageUseView, lifecycle::ExperimentUse, lifecycle::StorageUseList);
+    declare!(
+        lifecycle::ExperimentLifecycle,
+        lifecycle::RunLifecycle,
+        lifecycle::RunIds,
+        lifecycle::PurgeRuns
+    );
+    declare!(lifecycle::PurgeExperiment, lifecycle::KeptRun, lifecycle::PurgeOutcome, lifecycle::NewName);
+    declare!(lifecycle::BestRuns, lifecycle::RetentionRulesView, lifecycle::RetentionView);
+    declare!(lifecycle::RunName, lifecycle::RetentionPlanView, lifecycle::Changed);
     text
 }
 

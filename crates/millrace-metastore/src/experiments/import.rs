@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::{Metastore, MetastoreError, Session, Value};
 
 use super::document::{Document, Point};
+use super::garbage::revive;
 use super::keys::Numbered;
 use super::linked::{DatasetInput, ModelLink, link_statements};
 use super::pack::{Chunk, full_chunks, store_chunks};
@@ -103,6 +104,8 @@ fn prepare<'a>(run: &'a ImportedRun, numbered: &Numbered) -> Prepared<'a> {
 }
 
 async fn insert(session: &mut Session, runs: &[Prepared<'_>], changed: i64) -> Result<usize, MetastoreError> {
+    let ids: Vec<&str> = runs.iter().map(|run| run.row.id.as_str()).collect();
+    revive(session, &ids).await?;
     let mut args: Vec<Value<'_>> = vec![changed.into()];
     let mut rows = Vec::with_capacity(runs.len());
     for run in runs {

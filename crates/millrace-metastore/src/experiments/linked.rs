@@ -114,6 +114,9 @@ impl Metastore {
         self.write(move |session| {
             Box::pin(async move {
                 let experiment_id = lock_active_run(session, &run_id).await?;
+                let mut datasets = datasets;
+                // In the same order everywhere, so that two writers never wait for each other.
+                datasets.sort_by(|a, b| (&a.name, &a.digest).cmp(&(&b.name, &b.digest)));
                 session.execute_all(link_statements(experiment_id, &run_id, &datasets, &models)).await?;
                 Ok(())
             })
@@ -177,7 +180,9 @@ pub(super) fn link_statements<'a>(
     let mut statements: Vec<(String, Vec<Value<'a>>)> = Vec::new();
     for data in datasets {
         let sql = "INSERT INTO tracked_dataset (experiment_id, name, digest, source_type, source, schema, profile) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+                   VALUES ($1, $2, $3, $4, $5, $6, $7) \
+                   ON CONFLICT (experiment_id, name, digest) DO UPDATE SET digest = excluded.digest";
+        // A known one is held, so that it is not taken for unused before its input is there.
         let args = vec![
             experiment_id.into(),
             data.name.as_str().into(),

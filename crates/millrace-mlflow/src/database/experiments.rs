@@ -33,6 +33,7 @@ impl DatabaseSource {
                 created_at,
                 updated_at: row.opt_int("last_update_time")?.map_or(created_at, micros),
                 deleted: some_text(row, "lifecycle_stage")?.as_deref() == Some("deleted"),
+                deleted_at: None,
                 artifact_location: some_text(row, "artifact_location")?,
                 tags: Vec::new(),
             })

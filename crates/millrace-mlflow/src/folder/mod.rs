@@ -296,6 +296,7 @@ fn experiment(folder: &Path) -> Result<ExperimentFull, Broken> {
         created_at,
         updated_at: meta.int("last_update_time").map_or(created_at, micros),
         deleted: meta.text("lifecycle_stage").as_deref() == Some("deleted"),
+        deleted_at: None,
         artifact_location: meta.text("artifact_location"),
         tags,
     })

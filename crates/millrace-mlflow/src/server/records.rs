@@ -59,6 +59,7 @@ pub(super) fn experiment(message: &Value) -> Result<ExperimentFull, String> {
         created_at,
         updated_at: int(message, "last_update_time").map_or(created_at, micros),
         deleted: text(message, "lifecycle_stage") == "deleted",
+        deleted_at: None,
         artifact_location: some(message, "artifact_location"),
         tags: pairs(message, "tags"),
     })

@@ -5,6 +5,7 @@ mod copy;
 mod data;
 mod demo;
 mod doctor;
+mod experiments;
 mod explain;
 mod export;
 mod follow;
@@ -44,6 +45,7 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Data => data::run(printer).await,
         Command::Export(Export::Mlruns(arguments)) => export::run(&arguments, printer).await,
         Command::Import(Import::Mlflow(arguments)) => import::run(&arguments, printer).await,
+        Command::Experiments(command) => experiments::run(&command, printer).await,
         Command::Explain { kind } => explain::run(kind.as_deref(), printer).await,
         Command::Schema { of } => explain::schema(of, printer).await,
         Command::Doctor => doctor::run(printer).await,

@@ -5,6 +5,7 @@ mod bucket;
 mod clients;
 mod commands;
 mod demo_kills;
+mod experiments;
 mod faults;
 mod full_disk;
 mod import;
