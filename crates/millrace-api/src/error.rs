@@ -8,6 +8,7 @@ use millrace_contract::{CatalogError, Explain as _, QueryError};
 use millrace_metastore::MetastoreError;
 use millrace_orchestration::OrchestrationError;
 use millrace_spec::problem::Problem;
+use millrace_tracking::tables::TablesError;
 use serde::Serialize;
 
 use crate::views::workspace::Problem as ProblemView;
@@ -110,6 +111,16 @@ impl From<QueryError> for ApiError {
             problem = problem.note(format!("at line {line}, column {column} of the query"));
         }
         Self::new(StatusCode::BAD_REQUEST, problem)
+    }
+}
+
+impl From<TablesError> for ApiError {
+    fn from(error: TablesError) -> Self {
+        match error {
+            TablesError::Catalog(error) => error.into(),
+            TablesError::Query(error) => error.into(),
+            TablesError::NotATable { .. } => Self::new(StatusCode::BAD_REQUEST, error.problem()),
+        }
     }
 }
 

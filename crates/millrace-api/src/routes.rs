@@ -1,5 +1,6 @@
 //! Handlers, one file a room.
 
+pub(crate) mod dataset_labels;
 pub(crate) mod datasets;
 pub(crate) mod endpoints;
 pub(crate) mod lineage;

@@ -5,11 +5,13 @@
 //! [`Metastore::write`]; a table family is a file with typed methods on [`Metastore`].
 #![warn(missing_docs)]
 
+pub mod asset_labels;
 pub mod assets;
 pub mod deployments;
 mod error;
 pub mod eval_datasets;
 pub mod experiments;
+pub mod lineage;
 mod migrations;
 pub mod monitoring;
 mod outbox;

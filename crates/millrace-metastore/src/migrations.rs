@@ -30,6 +30,9 @@ const ALL: &[Migration] = &[
     migration!("0020_model_registry"),
     migration!("0030_traces"),
     migration!("0031_eval_datasets"),
+    migration!("0050_dataset_tags"),
+    migration!("0051_what_runs_read"),
+    migration!("0052_model_cards"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.

@@ -6,14 +6,18 @@
 
 mod catalog;
 mod reference;
+pub mod schema_diff;
 pub mod search;
 mod staging;
 pub mod steps;
+pub mod tables;
 pub mod traces;
 mod tracker;
 pub mod webhooks;
 
 pub use catalog::{Catalog, REGISTERED};
-pub use reference::{InvalidReference, Reference, check_alias, check_model_name};
+pub use reference::{
+    InvalidReference, Reference, check_alias, check_dataset_alias, check_model_name, check_tag,
+};
 pub use staging::clear_staging;
 pub use tracker::Tracker;

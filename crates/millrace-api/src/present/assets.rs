@@ -10,7 +10,7 @@ use crate::views::datasets::{
     AssetKey, ColumnProfile, DatasetSummary, DatasetVersionView, FieldView, HistogramBin, Producer,
     TableProfile, TopValue,
 };
-use crate::views::json::{Json, NumberMap};
+use crate::views::json::{Json, NumberMap, TextMap};
 use crate::views::models::ModelSummary;
 
 impl From<contract::AssetKey> for AssetKey {
@@ -77,6 +77,7 @@ pub(crate) fn dataset_summary(version: &DatasetVersion) -> DatasetSummary {
         columns: version.schema.as_array().map_or(0, Vec::len) as u32,
         created_at: version.created_at.to_string(),
         producer: version.producer.clone().map(Into::into),
+        aliases: Vec::new(),
     }
 }
 
@@ -94,6 +95,8 @@ pub(crate) fn dataset_version(version: DatasetVersion) -> DatasetVersionView {
         producer: version.producer.map(Into::into),
         inputs: version.inputs.into_iter().map(Into::into).collect(),
         created_at: version.created_at.to_string(),
+        aliases: Vec::new(),
+        tags: TextMap::default(),
     }
 }
 

@@ -43,7 +43,7 @@ async fn find_model(
 ) -> ApiResult<ModelView> {
     let Query(query) = query?;
     // MLflow's names may contain an `@`, so the version is always said.
-    let version = query.version.map_or_else(|| "latest".to_owned(), |version| version.to_string());
+    let version = query.version.filter(|version| !version.is_empty()).unwrap_or_else(|| "latest".to_owned());
     let model = app.models.resolve(&format!("{name}@{version}")).await?;
     let registered = app.engine.store().find_registered_model(name.clone()).await?;
     let versions = app.models.versions(&name).await?;

@@ -76,6 +76,7 @@ fn end(step: &str, attempt: i64) -> StepChange {
         reuse: None,
         exit: None,
         cache: None,
+        assets: Vec::new(),
     }
 }
 
