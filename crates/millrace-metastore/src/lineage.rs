@@ -211,6 +211,36 @@ impl Metastore {
         .await
     }
 
+    /// The model versions with this digest, by name.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn list_models_of_digest(&self, digest: String) -> Result<Vec<(String, i64)>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql = "SELECT name, version FROM asset_version WHERE kind = 'model' AND digest = $1 ORDER BY name, version";
+                let rows = session.fetch_all(sql, &[digest.as_str().into()]).await?;
+                rows.iter().map(|row| Ok((row.text("name")?, row.int("version")?))).collect()
+            })
+        })
+        .await
+    }
+
+    /// Whether a tracked run is a pipeline run, or that of one of its steps.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn is_pipeline_run_or_child(&self, run_id: String) -> Result<bool, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql = "SELECT 1 AS one FROM pipeline_run WHERE id = $1 OR id = \
+                           (SELECT parent_id FROM tracked_run WHERE id = $1)";
+                Ok(session.fetch_optional(sql, &[run_id.as_str().into()]).await?.is_some())
+            })
+        })
+        .await
+    }
+
     /// The model versions that a tracked run made, by name.
     ///
     /// # Errors

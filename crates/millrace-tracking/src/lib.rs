@@ -5,6 +5,8 @@
 #![warn(missing_docs)]
 
 mod catalog;
+pub mod folders;
+pub mod lineage;
 mod reference;
 pub mod schema_diff;
 pub mod search;
@@ -20,4 +22,4 @@ pub use reference::{
     InvalidReference, Reference, check_alias, check_dataset_alias, check_model_name, check_tag,
 };
 pub use staging::clear_staging;
-pub use tracker::Tracker;
+pub use tracker::{Tracker, short_digest};

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// Folder beside the runs' artifacts, and beside the models, that holds what is not whole yet.
+/// Folder beside the runs' artifacts, the models and the datasets, that holds what is not whole yet.
 const STAGING: &str = ".staging";
 
 /// A new path in the staging folder of `root`, on the same file system as everything below `root`.
@@ -20,7 +20,7 @@ pub(crate) fn stage(root: &Path) -> std::io::Result<PathBuf> {
 /// # Errors
 /// Whatever the file system says.
 pub fn clear_staging(storage: &Path) -> std::io::Result<()> {
-    for root in ["artifacts", "models"] {
+    for root in ["artifacts", "models", "datasets"] {
         match fs_err::remove_dir_all(storage.join(root).join(STAGING)) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -125,7 +125,7 @@ impl RunTracker for Tracker {
 const SHORT_DIGEST: usize = 32;
 
 /// A digest as MLflow shows it: the first 32 hex digits of ours, without its algorithm.
-pub(crate) fn short_digest(digest: &str) -> &str {
+pub fn short_digest(digest: &str) -> &str {
     let digits = digest.split_once(':').map_or(digest, |(_, digits)| digits);
     digits.get(..SHORT_DIGEST).unwrap_or(digits)
 }

@@ -6,6 +6,10 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use millrace_spec::ids::SecretName;
 
+mod data;
+
+pub(crate) use data::{Data, DataCommand, DataPreview};
+
 /// From raw data to a live, monitored endpoint.
 #[derive(Debug, Parser)]
 #[command(name = "millrace", version, about, disable_help_subcommand = true)]
@@ -52,8 +56,8 @@ pub(crate) enum Command {
     Copy(Copy),
     /// Query the workspace's datasets with SQL.
     Sql(Sql),
-    /// List the workspace's datasets.
-    Data,
+    /// List the workspace's datasets, look into them, and give their versions names.
+    Data(Data),
     /// Keep secrets in an encrypted file that is committed with the rest.
     #[command(subcommand)]
     Secrets(Secrets),

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use millrace_metastore::lineage::Direction;
 use millrace_spec::problem::Problem;
 use millrace_tracking::schema_diff::{self, Column};
 use millrace_tracking::{InvalidReference, check_dataset_alias, check_tag};
@@ -12,11 +13,13 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::datasets::reference;
+use super::datasets::{VersionQuery, reference};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
-use crate::present::assets;
-use crate::views::datasets::{AliasTarget, ColumnChange, DatasetAlias, FieldView, SchemaDiff, TagValue};
+use crate::present::{assets, instant};
+use crate::views::datasets::{
+    AliasTarget, ColumnChange, DatasetAlias, DatasetRead, FieldView, SchemaDiff, TagValue,
+};
 use crate::views::json::TextMap;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -24,6 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(set_dataset_alias, delete_dataset_alias))
         .routes(routes!(set_dataset_tag, delete_dataset_tag))
         .routes(routes!(diff_dataset_schemas))
+        .routes(routes!(list_dataset_reads))
 }
 
 fn refused(code: &str, what: &str, name: &str, error: &InvalidReference) -> ApiError {
@@ -46,6 +50,7 @@ async fn set_dataset_alias(
     let Json(target) = body?;
     check_dataset_alias(&alias)
         .map_err(|error| refused("invalid-name", "a name for an alias", &alias, &error))?;
+    app.datasets.resolve(&name).await?;
     let store = app.engine.store();
     if target.version == 0 || !store.set_dataset_alias((name.clone(), number(target.version)), alias).await? {
         return Err(ApiError::unknown("dataset", &format!("{name}@{}", target.version)));
@@ -60,6 +65,9 @@ async fn delete_dataset_alias(
     State(app): State<App>,
     Path((name, alias)): Path<(String, String)>,
 ) -> ApiResult<Vec<DatasetAlias>> {
+    app.datasets.resolve(&name).await?;
+    check_dataset_alias(&alias)
+        .map_err(|error| refused("invalid-name", "a name for an alias", &alias, &error))?;
     if !app.engine.store().delete_dataset_alias(name.clone(), alias.clone()).await? {
         return Err(ApiError::unknown("alias", &format!("{name}@{alias}")));
     }
@@ -87,6 +95,7 @@ async fn set_dataset_tag(
     let Json(TagValue { value }) = body?;
     check_tag(&key, &value)
         .map_err(|error| refused("invalid-tag", "a tag that can be kept", &key, &error))?;
+    app.datasets.resolve(&name).await?;
     let of = (name.clone(), number(version));
     if !app.engine.store().set_dataset_tag(of, (key, value)).await? {
         return Err(ApiError::unknown("dataset", &format!("{name}@{version}")));
@@ -102,6 +111,8 @@ async fn delete_dataset_tag(
     State(app): State<App>,
     Path((name, version, key)): Path<(String, u64, String)>,
 ) -> ApiResult<TextMap> {
+    app.datasets.resolve(&name).await?;
+    check_tag(&key, "").map_err(|error| refused("invalid-tag", "a tag that can be kept", &key, &error))?;
     if !app.engine.store().delete_dataset_tag((name.clone(), number(version)), key.clone()).await? {
         return Err(ApiError::unknown("tag", &key));
     }
@@ -139,6 +150,46 @@ async fn diff_dataset_schemas(
         to: assets::dataset_summary(&after),
         changes: schema_diff::diff(&columns.0, &columns.1).into_iter().map(change).collect(),
     }))
+}
+
+/// Lists the steps and the tracked runs that read a version, newest first.
+#[utoipa::path(get, path = "/api/datasets/{name}/reads", params(("name" = String, Path), VersionQuery),
+    responses((status = 200, body = [DatasetRead])))]
+async fn list_dataset_reads(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    query: Result<Query<VersionQuery>, QueryRejection>,
+) -> ApiResult<Vec<DatasetRead>> {
+    let Query(query) = query?;
+    let asset = app.datasets.resolve(&reference(&name, query.version.as_deref())).await?.asset;
+    let version = number(asset.version.unwrap_or_default());
+    let store = app.engine.store();
+    let mut reads = Vec::new();
+    for used in store.list_uses_of_version("dataset", name.clone(), version).await? {
+        if used.asset.direction == Direction::Read {
+            reads.push(DatasetRead {
+                run_id: used.run_id,
+                name: used.pipeline,
+                step: Some(used.step),
+                context: Some(used.step_kind),
+                at: used.ended_at.map(instant),
+            });
+        }
+    }
+    for read in store.list_tracked_reads_of(name, version).await? {
+        // The tracked runs of steps are told by their steps.
+        if !store.is_pipeline_run_or_child(read.run_id.clone()).await? {
+            reads.push(DatasetRead {
+                run_id: read.run_id,
+                name: read.run_name,
+                step: None,
+                context: read.context,
+                at: Some(instant(read.started_at)),
+            });
+        }
+    }
+    reads.sort_by(|one, other| other.at.cmp(&one.at));
+    Ok(Json(reads))
 }
 
 fn change(change: schema_diff::ColumnChange) -> ColumnChange {

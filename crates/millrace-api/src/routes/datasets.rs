@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use millrace_contract::{DatasetVersion, QueryError, QueryRequest, Selection, TableRef};
 use millrace_metastore::assets::AssetNode;
 use millrace_spec::problem::Problem;
@@ -17,7 +18,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
-use crate::present::{assets, table};
+use crate::present::{arrow_stream, assets, table};
 use crate::views::datasets::{AssetKey, DatasetSummary, DatasetView, SqlRequest, TablePreview};
 use crate::views::json::TextMap;
 
@@ -28,6 +29,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list_datasets))
         .routes(routes!(find_dataset))
         .routes(routes!(sample_dataset))
+        .routes(routes!(read_dataset_rows))
         .routes(routes!(run_sql))
         .merge(super::dataset_labels::routes())
         .merge(super::lineage::routes())
@@ -131,15 +133,32 @@ async fn sample_dataset(
     let limit = query.limit.unwrap_or(100).min(MOST_ROWS);
     let Some(found) = TableRef::of(&version.asset) else { return Err(not_a_table(&name)) };
     let began = app.clock.now();
-    let words =
-        |list: String| -> Vec<String> { list.split(',').map(|name| name.trim().to_owned()).collect() };
-    let selection = Selection {
-        columns: query.columns.filter(|list| !list.trim().is_empty()).map(words),
-        filter: query.filter,
-        limit: Some(limit.saturating_add(1)),
-    };
+    let selection = selection(query, Some(limit.saturating_add(1)));
     let rows = app.query.select(&found, selection).await.map_err(filter_error)?;
     Ok(Json(timed(&app, began, table::preview(rows, limit).await?)))
+}
+
+fn selection(query: SampleQuery, limit: Option<usize>) -> Selection {
+    let words = |list: String| list.split(',').map(|name| name.trim().to_owned()).collect();
+    let columns = query.columns.filter(|list| !list.trim().is_empty()).map(words);
+    Selection { columns, filter: query.filter, limit }
+}
+
+/// Streams the rows of a version, those that a condition holds for, as Arrow's stream format; all of them without a limit.
+#[utoipa::path(get, path = "/api/datasets/{name}/rows", params(("name" = String, Path), SampleQuery),
+    responses((status = 200, description = "Arrow IPC stream", content_type = "application/vnd.apache.arrow.stream", body = Vec<u8>)))]
+async fn read_dataset_rows(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    query: Result<Query<SampleQuery>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let Query(query) = query?;
+    let version = app.datasets.resolve(&reference(&name, query.version.as_deref())).await?;
+    let Some(found) = TableRef::of(&version.asset) else { return Err(not_a_table(&name)) };
+    let limit = query.limit;
+    let rows = app.query.select(&found, selection(query, limit)).await.map_err(filter_error)?;
+    let body = arrow_stream::body(rows).map_err(|error| ApiError::internal(&error))?;
+    Ok(([(header::CONTENT_TYPE, "application/vnd.apache.arrow.stream")], body).into_response())
 }
 
 /// 400: it is made of files.

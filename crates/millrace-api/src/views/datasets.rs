@@ -194,6 +194,8 @@ pub struct LineageEdge {
     pub from: AssetKey,
     /// This was made.
     pub to: AssetKey,
+    /// How: `made`, `read`, `evaluated` or `serves`.
+    pub tie: String,
     /// By this run.
     pub run_id: Option<String>,
     /// In this step.
@@ -207,6 +209,10 @@ pub struct LineageView {
     pub nodes: Vec<AssetKey>,
     /// Every arrow once.
     pub edges: Vec<LineageEdge>,
+    /// Names of the tracked runs, by id.
+    pub run_names: TextMap,
+    /// Whether there is more than is shown.
+    pub cut: bool,
 }
 
 /// Which version an alias is to point at.
@@ -256,4 +262,19 @@ pub struct SchemaDiff {
     pub to: DatasetSummary,
     /// In the order of the new columns, then what is gone.
     pub changes: Vec<ColumnChange>,
+}
+
+/// Something that read a version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct DatasetRead {
+    /// Pipeline run, or a tracked run where there is no step.
+    pub run_id: String,
+    /// The pipeline, or the tracked run's name.
+    pub name: String,
+    /// Step of the pipeline.
+    pub step: Option<String>,
+    /// Kind of step, or what MLflow's client read it for.
+    pub context: Option<String>,
+    /// RFC 3339.
+    pub at: Option<String>,
 }

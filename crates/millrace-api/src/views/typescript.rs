@@ -49,6 +49,8 @@ pub fn typescript() -> String {
         datasets::SqlRequest
     );
     declare!(datasets::LineageEdge, datasets::LineageView);
+    declare!(datasets::AliasTarget, datasets::TagValue, datasets::DatasetAlias);
+    declare!(datasets::ColumnChange, datasets::SchemaDiff, datasets::DatasetRead);
     declare!(models::ModelColumn, models::ModelSignature, models::ModelSummary, models::OnnxView);
     declare!(models::ModelVersionView, models::ModelView);
     declare!(

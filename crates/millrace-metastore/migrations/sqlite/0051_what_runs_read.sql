@@ -22,3 +22,4 @@ CREATE TABLE tracked_input_asset (
     PRIMARY KEY (run_id, name, digest)
 );
 CREATE INDEX tracked_input_asset_version ON tracked_input_asset (asset_name, asset_version);
+CREATE INDEX asset_version_digest ON asset_version (kind, digest);

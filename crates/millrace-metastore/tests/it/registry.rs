@@ -329,10 +329,10 @@ async fn models_that_were_registered_before_are_in_the_registry() {
         store
             .write(|session| {
                 Box::pin(async move {
-                    for table in ["webhook_outbox", "webhook_event", "webhook", "model_tag", "model_version", "registered_model"] {
+                    for table in ["model_card", "promotion_vote", "promotion", "webhook_outbox", "webhook_event", "webhook", "model_tag", "model_version", "registered_model"] {
                         session.execute(&format!("DROP TABLE {table}"), &[]).await?;
                     }
-                    let sql = "DELETE FROM schema_migration WHERE name = '0020_model_registry'";
+                    let sql = "DELETE FROM schema_migration WHERE name IN ('0020_model_registry', '0052_model_cards')";
                     session.execute(sql, &[]).await?;
                     for (version, details) in [(1, r#"{"description": "old", "tracking_run_id": "r"}"#), (2, "{}")] {
                         let sql = "INSERT INTO asset_version (kind, name, version, digest, asset, details, created_at) \

@@ -7,6 +7,15 @@ use millrace_contract::{QueryError, Selection, TableRef};
 use super::failure::plan_error;
 use super::{DataFusionEngine, source};
 
+/// Without what the engine calls a table that has no name, and the wrapping of its parser's words.
+fn told(error: QueryError) -> QueryError {
+    let QueryError::Plan { message, position } = error else { return error };
+    let message = message.replace("\"?table?\".", "");
+    let plain = message.strip_prefix("ParserError(\"").and_then(|rest| rest.strip_suffix("\")"));
+    let plain = plain.map(|text| text.split(" at Line:").next().unwrap_or(text).to_owned());
+    QueryError::Plan { message: plain.unwrap_or(message), position }
+}
+
 /// The wanted rows and columns of a table.
 pub(super) async fn frame(
     engine: &DataFusionEngine,
@@ -15,7 +24,7 @@ pub(super) async fn frame(
 ) -> Result<DataFrame, QueryError> {
     let mut frame = source::frame(engine, table, None, None).await?;
     if let Some(filter) = selection.filter.as_deref().filter(|text| !text.trim().is_empty()) {
-        let condition = frame.parse_sql_expr(filter).map_err(plan_error)?;
+        let condition = frame.parse_sql_expr(filter).map_err(|error| told(plan_error(error)))?;
         let kind = condition.get_type(frame.schema()).map_err(plan_error)?;
         if !matches!(kind, arrow::datatypes::DataType::Boolean | arrow::datatypes::DataType::Null) {
             let message = format!("the condition gives {kind}, not true or false; compare it with something");

@@ -39,7 +39,7 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Copy(arguments) => copy::run(&arguments, printer).await,
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
         Command::Secrets(command) => secrets::run(&command, printer).await,
-        Command::Data => data::run(printer).await,
+        Command::Data(arguments) => data::run(&arguments, printer).await,
         Command::Explain { kind } => explain::run(kind.as_deref(), printer).await,
         Command::Schema { of } => explain::schema(of, printer).await,
         Command::Doctor => doctor::run(printer).await,

@@ -3,6 +3,7 @@
 
 mod clients;
 mod commands;
+mod datasets;
 mod demo_kills;
 mod faults;
 mod full_disk;
