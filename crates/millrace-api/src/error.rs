@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use millrace_contract::{CatalogError, Explain as _, QueryError};
 use millrace_metastore::MetastoreError;
+use millrace_metastore::registry::RegistryRefusal;
 use millrace_orchestration::OrchestrationError;
 use millrace_spec::problem::Problem;
 use millrace_tracking::tables::TablesError;
@@ -100,7 +101,34 @@ impl From<CatalogError> for ApiError {
 
 impl From<MetastoreError> for ApiError {
     fn from(error: MetastoreError) -> Self {
-        Self::internal(&error)
+        match error {
+            MetastoreError::Registry(refusal) => refusal.into(),
+            error => Self::internal(&error),
+        }
+    }
+}
+
+impl From<RegistryRefusal> for ApiError {
+    fn from(refusal: RegistryRefusal) -> Self {
+        let (status, code) = match &refusal {
+            RegistryRefusal::NoModel { .. }
+            | RegistryRefusal::NoVersion { .. }
+            | RegistryRefusal::NoLatest { .. }
+            | RegistryRefusal::NoAlias { .. } => (StatusCode::NOT_FOUND, "unknown-model"),
+            RegistryRefusal::NoWebhook { .. } => (StatusCode::NOT_FOUND, "unknown-webhook"),
+            RegistryRefusal::NoPromotion { .. } => (StatusCode::NOT_FOUND, "unknown-request"),
+            RegistryRefusal::Protected { .. } => (StatusCode::FORBIDDEN, "alias-protected"),
+            RegistryRefusal::OwnRequest { .. } | RegistryRefusal::ForeignRequest { .. } => {
+                (StatusCode::FORBIDDEN, "not-yours-to-decide")
+            }
+            RegistryRefusal::AlreadyRequested { .. } => (StatusCode::CONFLICT, "already-requested"),
+            RegistryRefusal::Decided { .. } => (StatusCode::CONFLICT, "already-decided"),
+            RegistryRefusal::NameTaken { .. } => (StatusCode::CONFLICT, "name-taken"),
+            RegistryRefusal::IsPrompt { .. } | RegistryRefusal::ForeignToken => {
+                (StatusCode::BAD_REQUEST, "invalid-request")
+            }
+        };
+        Self::new(status, Problem::error(code, refusal.to_string()))
     }
 }
 

@@ -7,8 +7,10 @@ use clap_complete::Shell;
 use millrace_spec::ids::SecretName;
 
 mod data;
+mod models;
 
 pub(crate) use data::{Data, DataCommand, DataPreview};
+pub(crate) use models::{Models, ModelsCommand, PromotionRequest, Verdict};
 
 /// From raw data to a live, monitored endpoint.
 #[derive(Debug, Parser)]
@@ -58,6 +60,8 @@ pub(crate) enum Command {
     Sql(Sql),
     /// List the workspace's datasets, look into them, and give their versions names.
     Data(Data),
+    /// List the registered models, look into their versions, and promote them.
+    Models(Models),
     /// Keep secrets in an encrypted file that is committed with the rest.
     #[command(subcommand)]
     Secrets(Secrets),

@@ -17,10 +17,11 @@ use millrace_deployment::EndpointServer;
 use millrace_monitoring::{alerts::Alerts, latest};
 use millrace_tracking::webhooks::Webhooks;
 
-use crate::adapters::{FolderInspector, KeptMonitors, LiveEndpoints};
+use crate::adapters::{KeptMonitors, LiveEndpoints};
 use crate::boot::{self, Rooms};
 use crate::commands::run_lock::{self, WorkspaceLock};
 use crate::declared::sound;
+use crate::inspector::FolderInspector;
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// What runs until it is stopped.

@@ -12,14 +12,19 @@ use utoipa_axum::routes;
 use super::datasets::VersionQuery;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
+use crate::model_sheet::ModelSheet;
 use crate::present::assets;
 use crate::views::endpoints::EndpointSummary;
-use crate::views::json::TextMap;
+use crate::views::json::{Json as AnyJson, TextMap};
 use crate::views::models::{ModelSummary, ModelVersionView, ModelView};
 use crate::views::tracking::ArtifactFile;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list_models)).routes(routes!(find_model))
+    OpenApiRouter::new()
+        .routes(routes!(list_models))
+        .routes(routes!(find_model))
+        .merge(super::model_cards::routes())
+        .merge(super::promotions::routes())
 }
 
 /// Lists the models with their newest versions.
@@ -52,7 +57,8 @@ async fn find_model(
         tokio::task::spawn_blocking(move || list_files(FilePath::new(&folder), FilePath::new(&folder)))
             .await
             .map_err(|error| ApiError::internal(&error))??;
-    let facts = app.inspector.inspect(&model.asset.uri).await;
+    let sheet = ModelSheet::gather(app.engine.store(), app.inspector.as_ref(), model).await?;
+    let ModelSheet { version: model, facts, metrics_by_dataset, .. } = sheet;
     let serves =
         |endpoint: &EndpointSummary| endpoint.deployments.iter().any(|deployment| deployment.model == name);
     let endpoints = app
@@ -82,17 +88,21 @@ async fn find_model(
         inputs: model.inputs.into_iter().map(Into::into).collect(),
         files,
         onnx: facts.onnx,
+        onnx_problem: facts.onnx_problem,
+        input_example: facts.input_example.map(AnyJson),
+        metrics_by_dataset,
         flavors: facts.flavors,
         created_at: model.created_at.to_string(),
     };
     let count = versions.len();
+    let command = format!("millrace models show {name}@{}", version.version);
     Ok(Json(ModelView {
         description: registered.description.filter(|text| !text.is_empty()),
         tags: TextMap(registered.tags.into_iter().collect()),
         version,
         versions: versions.iter().map(|version| assets::model_summary(version, count)).collect(),
         endpoints,
-        command: format!("curl -s http://127.0.0.1:7878/api/models/{name}"),
+        command,
     }))
 }
 

@@ -52,7 +52,15 @@ pub fn typescript() -> String {
     declare!(datasets::AliasTarget, datasets::TagValue, datasets::DatasetAlias);
     declare!(datasets::ColumnChange, datasets::SchemaDiff, datasets::DatasetRead);
     declare!(models::ModelColumn, models::ModelSignature, models::ModelSummary, models::OnnxView);
-    declare!(models::ModelVersionView, models::ModelView);
+    declare!(models::OnnxPort, models::DatasetMetrics, models::ModelVersionView, models::ModelView);
+    declare!(models::ModelCardView, models::WriteCard, models::ComparedRow, models::ModelComparison);
+    declare!(
+        models::RequestPromotion,
+        models::CastVote,
+        models::Withdraw,
+        models::VoteView,
+        models::PromotionView
+    );
     declare!(
         endpoints::DeploymentView,
         endpoints::EndpointSummary,

@@ -3,6 +3,7 @@
 
 mod eval_datasets;
 mod experiments;
+mod lineage;
 mod registry;
 mod run_search;
 mod traces;

@@ -9,6 +9,7 @@ mod explain;
 mod follow;
 mod init;
 mod logs;
+mod models;
 mod run;
 pub(crate) mod run_lock;
 mod runs;
@@ -40,6 +41,7 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
         Command::Secrets(command) => secrets::run(&command, printer).await,
         Command::Data(arguments) => data::run(&arguments, printer).await,
+        Command::Models(arguments) => models::run(&arguments, printer).await,
         Command::Explain { kind } => explain::run(kind.as_deref(), printer).await,
         Command::Schema { of } => explain::schema(of, printer).await,
         Command::Doctor => doctor::run(printer).await,

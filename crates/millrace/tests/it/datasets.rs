@@ -103,6 +103,48 @@ fn an_endpoint_is_followed_back_to_the_source_rows() {
 }
 
 #[test]
+fn versions_of_a_model_are_shown_and_compared() {
+    let project = project();
+    project.write("pipelines/more.yaml", PIPELINE.replace("trees: 20", "trees: 5"));
+    assert_eq!(project.json(&["run", "more", "--json"])["state"], "succeeded");
+    let shown = project.json(&["models", "show", "late@1", "--json"]);
+    assert_eq!(shown["metrics_by_dataset"][0]["dataset"], "rows_test", "{shown}");
+    assert_eq!(shown["params"]["trees"], "20", "{shown}");
+    assert_eq!(shown["onnx"]["outputs"].as_array().map(Vec::is_empty), Some(false), "{shown}");
+    assert_eq!(shown["input_example"]["columns"], json!(["carrier", "distance", "wind"]), "{shown}");
+    let compared = project.millrace(&["models", "compare", "late@1", "late@2"]);
+    let trees = compared.lines().find(|line| line.starts_with("params") && line.contains("trees")).unwrap();
+    assert_eq!(trees.split_whitespace().collect::<Vec<_>>(), ["params", "trees", "20", "5"]);
+    project.write("card.md", "Made for the *test*.\n");
+    let card = project.millrace(&["models", "card", "late@1", "--write", "card.md", "--as", "ann"]);
+    for part in [
+        "Made for the *test*.",
+        "# late@1",
+        "| rows\\_train@1 | trained on |",
+        "| rows\\_test@1 | evaluated on |",
+        "| raw.csv | source |",
+        "| late | endpoint |",
+    ] {
+        assert!(card.contains(part), "{part}: {card}");
+    }
+    assert_snapshot!(project.millrace(&["models", "lineage", "endpoint:late"]), @"");
+}
+
+#[test]
+fn a_version_is_promoted_when_others_approve() {
+    let project = project();
+    assert_snapshot!(project.millrace(&["models", "requests"]), @"");
+    let asked =
+        project.json(&["models", "request", "late@1", "champion", "-m", "better", "--as", "ann", "--json"]);
+    let id = asked["id"].as_str().unwrap();
+    assert_snapshot!(project.millrace(&["models", "approve", id, "--as", "ann"]), @"");
+    assert_snapshot!(project.millrace(&["models", "reject", id, "--as", "bob"]), @"");
+    assert_snapshot!(project.millrace(&["models", "approve", id, "-m", "looked at it", "--as", "bob"]), @"");
+    assert_snapshot!(project.millrace(&["models", "requests", "late"]), @"");
+    assert_eq!(project.json(&["models", "show", "late@champion", "--json"])["version"], 1);
+}
+
+#[test]
 fn a_folder_is_a_dataset_with_a_manifest() {
     let project = Project::new(&[("images/a/cat.txt", "cat"), ("images/dog.txt", "dog")]);
     assert_snapshot!(project.millrace(&["data", "add", "images", "images"]), @"");
