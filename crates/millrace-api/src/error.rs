@@ -9,6 +9,7 @@ use millrace_metastore::MetastoreError;
 use millrace_metastore::registry::RegistryRefusal;
 use millrace_orchestration::OrchestrationError;
 use millrace_spec::problem::Problem;
+use millrace_storage::StorageError;
 use millrace_tracking::tables::TablesError;
 use serde::Serialize;
 
@@ -148,6 +149,19 @@ impl From<TablesError> for ApiError {
             TablesError::Catalog(error) => error.into(),
             TablesError::Query(error) => error.into(),
             TablesError::NotATable { .. } => Self::new(StatusCode::BAD_REQUEST, error.problem()),
+        }
+    }
+}
+
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        match &error {
+            StorageError::NotFound { path } => Self::unknown("file", path),
+            StorageError::NotAFile { .. }
+            | StorageError::InvalidName { .. }
+            | StorageError::OutOfRange { .. }
+            | StorageError::BrokenOff { .. } => Problem::error("bad-file", error.to_string()).into(),
+            StorageError::Full { .. } | StorageError::Failed { .. } => Self::internal(&error),
         }
     }
 }

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Version of the stored document.
 const VERSION: u32 = 1;
+/// Folder of a storage for what is being written.
+const STAGING: &str = ".staging";
 /// Bytes that are copied at once.
 const CHUNK: usize = 256 * 1024;
 
@@ -131,9 +133,12 @@ impl Manifest {
 /// # Errors
 /// [`FolderError`].
 pub fn keep(source: &Path, dataset: &Path) -> Result<(Manifest, PathBuf), FolderError> {
-    let root = dataset.parent().unwrap_or(dataset);
-    fs_err::create_dir_all(dataset).map_err(failed("make", dataset))?;
-    let staged = crate::staging::stage(root).map_err(failed("write to", root))?;
+    // What is not whole yet lies where the storage that holds `datasets/` has it, which the next start clears.
+    let staging = dataset.ancestors().nth(2).unwrap_or(dataset).join(STAGING);
+    for folder in [dataset, &staging] {
+        fs_err::create_dir_all(folder).map_err(failed("make", folder))?;
+    }
+    let staged = staging.join(uuid::Uuid::now_v7().simple().to_string());
     let kept = copy_into(source, &staged).and_then(|manifest| publish(manifest, &staged, dataset));
     if kept.is_err() {
         // What was half-copied is of no use; if it cannot be removed, the next start does it.
@@ -298,7 +303,7 @@ mod tests {
         assert_eq!(changes, expected);
         write(&folder, &[("dog.png", "cow")]);
         assert_eq!(verify(&folder).unwrap()[0].change, "changed");
-        assert_eq!(fs_err::read_dir(home.path().join("datasets/.staging")).unwrap().count(), 0);
+        assert_eq!(fs_err::read_dir(home.path().join(".staging")).unwrap().count(), 0);
     }
 
     #[test]
@@ -310,6 +315,6 @@ mod tests {
         fs_err::os::unix::fs::symlink("/etc/passwd", source.join("link")).unwrap();
         assert!(matches!(keep(&source, &dataset), Err(FolderError::Unusual { .. })));
         assert_eq!(fs_err::read_dir(&dataset).unwrap().count(), 0);
-        assert_eq!(fs_err::read_dir(home.path().join("datasets/.staging")).unwrap().count(), 0);
+        assert_eq!(fs_err::read_dir(home.path().join(".staging")).unwrap().count(), 0);
     }
 }

@@ -10,7 +10,6 @@ pub mod lineage;
 mod reference;
 pub mod schema_diff;
 pub mod search;
-mod staging;
 pub mod steps;
 pub mod tables;
 pub mod traces;
@@ -21,5 +20,4 @@ pub use catalog::{Catalog, REGISTERED};
 pub use reference::{
     InvalidReference, Reference, check_alias, check_dataset_alias, check_model_name, check_tag,
 };
-pub use staging::clear_staging;
 pub use tracker::{Tracker, short_digest};

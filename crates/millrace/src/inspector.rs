@@ -8,10 +8,13 @@ use millrace_api::views::json::NumberMap;
 use millrace_api::views::models::{ModelColumn, ModelSignature, OnnxPort, OnnxView};
 use millrace_api::{ModelFacts, ModelInspector};
 use millrace_spec::yaml;
+use millrace_storage::LocalCopies;
 use serde_json::Value;
 
-/// Looks into model folders on this machine.
-pub(crate) struct FolderInspector;
+/// Looks into model folders.
+pub(crate) struct FolderInspector {
+    pub(crate) copies: LocalCopies,
+}
 
 /// Largest graph whose operators are listed, bytes.
 const LARGEST_GRAPH: u64 = 256 * 1024 * 1024;
@@ -21,9 +24,7 @@ const LARGEST_EXAMPLE: u64 = 256 * 1024;
 #[async_trait]
 impl ModelInspector for FolderInspector {
     async fn inspect(&self, uri: &str) -> ModelFacts {
-        let Some(folder) = url::Url::parse(uri).ok().and_then(|url| url.to_file_path().ok()) else {
-            return ModelFacts::default();
-        };
+        let Ok(folder) = self.copies.path(uri).await else { return ModelFacts::default() };
         tokio::task::spawn_blocking(move || facts(&folder)).await.unwrap_or_default()
     }
 }

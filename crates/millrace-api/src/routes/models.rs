@@ -1,11 +1,13 @@
 //! Registered models.
 
-use std::path::Path as FilePath;
+use std::collections::BTreeMap;
+use std::path::Path as FolderPath;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use millrace_contract::ModelVersion;
+use millrace_storage::{FilePath, Storage};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -52,11 +54,7 @@ async fn find_model(
     let model = app.models.resolve(&format!("{name}@{version}")).await?;
     let registered = app.engine.store().find_registered_model(name.clone()).await?;
     let versions = app.models.versions(&name).await?;
-    let folder = model.asset.uri.trim_start_matches("file://").to_owned();
-    let files =
-        tokio::task::spawn_blocking(move || list_files(FilePath::new(&folder), FilePath::new(&folder)))
-            .await
-            .map_err(|error| ApiError::internal(&error))??;
+    let files = files_at(&app, &model.asset.uri).await?;
     let sheet = ModelSheet::gather(app.engine.store(), app.inspector.as_ref(), model).await?;
     let ModelSheet { version: model, facts, metrics_by_dataset, .. } = sheet;
     let serves =
@@ -106,28 +104,33 @@ async fn find_model(
     }))
 }
 
-/// Files below a folder, their paths relative to `root`, sorted.
-pub(crate) fn list_files(root: &FilePath, folder: &FilePath) -> std::io::Result<Vec<ArtifactFile>> {
-    let mut files = Vec::new();
-    if !folder.exists() {
-        return Ok(files);
-    }
-    for entry in fs_err::read_dir(folder)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        let path = entry.path();
-        let shown = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-        if kind.is_dir() {
-            files.push(ArtifactFile { path: shown, is_dir: true, size_bytes: None });
-            files.extend(list_files(root, &path)?);
-        } else if kind.is_file() {
-            files.push(ArtifactFile {
-                path: shown,
-                is_dir: false,
-                size_bytes: Some(entry.metadata()?.len()),
-            });
+/// Files of a model: in our storage, or in a folder of this machine that it was registered from.
+async fn files_at(app: &App, uri: &str) -> Result<Vec<ArtifactFile>, ApiError> {
+    let places = [&app.registered, &app.artifacts];
+    let found = places.into_iter().find_map(|storage| Some((storage, storage.path_of(uri)?)));
+    match (found, uri.strip_prefix("file://")) {
+        (Some((storage, path)), _) => list_files(storage, &path).await,
+        (None, Some(folder)) => {
+            list_files(&Storage::folder(FolderPath::new(folder)), &FilePath::default()).await
         }
+        (None, None) => Ok(Vec::new()),
     }
-    files.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(files)
+}
+
+/// Folders and files below a path, their paths relative to it, sorted.
+pub(crate) async fn list_files(storage: &Storage, path: &FilePath) -> Result<Vec<ArtifactFile>, ApiError> {
+    let stored = storage.files(path).await?;
+    let mut files: BTreeMap<String, Option<u64>> = BTreeMap::new();
+    for file in stored {
+        for (end, _) in file.path.match_indices('/') {
+            files.insert(file.path.get(..end).unwrap_or_default().to_owned(), None);
+        }
+        files.insert(file.path, Some(file.size_bytes));
+    }
+    let shown = |(path, size_bytes): (String, Option<u64>)| ArtifactFile {
+        path,
+        is_dir: size_bytes.is_none(),
+        size_bytes,
+    };
+    Ok(files.into_iter().map(shown).collect())
 }

@@ -18,7 +18,8 @@ const LONGEST_CARD: u64 = 256 * 1024;
 
 pub(super) async fn sheet(rooms: &Rooms, model: &str) -> Result<ModelSheet> {
     let version = ModelRegistry::resolve(rooms.catalog.as_ref(), model).await?;
-    Ok(ModelSheet::gather(&rooms.store, &FolderInspector, version).await?)
+    let inspector = FolderInspector { copies: rooms.storage.copies.clone() };
+    Ok(ModelSheet::gather(&rooms.store, &inspector, version).await?)
 }
 
 pub(super) async fn show(model: &str, printer: &Printer) -> Result<ExitCode> {
