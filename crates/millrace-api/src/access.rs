@@ -92,6 +92,13 @@ fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// The name of a login with name and password; the password was checked before.
+pub(crate) fn login_name(headers: &HeaderMap) -> Option<String> {
+    let encoded = text(headers, header::AUTHORIZATION)?.strip_prefix("Basic ")?;
+    let pair = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    pair.split_once(':').map(|(name, _)| name.to_owned()).filter(|name| !name.is_empty())
+}
+
 /// The password of `Authorization: Basic …`, under any user name: clients that know only these two take the token so.
 fn basic_password(headers: &HeaderMap) -> Option<String> {
     let encoded = text(headers, header::AUTHORIZATION)?.strip_prefix("Basic ")?;

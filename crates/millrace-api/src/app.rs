@@ -128,6 +128,10 @@ pub struct ModelFacts {
     pub flavors: Vec<String>,
     /// Its ONNX graph.
     pub onnx: Option<OnnxView>,
+    /// Why its ONNX graph cannot be shown.
+    pub onnx_problem: Option<String>,
+    /// An input it was logged with.
+    pub input_example: Option<serde_json::Value>,
 }
 
 /// Everything that a server is made of.

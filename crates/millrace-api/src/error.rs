@@ -7,9 +7,11 @@ use axum::response::{IntoResponse, Response};
 use millrace_contract::{CatalogError, Explain as _, QueryError};
 use millrace_metastore::MetastoreError;
 use millrace_metastore::experiments::Refusal;
+use millrace_metastore::registry::RegistryRefusal;
 use millrace_orchestration::OrchestrationError;
 use millrace_spec::problem::Problem;
 use millrace_storage::StorageError;
+use millrace_tracking::tables::TablesError;
 use serde::Serialize;
 
 use crate::views::workspace::Problem as ProblemView;
@@ -103,6 +105,7 @@ impl From<MetastoreError> for ApiError {
     fn from(error: MetastoreError) -> Self {
         match error {
             MetastoreError::Refused(refusal) => refusal.into(),
+            MetastoreError::Registry(refusal) => refusal.into(),
             error => Self::internal(&error),
         }
     }
@@ -131,6 +134,30 @@ impl From<Refusal> for ApiError {
     }
 }
 
+impl From<RegistryRefusal> for ApiError {
+    fn from(refusal: RegistryRefusal) -> Self {
+        let (status, code) = match &refusal {
+            RegistryRefusal::NoModel { .. }
+            | RegistryRefusal::NoVersion { .. }
+            | RegistryRefusal::NoLatest { .. }
+            | RegistryRefusal::NoAlias { .. } => (StatusCode::NOT_FOUND, "unknown-model"),
+            RegistryRefusal::NoWebhook { .. } => (StatusCode::NOT_FOUND, "unknown-webhook"),
+            RegistryRefusal::NoPromotion { .. } => (StatusCode::NOT_FOUND, "unknown-request"),
+            RegistryRefusal::Protected { .. } => (StatusCode::FORBIDDEN, "alias-protected"),
+            RegistryRefusal::OwnRequest { .. } | RegistryRefusal::ForeignRequest { .. } => {
+                (StatusCode::FORBIDDEN, "not-yours-to-decide")
+            }
+            RegistryRefusal::AlreadyRequested { .. } => (StatusCode::CONFLICT, "already-requested"),
+            RegistryRefusal::Decided { .. } => (StatusCode::CONFLICT, "already-decided"),
+            RegistryRefusal::NameTaken { .. } => (StatusCode::CONFLICT, "name-taken"),
+            RegistryRefusal::IsPrompt { .. } | RegistryRefusal::ForeignToken => {
+                (StatusCode::BAD_REQUEST, "invalid-request")
+            }
+        };
+        Self::new(status, Problem::error(code, refusal.to_string()))
+    }
+}
+
 impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
         let mut problem = Problem::error("query-failed", error.to_string());
@@ -138,6 +165,16 @@ impl From<QueryError> for ApiError {
             problem = problem.note(format!("at line {line}, column {column} of the query"));
         }
         Self::new(StatusCode::BAD_REQUEST, problem)
+    }
+}
+
+impl From<TablesError> for ApiError {
+    fn from(error: TablesError) -> Self {
+        match error {
+            TablesError::Catalog(error) => error.into(),
+            TablesError::Query(error) => error.into(),
+            TablesError::NotATable { .. } => Self::new(StatusCode::BAD_REQUEST, error.problem()),
+        }
     }
 }
 

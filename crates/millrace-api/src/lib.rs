@@ -9,6 +9,7 @@ mod app;
 mod error;
 mod events;
 mod mlflow;
+pub mod model_sheet;
 mod otlp;
 mod page_token;
 mod present;
@@ -25,6 +26,7 @@ pub use app::{
     Parts, ScoreRequest,
 };
 pub use error::{ApiError, ApiResult};
+pub use present::assets::{model_summary, promotion};
 pub use router::{openapi, router};
 pub use serve::serve;
 pub use signed_url::UrlSigner;

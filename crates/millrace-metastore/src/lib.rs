@@ -5,6 +5,7 @@
 //! [`Metastore::write`]; a table family is a file with typed methods on [`Metastore`].
 #![warn(missing_docs)]
 
+pub mod asset_labels;
 pub mod assets;
 pub mod deployments;
 mod error;
@@ -12,6 +13,7 @@ pub mod eval_datasets;
 pub mod experiments;
 mod foreign;
 pub mod imports;
+pub mod lineage;
 mod migrations;
 pub mod monitoring;
 mod outbox;

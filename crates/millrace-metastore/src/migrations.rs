@@ -34,6 +34,9 @@ const ALL: &[Migration] = &[
     migration!("0041_retention"),
     migration!("0042_storage_use"),
     migration!("0045_imports"),
+    migration!("0050_dataset_tags"),
+    migration!("0051_what_runs_read"),
+    migration!("0052_model_cards"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.

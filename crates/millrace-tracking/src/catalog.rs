@@ -253,6 +253,9 @@ impl ModelRegistry for Catalog {
             Err(MetastoreError::Registry(refusal @ RegistryRefusal::IsPrompt { .. })) => {
                 Err(CatalogError::InvalidName { kind: MODEL, name: new.name, reason: refusal.to_string() })
             }
+            Err(MetastoreError::Registry(refusal @ RegistryRefusal::Protected { .. })) => {
+                Err(CatalogError::Refused { name: new.name, reason: refusal.to_string() })
+            }
             Err(error) => Err(store_error("record the version")(error)),
         }
     }

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use millrace_contract::{
     BatchStream, LoadedModel, ModelColumn, ModelError, ModelRuntime, ModelSignature, Progress, ProgressSink,
-    QueryEngine, QueryError, QueryRequest, RunTracker, StepContext, StepLog, TableProfile, TableRef,
-    TrackerError, WriteMode, WrittenTable,
+    QueryEngine, QueryError, QueryRequest, RunTracker, Selection, StepContext, StepLog, TableProfile,
+    TableRef, TrackerError, WriteMode, WrittenTable,
 };
 use millrace_onnx::{Session, Tensor, TensorData};
 use millrace_spec::asset::{Asset, AssetType};
@@ -77,6 +77,14 @@ impl QueryEngine for Tables {
         };
         let batches: Vec<RecordBatch> = self.find(table)?.iter().map(project).collect();
         Ok(BatchStream::from_batches(batches[0].schema(), batches))
+    }
+
+    async fn select(&self, _: &TableRef, _: Selection) -> Result<BatchStream, QueryError> {
+        Err(QueryError::Cancelled)
+    }
+
+    async fn table_names(&self, _: &str) -> Result<Vec<String>, QueryError> {
+        Err(QueryError::Cancelled)
     }
 
     async fn write_table(&self, _: &str, _: BatchStream, _: WriteMode) -> Result<WrittenTable, QueryError> {
@@ -234,6 +242,10 @@ impl RunTracker for Heard {
     ) -> Result<(), TrackerError> {
         self.metrics.lock().unwrap().extend(metrics);
         self.params.lock().unwrap().extend(params);
+        Ok(())
+    }
+
+    async fn log_inputs(&self, _: &str, _: Vec<Asset>, _: &str) -> Result<(), TrackerError> {
         Ok(())
     }
 

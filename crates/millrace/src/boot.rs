@@ -157,6 +157,13 @@ pub(crate) fn secrets_here() -> Result<SecretStore> {
     Ok(secrets(&find_root(&current_folder()?)?))
 }
 
+/// The user of the system, as whom the command line acts.
+pub(crate) fn user_name() -> String {
+    let named =
+        ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    named.unwrap_or_else(|| "local".to_owned())
+}
+
 /// The secret of a server that listens beyond loopback.
 pub(crate) fn server_token() -> Option<String> {
     std::env::var("MILLRACE_TOKEN").ok()

@@ -6,6 +6,12 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use millrace_spec::ids::SecretName;
 
+mod data;
+mod models;
+
+pub(crate) use data::{Data, DataCommand, DataPreview};
+pub(crate) use models::{Models, ModelsCommand, PromotionRequest, Verdict};
+
 /// From raw data to a live, monitored endpoint.
 #[derive(Debug, Parser)]
 #[command(name = "millrace", version, about, disable_help_subcommand = true)]
@@ -52,8 +58,10 @@ pub(crate) enum Command {
     Copy(Copy),
     /// Query the workspace's datasets with SQL.
     Sql(Sql),
-    /// List the workspace's datasets.
-    Data,
+    /// List the workspace's datasets, look into them, and give their versions names.
+    Data(Data),
+    /// List the registered models, look into their versions, and promote them.
+    Models(Models),
     /// Keep secrets in an encrypted file that is committed with the rest.
     #[command(subcommand)]
     Secrets(Secrets),

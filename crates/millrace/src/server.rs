@@ -20,10 +20,11 @@ use millrace_storage::Storage;
 use millrace_tracking::lifecycle::Lifecycle;
 use millrace_tracking::webhooks::Webhooks;
 
-use crate::adapters::{FolderInspector, KeptMonitors, LiveEndpoints};
+use crate::adapters::{KeptMonitors, LiveEndpoints};
 use crate::boot::{self, Rooms};
 use crate::commands::run_lock::{self, WorkspaceLock};
 use crate::declared::sound;
+use crate::inspector::FolderInspector;
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// What runs until it is stopped.

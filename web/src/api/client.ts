@@ -50,6 +50,11 @@ function send<T>(method: string, path: string, body: unknown, signal?: AbortSign
   return call<T>(path, { method, body: JSON.stringify(body), headers, signal });
 }
 
+export function put<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
+  const headers = { accept: "application/json", "content-type": "application/json" };
+  return call<T>(path, { method: "PUT", body: JSON.stringify(body), headers, signal });
+}
+
 async function call<T>(url: string, init: RequestInit): Promise<T> {
   const response = await fetch(url, init).catch((error: unknown) => {
     if (error instanceof DOMException && error.name === "AbortError") throw error;

@@ -130,7 +130,16 @@ impl From<RegistryRefusal> for MlflowError {
             RegistryRefusal::NoModel { .. }
             | RegistryRefusal::NoVersion { .. }
             | RegistryRefusal::NoLatest { .. }
-            | RegistryRefusal::NoWebhook { .. } => Self::absent(message),
+            | RegistryRefusal::NoWebhook { .. }
+            | RegistryRefusal::NoPromotion { .. } => Self::absent(message),
+            RegistryRefusal::Protected { .. }
+            | RegistryRefusal::OwnRequest { .. }
+            | RegistryRefusal::ForeignRequest { .. } => {
+                Self::new(StatusCode::FORBIDDEN, "PERMISSION_DENIED", message)
+            }
+            RegistryRefusal::AlreadyRequested { .. } | RegistryRefusal::Decided { .. } => {
+                Self::new(StatusCode::CONFLICT, "INVALID_STATE", message)
+            }
             RegistryRefusal::NameTaken { .. } => {
                 Self::new(StatusCode::BAD_REQUEST, "RESOURCE_ALREADY_EXISTS", message)
             }

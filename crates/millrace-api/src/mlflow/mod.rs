@@ -11,6 +11,7 @@ mod eval_datasets;
 mod eval_records;
 mod experiments;
 mod inputs;
+mod known_inputs;
 mod log;
 mod logged_models;
 mod metrics;

@@ -14,14 +14,19 @@ use utoipa_axum::routes;
 use super::datasets::VersionQuery;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
+use crate::model_sheet::ModelSheet;
 use crate::present::assets;
 use crate::views::endpoints::EndpointSummary;
-use crate::views::json::TextMap;
+use crate::views::json::{Json as AnyJson, TextMap};
 use crate::views::models::{ModelSummary, ModelVersionView, ModelView};
 use crate::views::tracking::ArtifactFile;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list_models)).routes(routes!(find_model))
+    OpenApiRouter::new()
+        .routes(routes!(list_models))
+        .routes(routes!(find_model))
+        .merge(super::model_cards::routes())
+        .merge(super::promotions::routes())
 }
 
 /// Lists the models with their newest versions.
@@ -45,12 +50,13 @@ async fn find_model(
 ) -> ApiResult<ModelView> {
     let Query(query) = query?;
     // MLflow's names may contain an `@`, so the version is always said.
-    let version = query.version.map_or_else(|| "latest".to_owned(), |version| version.to_string());
+    let version = query.version.filter(|version| !version.is_empty()).unwrap_or_else(|| "latest".to_owned());
     let model = app.models.resolve(&format!("{name}@{version}")).await?;
     let registered = app.engine.store().find_registered_model(name.clone()).await?;
     let versions = app.models.versions(&name).await?;
     let files = files_at(&app, &model.asset.uri).await?;
-    let facts = app.inspector.inspect(&model.asset.uri).await;
+    let sheet = ModelSheet::gather(app.engine.store(), app.inspector.as_ref(), model).await?;
+    let ModelSheet { version: model, facts, metrics_by_dataset, .. } = sheet;
     let serves =
         |endpoint: &EndpointSummary| endpoint.deployments.iter().any(|deployment| deployment.model == name);
     let endpoints = app
@@ -80,17 +86,21 @@ async fn find_model(
         inputs: model.inputs.into_iter().map(Into::into).collect(),
         files,
         onnx: facts.onnx,
+        onnx_problem: facts.onnx_problem,
+        input_example: facts.input_example.map(AnyJson),
+        metrics_by_dataset,
         flavors: facts.flavors,
         created_at: model.created_at.to_string(),
     };
     let count = versions.len();
+    let command = format!("millrace models show {name}@{}", version.version);
     Ok(Json(ModelView {
         description: registered.description.filter(|text| !text.is_empty()),
         tags: TextMap(registered.tags.into_iter().collect()),
         version,
         versions: versions.iter().map(|version| assets::model_summary(version, count)).collect(),
         endpoints,
-        command: format!("curl -s http://127.0.0.1:7878/api/models/{name}"),
+        command,
     }))
 }
 

@@ -49,8 +49,18 @@ pub fn typescript() -> String {
         datasets::SqlRequest
     );
     declare!(datasets::LineageEdge, datasets::LineageView);
+    declare!(datasets::AliasTarget, datasets::TagValue, datasets::DatasetAlias);
+    declare!(datasets::ColumnChange, datasets::SchemaDiff, datasets::DatasetRead);
     declare!(models::ModelColumn, models::ModelSignature, models::ModelSummary, models::OnnxView);
-    declare!(models::ModelVersionView, models::ModelView);
+    declare!(models::OnnxPort, models::DatasetMetrics, models::ModelVersionView, models::ModelView);
+    declare!(models::ModelCardView, models::WriteCard, models::ComparedRow, models::ModelComparison);
+    declare!(
+        models::RequestPromotion,
+        models::CastVote,
+        models::Withdraw,
+        models::VoteView,
+        models::PromotionView
+    );
     declare!(
         endpoints::DeploymentView,
         endpoints::EndpointSummary,

@@ -162,6 +162,7 @@ async fn rename_everywhere(session: &mut Session, name: &str, new_name: &str) ->
         "UPDATE asset_alias SET name = $2 WHERE kind = 'model' AND name = $1",
         "UPDATE asset_edge SET name = $2 WHERE kind = 'model' AND name = $1",
         "UPDATE asset_edge SET from_name = $2 WHERE from_kind = 'model' AND from_name = $1",
+        "UPDATE step_asset SET name = $2 WHERE kind = 'model' AND name = $1",
     ] {
         session.execute(sql, &[name.into(), new_name.into()]).await?;
     }

@@ -3,6 +3,7 @@
 
 mod eval_datasets;
 mod experiments;
+mod lineage;
 mod purge;
 mod registry;
 mod run_search;
@@ -85,6 +86,7 @@ fn end(step: &str, attempt: i64) -> StepChange {
         reuse: None,
         exit: None,
         cache: None,
+        assets: Vec::new(),
     }
 }
 

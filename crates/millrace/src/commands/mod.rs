@@ -12,6 +12,7 @@ mod follow;
 mod import;
 mod init;
 mod logs;
+mod models;
 mod run;
 pub(crate) mod run_lock;
 mod runs;
@@ -42,10 +43,11 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Copy(arguments) => copy::run(&arguments, printer).await,
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
         Command::Secrets(command) => secrets::run(&command, printer).await,
-        Command::Data => data::run(printer).await,
         Command::Export(Export::Mlruns(arguments)) => export::run(&arguments, printer).await,
         Command::Import(Import::Mlflow(arguments)) => import::run(&arguments, printer).await,
         Command::Experiments(command) => experiments::run(&command, printer).await,
+        Command::Data(arguments) => data::run(&arguments, printer).await,
+        Command::Models(arguments) => models::run(&arguments, printer).await,
         Command::Explain { kind } => explain::run(kind.as_deref(), printer).await,
         Command::Schema { of } => explain::schema(of, printer).await,
         Command::Doctor => doctor::run(printer).await,

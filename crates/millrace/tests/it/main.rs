@@ -4,6 +4,7 @@
 mod bucket;
 mod clients;
 mod commands;
+mod datasets;
 mod demo_kills;
 mod experiments;
 mod faults;

@@ -1,11 +1,11 @@
 import { cleanup, render, screen } from "@testing-library/react";
 import { afterEach, expect, it } from "vitest";
-import { Labels } from "./Labels";
+import { Tags } from "./Tags";
 
 afterEach(cleanup);
 
 it("shows tags, but not MLflow's own", () => {
-  render(<Labels tags={{ team: "a", checked: "", "mlflow.note.content": "x", long: "y".repeat(99) }} />);
+  render(<Tags tags={{ team: "a", checked: "", "mlflow.note.content": "x", long: "y".repeat(99) }} />);
   expect(screen.getAllByRole("listitem").map((tag) => tag.textContent)).toEqual([
     "team: a",
     "checked",
@@ -14,6 +14,6 @@ it("shows tags, but not MLflow's own", () => {
 });
 
 it("shows nothing without tags", () => {
-  const { container } = render(<Labels tags={{}} />);
+  const { container } = render(<Tags tags={{}} />);
   expect(container.innerHTML).toBe("");
 });

@@ -1,5 +1,5 @@
-/** Tags of a model and of its version; those that MLflow keeps for itself are left out. */
-export function Labels({ tags }: { tags: { [key: string]: string } }) {
+/** Tags of a thing and of its version; those that MLflow keeps for itself are left out. */
+export function Tags({ tags }: { tags: { [key: string]: string } }) {
   const shown = Object.entries(tags).filter(([key]) => !key.startsWith("mlflow."));
   if (shown.length === 0) return null;
   return (
