@@ -39,10 +39,25 @@ pub(crate) fn journey(root: &Path) -> Result<PathBuf> {
     if second.iter().any(|(_, state)| state != "cached") {
         bail!("the demo's second run should have reused every step, and left {second:?}");
     }
-    let (_server, url) = serve(&program, &folder)?;
+    let (_server, url) = serve(&program, &folder, &[])?;
     let pictures = target(root).join("journey");
     run(&root.join("web"), "node", &["e2e/real.mjs", &url, &pictures.to_string_lossy()])?;
     Ok(pictures)
+}
+
+/// Walks MLflow's own pages, from the wheel that the tests' clients are of, on a server that they logged to.
+pub(crate) fn mlflow_pages(root: &Path, python: &Path) -> Result<()> {
+    let program = built_program(root)?;
+    let scratch = tempfile::tempdir()?;
+    std::fs::write(scratch.path().join("millrace.yaml"), "name: pages\n")?;
+    let python = python.to_string_lossy();
+    let pages = "import mlflow.server; print(mlflow.server.__path__[0] + '/js/build')";
+    let pages = output(root, &python, &["-c", pages])?;
+    let (_server, url) = serve(&program.to_string_lossy(), scratch.path(), &["--mlflow-ui", pages.trim()])?;
+    let made = output(root, &python, &["python/tests/mlflow_pages.py", &url])?;
+    let made = made.lines().last().context("the client printed nothing")?;
+    let pictures = target(root).join("mlflow-pages");
+    run(&root.join("web"), "node", &["e2e/mlflow.mjs", &url, &pictures.to_string_lossy(), made])
 }
 
 /// The journey, and the README's picture of it.
@@ -83,9 +98,10 @@ fn states(printed: &str) -> Result<Vec<(String, String)>> {
     Ok(steps.iter().map(|step| (text(step, "step"), text(step, "state"))).collect())
 }
 
-fn serve(program: &str, folder: &Path) -> Result<(Up, String)> {
+fn serve(program: &str, folder: &Path, more: &[&str]) -> Result<(Up, String)> {
     let mut child = Command::new(program)
         .args(["up", "--listen", "127.0.0.1:0", "--json"])
+        .args(more)
         .current_dir(folder)
         .stdout(Stdio::piped())
         .spawn()

@@ -84,7 +84,7 @@ fn test(root: &Path) -> Result<()> {
     }
     run(root, "cargo", &["test", "--workspace", "--all-features", "--doc"])?;
     run(root, "env", &["PYTHONPATH=python", "python3", "-m", "unittest", "discover", "python/tests"])?;
-    web(root)
+    web(root, &client_python)
 }
 
 /// What is generated from the Rust types and kept in git, so that a change shows in a review.
@@ -105,7 +105,7 @@ fn schema(root: &Path) -> Result<()> {
 }
 
 /// The UI's own formatter, linter, type check and tests, that it builds, and every page of it after the demo.
-fn web(root: &Path) -> Result<()> {
+fn web(root: &Path, client_python: &Path) -> Result<()> {
     let folder = &root.join("web");
     if !tools::has("npm") {
         eprintln!("warning: no npm here; the tests of the UI are left out");
@@ -119,5 +119,7 @@ fn web(root: &Path) -> Result<()> {
         eprintln!("warning: no Chromium here; the journey through the demo's pages is left out");
         return Ok(());
     }
-    journey::journey(root).map(|pictures| eprintln!("pictures of every page: {}", pictures.display()))
+    let pictures = journey::journey(root)?;
+    eprintln!("pictures of every page: {}", pictures.display());
+    journey::mlflow_pages(root, client_python)
 }

@@ -1,5 +1,6 @@
 //! What handlers reach: the rooms, as boot hands them in.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -178,6 +179,8 @@ pub struct Parts {
     pub access: Access,
     /// The web UI.
     pub ui: Ui,
+    /// Folder of MLflow's own pages, if they are to be served at `/mlflow/`.
+    pub mlflow_pages: Option<PathBuf>,
     /// Ends the event streams when the server stops.
     pub stop: CancellationToken,
 }

@@ -29,6 +29,9 @@
 //! | `/v2/…` | GET, POST | Open Inference Protocol v2, JSON |
 //! | `/api/2.0/mlflow/…`, `/api/2.0/mlflow-artifacts/…`, also under `/ajax-api` | | as MLflow's server |
 //! | `/api/3.0/mlflow/traces/…`, `…/datasets/…`, also under `/ajax-api` | | as MLflow's server: traces, assessments, evaluation data |
+//! | `/get-artifact`, `/model-versions/get-artifact` | GET | one file, as MLflow's server |
+//! | `/graphql` | POST | the queries of MLflow's own pages |
+//! | `/mlflow/…`, `/static-files/…` | | MLflow's own pages and all that they call, if the server was told where they are |
 //! | `/v1/traces` | POST | OpenTelemetry's traces, protobuf or JSON, gzip or deflate |
 //! | `/metrics` | GET | Prometheus text |
 //! | `/api/events?run` | GET | server-sent events `run`, `step`, `lagged` with `EventView` |
@@ -103,8 +106,13 @@ pub fn router(app: App) -> Router {
     };
     let metrics = app.metrics.clone();
     let access = middleware::from_fn_with_state(app.clone(), access::require_access);
+    let (pages, page_files) = match app.mlflow_pages {
+        Some(_) => (mlflow::page_routes(), mlflow::page_file_routes()),
+        None => (Router::new(), Router::new()),
+    };
     api.merge(routes::scoring::routes())
         .merge(mlflow::routes())
+        .merge(pages)
         .route(
             "/metrics",
             get(move || async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics()) }),
@@ -124,7 +132,12 @@ pub fn router(app: App) -> Router {
         .layer(RequestDecompressionLayer::new())
         .layer(CompressionLayer::new())
         // Files go as they are, however long they take: no limits, no packing.
-        .merge(mlflow::file_routes().layer(access.clone()).layer(DefaultBodyLimit::max(MAX_BODY)))
+        .merge(
+            mlflow::file_routes()
+                .merge(page_files)
+                .layer(access.clone())
+                .layer(DefaultBodyLimit::max(MAX_BODY)),
+        )
         .merge(otlp::routes().layer(access))
         .layer(policy(header::CONTENT_SECURITY_POLICY, POLICY))
         .layer(policy(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))

@@ -5,6 +5,7 @@
 mod bucket;
 mod copies;
 mod error;
+mod links;
 mod local;
 mod options;
 mod path;
@@ -18,6 +19,6 @@ pub use bucket::Failure;
 pub use copies::{CopyError, LocalCopies};
 pub use error::StorageError;
 pub use options::{InvalidStorage, StorageOptions};
-pub use path::{FilePath, InvalidPath, decode_once};
+pub use path::{FilePath, InvalidPath, decode_once, decode_text};
 pub use storage::{AskedRange, Entry, FileBody, FileContent, FileFacts, Storage};
 pub use uploads::{PartReceipt, Upload, UploadError};

@@ -10,9 +10,9 @@ use futures::{Stream, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use tokio_util::io::ReaderStream;
 
-use crate::StorageError;
 use crate::path::{FilePath, STAGING, UPLOADS};
 use crate::storage::{AskedRange, Entry, FileContent, FileFacts};
+use crate::{StorageError, links};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 256 * 1024;
@@ -60,6 +60,7 @@ impl Folder {
     pub(crate) async fn list(&self, folder: &FilePath) -> Result<Vec<Entry>, StorageError> {
         let failed = |error: std::io::Error| StorageError::io(folder.as_str(), &error);
         let mut found = Vec::new();
+        links::refuse_folder_outside(&self.0, folder).await?;
         let mut entries = match fs_err::tokio::read_dir(folder.under(&self.0)).await {
             Ok(entries) => entries,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -80,6 +81,7 @@ impl Folder {
     }
 
     pub(crate) async fn files(&self, folder: &FilePath) -> Result<Vec<FileFacts>, StorageError> {
+        links::refuse_folder_outside(&self.0, folder).await?;
         let (root, is_root) = (folder.under(&self.0), folder.is_root());
         let walked = tokio::task::spawn_blocking(move || {
             let mut found = Vec::new();
@@ -135,6 +137,7 @@ impl Folder {
     /// Puts what is whole where it belongs.
     pub(crate) async fn place(&self, staged: Staged, path: &FilePath) -> Result<(), StorageError> {
         let failed = |error: std::io::Error| StorageError::io(path.as_str(), &error);
+        links::refuse_way_out(&self.0, path).await?;
         let target = path.under(&self.0);
         if let Some(folder) = target.parent() {
             fs_err::tokio::create_dir_all(folder).await.map_err(failed)?;
@@ -144,6 +147,7 @@ impl Folder {
 
     pub(crate) async fn delete(&self, path: &FilePath) -> Result<(), StorageError> {
         let failed = |error: std::io::Error| StorageError::io(path.as_str(), &error);
+        links::refuse_way_out(&self.0, path).await?;
         let target = path.under(&self.0);
         if fs_err::tokio::symlink_metadata(&target).await.map_err(failed)?.is_dir() {
             fs_err::tokio::remove_dir_all(&target).await.map_err(failed)

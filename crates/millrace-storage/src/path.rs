@@ -98,6 +98,17 @@ fn is_plain(path: &str) -> bool {
 
 /// Decodes `%41` once; what is no such sign stays.
 pub fn decode_once(text: &str) -> String {
+    match decode_text(text) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    }
+}
+
+/// The same, unless it makes what is no text.
+///
+/// # Errors
+/// If the bytes are no UTF-8.
+pub fn decode_text(text: &str) -> Result<String, std::string::FromUtf8Error> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -106,7 +117,7 @@ pub fn decode_once(text: &str) -> String {
         bytes.push(code.unwrap_or(*first));
         rest = if code.is_some() { after.get(2..).unwrap_or_default() } else { after };
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    String::from_utf8(bytes)
 }
 
 #[cfg(test)]

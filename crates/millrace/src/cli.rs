@@ -166,6 +166,9 @@ pub(crate) struct Up {
     /// Address to listen on. Anything but loopback needs a token.
     #[arg(long, default_value = "127.0.0.1:7878")]
     pub(crate) listen: std::net::SocketAddr,
+    /// Serve MLflow's own web UI at `/mlflow/` from this folder: `mlflow/server/js/build` of an installed MLflow.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) mlflow_ui: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Args)]

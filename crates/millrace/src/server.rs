@@ -1,7 +1,7 @@
 //! A server: the engine, the triggers and the API of one workspace, from start to stop.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,12 +45,16 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves a workspace: API, web UI, triggers.
+    /// Serves a workspace: API, web UI, triggers; MLflow's own pages from their folder, if one is given.
     ///
     /// # Errors
-    /// If the address is taken or not allowed, or another server has the workspace.
-    pub(crate) async fn start(rooms: &Rooms, address: SocketAddr) -> Result<Self> {
-        let mut server = Self::open(rooms, address).await?;
+    /// If the address is taken or not allowed, the folder has no pages, or another server has the workspace.
+    pub(crate) async fn start(
+        rooms: &Rooms,
+        address: SocketAddr,
+        mlflow_pages: Option<&Path>,
+    ) -> Result<Self> {
+        let mut server = Self::open(rooms, address, mlflow_pages).await?;
         let started = rooms.endpoints.start(sound(rooms.workspace.endpoint_files())).await;
         started.map_err(|problem| WorkspaceError::Wrong(Box::new(problem)))?;
         let triggers =
@@ -71,11 +75,12 @@ impl Server {
     /// If another server has the workspace.
     pub(crate) async fn start_for_one_run(rooms: &Rooms) -> Result<Self> {
         rooms.endpoints.declare(sound(rooms.workspace.endpoint_files()));
-        Self::open(rooms, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
+        Self::open(rooms, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None).await
     }
 
-    async fn open(rooms: &Rooms, address: SocketAddr) -> Result<Self> {
+    async fn open(rooms: &Rooms, address: SocketAddr, mlflow_pages: Option<&Path>) -> Result<Self> {
         let access = access(address)?;
+        let mlflow_pages = mlflow_pages.map(built_pages).transpose()?;
         let lock = run_lock::take(&rooms.workspace.state_folder())?;
         rooms.storage.clear_staging()?;
         let listener =
@@ -88,7 +93,8 @@ impl Server {
         let signer = boot::url_signer(&rooms.workspace.state_folder())?;
         let lifecycle = rooms.lifecycle();
         let works = (webhooks.clone(), lifecycle.clone());
-        let app = App::new(parts(rooms, &engine, &url, (access, signer), works, stop.clone()));
+        let parts = parts(rooms, &engine, &url, (access, signer), works, stop.clone());
+        let app = App::new(Parts { mlflow_pages, ..parts });
         let serving = tokio::spawn(millrace_api::serve(app, listener, stop.clone()));
         Ok(Self {
             engine,
@@ -159,6 +165,18 @@ fn tell_steps(file: &Path, url: &str) -> std::io::Result<()> {
     fs_err::rename(staged, file)
 }
 
+/// A folder with MLflow's pages, whole: the server's own folder may change.
+fn built_pages(folder: &Path) -> Result<PathBuf> {
+    if !folder.join("index.html").is_file() {
+        bail!(
+            "`{}` is not the build of MLflow's web UI: name `mlflow/server/js/build` of an installed MLflow, which this prints: \
+             python -c 'import mlflow.server; print(mlflow.server.__path__[0] + \"/js/build\")'",
+            folder.display()
+        );
+    }
+    Ok(fs_err::canonicalize(folder)?)
+}
+
 /// No login on loopback; anything else needs a token that the operator chose.
 fn access(address: SocketAddr) -> Result<Access> {
     if address.ip().is_loopback() {
@@ -212,6 +230,7 @@ fn parts(
         clock: rooms.clock.clone(),
         access,
         ui: Ui::of_this_build(),
+        mlflow_pages: None,
         stop,
     }
 }

@@ -26,6 +26,11 @@ impl MlflowError {
         Self { status, code, message: message.into() }
     }
 
+    /// What the client is told.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// 400: a value that cannot be.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", message)

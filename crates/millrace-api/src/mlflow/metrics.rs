@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use millrace_metastore::experiments::MetricRow;
 use serde::{Serialize, Serializer};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::error::{Answer, MlflowError};
 use super::wire::Fields;
@@ -70,6 +70,17 @@ pub(super) async fn history_bulk_interval(
     State(app): State<App>,
     fields: Fields,
 ) -> Result<Response, MlflowError> {
+    let histories = interval_of_runs(&app, &fields).await?;
+    Ok(Json(Points::of(&histories)).into_response())
+}
+
+/// The same as a JSON value.
+pub(super) async fn interval(app: &App, fields: &Fields) -> Result<Value, MlflowError> {
+    let histories = interval_of_runs(app, fields).await?;
+    serde_json::to_value(Points::of(&histories)).map_err(|error| MlflowError::internal(&error))
+}
+
+async fn interval_of_runs(app: &App, fields: &Fields) -> Result<Vec<(String, Vec<MetricRow>)>, MlflowError> {
     let run_ids = fields.texts("run_ids")?;
     check_runs("GetMetricHistoryBulkInterval", "run_ids", run_ids.len())?;
     let key = fields.required("metric_key")?;
@@ -92,15 +103,14 @@ pub(super) async fn history_bulk_interval(
         }
     };
     let histories = app.engine.store().list_metric_histories(run_ids, key).await?;
-    let mut metrics = Vec::new();
-    for (run_id, points) in &histories {
-        let mut points: Vec<&MetricRow> = points.iter().collect();
+    let most = usize::try_from(most).unwrap_or(1);
+    let thinned = |(run_id, mut points): (String, Vec<MetricRow>)| {
         points.retain(|point| steps.contains(&point.step));
         points.sort_by_key(|point| (point.step, point.logged_at));
-        let shown = sampled(points.len(), usize::try_from(most).unwrap_or(1));
-        metrics.extend(shown.filter_map(|at| Some(PointOfRun::new(run_id, points.get(at)?))));
-    }
-    Ok(Json(Points { metrics }).into_response())
+        let shown = sampled(points.len(), most).filter_map(|at| points.get(at).cloned()).collect();
+        (run_id, shown)
+    };
+    Ok(histories.into_iter().map(thinned).collect())
 }
 
 fn check_runs(request: &str, field: &str, count: usize) -> Result<(), MlflowError> {
@@ -117,6 +127,14 @@ fn check_runs(request: &str, field: &str, count: usize) -> Result<(), MlflowErro
 #[derive(Serialize)]
 struct Points<'a> {
     metrics: Vec<PointOfRun<'a>>,
+}
+
+impl<'a> Points<'a> {
+    fn of(histories: &'a [(String, Vec<MetricRow>)]) -> Self {
+        let points =
+            histories.iter().flat_map(|(run_id, points)| points.iter().map(move |point| (run_id, point)));
+        Self { metrics: points.map(|(run_id, point)| PointOfRun::new(run_id, point)).collect() }
+    }
 }
 
 #[derive(Serialize)]

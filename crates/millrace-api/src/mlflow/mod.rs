@@ -10,6 +10,8 @@ mod error;
 mod eval_datasets;
 mod eval_records;
 mod experiments;
+mod get_artifact;
+mod graphql;
 mod inputs;
 mod known_inputs;
 mod log;
@@ -18,6 +20,7 @@ mod metrics;
 mod model_versions;
 mod names;
 mod owners;
+pub(crate) mod pages;
 mod present;
 mod registered_models;
 mod registry;
@@ -51,17 +54,38 @@ pub(crate) fn routes() -> Router<App> {
     Router::new()
         .nest("/api", json_routes())
         .nest("/ajax-api", json_routes())
+        .route("/graphql", get(graphql::answer).post(graphql::answer))
         .route("/version", get(|| async { ([(header::CONTENT_TYPE, "text/plain")], VERSION) }))
+}
+
+/// The same for MLflow's own pages, which call what is beside them.
+pub(crate) fn page_routes() -> Router<App> {
+    pages::routes()
+        .nest("/mlflow/ajax-api", json_routes())
+        .route("/mlflow/graphql", get(graphql::answer).post(graphql::answer))
 }
 
 /// Files: streams as long as they need to be.
 pub(crate) fn file_routes() -> Router<App> {
-    let files = || {
-        Router::new()
-            .route("/2.0/mlflow/upload-artifact", post(artifacts::upload_to_run))
-            .nest("/2.0/mlflow-artifacts", artifact_routes())
-    };
-    Router::new().nest("/api", files()).nest("/ajax-api", files())
+    Router::new().nest("/api", files()).nest("/ajax-api", files()).merge(single_files())
+}
+
+/// Files as MLflow's own pages ask for them.
+pub(crate) fn page_file_routes() -> Router<App> {
+    Router::new().nest("/mlflow", single_files().nest("/ajax-api", files()))
+}
+
+fn files() -> Router<App> {
+    Router::new()
+        .route("/2.0/mlflow/upload-artifact", post(artifacts::upload_to_run))
+        .route("/2.0/mlflow/logged-models/{id}/artifacts/files", get(get_artifact::of_model))
+        .nest("/2.0/mlflow-artifacts", artifact_routes())
+}
+
+fn single_files() -> Router<App> {
+    Router::new()
+        .route("/get-artifact", get(get_artifact::of_run))
+        .route("/model-versions/get-artifact", get(get_artifact::of_version))
 }
 
 fn artifact_routes() -> Router<App> {
@@ -90,17 +114,20 @@ fn json_routes() -> Router<App> {
         )
         .nest("/3.0/mlflow", trace_routes().merge(shared_trace_routes()).merge(eval_dataset_routes()))
         .route("/3.0/mlflow/server-info", get(server_info))
+        .route("/3.0/mlflow/ui-telemetry", get(telemetry).post(refuse_telemetry))
+        .route("/2.0/mlflow/gateway-proxy", get(no_gateway))
+        .route("/3.0/mlflow/traces/metrics", any(unknown))
         .route("/2.0/mlflow/{*rest}", any(unknown))
         .route("/3.0/mlflow/{*rest}", any(unknown))
-        .layer(middleware::from_fn(refuse_nul))
+        .layer(middleware::from_fn(refuse_no_text))
 }
 
-/// No id has a NUL, and PostgreSQL takes none.
-async fn refuse_nul(request: Request, next: Next) -> Response {
-    if request.uri().path().contains("%00") {
-        return MlflowError::invalid("An address contains a NUL").into_response();
+/// No id has a NUL, and PostgreSQL takes none; what is not UTF-8 is no text at all.
+async fn refuse_no_text(request: Request, next: Next) -> Response {
+    match millrace_storage::decode_text(request.uri().path()) {
+        Ok(path) if !path.contains('\0') => next.run(request).await,
+        _ => MlflowError::invalid("An address contains a NUL, or what is not UTF-8").into_response(),
     }
-    next.run(request).await
 }
 
 fn tracking_routes() -> Router<App> {
@@ -246,6 +273,21 @@ async fn server_info(State(app): State<App>) -> axum::Json<serde_json::Value> {
         "multipart_uploads_enabled": true,
         "multipart_downloads_enabled": app.artifacts.local().is_none(),
     }))
+}
+
+/// Language models that MLflow's pages may call through the server: none, as of a server of theirs without a gateway.
+async fn no_gateway() -> axum::Json<serde_json::Value> {
+    axum::Json(json!({"endpoints": []}))
+}
+
+/// Whether pages are to tell what is done on them: never.
+async fn telemetry() -> axum::Json<serde_json::Value> {
+    axum::Json(json!({"disable_ui_telemetry": true, "disable_ui_events": [], "ui_rollout_percentage": 0}))
+}
+
+/// Takes what pages tell nevertheless, and forgets it.
+async fn refuse_telemetry() -> axum::Json<serde_json::Value> {
+    axum::Json(json!({"status": "disabled"}))
 }
 
 async fn unknown(request: Request) -> MlflowError {

@@ -96,7 +96,8 @@ fn url(app: &App, fields: &Fields) -> Result<Option<String>, MlflowError> {
 
 /// A word of an enumeration, by name or by number from 1.
 fn word(fields: &Fields, name: &str, words: &[&'static str]) -> Result<&'static str, MlflowError> {
-    let number = fields.int(name).ok().flatten().and_then(|number| usize::try_from(number - 1).ok());
+    let number =
+        fields.int(name).ok().flatten().and_then(|number| usize::try_from(number.checked_sub(1)?).ok());
     if let Some(word) = number.and_then(|number| words.get(number)) {
         return Ok(word);
     }

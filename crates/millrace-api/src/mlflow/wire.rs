@@ -69,6 +69,11 @@ impl Fields {
         Self { fields, place: String::new() }
     }
 
+    /// A message that came in some other way than as a body.
+    pub(super) fn of_json(value: Value) -> Result<Self, MlflowError> {
+        Self::of_value(value, String::new())
+    }
+
     fn of_value(value: Value, place: String) -> Result<Self, MlflowError> {
         let Value::Object(given) = value else {
             return Err(MlflowError::invalid(format!(
@@ -268,7 +273,7 @@ fn whole(number: f64) -> Option<i64> {
 }
 
 /// `runId` as `run_id`.
-fn snake_case(name: &str) -> String {
+pub(super) fn snake_case(name: &str) -> String {
     let mut snake = String::with_capacity(name.len() + 4);
     for sign in name.chars() {
         if sign.is_ascii_uppercase() {

@@ -36,7 +36,7 @@ pub(crate) async fn run(arguments: &Demo, printer: &Printer) -> Result<ExitCode>
     let (false, Some(loaded)) = (file.has_errors(), file.loaded.as_ref()) else {
         return Ok(ExitCode::FAILURE);
     };
-    let server = Server::start(&rooms, arguments.listen).await?;
+    let server = Server::start(&rooms, arguments.listen, None).await?;
     printer.note(&format!("watch it at {}/pipelines/{}", server.url, example::PIPELINE));
     let events = server.engine.subscribe();
     let request = RunRequest { cause: json!({"by": "demo"}), ..RunRequest::default() };

@@ -9,6 +9,7 @@ mod demo_kills;
 mod experiments;
 mod faults;
 mod full_disk;
+mod fuzz;
 mod import;
 mod mlflow;
 mod project;

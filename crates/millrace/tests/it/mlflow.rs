@@ -1,5 +1,7 @@
 //! The unmodified MLflow client against the real executable.
 
+use millrace_metastore::testing::TestPostgres;
+
 use crate::clients::drive;
 use crate::project::Project;
 use crate::server::Up;
@@ -51,5 +53,32 @@ fn the_mlflow_client_registers_beside_the_register_step() {
 fn the_mlflow_client_traces_here() {
     let project = Project::new(&[]);
     let server = Up::start(&project);
+    drive("mlflow_traces_client.py", &[&server.url], project.path());
+}
+
+#[test]
+fn the_mlflow_client_works_hard_here() {
+    let project = Project::new(&[]);
+    let server = Up::start(&project);
+    drive("mlflow_areas_client.py", &[&server.url, &server.pid().to_string()], project.path());
+}
+
+/// The same clients with the tables in PostgreSQL; files are kept as before, so that large ones need no second look.
+#[test]
+fn the_mlflow_client_tracks_on_postgres() {
+    let Some(postgres) = TestPostgres::start() else { return };
+    let project = Project::new(&[]);
+    let server = Up::start_on(&project, &postgres.url());
+    drive("mlflow_client.py", &[&server.url], project.path());
+    let areas = [&server.url, &server.pid().to_string(), "BoostedTrees", "ManyProcesses", "OwnPages"];
+    drive("mlflow_areas_client.py", &areas, project.path());
+}
+
+#[test]
+fn the_mlflow_client_registers_and_traces_on_postgres() {
+    let Some(postgres) = TestPostgres::start() else { return };
+    let project = Project::new(&[]);
+    let server = Up::start_on(&project, &postgres.url());
+    drive("mlflow_registry_client.py", &[&server.url], project.path());
     drive("mlflow_traces_client.py", &[&server.url], project.path());
 }

@@ -1,7 +1,7 @@
 //! A server of a workspace, started as users start it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -18,11 +18,37 @@ impl Up {
     /// Starts `millrace up` on a free port and waits until it answers.
     pub(crate) fn start(project: &Project) -> Self {
         let mut command = project.command(&["up", "--listen", "127.0.0.1:0", "--json"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        command.stderr(Stdio::null());
+        Self::of(command)
+    }
+
+    /// The same with its tables in a PostgreSQL database.
+    pub(crate) fn start_on(project: &Project, database: &str) -> Self {
+        let mut command = project.command(&["up", "--listen", "127.0.0.1:0", "--json"]);
+        command.env("MILLRACE_DATABASE", database).stderr(Stdio::null());
+        Self::of(command)
+    }
+
+    /// The same with what it says of itself in `server.log`.
+    pub(crate) fn logged(project: &Project, database: Option<&str>) -> Self {
+        let mut command = project.command(&["up", "--listen", "127.0.0.1:0", "--json"]);
+        command.envs(database.map(|database| ("MILLRACE_DATABASE", database)));
+        command.stderr(std::fs::File::create(project.path().join("server.log")).unwrap());
+        Self::of(command)
+    }
+
+    /// Starts a command that serves, and waits until it answers.
+    fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let told: Value = serde_json::from_str(&line).unwrap();
         Self { child, url: told["url"].as_str().unwrap().to_owned() }
+    }
+
+    /// The id of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The JSON document at a path of the API.
