@@ -71,7 +71,7 @@ impl DatabaseSource {
                 Some((user, database)) => format!("{user}@localhost/{database}"),
                 None => rest.to_owned(),
             };
-            let shown = rest.rsplit_once('@').map_or(rest, |(_, shown)| shown);
+            let shown = rest.rsplit_once('@').map_or(rest.as_str(), |(_, shown)| shown);
             identity = format!("postgresql://{}", shown.split('?').next().unwrap_or_default());
             database = ForeignDatabase::open_server(&format!("postgres://{rest}")).await.map_err(opening)?;
         }
