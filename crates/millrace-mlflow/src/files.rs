@@ -107,8 +107,11 @@ pub(crate) fn owner_of(uri: &str) -> Option<(&str, String)> {
     Some((owner, parts.get(at + 1..).unwrap_or_default().join("/")))
 }
 
+/// Files with their paths and sizes, and what is no plain file.
+pub(crate) type Walked = (Vec<(String, u64)>, Vec<PathBuf>);
+
 /// The files below a folder with their paths there and sizes, sorted; links are named apart, since they may lead anywhere.
-pub(crate) fn walk(folder: &Path) -> std::io::Result<(Vec<(String, u64)>, Vec<PathBuf>)> {
+pub(crate) fn walk(folder: &Path) -> std::io::Result<Walked> {
     let (mut files, mut odd) = (Vec::new(), Vec::new());
     let mut folders = vec![folder.to_path_buf()];
     while let Some(here) = folders.pop() {
