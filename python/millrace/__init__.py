@@ -1,10 +1,11 @@
 """What a step's script may want: its inputs, the paths of its outputs, and logging into its tracked run.
 
-Standard library only, so that `import millrace` costs next to nothing; the MLflow client works as well, with the same run.
+Standard library only until rows are read, so that `import millrace` costs next to nothing; the MLflow client works as well, with the same run.
 
     import millrace
 
     rows = pandas.read_parquet(millrace.inputs()["rows"])
+    other = millrace.data("flights@champion").to_pandas(where="delay > 15")
     millrace.log_metric("auc", 0.91)
     model.save(millrace.output("model"))
     millrace.output_value("best_depth", 7)
@@ -17,11 +18,12 @@ import time
 import urllib.error
 import urllib.request
 
+from millrace._data import data
 from millrace._model import save_model
 
 __all__ = [
     "inputs", "output", "output_value", "log_metric", "log_metrics", "log_param", "log_params", "set_tag", "save_model",
-    "MillraceError",
+    "data", "MillraceError",
 ]
 
 _INPUT = "MILLRACE_INPUT_"

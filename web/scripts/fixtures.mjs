@@ -432,6 +432,19 @@ const TRACKED = Array.from({ length: 60 }, (_, i) => ({
 }));
 const FEW_RUNS = runsOf(TRACKED);
 const NO_RUNS = runsOf([]);
+
+/** @param {number} total @returns {api.StorageUseView} */
+const storage = (total) => ({
+  runs: 9,
+  document_bytes: Math.round(total * 0.001),
+  point_bytes: Math.round(total * 0.009),
+  artifact_bytes: Math.round(total * 0.95),
+  files: 31,
+  traces: 12,
+  trace_bytes: Math.round(total * 0.04),
+  total_bytes: total,
+  measured_at: at(-2),
+});
 /** @type {api.TrafficPoint[]} */
 const history = Array.from({ length: 40 }, (_, i) => ({
   at: at(i * 60),
@@ -558,7 +571,79 @@ const ROUTES = [
   ],
   [
     /^\/api\/experiments\/([\w*]+)\/runs$/,
-    (query, name) => runPage(name === "3" ? SWEEP : name === "4" ? NO_RUNS : FEW_RUNS, query),
+    (query, name) => {
+      if (query.get("deleted")) {
+        const runs = name === "1" ? TRACKED.slice(0, 2) : [];
+        return { runs, next: null, total: runs.length, metric_keys: [], param_keys: [] };
+      }
+      return runPage(name === "3" ? SWEEP : name === "4" ? NO_RUNS : FEW_RUNS, query);
+    },
+  ],
+  [
+    /^\/api\/storage-use$/,
+    /** @returns {api.StorageUseList} */ () => ({
+      experiments: [
+        { id: "3", name: "sweep", deleted: false, deleted_at: null, storage: storage(412_000_000) },
+        { id: "1", name: "flights", deleted: false, deleted_at: null, storage: storage(9_300_000) },
+        { id: "5", name: "old churn", deleted: true, deleted_at: at(-4000), storage: storage(2_100_000_000) },
+      ],
+      waiting_folders: 0,
+      failing_folders: 0,
+    }),
+  ],
+  [
+    /^\/api\/experiments\/(\w+)\/lifecycle$/,
+    /** @returns {api.ExperimentLifecycle} */ (_, id) => ({
+      id: id ?? "1",
+      name: id === "4" ? "empty" : "flights",
+      deleted: id === "4",
+      deleted_at: id === "4" ? at(-4000) : null,
+      runs: 9,
+      models: 3,
+      storage: storage(9_300_000),
+    }),
+  ],
+  [
+    /^\/api\/experiments\/\w+\/retention$/,
+    /** @returns {api.RetentionView} */ () => ({
+      own: {
+        delete_after_days: 90,
+        keep_best: { count: 3, metric: "auc", smallest: false },
+        keep_newest: 10,
+        keep_tagged: ["paper"],
+        purge_after_days: 30,
+      },
+      default: null,
+    }),
+  ],
+  [
+    /^\/api\/experiments\/\w+\/retention\/plan$/,
+    /** @returns {api.RetentionPlanView} */ () => ({
+      deletes: 2,
+      delete: TRACKED.slice(0, 2).map(({ id, name }) => ({ id, name })),
+      purges: 1,
+      purges_models: 0,
+      purges_experiment: false,
+      kept: 4,
+      referenced: 1,
+      more: false,
+    }),
+  ],
+  [
+    /^\/api\/(tracked-runs|experiments\/\w+)\/purge$/,
+    /** @returns {api.PurgeOutcome} */ () => ({
+      dry_run: true,
+      runs: 2,
+      models: 1,
+      traces: 0,
+      bytes: 4_210_000,
+      kept: [],
+      elsewhere: [],
+    }),
+  ],
+  [
+    /^\/api\/tracked-runs\/(\w+)\/lifecycle$/,
+    /** @returns {api.RunLifecycle} */ (_, id) => ({ id: id ?? "", deleted: false, storage: storage(418_523) }),
   ],
   [
     /^\/api\/tracked-runs\/(\w+)$/,

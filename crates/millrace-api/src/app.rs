@@ -9,10 +9,13 @@ use millrace_contract::{Clock, DatasetCatalog, KindDoc, ModelRegistry, QueryEngi
 use millrace_orchestration::{Engine, StepRegistry};
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
+use millrace_storage::{LocalCopies, Storage};
+use millrace_tracking::lifecycle::Lifecycle;
 use millrace_tracking::webhooks::Webhooks;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::signed_url::UrlSigner;
 use crate::ui::Ui;
 use crate::views::endpoints::{EndpointSummary, EndpointView};
 use crate::views::models::{ModelSignature, OnnxView};
@@ -126,6 +129,10 @@ pub struct ModelFacts {
     pub flavors: Vec<String>,
     /// Its ONNX graph.
     pub onnx: Option<OnnxView>,
+    /// Why its ONNX graph cannot be shown.
+    pub onnx_problem: Option<String>,
+    /// An input it was logged with.
+    pub input_example: Option<serde_json::Value>,
 }
 
 /// Everything that a server is made of.
@@ -146,10 +153,16 @@ pub struct Parts {
     pub models: Arc<dyn ModelRegistry>,
     /// Reads tables.
     pub query: Arc<dyn QueryEngine>,
-    /// Folder of tracked runs' files: `<run>/<path>`.
-    pub artifacts: PathBuf,
-    /// Folder of the models that steps registered: `<name>/<digest>`.
-    pub registered: PathBuf,
+    /// Tracked runs' files: `<run>/<path>`.
+    pub artifacts: Storage,
+    /// The models that steps registered: `<name>/<digest>`.
+    pub registered: Storage,
+    /// Files of the storage as files of this machine.
+    pub copies: LocalCopies,
+    /// Lets those who have an address of ours read or write one file for a while.
+    pub signer: UrlSigner,
+    /// Purges, keeps the rules of retention, and knows what runs take.
+    pub lifecycle: Lifecycle,
     /// Tells others what changed in the registry.
     pub webhooks: Webhooks,
     /// Serves models.

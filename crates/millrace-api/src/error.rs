@@ -6,8 +6,12 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use millrace_contract::{CatalogError, Explain as _, QueryError};
 use millrace_metastore::MetastoreError;
+use millrace_metastore::experiments::Refusal;
+use millrace_metastore::registry::RegistryRefusal;
 use millrace_orchestration::OrchestrationError;
 use millrace_spec::problem::Problem;
+use millrace_storage::StorageError;
+use millrace_tracking::tables::TablesError;
 use serde::Serialize;
 
 use crate::views::workspace::Problem as ProblemView;
@@ -104,7 +108,58 @@ impl From<CatalogError> for ApiError {
 
 impl From<MetastoreError> for ApiError {
     fn from(error: MetastoreError) -> Self {
-        Self::internal(&error)
+        match error {
+            MetastoreError::Refused(refusal) => refusal.into(),
+            MetastoreError::Registry(refusal) => refusal.into(),
+            error => Self::internal(&error),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let (status, code) = match &refusal {
+            Refusal::NoExperiment { .. } => (StatusCode::NOT_FOUND, "unknown-experiment"),
+            Refusal::NoRun { .. } => (StatusCode::NOT_FOUND, "unknown-run"),
+            Refusal::NoModel { .. } => (StatusCode::NOT_FOUND, "unknown-logged-model"),
+            Refusal::NoTag { .. } => (StatusCode::NOT_FOUND, "unknown-tag"),
+            Refusal::NameTaken { .. } => (StatusCode::CONFLICT, "name-taken"),
+            Refusal::ExperimentDeleted { .. } | Refusal::RunDeleted { .. } => {
+                (StatusCode::CONFLICT, "is-deleted")
+            }
+            Refusal::ExperimentActive { .. } | Refusal::RunActive { .. } => {
+                (StatusCode::CONFLICT, "not-deleted")
+            }
+            Refusal::RunInUse { .. } | Refusal::FilesGoing { .. } => (StatusCode::CONFLICT, "in-use"),
+            Refusal::DefaultExperiment => (StatusCode::BAD_REQUEST, "default-experiment"),
+            Refusal::ParamChanged { .. } => (StatusCode::CONFLICT, "param-changed"),
+            Refusal::ForeignToken => (StatusCode::BAD_REQUEST, "invalid-query"),
+        };
+        Self::new(status, Problem::error(code, refusal.to_string()))
+    }
+}
+
+impl From<RegistryRefusal> for ApiError {
+    fn from(refusal: RegistryRefusal) -> Self {
+        let (status, code) = match &refusal {
+            RegistryRefusal::NoModel { .. }
+            | RegistryRefusal::NoVersion { .. }
+            | RegistryRefusal::NoLatest { .. }
+            | RegistryRefusal::NoAlias { .. } => (StatusCode::NOT_FOUND, "unknown-model"),
+            RegistryRefusal::NoWebhook { .. } => (StatusCode::NOT_FOUND, "unknown-webhook"),
+            RegistryRefusal::NoPromotion { .. } => (StatusCode::NOT_FOUND, "unknown-request"),
+            RegistryRefusal::Protected { .. } => (StatusCode::FORBIDDEN, "alias-protected"),
+            RegistryRefusal::OwnRequest { .. } | RegistryRefusal::ForeignRequest { .. } => {
+                (StatusCode::FORBIDDEN, "not-yours-to-decide")
+            }
+            RegistryRefusal::AlreadyRequested { .. } => (StatusCode::CONFLICT, "already-requested"),
+            RegistryRefusal::Decided { .. } => (StatusCode::CONFLICT, "already-decided"),
+            RegistryRefusal::NameTaken { .. } => (StatusCode::CONFLICT, "name-taken"),
+            RegistryRefusal::IsPrompt { .. } | RegistryRefusal::ForeignToken => {
+                (StatusCode::BAD_REQUEST, "invalid-request")
+            }
+        };
+        Self::new(status, Problem::error(code, refusal.to_string()))
     }
 }
 
@@ -115,6 +170,29 @@ impl From<QueryError> for ApiError {
             problem = problem.note(format!("at line {line}, column {column} of the query"));
         }
         Self::new(StatusCode::BAD_REQUEST, problem)
+    }
+}
+
+impl From<TablesError> for ApiError {
+    fn from(error: TablesError) -> Self {
+        match error {
+            TablesError::Catalog(error) => error.into(),
+            TablesError::Query(error) => error.into(),
+            TablesError::NotATable { .. } => Self::new(StatusCode::BAD_REQUEST, error.problem()),
+        }
+    }
+}
+
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        match &error {
+            StorageError::NotFound { path } => Self::unknown("file", path),
+            StorageError::NotAFile { .. }
+            | StorageError::InvalidName { .. }
+            | StorageError::OutOfRange { .. }
+            | StorageError::BrokenOff { .. } => Problem::error("bad-file", error.to_string()).into(),
+            StorageError::Full { .. } | StorageError::Failed { .. } => Self::internal(&error),
+        }
     }
 }
 

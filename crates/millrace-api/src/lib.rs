@@ -10,12 +10,14 @@ mod app;
 mod error;
 mod events;
 mod mlflow;
+pub mod model_sheet;
 mod otlp;
 mod page_token;
 mod present;
 mod router;
 mod routes;
 mod serve;
+mod signed_url;
 mod ui;
 pub mod views;
 
@@ -26,6 +28,8 @@ pub use app::{
 };
 pub use error::{ApiError, ApiResult};
 pub use mlflow::guard::Permission;
+pub use present::assets::{model_summary, promotion};
 pub use router::{openapi, router};
 pub use serve::serve;
+pub use signed_url::UrlSigner;
 pub use ui::Ui;

@@ -84,6 +84,8 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::datasets::routes())
         .merge(routes::models::routes())
         .merge(routes::endpoints::routes())
+        .merge(routes::lifecycle::routes())
+        .merge(routes::retention::routes())
 }
 
 /// The OpenAPI document, JSON with a newline at the end.
@@ -130,7 +132,12 @@ pub fn router(app: App) -> Router {
         .layer(RequestDecompressionLayer::new())
         .layer(CompressionLayer::new())
         // Files go as they are, however long they take: no limits, no packing.
-        .merge(mlflow::file_routes().merge(page_files).layer(access.clone()))
+        .merge(
+            mlflow::file_routes()
+                .merge(page_files)
+                .layer(access.clone())
+                .layer(DefaultBodyLimit::max(MAX_BODY)),
+        )
         .merge(otlp::routes().layer(access))
         .layer(policy(header::CONTENT_SECURITY_POLICY, POLICY))
         .layer(policy(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))

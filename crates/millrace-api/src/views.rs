@@ -3,6 +3,7 @@
 pub mod datasets;
 pub mod endpoints;
 pub mod json;
+pub mod lifecycle;
 pub mod models;
 pub mod monitors;
 pub mod pipelines;

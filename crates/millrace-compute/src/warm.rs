@@ -17,6 +17,7 @@ use crate::record::ProcessId;
 
 const ZYGOTE: &str = include_str!("../../../python/millrace/_zygote.py");
 const MODEL: &str = include_str!("../../../python/millrace/_model.py");
+const DATA: &str = include_str!("../../../python/millrace/_data.py");
 const SDK: &str = include_str!("../../../python/millrace/__init__.py");
 
 /// Longest wait for an answer of a worker that is there.
@@ -32,7 +33,9 @@ pub fn install_python_files(state: &Path) -> std::io::Result<PathBuf> {
     let path = state.join("python");
     let package = path.join("millrace");
     fs_err::create_dir_all(&package)?;
-    for (name, text) in [("_zygote.py", ZYGOTE), ("_model.py", MODEL), ("__init__.py", SDK)] {
+    for (name, text) in
+        [("_zygote.py", ZYGOTE), ("_model.py", MODEL), ("_data.py", DATA), ("__init__.py", SDK)]
+    {
         let file = package.join(name);
         if fs_err::read(&file).ok().as_deref() != Some(text.as_bytes()) {
             crate::record::write_whole(&file, text.as_bytes())?;

@@ -168,6 +168,14 @@ pub enum CatalogError {
         /// Why not.
         reason: String,
     },
+    /// The name has rules of its own that forbid it.
+    #[error("`{name}` cannot be registered so: {reason}")]
+    Refused {
+        /// Which.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// The database or the storage failed.
     #[error("cannot {action}: {message}")]
     Store {
@@ -190,6 +198,9 @@ impl crate::Explain for CatalogError {
                 }
             }
             Self::InvalidName { .. } => Problem::error("invalid-name", self.to_string()),
+            Self::Refused { name, .. } => Problem::error("alias-protected", self.to_string()).hint(format!(
+                "register it without the alias, then `millrace models request {name}@VERSION ALIAS`"
+            )),
             Self::Store { .. } => Problem::error("store-failed", self.to_string()),
         }
     }

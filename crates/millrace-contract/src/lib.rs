@@ -27,8 +27,8 @@ pub use flow::{FlowPreview, NodeSchema, PreviewColumn, TablePreview};
 pub use kind::{Explain, KindDoc, KindFamily};
 pub use model::{LoadedModel, ModelColumn, ModelError, ModelRuntime, ModelSignature};
 pub use query::{
-    BatchStream, ColumnProfile, HistogramBin, QueryEngine, QueryError, QueryRequest, TableProfile, TableRef,
-    TopValue, WriteMode, WrittenTable,
+    BatchStream, ColumnProfile, HistogramBin, QueryEngine, QueryError, QueryRequest, Selection, TableProfile,
+    TableRef, TopValue, WriteMode, WrittenTable,
 };
 pub use secret::SecretSource;
 pub use signal::{Signal, SignalSink};

@@ -5,6 +5,7 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use futures::Stream;
 use indexmap::IndexMap;
+use millrace_spec::asset::{Asset, AssetType};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -68,6 +69,38 @@ pub enum TableRef {
         /// Absolute URL.
         uri: String,
     },
+}
+
+impl TableRef {
+    /// How an engine reads an asset: a table at its version, or a file by its ending. `None` if it is not a table.
+    pub fn of(asset: &Asset) -> Option<Self> {
+        let uri = asset.uri.clone();
+        match (asset.kind, asset.delta_version) {
+            (AssetType::Table, Some(version)) => Some(Self::Delta { uri, version }),
+            (AssetType::Table, None) => Some(Self::Parquet { uri }),
+            (AssetType::File, _) => {
+                let plain = uri.trim_end_matches(".gz").trim_end_matches(".zst");
+                match plain.rsplit_once('.')?.1 {
+                    "parquet" => Some(Self::Parquet { uri }),
+                    "csv" => Some(Self::Csv { uri }),
+                    "json" | "jsonl" | "ndjson" => Some(Self::Json { uri }),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Which rows and columns of a table are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// In that order; all if `None`.
+    pub columns: Option<Vec<String>>,
+    /// A condition on the columns, in the engine's SQL, for example `delay > 15 and carrier = 'UA'`.
+    pub filter: Option<String>,
+    /// Rows to stop after.
+    pub limit: Option<usize>,
 }
 
 /// A query and everything it may read.
@@ -182,6 +215,14 @@ pub trait QueryEngine: Send + Sync {
         columns: Option<Vec<String>>,
         limit: Option<usize>,
     ) -> Result<BatchStream, QueryError>;
+
+    /// Reads the chosen columns of the rows that a condition holds for. The condition is one expression over the table's columns and
+    /// nothing else; a [`QueryError::Plan`] tells the place in it.
+    async fn select(&self, table: &TableRef, selection: Selection) -> Result<BatchStream, QueryError>;
+
+    /// The names of the tables that a query reads, as the engine will look for them, in the order in which they occur; what the query
+    /// defines itself is left out. Names of a schema are none of ours and are left out too.
+    async fn table_names(&self, sql: &str) -> Result<Vec<String>, QueryError>;
 
     /// Writes rows as one new version of the Delta table at `uri`, which is created if absent. Visible whole or not at all.
     async fn write_table(

@@ -1,5 +1,6 @@
 use async_trait::async_trait;
 use bytes::Bytes;
+use millrace_spec::asset::Asset;
 
 /// Logging into a tracked run (MLflow's notion), from inside the process.
 #[async_trait]
@@ -25,6 +26,9 @@ pub trait RunTracker: Send + Sync {
         params: Vec<(String, String)>,
         tags: Vec<(String, String)>,
     ) -> Result<(), TrackerError>;
+
+    /// Says which versions of datasets the run read; what has no name and version is left out. `context` is what for: `training`, ….
+    async fn log_inputs(&self, run_id: &str, inputs: Vec<Asset>, context: &str) -> Result<(), TrackerError>;
 
     /// Stores a file of the run under a relative path.
     async fn log_artifact(&self, run_id: &str, path: &str, content: Bytes) -> Result<(), TrackerError>;

@@ -53,6 +53,7 @@ fn run(number: u64) -> ImportedRun {
             .map(|param| (format!("y{param}"), format!("v{}", chance(number + param) % 10)))
             .collect(),
         tags: vec![("team".to_owned(), format!("team-{}", number % 7))],
+        ..ImportedRun::default()
     }
 }
 

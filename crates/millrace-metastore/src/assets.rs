@@ -43,6 +43,8 @@ pub enum VersionSelector {
     Number(i64),
     /// The one that an alias points at.
     Alias(String),
+    /// The newest that was there at this time; microseconds since 1970.
+    AsOf(i64),
 }
 
 const COLUMNS: &str = "kind, name, version, digest, asset, details, created_at";
@@ -195,6 +197,13 @@ pub(crate) async fn find(
                  (SELECT version FROM asset_alias WHERE kind = $1 AND name = $2 AND alias = $3)"
             );
             session.fetch_optional(&sql, &[kind.into(), name.into(), alias.as_str().into()]).await?
+        }
+        VersionSelector::AsOf(time) => {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM asset_version WHERE kind = $1 AND name = $2 AND created_at <= $3 \
+                 ORDER BY version DESC LIMIT 1"
+            );
+            session.fetch_optional(&sql, &[kind.into(), name.into(), (*time).into()]).await?
         }
     };
     found.as_ref().map(version_row).transpose()

@@ -72,19 +72,39 @@ impl Metastore {
             Box::pin(async move {
                 let sql = "INSERT INTO eval_dataset (id, name, digest, fields, created_at_ms, updated_at_ms, created_by, \
                            updated_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-                let args = [
-                    row.id.as_str().into(),
-                    row.name.as_str().into(),
-                    row.digest.as_str().into(),
-                    row.fields.as_deref().into(),
-                    row.created_at_ms.into(),
-                    row.updated_at_ms.into(),
-                    row.created_by.as_deref().into(),
-                    row.updated_by.as_deref().into(),
-                ];
-                session.execute(sql, &args).await?;
+                session.execute(sql, &columns(&row)).await?;
                 set_tags(session, &row.id, &row.tags).await?;
                 join(session, &row.id, &row.experiments).await
+            })
+        })
+        .await
+    }
+
+    /// Records a dataset that comes from elsewhere with its records; gives whether it was new. Of one that is there already, records that
+    /// are new are added.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn import_eval_dataset(
+        &self,
+        row: EvalDatasetRow,
+        records: Vec<EvalRecordRow>,
+    ) -> Result<bool, MetastoreError> {
+        self.write(move |session| {
+            Box::pin(async move {
+                let sql = "INSERT INTO eval_dataset (id, name, digest, fields, created_at_ms, updated_at_ms, created_by, \
+                           updated_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
+                let new = session.execute(sql, &columns(&row)).await? > 0;
+                if new {
+                    set_tags(session, &row.id, &row.tags).await?;
+                    join(session, &row.id, &row.experiments).await?;
+                }
+                for record in &records {
+                    let sql = "INSERT INTO eval_record (dataset_id, id, inputs_digest, document, created_at_ms, updated_at_ms) \
+                               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+                    session.execute(sql, &record_columns(&row.id, record)).await?;
+                }
+                Ok(new)
             })
         })
         .await
@@ -381,15 +401,31 @@ async fn store_record(
     let sql = "INSERT INTO eval_record (dataset_id, id, inputs_digest, document, created_at_ms, updated_at_ms) \
                VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (dataset_id, inputs_digest) DO UPDATE SET \
                document = excluded.document, updated_at_ms = excluded.updated_at_ms";
-    let args = [
+    session.execute(sql, &record_columns(dataset, record)).await.map(drop)
+}
+
+fn columns(row: &EvalDatasetRow) -> [Value<'_>; 8] {
+    [
+        row.id.as_str().into(),
+        row.name.as_str().into(),
+        row.digest.as_str().into(),
+        row.fields.as_deref().into(),
+        row.created_at_ms.into(),
+        row.updated_at_ms.into(),
+        row.created_by.as_deref().into(),
+        row.updated_by.as_deref().into(),
+    ]
+}
+
+fn record_columns<'a>(dataset: &'a str, record: &'a EvalRecordRow) -> [Value<'a>; 6] {
+    [
         dataset.into(),
         record.id.as_str().into(),
         record.inputs_digest.as_str().into(),
         record.document.as_str().into(),
         record.created_at_ms.into(),
         record.updated_at_ms.into(),
-    ];
-    session.execute(sql, &args).await.map(drop)
+    ]
 }
 
 fn dataset_row(row: &Row) -> Result<EvalDatasetRow, MetastoreError> {

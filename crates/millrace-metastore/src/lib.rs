@@ -6,11 +6,15 @@
 #![warn(missing_docs)]
 
 pub mod accounts;
+pub mod asset_labels;
 pub mod assets;
 pub mod deployments;
 mod error;
 pub mod eval_datasets;
 pub mod experiments;
+mod foreign;
+pub mod imports;
+pub mod lineage;
 mod migrations;
 pub mod monitoring;
 mod outbox;
@@ -28,6 +32,7 @@ pub mod traces;
 mod value;
 
 pub use error::MetastoreError;
+pub use foreign::ForeignDatabase;
 pub use session::Session;
 pub use store::Metastore;
 pub use value::{Row, Value};

@@ -30,6 +30,13 @@ const ALL: &[Migration] = &[
     migration!("0020_model_registry"),
     migration!("0030_traces"),
     migration!("0031_eval_datasets"),
+    migration!("0040_purge"),
+    migration!("0041_retention"),
+    migration!("0042_storage_use"),
+    migration!("0045_imports"),
+    migration!("0050_dataset_tags"),
+    migration!("0051_what_runs_read"),
+    migration!("0052_model_cards"),
     migration!("0060_accounts"),
 ];
 

@@ -2,6 +2,8 @@
 //!
 //! Documents are JSON text that the orchestration room reads and writes; instants are microseconds since 1970.
 
+use crate::lineage::StepAsset;
+
 /// A row of `pipeline_run`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PipelineRunRow {
@@ -134,6 +136,8 @@ pub enum StepChange {
         exit: Option<String>,
         /// To be kept for reuse.
         cache: Option<StepCacheRow>,
+        /// What it read and left, if it succeeded.
+        assets: Vec<StepAsset>,
     },
     /// The step ends without an attempt.
     End {

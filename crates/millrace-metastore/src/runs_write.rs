@@ -1,5 +1,6 @@
 //! Writing of runs: new ones, admission, and the state machine's transitions.
 
+use crate::lineage::insert_step_assets;
 use crate::runs::{
     FiringRow, InsertedRun, PipelineRunRow, RunTransition, StepCacheRow, StepChange, StepRunRow,
     TransitionResult,
@@ -337,6 +338,7 @@ async fn end_attempt(
         reuse,
         exit,
         cache,
+        assets,
     } = change
     else {
         return Ok(());
@@ -382,7 +384,7 @@ async fn end_attempt(
     if let Some(cache) = cache {
         keep_for_reuse(session, cache).await?;
     }
-    Ok(())
+    insert_step_assets(session, (run_id, step), assets).await
 }
 
 async fn keep_for_reuse(session: &mut Session, cache: &StepCacheRow) -> Result<(), MetastoreError> {

@@ -18,5 +18,5 @@ mod trees;
 pub use builder::{AttributeValue, GraphBuilder, ML_DOMAIN};
 pub use error::OnnxError;
 pub use session::{Session, ValueDoc};
-pub use summary::{Summary, summarise};
+pub use summary::{Port, Summary, summarise};
 pub use tensor::{ElementType, Tensor, TensorData};

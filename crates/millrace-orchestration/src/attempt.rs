@@ -9,6 +9,7 @@ use millrace_contract::{
     CommandExit, CommandHandle, Explain as _, Placement, Progress, ProgressSink, StepContext, StepError,
     StepKind, StepOutcome,
 };
+use millrace_metastore::lineage::StepAsset;
 use millrace_spec::asset::Asset;
 use millrace_spec::ids::StepId;
 use millrace_spec::pipeline::{CachePolicy, Step};
@@ -17,6 +18,7 @@ use millrace_spec::secret::{self, SecretText};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::assets;
 use crate::cache::{self, Components, ReuseDecision};
 use crate::context::{expression_context, refuse_unreadable, resolve_config, resolve_map};
 use crate::engine::Shared;
@@ -36,6 +38,8 @@ pub(crate) struct AttemptEnd {
     pub(crate) exit: Option<CommandExit>,
     /// To be kept for reuse, when it succeeded.
     pub(crate) remember: Option<Remember>,
+    /// What it read and left, when it succeeded.
+    pub(crate) assets: Vec<StepAsset>,
 }
 
 /// A result worth keeping.
@@ -98,6 +102,7 @@ pub(crate) async fn carry_out(shared: Arc<Shared>, start: AttemptStart) -> Attem
         reuse: None,
         exit: None,
         remember: None,
+        assets: Vec::new(),
     };
     let work = work(&shared, &start, &mut end);
     let outcome = match in_process_limit(&start) {
@@ -149,13 +154,15 @@ async fn work(
         ))
     })?;
     let context = build_context(shared, start, kind.as_ref()).await?;
+    let read = assets::read_by(&context);
     if start.reattach.is_none()
         && let Some(outcome) = look_in_cache(shared, start, kind.as_ref(), &context, end).await
     {
+        end.assets = assets::step_assets(&read, &outcome);
         return Ok(AttemptResult::Cached(outcome));
     }
     if kind.tracked() {
-        start_tracking(shared, &context).await?;
+        start_tracking(shared, &context, start.step.kind.as_str(), &read).await?;
     }
     let ended = do_work(shared, start, kind.as_ref(), context.clone(), end).await;
     if !matches!(ended, Ok(Some(_))) {
@@ -174,6 +181,7 @@ async fn work(
         Err(error) => return Err(error),
     };
     log_metrics(shared, kind.as_ref(), &context, &outcome).await?;
+    end.assets = assets::step_assets(&read, &outcome);
     Ok(AttemptResult::Succeeded(outcome))
 }
 
@@ -299,13 +307,19 @@ pub(crate) fn tracking_run_id(run_id: &str, step: &str, attempt: u32) -> String 
     hash.as_str().chars().take(32).collect()
 }
 
-async fn start_tracking(shared: &Arc<Shared>, context: &StepContext) -> Result<(), StepError> {
+async fn start_tracking(
+    shared: &Arc<Shared>,
+    context: &StepContext,
+    kind: &str,
+    read: &[Asset],
+) -> Result<(), StepError> {
     let tracker = &shared.services.tracker;
     let started = async {
         tracker.start_run(&context.run_id, &context.pipeline, &context.pipeline, None).await?;
         tracker
             .start_run(&context.tracking_run_id, &context.pipeline, &context.step, Some(&context.run_id))
-            .await
+            .await?;
+        tracker.log_inputs(&context.tracking_run_id, read.to_vec(), assets::purpose(kind)).await
     };
     started.await.map_err(|error| StepError::transient(Problem::error("tracking-failed", error.to_string())))
 }

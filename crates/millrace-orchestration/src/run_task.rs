@@ -129,6 +129,7 @@ impl RunTask {
                     reuse: None,
                     exit: None,
                     remember: None,
+                    assets: Vec::new(),
                 });
             }
         }
@@ -324,6 +325,7 @@ impl RunTask {
                 reuse: None,
                 exit: None,
                 remember: None,
+                assets: Vec::new(),
             })
         });
     }
@@ -420,6 +422,7 @@ impl RunTask {
             reuse: end.reuse.as_ref().map(to_json),
             exit: end.exit.as_ref().map(to_json),
             cache,
+            assets: end.assets,
         });
     }
 

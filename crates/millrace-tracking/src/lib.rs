@@ -5,15 +5,20 @@
 #![warn(missing_docs)]
 
 mod catalog;
+pub mod folders;
+pub mod lifecycle;
+pub mod lineage;
 mod reference;
+pub mod schema_diff;
 pub mod search;
-mod staging;
 pub mod steps;
+pub mod tables;
 pub mod traces;
 mod tracker;
 pub mod webhooks;
 
 pub use catalog::{Catalog, REGISTERED};
-pub use reference::{InvalidReference, Reference, check_alias, check_model_name};
-pub use staging::clear_staging;
-pub use tracker::Tracker;
+pub use reference::{
+    InvalidReference, Reference, check_alias, check_dataset_alias, check_model_name, check_tag,
+};
+pub use tracker::{Tracker, short_digest};

@@ -1,5 +1,8 @@
 //! `data:flights@3`, `models:/churn@champion`: how people name a version.
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use millrace_metastore::assets::VersionSelector;
 
 /// A name and which version of it.
@@ -20,7 +23,8 @@ pub struct InvalidReference {
 }
 
 impl Reference {
-    /// Reads `name`, `name@3`, `name@latest`, `name@alias` or `name/3`, after `data:`.
+    /// Reads `name`, `name@3`, `name@latest`, `name@alias`, `name@2026-03-01T06:00:00Z` or `name/3`, after `data:`. A time means the
+    /// version that was the newest then; a date without a time of day begins it in UTC, as in Delta's `timestamp as of`.
     ///
     /// # Errors
     /// If the name could not be one: see [`check_name`].
@@ -29,7 +33,11 @@ impl Reference {
         let (name, version) =
             rest.split_once('@').or_else(|| rest.rsplit_once('/')).unwrap_or((rest, LATEST));
         check_name(name)?;
-        Ok(Self { name: name.to_owned(), selector: selector(version)? })
+        let selector = match as_of(version) {
+            Some(time) => VersionSelector::AsOf(time.as_microsecond()),
+            None => selector(version)?,
+        };
+        Ok(Self { name: name.to_owned(), selector })
     }
 
     /// As [`Self::parse`], after `model:` or `models:/`, for a model: a client of MLflow may have given it a name that no folder has.
@@ -57,6 +65,55 @@ fn selector(version: &str) -> Result<VersionSelector, InvalidReference> {
         ("", _) => Err(InvalidReference { reason: "a version or an alias follows the `@`".to_owned() }),
         (alias, _) => Ok(VersionSelector::Alias(alias.to_owned())),
     }
+}
+
+/// The time that a text says: RFC 3339, or a date.
+fn as_of(text: &str) -> Option<Timestamp> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Some(time);
+    }
+    // A date has two hyphens after four digits; jiff would take `20260301` too, which is a version.
+    let date = (text.len() == 10 && text.as_bytes().get(4) == Some(&b'-')).then_some(text)?;
+    let date = date.parse::<Date>().ok()?;
+    date.to_zoned(TimeZone::UTC).ok().map(|start| start.timestamp())
+}
+
+/// As [`check_alias`], for an alias of a dataset: it is no version and no date, since those are looked for first.
+///
+/// # Errors
+/// Why it is none.
+pub fn check_dataset_alias(alias: &str) -> Result<(), InvalidReference> {
+    check_alias(alias)?;
+    let reason = if alias.parse::<i64>().is_ok() {
+        "it would be taken for a version"
+    } else if as_of(alias).is_some() {
+        "it would be taken for a time"
+    } else {
+        return Ok(());
+    };
+    Err(InvalidReference { reason: reason.to_owned() })
+}
+
+/// Bytes of a tag's key and of its value, as MLflow has them for models.
+const LONGEST_TAG: (usize, usize) = (250, 5_000);
+
+/// Whether a dataset can have this tag.
+///
+/// # Errors
+/// Why not.
+pub fn check_tag(key: &str, value: &str) -> Result<(), InvalidReference> {
+    let reason = if key.trim().is_empty() {
+        "its key is empty"
+    } else if key.contains(['\0', '\n']) || value.contains('\0') {
+        "it has signs that no tag may have"
+    } else if key.len() > LONGEST_TAG.0 {
+        "its key is longer than 250 bytes"
+    } else if value.len() > LONGEST_TAG.1 {
+        "its value is longer than 5000 bytes"
+    } else {
+        return Ok(());
+    };
+    Err(InvalidReference { reason: reason.to_owned() })
 }
 
 /// What MLflow takes for the name of a registered model: no `/` and no `:`, not blank, no path that leads up.
@@ -127,6 +184,10 @@ mod tests {
         let read = |text: &str| Reference::parse(text).map(|reference| (reference.name, reference.selector));
         assert_eq!(read("data:flights"), Ok(("flights".to_owned(), VersionSelector::Latest)));
         assert_eq!(read("data:flights@3"), Ok(("flights".to_owned(), VersionSelector::Number(3))));
+        let at = |micros: i64| VersionSelector::AsOf(micros);
+        assert_eq!(read("flights@1970-01-01T00:00:01Z"), Ok(("flights".to_owned(), at(1_000_000))));
+        assert_eq!(read("flights@1970-01-02"), Ok(("flights".to_owned(), at(86_400_000_000))));
+        assert_eq!(read("flights@19700102").unwrap().1, VersionSelector::Number(19_700_102));
         for bad in ["data:", "data:../x", "data:a/b/c@1", "data:.x", "data:a@"] {
             assert!(read(bad).is_err(), "{bad}");
         }
@@ -146,6 +207,10 @@ mod tests {
         for alias in ["champion", "a-b_c", "größte", "v", "v1a", "7"] {
             assert!(check_alias(alias).is_ok(), "{alias}");
         }
+        for alias in ["3", "2026-03-01"] {
+            assert!(check_dataset_alias(alias).is_err(), "{alias}");
+        }
+        assert!(check_dataset_alias("2026-03-quarter").is_ok());
         for alias in ["", "a b", "a.b", "latest", "Latest", "v1", "V20", "a/b"] {
             assert!(check_alias(alias).is_err(), "{alias}");
         }

@@ -1,25 +1,28 @@
 //! Numbers, parameters and files that runs log.
 
-use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use millrace_contract::{Clock, RunTracker, TrackerError};
-use millrace_metastore::experiments::{MetricRow, TrackedBatch, TrackedRunRow};
+use millrace_metastore::experiments::{DatasetInput, MetricRow, TrackedBatch, TrackedRunRow};
+use millrace_metastore::lineage::KnownInput;
 use millrace_metastore::{Metastore, MetastoreError};
+use millrace_spec::asset::{Asset, AssetType};
+use millrace_storage::{FilePath, Storage};
+use serde_json::json;
 
-/// Tracks runs in the metastore, their files in a folder.
+/// Tracks runs in the metastore, their files in a storage.
 #[derive(Clone)]
 pub struct Tracker {
     store: Metastore,
-    artifacts: PathBuf,
+    artifacts: Storage,
     clock: Arc<dyn Clock>,
 }
 
 impl Tracker {
-    /// `artifacts`: folder of the runs' files, `<run>/<path>` below it.
-    pub fn new(store: Metastore, artifacts: PathBuf, clock: Arc<dyn Clock>) -> Self {
+    /// `artifacts`: where the runs' files are, `<run>/<path>` in it.
+    pub fn new(store: Metastore, artifacts: Storage, clock: Arc<dyn Clock>) -> Self {
         Self { store, artifacts, clock }
     }
 
@@ -83,36 +86,67 @@ impl RunTracker for Tracker {
             .map_err(|error| failed("log the values", run_id, &error))
     }
 
+    async fn log_inputs(&self, run_id: &str, inputs: Vec<Asset>, context: &str) -> Result<(), TrackerError> {
+        let known: Vec<_> = inputs.iter().filter_map(|asset| logged_input(asset, context)).collect();
+        if known.is_empty() {
+            return Ok(());
+        }
+        let (datasets, known) = known.into_iter().unzip();
+        let linked = async {
+            self.store.link_to_run(run_id.to_owned(), datasets, Vec::new()).await?;
+            self.store.keep_known_inputs(run_id.to_owned(), known).await
+        };
+        linked.await.map_err(|error| failed("log the inputs", run_id, &error))
+    }
+
     async fn log_artifact(&self, run_id: &str, path: &str, content: Bytes) -> Result<(), TrackerError> {
         const ACTION: &str = "store a file";
-        let inside = Path::new(path);
-        let plain = inside.components().all(|part| matches!(part, Component::Normal(_)));
-        if !plain || path.is_empty() || !run_id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(failed(
-                ACTION,
-                run_id,
-                &MetastoreError::stale(format!("`{path}` does not stay inside the run")),
-            ));
+        let inside = FilePath::new(run_id).and_then(|run| run.join(path));
+        let inside = inside.map_err(|error| failed(ACTION, run_id, &error))?;
+        if path.is_empty() || !run_id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            let stale = MetastoreError::stale(format!("`{path}` does not stay inside the run"));
+            return Err(failed(ACTION, run_id, &stale));
         }
-        let target = self.artifacts.join(run_id).join(inside);
-        let root = self.artifacts.clone();
-        let written = tokio::task::spawn_blocking(move || write_whole(&root, &target, &content)).await;
-        match written {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(failed(ACTION, run_id, &error)),
-            Err(error) => Err(failed(ACTION, run_id, &error)),
-        }
+        self.artifacts.write_bytes(&inside, content).await.map_err(|error| failed(ACTION, run_id, &error))
     }
 }
 
-/// Writes a file so that it is there whole or not at all.
-fn write_whole(root: &Path, target: &Path, content: &[u8]) -> std::io::Result<()> {
-    use std::io::Write as _;
-    let folder = target.parent().unwrap_or_else(|| Path::new("."));
-    fs_err::create_dir_all(folder)?;
-    let staged = crate::staging::stage(root)?;
-    let mut file = fs_err::File::create(&staged)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs_err::rename(&staged, target)
+/// Digits of a digest that MLflow has room for.
+const SHORT_DIGEST: usize = 32;
+
+/// A digest as MLflow shows it: the first 32 hex digits of ours, without its algorithm.
+pub fn short_digest(digest: &str) -> &str {
+    let digits = digest.split_once(':').map_or(digest, |(_, digits)| digits);
+    digits.get(..SHORT_DIGEST).unwrap_or(digits)
+}
+
+/// A version of a dataset as an input of a tracked run, in MLflow's words; `None` for what is none.
+fn logged_input(asset: &Asset, context: &str) -> Option<(DatasetInput, KnownInput)> {
+    let (name, version) = (asset.name.clone()?, i64::try_from(asset.version?).ok()?);
+    if asset.kind == AssetType::Model {
+        return None;
+    }
+    let path = asset.uri.strip_prefix("file://").unwrap_or(&asset.uri);
+    let (source_type, source) = match asset.delta_version {
+        Some(delta) => ("delta_table", json!({"path": path, "delta_table_version": delta})),
+        None => ("local", json!({"uri": path})),
+    };
+    let digest = short_digest(&asset.digest).to_owned();
+    let known = KnownInput {
+        name: name.clone(),
+        digest: digest.clone(),
+        asset_name: name.clone(),
+        asset_version: version,
+    };
+    let input = DatasetInput {
+        name,
+        digest,
+        source_type: source_type.to_owned(),
+        source: source.to_string(),
+        schema: None,
+        profile: asset.rows.map(|rows| json!({"num_rows": rows}).to_string()),
+        context: Some(context.to_owned()),
+        tags: json!({"mlflow.data.context": context}).to_string(),
+    };
+    Some((input, known))
 }

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use millrace_contract::{
     BatchStream, LoadedModel, ModelColumn, ModelError, ModelRuntime, ModelSignature, Progress, ProgressSink,
-    QueryEngine, QueryError, QueryRequest, RunTracker, StepContext, StepLog, TableProfile, TableRef,
-    TrackerError, WriteMode, WrittenTable,
+    QueryEngine, QueryError, QueryRequest, RunTracker, Selection, StepContext, StepLog, TableProfile,
+    TableRef, TrackerError, WriteMode, WrittenTable,
 };
 use millrace_onnx::{Session, Tensor, TensorData};
 use millrace_spec::asset::{Asset, AssetType};
@@ -79,6 +79,14 @@ impl QueryEngine for Tables {
         Ok(BatchStream::from_batches(batches[0].schema(), batches))
     }
 
+    async fn select(&self, _: &TableRef, _: Selection) -> Result<BatchStream, QueryError> {
+        Err(QueryError::Cancelled)
+    }
+
+    async fn table_names(&self, _: &str) -> Result<Vec<String>, QueryError> {
+        Err(QueryError::Cancelled)
+    }
+
     async fn write_table(&self, _: &str, _: BatchStream, _: WriteMode) -> Result<WrittenTable, QueryError> {
         unreachable!("steps of this room write no tables")
     }
@@ -108,11 +116,18 @@ impl ModelRuntime for OwnRuntime {
         let signature =
             ModelSignature { inputs: columns("/signature/inputs"), outputs: columns("/signature/outputs") };
         let session = Session::load(&fs_err::read(folder.join("model.onnx")).unwrap()).unwrap();
-        Ok(Arc::new(OwnModel { session, signature, task: metadata.task.word(), classes: metadata.classes }))
+        Ok(Arc::new(OwnModel {
+            folder,
+            session,
+            signature,
+            task: metadata.task.word(),
+            classes: metadata.classes,
+        }))
     }
 }
 
 struct OwnModel {
+    folder: std::path::PathBuf,
     session: Session,
     signature: ModelSignature,
     task: &'static str,
@@ -120,6 +135,10 @@ struct OwnModel {
 }
 
 impl LoadedModel for OwnModel {
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn signature(&self) -> &ModelSignature {
         &self.signature
     }
@@ -223,6 +242,10 @@ impl RunTracker for Heard {
     ) -> Result<(), TrackerError> {
         self.metrics.lock().unwrap().extend(metrics);
         self.params.lock().unwrap().extend(params);
+        Ok(())
+    }
+
+    async fn log_inputs(&self, _: &str, _: Vec<Asset>, _: &str) -> Result<(), TrackerError> {
         Ok(())
     }
 

@@ -13,13 +13,15 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use indexmap::IndexMap;
 use millrace_contract::{
-    BatchStream, QueryEngine, QueryError, QueryRequest, TableProfile, TableRef, WriteMode, WrittenTable,
+    BatchStream, QueryEngine, QueryError, QueryRequest, Selection, TableProfile, TableRef, WriteMode,
+    WrittenTable,
 };
 
 pub(crate) mod failure;
 mod fraction;
 mod profile;
 pub(crate) mod query;
+mod selection;
 mod source;
 pub(crate) mod store;
 pub(crate) mod types;
@@ -176,6 +178,14 @@ impl QueryEngine for DataFusionEngine {
         limit: Option<usize>,
     ) -> Result<BatchStream, QueryError> {
         query::stream(source::frame(self, table, columns.as_deref(), limit).await?).await
+    }
+
+    async fn select(&self, table: &TableRef, selection: Selection) -> Result<BatchStream, QueryError> {
+        query::stream(selection::frame(self, table, &selection).await?).await
+    }
+
+    async fn table_names(&self, sql: &str) -> Result<Vec<String>, QueryError> {
+        query::table_names(&self.session()?, sql)
     }
 
     async fn write_table(

@@ -1,18 +1,17 @@
-//! What the API asks of rooms it does not know: endpoints, monitors, models.
+//! What the API asks of rooms it does not know: endpoints and monitors.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use indexmap::IndexMap;
 use jiff::Timestamp;
 use millrace_api::views::endpoints::{DeploymentView, EndpointSummary, EndpointView, TrafficPoint};
 use millrace_api::views::json::{JsonMap, NumberMap, TextMap};
-use millrace_api::views::models::{ModelColumn, ModelSignature, OnnxView};
+use millrace_api::views::models::{ModelColumn, ModelSignature};
 use millrace_api::views::monitors::{
     AlertChange, AlertView, DriftColumn, MonitorPoint, MonitorReport, MonitorSummary, MonitorView,
 };
-use millrace_api::{Dialect, Endpoints, ModelFacts, ModelInspector, Monitors, ScoreRequest};
+use millrace_api::{Dialect, Endpoints, Monitors, ScoreRequest};
 use millrace_deployment::{EndpointServer, EndpointStatus, ScoreOptions};
 use millrace_metastore::monitoring::MonitorResultRow;
 use millrace_metastore::{Metastore, MetastoreError};
@@ -20,7 +19,6 @@ use millrace_monitoring::alert::AlertState;
 use millrace_monitoring::alerts::{AlertStatus, Alerts};
 use millrace_monitoring::rule::{Channel, Comparison, WatchedSignal};
 use millrace_spec::problem::Problem;
-use millrace_spec::yaml;
 use serde_json::Value;
 
 /// The endpoints of this process.
@@ -266,65 +264,4 @@ fn alert_view(status: AlertStatus) -> AlertView {
             .map(|(at, state, value)| AlertChange { at: at.to_string(), state, value })
             .collect(),
     }
-}
-
-/// Looks into model folders on this machine.
-pub(crate) struct FolderInspector;
-
-/// Largest graph whose operators are listed, bytes.
-const LARGEST_GRAPH: u64 = 256 * 1024 * 1024;
-
-#[async_trait]
-impl ModelInspector for FolderInspector {
-    async fn inspect(&self, uri: &str) -> ModelFacts {
-        let Some(folder) = url::Url::parse(uri).ok().and_then(|url| url.to_file_path().ok()) else {
-            return ModelFacts::default();
-        };
-        tokio::task::spawn_blocking(move || facts(&folder)).await.unwrap_or_default()
-    }
-}
-
-fn facts(folder: &std::path::Path) -> ModelFacts {
-    let text = fs_err::read_to_string(folder.join("MLmodel")).unwrap_or_default();
-    let Ok(tree) = yaml::parse("MLmodel", &text) else { return ModelFacts::default() };
-    let document = tree.to_json();
-    let columns = |side: &str| -> Vec<ModelColumn> {
-        let text = document.pointer(&format!("/signature/{side}")).and_then(Value::as_str).unwrap_or("[]");
-        let all: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
-        let column = |value: &Value| {
-            Some(ModelColumn {
-                name: value.get("name")?.as_str()?.to_owned(),
-                data_type: value.get("type")?.as_str()?.to_owned(),
-                required: value.get("required").and_then(Value::as_bool).unwrap_or(true),
-            })
-        };
-        all.iter().filter_map(column).collect()
-    };
-    let flavors = document.get("flavors").and_then(Value::as_object);
-    ModelFacts {
-        signature: document
-            .get("signature")
-            .map(|_| ModelSignature { inputs: columns("inputs"), outputs: columns("outputs") }),
-        task: document.pointer("/metadata/millrace/task").and_then(Value::as_str).map(str::to_owned),
-        flavors: flavors.map(|flavors| flavors.keys().cloned().collect()).unwrap_or_default(),
-        onnx: onnx(&folder.join("model.onnx")),
-    }
-}
-
-fn onnx(file: &std::path::Path) -> Option<OnnxView> {
-    if fs_err::metadata(file).ok()?.len() > LARGEST_GRAPH {
-        return None;
-    }
-    let summary = millrace_onnx::summarise(&fs_err::read(file).ok()?).ok()?;
-    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let operators: IndexMap<String, f64> =
-        summary.operators.into_iter().map(|(name, uses)| (name, uses as f64)).collect();
-    Some(OnnxView {
-        ir_version: u32::try_from(summary.ir_version).unwrap_or(0),
-        opset: u32::try_from(summary.opset).unwrap_or(0),
-        producer: summary.producer,
-        nodes: count(summary.nodes),
-        operators: NumberMap(operators),
-        parameters: summary.parameters,
-    })
 }

@@ -6,6 +6,12 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use millrace_spec::ids::SecretName;
 
+mod data;
+mod models;
+
+pub(crate) use data::{Data, DataCommand, DataPreview};
+pub(crate) use models::{Models, ModelsCommand, PromotionRequest, Verdict};
+
 /// From raw data to a live, monitored endpoint.
 #[derive(Debug, Parser)]
 #[command(name = "millrace", version, about, disable_help_subcommand = true)]
@@ -52,11 +58,22 @@ pub(crate) enum Command {
     Copy(Copy),
     /// Query the workspace's datasets with SQL.
     Sql(Sql),
-    /// List the workspace's datasets.
-    Data,
+    /// List the workspace's datasets, look into them, and give their versions names.
+    Data(Data),
+    /// List the registered models, look into their versions, and promote them.
+    Models(Models),
     /// Keep secrets in an encrypted file that is committed with the rest.
     #[command(subcommand)]
     Secrets(Secrets),
+    /// Take over what another tracking server has.
+    #[command(subcommand)]
+    Import(Import),
+    /// Write what is tracked here for another tracking server.
+    #[command(subcommand)]
+    Export(Export),
+    /// List, delete, restore, rename and purge experiments and their runs; say what they take and for how long they are kept.
+    #[command(subcommand)]
+    Experiments(Experiments),
     /// Explain a kind of step, transform or trigger; without a name, list them.
     Explain {
         /// The word that is written in the file, for example `sql`.
@@ -211,6 +228,138 @@ pub(crate) enum Secrets {
     },
     /// Make a new key and encrypt every value with it.
     Rekey,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Experiments {
+    /// List the experiments with what they take, the largest first.
+    List {
+        /// The deleted ones instead of the others.
+        #[arg(long)]
+        deleted: bool,
+    },
+    /// Delete experiments with their runs; they can be restored until they are purged.
+    Delete {
+        /// Names or ids.
+        #[arg(required = true)]
+        experiments: Vec<String>,
+    },
+    /// Restore deleted experiments with all their runs.
+    Restore {
+        /// Names or ids.
+        #[arg(required = true)]
+        experiments: Vec<String>,
+    },
+    /// Rename an experiment, also a deleted one, whose name is free then.
+    Rename {
+        /// Name or id.
+        experiment: String,
+        /// The new name.
+        name: String,
+    },
+    /// Delete experiments for good: runs, logged models, traces and files. Their names are free then.
+    Purge {
+        /// Names or ids.
+        #[arg(required = true)]
+        experiments: Vec<String>,
+        #[command(flatten)]
+        how: PurgeOptions,
+    },
+    /// Delete runs for good, with the models that they logged and their files.
+    PurgeRuns {
+        /// Ids of runs.
+        #[arg(required_unless_present = "deleted_in", conflicts_with = "deleted_in")]
+        runs: Vec<String>,
+        /// All deleted runs of an experiment, by name or id.
+        #[arg(long, value_name = "EXPERIMENT")]
+        deleted_in: Option<String>,
+        #[command(flatten)]
+        how: PurgeOptions,
+    },
+    /// Show, set or try the rules by which old runs are deleted and purged.
+    Retention(Retention),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PurgeOptions {
+    /// Also what is not deleted.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Only say what would go.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Retention {
+    /// Name or id; `default` is for all experiments without rules of their own.
+    pub(crate) experiment: String,
+    /// Delete runs that ended so many days ago.
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) delete_after: Option<u32>,
+    /// But not the best by a metric: `3:val_auc`, or `3:loss:smallest`.
+    #[arg(long, value_name = "COUNT:METRIC[:smallest]")]
+    pub(crate) keep_best: Option<String>,
+    /// Nor so many of the newest.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) keep_newest: Option<u32>,
+    /// Nor those with this tag: `key` or `key=value`.
+    #[arg(long, value_name = "TAG")]
+    pub(crate) keep_tagged: Vec<String>,
+    /// Purge what was deleted so many days ago.
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) purge_after: Option<u32>,
+    /// Take the rules away.
+    #[arg(long, conflicts_with_all = ["delete_after", "keep_best", "keep_newest", "keep_tagged", "purge_after", "dry_run"])]
+    pub(crate) remove: bool,
+    /// Only say what the given rules would do now, or those that hold if none are given.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Import {
+    /// Take over experiments, runs, models and traces of MLflow, with their ids, times and files; begun again, it goes on.
+    Mlflow(ImportMlflow),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportMlflow {
+    /// A folder such as `./mlruns`, `sqlite:///mlflow.db`, `postgresql://user:password@host/database`, or a server, `http://…`.
+    pub(crate) source: String,
+    /// Folder that has what the source's artifact root has, `<experiment>/<run>/artifacts`, if it is not where the source says.
+    #[arg(long, value_name = "DIR", conflicts_with = "no_artifacts")]
+    pub(crate) artifacts: Option<PathBuf>,
+    /// Leave all files where they are.
+    #[arg(long)]
+    pub(crate) no_artifacts: bool,
+    /// Put before the name of each experiment.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) experiment_prefix: String,
+    /// Put before the name of each registered model.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) model_prefix: String,
+    /// Count what the source has and store nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Export {
+    /// Write an `mlruns` folder that MLflow's own client opens.
+    Mlruns(ExportMlruns),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportMlruns {
+    /// The new folder.
+    pub(crate) folder: PathBuf,
+    /// Only this experiment, by its name; then without the model registry.
+    #[arg(long = "experiment", value_name = "NAME")]
+    pub(crate) experiments: Vec<String>,
 }
 
 /// What `schema` can print.

@@ -1,7 +1,7 @@
 //! Millrace: one binary from raw data to a live, monitored endpoint.
 //!
 //! `cli` is the argument tree, `commands/` has one file a command, `boot` wires the rooms together and alone reads the environment,
-//! `workspace`, `declared`, `connections` and `secrets` read the files of a workspace, `adapters` show the API what rooms hold, `printer` decides every byte of output.
+//! `workspace`, `declared`, `connections` and `secrets` read the files of a workspace, `adapters` and `inspector` show the API what rooms and models hold, `printer` decides every byte of output.
 
 mod adapters;
 mod boot;
@@ -10,6 +10,7 @@ mod commands;
 mod connections;
 mod declared;
 mod example;
+mod inspector;
 mod printer;
 mod prompt;
 mod secrets;

@@ -127,6 +127,10 @@ fn problem_of(error: &anyhow::Error) -> Option<Problem> {
     if let Some(error) = error.downcast_ref::<crate::secrets::SecretsError>() {
         return Some(error.problem());
     }
+    if let Some(error @ millrace_mlflow::ImportError::NamesTaken { .. }) = error.downcast_ref() {
+        let problem = Problem::error("import-names-taken", error.to_string());
+        return Some(problem.hint("give those of the source a prefix: `--experiment-prefix old/`"));
+    }
     error.downcast_ref::<millrace_orchestration::OrchestrationError>().map(Explain::problem)
 }
 

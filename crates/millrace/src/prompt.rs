@@ -1,4 +1,4 @@
-//! A value from standard input: typed unseen on a terminal, or everything that a pipe or a file gives.
+//! Answers from standard input: yes or no, or a value, typed unseen on a terminal, or everything that a pipe or a file gives.
 
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 
@@ -11,6 +11,17 @@ use crate::printer::Printer;
 const MAX_BYTES: u64 = 64 * 1024;
 /// What a terminal passes on of a line; Linux drops the rest without a word.
 const TERMINAL_BYTES: usize = 4_095;
+
+/// Asks whether to go on; without a terminal nobody can say so, and nothing is done.
+pub(crate) fn confirm(question: &str, printer: &Printer) -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        bail!("nobody can be asked here; say `--yes` to do it, or `--dry-run` to see what it would do");
+    }
+    printer.prompt(&format!("{question} [y/N] "));
+    let mut line = String::new();
+    std::io::stdin().lock().take(16).read_line(&mut line)?;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+}
 
 /// Reads a value; `what` names it to whoever types it.
 pub(crate) async fn value(what: &str, printer: &Printer) -> Result<String> {

@@ -3,11 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
 use millrace_api::views::workspace::WorkspaceView;
-use millrace_api::{Access, App, Definition, Definitions, Parts, Ui};
+use millrace_api::{Access, App, Definition, Definitions, Parts, Ui, UrlSigner};
 use millrace_orchestration::{Engine, TriggerLoop};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -15,12 +16,15 @@ use tokio_util::sync::CancellationToken;
 
 use millrace_deployment::EndpointServer;
 use millrace_monitoring::{alerts::Alerts, latest};
+use millrace_storage::Storage;
+use millrace_tracking::lifecycle::Lifecycle;
 use millrace_tracking::webhooks::Webhooks;
 
-use crate::adapters::{FolderInspector, KeptMonitors, LiveEndpoints};
+use crate::adapters::{KeptMonitors, LiveEndpoints};
 use crate::boot::{self, Rooms};
 use crate::commands::run_lock::{self, WorkspaceLock};
 use crate::declared::sound;
+use crate::inspector::FolderInspector;
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// What is served, and to whom.
@@ -54,6 +58,7 @@ pub(crate) struct Server {
     endpoints: Arc<EndpointServer>,
     alerts: Alerts,
     webhooks: Webhooks,
+    lifecycle: Lifecycle,
     _lock: WorkspaceLock,
 }
 
@@ -72,6 +77,9 @@ impl Server {
         let alerts = rooms.alerts.clone().watch(rooms.observed.clone(), server.stop.clone());
         server.watching.push(tokio::spawn(alerts));
         server.watching.push(tokio::spawn(server.webhooks.clone().watch(server.stop.clone())));
+        server.watching.push(tokio::spawn(server.lifecycle.clone().watch(server.stop.clone())));
+        let artifacts = rooms.storage.artifacts.clone();
+        server.watching.push(tokio::spawn(clear_uploads(artifacts, server.stop.clone())));
         Ok(server)
     }
 
@@ -89,7 +97,7 @@ impl Server {
         let access = access(offer.address, offer.login)?;
         let mlflow_pages = offer.mlflow_pages.map(built_pages).transpose()?;
         let lock = run_lock::take(&rooms.workspace.state_folder())?;
-        millrace_tracking::clear_staging(&rooms.workspace.state_folder().join("storage"))?;
+        rooms.storage.clear_staging()?;
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -97,7 +105,10 @@ impl Server {
         let engine = rooms.start_engine(Some(&url)).await?;
         let stop = CancellationToken::new();
         let webhooks = boot::webhooks(rooms, address)?;
-        let parts = parts(rooms, &engine, &url, access, webhooks.clone(), stop.clone());
+        let signer = boot::url_signer(&rooms.workspace.state_folder())?;
+        let lifecycle = rooms.lifecycle();
+        let works = (webhooks.clone(), lifecycle.clone());
+        let parts = parts(rooms, &engine, &url, (access, signer), works, stop.clone());
         let app = App::new(Parts { mlflow_pages, ..parts });
         let serving = tokio::spawn(millrace_api::serve(app, listener, stop.clone()));
         Ok(Self {
@@ -109,6 +120,7 @@ impl Server {
             endpoints: rooms.endpoints.clone(),
             alerts: rooms.alerts.clone(),
             webhooks,
+            lifecycle,
             _lock: lock,
         })
     }
@@ -145,6 +157,19 @@ impl Server {
             self.webhooks.round().await?;
         }
         Ok(())
+    }
+}
+
+/// Forgets uploads in parts that nothing has come of for a week.
+async fn clear_uploads(artifacts: Storage, stop: CancellationToken) {
+    const IDLE: Duration = Duration::from_secs(7 * 24 * 3600);
+    const EVERY: Duration = Duration::from_secs(3600);
+    while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+        match artifacts.clear_uploads(IDLE).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "forgot uploads that were not finished"),
+            Err(error) => tracing::warn!(%error, "cannot forget uploads that were not finished"),
+        }
     }
 }
 
@@ -191,8 +216,8 @@ fn parts(
     rooms: &Rooms,
     engine: &Engine,
     url: &str,
-    access: Access,
-    webhooks: Webhooks,
+    (access, signer): (Access, UrlSigner),
+    (webhooks, lifecycle): (Webhooks, Lifecycle),
     stop: CancellationToken,
 ) -> Parts {
     let signals = rooms.signals.clone();
@@ -210,12 +235,15 @@ fn parts(
         datasets: rooms.catalog.clone(),
         models: rooms.catalog.clone(),
         query: rooms.queries.clone(),
-        artifacts: rooms.artifacts(),
-        registered: rooms.registered_models(),
+        artifacts: rooms.storage.artifacts.clone(),
+        registered: rooms.storage.models.clone(),
+        copies: rooms.storage.copies.clone(),
+        signer,
         webhooks,
+        lifecycle,
         endpoints: Arc::new(LiveEndpoints { server: rooms.endpoints.clone(), url: url.to_owned() }),
         monitors: Arc::new(KeptMonitors { store: rooms.store.clone(), alerts: rooms.alerts.clone() }),
-        inspector: Arc::new(FolderInspector),
+        inspector: Arc::new(FolderInspector { copies: rooms.storage.copies.clone() }),
         metrics: Arc::new(move || latest::exposition(&signals.signals())),
         clock: rooms.clock.clone(),
         access,

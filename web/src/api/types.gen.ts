@@ -1473,3 +1473,293 @@ labels: TextMap,
  * Oldest first.
  */
 history: Array<AlertChange>, };
+
+export type StorageUseView = { 
+/**
+ * Runs that were measured.
+ */
+runs: number, 
+/**
+ * Latest values, parameters and tags, compressed.
+ */
+document_bytes: number, 
+/**
+ * Histories of metrics, compressed.
+ */
+point_bytes: number, 
+/**
+ * Files of runs and of the models that they logged.
+ */
+artifact_bytes: number, 
+/**
+ * How many files.
+ */
+files: number, 
+/**
+ * Traces.
+ */
+traces: number, 
+/**
+ * Their spans, compressed.
+ */
+trace_bytes: number, 
+/**
+ * All of these bytes.
+ */
+total_bytes: number, 
+/**
+ * When the oldest part was measured, RFC 3339.
+ */
+measured_at: string | null, };
+
+export type ExperimentUse = { 
+/**
+ * Its id.
+ */
+id: string, 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * Since when it is deleted, RFC 3339.
+ */
+deleted_at: string | null, 
+/**
+ * Whether it is deleted.
+ */
+deleted: boolean, 
+/**
+ * What it takes.
+ */
+storage: StorageUseView, };
+
+export type StorageUseList = { 
+/**
+ * The largest first, deleted ones too.
+ */
+experiments: Array<ExperimentUse>, 
+/**
+ * Folders of purged runs whose files are still to be deleted.
+ */
+waiting_folders: number, 
+/**
+ * Those of them that could not be deleted so far.
+ */
+failing_folders: number, };
+
+export type ExperimentLifecycle = { 
+/**
+ * Its id.
+ */
+id: string, 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * Whether it is deleted.
+ */
+deleted: boolean, 
+/**
+ * Since when, RFC 3339.
+ */
+deleted_at: string | null, 
+/**
+ * Runs, deleted ones too.
+ */
+runs: number, 
+/**
+ * Logged models, deleted ones too.
+ */
+models: number, 
+/**
+ * What it takes.
+ */
+storage: StorageUseView, };
+
+export type RunLifecycle = { 
+/**
+ * Its id.
+ */
+id: string, 
+/**
+ * Whether it is deleted.
+ */
+deleted: boolean, 
+/**
+ * What it takes, measured now.
+ */
+storage: StorageUseView, };
+
+export type RunIds = { 
+/**
+ * Their ids, 10,000 at most.
+ */
+ids: Array<string>, };
+
+export type PurgeRuns = { 
+/**
+ * Their ids, 10,000 at most.
+ */
+ids: Array<string>, 
+/**
+ * Also those that are not deleted.
+ */
+force: boolean, 
+/**
+ * Only say what would go.
+ */
+dry_run: boolean, };
+
+export type PurgeExperiment = { 
+/**
+ * Also if it is not deleted.
+ */
+force: boolean, 
+/**
+ * Only say what would go.
+ */
+dry_run: boolean, };
+
+export type KeptRun = { 
+/**
+ * Its id.
+ */
+id: string, 
+/**
+ * `absent`, `not-deleted`, `in-use` by a pipeline run, or `registered`.
+ */
+reason: string, };
+
+export type PurgeOutcome = { 
+/**
+ * Whether nothing was done.
+ */
+dry_run: boolean, 
+/**
+ * How many runs.
+ */
+runs: number, 
+/**
+ * How many logged models.
+ */
+models: number, 
+/**
+ * How many traces.
+ */
+traces: number, 
+/**
+ * What they take, as it was measured last.
+ */
+bytes: number, 
+/**
+ * Runs that are not purged.
+ */
+kept: Array<KeptRun>, 
+/**
+ * Places whose files this server does not keep and so does not delete; a few of them.
+ */
+elsewhere: Array<string>, };
+
+export type NewName = { 
+/**
+ * 1 to 500 characters.
+ */
+name: string, };
+
+export type BestRuns = { 
+/**
+ * How many.
+ */
+count: number, 
+/**
+ * Name of the metric.
+ */
+metric: string, 
+/**
+ * Whether the smallest values are the best.
+ */
+smallest: boolean, };
+
+export type RetentionRulesView = { 
+/**
+ * Runs that ended so many days ago are deleted.
+ */
+delete_after_days: number | null, 
+/**
+ * But not the best of all,
+ */
+keep_best: BestRuns | null, 
+/**
+ * nor so many of the newest,
+ */
+keep_newest: number | null, 
+/**
+ * nor those with one of these tags: `key` or `key=value`.
+ */
+keep_tagged: Array<string>, 
+/**
+ * What was deleted so many days ago is purged.
+ */
+purge_after_days: number | null, };
+
+export type RetentionView = { 
+/**
+ * Its own.
+ */
+own: RetentionRulesView | null, 
+/**
+ * Those of all experiments without rules of their own.
+ */
+default: RetentionRulesView | null, };
+
+export type RunName = { 
+/**
+ * Its id.
+ */
+id: string, 
+/**
+ * Its name.
+ */
+name: string, };
+
+export type RetentionPlanView = { 
+/**
+ * How many runs would be deleted.
+ */
+deletes: number, 
+/**
+ * The first hundred of them.
+ */
+delete: Array<RunName>, 
+/**
+ * Deleted runs that would be purged.
+ */
+purges: number, 
+/**
+ * Deleted logged models that would be purged.
+ */
+purges_models: number, 
+/**
+ * Whether the experiment itself would be purged.
+ */
+purges_experiment: boolean, 
+/**
+ * Old runs that the rules keep.
+ */
+kept: number, 
+/**
+ * Old runs that are kept since something refers to them.
+ */
+referenced: number, 
+/**
+ * Whether there is more than one evaluation does.
+ */
+more: boolean, };
+
+export type Changed = { 
+/**
+ * How many.
+ */
+changed: number, };

@@ -5,7 +5,6 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::error::MlflowError;
-use super::stored::Inside;
 use super::wire::Fields;
 use super::{artifacts, present, registry, runs, sources};
 use crate::app::App;
@@ -48,9 +47,6 @@ pub(super) async fn of_model(
 }
 
 async fn read(app: App, uri: &str, path: &str, headers: HeaderMap) -> Result<Response, MlflowError> {
-    let Some(folder) = uri.strip_prefix(present::OWN) else {
-        return Err(MlflowError::invalid(format!("The files are kept at '{uri}', not by this server")));
-    };
-    let inside = Inside::new(folder)?.join(path)?;
-    artifacts::read_file(State(app), Path(inside.as_str().to_owned()), headers).await
+    let path = artifacts::path_below(uri, path)?;
+    artifacts::read_file(State(app), Path(path.to_string()), headers).await
 }

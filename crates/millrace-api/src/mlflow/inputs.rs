@@ -8,6 +8,7 @@ use millrace_metastore::experiments::{DatasetInput, DatasetSummary, ModelLink, P
 use serde_json::{Value, json};
 
 use super::error::{Answer, MlflowError};
+use super::known_inputs;
 use super::runs;
 use super::wire::Fields;
 use crate::app::App;
@@ -52,7 +53,12 @@ pub(super) async fn log_inputs(State(app): State<App>, fields: Fields) -> Answer
     let datasets = datasets.iter().map(dataset).collect::<Result<Vec<_>, _>>()?;
     let models = fields.messages("models")?;
     let models = models.iter().map(|model| link("input", model)).collect::<Result<Vec<_>, _>>()?;
-    app.engine.store().link_to_run(fields.run_id()?, datasets, models).await?;
+    let run_id = fields.run_id()?;
+    app.engine.store().link_to_run(run_id.clone(), datasets.clone(), models).await?;
+    let known = known_inputs::known(&app, &run_id, &datasets).await?;
+    if !known.is_empty() {
+        app.engine.store().keep_known_inputs(run_id, known).await?;
+    }
     Ok(Json(json!({})))
 }
 

@@ -14,12 +14,13 @@ mod get_artifact;
 mod graphql;
 pub(crate) mod guard;
 mod inputs;
-mod links;
+mod known_inputs;
 mod log;
 mod logged_models;
 mod metrics;
 mod model_versions;
 mod names;
+mod owners;
 pub(crate) mod pages;
 mod present;
 mod registered_models;
@@ -27,24 +28,25 @@ mod registry;
 mod runs;
 mod search;
 mod sources;
-mod stored;
 mod trace_wire;
 mod traces;
+mod uploads;
 mod users;
 mod webhooks;
 mod wire;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{any, delete, get, patch, post};
+use axum::routing::{any, delete, get, patch, post, put};
 use axum::{Router, middleware};
 use millrace_metastore::experiments::Refusal;
 use serde_json::json;
 
 use crate::app::App;
 pub(crate) use error::MlflowError;
+pub(crate) use uploads::{PART, SIGNED};
 
 /// What the client takes for the server's version: from 3.4 on it uses today's protocol.
 const VERSION: &str = "3.18.0";
@@ -67,28 +69,39 @@ pub(crate) fn page_routes() -> Router<App> {
 
 /// Files: streams as long as they need to be.
 pub(crate) fn file_routes() -> Router<App> {
-    Router::new().nest("/api", artifact_routes()).nest("/ajax-api", artifact_routes()).merge(single_files())
+    Router::new().nest("/api", files()).nest("/ajax-api", files()).merge(single_files())
 }
 
 /// Files as MLflow's own pages ask for them.
 pub(crate) fn page_file_routes() -> Router<App> {
-    Router::new().nest("/mlflow", single_files().nest("/ajax-api", artifact_routes()))
+    Router::new().nest("/mlflow", single_files().nest("/ajax-api", files()))
 }
 
-fn artifact_routes() -> Router<App> {
+fn files() -> Router<App> {
     Router::new()
-        .route("/2.0/mlflow-artifacts/artifacts", get(artifacts::list_folder))
-        .route(
-            "/2.0/mlflow-artifacts/artifacts/{*path}",
-            get(artifacts::read_file).put(artifacts::write_file).delete(artifacts::delete_file),
-        )
+        .route("/2.0/mlflow/upload-artifact", post(artifacts::upload_to_run))
         .route("/2.0/mlflow/logged-models/{id}/artifacts/files", get(get_artifact::of_model))
+        .nest("/2.0/mlflow-artifacts", artifact_routes())
 }
 
 fn single_files() -> Router<App> {
     Router::new()
         .route("/get-artifact", get(get_artifact::of_run))
         .route("/model-versions/get-artifact", get(get_artifact::of_version))
+}
+
+fn artifact_routes() -> Router<App> {
+    let file = get(artifacts::read_file).put(artifacts::write_file).delete(artifacts::delete_file);
+    Router::new()
+        .route("/artifacts", get(artifacts::list_folder))
+        .route("/artifacts/{*path}", file)
+        .route("/mpu/create/{*path}", post(uploads::create))
+        .route("/mpu/complete/{*path}", post(uploads::complete))
+        .route("/mpu/abort/{*path}", post(uploads::abort))
+        .route("/mpu/part/{id}/{number}", put(uploads::put_part))
+        .route("/mpu/parts/{id}", get(uploads::list_parts))
+        .route("/presigned/{*path}", get(uploads::presigned))
+        .route("/signed/{*path}", get(uploads::read_signed).put(uploads::write_signed))
 }
 
 fn json_routes() -> Router<App> {
@@ -120,7 +133,7 @@ fn json_routes() -> Router<App> {
 
 /// No id has a NUL, and PostgreSQL takes none; what is not UTF-8 is no text at all.
 async fn refuse_no_text(request: Request, next: Next) -> Response {
-    match stored::decode_text(request.uri().path()) {
+    match millrace_storage::decode_text(request.uri().path()) {
         Ok(path) if !path.contains('\0') => next.run(request).await,
         _ => MlflowError::invalid("An address contains a NUL, or what is not UTF-8").into_response(),
     }
@@ -156,6 +169,8 @@ fn tracking_routes() -> Router<App> {
         .route("/metrics/get-history-bulk-interval", get(metrics::history_bulk_interval))
         .route("/experiments/search-datasets", post(inputs::search_datasets))
         .route("/artifacts/list", get(artifacts::list_of_run))
+        .route("/artifacts/presigned-upload-url", post(uploads::presigned_upload))
+        .route("/artifacts/presigned-download-url", post(uploads::presigned_download))
 }
 
 fn logged_model_routes() -> Router<App> {
@@ -282,13 +297,13 @@ pub(crate) async fn require_active_experiment(app: &App, id: &str) -> Result<i64
     Ok(number)
 }
 
-/// What the client may use beside the plain protocol: nothing.
-async fn server_info() -> axum::Json<serde_json::Value> {
+/// What the client may use beside the plain protocol. A file whose bytes lie here anyway comes no faster by several requests.
+async fn server_info(State(app): State<App>) -> axum::Json<serde_json::Value> {
     axum::Json(json!({
         "store_type": "SqlStore",
         "workspaces_enabled": false,
-        "multipart_uploads_enabled": false,
-        "multipart_downloads_enabled": false,
+        "multipart_uploads_enabled": true,
+        "multipart_downloads_enabled": app.artifacts.local().is_none(),
     }))
 }
 

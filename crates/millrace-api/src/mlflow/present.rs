@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use millrace_metastore::Metastore;
 use millrace_metastore::experiments::{
     DatasetInput, ExperimentFull, LoggedModelRow, MetricRow, ModelMetric, NAME_TAG, PARENT_TAG, Text,
-    TrackedRunRow,
+    TrackedRunRow, model_artifact_uri, run_artifact_uri,
 };
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use super::error::MlflowError;
 use super::wire::double;
 
 /// Scheme of what this server keeps.
-pub(super) const OWN: &str = "mlflow-artifacts:/";
+pub(super) use millrace_metastore::experiments::OWN_ARTIFACTS as OWN;
 
 fn lifecycle(deleted: bool) -> &'static str {
     if deleted { "deleted" } else { "active" }
@@ -37,16 +37,12 @@ pub(super) fn experiment(row: &ExperimentFull) -> Value {
 
 /// Where the files of a run lie.
 pub(super) fn run_uri(row: &TrackedRunRow) -> String {
-    row.artifact_location
-        .as_deref()
-        .map_or_else(|| format!("{OWN}{}", row.id), |base| format!("{base}/{}/artifacts", row.id))
+    run_artifact_uri(row.artifact_location.as_deref(), &row.id)
 }
 
 /// Where the files of a logged model lie.
 pub(super) fn model_uri(row: &LoggedModelRow) -> String {
-    row.artifact_location
-        .as_deref()
-        .map_or_else(|| format!("{OWN}{}", row.id), |base| format!("{base}/models/{}/artifacts", row.id))
+    model_artifact_uri(row.artifact_location.as_deref(), &row.id)
 }
 
 pub(super) fn run_info(row: &TrackedRunRow) -> Value {

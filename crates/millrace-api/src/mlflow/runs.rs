@@ -96,7 +96,7 @@ pub(super) async fn update(State(app): State<App>, fields: Fields) -> Answer {
 }
 
 pub(super) async fn delete(State(app): State<App>, fields: Fields) -> Answer {
-    app.engine.store().delete_tracked_run(fields.run_id()?).await?;
+    app.engine.store().delete_tracked_run(fields.run_id()?, app.clock.now().as_microsecond()).await?;
     Ok(Json(json!({})))
 }
 

@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use millrace_contract as contract;
 use millrace_contract::{DatasetVersion, ModelVersion};
+use millrace_metastore::registry::{PromotionRow, VoteRow};
 use millrace_spec::asset::Asset;
 use serde_json::Value;
 
@@ -10,8 +11,10 @@ use crate::views::datasets::{
     AssetKey, ColumnProfile, DatasetSummary, DatasetVersionView, FieldView, HistogramBin, Producer,
     TableProfile, TopValue,
 };
-use crate::views::json::{Json, NumberMap};
-use crate::views::models::ModelSummary;
+use crate::views::json::{Json, NumberMap, TextMap};
+use crate::views::models::{ModelSummary, PromotionView, VoteView};
+
+use super::{count, instant};
 
 impl From<contract::AssetKey> for AssetKey {
     fn from(key: contract::AssetKey) -> Self {
@@ -77,6 +80,7 @@ pub(crate) fn dataset_summary(version: &DatasetVersion) -> DatasetSummary {
         columns: version.schema.as_array().map_or(0, Vec::len) as u32,
         created_at: version.created_at.to_string(),
         producer: version.producer.clone().map(Into::into),
+        aliases: Vec::new(),
     }
 }
 
@@ -94,10 +98,13 @@ pub(crate) fn dataset_version(version: DatasetVersion) -> DatasetVersionView {
         producer: version.producer.map(Into::into),
         inputs: version.inputs.into_iter().map(Into::into).collect(),
         created_at: version.created_at.to_string(),
+        aliases: Vec::new(),
+        tags: TextMap::default(),
     }
 }
 
-pub(crate) fn model_summary(version: &ModelVersion, versions: usize) -> ModelSummary {
+/// A version for a list; `versions` is how many the model has.
+pub fn model_summary(version: &ModelVersion, versions: usize) -> ModelSummary {
     ModelSummary {
         name: version.asset.name.clone().unwrap_or_default(),
         version: version.asset.version.unwrap_or_default(),
@@ -106,6 +113,32 @@ pub(crate) fn model_summary(version: &ModelVersion, versions: usize) -> ModelSum
         metrics: numbers(&version.metrics),
         created_at: version.created_at.to_string(),
         versions: versions as u32,
+    }
+}
+
+/// A request to promote a version.
+pub fn promotion(row: PromotionRow) -> PromotionView {
+    let number = |number: i64| u64::try_from(number).unwrap_or_default();
+    let vote = |vote: VoteRow| VoteView {
+        by: vote.voter,
+        approve: vote.approves,
+        comment: vote.comment,
+        at: instant(vote.voted_at),
+    };
+    PromotionView {
+        id: row.id,
+        model: row.name,
+        version: number(row.version),
+        alias: row.alias,
+        digest: row.digest,
+        approvals: count(row.quorum),
+        state: row.state,
+        comment: row.comment,
+        by: row.requested_by,
+        at: instant(row.requested_at),
+        decided_at: row.decided_at.map(instant),
+        replaced: row.replaced_version.map(number),
+        votes: row.votes.into_iter().map(vote).collect(),
     }
 }
 

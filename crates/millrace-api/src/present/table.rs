@@ -8,32 +8,12 @@ use arrow::json::WriterBuilder;
 use arrow::json::writer::JsonArray;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::StreamExt as _;
-use millrace_contract::{BatchStream, TableRef};
-use millrace_spec::asset::{Asset, AssetType};
+use millrace_contract::BatchStream;
 use serde_json::Value;
 
 use crate::error::ApiError;
 use crate::views::datasets::{FieldView, TablePreview};
 use crate::views::json::Json;
-
-/// How a query engine reads an asset; `None` if it is not a table.
-pub(crate) fn table_ref(asset: &Asset) -> Option<TableRef> {
-    let uri = asset.uri.clone();
-    match (asset.kind, asset.delta_version) {
-        (AssetType::Table, Some(version)) => Some(TableRef::Delta { uri, version }),
-        (AssetType::Table, None) => Some(TableRef::Parquet { uri }),
-        (AssetType::File, _) => {
-            let plain = uri.trim_end_matches(".gz").trim_end_matches(".zst");
-            match plain.rsplit_once('.')?.1 {
-                "parquet" => Some(TableRef::Parquet { uri }),
-                "csv" => Some(TableRef::Csv { uri }),
-                "json" | "jsonl" | "ndjson" => Some(TableRef::Json { uri }),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
-}
 
 /// The first `limit` rows of a stream that gives at most one more.
 pub(crate) async fn preview(stream: BatchStream, limit: usize) -> Result<TablePreview, ApiError> {

@@ -1,11 +1,16 @@
 //! Datasets: versions, samples, SQL over them.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use indexmap::IndexMap;
-use millrace_contract::{DatasetVersion, QueryRequest, TableRef};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use millrace_contract::{DatasetVersion, QueryError, QueryRequest, Selection, TableRef};
 use millrace_metastore::assets::AssetNode;
+use millrace_spec::problem::Problem;
+use millrace_tracking::tables;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,8 +18,9 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
-use crate::present::{assets, table};
+use crate::present::{arrow_stream, assets, table};
 use crate::views::datasets::{AssetKey, DatasetSummary, DatasetView, SqlRequest, TablePreview};
+use crate::views::json::TextMap;
 
 const MOST_ROWS: usize = 10_000;
 
@@ -23,7 +29,9 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list_datasets))
         .routes(routes!(find_dataset))
         .routes(routes!(sample_dataset))
+        .routes(routes!(read_dataset_rows))
         .routes(routes!(run_sql))
+        .merge(super::dataset_labels::routes())
         .merge(super::lineage::routes())
 }
 
@@ -31,21 +39,46 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct VersionQuery {
-    /// The newest if absent.
-    pub(crate) version: Option<u64>,
+    /// A number, an alias or, for a dataset, a time (`2026-03-01T06:00:00Z`, `2026-03-01`); the newest if absent.
+    pub(crate) version: Option<String>,
+}
+
+/// Which rows and columns of which version.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct SampleQuery {
+    /// A number, an alias or a time; the newest if absent.
+    version: Option<String>,
     /// Rows at most; 100 if absent.
     limit: Option<usize>,
+    /// A condition on the columns in SQL, `delay > 15 and carrier = 'UA'`.
+    filter: Option<String>,
+    /// Names of columns with commas between; all if absent.
+    columns: Option<String>,
 }
 
 /// `name` or `name@version`.
-fn reference(name: &str, version: Option<u64>) -> String {
-    version.map_or_else(|| name.to_owned(), |version| format!("{name}@{version}"))
+pub(crate) fn reference(name: &str, version: Option<&str>) -> String {
+    match version.filter(|version| !version.is_empty()) {
+        Some(version) => format!("{name}@{version}"),
+        None => name.to_owned(),
+    }
 }
 
 /// Lists the datasets with their newest versions.
 #[utoipa::path(get, path = "/api/datasets", responses((status = 200, body = [DatasetSummary])))]
 async fn list_datasets(State(app): State<App>) -> ApiResult<Vec<DatasetSummary>> {
-    Ok(Json(app.datasets.list().await?.iter().map(assets::dataset_summary).collect()))
+    let mut aliases: HashMap<(String, i64), Vec<String>> = HashMap::new();
+    for (name, alias, version) in app.engine.store().list_dataset_aliases().await? {
+        aliases.entry((name, version)).or_default().push(alias);
+    }
+    let summary = |version: &DatasetVersion| {
+        let mut summary = assets::dataset_summary(version);
+        let of = (summary.name.clone(), i64::try_from(summary.version).unwrap_or_default());
+        summary.aliases = aliases.get(&of).cloned().unwrap_or_default();
+        summary
+    };
+    Ok(Json(app.datasets.list().await?.iter().map(summary).collect()))
 }
 
 /// Finds a version of a dataset.
@@ -56,13 +89,25 @@ async fn find_dataset(
     query: Result<Query<VersionQuery>, QueryRejection>,
 ) -> ApiResult<DatasetView> {
     let Query(query) = query?;
-    let version = app.datasets.resolve(&reference(&name, query.version)).await?;
+    let version = app.datasets.resolve(&reference(&name, query.version.as_deref())).await?;
     let versions = app.datasets.versions(&name).await?;
+    let labels = app.engine.store().find_dataset_labels(name.clone()).await?;
+    let number = |version: u64| i64::try_from(version).unwrap_or_default();
+    let summary = |version: &DatasetVersion| {
+        let mut summary = assets::dataset_summary(version);
+        summary.aliases = labels.aliases_of(number(summary.version));
+        summary
+    };
+    let used_by = used_by(&app, "dataset", &version).await?;
+    let mut shown = assets::dataset_version(version);
+    shown.aliases = labels.aliases_of(number(shown.version));
+    shown.tags = TextMap(labels.tags_of(number(shown.version)).into_iter().collect());
     Ok(Json(DatasetView {
-        used_by: used_by(&app, "dataset", &version).await?,
-        command: format!("millrace sql \"select * from {name} limit 10\""),
-        versions: versions.iter().map(assets::dataset_summary).collect(),
-        version: assets::dataset_version(version),
+        used_by,
+        command: format!("millrace data show {name}@{}", shown.version),
+        versions: versions.iter().map(summary).collect(),
+        tags: TextMap(labels.tags_of(0).into_iter().collect()),
+        version: shown,
     }))
 }
 
@@ -76,20 +121,60 @@ async fn used_by(app: &App, kind: &str, version: &DatasetVersion) -> Result<Vec<
     Ok(made.into_iter().map(super::lineage::key).collect())
 }
 
-/// Reads the first rows of a version.
-#[utoipa::path(get, path = "/api/datasets/{name}/sample", params(("name" = String, Path), VersionQuery), responses((status = 200, body = TablePreview)))]
+/// Reads the first rows of a version, those that a condition holds for.
+#[utoipa::path(get, path = "/api/datasets/{name}/sample", params(("name" = String, Path), SampleQuery), responses((status = 200, body = TablePreview)))]
 async fn sample_dataset(
     State(app): State<App>,
     Path(name): Path<String>,
-    query: Result<Query<VersionQuery>, QueryRejection>,
+    query: Result<Query<SampleQuery>, QueryRejection>,
 ) -> ApiResult<TablePreview> {
     let Query(query) = query?;
-    let version = app.datasets.resolve(&reference(&name, query.version)).await?;
+    let version = app.datasets.resolve(&reference(&name, query.version.as_deref())).await?;
     let limit = query.limit.unwrap_or(100).min(MOST_ROWS);
-    let Some(found) = table::table_ref(&version.asset) else { return Err(ApiError::unknown("table", &name)) };
+    let Some(found) = TableRef::of(&version.asset) else { return Err(not_a_table(&name)) };
     let began = app.clock.now();
-    let rows = app.query.scan(&found, None, Some(limit.saturating_add(1))).await?;
+    let selection = selection(query, Some(limit.saturating_add(1)));
+    let rows = app.query.select(&found, selection).await.map_err(filter_error)?;
     Ok(Json(timed(&app, began, table::preview(rows, limit).await?)))
+}
+
+fn selection(query: SampleQuery, limit: Option<usize>) -> Selection {
+    let words = |list: String| list.split(',').map(|name| name.trim().to_owned()).collect();
+    let columns = query.columns.filter(|list| !list.trim().is_empty()).map(words);
+    Selection { columns, filter: query.filter, limit }
+}
+
+/// Streams the rows of a version, those that a condition holds for, as Arrow's stream format; all of them without a limit.
+#[utoipa::path(get, path = "/api/datasets/{name}/rows", params(("name" = String, Path), SampleQuery),
+    responses((status = 200, description = "Arrow IPC stream", content_type = "application/vnd.apache.arrow.stream", body = Vec<u8>)))]
+async fn read_dataset_rows(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    query: Result<Query<SampleQuery>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let Query(query) = query?;
+    let version = app.datasets.resolve(&reference(&name, query.version.as_deref())).await?;
+    let Some(found) = TableRef::of(&version.asset) else { return Err(not_a_table(&name)) };
+    let limit = query.limit;
+    let rows = app.query.select(&found, selection(query, limit)).await.map_err(filter_error)?;
+    let body = arrow_stream::body(rows).map_err(|error| ApiError::internal(&error))?;
+    Ok(([(header::CONTENT_TYPE, "application/vnd.apache.arrow.stream")], body).into_response())
+}
+
+/// 400: it is made of files.
+pub(crate) fn not_a_table(name: &str) -> ApiError {
+    let problem = Problem::error("not-a-table", format!("`{name}` is a folder of files, not a table"));
+    ApiError::new(StatusCode::BAD_REQUEST, problem)
+}
+
+/// A condition that cannot be, with the place in it.
+fn filter_error(error: QueryError) -> ApiError {
+    let QueryError::Plan { message, position } = error else { return error.into() };
+    let mut problem = Problem::error("invalid-filter", message);
+    if let Some((line, column)) = position {
+        problem = problem.note(format!("at line {line}, column {column} of the filter"));
+    }
+    ApiError::new(StatusCode::BAD_REQUEST, problem)
 }
 
 /// Says how long an answer took.
@@ -98,19 +183,14 @@ fn timed(app: &App, began: jiff::Timestamp, mut preview: TablePreview) -> TableP
     preview
 }
 
-/// Runs one SELECT over the newest versions of all datasets.
+/// Runs one SELECT over datasets by their names: `flights` is the newest version, `flights@3` and `flights@alias` are others.
 #[utoipa::path(post, path = "/api/sql", request_body = SqlRequest, responses((status = 200, body = TablePreview)))]
 async fn run_sql(
     State(app): State<App>,
     body: Result<Json<SqlRequest>, JsonRejection>,
 ) -> ApiResult<TablePreview> {
     let Json(request) = body?;
-    let mut tables: IndexMap<String, TableRef> = IndexMap::new();
-    for dataset in app.datasets.list().await? {
-        if let (Some(name), Some(found)) = (dataset.asset.name.clone(), table::table_ref(&dataset.asset)) {
-            tables.insert(name, found);
-        }
-    }
+    let tables = tables::named_in(app.query.as_ref(), app.datasets.as_ref(), &request.sql).await?;
     let limit = request.limit.map_or(200, |limit| limit as usize).min(MOST_ROWS);
     let began = app.clock.now();
     let query =

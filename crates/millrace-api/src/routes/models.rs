@@ -1,25 +1,32 @@
 //! Registered models.
 
-use std::path::Path as FilePath;
+use std::collections::BTreeMap;
+use std::path::Path as FolderPath;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use millrace_contract::ModelVersion;
+use millrace_storage::{FilePath, Storage};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::datasets::VersionQuery;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
+use crate::model_sheet::ModelSheet;
 use crate::present::assets;
 use crate::views::endpoints::EndpointSummary;
-use crate::views::json::TextMap;
+use crate::views::json::{Json as AnyJson, TextMap};
 use crate::views::models::{ModelSummary, ModelVersionView, ModelView};
 use crate::views::tracking::ArtifactFile;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list_models)).routes(routes!(find_model))
+    OpenApiRouter::new()
+        .routes(routes!(list_models))
+        .routes(routes!(find_model))
+        .merge(super::model_cards::routes())
+        .merge(super::promotions::routes())
 }
 
 /// Lists the models with their newest versions.
@@ -43,16 +50,13 @@ async fn find_model(
 ) -> ApiResult<ModelView> {
     let Query(query) = query?;
     // MLflow's names may contain an `@`, so the version is always said.
-    let version = query.version.map_or_else(|| "latest".to_owned(), |version| version.to_string());
+    let version = query.version.filter(|version| !version.is_empty()).unwrap_or_else(|| "latest".to_owned());
     let model = app.models.resolve(&format!("{name}@{version}")).await?;
     let registered = app.engine.store().find_registered_model(name.clone()).await?;
     let versions = app.models.versions(&name).await?;
-    let folder = model.asset.uri.trim_start_matches("file://").to_owned();
-    let files =
-        tokio::task::spawn_blocking(move || list_files(FilePath::new(&folder), FilePath::new(&folder)))
-            .await
-            .map_err(|error| ApiError::internal(&error))??;
-    let facts = app.inspector.inspect(&model.asset.uri).await;
+    let files = files_at(&app, &model.asset.uri).await?;
+    let sheet = ModelSheet::gather(app.engine.store(), app.inspector.as_ref(), model).await?;
+    let ModelSheet { version: model, facts, metrics_by_dataset, .. } = sheet;
     let serves =
         |endpoint: &EndpointSummary| endpoint.deployments.iter().any(|deployment| deployment.model == name);
     let endpoints = app
@@ -82,42 +86,51 @@ async fn find_model(
         inputs: model.inputs.into_iter().map(Into::into).collect(),
         files,
         onnx: facts.onnx,
+        onnx_problem: facts.onnx_problem,
+        input_example: facts.input_example.map(AnyJson),
+        metrics_by_dataset,
         flavors: facts.flavors,
         created_at: model.created_at.to_string(),
     };
     let count = versions.len();
+    let command = format!("millrace models show {name}@{}", version.version);
     Ok(Json(ModelView {
         description: registered.description.filter(|text| !text.is_empty()),
         tags: TextMap(registered.tags.into_iter().collect()),
         version,
         versions: versions.iter().map(|version| assets::model_summary(version, count)).collect(),
         endpoints,
-        command: format!("curl -s http://127.0.0.1:7878/api/models/{name}"),
+        command,
     }))
 }
 
-/// Files below a folder, their paths relative to `root`, sorted.
-pub(crate) fn list_files(root: &FilePath, folder: &FilePath) -> std::io::Result<Vec<ArtifactFile>> {
-    let mut files = Vec::new();
-    if !folder.exists() {
-        return Ok(files);
-    }
-    for entry in fs_err::read_dir(folder)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        let path = entry.path();
-        let shown = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-        if kind.is_dir() {
-            files.push(ArtifactFile { path: shown, is_dir: true, size_bytes: None });
-            files.extend(list_files(root, &path)?);
-        } else if kind.is_file() {
-            files.push(ArtifactFile {
-                path: shown,
-                is_dir: false,
-                size_bytes: Some(entry.metadata()?.len()),
-            });
+/// Files of a model: in our storage, or in a folder of this machine that it was registered from.
+async fn files_at(app: &App, uri: &str) -> Result<Vec<ArtifactFile>, ApiError> {
+    let places = [&app.registered, &app.artifacts];
+    let found = places.into_iter().find_map(|storage| Some((storage, storage.path_of(uri)?)));
+    match (found, uri.strip_prefix("file://")) {
+        (Some((storage, path)), _) => list_files(storage, &path).await,
+        (None, Some(folder)) => {
+            list_files(&Storage::folder(FolderPath::new(folder)), &FilePath::default()).await
         }
+        (None, None) => Ok(Vec::new()),
     }
-    files.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(files)
+}
+
+/// Folders and files below a path, their paths relative to it, sorted.
+pub(crate) async fn list_files(storage: &Storage, path: &FilePath) -> Result<Vec<ArtifactFile>, ApiError> {
+    let stored = storage.files(path).await?;
+    let mut files: BTreeMap<String, Option<u64>> = BTreeMap::new();
+    for file in stored {
+        for (end, _) in file.path.match_indices('/') {
+            files.insert(file.path.get(..end).unwrap_or_default().to_owned(), None);
+        }
+        files.insert(file.path, Some(file.size_bytes));
+    }
+    let shown = |(path, size_bytes): (String, Option<u64>)| ArtifactFile {
+        path,
+        is_dir: size_bytes.is_none(),
+        size_bytes,
+    };
+    Ok(files.into_iter().map(shown).collect())
 }

@@ -5,7 +5,7 @@ use std::path::{Path as FilePath, PathBuf};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use millrace_contract::StepOutcome;
+use millrace_contract::{StepOutcome, TableRef};
 use millrace_metastore::runs::StepRunRow;
 use millrace_orchestration::read_log;
 use millrace_orchestration::state::StepState;
@@ -145,7 +145,7 @@ async fn read_output(
     };
     let value = outcome.outputs.get(&output).ok_or_else(|| ApiError::unknown("output", &output))?;
     let Some(asset) = Asset::from_value(value) else { return Ok(Json(value.clone())) };
-    if let Some(table) = table::table_ref(&asset) {
+    if let Some(table) = TableRef::of(&asset) {
         let rows = app.query.scan(&table, None, Some(limit + 1)).await?;
         return Ok(Json(serde_json::to_value(table::preview(rows, limit).await?)?));
     }

@@ -1,16 +1,17 @@
 //! Experiments and what their runs logged.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path as FilePath};
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use indexmap::IndexMap;
-use millrace_metastore::experiments::{Attribute, Field, Order, Query as RunQuery, TrackedRunRow};
+use millrace_metastore::experiments::{Attribute, Field, Order, Query as RunQuery, TrackedRunRow, View};
 use millrace_spec::problem::Problem;
+use millrace_storage::FilePath;
 use millrace_tracking::search::{Target, parse_filter};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -67,6 +68,8 @@ struct RunsQuery {
     limit: Option<i64>,
     /// Token of the page before.
     after: Option<String>,
+    /// Deleted runs instead of the others.
+    deleted: bool,
     /// `metrics.auc,params.depth`: only these values; all if empty.
     columns: String,
 }
@@ -120,6 +123,7 @@ fn run_query(id: &str, asked: &RunsQuery) -> Result<RunQuery, ApiError> {
         filter: parse_filter(Target::Runs, &asked.filter).map_err(|error| invalid(error.to_string()))?,
         order: words(&asked.sort).map(|sort| order(sort).map_err(invalid)).collect::<Result<_, _>>()?,
         after,
+        view: if asked.deleted { View::Deleted } else { View::Active },
         limit: asked.limit.unwrap_or(MOST_RUNS).clamp(1, MOST_RUNS),
         ..RunQuery::default()
     })
@@ -250,9 +254,7 @@ fn thinned(points: Vec<MetricPoint>, most: usize) -> Vec<MetricPoint> {
 #[utoipa::path(get, path = "/api/tracked-runs/{id}/artifacts", params(("id" = String, Path)), responses((status = 200, body = [ArtifactFile])))]
 async fn list_artifacts(State(app): State<App>, Path(id): Path<String>) -> ApiResult<Vec<ArtifactFile>> {
     run_row(&app, &id).await?;
-    let folder = app.artifacts.join(&id);
-    let files = tokio::task::spawn_blocking(move || list_files(&folder, &folder)).await;
-    Ok(Json(files.map_err(|error| ApiError::internal(&error))??))
+    Ok(Json(list_files(&app.artifacts, &stored_path(&id, "")?).await?))
 }
 
 /// Reads a file of a run.
@@ -262,46 +264,21 @@ async fn read_artifact(
     Path((id, path)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     run_row(&app, &id).await?;
-    let inside = FilePath::new(&path);
-    if !inside.components().all(|part| matches!(part, Component::Normal(_))) {
-        return Err(ApiError::unknown("file", &path));
-    }
-    let content = match read_inside(&app.artifacts, &FilePath::new(&id).join(inside)).await {
-        Ok(Some(content)) => content,
-        Ok(None) => return Err(ApiError::unknown("file", &path)),
-        Err(error) => return Err(error.into()),
-    };
-    let kind = mime_guess::from_path(inside).first_or_octet_stream();
-    // Whatever a run logged must not run as a page of this server.
-    let sandbox = (header::CONTENT_SECURITY_POLICY, "sandbox".to_owned());
-    Ok(([(header::CONTENT_TYPE, kind.to_string()), sandbox], content).into_response())
+    let content = app.artifacts.read(&stored_path(&id, &path)?, None).await?;
+    let kind = mime_guess::from_path(&path).first_or_octet_stream().to_string();
+    Response::builder()
+        .header(header::CONTENT_TYPE, kind)
+        .header(header::CONTENT_LENGTH, content.length)
+        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+        // Whatever a run logged must not run as a page of this server.
+        .header(header::CONTENT_SECURITY_POLICY, "sandbox")
+        .body(Body::from_stream(content.body))
+        .map_err(|error| ApiError::internal(&error))
 }
 
-/// A file below a folder; `None` where there is none, where a link leads out, and for names that no file has.
-async fn read_inside(folder: &FilePath, path: &FilePath) -> std::io::Result<Option<Vec<u8>>> {
-    use std::io::ErrorKind;
-    let read = async {
-        let real = fs_err::tokio::canonicalize(folder.join(path)).await?;
-        if !real.starts_with(fs_err::tokio::canonicalize(folder).await?) {
-            return Ok(None);
-        }
-        fs_err::tokio::read(real).await.map(Some)
-    };
-    match read.await {
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::NotFound
-                    | ErrorKind::NotADirectory
-                    | ErrorKind::IsADirectory
-                    | ErrorKind::InvalidInput
-                    | ErrorKind::InvalidFilename
-            ) =>
-        {
-            Ok(None)
-        }
-        read => read,
-    }
+/// A path among the files of a run.
+fn stored_path(id: &str, path: &str) -> Result<FilePath, ApiError> {
+    FilePath::new(id).and_then(|run| run.join(path)).map_err(|_| ApiError::unknown("file", path))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-use super::json::Json;
+use super::json::{Json, TextMap};
 
 /// A column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
@@ -111,6 +111,8 @@ pub struct DatasetSummary {
     pub created_at: String,
     /// Who made it.
     pub producer: Option<Producer>,
+    /// Those that point at it.
+    pub aliases: Vec<String>,
 }
 
 /// A dataset version.
@@ -140,6 +142,10 @@ pub struct DatasetVersionView {
     pub inputs: Vec<AssetKey>,
     /// RFC 3339.
     pub created_at: String,
+    /// Those that point at it.
+    pub aliases: Vec<String>,
+    /// Its tags.
+    pub tags: TextMap,
 }
 
 /// A dataset's page.
@@ -151,6 +157,8 @@ pub struct DatasetView {
     pub versions: Vec<DatasetSummary>,
     /// What was made from this version.
     pub used_by: Vec<AssetKey>,
+    /// Tags of the dataset itself.
+    pub tags: TextMap,
     /// The command that shows it.
     pub command: String,
 }
@@ -186,6 +194,8 @@ pub struct LineageEdge {
     pub from: AssetKey,
     /// This was made.
     pub to: AssetKey,
+    /// How: `made`, `read`, `evaluated` or `serves`.
+    pub tie: String,
     /// By this run.
     pub run_id: Option<String>,
     /// In this step.
@@ -199,4 +209,72 @@ pub struct LineageView {
     pub nodes: Vec<AssetKey>,
     /// Every arrow once.
     pub edges: Vec<LineageEdge>,
+    /// Names of the tracked runs, by id.
+    pub run_names: TextMap,
+    /// Whether there is more than is shown.
+    pub cut: bool,
+}
+
+/// Which version an alias is to point at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct AliasTarget {
+    /// The version.
+    pub version: u64,
+}
+
+/// The value of a tag.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct TagValue {
+    /// Any text.
+    pub value: String,
+}
+
+/// What points at the versions of a dataset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct DatasetAlias {
+    /// Alias.
+    pub alias: String,
+    /// The version that it points at.
+    pub version: u64,
+}
+
+/// A change of a column between two versions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct ColumnChange {
+    /// Name.
+    pub column: String,
+    /// `added`, `removed`, `type`, `nullability` or `moved`.
+    pub change: String,
+    /// How it was; null for a new one.
+    pub before: Option<FieldView>,
+    /// How it is; null for one that is gone.
+    pub after: Option<FieldView>,
+    /// Whether who reads the old version can fail on the new one.
+    pub breaking: bool,
+}
+
+/// What changed in the columns between two versions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct SchemaDiff {
+    /// The old one.
+    pub from: DatasetSummary,
+    /// The new one.
+    pub to: DatasetSummary,
+    /// In the order of the new columns, then what is gone.
+    pub changes: Vec<ColumnChange>,
+}
+
+/// Something that read a version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct DatasetRead {
+    /// Pipeline run, or a tracked run where there is no step.
+    pub run_id: String,
+    /// The pipeline, or the tracked run's name.
+    pub name: String,
+    /// Step of the pipeline.
+    pub step: Option<String>,
+    /// Kind of step, or what MLflow's client read it for.
+    pub context: Option<String>,
+    /// RFC 3339.
+    pub at: Option<String>,
 }

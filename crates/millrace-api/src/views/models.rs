@@ -5,7 +5,7 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use super::datasets::{AssetKey, Producer};
-use super::json::{NumberMap, TextMap};
+use super::json::{Json, NumberMap, TextMap};
 use super::tracking::ArtifactFile;
 
 /// A column that a model takes or gives.
@@ -48,6 +48,32 @@ pub struct ModelSummary {
     pub versions: u32,
 }
 
+/// An input or an output of a graph.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct OnnxPort {
+    /// Name.
+    pub name: String,
+    /// Type of its elements.
+    pub element: String,
+    /// A number, a name or `?` for each dimension.
+    pub shape: Vec<String>,
+}
+
+/// Numbers of a model on one dataset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct DatasetMetrics {
+    /// Dataset; empty for numbers that name none.
+    pub dataset: String,
+    /// Its version, if it is one of ours.
+    pub version: Option<u64>,
+    /// Who judged: a pipeline run or a tracked run.
+    pub run_id: String,
+    /// Step of the pipeline run.
+    pub step: Option<String>,
+    /// By name.
+    pub metrics: NumberMap,
+}
+
 /// What is inside an ONNX file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct OnnxView {
@@ -63,6 +89,10 @@ pub struct OnnxView {
     pub operators: NumberMap,
     /// Numbers in its initialisers.
     pub parameters: u64,
+    /// What it takes.
+    pub inputs: Vec<OnnxPort>,
+    /// What it gives.
+    pub outputs: Vec<OnnxPort>,
 }
 
 /// A model version.
@@ -104,6 +134,12 @@ pub struct ModelVersionView {
     pub files: Vec<ArtifactFile>,
     /// Its ONNX file, if it has one.
     pub onnx: Option<OnnxView>,
+    /// Why its ONNX file cannot be shown.
+    pub onnx_problem: Option<String>,
+    /// An input it was logged with, as its client wrote it.
+    pub input_example: Option<Json>,
+    /// Its numbers by the data they are about.
+    pub metrics_by_dataset: Vec<DatasetMetrics>,
     /// Flavors of its `MLmodel`.
     pub flavors: Vec<String>,
     /// RFC 3339.
@@ -125,4 +161,139 @@ pub struct ModelView {
     pub endpoints: Vec<String>,
     /// The command that shows it.
     pub command: String,
+}
+
+/// What is written about a version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct ModelCardView {
+    /// What people wrote, Markdown; null if nobody did.
+    pub written: Option<String>,
+    /// Number of that text, from 1; 0 without one.
+    pub revision: u64,
+    /// Who wrote it.
+    pub written_by: Option<String>,
+    /// RFC 3339.
+    pub written_at: Option<String>,
+    /// What is known, Markdown: data, metrics, lineage, signature.
+    pub generated: String,
+}
+
+/// A text about a version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct WriteCard {
+    /// Markdown; at most 256 KiB.
+    pub content: String,
+    /// Who writes; the name of the login if there is one.
+    #[serde(default)]
+    #[ts(optional)]
+    pub by: Option<String>,
+}
+
+/// A line of a comparison.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct ComparedRow {
+    /// `facts`, `metrics`, `params`, `data`, `signature` or `onnx`.
+    pub group: String,
+    /// What is compared.
+    pub name: String,
+    /// One for each version, in their order; null where a version has none.
+    pub values: Vec<Option<String>>,
+    /// Whether they are not all the same.
+    pub differs: bool,
+}
+
+/// Versions beside each other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct ModelComparison {
+    /// In the order asked for.
+    pub versions: Vec<ModelSummary>,
+    /// By group and name.
+    pub rows: Vec<ComparedRow>,
+}
+
+/// Asks to point an alias at a version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct RequestPromotion {
+    /// Version.
+    pub version: u64,
+    /// Alias.
+    pub alias: String,
+    /// Why.
+    #[serde(default)]
+    pub comment: String,
+    /// Approvals wanted; at least those that the model's tag `millrace.approvals` asks for.
+    #[serde(default)]
+    #[ts(optional)]
+    pub approvals: Option<u32>,
+    /// Who asks; the name of the login if there is one.
+    #[serde(default)]
+    #[ts(optional)]
+    pub by: Option<String>,
+}
+
+/// A yes or a no.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct CastVote {
+    /// For or against.
+    pub approve: bool,
+    /// Why; a no needs one.
+    #[serde(default)]
+    pub comment: String,
+    /// Who; the name of the login if there is one.
+    #[serde(default)]
+    #[ts(optional)]
+    pub by: Option<String>,
+}
+
+/// Who takes a request back.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct Withdraw {
+    /// Who; the name of the login if there is one.
+    #[serde(default)]
+    #[ts(optional)]
+    pub by: Option<String>,
+}
+
+/// What one said to a request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct VoteView {
+    /// Who.
+    pub by: String,
+    /// For or against.
+    pub approve: bool,
+    /// Why.
+    pub comment: String,
+    /// RFC 3339.
+    pub at: String,
+}
+
+/// A request to point an alias at a version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct PromotionView {
+    /// Id.
+    pub id: String,
+    /// Model.
+    pub model: String,
+    /// Version.
+    pub version: u64,
+    /// Alias.
+    pub alias: String,
+    /// Digest of the content that was asked about.
+    pub digest: String,
+    /// Approvals that it needs.
+    pub approvals: u32,
+    /// `pending`, `approved`, `rejected`, `withdrawn` or `outdated`.
+    pub state: String,
+    /// Why.
+    pub comment: String,
+    /// Who asked.
+    pub by: String,
+    /// RFC 3339.
+    pub at: String,
+    /// When it was decided, RFC 3339.
+    pub decided_at: Option<String>,
+    /// The version that the alias pointed at before.
+    pub replaced: Option<u64>,
+    /// Oldest first.
+    pub votes: Vec<VoteView>,
 }

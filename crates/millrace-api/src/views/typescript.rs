@@ -2,7 +2,7 @@
 
 use ts_rs::{Config, TS};
 
-use super::{datasets, endpoints, json, models, monitors, pipelines, runs, tracking, workspace};
+use super::{datasets, endpoints, json, lifecycle, models, monitors, pipelines, runs, tracking, workspace};
 
 /// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.
 pub fn typescript() -> String {
@@ -49,8 +49,18 @@ pub fn typescript() -> String {
         datasets::SqlRequest
     );
     declare!(datasets::LineageEdge, datasets::LineageView);
+    declare!(datasets::AliasTarget, datasets::TagValue, datasets::DatasetAlias);
+    declare!(datasets::ColumnChange, datasets::SchemaDiff, datasets::DatasetRead);
     declare!(models::ModelColumn, models::ModelSignature, models::ModelSummary, models::OnnxView);
-    declare!(models::ModelVersionView, models::ModelView);
+    declare!(models::OnnxPort, models::DatasetMetrics, models::ModelVersionView, models::ModelView);
+    declare!(models::ModelCardView, models::WriteCard, models::ComparedRow, models::ModelComparison);
+    declare!(
+        models::RequestPromotion,
+        models::CastVote,
+        models::Withdraw,
+        models::VoteView,
+        models::PromotionView
+    );
     declare!(
         endpoints::DeploymentView,
         endpoints::EndpointSummary,
@@ -64,6 +74,16 @@ pub fn typescript() -> String {
         monitors::MonitorPoint
     );
     declare!(monitors::MonitorView, monitors::AlertChange, monitors::AlertView);
+    declare!(lifecycle::StorageUseView, lifecycle::ExperimentUse, lifecycle::StorageUseList);
+    declare!(
+        lifecycle::ExperimentLifecycle,
+        lifecycle::RunLifecycle,
+        lifecycle::RunIds,
+        lifecycle::PurgeRuns
+    );
+    declare!(lifecycle::PurgeExperiment, lifecycle::KeptRun, lifecycle::PurgeOutcome, lifecycle::NewName);
+    declare!(lifecycle::BestRuns, lifecycle::RetentionRulesView, lifecycle::RetentionView);
+    declare!(lifecycle::RunName, lifecycle::RetentionPlanView, lifecycle::Changed);
     text
 }
 

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_compute::steps::{Python, Run, Services};
 use millrace_contract::*;
+use millrace_storage::{LocalCopies, Storage};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,14 @@ impl QueryEngine for NoTables {
     ) -> Result<BatchStream, QueryError> {
         no_tables()
     }
+    async fn select(&self, _: &TableRef, _: Selection) -> Result<BatchStream, QueryError> {
+        Err(QueryError::Cancelled)
+    }
+
+    async fn table_names(&self, _: &str) -> Result<Vec<String>, QueryError> {
+        Err(QueryError::Cancelled)
+    }
+
     async fn write_table(&self, _: &str, _: BatchStream, _: WriteMode) -> Result<WrittenTable, QueryError> {
         no_tables()
     }
@@ -113,6 +122,7 @@ fn services(place: &Place) -> Services {
         datasets: Arc::new(NoTables),
         workspace: place.folder.path().to_owned(),
         python_path: place.folder.path().join("python"),
+        copies: LocalCopies::new(Storage::folder(place.folder.path()), place.folder.path().join("copies")),
     }
 }
 

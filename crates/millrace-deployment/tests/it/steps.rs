@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
     BatchStream, CatalogError, DatasetCatalog, DatasetVersion, NewDatasetVersion, Progress, ProgressSink,
-    QueryEngine, QueryError, QueryRequest, StepContext, StepError, StepKind, StepLog, StepOutcome,
+    QueryEngine, QueryError, QueryRequest, Selection, StepContext, StepError, StepKind, StepLog, StepOutcome,
     TableProfile, TableRef, WriteMode, WrittenTable,
 };
 use millrace_deployment::{Dialect, steps};
@@ -59,6 +59,14 @@ impl QueryEngine for Tables {
         let rows = limit.map_or(all, |limit| limit.min(all));
         let batches = (0..rows).step_by(10).map(|from| table.slice(from, 10.min(rows - from))).collect();
         Ok(BatchStream::from_batches(table.schema(), batches))
+    }
+
+    async fn select(&self, _: &TableRef, _: Selection) -> Result<BatchStream, QueryError> {
+        Err(QueryError::Cancelled)
+    }
+
+    async fn table_names(&self, _: &str) -> Result<Vec<String>, QueryError> {
+        Err(QueryError::Cancelled)
     }
 
     async fn write_table(

@@ -17,14 +17,15 @@ pub struct ExperimentFull {
     pub updated_at: i64,
     /// Whether it is deleted.
     pub deleted: bool,
+    /// Since when, microseconds since 1970.
+    pub deleted_at: Option<i64>,
     /// Where its runs keep files, if not here.
     pub artifact_location: Option<String>,
     /// Tags.
     pub tags: Vec<(String, String)>,
 }
 
-pub(super) const SELECT_EXPERIMENT: &str =
-    "SELECT this.id, this.name, this.created_at, this.updated_at, this.lifecycle, this.artifact_location";
+pub(super) const SELECT_EXPERIMENT: &str = "SELECT this.id, this.name, this.created_at, this.updated_at, this.lifecycle, this.deleted_at, this.artifact_location";
 
 impl Metastore {
     /// Makes an experiment and gives its id.
@@ -98,18 +99,26 @@ impl Metastore {
         self.write(move |session| {
             Box::pin(async move {
                 require_active(session, id).await?;
-                let same = session
-                    .fetch_optional(
-                        "SELECT id FROM experiment WHERE id = $1 AND name = $2",
-                        &[id.into(), name.as_str().into()],
-                    )
-                    .await?;
-                if same.is_none() {
-                    require_free_name(session, &name).await?;
-                }
-                let sql = "UPDATE experiment SET name = $2, updated_at = $3 WHERE id = $1";
-                session.execute(sql, &[id.into(), name.as_str().into(), now.into()]).await?;
-                Ok(())
+                rename(session, id, &name, now).await
+            })
+        })
+        .await
+    }
+
+    /// Renames an experiment, deleted or not: so a deleted one gives its name free and can still be restored.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there is none or the name is taken; if the database fails.
+    pub async fn rename_experiment_in_any_state(
+        &self,
+        id: i64,
+        name: String,
+        now: i64,
+    ) -> Result<(), MetastoreError> {
+        self.write(move |session| {
+            Box::pin(async move {
+                lifecycle(session, id).await?;
+                rename(session, id, &name, now).await
             })
         })
         .await
@@ -190,10 +199,21 @@ pub(super) async fn insert_experiment(
         session.execute("LOCK TABLE experiment IN SHARE ROW EXCLUSIVE MODE", &[]).await?;
     }
     let sql = "INSERT INTO experiment (id, name, created_at, updated_at, artifact_location) \
-               SELECT MAX(id) + 1, $1, $2, $2, $3 FROM experiment WHERE 1 = 1 ON CONFLICT (name) DO NOTHING";
+               SELECT MAX(id) + 1, $1, $2, $2, $3 FROM \
+               (SELECT id FROM experiment UNION ALL SELECT greatest FROM experiment_gone) AS taken WHERE 1 = 1 \
+               ON CONFLICT (name) DO NOTHING";
     session.execute(sql, &[name.into(), now.into(), artifact_location.into()]).await?;
     let row = session.fetch_optional("SELECT id FROM experiment WHERE name = $1", &[name.into()]).await?;
     row.map_or_else(|| Err(MetastoreError::stale("a new experiment was not stored")), |row| row.int("id"))
+}
+
+async fn rename(session: &mut Session, id: i64, name: &str, now: i64) -> Result<(), MetastoreError> {
+    let sql = "SELECT id FROM experiment WHERE id = $1 AND name = $2";
+    if session.fetch_optional(sql, &[id.into(), name.into()]).await?.is_none() {
+        require_free_name(session, name).await?;
+    }
+    let sql = "UPDATE experiment SET name = $2, updated_at = $3 WHERE id = $1";
+    session.execute(sql, &[id.into(), name.into(), now.into()]).await.map(drop)
 }
 
 async fn require_free_name(session: &mut Session, name: &str) -> Result<(), MetastoreError> {
@@ -207,7 +227,7 @@ async fn require_free_name(session: &mut Session, name: &str) -> Result<(), Meta
     }
 }
 
-async fn lifecycle(session: &mut Session, id: i64) -> Result<String, MetastoreError> {
+pub(super) async fn lifecycle(session: &mut Session, id: i64) -> Result<String, MetastoreError> {
     let row = session.fetch_optional("SELECT lifecycle FROM experiment WHERE id = $1", &[id.into()]).await?;
     row.ok_or(Refusal::NoExperiment { id })?.text("lifecycle")
 }
@@ -219,22 +239,23 @@ pub(super) async fn require_active(session: &mut Session, id: i64) -> Result<(),
     }
 }
 
-async fn mark(
+pub(super) async fn mark(
     session: &mut Session,
     id: i64,
     lifecycle: &'static str,
     now: i64,
 ) -> Result<(), MetastoreError> {
-    let sql = "UPDATE experiment SET lifecycle = $2, updated_at = $3 WHERE id = $1";
-    session.execute(sql, &[id.into(), lifecycle.into(), now.into()]).await?;
+    let deleted_at = (lifecycle == "deleted").then_some(now);
+    let sql = "UPDATE experiment SET lifecycle = $2, updated_at = $3, deleted_at = $4 WHERE id = $1";
+    session.execute(sql, &[id.into(), lifecycle.into(), now.into(), deleted_at.into()]).await?;
     if session.is_postgres() {
         // In the order in which loggers hold them, and before the counter.
         let sql = "SELECT number FROM tracked_run WHERE experiment_id = $1 ORDER BY id FOR UPDATE";
         session.fetch_all(sql, &[id.into()]).await?;
     }
     let changed = super::next_change(session).await?;
-    let sql = "UPDATE tracked_run SET lifecycle = $2, changed = $3 WHERE experiment_id = $1";
-    session.execute(sql, &[id.into(), lifecycle.into(), changed.into()]).await?;
+    let sql = "UPDATE tracked_run SET lifecycle = $2, changed = $3, deleted_at = $4 WHERE experiment_id = $1";
+    session.execute(sql, &[id.into(), lifecycle.into(), changed.into(), deleted_at.into()]).await?;
     Ok(())
 }
 
@@ -263,6 +284,7 @@ pub(super) fn experiment_full(row: &Row) -> Result<ExperimentFull, MetastoreErro
         created_at: row.int("created_at")?,
         updated_at: row.int("updated_at")?,
         deleted: row.text("lifecycle")? == "deleted",
+        deleted_at: row.opt_int("deleted_at")?,
         artifact_location: row.opt_text("artifact_location")?,
         tags: Vec::new(),
     })

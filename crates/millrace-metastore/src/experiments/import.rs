@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::{Metastore, MetastoreError, Session, Value};
 
 use super::document::{Document, Point};
+use super::garbage::revive;
 use super::keys::Numbered;
+use super::linked::{DatasetInput, ModelLink, link_statements};
 use super::pack::{Chunk, full_chunks, store_chunks};
 use super::points::in_order;
 use super::{MetricRow, NAME_TAG, PARENT_TAG, TrackedRunRow, next_change, placeholders};
@@ -21,6 +23,10 @@ pub struct ImportedRun {
     pub params: Vec<(String, String)>,
     /// Tags; the two that are columns go there.
     pub tags: Vec<(String, String)>,
+    /// Datasets that it read.
+    pub datasets: Vec<DatasetInput>,
+    /// Models that it read or made.
+    pub models: Vec<ModelLink>,
 }
 
 /// Rows in one statement.
@@ -57,6 +63,7 @@ fn names_of(run: &ImportedRun) -> impl Iterator<Item = &str> {
 }
 
 struct Prepared<'a> {
+    run: &'a ImportedRun,
     row: &'a TrackedRunRow,
     name: &'a str,
     parent: Option<&'a str>,
@@ -93,10 +100,12 @@ fn prepare<'a>(run: &'a ImportedRun, numbered: &Numbered) -> Prepared<'a> {
     for (key, value) in &run.params {
         document.set_param(number(key), value.clone());
     }
-    Prepared { row: &run.row, name, parent, document: document.encode(), rest }
+    Prepared { run, row: &run.row, name, parent, document: document.encode(), rest }
 }
 
 async fn insert(session: &mut Session, runs: &[Prepared<'_>], changed: i64) -> Result<usize, MetastoreError> {
+    let ids: Vec<&str> = runs.iter().map(|run| run.row.id.as_str()).collect();
+    revive(session, &ids).await?;
     let mut args: Vec<Value<'_>> = vec![changed.into()];
     let mut rows = Vec::with_capacity(runs.len());
     for run in runs {
@@ -128,6 +137,10 @@ async fn insert(session: &mut Session, runs: &[Prepared<'_>], changed: i64) -> R
         let chunks: Vec<Chunk> =
             run.rest.iter().flat_map(|(metric, points)| full_chunks(*metric, 0, points)).collect();
         store_chunks(session, *number, &chunks).await?;
+        let ImportedRun { row, datasets, models, .. } = run.run;
+        if !(datasets.is_empty() && models.is_empty()) {
+            session.execute_all(link_statements(row.experiment_id, &row.id, datasets, models)).await?;
+        }
     }
     Ok(numbers.len())
 }

@@ -6,7 +6,10 @@
 mod condition;
 mod document;
 mod experiment;
+mod garbage;
 mod import;
+mod import_experiments;
+mod import_models;
 mod index;
 mod keys;
 mod linked;
@@ -16,14 +19,20 @@ mod own;
 mod pack;
 mod packing;
 mod points;
+mod purge;
 mod query;
+mod remembered;
+mod retention;
 mod run;
 mod search;
 mod series;
+mod usage;
 
 pub(crate) use condition::{in_sql, operator};
 pub use experiment::ExperimentFull;
+pub use garbage::{Garbage, OWN_ARTIFACTS, Swept, model_artifact_uri, run_artifact_uri};
 pub use import::ImportedRun;
+pub use import_models::ImportedModel;
 pub use index::FoundRuns;
 pub(crate) use index::RunIndex;
 pub(crate) use keys::Keys;
@@ -33,8 +42,11 @@ pub use log::{ParamRule, TrackedBatch};
 pub use models::{LoggedModelRow, ModelMetric};
 pub use own::ExperimentRow;
 pub use packing::Unreadable;
+pub use purge::{Kept, PurgeRule, Purged};
 pub use query::{Attribute, Clause, Compare, Condition, Cursor, Field, Filter, Key, Order, Query, View};
+pub use retention::ALL_EXPERIMENTS;
 pub use run::RunChange;
+pub use usage::{MeasuredFiles, StorageUse, ToMeasure};
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -89,6 +101,27 @@ pub enum Refusal {
     /// It is deleted.
     #[error("The run {id} must be in the 'active' state. Current state is deleted.")]
     RunDeleted {
+        /// Which.
+        id: String,
+    },
+    /// It is not deleted.
+    #[error("The run {id} must be in the 'deleted' state. Current state is active.")]
+    RunActive {
+        /// Which.
+        id: String,
+    },
+    /// The experiment that is always there.
+    #[error("The default experiment cannot be deleted")]
+    DefaultExperiment,
+    /// A pipeline run that is not over writes to it.
+    #[error("The run {id} belongs to a pipeline run that is not over: cancel it, or wait for its end")]
+    RunInUse {
+        /// Which.
+        id: String,
+    },
+    /// Files that were of a run of this id are being deleted.
+    #[error("Files of an earlier run {id} are being deleted: try again in a minute")]
+    FilesGoing {
         /// Which.
         id: String,
     },

@@ -301,11 +301,11 @@ pub(super) fn model_row(row: &Row) -> Result<LoggedModelRow, MetastoreError> {
 }
 
 /// The number and the mark of "not a number" as columns: no database has a NaN that both kinds read back alike.
-fn columns(number: f64) -> (f64, i64) {
+pub(super) fn columns(number: f64) -> (f64, i64) {
     if number.is_nan() { (0.0, 1) } else { (number.clamp(f64::MIN, f64::MAX), 0) }
 }
 
-fn metric_row(row: &Row) -> Result<MetricRow, MetastoreError> {
+pub(super) fn metric_row(row: &Row) -> Result<MetricRow, MetastoreError> {
     Ok(MetricRow {
         name: row.text("name")?,
         step: row.int("step")?,

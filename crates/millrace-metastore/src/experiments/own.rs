@@ -101,7 +101,12 @@ async fn ensure_experiment(session: &mut Session, name: &str, now: i64) -> Resul
         let id = row.int("id")?;
         if row.text("lifecycle")? == "deleted" {
             // A pipeline that runs again brings its experiment back; its old runs stay deleted.
-            session.execute("UPDATE experiment SET lifecycle = 'active' WHERE id = $1", &[id.into()]).await?;
+            session
+                .execute(
+                    "UPDATE experiment SET lifecycle = 'active', deleted_at = NULL WHERE id = $1",
+                    &[id.into()],
+                )
+                .await?;
         }
         return Ok(id);
     }

@@ -103,7 +103,7 @@ impl Metastore {
 }
 
 /// Points by metric, each in the order of a history and once; of one metric, or of all.
-async fn read_points(
+pub(super) async fn read_points(
     session: &mut Session,
     run_id: &str,
     key: Option<u32>,

@@ -113,8 +113,8 @@ impl Metastore {
     ///
     /// # Errors
     /// [`Refusal::NoRun`], or if the database fails.
-    pub async fn delete_tracked_run(&self, id: String) -> Result<(), MetastoreError> {
-        self.mark_run(id, "deleted").await
+    pub async fn delete_tracked_run(&self, id: String, now: i64) -> Result<(), MetastoreError> {
+        self.mark_run(id, "deleted", Some(now)).await
     }
 
     /// Restores a deleted run.
@@ -122,14 +122,20 @@ impl Metastore {
     /// # Errors
     /// [`Refusal::NoRun`], or if the database fails.
     pub async fn restore_tracked_run(&self, id: String) -> Result<(), MetastoreError> {
-        self.mark_run(id, "active").await
+        self.mark_run(id, "active", None).await
     }
 
-    async fn mark_run(&self, id: String, lifecycle: &'static str) -> Result<(), MetastoreError> {
+    async fn mark_run(
+        &self,
+        id: String,
+        lifecycle: &'static str,
+        deleted_at: Option<i64>,
+    ) -> Result<(), MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
-                let sql = "UPDATE tracked_run SET lifecycle = $2 WHERE id = $1";
-                match session.execute(sql, &[id.as_str().into(), lifecycle.into()]).await? {
+                let sql = "UPDATE tracked_run SET lifecycle = $2, deleted_at = $3 WHERE id = $1";
+                let args = [id.as_str().into(), lifecycle.into(), deleted_at.into()];
+                match session.execute(sql, &args).await? {
                     0 => Err(Refusal::NoRun { id }.into()),
                     _ => stamp(session, &id).await,
                 }

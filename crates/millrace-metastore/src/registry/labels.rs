@@ -1,7 +1,9 @@
 //! Tags and aliases.
 
+use super::promotions::is_protected;
 use super::versions::read_version;
 use super::{MODEL, ModelVersionRow, RegistryRefusal, events, lock_model};
+use crate::assets::{self, VersionSelector};
 use crate::{Metastore, MetastoreError, Session};
 
 impl Metastore {
@@ -125,6 +127,9 @@ impl Metastore {
         self.write(move |session| {
             Box::pin(async move {
                 lock_model(session, &name).await?;
+                if is_protected(session, &name, &alias).await? {
+                    return Err(RegistryRefusal::Protected { name, alias }.into());
+                }
                 let sql = "DELETE FROM asset_alias WHERE kind = $1 AND name = $2 AND alias = $3";
                 let args = [MODEL.into(), name.as_str().into(), alias.as_str().into()];
                 if session.execute(sql, &args).await? > 0 {
@@ -181,7 +186,28 @@ pub(super) async fn lock_version(
 }
 
 /// Points an alias at a version, and tells of it if it did not point there.
+///
+/// # Errors
+/// [`RegistryRefusal::Protected`] if it is to move and only an approved request moves it.
 pub(super) async fn point_alias(
+    session: &mut Session,
+    (name, version): (&str, i64),
+    alias: &str,
+    now: i64,
+) -> Result<(), MetastoreError> {
+    if is_protected(session, name, alias).await? {
+        let there = VersionSelector::Alias(alias.to_owned());
+        let points = assets::find(session, MODEL, name, &there).await?.map(|row| row.version);
+        if points == Some(version) {
+            return Ok(());
+        }
+        return Err(RegistryRefusal::Protected { name: name.to_owned(), alias: alias.to_owned() }.into());
+    }
+    move_alias(session, (name, version), alias, now).await
+}
+
+/// As [`point_alias`], for who has asked already whether it may move.
+pub(super) async fn move_alias(
     session: &mut Session,
     (name, version): (&str, i64),
     alias: &str,

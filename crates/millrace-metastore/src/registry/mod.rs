@@ -4,15 +4,21 @@
 //! row of `asset_version`. A prompt is a registered model with the tag [`PROMPT_TAG`] and without content. Times are microseconds
 //! since 1970. Whatever changes here tells the webhooks of it in the same transaction.
 
+mod cards;
 mod events;
+mod import;
 mod labels;
 mod models;
 mod own;
+mod promotions;
 mod search;
 mod versions;
 mod webhooks;
 
+pub use cards::CardRow;
+pub use import::{ImportedRegistered, is_deleted};
 pub use own::{NewModelAsset, RegisteredAsset};
+pub use promotions::{APPROVALS_TAG, NewPromotion, PROTECTED_TAG, PromotionRow, VoteRow, promotion_state};
 pub use search::{RegistryClause, RegistryField, RegistryOrder, RegistryQuery};
 pub use versions::NewVersion;
 pub use webhooks::{WebhookChange, WebhookRow, webhook_body};
@@ -84,6 +90,48 @@ pub enum RegistryRefusal {
     NoWebhook {
         /// Which.
         id: String,
+    },
+    /// An alias that moves by an approved request only.
+    #[error(
+        "the alias `{alias}` of `{name}` is protected: it moves when a request to promote a version is approved"
+    )]
+    Protected {
+        /// Of which model.
+        name: String,
+        /// Which alias.
+        alias: String,
+    },
+    /// No such request.
+    #[error("there is no request `{id}`")]
+    NoPromotion {
+        /// Which.
+        id: String,
+    },
+    /// The same is asked for already.
+    #[error("the request `{id}` asks for the same and waits for a decision")]
+    AlreadyRequested {
+        /// Which does.
+        id: String,
+    },
+    /// Whoever asks does not decide.
+    #[error("`{voter}` made this request: somebody else has to decide it")]
+    OwnRequest {
+        /// Who it is.
+        voter: String,
+    },
+    /// Only who made a request takes it back.
+    #[error("`{owner}` made this request, and nobody else takes it back")]
+    ForeignRequest {
+        /// Who did.
+        owner: String,
+    },
+    /// The request was decided before.
+    #[error("the request `{id}` is {state} already")]
+    Decided {
+        /// Which.
+        id: String,
+        /// How.
+        state: String,
     },
     /// The page token was made by another search.
     #[error("Invalid page token: it is not of this search")]

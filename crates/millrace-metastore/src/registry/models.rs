@@ -162,13 +162,17 @@ async fn rename_everywhere(session: &mut Session, name: &str, new_name: &str) ->
         "UPDATE asset_alias SET name = $2 WHERE kind = 'model' AND name = $1",
         "UPDATE asset_edge SET name = $2 WHERE kind = 'model' AND name = $1",
         "UPDATE asset_edge SET from_name = $2 WHERE from_kind = 'model' AND from_name = $1",
+        "UPDATE step_asset SET name = $2 WHERE kind = 'model' AND name = $1",
     ] {
         session.execute(sql, &[name.into(), new_name.into()]).await?;
     }
     Ok(())
 }
 
-async fn read_model(session: &mut Session, name: &str) -> Result<RegisteredModelRow, MetastoreError> {
+pub(super) async fn read_model(
+    session: &mut Session,
+    name: &str,
+) -> Result<RegisteredModelRow, MetastoreError> {
     let sql = "SELECT name, description, created_at, updated_at FROM registered_model WHERE name = $1";
     let row = session.fetch_optional(sql, &[name.into()]).await?;
     let row = row.ok_or_else(|| RegistryRefusal::NoModel { name: name.to_owned() })?;

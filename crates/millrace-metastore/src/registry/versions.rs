@@ -1,6 +1,7 @@
 //! Versions: made, found, described, moved between stages, deleted.
 
 use super::labels::{lock_version, set_tags};
+use super::promotions::forget_version;
 use super::{
     ARCHIVED, DELETED, ModelVersionRow, RegistryRefusal, SELECT_VERSION, add_labels, events, touch_model,
     version_row,
@@ -130,6 +131,7 @@ impl Metastore {
                      location = NULL, run_id = NULL, run_link = NULL, model_id = NULL WHERE name = $1 AND version = $2"
                 );
                 session.execute(&sql, &[name.as_str().into(), version.into(), now.into()]).await?;
+                forget_version(session, (&name, version), now).await?;
                 touch_model(session, &name, now).await
             })
         })

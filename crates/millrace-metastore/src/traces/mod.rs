@@ -5,6 +5,7 @@
 //! trace's name, and the run in [`RUN_METADATA`] is linked.
 
 mod assessments;
+mod import;
 mod pack;
 mod query;
 mod read;
@@ -12,6 +13,7 @@ mod search;
 mod write;
 
 pub use assessments::{Assessed, AssessmentRow};
+pub use import::ImportedTrace;
 pub use query::{Holds, Rest, SpanColumn, TraceClause, TraceColumn, TraceField, TraceOrder, TraceQuery};
 pub use write::{RootSpan, SpanBatch, SpanRow, Spent, TagRemoval, Totals, TraceRange};
 

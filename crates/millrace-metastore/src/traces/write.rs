@@ -291,7 +291,7 @@ impl Metastore {
     }
 }
 
-async fn upsert_trace(session: &mut Session, row: &TraceRow) -> Result<(), MetastoreError> {
+pub(super) async fn upsert_trace(session: &mut Session, row: &TraceRow) -> Result<(), MetastoreError> {
     let sql = "INSERT INTO trace (id, experiment_id, name, state, requested_at_ms, duration_ms, client_request_id, \
                request_preview, response_preview, is_final) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1) \
                ON CONFLICT (id) DO UPDATE SET experiment_id = excluded.experiment_id, \
@@ -392,12 +392,12 @@ async fn update_trace(session: &mut Session, row: &TraceRow) -> Result<(), Metas
 
 /// What happens to a text whose name is there already.
 #[derive(Clone, Copy)]
-enum Clash {
+pub(super) enum Clash {
     Keep,
     Replace,
 }
 
-async fn store_texts(
+pub(super) async fn store_texts(
     session: &mut Session,
     id: &str,
     family: &str,
@@ -423,7 +423,11 @@ async fn store_texts(
     Ok(())
 }
 
-async fn store_spans(session: &mut Session, id: &str, spans: &[SpanRow]) -> Result<(), MetastoreError> {
+pub(super) async fn store_spans(
+    session: &mut Session,
+    id: &str,
+    spans: &[SpanRow],
+) -> Result<(), MetastoreError> {
     for chunk in spans.chunks(ROWS) {
         let rows: Vec<String> =
             (0..chunk.len()).map(|row| format!("({})", placeholders(row * 7 + 1, 7))).collect();
@@ -469,7 +473,12 @@ async fn spent(session: &mut Session, id: &str) -> Result<Vec<Spent>, MetastoreE
         .collect()
 }
 
-async fn link(session: &mut Session, id: &str, kind: &str, target: &str) -> Result<(), MetastoreError> {
+pub(super) async fn link(
+    session: &mut Session,
+    id: &str,
+    kind: &str,
+    target: &str,
+) -> Result<(), MetastoreError> {
     let sql = "INSERT INTO trace_link (trace_id, kind, target) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     session.execute(sql, &[id.into(), kind.into(), target.into()]).await?;
     Ok(())

@@ -108,7 +108,7 @@ async fn a_batch_is_stored_whole_or_not_at_all() {
             // A step of our own that is tried again may change its parameters.
             let again = TrackedBatch { params: ParamRule::Replace, ..batch };
             store.log_tracked_batch("r".to_owned(), again).await.unwrap();
-            store.delete_tracked_run("r".to_owned()).await.unwrap();
+            store.delete_tracked_run("r".to_owned(), 1).await.unwrap();
             let refused = store.log_tracked_batch("r".to_owned(), TrackedBatch::default()).await;
             assert!(matches!(refused, Err(MetastoreError::Refused(Refusal::RunDeleted { .. }))));
             let refused = store.log_tracked_batch("none".to_owned(), TrackedBatch::default()).await;
@@ -203,7 +203,7 @@ async fn runs_are_found_in_order_and_by_page() {
                 condition: Condition::Number(Compare::GreaterOrEqual, 3.0),
             };
             assert_eq!(pages(&store, filtered(started)).await, ["E", "d"]);
-            store.delete_tracked_run("a".to_owned()).await.unwrap();
+            store.delete_tracked_run("a".to_owned(), 1).await.unwrap();
             let deleted = Query { view: View::Deleted, ..all.clone() };
             assert_eq!(pages(&store, deleted).await, ["a"]);
             let foreign = Query { after: Some(Vec::new()), ..all };

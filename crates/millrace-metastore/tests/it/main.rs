@@ -4,11 +4,13 @@
 mod accounts;
 mod eval_datasets;
 mod experiments;
+mod lineage;
+mod purge;
 mod registry;
 mod run_search;
 mod traces;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, LocalBoxFuture};
 use millrace_metastore::deployments::DeploymentRow;
 use millrace_metastore::runs::{
     InsertedRun, PipelineRunRow, RunTransition, StepChange, StepRunRow, TransitionResult,
@@ -18,11 +20,19 @@ use millrace_metastore::{Metastore, MetastoreError};
 
 /// Runs a check on a new SQLite file and, where it is installed, on a new PostgreSQL.
 async fn on_both(check: impl Fn(Metastore) -> BoxFuture<'static, ()>) {
+    on_both_urls(|url| {
+        let check = &check;
+        Box::pin(async move { check(Metastore::open(&url).await.unwrap()).await })
+    })
+    .await;
+}
+
+/// As [`on_both`], for a check that opens the database itself, perhaps more than once.
+async fn on_both_urls<'a>(check: impl Fn(String) -> LocalBoxFuture<'a, ()>) {
     let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", folder.path().join("millrace.db").display());
-    check(Metastore::open(&url).await.unwrap()).await;
+    check(format!("sqlite:{}", folder.path().join("millrace.db").display())).await;
     if let Some(postgres) = TestPostgres::start() {
-        check(Metastore::open(&postgres.url()).await.unwrap()).await;
+        check(postgres.url()).await;
     }
 }
 
@@ -77,6 +87,7 @@ fn end(step: &str, attempt: i64) -> StepChange {
         reuse: None,
         exit: None,
         cache: None,
+        assets: Vec::new(),
     }
 }
 

@@ -282,7 +282,7 @@ async fn change_something(store: &Metastore, chance: &mut Chance, runs: &mut Vec
     }
     let id = chance.one_of(runs);
     match chance.below(12) {
-        0 => store.delete_tracked_run(id).await.unwrap(),
+        0 => store.delete_tracked_run(id, 1).await.unwrap(),
         1 => store.restore_tracked_run(id).await.unwrap(),
         2 => {
             let ended_at = Some(i64::try_from(chance.below(4)).unwrap() * 500);

@@ -78,6 +78,15 @@ fn batch(trace_id: String, arrived: Vec<Arrived>) -> SpanBatch {
     batch
 }
 
+/// What a search compares of spans that are taken over as they are, and their lines.
+pub fn gather_rows(spans: Vec<Span>) -> (Vec<SpanRow>, Vec<u8>) {
+    let mut lines = Vec::new();
+    spans.iter().for_each(|span| span.write_line(&mut lines));
+    let mut rows: BTreeMap<String, SpanRow> = BTreeMap::new();
+    rows.extend(spans.iter().map(|span| (span.id.clone(), row(span))));
+    (rows.into_values().collect(), lines)
+}
+
 #[allow(clippy::cast_possible_wrap, reason = "a millionth of the largest number")]
 fn milliseconds(nanoseconds: u64) -> i64 {
     (nanoseconds / NANOSECONDS) as i64

@@ -8,7 +8,7 @@ mod preview;
 mod span;
 mod spent;
 
-pub use gather::{Arrived, gather};
+pub use gather::{Arrived, gather, gather_rows};
 pub use span::{Event, Link, Span, SpanStatus, UnknownSpan, json_text, read_spans};
 pub use spent::totals;
 

@@ -33,6 +33,14 @@ impl QueryEngine for NoTables {
     ) -> Result<BatchStream, QueryError> {
         Err(QueryError::Cancelled)
     }
+    async fn select(&self, _: &TableRef, _: Selection) -> Result<BatchStream, QueryError> {
+        Err(QueryError::Cancelled)
+    }
+
+    async fn table_names(&self, _: &str) -> Result<Vec<String>, QueryError> {
+        Err(QueryError::Cancelled)
+    }
+
     async fn write_table(
         &self,
         uri: &str,

@@ -1,6 +1,6 @@
 //! One SELECT with bound values, and its rows as a stream.
 
-use datafusion::common::ScalarValue;
+use datafusion::common::{ScalarValue, TableReference};
 use datafusion::dataframe::DataFrame;
 use datafusion::prelude::{SQLOptions, SessionContext};
 use datafusion::sql::parser::Statement;
@@ -43,6 +43,23 @@ pub(crate) async fn select(
     let values =
         params.iter().enumerate().map(|(at, value)| scalar(at, value)).collect::<Result<Vec<_>, _>>()?;
     frame.with_param_values(values).map_err(plan_error)
+}
+
+/// Names of the tables that `sql` reads, each once; those of a schema are left out, since no query has one here.
+pub(crate) fn table_names(context: &SessionContext, sql: &str) -> Result<Vec<String>, QueryError> {
+    let state = context.state();
+    let dialect = state.config().options().sql_parser.dialect;
+    let statement = state.sql_to_statement(sql, &dialect).map_err(plan_error)?;
+    let found = state.resolve_table_references(&statement).map_err(plan_error)?;
+    let mut names: Vec<String> = Vec::with_capacity(found.len());
+    for table in found {
+        if let TableReference::Bare { table } = table
+            && !names.iter().any(|name| **name == *table)
+        {
+            names.push(table.to_string());
+        }
+    }
+    Ok(names)
 }
 
 fn scalar(at: usize, value: &Value) -> Result<ScalarValue, QueryError> {

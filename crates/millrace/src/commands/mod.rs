@@ -5,10 +5,14 @@ mod copy;
 mod data;
 mod demo;
 mod doctor;
+mod experiments;
 mod explain;
+mod export;
 mod follow;
+mod import;
 mod init;
 mod logs;
+mod models;
 mod run;
 pub(crate) mod run_lock;
 mod runs;
@@ -22,7 +26,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::CommandFactory as _;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Export, Import};
 use crate::printer::Printer;
 
 /// Runs a command; the code is the program's.
@@ -39,7 +43,11 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Copy(arguments) => copy::run(&arguments, printer).await,
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
         Command::Secrets(command) => secrets::run(&command, printer).await,
-        Command::Data => data::run(printer).await,
+        Command::Export(Export::Mlruns(arguments)) => export::run(&arguments, printer).await,
+        Command::Import(Import::Mlflow(arguments)) => import::run(&arguments, printer).await,
+        Command::Experiments(command) => experiments::run(&command, printer).await,
+        Command::Data(arguments) => data::run(&arguments, printer).await,
+        Command::Models(arguments) => models::run(&arguments, printer).await,
         Command::Explain { kind } => explain::run(kind.as_deref(), printer).await,
         Command::Schema { of } => explain::schema(of, printer).await,
         Command::Doctor => doctor::run(printer).await,

@@ -15,13 +15,24 @@ pub(crate) struct WorkspaceLock(#[allow(dead_code, reason = "held for its drop")
 /// # Errors
 /// If a server or another `millrace run` has it.
 pub(crate) fn take(state: &Path) -> Result<WorkspaceLock> {
+    take_file(state, "lock", "another `millrace run` or a server works in this workspace")
+}
+
+/// Takes the right to import, beside a server.
+///
+/// # Errors
+/// If another import has it.
+pub(crate) fn take_import(state: &Path) -> Result<WorkspaceLock> {
+    take_file(state, "import.lock", "another `millrace import` works in this workspace")
+}
+
+fn take_file(state: &Path, name: &str, taken: &str) -> Result<WorkspaceLock> {
     fs_err::create_dir_all(state)?;
-    let file =
-        fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(state.join("lock"))?;
+    let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(state.join(name))?;
     match Flock::lock(file.into_parts().0, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(WorkspaceLock(lock)),
         Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
-            bail!("another `millrace run` or a server works in this workspace")
+            bail!("{taken}")
         }
         Err((_, errno)) => bail!("cannot lock the workspace: {errno}"),
     }

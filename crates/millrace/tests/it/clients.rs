@@ -5,13 +5,26 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Runs a script with the clients' interpreter and fails if it does; without one it says so.
-pub(crate) fn drive(script: &str, arguments: &[&str], folder: &Path) {
+/// What a script exits with if it lacks a package.
+const SKIPPED: i32 = 77;
+
+/// Runs a script with the clients' interpreter and fails if it does; without one it says so and gives `false`.
+pub(crate) fn drive(script: &str, arguments: &[&str], folder: &Path) -> bool {
+    drive_with(script, arguments, folder, &[])
+}
+
+/// The same with variables of the environment.
+pub(crate) fn drive_with(
+    script: &str,
+    arguments: &[&str],
+    folder: &Path,
+    variables: &[(String, String)],
+) -> bool {
     let Some(python) = std::env::var_os("MILLRACE_TEST_PYTHON") else {
         eprintln!(
             "skipped: MILLRACE_TEST_PYTHON names no interpreter with the clients; `cargo xtask test` sets it"
         );
-        return;
+        return false;
     };
     let script = format!("{}/../../python/tests/{script}", env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(python)
@@ -19,8 +32,14 @@ pub(crate) fn drive(script: &str, arguments: &[&str], folder: &Path) {
         .args(arguments)
         .current_dir(folder)
         .env("NO_PROXY", "127.0.0.1")
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .output()
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.code() == Some(SKIPPED) {
+        eprintln!("skipped: {}", text(&output.stdout));
+        return false;
+    }
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    true
 }

@@ -1,12 +1,16 @@
 //! Drives the real executable in workspaces of their own, as a user would.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod bucket;
 mod clients;
 mod commands;
+mod datasets;
 mod demo_kills;
+mod experiments;
 mod faults;
 mod full_disk;
 mod fuzz;
+mod import;
 mod mlflow;
 mod project;
 mod restart;

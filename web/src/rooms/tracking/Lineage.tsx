@@ -17,18 +17,19 @@ export function Lineage({ kind, name, version }: { kind: string; name: string; v
       void navigate({ to: "/data/$name", params: { name: key.name }, search: { version: key.version } });
     if (key?.kind === "model")
       void navigate({ to: "/models/$name", params: { name: key.name }, search: { version: key.version } });
+    if (key?.kind === "run") void navigate({ to: "/tracked/$run", params: { run: key.name } });
     if (key?.kind === "endpoint") void navigate({ to: "/endpoints/$name", params: { name: key.name } });
   };
   return (
     <Answer query={lineage}>
-      {({ nodes, edges }) =>
+      {({ nodes, edges, run_names }) =>
         nodes.length < 2 ? (
           <Empty what="Nothing is known about where this comes from: it was made outside a pipeline." />
         ) : (
           <Graph
             nodes={nodes.map((key) => ({
               id: id(key),
-              name: key.name,
+              name: run_names[key.name] ?? key.name,
               kind: key.kind,
               detail: key.version > 0 ? `version ${key.version}` : undefined,
             }))}

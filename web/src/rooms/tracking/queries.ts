@@ -1,14 +1,21 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { get, post } from "../../api/client";
+import { get, post, put } from "../../api/client";
 import type {
   ArtifactFile,
+  CastVote,
+  DatasetRead,
   DatasetSummary,
   DatasetView,
   ExperimentSummary,
   LineageView,
   MetricCurve,
+  ModelCardView,
+  ModelComparison,
   ModelSummary,
   ModelView,
+  PromotionView,
+  RequestPromotion,
+  SchemaDiff,
   TablePreview,
   TrackedRun,
   TrackedRunPage,
@@ -131,11 +138,25 @@ export const datasetQuery = (name: string, version?: number) =>
     placeholderData: keepPreviousData,
   });
 
-export const sampleQuery = (name: string, version: number) =>
+export const sampleQuery = (name: string, version: number, filter?: string) =>
   queryOptions({
-    queryKey: ["datasets", name, "sample", version],
-    queryFn: ({ signal }) => get<TablePreview>(`/api/datasets/${path(name)}/sample`, { version, limit: 100 }, signal),
+    queryKey: ["datasets", name, "sample", version, filter ?? ""],
+    queryFn: ({ signal }) =>
+      get<TablePreview>(`/api/datasets/${path(name)}/sample`, { version, filter, limit: 100 }, signal),
     staleTime: Infinity,
+  });
+
+export const schemaDiffQuery = (name: string, from: number, to: number) =>
+  queryOptions({
+    queryKey: ["datasets", name, "schema-diff", from, to],
+    queryFn: ({ signal }) => get<SchemaDiff>(`/api/datasets/${path(name)}/schema-diff`, { from, to }, signal),
+    staleTime: Infinity,
+  });
+
+export const datasetReadsQuery = (name: string, version: number) =>
+  queryOptions({
+    queryKey: ["datasets", name, "reads", version],
+    queryFn: ({ signal }) => get<DatasetRead[]>(`/api/datasets/${path(name)}/reads`, { version }, signal),
   });
 
 export const lineageQuery = (kind: string, name: string, version: number) =>
@@ -155,3 +176,32 @@ export const modelQuery = (name: string, version?: number) =>
     queryFn: ({ signal }) => get<ModelView>(`/api/models/${path(name)}`, { version }, signal),
     placeholderData: keepPreviousData,
   });
+
+export const modelCardQuery = (name: string, version: number) =>
+  queryOptions({
+    queryKey: ["models", name, "card", version],
+    queryFn: ({ signal }) => get<ModelCardView>(`/api/models/${path(name)}/card`, { version }, signal),
+  });
+
+export const writeModelCard = (name: string, version: number, content: string) =>
+  put<ModelCardView>(`/api/models/${path(name)}/card?version=${version}`, { content });
+
+export const modelComparisonQuery = (name: string, versions: string[]) =>
+  queryOptions({
+    queryKey: ["models", name, "compare", versions],
+    queryFn: ({ signal }) =>
+      get<ModelComparison>(`/api/models/${path(name)}/compare`, { versions: versions.join(",") }, signal),
+    enabled: versions.length > 1,
+  });
+
+export const promotionsQuery = (model: string) =>
+  queryOptions({
+    queryKey: ["models", model, "promotions"],
+    queryFn: ({ signal }) => get<PromotionView[]>("/api/promotions", { model }, signal),
+  });
+
+export const requestPromotion = (model: string, request: RequestPromotion) =>
+  post<PromotionView>(`/api/models/${path(model)}/promotions`, request);
+
+export const voteOnPromotion = (id: string, vote: CastVote) =>
+  post<PromotionView>(`/api/promotions/${path(id)}/votes`, vote);

@@ -42,13 +42,21 @@ export type DatasetTab = (typeof DATASET_TABS)[number];
 export interface DatasetSearch {
   tab?: DatasetTab;
   version?: number;
+  /** A condition on the columns of the sample, in SQL. */
+  where?: string;
+  /** The version whose columns are compared with those shown. */
+  before?: number;
 }
 
-export const MODEL_TABS = ["overview", "versions", "lineage", "files"] as const;
+export const MODEL_TABS = ["overview", "card", "versions", "promotions", "lineage", "files"] as const;
 export type ModelTab = (typeof MODEL_TABS)[number];
 export interface ModelSearch {
   tab?: ModelTab;
   version?: number;
+  /** Versions that are compared, with commas. */
+  compare?: string;
+  /** Lines of the comparison that are the same everywhere too. */
+  same?: boolean;
 }
 
 export interface DataSearch {
@@ -89,11 +97,15 @@ export const experimentSearch = (raw: Raw): ExperimentSearch => ({
 export const datasetSearch = (raw: Raw): DatasetSearch => ({
   tab: word(raw.tab, DATASET_TABS),
   version: positive(raw.version),
+  where: text(raw.where),
+  before: positive(raw.before),
 });
 
 export const modelSearch = (raw: Raw): ModelSearch => ({
   tab: word(raw.tab, MODEL_TABS),
   version: positive(raw.version),
+  compare: text(raw.compare),
+  same: yes(raw.same),
 });
 
 export const dataSearch = (raw: Raw): DataSearch => ({ sql: text(raw.sql) });

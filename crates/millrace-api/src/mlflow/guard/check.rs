@@ -306,7 +306,7 @@ impl Check<'_> {
         let Some(rest) = source.strip_prefix("models:/") else { return Ok(()) };
         let rest = rest.trim_start_matches('/');
         let name = rest.split(['/', '@']).next().unwrap_or_default();
-        let name = crate::mlflow::stored::decode_text(name).unwrap_or_default();
+        let name = millrace_storage::decode_text(name).unwrap_or_default();
         on_logged_model(self.app, self.granted, &name, Permission::Read).await?;
         on_model(self.app, self.granted, &name, Permission::Read).await
     }

@@ -11,7 +11,7 @@ use crate::accounts::Account;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::mlflow::error::MlflowError;
-use crate::mlflow::stored::decode_text;
+use millrace_storage::decode_text;
 
 /// First words of addresses under `/api/` that tell nothing of experiments, models and prompts.
 const WITHOUT_PERMISSIONS: [&str; 10] = [

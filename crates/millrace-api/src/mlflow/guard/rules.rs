@@ -3,7 +3,7 @@
 use axum::http::Method;
 
 use super::Permission::{self, Edit, Manage, Read};
-use crate::mlflow::stored::decode_text;
+use millrace_storage::decode_text;
 
 /// What a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -51,8 +51,9 @@ impl Metastore {
         let index = self.index();
         let _one_at_a_time = index.loading.lock().await;
         // Read before anything else: what changes meanwhile is taken in by the next search, perhaps for the second time.
-        let clock = self.read(|session| Box::pin(clock(session))).await?;
-        let seen = index.read().seen;
+        let (clock, trimmed) = self.read(|session| Box::pin(clock(session))).await?;
+        // Who comes after what is gone was forgotten begins anew.
+        let seen = index.read().seen.filter(|seen| *seen >= trimmed);
         match seen {
             None => {
                 index.write().start(used);
@@ -62,6 +63,8 @@ impl Metastore {
                 if clock > seen {
                     let kept: Vec<ColumnId> = index.read().columns.keys().copied().collect();
                     self.load(Which::ChangedAfter(seen), true, &kept).await?;
+                    // After what changed: a run that was read above may be gone by now.
+                    self.take_gone(seen).await?;
                 }
                 let missing: Vec<ColumnId> = {
                     let state = index.read();
@@ -83,6 +86,20 @@ impl Metastore {
                 texts.rank();
             }
         }
+        Ok(())
+    }
+
+    /// Takes out the runs that are gone for good.
+    async fn take_gone(&self, seen: i64) -> Result<(), MetastoreError> {
+        let gone = self.read(move |session| {
+            Box::pin(async move {
+                let sql = "SELECT run FROM tracked_gone WHERE changed > $1";
+                let rows = session.fetch_all(sql, &[seen.into()]).await?;
+                rows.iter().map(|row| row.int("run")).collect::<Result<Vec<_>, _>>()
+            })
+        });
+        let gone = gone.await?;
+        self.index().write().basics.remove(&gone);
         Ok(())
     }
 
@@ -114,9 +131,12 @@ impl Metastore {
     }
 }
 
-async fn clock(session: &mut Session) -> Result<i64, MetastoreError> {
-    let row = session.fetch_optional("SELECT changed FROM tracked_clock WHERE id = 1", &[]).await?;
-    row.ok_or_else(|| MetastoreError::stale("the clock of changes is gone"))?.int("changed")
+/// The last change, and the last one whose runs that went with it are forgotten.
+async fn clock(session: &mut Session) -> Result<(i64, i64), MetastoreError> {
+    let sql = "SELECT changed, trimmed FROM tracked_clock WHERE id = 1";
+    let row = session.fetch_optional(sql, &[]).await?;
+    let row = row.ok_or_else(|| MetastoreError::stale("the clock of changes is gone"))?;
+    Ok((row.int("changed")?, row.int("trimmed")?))
 }
 
 /// Which columns of the table are needed.
@@ -276,6 +296,16 @@ impl State {
 }
 
 impl Basics {
+    /// Makes these runs absent; no search looks at their columns any more, and their numbers never come again.
+    fn remove(&mut self, runs: &[i64]) {
+        for run in runs {
+            let place = usize::try_from(*run).ok().and_then(|row| self.lifecycle.get_mut(row));
+            if let Some(lifecycle) = place {
+                *lifecycle = Lifecycle::Absent;
+            }
+        }
+    }
+
     fn set(&mut self, row: usize, basics: &BasicsOf) {
         if row >= self.lifecycle.len() {
             let length = row + 1;

@@ -7,15 +7,17 @@ import { count, plural } from "../../../format/number";
 import { Ago } from "../../../ui/Ago";
 import { Answer } from "../../../ui/Answer";
 import { Card } from "../../../ui/Card";
-import { DataTable } from "../../../ui/DataTable";
 import { PageHead } from "../../../ui/PageHead";
 import { Source } from "../../../ui/Source";
 import { Tabs } from "../../../ui/Tabs";
 import { Lineage } from "../Lineage";
+import { Tags } from "../Tags";
 import { datasetQuery } from "../queries";
 import type { DatasetTab } from "../search";
+import { DatasetSchema } from "./DatasetSchema";
 import { DatasetVersions } from "./DatasetVersions";
 import { ProfileTable } from "./ProfileTable";
+import { Readers } from "./Readers";
 import { Sample } from "./Sample";
 
 export function DatasetPage() {
@@ -42,7 +44,16 @@ function DatasetBody({ dataset }: { dataset: DatasetView }) {
     <>
       <PageHead
         title={shown.name}
-        status={<span className="tag accent">version {shown.version}</span>}
+        status={
+          <span className="row">
+            <span className="tag accent">version {shown.version}</span>
+            {shown.aliases.map((alias) => (
+              <span key={alias} className="tag accent">
+                {alias}
+              </span>
+            ))}
+          </span>
+        }
         about={
           <>
             {count(shown.rows)} rows, {plural(shown.schema.length, "column")}, {bytes(shown.size_bytes)}, made{" "}
@@ -62,11 +73,12 @@ function DatasetBody({ dataset }: { dataset: DatasetView }) {
           </>
         }
         actions={
-          <Link to="/data" search={{ sql: `select * from ${shown.name} limit 100` }} className="button">
+          <Link to="/data" search={{ sql: `select * from "${shown.name}@${shown.version}" limit 100` }} className="button">
             Query
           </Link>
         }
       />
+      <Tags tags={{ ...dataset.tags, ...shown.tags }} />
       <Tabs
         tabs={TABS}
         value={tab}
@@ -75,22 +87,16 @@ function DatasetBody({ dataset }: { dataset: DatasetView }) {
       >
         <Card flush>
           {tab === "sample" && <Sample version={shown} />}
-          {tab === "schema" && (
-            <DataTable
-              label={`schema of ${shown.name}`}
-              rows={shown.schema}
-              rowKey={(field) => field.name}
-              columns={[
-                { key: "name", header: "Column", value: (field) => field.name },
-                { key: "type", header: "Type", value: (field) => field.type },
-                { key: "nullable", header: "Nulls", value: (field) => (field.nullable ? "allowed" : "never") },
-              ]}
-            />
-          )}
+          {tab === "schema" && <DatasetSchema dataset={dataset} />}
           {tab === "profile" && <ProfileTable profile={shown.profile} />}
           {tab === "versions" && <DatasetVersions versions={versions} shown={shown.version} />}
           {tab === "lineage" && <Lineage kind="dataset" name={shown.name} version={shown.version} />}
         </Card>
+        {tab === "lineage" && (
+          <Card title="Read by" flush>
+            <Readers name={shown.name} version={shown.version} />
+          </Card>
+        )}
       </Tabs>
       <Source cli={dataset.command} json={dataset} />
     </>

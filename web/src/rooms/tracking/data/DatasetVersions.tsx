@@ -24,6 +24,7 @@ export function DatasetVersions({ versions, shown }: { versions: DatasetSummary[
             </Link>
           ),
         },
+        { key: "aliases", header: "Aliases", value: (version) => version.aliases.join(", ") },
         { key: "rows", header: "Rows", numeric: true, value: (version) => count(version.rows) },
         { key: "size", header: "Size", numeric: true, value: (version) => bytes(version.size_bytes) },
         {

@@ -9,6 +9,8 @@ import { PageHead } from "../../../ui/PageHead";
 import { Source } from "../../../ui/Source";
 import { experimentsQuery, runKeysQuery } from "../queries";
 import { type ExperimentSearch, words } from "../search";
+import { ExperimentLife } from "../lifecycle/ExperimentLife";
+import { experimentLifecycleQuery } from "../lifecycle/queries";
 import { type RunKeys, shownColumns } from "./columns";
 import { Compare } from "./Compare";
 import { RunsCard } from "./RunsCard";
@@ -19,25 +21,29 @@ export function ExperimentPage() {
   const experiments = useQuery(experimentsQuery());
   const keys = useQuery(runKeysQuery(experiment));
   const everywhere = experiment === "*";
-  const name = experiments.data?.find((entry) => entry.id === experiment)?.name ?? experiment;
+  const life = useQuery({ ...experimentLifecycleQuery(experiment), enabled: !everywhere });
+  const listed = experiments.data?.find((entry) => entry.id === experiment)?.name;
+  const name = listed ?? life.data?.name ?? experiment;
   return (
     <>
       <PageHead
         title={everywhere ? "All experiments" : name}
+        status={life.data?.deleted && <span className="wrong">deleted</span>}
         about={keys.data ? plural(keys.data.total, "tracked run") : undefined}
       />
       <Answer query={keys} rows={8}>
         {(found) =>
           found.total === 0 ? (
             <Empty
-              what="No run in this experiment yet."
-              command={`MLFLOW_TRACKING_URI=${window.location.origin} python train.py`}
+              what={life.data?.deleted ? "This experiment is deleted, with its runs." : "No run in this experiment."}
+              command={life.data?.deleted ? undefined : `MLFLOW_TRACKING_URI=${window.location.origin} python train.py`}
             />
           ) : (
             <ExperimentBody key={experiment} experiment={experiment} newest={found} />
           )
         }
       </Answer>
+      {!everywhere && <ExperimentLife key={experiment} experiment={experiment} />}
     </>
   );
 }

@@ -1,15 +1,20 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { bytes } from "../../../format/bytes";
 import { Ago } from "../../../ui/Ago";
 import { Answer } from "../../../ui/Answer";
 import { Card } from "../../../ui/Card";
 import { DataTable } from "../../../ui/DataTable";
 import { Empty } from "../../../ui/Empty";
 import { PageHead } from "../../../ui/PageHead";
+import { DeletedExperiments } from "../lifecycle/DeletedExperiments";
+import { storageUseQuery } from "../lifecycle/queries";
 import { experimentsQuery } from "../queries";
 
 export function ExperimentsPage() {
   const experiments = useQuery(experimentsQuery());
+  const use = useQuery(storageUseQuery()).data?.experiments ?? [];
+  const stored = new Map(use.map((experiment) => [experiment.id, experiment.storage.total_bytes]));
   return (
     <>
       <PageHead
@@ -52,12 +57,20 @@ export function ExperimentsPage() {
                     value: (experiment) => experiment.last_run_at,
                     cell: (experiment) => <Ago at={experiment.last_run_at} />,
                   },
+                  {
+                    key: "bytes",
+                    header: "Stored",
+                    numeric: true,
+                    value: (experiment) => stored.get(experiment.id),
+                    cell: (experiment) => bytes(stored.get(experiment.id)),
+                  },
                 ]}
               />
             )
           }
         </Answer>
       </Card>
+      <DeletedExperiments />
     </>
   );
 }

@@ -5,6 +5,7 @@ import { Card } from "../../../ui/Card";
 import { Failure } from "../../../ui/Failure";
 import { Loading } from "../../../ui/Loading";
 import { type ExperimentSearch, list } from "../search";
+import { DeleteSelected } from "../lifecycle/DeleteSelected";
 import { ColumnPanel } from "./ColumnPanel";
 import type { RunColumn, RunKeys } from "./columns";
 import { FilterField } from "./FilterField";
@@ -57,9 +58,12 @@ export function RunsCard(props: RunsCardProps) {
             </button>
           )}
           {selected.length > 0 && (
-            <button type="button" className="button quiet" onClick={() => select([])}>
-              Clear {count(selected.length)} selected
-            </button>
+            <>
+              <DeleteSelected ids={selected} onDone={() => select([])} />
+              <button type="button" className="button quiet" onClick={() => select([])}>
+                Clear {count(selected.length)} selected
+              </button>
+            </>
           )}
           <SavedViews experiment={experiment} search={search} onApply={onApply} />
           <button

@@ -13,6 +13,7 @@ import { Status } from "../../../ui/Status";
 import { useNow } from "../../../ui/useNow";
 import { trackedRunQuery } from "../queries";
 import type { CurveSearch } from "../search";
+import { RunLife } from "../lifecycle/RunLife";
 import { Artifacts } from "./Artifacts";
 import { Curves } from "./Curves";
 
@@ -77,6 +78,7 @@ function TrackedRunBody({ run }: { run: TrackedRun }) {
         </Card>
       )}
       <Artifacts run={run.id} />
+      <RunLife run={run} />
       <Source
         cli={`MLFLOW_TRACKING_URI=${window.location.origin} mlflow runs describe --run-id ${run.id}`}
         json={run}

@@ -1,0 +1,68 @@
+//! Links among the files of a folder: a step may leave them, nothing follows one out of the folder.
+
+use std::path::{Path, PathBuf};
+
+use crate::StorageError;
+use crate::path::FilePath;
+
+/// Refuses a file or folder whose folders lead out of the root; the last part may be a link, which is then meant itself.
+pub(crate) async fn refuse_way_out(root: &Path, inside: &FilePath) -> Result<(), StorageError> {
+    match inside.under(root).parent() {
+        Some(folder) if !inside.is_root() => check(root, folder.to_owned(), inside).await,
+        _ => Ok(()),
+    }
+}
+
+/// The same for a folder that is to be listed: it must not be such a link itself.
+pub(crate) async fn refuse_folder_outside(root: &Path, inside: &FilePath) -> Result<(), StorageError> {
+    check(root, inside.under(root), inside).await
+}
+
+async fn check(root: &Path, mut folder: PathBuf, inside: &FilePath) -> Result<(), StorageError> {
+    use std::io::ErrorKind;
+    loop {
+        match fs_err::tokio::canonicalize(&folder).await {
+            Ok(real) => {
+                let root = fs_err::tokio::canonicalize(root).await;
+                let root = root.map_err(|error| StorageError::io(inside.as_str(), &error))?;
+                if real.starts_with(&root) {
+                    return Ok(());
+                }
+                return Err(StorageError::NotFound { path: inside.to_string() });
+            }
+            // Not made yet: what will be is decided by the nearest folder that is there. A link to nothing is none.
+            Err(error) if error.kind() == ErrorKind::NotFound && folder.as_path() != root => {
+                if fs_err::tokio::symlink_metadata(&folder).await.is_ok() || !folder.pop() {
+                    return Err(StorageError::io(inside.as_str(), &error));
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(StorageError::io(inside.as_str(), &error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_link_is_not_followed_out() {
+        let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::create_dir_all(root.path().join("run/sub")).unwrap();
+        symlink(outside.path(), root.path().join("run/out")).unwrap();
+        symlink("/nowhere/at/all", root.path().join("run/broken")).unwrap();
+        symlink("sub", root.path().join("run/in")).unwrap();
+        let inside = |path: &str| FilePath::new(path).unwrap();
+        for path in ["", "run", "run/a", "run/out", "run/broken", "run/in/a", "new/a/b"] {
+            assert!(refuse_way_out(root.path(), &inside(path)).await.is_ok(), "{path}");
+        }
+        for path in ["run/out/a", "run/out/new/a", "run/broken/a"] {
+            assert!(refuse_way_out(root.path(), &inside(path)).await.is_err(), "{path}");
+        }
+        assert!(refuse_folder_outside(root.path(), &inside("run/out")).await.is_err());
+        assert!(refuse_folder_outside(root.path(), &inside("run/in")).await.is_ok());
+    }
+}
