@@ -10,6 +10,7 @@ use millrace_orchestration::OrchestrationError;
 use millrace_spec::problem::Problem;
 use serde::Serialize;
 
+use crate::mlflow::MlflowError;
 use crate::views::workspace::Problem as ProblemView;
 
 /// A request that failed: its status and what to tell.
@@ -110,6 +111,14 @@ impl From<QueryError> for ApiError {
             problem = problem.note(format!("at line {line}, column {column} of the query"));
         }
         Self::new(StatusCode::BAD_REQUEST, problem)
+    }
+}
+
+impl From<MlflowError> for ApiError {
+    /// The same under our kind of code, `resource-does-not-exist`.
+    fn from(error: MlflowError) -> Self {
+        let (status, code, message) = error.told();
+        Self::new(status, Problem::error(code.to_ascii_lowercase().replace('_', "-"), message))
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod assets;
 pub(crate) mod runs;
 pub(crate) mod table;
+pub(crate) mod traces;
 
 use jiff::Timestamp;
 

@@ -15,7 +15,15 @@
 //! | `/api/runs/{id}/steps/{step}/outputs/{output}?limit` | GET | `TablePreview` of a table, the document of a report, else the value |
 //! | `/api/experiments`, `/api/experiments/{id}/runs?sort&limit` | GET | `[ExperimentSummary]`, `TrackedRunPage` |
 //! | `/api/tracked-runs/{id}` | GET | `TrackedRun` |
-//! | `/api/tracked-runs/{id}/artifacts`, `…/artifacts/{path}` | GET | `[ArtifactFile]`, the file |
+//! | `/api/tracked-runs/{id}/models`, `/api/logged-models/{id}` | GET | `[LoggedModelView]`, `LoggedModelView` |
+//! | `/api/artifacts?path`, `/api/artifacts/{path}` | GET | `[ArtifactFile]` of a folder, the file to be shown |
+//! | `/api/artifact-table?path&limit`, `/api/artifact-archive?path` | GET | `TablePreview`, a folder as ZIP |
+//! | `/api/artifact-model?path` | GET | `ModelFolderView` |
+//! | `/api/traces?experiment&filter&sort&after&limit`, `/api/traces/{id}` | GET | `TracePage`, `TraceView` |
+//! | `/api/traces/{id}/spans`, `…/spans/{span}` | GET | `[SpanSummary]`, `SpanView` |
+//! | `/api/prompts?filter&after&limit`, `/api/prompts/{name}` | GET | `PromptPage`, `PromptView` |
+//! | `/api/webhooks`, `/api/webhooks/{id}/deliveries`, `…/{delivery}/retry` | GET, POST | `WebhookList`, `[DeliveryView]` |
+//! | `/api/evaluation-datasets`, `…/{id}`, `…/{id}/records?after&limit` | GET | `[EvaluationDatasetView]`, one, `EvaluationRecordPage` |
 //! | `/api/metrics?runs&keys&points` | GET | `[MetricCurve]` |
 //! | `/api/datasets`, `/api/datasets/{name}?version` | GET | `[DatasetSummary]`, `DatasetView` |
 //! | `/api/datasets/{name}/sample?version&limit` | GET | `TablePreview` |
@@ -31,7 +39,7 @@
 //! | `/api/3.0/mlflow/traces/…`, `…/datasets/…`, also under `/ajax-api` | | as MLflow's server: traces, assessments, evaluation data |
 //! | `/v1/traces` | POST | OpenTelemetry's traces, protobuf or JSON, gzip or deflate |
 //! | `/metrics` | GET | Prometheus text |
-//! | `/api/events?run` | GET | server-sent events `run`, `step`, `lagged` with `EventView` |
+//! | `/api/events?run` | GET | server-sent events `run`, `step`, `tracking`, `trace`, …, `lagged` with `EventView` |
 //! | `/api/openapi.json` | GET | this, for machines |
 //! | `/version` | GET | MLflow's version that the client is to assume |
 //! | `/health`, `/ping`, `/login?code` | GET | no login needed |
@@ -52,7 +60,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
-use crate::{access, events, mlflow, otlp, routes, ui};
+use crate::{access, changes, events, mlflow, otlp, routes, ui};
 
 /// Largest JSON body, bytes.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -81,6 +89,12 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::datasets::routes())
         .merge(routes::models::routes())
         .merge(routes::endpoints::routes())
+        .merge(routes::artifacts::routes())
+        .merge(routes::logged_models::routes())
+        .merge(routes::traces::routes())
+        .merge(routes::prompts::routes())
+        .merge(routes::webhooks::routes())
+        .merge(routes::evaluation::routes())
 }
 
 /// The OpenAPI document, JSON with a newline at the end.
@@ -102,7 +116,7 @@ pub fn router(app: App) -> Router {
     let metrics = app.metrics.clone();
     let access = middleware::from_fn_with_state(app.clone(), access::require_access);
     api.merge(routes::scoring::routes())
-        .merge(mlflow::routes())
+        .merge(mlflow::routes().layer(middleware::from_fn_with_state(app.clone(), changes::announce)))
         .route(
             "/metrics",
             get(move || async move { ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics()) }),

@@ -1,12 +1,18 @@
 //! Handlers, one file a room.
 
+pub(crate) mod artifacts;
 pub(crate) mod datasets;
 pub(crate) mod endpoints;
+pub(crate) mod evaluation;
 pub(crate) mod lineage;
+pub(crate) mod logged_models;
 pub(crate) mod models;
 pub(crate) mod outputs;
 pub(crate) mod pipelines;
+pub(crate) mod prompts;
 pub(crate) mod runs;
 pub(crate) mod scoring;
+pub(crate) mod traces;
 pub(crate) mod tracking;
+pub(crate) mod webhooks;
 pub(crate) mod workspace;

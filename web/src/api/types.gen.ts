@@ -614,7 +614,11 @@ pipeline_run_id: string | null,
 /**
  * And the step.
  */
-step: string | null, };
+step: string | null, 
+/**
+ * Where its files are, `mlflow-artifacts:/…` if this server keeps them.
+ */
+artifact_uri: string, };
 
 export type TrackedRunPage = { 
 /**
@@ -1032,6 +1036,24 @@ operators: NumberMap,
  */
 parameters: number, };
 
+export type ModelFolderView = { 
+/**
+ * Flavors of its `MLmodel`.
+ */
+flavors: Array<string>, 
+/**
+ * What it takes and gives.
+ */
+signature: ModelSignature | null, 
+/**
+ * `classification` or `regression`.
+ */
+task: string | null, 
+/**
+ * Its ONNX file, if it has one.
+ */
+onnx: OnnxView | null, };
+
 export type ModelVersionView = { 
 /**
  * Name.
@@ -1098,9 +1120,9 @@ run_link: string | null,
  */
 inputs: Array<AssetKey>, 
 /**
- * Its files.
+ * Its folder in the artifact store, if it lies there.
  */
-files: Array<ArtifactFile>, 
+artifact_path: string | null, 
 /**
  * Its ONNX file, if it has one.
  */
@@ -1473,3 +1495,577 @@ labels: TextMap,
  * Oldest first.
  */
 history: Array<AlertChange>, };
+
+export type AssessmentView = { 
+/**
+ * `a-` and 32 hex digits.
+ */
+id: string, 
+/**
+ * `feedback`, `expectation` or `issue`.
+ */
+kind: string, 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Its value.
+ */
+value: Json, 
+/**
+ * Why.
+ */
+rationale: string | null, 
+/**
+ * `HUMAN`, `LLM_JUDGE`, `CODE`.
+ */
+source: string, 
+/**
+ * Who.
+ */
+source_id: string | null, 
+/**
+ * The span that it is about; the whole trace if absent.
+ */
+span_id: string | null, 
+/**
+ * Whether none overrides it.
+ */
+valid: boolean, 
+/**
+ * Why there is no value.
+ */
+error: string | null, 
+/**
+ * RFC 3339.
+ */
+updated_at: string | null, };
+
+export type TokenUsage = { 
+/**
+ * Read.
+ */
+input: number, 
+/**
+ * Written.
+ */
+output: number, 
+/**
+ * In all.
+ */
+total: number, };
+
+export type TraceSummary = { 
+/**
+ * `tr-` and 32 hex digits, or what its client chose.
+ */
+id: string, 
+/**
+ * Name of its root span.
+ */
+name: string | null, 
+/**
+ * Its experiment.
+ */
+experiment_id: string, 
+/**
+ * `OK`, `ERROR`, `IN_PROGRESS` or `STATE_UNSPECIFIED`.
+ */
+status: string, 
+/**
+ * RFC 3339.
+ */
+started_at: string, 
+/**
+ * Until its last span ended, milliseconds.
+ */
+duration_ms: number | null, 
+/**
+ * Beginning of what went in.
+ */
+request: string | null, 
+/**
+ * Beginning of what came out.
+ */
+response: string | null, 
+/**
+ * Tokens that it spent.
+ */
+tokens: TokenUsage | null, 
+/**
+ * Number of its spans that have come.
+ */
+spans: number, 
+/**
+ * The conversation that it is part of.
+ */
+session: string | null, 
+/**
+ * Who asked.
+ */
+user: string | null, 
+/**
+ * The tracked run that it was made in.
+ */
+run_id: string | null, 
+/**
+ * Tags, without its name.
+ */
+tags: TextMap, 
+/**
+ * What is thought of it.
+ */
+assessments: Array<AssessmentView>, };
+
+export type TracePage = { 
+/**
+ * The traces.
+ */
+traces: Array<TraceSummary>, 
+/**
+ * Token of the next page.
+ */
+next: string | null, };
+
+export type PromptRef = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Version.
+ */
+version: number, };
+
+export type TraceView = { 
+/**
+ * The trace.
+ */
+trace: TraceSummary, 
+/**
+ * What its client told once and for all.
+ */
+metadata: TextMap, 
+/**
+ * The caller's id.
+ */
+client_request_id: string | null, 
+/**
+ * Tracked runs that it is linked to.
+ */
+runs: Array<string>, 
+/**
+ * Prompt versions that it used.
+ */
+prompts: Array<PromptRef>, 
+/**
+ * The command that shows it.
+ */
+command: string, };
+
+export type SpanSummary = { 
+/**
+ * 16 hex digits.
+ */
+id: string, 
+/**
+ * The span that it is part of.
+ */
+parent_id: string | null, 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * MLflow's type, `LLM`, `TOOL`; empty if nobody said.
+ */
+kind: string, 
+/**
+ * `UNSET`, `OK` or `ERROR`.
+ */
+status: string, 
+/**
+ * Milliseconds after the trace's first span began.
+ */
+start_ms: number, 
+/**
+ * How long it took, milliseconds; absent while it goes on.
+ */
+duration_ms: number | null, 
+/**
+ * Tokens that it spent in all.
+ */
+tokens: number | null, };
+
+export type SpanEventView = { 
+/**
+ * Name, `exception` for a failure.
+ */
+name: string, 
+/**
+ * Milliseconds after the span began.
+ */
+at_ms: number, 
+/**
+ * What is known of it.
+ */
+attributes: JsonMap, };
+
+export type SpanView = { 
+/**
+ * 16 hex digits.
+ */
+id: string, 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * MLflow's type, `LLM`, `TOOL`; empty if nobody said.
+ */
+kind: string, 
+/**
+ * `UNSET`, `OK` or `ERROR`.
+ */
+status: string, 
+/**
+ * Why it failed.
+ */
+message: string | null, 
+/**
+ * RFC 3339.
+ */
+started_at: string, 
+/**
+ * How long it took, milliseconds; absent while it goes on.
+ */
+duration_ms: number | null, 
+/**
+ * What went in.
+ */
+inputs: Json, 
+/**
+ * What came out.
+ */
+outputs: Json, 
+/**
+ * Tokens that it spent.
+ */
+tokens: TokenUsage | null, 
+/**
+ * Everything else that is known of it.
+ */
+attributes: JsonMap, 
+/**
+ * What happened meanwhile.
+ */
+events: Array<SpanEventView>, };
+
+export type PromptSummary = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * What it is for.
+ */
+description: string | null, 
+/**
+ * Its newest version, if it has one.
+ */
+version: number | null, 
+/**
+ * Versions by alias, `production: 3`.
+ */
+aliases: NumberMap, 
+/**
+ * Its tags.
+ */
+tags: TextMap, 
+/**
+ * RFC 3339.
+ */
+updated_at: string, };
+
+export type PromptPage = { 
+/**
+ * The prompts.
+ */
+prompts: Array<PromptSummary>, 
+/**
+ * Token of the next page.
+ */
+next: string | null, };
+
+export type PromptVersionView = { 
+/**
+ * From 1.
+ */
+version: number, 
+/**
+ * The template; messages as JSON if it is a chat.
+ */
+template: string, 
+/**
+ * `text` or `chat`.
+ */
+kind: string, 
+/**
+ * What the model is told besides, JSON.
+ */
+model_config: Json | null, 
+/**
+ * What the model's answers look like, JSON.
+ */
+response_format: Json | null, 
+/**
+ * Why it was made.
+ */
+message: string | null, 
+/**
+ * Aliases that point at it.
+ */
+aliases: Array<string>, 
+/**
+ * Its tags, without those that hold the prompt itself.
+ */
+tags: TextMap, 
+/**
+ * RFC 3339.
+ */
+created_at: string, };
+
+export type PromptView = { 
+/**
+ * The prompt.
+ */
+prompt: PromptSummary, 
+/**
+ * Its versions, newest first; the newest 200 if there are more.
+ */
+versions: Array<PromptVersionView>, };
+
+export type WebhookView = { 
+/**
+ * 32 hex digits.
+ */
+id: string, 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Where notes go.
+ */
+url: string, 
+/**
+ * What it is for.
+ */
+description: string | null, 
+/**
+ * Whether it is told of anything.
+ */
+active: boolean, 
+/**
+ * Whether notes are signed.
+ */
+signed: boolean, 
+/**
+ * What it is told of, `model_version.created`.
+ */
+events: Array<string>, 
+/**
+ * RFC 3339.
+ */
+created_at: string, };
+
+export type WebhookList = { 
+/**
+ * Newest first.
+ */
+webhooks: Array<WebhookView>, 
+/**
+ * `model_version.created`, ….
+ */
+known_events: Array<string>, };
+
+export type DeliveryView = { 
+/**
+ * Unique.
+ */
+id: string, 
+/**
+ * `delivered`, `waiting`, `retrying` or `dead`.
+ */
+state: string, 
+/**
+ * `model_version.created`.
+ */
+event: string, 
+/**
+ * Tries so far.
+ */
+attempts: number, 
+/**
+ * When it arrived, is tried next or was given up, RFC 3339.
+ */
+at: string, 
+/**
+ * Why the last try failed.
+ */
+error: string | null, 
+/**
+ * What is sent.
+ */
+body: Json, };
+
+export type EvaluationDatasetView = { 
+/**
+ * `d-` and 32 hex digits.
+ */
+id: string, 
+/**
+ * Name; several may have the same.
+ */
+name: string, 
+/**
+ * Changes with the records.
+ */
+digest: string, 
+/**
+ * Number of its records.
+ */
+records: number, 
+/**
+ * Experiments that it belongs to.
+ */
+experiments: Array<string>, 
+/**
+ * Its tags.
+ */
+tags: TextMap, 
+/**
+ * Who made it.
+ */
+created_by: string | null, 
+/**
+ * RFC 3339.
+ */
+created_at: string, 
+/**
+ * RFC 3339.
+ */
+updated_at: string, };
+
+export type EvaluationRecordView = { 
+/**
+ * `dr-` and 32 hex digits.
+ */
+id: string, 
+/**
+ * What the application is given.
+ */
+inputs: JsonMap, 
+/**
+ * What it answered, if that is kept.
+ */
+outputs: Json | null, 
+/**
+ * What is expected.
+ */
+expectations: JsonMap, 
+/**
+ * `TRACE`, `HUMAN`, `DOCUMENT`, `CODE`.
+ */
+source: string | null, 
+/**
+ * The trace that it was made of.
+ */
+trace_id: string | null, 
+/**
+ * Its tags.
+ */
+tags: JsonMap, 
+/**
+ * RFC 3339.
+ */
+created_at: string, };
+
+export type EvaluationRecordPage = { 
+/**
+ * In the order in which they came.
+ */
+records: Array<EvaluationRecordView>, 
+/**
+ * Token of the next page.
+ */
+next: string | null, };
+
+export type LoggedModelMetric = { 
+/**
+ * Name of the metric.
+ */
+name: string, 
+/**
+ * The number.
+ */
+value: number, 
+/**
+ * Step.
+ */
+step: number, 
+/**
+ * Name of the dataset that it was measured on.
+ */
+dataset: string | null, 
+/**
+ * The run that measured it.
+ */
+run_id: string, };
+
+export type LoggedModelView = { 
+/**
+ * `m-` and 32 hex digits.
+ */
+id: string, 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Its experiment.
+ */
+experiment_id: string, 
+/**
+ * `pending`, `ready` or `failed`.
+ */
+status: string, 
+/**
+ * Kind, as the client says.
+ */
+model_type: string | null, 
+/**
+ * The run that made it.
+ */
+run_id: string | null, 
+/**
+ * Where its files are.
+ */
+artifact_uri: string, 
+/**
+ * Parameters.
+ */
+params: TextMap, 
+/**
+ * Tags.
+ */
+tags: TextMap, 
+/**
+ * What was measured of it.
+ */
+metrics: Array<LoggedModelMetric>, 
+/**
+ * RFC 3339.
+ */
+created_at: string, };

@@ -116,20 +116,50 @@ pub(super) async fn delete_file(State(app): State<App>, Path(path): Path<String>
     Ok(Json(json!({})))
 }
 
+/// What a browser is to do with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Keep it.
+    Download,
+    /// Show it within a page of ours.
+    Show,
+}
+
+/// Where a path of the artifact store really lies: a link that a step left among the files must not lead out of them.
+pub(crate) async fn real_path(app: &App, path: &str) -> Result<PathBuf, MlflowError> {
+    let (folder, inside) = placed(app, &Inside::new(path)?)?;
+    let failed = |error: std::io::Error| refused(path, &error);
+    let real = fs_err::tokio::canonicalize(&inside.under(folder)).await.map_err(failed)?;
+    let root = fs_err::tokio::canonicalize(folder).await.map_err(failed)?;
+    if !real.starts_with(&root) {
+        return Err(MlflowError::absent(format!("No such artifact: '{path}'")));
+    }
+    Ok(real)
+}
+
+/// What lies in a folder of the artifact store, by name.
+pub(crate) async fn folder_entries(app: &App, path: &str) -> Result<Vec<Entry>, MlflowError> {
+    let (folder, inside) = placed(app, &Inside::new(path)?)?;
+    stored::list(folder, &inside).await
+}
+
 pub(super) async fn read_file(
     State(app): State<App>,
     Path(path): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, MlflowError> {
-    let (folder, inside) = placed(&app, &Inside::new(&path)?)?;
-    let failed = |error: std::io::Error| refused(&path, &error);
-    let target = inside.under(folder);
-    // A link that a step left among the files must not lead out of them.
-    let real = fs_err::tokio::canonicalize(&target).await.map_err(failed)?;
-    let root = fs_err::tokio::canonicalize(folder).await.map_err(failed)?;
-    if !real.starts_with(&root) {
-        return Err(MlflowError::absent(format!("No such artifact: '{path}'")));
-    }
+    send_file(&app, &path, &headers, Purpose::Download).await
+}
+
+/// Sends a file of the artifact store, or the range of it that is asked for.
+pub(crate) async fn send_file(
+    app: &App,
+    path: &str,
+    headers: &HeaderMap,
+    purpose: Purpose,
+) -> Result<Response, MlflowError> {
+    let failed = |error: std::io::Error| refused(path, &error);
+    let real = real_path(app, path).await?;
     let mut file = fs_err::tokio::File::open(&real).await.map_err(failed)?;
     let facts = file.metadata().await.map_err(failed)?;
     if facts.is_dir() {
@@ -137,13 +167,19 @@ pub(super) async fn read_file(
     }
     let size = facts.len();
     let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+    let kind = mime_guess::from_path(&real).first_or_octet_stream();
     let mut answer = Response::builder()
-        .header(header::CONTENT_TYPE, mime_guess::from_path(&real).first_or_octet_stream().to_string())
+        .header(header::CONTENT_TYPE, kind.to_string())
         .header(header::ACCEPT_RANGES, "bytes")
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .header(header::CONTENT_DISPOSITION, disposition(path, purpose));
+    answer = match purpose {
         // Whatever a run logged must not run as a page of this server.
-        .header(header::CONTENT_SECURITY_POLICY, "sandbox")
-        .header(header::CONTENT_DISPOSITION, disposition(&path));
+        Purpose::Download => answer.header(header::CONTENT_SECURITY_POLICY, "sandbox"),
+        Purpose::Show => answer
+            .header(header::CONTENT_SECURITY_POLICY, shown_policy(kind.essence_str()))
+            .header(header::X_FRAME_OPTIONS, "SAMEORIGIN"),
+    };
     let (start, length) = match asked.and_then(|asked| range(asked, size)) {
         None => (0, size),
         Some(None) => {
@@ -166,6 +202,24 @@ pub(super) async fn read_file(
     answer.map_err(|error| MlflowError::internal(&error))
 }
 
+/// What a file may do that is shown within a page. A report's own scripts run, as charts need them, but of no origin: they reach neither
+/// this server nor any other. A browser shows no PDF that is sandboxed, and runs none as a page.
+fn shown_policy(kind: &str) -> &'static str {
+    match kind {
+        "text/html" | "application/xhtml+xml" => {
+            "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' data: blob:; \
+             style-src 'unsafe-inline' data:; img-src data: blob:; font-src data:; media-src data: blob:; worker-src blob:; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+        }
+        "application/pdf" => {
+            "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'; frame-ancestors 'self'"
+        }
+        _ => {
+            "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src 'self'; frame-ancestors 'self'"
+        }
+    }
+}
+
 /// The only range of `bytes=…`, its last byte included; `Some(None)` if the file does not have it, `None` to send all.
 fn range(asked: &str, size: u64) -> Option<Option<(u64, u64)>> {
     let (first, last) = asked.strip_prefix("bytes=")?.split_once('-')?;
@@ -181,8 +235,8 @@ fn range(asked: &str, size: u64) -> Option<Option<(u64, u64)>> {
     Some((first < size).then(|| (first, last.min(size - 1))))
 }
 
-/// Downloads under its own name, whatever signs it has (RFC 6266).
-fn disposition(path: &str) -> String {
+/// Under its own name, whatever signs it has (RFC 6266).
+fn disposition(path: &str, purpose: Purpose) -> String {
     let name = path.rsplit('/').next().unwrap_or_default();
     let encoded: String = name
         .bytes()
@@ -194,7 +248,8 @@ fn disposition(path: &str) -> String {
             }
         })
         .collect();
-    format!("attachment; filename*=UTF-8''{encoded}")
+    let todo = if purpose == Purpose::Show { "inline" } else { "attachment" };
+    format!("{todo}; filename*=UTF-8''{encoded}")
 }
 
 #[cfg(test)]

@@ -36,14 +36,14 @@ pub(super) fn experiment(row: &ExperimentFull) -> Value {
 }
 
 /// Where the files of a run lie.
-pub(super) fn run_uri(row: &TrackedRunRow) -> String {
+pub(crate) fn run_uri(row: &TrackedRunRow) -> String {
     row.artifact_location
         .as_deref()
         .map_or_else(|| format!("{OWN}{}", row.id), |base| format!("{base}/{}/artifacts", row.id))
 }
 
 /// Where the files of a logged model lie.
-pub(super) fn model_uri(row: &LoggedModelRow) -> String {
+pub(crate) fn model_uri(row: &LoggedModelRow) -> String {
     row.artifact_location
         .as_deref()
         .map_or_else(|| format!("{OWN}{}", row.id), |base| format!("{base}/models/{}/artifacts", row.id))

@@ -141,10 +141,10 @@ pub(super) async fn write(
 
 /// A file or a folder in a folder.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) name: String,
-    pub(super) is_dir: bool,
-    pub(super) size_bytes: u64,
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) is_dir: bool,
+    pub(crate) size_bytes: u64,
 }
 
 /// What lies in a folder, by name; nothing if there is none.

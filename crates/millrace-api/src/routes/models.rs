@@ -6,17 +6,17 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use millrace_contract::ModelVersion;
+use millrace_tracking::REGISTERED;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::datasets::VersionQuery;
 use crate::app::App;
-use crate::error::{ApiError, ApiResult};
+use crate::error::ApiResult;
 use crate::present::assets;
 use crate::views::endpoints::EndpointSummary;
 use crate::views::json::TextMap;
 use crate::views::models::{ModelSummary, ModelVersionView, ModelView};
-use crate::views::tracking::ArtifactFile;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list_models)).routes(routes!(find_model))
@@ -47,11 +47,6 @@ async fn find_model(
     let model = app.models.resolve(&format!("{name}@{version}")).await?;
     let registered = app.engine.store().find_registered_model(name.clone()).await?;
     let versions = app.models.versions(&name).await?;
-    let folder = model.asset.uri.trim_start_matches("file://").to_owned();
-    let files =
-        tokio::task::spawn_blocking(move || list_files(FilePath::new(&folder), FilePath::new(&folder)))
-            .await
-            .map_err(|error| ApiError::internal(&error))??;
     let facts = app.inspector.inspect(&model.asset.uri).await;
     let serves =
         |endpoint: &EndpointSummary| endpoint.deployments.iter().any(|deployment| deployment.model == name);
@@ -66,6 +61,7 @@ async fn find_model(
     let version = ModelVersionView {
         name: name.clone(),
         version: model.asset.version.unwrap_or_default(),
+        artifact_path: artifact_path(&app, &model.asset.uri),
         uri: model.asset.uri,
         digest: model.asset.digest,
         size_bytes: model.asset.size_bytes,
@@ -80,7 +76,6 @@ async fn find_model(
         tracking_run_id: model.tracking_run_id,
         run_link: model.run_link,
         inputs: model.inputs.into_iter().map(Into::into).collect(),
-        files,
         onnx: facts.onnx,
         flavors: facts.flavors,
         created_at: model.created_at.to_string(),
@@ -96,28 +91,11 @@ async fn find_model(
     }))
 }
 
-/// Files below a folder, their paths relative to `root`, sorted.
-pub(crate) fn list_files(root: &FilePath, folder: &FilePath) -> std::io::Result<Vec<ArtifactFile>> {
-    let mut files = Vec::new();
-    if !folder.exists() {
-        return Ok(files);
+/// The path of a folder in the artifact store; `None` if it lies elsewhere.
+fn artifact_path(app: &App, uri: &str) -> Option<String> {
+    let folder = FilePath::new(uri.strip_prefix("file://")?);
+    if let Ok(inside) = folder.strip_prefix(&app.registered) {
+        return Some(format!("{REGISTERED}/{}", inside.to_str()?));
     }
-    for entry in fs_err::read_dir(folder)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        let path = entry.path();
-        let shown = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-        if kind.is_dir() {
-            files.push(ArtifactFile { path: shown, is_dir: true, size_bytes: None });
-            files.extend(list_files(root, &path)?);
-        } else if kind.is_file() {
-            files.push(ArtifactFile {
-                path: shown,
-                is_dir: false,
-                size_bytes: Some(entry.metadata()?.len()),
-            });
-        }
-    }
-    files.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(files)
+    folder.strip_prefix(&app.artifacts).ok()?.to_str().map(str::to_owned)
 }

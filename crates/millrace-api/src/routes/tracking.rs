@@ -1,13 +1,10 @@
 //! Experiments and what their runs logged.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path as FilePath};
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
 use indexmap::IndexMap;
 use millrace_metastore::experiments::{Attribute, Field, Order, Query as RunQuery, TrackedRunRow};
 use millrace_spec::problem::Problem;
@@ -17,15 +14,12 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::models::list_files;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::page_token;
 use crate::present::instant;
 use crate::views::json::{NumberMap, TextMap};
-use crate::views::tracking::{
-    ArtifactFile, ExperimentSummary, MetricCurve, MetricPoint, TrackedRun, TrackedRunPage,
-};
+use crate::views::tracking::{ExperimentSummary, MetricCurve, MetricPoint, TrackedRun, TrackedRunPage};
 
 const MOST_RUNS: i64 = 2_000;
 /// Curves in one answer.
@@ -37,8 +31,6 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list_tracked_runs))
         .routes(routes!(find_tracked_run))
         .routes(routes!(list_metric_curves))
-        .routes(routes!(list_artifacts))
-        .routes(routes!(read_artifact))
 }
 
 /// Lists the experiments, the one that was used last first.
@@ -154,9 +146,11 @@ async fn tracked_runs(app: &App, rows: Vec<TrackedRunRow>) -> Result<Vec<Tracked
     let shown = |row: TrackedRunRow| {
         let pipeline_run = pipeline_run(&row);
         let known = known.contains(&pipeline_run);
+        let artifact_uri = crate::mlflow::run_uri(&row);
         // JSON has no word for "not a number".
         let numbers = row.values.metrics.into_iter().filter(|point| !point.number.is_nan());
         TrackedRun {
+            artifact_uri,
             step: row.parent_id.as_ref().filter(|_| known).map(|_| row.name.clone()),
             pipeline_run_id: known.then_some(pipeline_run),
             id: row.id,
@@ -231,52 +225,30 @@ async fn list_metric_curves(
     Ok(Json(curves))
 }
 
-/// Every n-th point, first and last kept.
+/// First, last, and of each stretch between the least and the largest point, so that no peak is lost.
 fn thinned(points: Vec<MetricPoint>, most: usize) -> Vec<MetricPoint> {
     let count = points.len();
-    if count <= most {
+    if count <= most || count < 3 {
         return points;
     }
-    let stride = count.div_ceil(most - 1);
+    let length = (count - 2).div_ceil((most.saturating_sub(2) / 2).max(1));
+    let mut kept = vec![0, count - 1];
+    for begin in (1..count - 1).step_by(length) {
+        let stretch = begin..(begin + length).min(count - 1);
+        let value = |index: &usize| points.get(*index).map_or(f64::NAN, |point| point.value);
+        let order = |one: &usize, other: &usize| value(one).total_cmp(&value(other));
+        kept.extend(stretch.clone().min_by(order));
+        kept.extend(stretch.max_by(order));
+    }
+    kept.sort_unstable();
+    kept.dedup();
+    let mut wanted = kept.into_iter().peekable();
     points
         .into_iter()
         .enumerate()
-        .filter(|(index, _)| index % stride == 0 || index + 1 == count)
+        .filter(|(index, _)| wanted.next_if_eq(index).is_some())
         .map(|(_, point)| point)
         .collect()
-}
-
-/// Lists the files of a run.
-#[utoipa::path(get, path = "/api/tracked-runs/{id}/artifacts", params(("id" = String, Path)), responses((status = 200, body = [ArtifactFile])))]
-async fn list_artifacts(State(app): State<App>, Path(id): Path<String>) -> ApiResult<Vec<ArtifactFile>> {
-    run_row(&app, &id).await?;
-    let folder = app.artifacts.join(&id);
-    let files = tokio::task::spawn_blocking(move || list_files(&folder, &folder)).await;
-    Ok(Json(files.map_err(|error| ApiError::internal(&error))??))
-}
-
-/// Reads a file of a run.
-#[utoipa::path(get, path = "/api/tracked-runs/{id}/artifacts/{*path}", params(("id" = String, Path), ("path" = String, Path)), responses((status = 200, body = [u8])))]
-async fn read_artifact(
-    State(app): State<App>,
-    Path((id, path)): Path<(String, String)>,
-) -> Result<Response, ApiError> {
-    run_row(&app, &id).await?;
-    let inside = FilePath::new(&path);
-    if !inside.components().all(|part| matches!(part, Component::Normal(_))) {
-        return Err(ApiError::unknown("file", &path));
-    }
-    let content = match tokio::fs::read(app.artifacts.join(&id).join(inside)).await {
-        Ok(content) => content,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(ApiError::unknown("file", &path));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let kind = mime_guess::from_path(inside).first_or_octet_stream();
-    // Whatever a run logged must not run as a page of this server.
-    let sandbox = (header::CONTENT_SECURITY_POLICY, "sandbox".to_owned());
-    Ok(([(header::CONTENT_TYPE, kind.to_string()), sandbox], content).into_response())
 }
 
 #[cfg(test)]
@@ -284,10 +256,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_curve_keeps_its_ends() {
-        let point = |step| MetricPoint { step, at: String::new(), value: 0.0 };
+    fn a_long_curve_keeps_its_ends_and_its_peaks() {
+        let point = |step: i64| {
+            let value = if step == 7_777 {
+                9.0
+            } else if step == 3_333 {
+                -9.0
+            } else {
+                0.0
+            };
+            MetricPoint { step, at: String::new(), value }
+        };
         let thin = thinned((0..10_001).map(point).collect(), 100);
-        assert!(thin.len() <= 101, "{}", thin.len());
-        assert_eq!((thin.first().map(|p| p.step), thin.last().map(|p| p.step)), (Some(0), Some(10_000)));
+        assert!(thin.len() <= 100 && thin.len() > 50, "{}", thin.len());
+        assert!(thin.windows(2).all(|pair| pair[0].step < pair[1].step));
+        let steps: Vec<i64> = thin.iter().map(|point| point.step).collect();
+        for step in [0, 3_333, 7_777, 10_000] {
+            assert!(steps.contains(&step), "{step}");
+        }
+        for most in [2, 3, 4, 5] {
+            assert!(thinned((0..50).map(point).collect(), most).len() <= most.max(4), "{most}");
+        }
+        assert_eq!(thinned((0..5).map(point).collect(), 10).len(), 5);
     }
 }

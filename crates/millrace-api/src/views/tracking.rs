@@ -46,6 +46,8 @@ pub struct TrackedRun {
     pub pipeline_run_id: Option<String>,
     /// And the step.
     pub step: Option<String>,
+    /// Where its files are, `mlflow-artifacts:/…` if this server keeps them.
+    pub artifact_uri: String,
 }
 
 /// A page of tracked runs.

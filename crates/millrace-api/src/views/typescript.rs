@@ -2,7 +2,9 @@
 
 use ts_rs::{Config, TS};
 
-use super::{datasets, endpoints, json, models, monitors, pipelines, runs, tracking, workspace};
+use super::{
+    datasets, endpoints, json, models, monitors, pipelines, prompts, runs, traces, tracking, workspace,
+};
 
 /// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.
 pub fn typescript() -> String {
@@ -50,7 +52,7 @@ pub fn typescript() -> String {
     );
     declare!(datasets::LineageEdge, datasets::LineageView);
     declare!(models::ModelColumn, models::ModelSignature, models::ModelSummary, models::OnnxView);
-    declare!(models::ModelVersionView, models::ModelView);
+    declare!(models::ModelFolderView, models::ModelVersionView, models::ModelView);
     declare!(
         endpoints::DeploymentView,
         endpoints::EndpointSummary,
@@ -64,6 +66,18 @@ pub fn typescript() -> String {
         monitors::MonitorPoint
     );
     declare!(monitors::MonitorView, monitors::AlertChange, monitors::AlertView);
+    declare!(traces::AssessmentView, traces::TokenUsage, traces::TraceSummary, traces::TracePage);
+    declare!(
+        traces::PromptRef,
+        traces::TraceView,
+        traces::SpanSummary,
+        traces::SpanEventView,
+        traces::SpanView
+    );
+    declare!(prompts::PromptSummary, prompts::PromptPage, prompts::PromptVersionView, prompts::PromptView);
+    declare!(prompts::WebhookView, prompts::WebhookList, prompts::DeliveryView);
+    declare!(prompts::EvaluationDatasetView, prompts::EvaluationRecordView, prompts::EvaluationRecordPage);
+    declare!(prompts::LoggedModelMetric, prompts::LoggedModelView);
     text
 }
 

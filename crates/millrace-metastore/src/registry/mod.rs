@@ -15,7 +15,7 @@ mod webhooks;
 pub use own::{NewModelAsset, RegisteredAsset};
 pub use search::{RegistryClause, RegistryField, RegistryOrder, RegistryQuery};
 pub use versions::NewVersion;
-pub use webhooks::{WebhookChange, WebhookRow, webhook_body};
+pub use webhooks::{WebhookChange, WebhookDelivery, WebhookRow, webhook_body};
 
 pub use crate::outbox::NoteRow;
 

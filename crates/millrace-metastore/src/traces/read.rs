@@ -35,6 +35,21 @@ impl Metastore {
         .await
     }
 
+    /// What a trace is linked to: the kind of each link, [`super::RUN_LINK`] or [`super::PROMPT_LINK`], and its target.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn list_trace_links(&self, id: String) -> Result<Vec<(String, String)>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql = "SELECT kind, target FROM trace_link WHERE trace_id = $1 ORDER BY kind, target";
+                let rows = session.fetch_all(sql, &[id.into()]).await?;
+                rows.iter().map(|row| Ok((row.text("kind")?, row.text("target")?))).collect()
+            })
+        })
+        .await
+    }
+
     /// How many spans a trace has.
     ///
     /// # Errors
