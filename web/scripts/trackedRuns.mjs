@@ -105,6 +105,7 @@ export const SWEEP = {
       parent_id: null,
       pipeline_run_id: null,
       step: null,
+      artifact_uri: `mlflow-artifacts:/${sweepId(run)}`,
     };
   },
 };
@@ -233,7 +234,8 @@ export function curves(query) {
   return (query.get("runs") ?? "").split(",").flatMap((run) =>
     keys.map((key) => {
       const salt = hash(run + key);
-      const length = 100 + (salt % 60);
+      // What is measured once at the end.
+      const length = key.startsWith("test_") ? 1 : 100 + (salt % 60);
       const rises = /auc|accuracy/.test(key);
       return {
         run_id: run,

@@ -34,8 +34,18 @@ export function get<T>(path: string, query: Query = {}, signal?: AbortSignal): P
 }
 
 export function post<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
+  return send<T>("POST", path, body, signal);
+}
+
+/** Changes something. */
+export function send<T>(
+  method: "POST" | "PATCH" | "DELETE",
+  path: string,
+  body: unknown = {},
+  signal?: AbortSignal,
+): Promise<T> {
   const headers = { accept: "application/json", "content-type": "application/json" };
-  return call<T>(path, { method: "POST", body: JSON.stringify(body), headers, signal });
+  return call<T>(path, { method, body: JSON.stringify(body), headers, signal });
 }
 
 async function call<T>(url: string, init: RequestInit): Promise<T> {

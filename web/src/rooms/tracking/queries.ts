@@ -1,11 +1,11 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { get, post } from "../../api/client";
 import type {
-  ArtifactFile,
   DatasetSummary,
   DatasetView,
   ExperimentSummary,
   LineageView,
+  LoggedModelView,
   MetricCurve,
   ModelSummary,
   ModelView,
@@ -112,14 +112,18 @@ export const curvesQuery = (runs: string[], key: string, points: number) =>
     placeholderData: keepPreviousData,
   });
 
-export const artifactsQuery = (run: string) =>
+/** Models that a run saved. */
+export const modelsOfRunQuery = (run: string) =>
   queryOptions({
-    queryKey: ["tracked-runs", run, "artifacts"],
-    queryFn: ({ signal }) => get<ArtifactFile[]>(`/api/tracked-runs/${path(run)}/artifacts`, {}, signal),
+    queryKey: ["tracked-runs", run, "models"],
+    queryFn: ({ signal }) => get<LoggedModelView[]>(`/api/tracked-runs/${path(run)}/models`, {}, signal),
   });
 
-export const artifactAddress = (run: string, file: string) =>
-  `/api/tracked-runs/${path(run)}/artifacts/${file.split("/").map(path).join("/")}`;
+export const loggedModelQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["tracked-runs", "logged-model", id],
+    queryFn: ({ signal }) => get<LoggedModelView>(`/api/logged-models/${path(id)}`, {}, signal),
+  });
 
 export const datasetsQuery = () =>
   queryOptions({ queryKey: ["datasets"], queryFn: ({ signal }) => get<DatasetSummary[]>("/api/datasets", {}, signal) });

@@ -1,10 +1,12 @@
 import "../../../ui/files.css";
+import { useMemo } from "react";
 import { Answer } from "../../../ui/Answer";
 import { Card } from "../../../ui/Card";
 import { Empty } from "../../../ui/Empty";
 import { storePath } from "./addresses";
 import { ArtifactTree } from "./ArtifactTree";
 import { FileView } from "./FileView";
+import { seriesOf } from "./series";
 import { useTree } from "./useTree";
 
 interface ArtifactBrowserProps {
@@ -36,6 +38,17 @@ export function ArtifactBrowser({ uri, file, onFile, title = "Artifacts" }: Arti
 function Files({ root, file, onFile }: { root: string; file?: string; onFile: (file: string) => void }) {
   const { top, rows, toggle } = useTree(root, file);
   const row = rows.find(({ path }) => path === file);
+  const folder = file?.slice(0, file.lastIndexOf("/") + 1) ?? "";
+  const series = useMemo(() => {
+    const inside = rows.filter((one) => !one.folder && !one.note && one.path === folder + one.name);
+    const name = file?.slice(folder.length);
+    return name && inside.some((one) => one.name === name)
+      ? seriesOf(
+          name,
+          inside.map((one) => one.name),
+        )
+      : null;
+  }, [rows, file, folder]);
   return (
     <Answer query={top}>
       {(found) =>
@@ -56,6 +69,7 @@ function Files({ root, file, onFile }: { root: string; file?: string; onFile: (f
                 file={file ?? ""}
                 folder={row?.folder ?? true}
                 size={row?.size ?? null}
+                series={series}
                 onFile={onFile}
               />
             )}

@@ -19,7 +19,12 @@ const NOTES = { loading: "reading…", empty: "empty", failed: "could not be rea
 /** Folders and files as a tree that the arrow keys walk; only the lines in sight exist. */
 export function ArtifactTree({ rows, selected, onToggle, onSelect }: ArtifactTreeProps) {
   const host = useRef<HTMLDivElement>(null);
-  const [at, setAt] = useState(() => Math.max(0, rows.findIndex((row) => row.path === selected)));
+  const [at, setAt] = useState(() =>
+    Math.max(
+      0,
+      rows.findIndex((row) => row.path === selected),
+    ),
+  );
   const lines = useVirtualizer({
     count: rows.length,
     getScrollElement: () => host.current,
@@ -48,9 +53,11 @@ export function ArtifactTree({ rows, selected, onToggle, onSelect }: ArtifactTre
     else if (event.key === "ArrowUp") go(at - 1);
     else if (event.key === "Home") go(0);
     else if (event.key === "End") go(rows.length - 1);
-    else if (event.key === "ArrowRight" && row?.folder) row.open ? go(at + 1) : onToggle(row.path);
+    else if (event.key === "ArrowRight" && row?.open) go(at + 1);
+    else if (event.key === "ArrowRight" && row?.folder) onToggle(row.path);
     else if (event.key === "ArrowLeft" && row?.open) onToggle(row.path);
-    else if (event.key === "ArrowLeft" && row) go(rows.findLastIndex((one, index) => index < at && one.depth < row.depth));
+    else if (event.key === "ArrowLeft" && row)
+      go(rows.findLastIndex((one, index) => index < at && one.depth < row.depth));
     else if (event.key === "Enter" || event.key === " ") choose(row);
     else return;
     event.preventDefault();
@@ -71,10 +78,13 @@ export function ArtifactTree({ rows, selected, onToggle, onSelect }: ArtifactTre
           const row = rows[index];
           return (
             row && (
+              // The tree has the keys.
+              // oxlint-disable-next-line jsx-a11y/click-events-have-key-events
               <div
                 key={row.path}
                 id={`file-${index}`}
                 role="treeitem"
+                tabIndex={-1}
                 aria-level={row.depth + 1}
                 aria-expanded={row.folder ? row.open : undefined}
                 aria-selected={row.path === selected}

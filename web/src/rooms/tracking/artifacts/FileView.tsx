@@ -5,15 +5,15 @@ import { CopyButton } from "../../../ui/CopyButton";
 import { Loading } from "../../../ui/Loading";
 import { archiveAddress, downloadAddress, join } from "./addresses";
 import { tooLarge, viewerOf, type ViewerKind } from "./kinds";
+import type { Series } from "./series";
+import { StepSlider } from "./StepSlider";
 import { HtmlView, ImageView, PdfView, PlayerView } from "./viewers/MediaView";
 import { FolderView } from "./viewers/FolderView";
 import { NotShown } from "./viewers/NotShown";
 import type { ViewerProps } from "./viewers/viewer";
 
 const TextView = lazy(() => import("./viewers/TextView").then(({ TextView: View }) => ({ default: View })));
-const MarkdownView = lazy(() =>
-  import("./viewers/MarkdownView").then(({ MarkdownView: View }) => ({ default: View })),
-);
+const MarkdownView = lazy(() => import("./viewers/MarkdownView").then(({ MarkdownView: View }) => ({ default: View })));
 const SeparatedView = lazy(() =>
   import("./viewers/SeparatedView").then(({ SeparatedView: View }) => ({ default: View })),
 );
@@ -26,11 +26,13 @@ interface FileViewProps {
   file: string;
   folder: boolean;
   size: number | null;
+  /** The file at other steps. */
+  series: Series | null;
   onFile: (file: string) => void;
 }
 
 /** The chosen file or folder: what it is, how to get it, and how it looks. */
-export function FileView({ root, file, folder, size, onFile }: FileViewProps) {
+export function FileView({ root, file, folder, size, series, onFile }: FileViewProps) {
   const path = join(root, file);
   const name = file.split("/").at(-1) || "all files";
   const link = `${window.location.origin}${window.location.pathname}${window.location.search}`;
@@ -47,6 +49,16 @@ export function FileView({ root, file, folder, size, onFile }: FileViewProps) {
           </a>
         </span>
       </div>
+      {series && (
+        <StepSlider
+          steps={series.members.map(({ step }) => step)}
+          step={series.members.find((member) => member.name === name)?.step ?? 0}
+          onStep={(step) => {
+            const next = series.members.find((member) => member.step === step);
+            if (next) onFile(join(file.slice(0, -name.length).replace(/\/$/, ""), next.name));
+          }}
+        />
+      )}
       {folder ? (
         <FolderView path={path} onFile={(inside) => onFile(join(file, inside))} />
       ) : (

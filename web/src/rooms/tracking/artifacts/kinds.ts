@@ -1,3 +1,5 @@
+import type { Language } from "../../../ui/code/languages";
+
 /** How a file is shown. */
 export type ViewerKind =
   | "image"
@@ -53,8 +55,6 @@ export function tooLarge(kind: ViewerKind, size: number | null | undefined): num
   const most = MOST[kind];
   return most !== undefined && size !== null && size !== undefined && size > most ? most : null;
 }
-
-export type Language = "yaml" | "sql" | "code" | "plain";
 
 const LANGUAGES: Record<string, Language> = {
   ...Object.fromEntries("yaml yml json jsonl ndjson".split(" ").map((ending) => [ending, "yaml" as const])),

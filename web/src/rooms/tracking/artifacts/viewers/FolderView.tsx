@@ -18,7 +18,10 @@ export function FolderView({ path, onFile }: FolderViewProps) {
       {(files) => {
         const folders = files.filter((file) => file.is_dir).length;
         const size = files.reduce((sum, file) => sum + (file.size_bytes ?? 0), 0);
-        const held = [folders > 0 && plural(folders, "folder"), `${plural(files.length - folders, "file")}, ${bytes(size)}`];
+        const held = [
+          folders > 0 && plural(folders, "folder"),
+          `${plural(files.length - folders, "file")}, ${bytes(size)}`,
+        ];
         return (
           <div className="stack">
             <p className="muted small">{held.filter(Boolean).join(" and ")} here, without what lies deeper.</p>
