@@ -3,7 +3,7 @@
 // type that the server's views have, and names are those of `millrace demo`, so that one journey walks both.
 
 import { TRACKING_EXAMPLES, TRACKING_ROUTES } from "./trackingFixtures.mjs";
-import { curves, runPage, runsOf, SWEEP } from "./trackedRuns.mjs";
+import { curves, runGroups, runPage, runsOf, SWEEP } from "./trackedRuns.mjs";
 
 /** @import * as api from "../src/api/types.gen" */
 
@@ -569,6 +569,7 @@ const ROUTES = [
     /^\/api\/experiments\/([\w*]+)\/runs$/,
     (query, name) => runPage(name === "3" ? SWEEP : name === "4" ? NO_RUNS : FEW_RUNS, query),
   ],
+  [/^\/api\/experiments\/([\w*]+)\/groups$/, (query, name) => runGroups(name === "3" ? SWEEP : FEW_RUNS, query)],
   [
     /^\/api\/tracked-runs\/(\w+)$/,
     /** @returns {api.TrackedRun | undefined} */ (_, id) => TRACKED.find((run) => run.id === id) ?? TRACKED[0],

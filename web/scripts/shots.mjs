@@ -22,6 +22,7 @@ const PAGES = {
   "experiment-parallel": "/experiments/3?view=parallel&sort=-metrics.auc",
   "experiment-scatter":
     "/experiments/3?view=scatter&across=params.learning_rate&up=metrics.auc&shade=params.depth&logx=true&runs=5eed0000000000000000000000000003,5eed0000000000000000000000000007",
+  "experiment-gathered": "/experiments/3?by=params.depth&sort=-metrics.auc",
   "experiment-wrong": "/experiments/3?filter=metrics.auc%20%3E%20%27high%27",
   "experiment-none": "/experiments/3?filter=metrics.auc%20%3E%202",
   "experiment-empty": "/experiments/4",

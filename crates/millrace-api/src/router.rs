@@ -14,6 +14,7 @@
 //! | `/api/runs/{id}/steps/{step}/log?attempt&offset` | GET | `LogChunk` |
 //! | `/api/runs/{id}/steps/{step}/outputs/{output}?limit` | GET | `TablePreview` of a table, the document of a report, else the value |
 //! | `/api/experiments`, `/api/experiments/{id}/runs?sort&limit` | GET | `[ExperimentSummary]`, `TrackedRunPage` |
+//! | `/api/experiments/{id}/groups?by&filter&columns&sort` | GET | `RunGroupList` |
 //! | `/api/tracked-runs/{id}` | GET | `TrackedRun` |
 //! | `/api/tracked-runs/{id}/models`, `/api/logged-models/{id}` | GET | `[LoggedModelView]`, `LoggedModelView` |
 //! | `/api/artifacts?path`, `/api/artifacts/{path}` | GET | `[ArtifactFile]` of a folder, the file to be shown |

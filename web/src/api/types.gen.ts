@@ -684,6 +684,52 @@ is_dir: boolean,
  */
 size_bytes: number | null, };
 
+export type MetricSpread = { 
+/**
+ * How many runs have it.
+ */
+count: number, 
+/**
+ * Their mean.
+ */
+mean: number, 
+/**
+ * The least.
+ */
+min: number, 
+/**
+ * The largest.
+ */
+max: number, };
+
+export type RunGroupView = { 
+/**
+ * The value; null for runs that have none.
+ */
+value: string | null, 
+/**
+ * How many runs.
+ */
+runs: number, 
+/**
+ * What each metric is, in the order in which they were asked for; null if no run of the group has it.
+ */
+metrics: Array<MetricSpread | null>, };
+
+export type RunGroupList = { 
+/**
+ * The groups, the first thousand in the order asked for.
+ */
+groups: Array<RunGroupView>, 
+/**
+ * How many groups there are.
+ */
+total: number, 
+/**
+ * How many runs there are in all.
+ */
+runs: number, };
+
 export type FieldView = { 
 /**
  * Name.

@@ -21,7 +21,7 @@ export function Tabs<K extends string>({ tabs, value, onChange, label, children 
     const tab = document.getElementById(`${id}-${value}`);
     const row = tab?.parentElement;
     if (tab && row) row.scrollLeft = tab.offsetLeft + tab.offsetWidth - row.clientWidth;
-  }, [id, value]);
+  }, [id, value, tabs.length]);
   const move = (event: KeyboardEvent<HTMLDivElement>) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (step === undefined) return;

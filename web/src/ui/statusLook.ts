@@ -46,6 +46,7 @@ const LOOKS: Record<string, StatusLook> = {
   resolved: { tone: "ok", word: "resolved", icon: IconCircleCheck },
   delivered: { tone: "ok", word: "delivered", icon: IconCircleCheck },
   dead: { tone: "bad", word: "dead letter", icon: IconCircleX },
+  on: { tone: "ok", word: "active", icon: IconCircleCheck },
   off: { tone: "idle", word: "off", icon: IconBan },
   never: { tone: "idle", word: "never ran", icon: IconCircleDashed },
 };

@@ -6,7 +6,9 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use indexmap::IndexMap;
-use millrace_metastore::experiments::{Attribute, Field, Order, Query as RunQuery, TrackedRunRow};
+use millrace_metastore::experiments::{
+    Attribute, Field, Order, Query as RunQuery, RunGroup, Spread, TrackedRunRow,
+};
 use millrace_spec::problem::Problem;
 use millrace_tracking::search::{Target, parse_filter};
 use serde::Deserialize;
@@ -19,9 +21,14 @@ use crate::error::{ApiError, ApiResult};
 use crate::page_token;
 use crate::present::instant;
 use crate::views::json::{NumberMap, TextMap};
-use crate::views::tracking::{ExperimentSummary, MetricCurve, MetricPoint, TrackedRun, TrackedRunPage};
+use crate::views::tracking::{
+    ExperimentSummary, MetricCurve, MetricPoint, MetricSpread, RunGroupList, RunGroupView, TrackedRun,
+    TrackedRunPage,
+};
 
 const MOST_RUNS: i64 = 2_000;
+/// Groups in one answer.
+const MOST_GROUPS: usize = 1_000;
 /// Curves in one answer.
 const MOST_CURVES: usize = 1_000;
 
@@ -29,6 +36,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_experiments))
         .routes(routes!(list_tracked_runs))
+        .routes(routes!(list_run_groups))
         .routes(routes!(find_tracked_run))
         .routes(routes!(list_metric_curves))
 }
@@ -89,6 +97,89 @@ async fn list_tracked_runs(
         metric_keys: metric_keys.into_iter().collect(),
         param_keys: param_keys.into_iter().collect(),
     }))
+}
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+struct GroupsQuery {
+    /// `params.depth`, `tags.team`, `status` or `experiment_id`.
+    by: String,
+    /// Which runs.
+    filter: String,
+    /// Metrics to be looked at, `metrics.auc`, with commas between.
+    columns: String,
+    /// One of the columns, `-metrics.auc` for the largest mean first, or `value`; the largest group first if absent.
+    sort: String,
+}
+
+/// Gathers the runs of an experiment by a value that they share; `*` is every experiment.
+#[utoipa::path(get, path = "/api/experiments/{id}/groups", params(("id" = String, Path), GroupsQuery), responses((status = 200, body = RunGroupList)))]
+async fn list_run_groups(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    query: Result<Query<GroupsQuery>, QueryRejection>,
+) -> ApiResult<RunGroupList> {
+    let Query(asked) = query?;
+    let runs = RunsQuery { filter: asked.filter, ..RunsQuery::default() };
+    let invalid = |message: String| ApiError::from(Problem::error("invalid-query", message));
+    let by = match asked.by.split_once('.') {
+        Some(("params", name)) => Field::Param(name.to_owned()),
+        Some(("tags", name)) => Field::Tag(name.to_owned()),
+        _ => Field::Attribute(match asked.by.as_str() {
+            "status" => Attribute::Status,
+            "experiment_id" => Attribute::ExperimentId,
+            other => return Err(invalid(format!("`{other}` is nothing that runs are gathered by"))),
+        }),
+    };
+    let columns: Vec<&str> =
+        words(&asked.columns).filter_map(|column| column.strip_prefix("metrics.")).collect();
+    let metrics = columns.iter().map(|name| (*name).to_owned()).collect();
+    let mut groups = app.engine.store().group_runs(run_query(&id, &runs)?, by, metrics).await?;
+    let (ascending, key) =
+        asked.sort.strip_prefix('-').map_or((true, asked.sort.as_str()), |key| (false, key));
+    if key == "value" {
+        groups.sort_by(|one, other| one.value.cmp(&other.value));
+    } else if let Some(name) = key.strip_prefix("metrics.") {
+        let place = columns.iter().position(|column| *column == name);
+        let place = place.ok_or_else(|| invalid(format!("`{key}` is sorted by, but is no column")))?;
+        sort_by_mean(&mut groups, place, ascending);
+    } else if !key.is_empty() {
+        return Err(invalid(format!("`{key}` is nothing that groups are sorted by")));
+    }
+    let spread = |spread: &Spread| {
+        (spread.count > 0).then_some(MetricSpread {
+            count: spread.count,
+            mean: spread.mean,
+            min: spread.min,
+            max: spread.max,
+        })
+    };
+    Ok(Json(RunGroupList {
+        total: groups.len() as u64,
+        runs: groups.iter().map(|group| group.runs).sum(),
+        groups: groups
+            .into_iter()
+            .take(MOST_GROUPS)
+            .map(|group| RunGroupView {
+                metrics: group.metrics.iter().map(spread).collect(),
+                runs: group.runs,
+                value: group.value,
+            })
+            .collect(),
+    }))
+}
+
+/// Groups without the metric come last, whichever way the others are sorted.
+fn sort_by_mean(groups: &mut [RunGroup], place: usize, ascending: bool) {
+    let mean = |group: &RunGroup| {
+        group.metrics.get(place).filter(|spread| spread.count > 0).map(|spread| spread.mean)
+    };
+    groups.sort_by(|one, other| match (mean(one), mean(other)) {
+        (Some(one), Some(other)) if ascending => one.total_cmp(&other),
+        (Some(one), Some(other)) => other.total_cmp(&one),
+        (one, other) => other.is_some().cmp(&one.is_some()),
+    });
 }
 
 fn run_query(id: &str, asked: &RunsQuery) -> Result<RunQuery, ApiError> {

@@ -42,6 +42,7 @@ pub fn typescript() -> String {
         tracking::MetricPoint
     );
     declare!(tracking::MetricCurve, tracking::ArtifactFile);
+    declare!(tracking::MetricSpread, tracking::RunGroupView, tracking::RunGroupList);
     declare!(datasets::FieldView, datasets::HistogramBin, datasets::TopValue, datasets::ColumnProfile);
     declare!(datasets::TableProfile, datasets::AssetKey, datasets::Producer, datasets::DatasetSummary);
     declare!(

@@ -258,6 +258,12 @@ async fn tags_links_and_deletes() {
             assert!(
                 !store.link_trace("absent".to_owned(), PROMPT_LINK, vec!["p/1".to_owned()]).await.unwrap()
             );
+            assert_eq!(
+                store.list_trace_links("b".to_owned()).await.unwrap(),
+                [(RUN_LINK.to_owned(), "r".to_owned())]
+            );
+            let everywhere = TraceQuery { everywhere: true, limit: 10, ..TraceQuery::default() };
+            assert_eq!(pages(&store, everywhere).await.len(), 4);
             let all = TraceQuery { experiments: vec![0], limit: 10, ..TraceQuery::default() };
             let linked = TraceClause::Linked { kind: RUN_LINK, target: "r".to_owned() };
             assert_eq!(pages(&store, TraceQuery { clauses: vec![linked], ..all.clone() }).await, ["b"]);

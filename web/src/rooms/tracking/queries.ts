@@ -9,6 +9,7 @@ import type {
   MetricCurve,
   ModelSummary,
   ModelView,
+  RunGroupList,
   TablePreview,
   TrackedRun,
   TrackedRunPage,
@@ -76,6 +77,19 @@ export const runPagesQuery = (runs: RunsAsked) =>
 /** When runs have last changed, as far as this page was told. */
 export const runsChangedQuery = () =>
   queryOptions({ queryKey: ["tracked-runs", "changed"], queryFn: () => Date.now(), staleTime: Infinity });
+
+/** The runs gathered by a value that they share. */
+export const runGroupsQuery = ({ experiment, filter, by, columns, sort }: RunsAsked & { by: string }) =>
+  queryOptions({
+    queryKey: ["tracked-runs", "groups", ...asked({ experiment, filter, sort, columns }), by],
+    queryFn: ({ signal }) =>
+      get<RunGroupList>(
+        `/api/experiments/${path(experiment)}/groups`,
+        { by, filter, columns: columns.join(","), sort },
+        signal,
+      ),
+    placeholderData: keepPreviousData,
+  });
 
 /** The first runs of a table, with the values that a plot needs. */
 export const runSampleQuery = (runs: RunsAsked, limit: number) =>

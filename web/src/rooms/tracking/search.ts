@@ -39,6 +39,8 @@ export interface ExperimentSearch extends CurveSearch {
   columns?: string;
   /** As the server sorts: `-metrics.auc` is descending; several with commas. */
   sort?: string;
+  /** What the table gathers runs by, `params.depth`. */
+  by?: string;
   /** Selected runs, with commas. */
   runs?: string;
   view?: CompareView;
@@ -104,6 +106,7 @@ export const experimentSearch = (raw: Raw): ExperimentSearch => ({
   filter: text(raw.filter),
   columns: text(raw.columns),
   sort: text(raw.sort),
+  by: text(raw.by),
   runs: text(raw.runs),
   view: word(raw.view, COMPARE_VIEWS),
   axes: text(raw.axes),

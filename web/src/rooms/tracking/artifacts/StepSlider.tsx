@@ -47,7 +47,7 @@ export function StepSlider({ steps, step, onStep }: StepSliderProps) {
         ›
       </button>
       <output className="num">
-        {count(steps[at] ?? 0)} <span className="muted">of {count(steps.length)} logged</span>
+        {count(steps[at] ?? 0)} <span className="muted">({count(steps.length)} steps logged)</span>
       </output>
     </div>
   );

@@ -97,7 +97,7 @@ function TrackedRunBody({ run }: { run: TrackedRun }) {
               runs={runs}
               keys={system}
               groups={NO_GROUPS}
-              search={{ x: "relative", ...search }}
+              search={search}
               onChange={set}
               first={system.length}
             />

@@ -14,6 +14,8 @@ interface TraceGridProps {
 }
 
 const ROW = 30;
+/** The head and a bar that scrolls. */
+const FRAME = 48;
 /** Rows below those in sight at which the next page is asked for. */
 const AHEAD = 40;
 const WIDTH = COLUMNS.reduce((sum, { width }) => sum + width, 0);
@@ -39,7 +41,15 @@ export function TraceGrid({ traces, sort, onSort, onNarrow }: TraceGridProps) {
   const above = items[0]?.start ?? 0;
   const below = rows.getTotalSize() - (items.at(-1)?.end ?? 0);
   return (
-    <div ref={host} className="run-grid" tabIndex={0} role="region" aria-label="traces" aria-busy={traces.old}>
+    <div
+      ref={host}
+      className="run-grid"
+      tabIndex={0}
+      role="region"
+      aria-label="traces"
+      aria-busy={traces.old}
+      style={{ maxHeight: list.length * ROW + FRAME }}
+    >
       <table className="table" style={{ width: WIDTH }} aria-rowcount={more.has ? -1 : list.length + 1}>
         <colgroup>
           {COLUMNS.map(({ key, width }) => (

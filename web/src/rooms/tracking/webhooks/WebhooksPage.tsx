@@ -106,7 +106,7 @@ export function WebhooksPage() {
                       key: "active",
                       header: "State",
                       value: (one) => (one.active ? "active" : "off"),
-                      cell: (one) => <Status status={one.active ? "healthy" : "off"} />,
+                      cell: (one) => <Status status={one.active ? "on" : "off"} />,
                     },
                     { key: "signed", header: "Signed", value: (one) => (one.signed ? "yes" : "no") },
                     {
