@@ -271,7 +271,10 @@ export function runGroups(runs, query) {
     const values = members.map((run) => runs.value(run, column)).filter((value) => typeof value === "number");
     const sum = values.reduce((total, value) => total + value, 0);
     if (values.length === 0) return null;
-    const [min, max] = values.reduce(([least, most], value) => [Math.min(least, value), Math.max(most, value)], [Infinity, -Infinity]);
+    const [min, max] = values.reduce(
+      ([least, most], value) => [Math.min(least, value), Math.max(most, value)],
+      [Infinity, -Infinity],
+    );
     return { count: values.length, mean: sum / values.length, min, max };
   };
   return {

@@ -1,5 +1,6 @@
 //! Traces and spans as views.
 
+use millrace_metastore::traces as metastore;
 use millrace_metastore::traces::{AssessmentRow, Pairs, RUN_METADATA, Trace};
 use millrace_tracking::traces::{Event, INPUTS, OUTPUTS, Span, USAGE};
 use serde_json::{Map, Value};
@@ -23,14 +24,14 @@ fn found(pairs: &Pairs, name: &str) -> Option<String> {
     pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).filter(|text| !text.is_empty())
 }
 
-/// A trace in a list; `spans` is their number.
-pub(crate) fn summary(trace: &Trace, spans: i64) -> TraceSummary {
+/// A trace in a list. One that its client gave no name has its root's.
+pub(crate) fn summary(trace: &Trace, spans: metastore::SpanSummary) -> TraceSummary {
     let row = &trace.row;
     let tags =
         trace.tags.iter().filter(|(key, _)| !LOCATIONS.contains(&key.as_str()) && key != LINKED_PROMPTS);
     TraceSummary {
         id: row.id.clone(),
-        name: row.name.clone(),
+        name: row.name.clone().or(spans.root),
         experiment_id: row.experiment_id.to_string(),
         status: row.state.clone(),
         started_at: instant(row.requested_at_ms.saturating_mul(1_000)),
@@ -40,7 +41,7 @@ pub(crate) fn summary(trace: &Trace, spans: i64) -> TraceSummary {
         tokens: found(&trace.metadata, TOKENS)
             .and_then(|text| serde_json::from_str(&text).ok())
             .and_then(|usage| tokens(&usage)),
-        spans: u64::try_from(spans).unwrap_or_default(),
+        spans: u64::try_from(spans.count).unwrap_or_default(),
         session: found(&trace.metadata, SESSION),
         user: found(&trace.metadata, USER),
         run_id: found(&trace.metadata, RUN_METADATA),

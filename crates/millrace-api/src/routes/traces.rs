@@ -84,10 +84,13 @@ async fn list_traces(
     let Query(asked) = query?;
     let store = app.engine.store();
     let (traces, next) = store.search_traces(trace_query(&asked)?).await?;
-    let counts = store.count_spans(traces.iter().map(|trace| trace.row.id.clone()).collect()).await?;
-    let spans = |trace: &Trace| counts.get(&trace.row.id).copied().unwrap_or_default();
+    let ids = traces.iter().map(|trace| trace.row.id.clone()).collect();
+    let mut known = store.summarise_spans(ids).await?;
     Ok(Json(TracePage {
-        traces: traces.iter().map(|trace| present::summary(trace, spans(trace))).collect(),
+        traces: traces
+            .iter()
+            .map(|trace| present::summary(trace, known.remove(&trace.row.id).unwrap_or_default()))
+            .collect(),
         next: next.as_ref().map(page_token::encode),
     }))
 }
@@ -102,7 +105,7 @@ async fn trace_of(app: &App, id: &str) -> Result<Trace, ApiError> {
 async fn find_trace(State(app): State<App>, Path(id): Path<String>) -> ApiResult<TraceView> {
     let trace = trace_of(&app, &id).await?;
     let store = app.engine.store();
-    let spans = store.count_spans(vec![id.clone()]).await?.get(&id).copied().unwrap_or_default();
+    let spans = store.summarise_spans(vec![id.clone()]).await?.remove(&id).unwrap_or_default();
     let mut links: HashMap<String, Vec<String>> = HashMap::new();
     for (kind, target) in store.list_trace_links(id.clone()).await? {
         links.entry(kind).or_default().push(target);

@@ -38,8 +38,8 @@ export function VirtualTable({ columns, rows, label, selected, onSelect, cell }:
         <table className="table" aria-rowcount={rows.length + 1}>
           <thead>
             <tr>
-              {shown.map((column) => (
-                <th key={column.name} scope="col" className={NUMERIC.test(column.type ?? "") ? "num" : undefined}>
+              {shown.map((column, at) => (
+                <th key={column.name} scope="col" className={numeric(column.type, rows[0]?.[at]) ? "num" : undefined}>
                   {column.name} {column.type && <span style={{ fontWeight: 400 }}>{column.type}</span>}
                 </th>
               ))}
@@ -77,6 +77,11 @@ export function VirtualTable({ columns, rows, label, selected, onSelect, cell }:
       )}
     </>
   );
+}
+
+/** Whether a column is set to the right: by its type or, without one, by what begins it. */
+function numeric(type: string | undefined, first: unknown): boolean {
+  return type === undefined ? typeof first === "number" : NUMERIC.test(type);
 }
 
 function plain(cell: unknown): string {

@@ -22,7 +22,14 @@ interface ArtifactBrowserProps {
 export function ArtifactBrowser({ uri, file, onFile, title = "Artifacts" }: ArtifactBrowserProps) {
   const root = storePath(uri);
   return (
-    <Card title={title} actions={<span className="muted small mono clip" style={{ maxWidth: "min(60vw, 640px)" }} title={uri}>{uri}</span>}>
+    <Card
+      title={title}
+      actions={
+        <span className="muted small mono clip" style={{ maxWidth: "min(60vw, 640px)" }} title={uri}>
+          {uri}
+        </span>
+      }
+    >
       {root === null ? (
         <Empty
           what="These files are kept elsewhere; this server does not read them. Their address:"

@@ -27,7 +27,14 @@ it("shows the mean and range of metrics and goes to the runs of a group", async 
   const columns = ["metrics.auc", "params.depth"].map(columnOf).filter((column) => column !== null);
   render(
     <QueryClientProvider client={new QueryClient()}>
-      <GroupTable experiment="1" by="params.depth" columns={columns} sort="-start_time" onSort={vi.fn()} onOpen={opened} />
+      <GroupTable
+        experiment="1"
+        by="params.depth"
+        columns={columns}
+        sort="-start_time"
+        onSort={vi.fn()}
+        onOpen={opened}
+      />
     </QueryClientProvider>,
   );
   expect(await screen.findByText("0.6")).toBeTruthy();

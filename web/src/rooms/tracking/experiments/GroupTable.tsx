@@ -39,7 +39,13 @@ export function GroupTable({ experiment, filter, by, columns, sort, onSort, onOp
     <Answer query={query} rows={6}>
       {({ groups, total, runs }) => (
         <>
-          <div className="table-scroll" style={{ maxHeight: "52vh" }} tabIndex={0} role="region" aria-label="groups of runs">
+          <div
+            className="table-scroll"
+            style={{ maxHeight: "52vh" }}
+            tabIndex={0}
+            role="region"
+            aria-label="groups of runs"
+          >
             <table className="table">
               <thead>
                 <tr>
@@ -70,7 +76,9 @@ export function GroupTable({ experiment, filter, by, columns, sort, onSort, onOp
                     {group.metrics.map((spread, index) => (
                       <td key={keys[index]} className="num">
                         {spread ? (
-                          <span title={`mean of ${count(spread.count)} runs, ${number(spread.min)} to ${number(spread.max)}`}>
+                          <span
+                            title={`mean of ${count(spread.count)} runs, ${number(spread.min)} to ${number(spread.max)}`}
+                          >
                             {number(spread.mean)}{" "}
                             {spread.count > 1 && (
                               <span className="muted small">
@@ -90,8 +98,8 @@ export function GroupTable({ experiment, filter, by, columns, sort, onSort, onOp
           </div>
           <div className="row spread run-foot small">
             <span className="muted">
-              {count(runs)} runs in {count(total)} groups{groups.length < total && `, the first ${count(groups.length)} shown`}; mean
-              and range of each metric
+              {count(runs)} runs in {count(total)} groups
+              {groups.length < total && `, the first ${count(groups.length)} shown`}; mean and range of each metric
             </span>
             <button type="button" className="button quiet small" onClick={() => download(name, keys, groups)}>
               Export CSV

@@ -116,18 +116,18 @@ export function RunsCard(props: RunsCardProps) {
                 onOpen={(condition) => onChange({ by: undefined, filter: joined(search.filter, condition) })}
               />
             ) : (
-            <Rows runs={runs} asked={asked}>
-              <RunGrid
-                runs={runs}
-                columns={columns}
-                sort={search.sort}
-                onSort={sort}
-                selected={chosen}
-                onToggle={toggle}
-                onSelect={select}
-              />
-              <RunsFoot runs={runs} columns={columns} selected={chosen} />
-            </Rows>
+              <Rows runs={runs} asked={asked}>
+                <RunGrid
+                  runs={runs}
+                  columns={columns}
+                  sort={search.sort}
+                  onSort={sort}
+                  selected={chosen}
+                  onToggle={toggle}
+                  onSelect={select}
+                />
+                <RunsFoot runs={runs} columns={columns} selected={chosen} />
+              </Rows>
             )}
           </div>
           {open && (

@@ -93,14 +93,7 @@ function TrackedRunBody({ run }: { run: TrackedRun }) {
         )}
         {tab === "system" && (
           <Card title="System metrics">
-            <Curves
-              runs={runs}
-              keys={system}
-              groups={NO_GROUPS}
-              search={search}
-              onChange={set}
-              first={system.length}
-            />
+            <Curves runs={runs} keys={system} groups={NO_GROUPS} search={search} onChange={set} first={system.length} />
           </Card>
         )}
         {tab === "images" && (

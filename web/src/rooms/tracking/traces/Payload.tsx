@@ -2,13 +2,14 @@ import { useMemo, useState } from "react";
 import type { Json } from "../../../api/types.gen";
 import { CodeView } from "../../../ui/CodeView";
 import { CopyButton } from "../../../ui/CopyButton";
-import { chat, type ChatMessage } from "./chat";
+import { chat, type ChatMessage, unpacked } from "./chat";
 
 /** Characters that are shown until the reader asks for all. */
 const FIRST = 20_000;
 
 /** What went into a span or came out: a conversation as one, a text as it is, else JSON. */
-export function Payload({ title, value }: { title: string; value: Json }) {
+export function Payload({ title, value: given }: { title: string; value: Json }) {
+  const value = useMemo(() => unpacked(given), [given]);
   const [plain, setPlain] = useState(false);
   const [whole, setWhole] = useState(false);
   const messages = useMemo(() => chat(value), [value]);

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { chat } from "./chat";
+import { chat, unpacked } from "./chat";
 
 const roles = (value: Parameters<typeof chat>[0]) => chat(value)?.map(({ role, text }) => `${role}: ${text}`) ?? null;
 
@@ -38,4 +38,10 @@ it("takes nothing else for one", () => {
     { messages: "x" },
   ];
   for (const value of others) expect(chat(value)).toBeNull();
+});
+
+it("unpacks JSON that came in a text, and leaves other texts alone", () => {
+  expect(unpacked('{"a": [1]}')).toEqual({ a: [1] });
+  expect(unpacked("[not json")).toBe("[not json");
+  expect(unpacked("3")).toBe("3");
 });

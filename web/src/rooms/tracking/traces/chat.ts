@@ -38,6 +38,16 @@ export function chat(value: Json): ChatMessage[] | null {
   return single ? [single] : null;
 }
 
+/** The list or object that a text is the JSON of, as some programs send it; else the value as it is. */
+export function unpacked(value: Json): Json {
+  if (typeof value !== "string" || !/^\s*[[{]/.test(value)) return value;
+  try {
+    return JSON.parse(value) as Json;
+  } catch {
+    return value;
+  }
+}
+
 /** Anthropic's prompt of the system stands beside the messages. */
 function withSystem({ system }: Fields, messages: ChatMessage[]): ChatMessage[] {
   return typeof system === "string" ? [{ role: "system", text: system, more: [] }, ...messages] : messages;
