@@ -6,11 +6,12 @@ import { deflateSync } from "node:zlib";
 export async function seed(origin) {
   const call = async (method, path, body, headers = {}) => {
     const plain = typeof body === "string" || Buffer.isBuffer(body);
-    const response = await fetch(origin + path, {
+    const init = {
       method,
       headers: { "content-type": "application/json", ...headers },
-      body: body === undefined || plain ? body : JSON.stringify(body),
-    });
+      body: plain ? body : JSON.stringify(body),
+    };
+    const response = await fetch(origin + path, init);
     if (!response.ok) throw new Error(`${response.status} for ${method} ${path}: ${await response.text()}`);
     return response.json();
   };
@@ -135,9 +136,10 @@ async function spans(call, experiment, run, traceId, all) {
   }
 }
 
+const kind = (word, more = {}) => ({ "mlflow.spanType": word, ...more });
+
 function talk() {
   const messages = [{ role: "user", content: "is it on?" }];
-  const kind = (word, more = {}) => ({ "mlflow.spanType": word, ...more });
   const usage = { "mlflow.chat.tokenUsage": { input_tokens: 12, output_tokens: 3, total_tokens: 15 } };
   return [
     {
@@ -216,16 +218,17 @@ function files() {
   };
 }
 
+function chunk(kind_, data) {
+  const body = Buffer.concat([Buffer.from(kind_), data]);
+  const out = Buffer.alloc(body.length + 8);
+  out.writeUInt32BE(data.length, 0);
+  body.copy(out, 4);
+  out.writeUInt32BE(crc(body), body.length + 4);
+  return out;
+}
+
 /** A grey picture of 8 by 8. */
 function png(shade) {
-  const chunk = (kind, data) => {
-    const body = Buffer.concat([Buffer.from(kind), data]);
-    const out = Buffer.alloc(body.length + 8);
-    out.writeUInt32BE(data.length, 0);
-    body.copy(out, 4);
-    out.writeUInt32BE(crc(body), body.length + 4);
-    return out;
-  };
   const head = Buffer.from([0, 0, 0, 8, 0, 0, 0, 8, 8, 0, 0, 0, 0]);
   const rows = Buffer.concat(
     Array.from({ length: 8 }, () => Buffer.from([0, ...Array.from({ length: 8 }, () => shade)])),

@@ -427,7 +427,6 @@ const TRACKED = Array.from({ length: 60 }, (_, i) => ({
   params: { algorithm: "gradient_boosting", depth: String(3 + (i % 5)), learning_rate: "0.1", rounds: "100" },
   metrics: {
     auc: 0.74 - i * 0.002,
-    log_loss: 0.43 + i * 0.003,
     loss: 0.41 + i * 0.002,
     test_auc: 0.73 - ((i * 7) % 5) * 0.013,
     "system/cpu_utilization_percentage": 61.2,

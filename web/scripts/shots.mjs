@@ -19,6 +19,7 @@ const PAGES = {
   experiment: `/experiments/1?runs=${EXAMPLES.trackedRun},12121212121212121212121212121212&smoothing=0.6`,
   "experiment-groups": "/experiments/3?group=params.depth&smoothing=0.6&x=relative&sort=-metrics.auc",
   "experiment-differences": `/experiments/1?runs=${EXAMPLES.trackedRun},12121212121212121212121212121212&view=differences`,
+  "experiment-images": `/experiments/1?runs=${EXAMPLES.trackedRun},12121212121212121212121212121212&view=images&step=30`,
   "experiment-parallel": "/experiments/3?view=parallel&sort=-metrics.auc",
   "experiment-scatter":
     "/experiments/3?view=scatter&across=params.learning_rate&up=metrics.auc&shade=params.depth&logx=true&runs=5eed0000000000000000000000000003,5eed0000000000000000000000000007",

@@ -29,7 +29,7 @@ export interface FileSearch {
   file?: string;
 }
 
-export const COMPARE_VIEWS = ["curves", "parallel", "scatter", "differences"] as const;
+export const COMPARE_VIEWS = ["curves", "parallel", "scatter", "differences", "images"] as const;
 export type CompareView = (typeof COMPARE_VIEWS)[number];
 
 export interface ExperimentSearch extends CurveSearch {
@@ -52,6 +52,9 @@ export interface ExperimentSearch extends CurveSearch {
   shade?: string;
   /** Parameters that are the same everywhere too. */
   same?: boolean;
+  /** The image that is compared, and its step. */
+  image?: string;
+  step?: number;
 }
 
 export const DATASET_TABS = ["sample", "schema", "profile", "versions", "lineage"] as const;
@@ -114,6 +117,8 @@ export const experimentSearch = (raw: Raw): ExperimentSearch => ({
   up: text(raw.up),
   shade: text(raw.shade),
   same: yes(raw.same),
+  image: text(raw.image),
+  step: raw.step === undefined || !Number.isFinite(Number(raw.step)) ? undefined : Number(raw.step),
 });
 
 export interface TracesSearch {

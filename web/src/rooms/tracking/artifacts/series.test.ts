@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { imageAt } from "../experiments/CompareImages";
 import { imagesByKey, loggedImage, seriesOf } from "./series";
 
 const image = (key: string, step: number, at: number, end = "png", separator = "+") =>
@@ -32,6 +33,11 @@ it("keeps the last image of a step with its small version", () => {
       ],
     ],
   ]);
+});
+
+it("shows the last image up to a step", () => {
+  const images = [0, 10].map((step) => ({ step, small: "", full: "" }));
+  expect([-1, 0, 9, 99].map((step) => imageAt(images, step)?.step)).toEqual([undefined, 0, 0, 10]);
 });
 
 it("finds the steps of any file by the last number in its name", () => {

@@ -24,8 +24,9 @@ const MOST = 24;
 export const Curves = memo(function Curves({ runs, keys, groups, search, onChange, first = FIRST }: CurvesProps) {
   const [open, setOpen] = useState(false);
   const chosen = words(search.metrics);
+  const own = keys.filter((key) => !key.startsWith("system/"));
   const known = chosen.filter((key) => keys.includes(key));
-  const shown = known.length > 0 ? known : keys.slice(0, Math.min(first, MOST));
+  const shown = known.length > 0 ? known : (own.length > 0 ? own : keys).slice(0, Math.min(first, MOST));
   if (keys.length === 0) return <p className="muted">No metric logged.</p>;
   return (
     <div className="stack">
