@@ -29,6 +29,8 @@ from mlflow.tracking import MlflowClient  # noqa: E402
 
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 LARGEST = sys.float_info.max
+# Only a file system minds that a folder is where a file should be.
+IN_A_FOLDER = os.environ.get("MILLRACE_STORAGE", "").startswith("s3:") is False
 
 
 def unique(word):
@@ -382,7 +384,8 @@ class Artifacts(Case):
             for method in ("GET", "PUT"):
                 if (path, method) != (run, "PUT"):
                     self.assertEqual(ask(path, method)[0], 400, (path, method))
-        self.assertEqual(ask(run, "PUT")[0], 400)
+        if IN_A_FOLDER:
+            self.assertEqual(ask(run, "PUT")[0], 400)
         self.assertEqual(ask(f"{run}/absent")[0], 404)
         self.assertEqual(ask(f"{run}/digits.txt", "DELETE")[0], 200)
         self.assertEqual(ask(f"{run}/digits.txt")[0], 404)

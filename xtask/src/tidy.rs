@@ -9,7 +9,7 @@ const ONE_ADDRESS: &[(&str, &[&str])] = &[
     ("datafusion", &["millrace-transform"]),
     ("deltalake", &["millrace-transform"]),
     ("sqlx", &["millrace-metastore"]),
-    ("object_store", &["millrace-transform", "millrace-transfer"]),
+    ("object_store", &["millrace-storage", "millrace-transform", "millrace-transfer"]),
     ("axum", &["millrace-api"]),
     ("utoipa", &["millrace-api"]),
     ("clap", &["millrace"]),

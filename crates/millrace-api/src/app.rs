@@ -1,6 +1,5 @@
 //! What handlers reach: the rooms, as boot hands them in.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,11 +8,13 @@ use millrace_contract::{Clock, DatasetCatalog, KindDoc, ModelRegistry, QueryEngi
 use millrace_orchestration::{Engine, StepRegistry};
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
+use millrace_storage::{LocalCopies, Storage};
 use millrace_tracking::webhooks::Webhooks;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::changes::Changes;
+use crate::signed_url::UrlSigner;
 use crate::ui::Ui;
 use crate::views::endpoints::{EndpointSummary, EndpointView};
 use crate::views::models::{ModelSignature, OnnxView};
@@ -147,10 +148,14 @@ pub struct Parts {
     pub models: Arc<dyn ModelRegistry>,
     /// Reads tables.
     pub query: Arc<dyn QueryEngine>,
-    /// Folder of tracked runs' files: `<run>/<path>`.
-    pub artifacts: PathBuf,
-    /// Folder of the models that steps registered: `<name>/<digest>`.
-    pub registered: PathBuf,
+    /// Tracked runs' files: `<run>/<path>`.
+    pub artifacts: Storage,
+    /// The models that steps registered: `<name>/<digest>`.
+    pub registered: Storage,
+    /// Files of the storage as files of this machine.
+    pub copies: LocalCopies,
+    /// Lets those who have an address of ours read or write one file for a while.
+    pub signer: UrlSigner,
     /// Tells others what changed in the registry.
     pub webhooks: Webhooks,
     /// Serves models.

@@ -3,16 +3,12 @@
 //! The format is PKWARE's APPNOTE 6.3.10. What is kept of models and images is packed already, so that entries are stored as they are, in
 //! DEFLATE's blocks without packing, which every reader takes with sizes that follow the content.
 
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-
 use bytes::Bytes;
-use flate2::write::DeflateEncoder;
-use flate2::{Compression, Crc};
+use flate2::Crc;
+use futures::StreamExt as _;
+use millrace_storage::{FilePath, Storage};
 use tokio::sync::mpsc::Sender;
 
-/// Bytes that are handed on at once.
-const CHUNK: usize = 256 * 1024;
 /// From here on sizes need 64 bits; room is left for DEFLATE's own bytes.
 const LARGE: u64 = 0xF000_0000;
 const FULL: u32 = u32::MAX;
@@ -22,88 +18,54 @@ const DEFLATED: u16 = 8;
 const VERSION: u16 = 45;
 /// The first of January 1980, the format's first day: entries have no time.
 const DAY: u16 = 0x21;
+/// DEFLATE's last block, with nothing in it.
+const LAST_BLOCK: [u8; 5] = [1, 0, 0, 0xFF, 0xFF];
 
-/// Writes the files below `folder` with their paths relative to it. Links are left out; so is what disappears meanwhile.
+/// Writes the files below a folder with their paths relative to it, and hands on what is written.
 ///
 /// # Errors
 /// If a file cannot be read or the reader of the archive is gone.
-pub(crate) fn write_archive(folder: &Path, to: &Sender<std::io::Result<Bytes>>) -> std::io::Result<()> {
-    let mut archive =
-        Archive { out: Counted { to: Parts { to, part: Vec::new() }, count: 0 }, entries: Vec::new() };
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        let mut inside: Vec<PathBuf> = fs_err::read_dir(&next)?
-            .map(|entry| entry.map(|entry| entry.path()))
-            .collect::<Result<_, _>>()?;
-        inside.sort();
-        for path in inside {
-            let Ok(facts) = fs_err::symlink_metadata(&path) else { continue };
-            if facts.is_dir() {
-                folders.push(path);
-            } else if facts.is_file() {
-                let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
-                archive.add(name, fs_err::File::open(&path)?, facts.len())?;
-            }
+pub(crate) async fn write_archive(
+    storage: &Storage,
+    folder: &FilePath,
+    to: &Sender<std::io::Result<Bytes>>,
+) -> std::io::Result<()> {
+    let mut archive = Archive::default();
+    for file in storage.files(folder).await.map_err(std::io::Error::other)? {
+        let path = folder.join(&file.path).map_err(std::io::Error::other)?;
+        let content = storage.read(&path, None).await.map_err(std::io::Error::other)?;
+        archive.begin(file.path, content.size_bytes)?;
+        let mut body = content.body;
+        while let Some(part) = body.next().await {
+            archive.append(&part.map_err(std::io::Error::other)?);
+            archive.hand_on(to).await?;
         }
+        archive.end()?;
+        archive.hand_on(to).await?;
     }
-    archive.finish()
+    archive.finish()?;
+    archive.hand_on(to).await
 }
 
-/// Hands on what is written, a part at a time.
-struct Parts<'a> {
-    to: &'a Sender<std::io::Result<Bytes>>,
-    part: Vec<u8>,
-}
-
-impl Parts<'_> {
-    fn send(&mut self) -> std::io::Result<()> {
-        let part = Bytes::from(std::mem::take(&mut self.part));
-        self.to.blocking_send(Ok(part)).map_err(|_| std::io::ErrorKind::BrokenPipe.into())
-    }
-}
-
-impl Write for Parts<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.part.extend_from_slice(bytes);
-        if self.part.len() >= CHUNK {
-            self.send()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.send()
-    }
-}
-
-struct Counted<W> {
-    to: W,
-    count: u64,
-}
-
-impl<W: Write> Write for Counted<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.to.write(bytes)?;
-        self.count += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.to.flush()
-    }
-}
-
+#[derive(Default)]
 struct Entry {
     name: String,
     checksum: u32,
     packed: u64,
     size: u64,
     at: u64,
+    /// Whether its sizes have 64 bits.
+    large: bool,
 }
 
-struct Archive<W> {
-    out: Counted<W>,
+#[derive(Default)]
+struct Archive {
+    /// What was written and not yet handed on.
+    out: Vec<u8>,
+    /// Bytes that were handed on.
+    gone: u64,
     entries: Vec<Entry>,
+    checksum: Crc,
 }
 
 /// The low 32 bits of a size, or the word that says that 64 follow.
@@ -111,11 +73,25 @@ fn short(size: u64, large: bool) -> u32 {
     if large { FULL } else { u32::try_from(size).unwrap_or(FULL) }
 }
 
-impl<W: Write> Archive<W> {
-    /// Adds a file; `expected` is about its size.
-    fn add(&mut self, name: String, mut file: impl Read, expected: u64) -> std::io::Result<()> {
-        let at = self.out.count;
+impl Archive {
+    /// Bytes of the archive so far.
+    fn length(&self) -> u64 {
+        self.gone + self.out.len() as u64
+    }
+
+    async fn hand_on(&mut self, to: &Sender<std::io::Result<Bytes>>) -> std::io::Result<()> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        self.gone += self.out.len() as u64;
+        let part = Bytes::from(std::mem::take(&mut self.out));
+        to.send(Ok(part)).await.map_err(|_| std::io::ErrorKind::BrokenPipe.into())
+    }
+
+    /// Begins a file of about this size.
+    fn begin(&mut self, name: String, expected: u64) -> std::io::Result<()> {
         let large = expected >= LARGE;
+        let at = self.length();
         let mut head = Record::new(0x0403_4b50);
         head.u16(VERSION).u16(FLAGS).u16(DEFLATED).u16(0).u16(DAY).u32(0);
         head.u32(short(0, large)).u32(short(0, large)).length(name.len())?.u16(if large { 20 } else { 0 });
@@ -123,40 +99,54 @@ impl<W: Write> Archive<W> {
         if large {
             head.u16(1).u16(16).u64(0).u64(0);
         }
-        self.out.write_all(&head.0)?;
-        let begin = self.out.count;
-        let (mut checksum, mut size) = (Crc::new(), 0_u64);
-        let mut packer = DeflateEncoder::new(&mut self.out, Compression::none());
-        let mut buffer = vec![0; CHUNK];
-        // A file that grows meanwhile is taken as it was; more could not be told in the head.
-        let most = if large { u64::MAX } else { LARGE };
-        loop {
-            let read = file.read(&mut buffer)?;
-            let Some(part) = buffer.get(..read).filter(|part| !part.is_empty()) else { break };
-            if size + read as u64 > most {
-                return Err(std::io::Error::other(format!("`{name}` grew while it was packed")));
-            }
-            checksum.update(part);
-            packer.write_all(part)?;
-            size += read as u64;
+        self.out.extend(head.0);
+        self.checksum = Crc::new();
+        self.entries.push(Entry { name, at, large, ..Entry::default() });
+        Ok(())
+    }
+
+    /// Adds bytes to the file that was begun, as DEFLATE's blocks without packing.
+    fn append(&mut self, part: &[u8]) {
+        self.checksum.update(part);
+        let begin = self.out.len();
+        for block in part.chunks(usize::from(u16::MAX)) {
+            let length = u16::try_from(block.len()).unwrap_or(u16::MAX);
+            self.out.push(0);
+            self.out.extend(length.to_le_bytes());
+            self.out.extend((!length).to_le_bytes());
+            self.out.extend(block);
         }
-        packer.finish()?;
-        let packed = self.out.count - begin;
+        let written = (self.out.len() - begin) as u64;
+        if let Some(entry) = self.entries.last_mut() {
+            entry.size += part.len() as u64;
+            entry.packed += written;
+        }
+    }
+
+    /// Ends the file that was begun.
+    fn end(&mut self) -> std::io::Result<()> {
+        let Some(entry) = self.entries.last_mut() else { return Ok(()) };
+        self.out.extend(LAST_BLOCK);
+        entry.packed += LAST_BLOCK.len() as u64;
+        entry.checksum = self.checksum.sum();
+        if !entry.large && entry.packed >= u64::from(FULL) {
+            // What follows could not tell its size.
+            return Err(std::io::Error::other(format!("`{}` grew while it was packed", entry.name)));
+        }
         let mut tail = Record::new(0x0807_4b50);
-        tail.u32(checksum.sum());
-        if large {
-            tail.u64(packed).u64(size);
+        tail.u32(entry.checksum);
+        if entry.large {
+            tail.u64(entry.packed).u64(entry.size);
         } else {
-            tail.u32(short(packed, false)).u32(short(size, false));
+            tail.u32(short(entry.packed, false)).u32(short(entry.size, false));
         }
-        self.out.write_all(&tail.0)?;
-        self.entries.push(Entry { name, checksum: checksum.sum(), packed, size, at });
+        self.out.extend(tail.0);
         Ok(())
     }
 
     /// Writes the table of contents.
-    fn finish(mut self) -> std::io::Result<()> {
-        let begin = self.out.count;
+    fn finish(&mut self) -> std::io::Result<()> {
+        let begin = self.length();
         let entries = std::mem::take(&mut self.entries);
         for entry in &entries {
             let large = [entry.packed, entry.size, entry.at].iter().any(|number| *number >= u64::from(FULL));
@@ -169,12 +159,11 @@ impl<W: Write> Archive<W> {
             if large {
                 record.u16(1).u16(24).u64(entry.size).u64(entry.packed).u64(entry.at);
             }
-            self.out.write_all(&record.0)?;
+            self.out.extend(record.0);
         }
-        let (length, count) = (self.out.count - begin, entries.len() as u64);
-        let large = count >= u64::from(u16::MAX) || self.out.count >= u64::from(FULL);
+        let (length, count, at) = (self.length() - begin, entries.len() as u64, self.length());
+        let large = count >= u64::from(u16::MAX) || at >= u64::from(FULL);
         if large {
-            let at = self.out.count;
             let mut record = Record::new(0x0606_4b50);
             record
                 .u64(44)
@@ -187,13 +176,13 @@ impl<W: Write> Archive<W> {
                 .u64(length)
                 .u64(begin);
             record.u32(0x0706_4b50).u32(0).u64(at).u32(1);
-            self.out.write_all(&record.0)?;
+            self.out.extend(record.0);
         }
         let few = if large { u16::MAX } else { u16::try_from(count).unwrap_or(u16::MAX) };
         let mut record = Record::new(0x0605_4b50);
         record.u16(0).u16(0).u16(few).u16(few).u32(short(length, large)).u32(short(begin, large)).u16(0);
-        self.out.write_all(&record.0)?;
-        self.out.flush()
+        self.out.extend(record.0);
+        Ok(())
     }
 }
 
@@ -236,13 +225,14 @@ mod tests {
     use super::*;
 
     fn archive(files: &[(&str, &[u8], u64)]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let mut archive = Archive { out: Counted { to: &mut bytes, count: 0 }, entries: Vec::new() };
+        let mut archive = Archive::default();
         for (name, content, expected) in files {
-            archive.add((*name).to_owned(), *content, *expected).unwrap();
+            archive.begin((*name).to_owned(), *expected).unwrap();
+            archive.append(content);
+            archive.end().unwrap();
         }
         archive.finish().unwrap();
-        bytes
+        archive.out
     }
 
     fn number(bytes: &[u8], at: usize) -> usize {

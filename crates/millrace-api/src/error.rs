@@ -8,6 +8,7 @@ use millrace_contract::{CatalogError, Explain as _, QueryError};
 use millrace_metastore::MetastoreError;
 use millrace_orchestration::OrchestrationError;
 use millrace_spec::problem::Problem;
+use millrace_storage::StorageError;
 use serde::Serialize;
 
 use crate::mlflow::MlflowError;
@@ -119,6 +120,19 @@ impl From<MlflowError> for ApiError {
     fn from(error: MlflowError) -> Self {
         let (status, code, message) = error.told();
         Self::new(status, Problem::error(code.to_ascii_lowercase().replace('_', "-"), message))
+    }
+}
+
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        match &error {
+            StorageError::NotFound { path } => Self::unknown("file", path),
+            StorageError::NotAFile { .. }
+            | StorageError::InvalidName { .. }
+            | StorageError::OutOfRange { .. }
+            | StorageError::BrokenOff { .. } => Problem::error("bad-file", error.to_string()).into(),
+            StorageError::Full { .. } | StorageError::Failed { .. } => Self::internal(&error),
+        }
     }
 }
 

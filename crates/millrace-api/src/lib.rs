@@ -17,6 +17,7 @@ mod present;
 mod router;
 mod routes;
 mod serve;
+mod signed_url;
 mod ui;
 pub mod views;
 
@@ -28,4 +29,5 @@ pub use app::{
 pub use error::{ApiError, ApiResult};
 pub use router::{openapi, router};
 pub use serve::serve;
+pub use signed_url::UrlSigner;
 pub use ui::Ui;

@@ -137,7 +137,7 @@ pub fn router(app: App) -> Router {
         .layer(RequestDecompressionLayer::new())
         .layer(CompressionLayer::new())
         // Files go as they are, however long they take: no limits, no packing.
-        .merge(mlflow::file_routes().layer(access.clone()))
+        .merge(mlflow::file_routes().layer(access.clone()).layer(DefaultBodyLimit::max(MAX_BODY)))
         .merge(otlp::routes().layer(access))
         .layer(policy(header::CONTENT_SECURITY_POLICY, POLICY))
         .layer(policy(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))

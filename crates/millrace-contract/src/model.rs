@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
@@ -50,6 +51,9 @@ pub trait LoadedModel: Send + Sync {
     /// # Errors
     /// [`ModelError::Input`] for a missing or mistyped column.
     fn score(&self, rows: &RecordBatch) -> Result<RecordBatch, ModelError>;
+
+    /// The folder on this machine that it was loaded from.
+    fn folder(&self) -> &Path;
 }
 
 /// Loads models of the formats it knows.

@@ -273,9 +273,8 @@ impl EndpointServer {
     /// Loads a model and lets it score a row, so that the first request finds it warm.
     async fn load(&self, target: &ModelTarget) -> Result<Arc<Served>, Problem> {
         let model = self.services.runtime.load(&target.uri).await.map_err(|error| model_problem(&error))?;
-        let uri = target.uri.clone();
         let warmed = tokio::task::spawn_blocking(move || {
-            let example = warm(model.as_ref(), &uri)?;
+            let example = warm(model.as_ref())?;
             Ok(Arc::new(Served { model, example }))
         });
         warmed.await.map_err(|_| Problem::error("model-failed", "the model crashed while it scored a row"))?
@@ -346,12 +345,12 @@ fn put(endpoint: &mut Endpoint, deployment: Deployment) {
 }
 
 /// Scores the model's own example, or a row of zeros, which a model may refuse.
-fn warm(model: &dyn LoadedModel, uri: &str) -> Result<Map<String, Value>, Problem> {
+fn warm(model: &dyn LoadedModel) -> Result<Map<String, Value>, Problem> {
     let score = |row: &Map<String, Value>| {
         let rows = Frame::Records(vec![row.clone()]).batch(model.signature())?;
         model.score(&rows).map_err(|error| model_problem(&error))
     };
-    match ModelFolder::read(uri).ok().and_then(|folder| folder.example) {
+    match ModelFolder::read(model.folder(), "").ok().and_then(|folder| folder.example) {
         Some(example) => match score(&example) {
             Ok(_) => Ok(example),
             Err(problem) => {

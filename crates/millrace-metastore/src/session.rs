@@ -1,9 +1,10 @@
 //! A connection in the hands of one read or one write.
 
 use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, Postgres, Sqlite};
+use sqlx::{AssertSqlSafe, Postgres};
 
 use crate::MetastoreError;
+use crate::sqlite::Lent;
 use crate::value::{Inner, Row, Value};
 
 /// Runs statements. `$1`, `$2`, … are bound on both databases.
@@ -12,7 +13,7 @@ pub struct Session(pub(crate) Connection);
 
 #[derive(Debug)]
 pub(crate) enum Connection {
-    Sqlite(PoolConnection<Sqlite>),
+    Sqlite(Lent),
     Postgres(PoolConnection<Postgres>),
 }
 
@@ -115,12 +116,28 @@ impl Session {
             }
             return Ok(());
         }
-        let (mut all, mut all_args) = (Vec::with_capacity(statements.len()), Vec::new());
-        for (sql, args) in statements {
-            all.push(shifted(&sql, all_args.len()));
-            all_args.extend(args);
+        let (all, args) = joined(statements);
+        self.execute(&all, &args).await.map(drop)
+    }
+
+    /// Runs statements as one transaction that is on disk afterwards, handed over together, and returns the rows of all of them. Only on
+    /// SQLite, and outside a transaction.
+    ///
+    /// # Errors
+    /// If a statement fails: then nothing was done.
+    pub(crate) async fn commit_all(
+        &mut self,
+        mut statements: Vec<(String, Vec<Value<'_>>)>,
+    ) -> Result<Vec<Row>, MetastoreError> {
+        statements.insert(0, ("BEGIN IMMEDIATE".to_owned(), Vec::new()));
+        statements.push(("COMMIT".to_owned(), Vec::new()));
+        let (all, args) = joined(statements);
+        let outcome = self.fetch_all(&all, &args).await;
+        if outcome.is_err() {
+            // Fails if it did not even begin.
+            self.control("ROLLBACK").await.ok();
         }
-        self.execute(&all.join("; "), &all_args).await.map(drop)
+        outcome
     }
 
     /// Runs statements separated by semicolons, without values; for migrations.
@@ -135,6 +152,16 @@ impl Session {
     pub(crate) async fn control(&mut self, sql: &'static str) -> Result<(), MetastoreError> {
         self.execute_script(sql).await.map_err(MetastoreError::Statement)
     }
+}
+
+/// Statements in one text, with their values.
+fn joined(statements: Vec<(String, Vec<Value<'_>>)>) -> (String, Vec<Value<'_>>) {
+    let (mut all, mut all_args) = (Vec::with_capacity(statements.len()), Vec::new());
+    for (sql, args) in statements {
+        all.push(shifted(&sql, all_args.len()));
+        all_args.extend(args);
+    }
+    (all.join("; "), all_args)
 }
 
 /// A statement whose placeholders begin after so many others.

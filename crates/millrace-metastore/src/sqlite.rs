@@ -1,17 +1,19 @@
-//! SQLite: one writer task with group commit, a few readers.
+//! SQLite: one writer at a time with group commit, a few readers.
 //!
 //! All writes of a process go through one task. It takes every write that waits, runs each under a savepoint in one transaction,
 //! commits once (`synchronous = FULL`: one fsync) and then answers. So a hundred concurrent writers cost one fsync, and "database is
-//! locked" cannot come from within.
+//! locked" cannot come from within. What runs log is grouped already: it takes the writing connection by itself (`SqliteStore::writer`).
 
+use std::ops::{Deref, DerefMut};
 use std::str::FromStr as _;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use tokio::sync::{mpsc, oneshot};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::session::Connection;
 use crate::{MetastoreError, Session};
@@ -20,7 +22,7 @@ use crate::{MetastoreError, Session};
 const QUEUE: usize = 1_024;
 /// Writes in one transaction.
 const GROUP: usize = 256;
-const READERS: u32 = 4;
+const READERS: usize = 4;
 
 /// What the writer runs: does its statements, keeps its result, and hands over what is to be told after the commit.
 type Job = Box<dyn for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<Answer, Refusal>> + Send>;
@@ -31,8 +33,72 @@ type Refusal = Box<dyn FnOnce() + Send>;
 
 #[derive(Debug, Clone)]
 pub(crate) struct SqliteStore {
-    readers: SqlitePool,
+    readers: Arc<Lending>,
+    writers: Arc<Lending>,
     writer: mpsc::Sender<Job>,
+}
+
+/// Connections that are lent out, opened when they are needed. Not sqlx's pool: it asks a connection whether it lives before and after it
+/// is lent, and each question is two changes of threads, more than most of our reads cost. A file does not go away.
+#[derive(Debug)]
+pub(crate) struct Lending {
+    options: SqliteConnectOptions,
+    idle: Mutex<Vec<SqliteConnection>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Lending {
+    fn new(options: SqliteConnectOptions, most: usize) -> Arc<Self> {
+        Arc::new(Self { options, idle: Mutex::default(), permits: Arc::new(Semaphore::new(most)) })
+    }
+
+    async fn lend(self: &Arc<Self>) -> Result<Lent, MetastoreError> {
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_| MetastoreError::WriterGone)?;
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.options.connect().await.map_err(MetastoreError::Open)?,
+        };
+        Ok(Lent { connection: Some(connection), home: self.clone(), _permit: permit })
+    }
+
+    async fn close(&self) {
+        let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        for connection in idle {
+            connection.close().await.ok();
+        }
+    }
+}
+
+/// A connection that goes back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    connection: Option<SqliteConnection>,
+    home: Arc<Lending>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut idle = self.home.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.extend(self.connection.take());
+    }
+}
+
+impl Deref for Lent {
+    type Target = SqliteConnection;
+
+    #[allow(clippy::expect_used, reason = "only dropping takes it out")]
+    fn deref(&self) -> &SqliteConnection {
+        self.connection.as_ref().expect("a connection that is lent is there")
+    }
+}
+
+impl DerefMut for Lent {
+    #[allow(clippy::expect_used, reason = "only dropping takes it out")]
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        self.connection.as_mut().expect("a connection that is lent is there")
+    }
 }
 
 impl SqliteStore {
@@ -46,18 +112,23 @@ impl SqliteStore {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(20))
             .statement_cache_capacity(256);
-        let writers = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await;
-        let writer_pool = writers.map_err(MetastoreError::Open)?;
-        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options);
+        let readers = Lending::new(options.clone(), READERS);
+        let writers = Lending::new(options, 1);
+        // That the file cannot be opened is told now.
+        drop(writers.lend().await?);
         let (writer, jobs) = mpsc::channel(QUEUE);
-        // The task owns the writing connection and ends when the last clone of the store is dropped.
-        tokio::spawn(write_until_closed(writer_pool, jobs));
-        Ok(Self { readers, writer })
+        // Ends when the last clone of the store is dropped.
+        tokio::spawn(write_until_closed(writers.clone(), jobs));
+        Ok(Self { readers, writers, writer })
     }
 
     pub(crate) async fn reader(&self) -> Result<Session, MetastoreError> {
-        let connection = self.readers.acquire().await.map_err(MetastoreError::Open)?;
-        Ok(Session(Connection::Sqlite(connection)))
+        Ok(Session(Connection::Sqlite(self.readers.lend().await?)))
+    }
+
+    /// The writing connection, outside a transaction, which the borrower begins and ends.
+    pub(crate) async fn writer(&self) -> Result<Session, MetastoreError> {
+        Ok(Session(Connection::Sqlite(self.writers.lend().await?)))
     }
 
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, MetastoreError>
@@ -85,10 +156,10 @@ impl SqliteStore {
     }
 }
 
-async fn write_until_closed(pool: SqlitePool, mut jobs: mpsc::Receiver<Job>) {
+async fn write_until_closed(writers: Arc<Lending>, mut jobs: mpsc::Receiver<Job>) {
     let mut group = Vec::new();
     while jobs.recv_many(&mut group, GROUP).await > 0 {
-        let connection = match pool.acquire().await {
+        let connection = match writers.lend().await {
             Ok(connection) => connection,
             Err(error) => {
                 tracing::error!(%error, "the writing connection is lost; the writes that wait are refused");
@@ -99,7 +170,7 @@ async fn write_until_closed(pool: SqlitePool, mut jobs: mpsc::Receiver<Job>) {
         let mut session = Session(Connection::Sqlite(connection));
         commit_group(&mut session, std::mem::take(&mut group)).await;
     }
-    pool.close().await;
+    writers.close().await;
 }
 
 async fn commit_group(session: &mut Session, group: Vec<Job>) {

@@ -88,6 +88,17 @@ impl Metastore {
         work(&mut session).await
     }
 
+    /// SQLite's writing connection, for what brings its own transactions; `None` on PostgreSQL.
+    ///
+    /// # Errors
+    /// If the connection cannot be had.
+    pub(crate) async fn writer(&self) -> Result<Option<Session>, MetastoreError> {
+        match &self.backend {
+            Backend::Sqlite(store) => store.writer().await.map(Some),
+            Backend::Postgres(_) => Ok(None),
+        }
+    }
+
     /// Writes in one transaction, which is on disk when this returns. An error of `work` undoes what it did.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! Named, versioned datasets and models over the metastore.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,6 +14,7 @@ use millrace_metastore::registry::{NewModelAsset, NewVersion, RegisteredAsset, R
 use millrace_metastore::{Metastore, MetastoreError};
 use millrace_spec::asset::Asset;
 use millrace_spec::suggest::nearest;
+use millrace_storage::{FilePath, InvalidPath, LocalCopies, Storage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -29,7 +29,9 @@ pub const REGISTERED: &str = ".registry";
 #[derive(Clone)]
 pub struct Catalog {
     store: Metastore,
-    storage: PathBuf,
+    storage: Storage,
+    models: Storage,
+    copies: LocalCopies,
     clock: Arc<dyn Clock>,
 }
 
@@ -60,9 +62,16 @@ impl Details {
 }
 
 impl Catalog {
-    /// `storage`: absolute folder; datasets lie in `datasets/<name>` below it, models in `models/<name>/<digest>`.
-    pub fn new(store: Metastore, storage: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        Self { store, storage, clock }
+    /// `storage`: datasets lie in its `datasets/<name>`. `models`: models lie in its `<name>/<digest>`.
+    /// `copies`: reaches models that are registered again from where they lie.
+    pub fn new(
+        store: Metastore,
+        storage: Storage,
+        models: Storage,
+        copies: LocalCopies,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { store, storage, models, copies, clock }
     }
 
     /// A row of a new version; its number is given by the database.
@@ -112,6 +121,11 @@ impl Catalog {
 fn invalid_name(kind: &'static str, name: &str) -> impl FnOnce(InvalidReference) -> CatalogError {
     let name = name.to_owned();
     move |error| CatalogError::InvalidName { kind, name, reason: error.reason }
+}
+
+fn bad_path(kind: &'static str, name: &str) -> impl FnOnce(InvalidPath) -> CatalogError {
+    let name = name.to_owned();
+    move |error| CatalogError::InvalidName { kind, name, reason: error.to_string() }
 }
 
 fn store_error(action: &'static str) -> impl FnOnce(MetastoreError) -> CatalogError {
@@ -167,7 +181,8 @@ fn model_from_rows((content, version): RegisteredAsset) -> Result<ModelVersion, 
 impl DatasetCatalog for Catalog {
     fn location(&self, name: &str) -> Result<String, CatalogError> {
         check_name(name).map_err(invalid_name(DATASET, name))?;
-        Ok(format!("file://{}", self.storage.join("datasets").join(name).display()))
+        let path = FilePath::new(&format!("datasets/{name}"));
+        Ok(self.storage.url(&path.map_err(bad_path(DATASET, name))?))
     }
 
     async fn commit(&self, new: NewDatasetVersion) -> Result<DatasetVersion, CatalogError> {
@@ -207,14 +222,15 @@ impl ModelRegistry for Catalog {
     async fn register(&self, new: NewModelVersion) -> Result<ModelVersion, CatalogError> {
         check_name(&new.name).map_err(invalid_name(MODEL, &new.name))?;
         let digest: String = new.asset.digest.trim_start_matches("blake3:").chars().take(32).collect();
-        let models = self.storage.join("models");
-        let folder = models.join(&new.name).join(&digest);
-        let source = PathBuf::from(new.asset.uri.trim_start_matches("file://"));
-        let target = folder.clone();
-        let copied = tokio::task::spawn_blocking(move || copy_folder_whole(&models, &source, &target)).await;
-        let failed = |message: String| CatalogError::Store { action: "copy the model", message };
-        copied.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
-        let asset = Asset { uri: format!("file://{}", folder.display()), ..new.asset };
+        let folder = FilePath::new(&format!("{}/{digest}", new.name)).map_err(bad_path(MODEL, &new.name))?;
+        let failed = |error: &dyn std::error::Error| CatalogError::Store {
+            action: "copy the model",
+            message: error.to_string(),
+        };
+        let source = self.copies.path(&new.asset.uri).await.map_err(|error| failed(&error))?;
+        let stored = self.models.store_folder(&source, &folder, "MLmodel").await;
+        stored.map_err(|error| failed(&error))?;
+        let asset = Asset { uri: self.models.url(&folder), ..new.asset };
         let details = Details {
             producer: new.producer,
             inputs: new.inputs,
@@ -256,36 +272,6 @@ impl ModelRegistry for Catalog {
     }
 }
 
-/// Copies a folder so that the copy is there whole or not at all. A copy that is there is left alone: its name is its content's digest.
-fn copy_folder_whole(root: &Path, source: &Path, target: &Path) -> std::io::Result<()> {
-    if target.exists() {
-        return Ok(());
-    }
-    let staged = crate::staging::stage(root)?;
-    copy_folder(source, &staged)?;
-    fs_err::create_dir_all(target.parent().unwrap_or(root))?;
-    match fs_err::rename(&staged, target) {
-        // Somebody else was quicker with the same content.
-        Err(_) if target.exists() => fs_err::remove_dir_all(&staged),
-        renamed => renamed,
-    }
-}
-
-fn copy_folder(source: &Path, target: &Path) -> std::io::Result<()> {
-    fs_err::create_dir_all(target)?;
-    for entry in fs_err::read_dir(source)? {
-        let entry = entry?;
-        let below = target.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &below)?;
-        } else {
-            fs_err::copy(entry.path(), &below)?;
-            fs_err::File::open(&below)?.sync_all()?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 #[path = "catalog_tests.rs"]
-mod tests;
+pub(crate) mod tests;

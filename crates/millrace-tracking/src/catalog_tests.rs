@@ -1,11 +1,20 @@
+use std::path::{Path, PathBuf};
+
 use millrace_contract::SystemClock;
 use millrace_spec::asset::AssetType;
 
 use super::*;
 
+pub(crate) fn catalog_in(store: Metastore, folder: &Path) -> Catalog {
+    let storage = Storage::folder(&folder.join("storage"));
+    let models = Storage::folder(&folder.join("storage/models"));
+    let copies = LocalCopies::new(storage.clone(), folder.join("copies"));
+    Catalog::new(store, storage, models, copies, Arc::new(SystemClock))
+}
+
 async fn catalog(folder: &Path) -> Catalog {
     let store = Metastore::open(&format!("sqlite:{}", folder.join("millrace.db").display())).await.unwrap();
-    Catalog::new(store, folder.join("storage"), Arc::new(SystemClock))
+    catalog_in(store, folder)
 }
 
 fn asset(kind: AssetType, uri: String, digest: &str) -> Asset {

@@ -7,7 +7,6 @@
 mod catalog;
 mod reference;
 pub mod search;
-mod staging;
 pub mod steps;
 pub mod traces;
 mod tracker;
@@ -15,5 +14,4 @@ pub mod webhooks;
 
 pub use catalog::{Catalog, REGISTERED};
 pub use reference::{InvalidReference, Reference, check_alias, check_model_name};
-pub use staging::clear_staging;
 pub use tracker::Tracker;

@@ -1,6 +1,5 @@
 //! Numbers, parameters and files that runs log.
 
-use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,18 +7,19 @@ use bytes::Bytes;
 use millrace_contract::{Clock, RunTracker, TrackerError};
 use millrace_metastore::experiments::{MetricRow, TrackedBatch, TrackedRunRow};
 use millrace_metastore::{Metastore, MetastoreError};
+use millrace_storage::{FilePath, Storage};
 
-/// Tracks runs in the metastore, their files in a folder.
+/// Tracks runs in the metastore, their files in a storage.
 #[derive(Clone)]
 pub struct Tracker {
     store: Metastore,
-    artifacts: PathBuf,
+    artifacts: Storage,
     clock: Arc<dyn Clock>,
 }
 
 impl Tracker {
-    /// `artifacts`: folder of the runs' files, `<run>/<path>` below it.
-    pub fn new(store: Metastore, artifacts: PathBuf, clock: Arc<dyn Clock>) -> Self {
+    /// `artifacts`: where the runs' files are, `<run>/<path>` in it.
+    pub fn new(store: Metastore, artifacts: Storage, clock: Arc<dyn Clock>) -> Self {
         Self { store, artifacts, clock }
     }
 
@@ -85,34 +85,12 @@ impl RunTracker for Tracker {
 
     async fn log_artifact(&self, run_id: &str, path: &str, content: Bytes) -> Result<(), TrackerError> {
         const ACTION: &str = "store a file";
-        let inside = Path::new(path);
-        let plain = inside.components().all(|part| matches!(part, Component::Normal(_)));
-        if !plain || path.is_empty() || !run_id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(failed(
-                ACTION,
-                run_id,
-                &MetastoreError::stale(format!("`{path}` does not stay inside the run")),
-            ));
+        let inside = FilePath::new(run_id).and_then(|run| run.join(path));
+        let inside = inside.map_err(|error| failed(ACTION, run_id, &error))?;
+        if path.is_empty() || !run_id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            let stale = MetastoreError::stale(format!("`{path}` does not stay inside the run"));
+            return Err(failed(ACTION, run_id, &stale));
         }
-        let target = self.artifacts.join(run_id).join(inside);
-        let root = self.artifacts.clone();
-        let written = tokio::task::spawn_blocking(move || write_whole(&root, &target, &content)).await;
-        match written {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(failed(ACTION, run_id, &error)),
-            Err(error) => Err(failed(ACTION, run_id, &error)),
-        }
+        self.artifacts.write_bytes(&inside, content).await.map_err(|error| failed(ACTION, run_id, &error))
     }
-}
-
-/// Writes a file so that it is there whole or not at all.
-fn write_whole(root: &Path, target: &Path, content: &[u8]) -> std::io::Result<()> {
-    use std::io::Write as _;
-    let folder = target.parent().unwrap_or_else(|| Path::new("."));
-    fs_err::create_dir_all(folder)?;
-    let staged = crate::staging::stage(root)?;
-    let mut file = fs_err::File::create(&staged)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs_err::rename(&staged, target)
 }

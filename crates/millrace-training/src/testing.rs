@@ -108,11 +108,18 @@ impl ModelRuntime for OwnRuntime {
         let signature =
             ModelSignature { inputs: columns("/signature/inputs"), outputs: columns("/signature/outputs") };
         let session = Session::load(&fs_err::read(folder.join("model.onnx")).unwrap()).unwrap();
-        Ok(Arc::new(OwnModel { session, signature, task: metadata.task.word(), classes: metadata.classes }))
+        Ok(Arc::new(OwnModel {
+            folder,
+            session,
+            signature,
+            task: metadata.task.word(),
+            classes: metadata.classes,
+        }))
     }
 }
 
 struct OwnModel {
+    folder: std::path::PathBuf,
     session: Session,
     signature: ModelSignature,
     task: &'static str,
@@ -120,6 +127,10 @@ struct OwnModel {
 }
 
 impl LoadedModel for OwnModel {
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn signature(&self) -> &ModelSignature {
         &self.signature
     }

@@ -1,10 +1,9 @@
 //! S3 and what speaks like it: connections, and the words for what goes wrong.
 
-mod failure;
-
 use std::time::Duration;
 
 use millrace_contract::StepContext;
+use millrace_storage::Failure;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
@@ -14,7 +13,6 @@ use serde_json::Value;
 use url::Url;
 
 use crate::error::CopyError;
-pub(crate) use failure::Failure;
 
 /// Fields that must not be quoted in a message.
 const SECRET: &[&str] = &["access_key_id", "secret_access_key", "session_token"];

@@ -1,7 +1,9 @@
 //! Dataset versions as Delta tables: opened at a version, written as one commit.
 
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
+use deltalake::logstore::logstore_factories;
 use deltalake::{DeltaTable, DeltaTableBuilder};
 use millrace_contract::{QueryError, TableRef};
 use object_store::ObjectStoreExt as _;
@@ -33,8 +35,23 @@ fn builder(engine: &DataFusionEngine, uri: &str) -> Result<DeltaTableBuilder, Qu
             .map_err(|error| QueryError::Write { uri: uri.to_owned(), message: error.to_string() })?;
         return DeltaTableBuilder::from_url(url).map_err(|error| read_error(uri, &error));
     }
+    know_buckets();
     let builder = DeltaTableBuilder::from_url(url.clone()).map_err(|error| read_error(uri, &error))?;
     Ok(builder.with_storage_backend(root, url))
+}
+
+/// Lets Delta keep its log in buckets as it does in folders: a version is one put that fails if the version is there already. Its own way,
+/// with a lock in DynamoDB, is from before S3 had such puts.
+fn know_buckets() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let factories = logstore_factories();
+        if let (Ok(local), Ok(bucket)) = (Url::parse("file://"), Url::parse("s3://"))
+            && let Some(factory) = factories.get(&local).map(|found| found.value().clone())
+        {
+            factories.insert(bucket, factory);
+        }
+    });
 }
 
 /// The table at a version of its log, the newest if `None`.

@@ -21,6 +21,7 @@ use millrace_monitoring::alerts::{AlertStatus, Alerts};
 use millrace_monitoring::rule::{Channel, Comparison, WatchedSignal};
 use millrace_spec::problem::Problem;
 use millrace_spec::yaml;
+use millrace_storage::LocalCopies;
 use serde_json::Value;
 
 /// The endpoints of this process.
@@ -268,8 +269,10 @@ fn alert_view(status: AlertStatus) -> AlertView {
     }
 }
 
-/// Looks into model folders on this machine.
-pub(crate) struct FolderInspector;
+/// Looks into model folders.
+pub(crate) struct FolderInspector {
+    pub(crate) copies: LocalCopies,
+}
 
 /// Largest graph whose operators are listed, bytes.
 const LARGEST_GRAPH: u64 = 256 * 1024 * 1024;
@@ -277,9 +280,7 @@ const LARGEST_GRAPH: u64 = 256 * 1024 * 1024;
 #[async_trait]
 impl ModelInspector for FolderInspector {
     async fn inspect(&self, uri: &str) -> ModelFacts {
-        let Some(folder) = url::Url::parse(uri).ok().and_then(|url| url.to_file_path().ok()) else {
-            return ModelFacts::default();
-        };
+        let Ok(folder) = self.copies.path(uri).await else { return ModelFacts::default() };
         tokio::task::spawn_blocking(move || facts(&folder)).await.unwrap_or_default()
     }
 }

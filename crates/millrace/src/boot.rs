@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use indexmap::IndexMap;
+use millrace_api::UrlSigner;
 use millrace_compute::{
     Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files, steps as compute_steps,
 };
@@ -21,6 +22,7 @@ use millrace_metastore::Metastore;
 use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorStep};
 use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry, steps::Set};
 use millrace_spec::secret::{SecretText, VARIABLE_PREFIX};
+use millrace_storage::{FilePath, LocalCopies, Storage, StorageOptions};
 use millrace_tracking::webhooks::{Reach, Webhooks};
 use millrace_tracking::{Catalog, Tracker};
 use millrace_transfer::{Copy, CopyServices};
@@ -38,6 +40,7 @@ const RUNNING_PER_CORE: u32 = 8;
 pub(crate) struct Rooms {
     pub(crate) workspace: Workspace,
     pub(crate) store: Metastore,
+    pub(crate) storage: WorkspaceStorage,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) tracker: Arc<Tracker>,
     pub(crate) queries: Arc<dyn QueryEngine>,
@@ -50,6 +53,66 @@ pub(crate) struct Rooms {
     pub(crate) clock: Arc<dyn Clock>,
     /// Removed with this, if the state is a temporary one.
     scratch: Option<tempfile::TempDir>,
+}
+
+/// Where the bytes of a workspace are: `.millrace/storage`, or the place that `MILLRACE_STORAGE` names.
+#[derive(Clone)]
+pub(crate) struct WorkspaceStorage {
+    /// Everything; datasets lie in `datasets/<name>`.
+    pub(crate) root: Storage,
+    /// Files of tracked runs: `<run>/<path>`.
+    pub(crate) artifacts: Storage,
+    /// Models that steps registered: `<name>/<digest>`.
+    pub(crate) models: Storage,
+    /// Its folders as folders of this machine.
+    pub(crate) copies: LocalCopies,
+    /// What it takes to reach tables in a bucket.
+    s3: Vec<(String, String)>,
+}
+
+impl WorkspaceStorage {
+    fn open(state: &Path) -> Result<Self> {
+        let options = StorageOptions::from_variables(std::env::vars());
+        let root = match std::env::var("MILLRACE_STORAGE") {
+            Ok(url) if !url.is_empty() => {
+                Storage::open(&url, &options).context("MILLRACE_STORAGE in the environment")?
+            }
+            _ => Storage::folder(&state.join("storage")),
+        };
+        let below = |name: &str| FilePath::new(name).map(|path| root.below(&path));
+        Ok(Self {
+            artifacts: below("artifacts")?,
+            models: below("models")?,
+            copies: LocalCopies::new(root.clone(), state.join("copies")),
+            s3: options.s3,
+            root,
+        })
+    }
+
+    /// Removes what a process that was killed left half-written.
+    pub(crate) fn clear_staging(&self) -> std::io::Result<()> {
+        [&self.root, &self.artifacts, &self.models].into_iter().try_for_each(Storage::clear_staging)
+    }
+}
+
+/// The key of addresses that carry their own proof: random, kept with the state so that a restart does not end an upload.
+pub(crate) fn url_signer(state: &Path) -> Result<UrlSigner> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let path = state.join("url.key");
+    let mut fresh = [0; 32];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut fresh)
+        .map_err(|_| anyhow::anyhow!("the system's random numbers do not work"))?;
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    match made {
+        Ok(mut file) => file.write_all(&fresh).and_then(|()| file.sync_all())?,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error).with_context(|| format!("cannot write `{}`", path.display())),
+    }
+    let kept = fs_err::read(&path)?;
+    let key = <[u8; 32]>::try_from(kept.as_slice());
+    let key = key.with_context(|| format!("`{}` is broken: remove it", path.display()))?;
+    Ok(UrlSigner::new(key))
 }
 
 /// Whether colours are unwanted (no-color.org).
@@ -162,26 +225,34 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         .unwrap_or_else(|_| format!("sqlite:{}", state.join("millrace.db").display()));
     let store = Metastore::open(&url).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let storage = state.join("storage");
-    let catalog = Arc::new(Catalog::new(store.clone(), storage.clone(), clock.clone()));
-    let tracker = Arc::new(Tracker::new(store.clone(), storage.join("artifacts"), clock.clone()));
-    let engine = DataFusionEngine::new(EngineConfig::new(state.join("spill")));
+    let storage = WorkspaceStorage::open(&state)?;
+    let catalog = Arc::new(Catalog::new(
+        store.clone(),
+        storage.root.clone(),
+        storage.models.clone(),
+        storage.copies.clone(),
+        clock.clone(),
+    ));
+    let tracker = Arc::new(Tracker::new(store.clone(), storage.artifacts.clone(), clock.clone()));
+    let mut config = EngineConfig::new(state.join("spill"));
+    config.s3 = storage.s3.iter().cloned().collect();
+    let engine = DataFusionEngine::new(config);
     let secrets = Arc::new(secrets(root));
     let signals = Arc::new(LatestSignals::default());
     let observed = Arc::new(Notify::new());
-    let runtime = Arc::new(OnnxRuntime::default());
+    let runtime = Arc::new(OnnxRuntime::new(storage.copies.clone(), OnnxRuntime::MAX_BYTES));
     let endpoints = EndpointServer::new(ServerServices {
         runtime: runtime.clone(),
         registry: catalog.clone(),
         store: store.clone(),
         clock: clock.clone(),
         signals: signals.clone(),
-        predictions: storage.join("predictions"),
+        predictions: state.join("storage/predictions"),
     })?;
     let queries: Arc<dyn QueryEngine> = Arc::new(engine.clone());
     let datasets: Arc<dyn DatasetCatalog> = catalog.clone();
     let models: Arc<dyn ModelRegistry> = catalog.clone();
-    let mut all = data_kinds(root, &state, &engine, &datasets, &secrets)?;
+    let mut all = data_kinds(root, &state, &engine, (&datasets, &storage.copies), &secrets)?;
     let runtime: Arc<dyn ModelRuntime> = runtime;
     all.extend(millrace_training::steps::kinds(queries.clone(), runtime, tracker.clone()));
     all.extend(millrace_tracking::steps::kinds(&models));
@@ -200,6 +271,7 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     Ok(Rooms {
         workspace,
         store,
+        storage,
         catalog,
         tracker,
         queries,
@@ -235,7 +307,7 @@ fn data_kinds(
     root: &Path,
     state: &Path,
     engine: &DataFusionEngine,
-    datasets: &Arc<dyn DatasetCatalog>,
+    (datasets, copies): (&Arc<dyn DatasetCatalog>, &LocalCopies),
     secrets: &Arc<SecretStore>,
 ) -> Result<Vec<Arc<dyn StepKind>>> {
     let queries: Arc<dyn QueryEngine> = Arc::new(engine.clone());
@@ -243,6 +315,7 @@ fn data_kinds(
         engine: queries.clone(),
         datasets: datasets.clone(),
         workspace: root.to_path_buf(),
+        copies: copies.clone(),
         python_path: install_python_files(state)?,
     };
     // Read without the kinds, which are only being made: connections need none.
@@ -311,16 +384,6 @@ impl Rooms {
     /// Whether nothing that is kept here outlives the command.
     pub(crate) fn is_scratch(&self) -> bool {
         self.scratch.is_some()
-    }
-
-    /// Folder of the files that tracked runs logged.
-    pub(crate) fn artifacts(&self) -> PathBuf {
-        self.workspace.state_folder().join("storage/artifacts")
-    }
-
-    /// Folder of the models that steps registered.
-    pub(crate) fn registered_models(&self) -> PathBuf {
-        self.workspace.state_folder().join("storage/models")
     }
 
     /// Documentation of everything that can be named.

@@ -3,11 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
 use millrace_api::views::workspace::WorkspaceView;
-use millrace_api::{Access, App, Definition, Definitions, Parts, Ui};
+use millrace_api::{Access, App, Definition, Definitions, Parts, Ui, UrlSigner};
 use millrace_orchestration::{Engine, TriggerLoop};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use millrace_deployment::EndpointServer;
 use millrace_monitoring::{alerts::Alerts, latest};
+use millrace_storage::Storage;
 use millrace_tracking::webhooks::Webhooks;
 
 use crate::adapters::{FolderInspector, KeptMonitors, LiveEndpoints};
@@ -54,6 +56,8 @@ impl Server {
         let alerts = rooms.alerts.clone().watch(rooms.observed.clone(), server.stop.clone());
         server.watching.push(tokio::spawn(alerts));
         server.watching.push(tokio::spawn(server.webhooks.clone().watch(server.stop.clone())));
+        let artifacts = rooms.storage.artifacts.clone();
+        server.watching.push(tokio::spawn(clear_uploads(artifacts, server.stop.clone())));
         Ok(server)
     }
 
@@ -69,7 +73,7 @@ impl Server {
     async fn open(rooms: &Rooms, address: SocketAddr) -> Result<Self> {
         let access = access(address)?;
         let lock = run_lock::take(&rooms.workspace.state_folder())?;
-        millrace_tracking::clear_staging(&rooms.workspace.state_folder().join("storage"))?;
+        rooms.storage.clear_staging()?;
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -77,7 +81,8 @@ impl Server {
         let engine = rooms.start_engine(Some(&url)).await?;
         let stop = CancellationToken::new();
         let webhooks = boot::webhooks(rooms, address)?;
-        let app = App::new(parts(rooms, &engine, &url, access, webhooks.clone(), stop.clone()));
+        let signer = boot::url_signer(&rooms.workspace.state_folder())?;
+        let app = App::new(parts(rooms, &engine, &url, (access, signer), webhooks.clone(), stop.clone()));
         let serving = tokio::spawn(millrace_api::serve(app, listener, stop.clone()));
         Ok(Self {
             engine,
@@ -127,6 +132,19 @@ impl Server {
     }
 }
 
+/// Forgets uploads in parts that nothing has come of for a week.
+async fn clear_uploads(artifacts: Storage, stop: CancellationToken) {
+    const IDLE: Duration = Duration::from_secs(7 * 24 * 3600);
+    const EVERY: Duration = Duration::from_secs(3600);
+    while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+        match artifacts.clear_uploads(IDLE).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "forgot uploads that were not finished"),
+            Err(error) => tracing::warn!(%error, "cannot forget uploads that were not finished"),
+        }
+    }
+}
+
 /// Writes where this server is, for steps that an earlier one started.
 fn tell_steps(file: &Path, url: &str) -> std::io::Result<()> {
     let staged = file.with_extension("staged");
@@ -155,7 +173,7 @@ fn parts(
     rooms: &Rooms,
     engine: &Engine,
     url: &str,
-    access: Access,
+    (access, signer): (Access, UrlSigner),
     webhooks: Webhooks,
     stop: CancellationToken,
 ) -> Parts {
@@ -174,12 +192,14 @@ fn parts(
         datasets: rooms.catalog.clone(),
         models: rooms.catalog.clone(),
         query: rooms.queries.clone(),
-        artifacts: rooms.artifacts(),
-        registered: rooms.registered_models(),
+        artifacts: rooms.storage.artifacts.clone(),
+        registered: rooms.storage.models.clone(),
+        copies: rooms.storage.copies.clone(),
+        signer,
         webhooks,
         endpoints: Arc::new(LiveEndpoints { server: rooms.endpoints.clone(), url: url.to_owned() }),
         monitors: Arc::new(KeptMonitors { store: rooms.store.clone(), alerts: rooms.alerts.clone() }),
-        inspector: Arc::new(FolderInspector),
+        inspector: Arc::new(FolderInspector { copies: rooms.storage.copies.clone() }),
         metrics: Arc::new(move || latest::exposition(&signals.signals())),
         clock: rooms.clock.clone(),
         access,

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use millrace_metastore::MetastoreError;
 use millrace_metastore::experiments::Refusal;
 use millrace_metastore::registry::RegistryRefusal;
+use millrace_storage::{InvalidPath, StorageError, UploadError};
 use millrace_tracking::search::InvalidSearch;
 use serde_json::{Value, json};
 
@@ -71,6 +72,53 @@ impl From<Refusal> for MlflowError {
             | Refusal::RunDeleted { .. }
             | Refusal::ParamChanged { .. }
             | Refusal::ForeignToken => Self::invalid(message),
+        }
+    }
+}
+
+impl From<InvalidPath> for MlflowError {
+    fn from(error: InvalidPath) -> Self {
+        Self::invalid(format!("Invalid path: {}", error.path))
+    }
+}
+
+impl From<StorageError> for MlflowError {
+    fn from(error: StorageError) -> Self {
+        match &error {
+            StorageError::NotFound { path } => Self::absent(format!("No such artifact: '{path}'")),
+            StorageError::NotAFile { path } => {
+                Self::invalid(format!("'{path}' is a folder, or lies below a file"))
+            }
+            StorageError::InvalidName { path } => Self::invalid(format!("'{path}' is no name of a file")),
+            StorageError::OutOfRange { .. } => {
+                Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "INVALID_PARAMETER_VALUE", error.to_string())
+            }
+            StorageError::BrokenOff { message, .. } => {
+                let message = format!("The upload broke off: {message}");
+                Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+            }
+            StorageError::Full { .. } => {
+                let message = "The disk of the server is full; nothing was stored.";
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "INTERNAL_ERROR", message)
+            }
+            StorageError::Failed { transient: true, .. } => {
+                tracing::warn!(%error, "the storage failed");
+                let message = "The storage of the server does not answer; try again.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE", message)
+            }
+            StorageError::Failed { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<UploadError> for MlflowError {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Storage(error) => error.into(),
+            UploadError::NoUpload { .. } => Self::absent(error.to_string()),
+            UploadError::Number { .. } | UploadError::TooLarge { .. } | UploadError::Part { .. } => {
+                Self::invalid(error.to_string())
+            }
         }
     }
 }

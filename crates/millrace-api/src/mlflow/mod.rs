@@ -22,27 +22,27 @@ mod registry;
 mod runs;
 mod search;
 mod sources;
-mod stored;
 mod trace_wire;
 mod traces;
+mod uploads;
 mod webhooks;
 mod wire;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{any, delete, get, patch, post};
+use axum::routing::{any, delete, get, patch, post, put};
 use axum::{Router, middleware};
 use millrace_metastore::experiments::Refusal;
 use serde_json::json;
 
 use crate::app::App;
 use crate::changes::Noun;
-pub(crate) use artifacts::{Purpose, folder_entries, real_path, send_file};
+pub(crate) use artifacts::{Purpose, send, stored};
 pub(crate) use error::MlflowError;
 pub(crate) use present::{model_uri, run_uri};
-pub(crate) use stored::Entry;
+pub(crate) use uploads::{PART, SIGNED};
 
 /// What the client takes for the server's version: from 3.4 on it uses today's protocol.
 const VERSION: &str = "3.18.0";
@@ -58,12 +58,25 @@ pub(crate) fn routes() -> Router<App> {
 /// Files: streams as long as they need to be.
 pub(crate) fn file_routes() -> Router<App> {
     let files = || {
-        Router::new().route("/2.0/mlflow-artifacts/artifacts", get(artifacts::list_folder)).route(
-            "/2.0/mlflow-artifacts/artifacts/{*path}",
-            get(artifacts::read_file).put(artifacts::write_file).delete(artifacts::delete_file),
-        )
+        Router::new()
+            .route("/2.0/mlflow/upload-artifact", post(artifacts::upload_to_run))
+            .nest("/2.0/mlflow-artifacts", artifact_routes())
     };
     Router::new().nest("/api", files()).nest("/ajax-api", files())
+}
+
+fn artifact_routes() -> Router<App> {
+    let file = get(artifacts::read_file).put(artifacts::write_file).delete(artifacts::delete_file);
+    Router::new()
+        .route("/artifacts", get(artifacts::list_folder))
+        .route("/artifacts/{*path}", file)
+        .route("/mpu/create/{*path}", post(uploads::create))
+        .route("/mpu/complete/{*path}", post(uploads::complete))
+        .route("/mpu/abort/{*path}", post(uploads::abort))
+        .route("/mpu/part/{id}/{number}", put(uploads::put_part))
+        .route("/mpu/parts/{id}", get(uploads::list_parts))
+        .route("/presigned/{*path}", get(uploads::presigned))
+        .route("/signed/{*path}", get(uploads::read_signed).put(uploads::write_signed))
 }
 
 fn json_routes() -> Router<App> {
@@ -140,6 +153,8 @@ fn tracking_routes() -> Router<App> {
         .route("/metrics/get-history-bulk-interval", get(metrics::history_bulk_interval))
         .route("/experiments/search-datasets", post(inputs::search_datasets))
         .route("/artifacts/list", get(artifacts::list_of_run))
+        .route("/artifacts/presigned-upload-url", post(uploads::presigned_upload))
+        .route("/artifacts/presigned-download-url", post(uploads::presigned_download))
 }
 
 fn logged_model_routes() -> Router<App> {
@@ -243,13 +258,13 @@ pub(crate) async fn require_active_experiment(app: &App, id: &str) -> Result<i64
     Ok(number)
 }
 
-/// What the client may use beside the plain protocol: nothing.
-async fn server_info() -> axum::Json<serde_json::Value> {
+/// What the client may use beside the plain protocol. A file whose bytes lie here anyway comes no faster by several requests.
+async fn server_info(State(app): State<App>) -> axum::Json<serde_json::Value> {
     axum::Json(json!({
         "store_type": "SqlStore",
         "workspaces_enabled": false,
-        "multipart_uploads_enabled": false,
-        "multipart_downloads_enabled": false,
+        "multipart_uploads_enabled": true,
+        "multipart_downloads_enabled": app.artifacts.local().is_none(),
     }))
 }
 

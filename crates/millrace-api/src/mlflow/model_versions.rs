@@ -81,8 +81,8 @@ async fn content(app: &App, origin: &Origin) -> Result<AssetVersionRow, MlflowEr
     {
         uri = format!("{}/{path}", present::run_uri(&run));
     }
-    if let Some(folder) = artifacts::own_folder(app, &uri) {
-        uri = format!("file://{}", folder.display());
+    if let Some(own) = artifacts::own_url(app, &uri) {
+        uri = own;
     } else if uri.starts_with('/') {
         uri = format!("file://{uri}");
     }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use millrace_metastore::MetastoreError;
 use millrace_metastore::experiments::{LoggedModelRow, Refusal, TrackedRunRow};
 use millrace_metastore::registry::ModelVersionRow;
+use millrace_storage::decode_once;
 
 use super::error::MlflowError;
+use super::present;
 use super::registered_models::stage;
-use super::{present, stored};
 use crate::app::App;
 
 /// The way to this server's artifacts in the address of a server.
@@ -261,7 +262,7 @@ impl Uri {
 fn decoded(text: &str) -> String {
     let mut text = text.to_owned();
     loop {
-        let next = stored::decode_once(&text);
+        let next = decode_once(&text);
         if next == text {
             return text;
         }

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use millrace_contract::TableRef;
 use millrace_spec::problem::Problem;
+use millrace_storage::Entry;
 use serde::Deserialize;
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa::IntoParams;
@@ -17,7 +18,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::archive::write_archive;
 use crate::error::{ApiError, ApiResult};
-use crate::mlflow::{Purpose, folder_entries, real_path, send_file};
+use crate::mlflow::{Purpose, send, stored};
 use crate::present::table;
 use crate::views::datasets::TablePreview;
 use crate::views::models::ModelFolderView;
@@ -50,8 +51,9 @@ async fn list_folder(
     query: Result<Query<FolderQuery>, QueryRejection>,
 ) -> ApiResult<Vec<ArtifactFile>> {
     let Query(FolderQuery { path }) = query?;
-    let entries = folder_entries(&app, &path).await?;
-    let file = |entry: crate::mlflow::Entry| ArtifactFile {
+    let (storage, folder) = stored(&app, &path)?;
+    let entries = storage.list(&folder).await?;
+    let file = |entry: Entry| ArtifactFile {
         path: entry.name,
         is_dir: entry.is_dir,
         size_bytes: (!entry.is_dir).then_some(entry.size_bytes),
@@ -66,7 +68,8 @@ async fn show_file(
     Path(path): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    Ok(send_file(&app, &path, &headers, Purpose::Show).await?)
+    let (storage, file) = stored(&app, &path)?;
+    Ok(send(storage, &file, &headers, Purpose::Show).await?)
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -86,12 +89,11 @@ async fn preview_table(
 ) -> ApiResult<TablePreview> {
     let Query(TableQuery { path, limit }) = query?;
     let limit = limit.unwrap_or(200).clamp(1, MOST_ROWS);
-    let real = real_path(&app, &path).await?;
+    let (storage, file) = stored(&app, &path)?;
     if !path.to_ascii_lowercase().ends_with(".parquet") {
         return Err(Problem::error("not-a-table", format!("`{path}` is no Parquet file")).into());
     }
-    let unreadable = || ApiError::unknown("file", &path);
-    let uri = url_of(&real).ok_or_else(unreadable)?;
+    let uri = storage.url(&file);
     let rows = app.query.scan(&TableRef::Parquet { uri }, None, Some(limit + 1)).await.map_err(|error| {
         // Where the store lies on the disk is nothing for a page.
         tracing::warn!(%error, path, "an artifact that should be a table cannot be read");
@@ -101,15 +103,6 @@ async fn preview_table(
     Ok(Json(table::preview(rows, limit).await?))
 }
 
-/// `file://` with the signs encoded that have a meaning in a URL.
-fn url_of(path: &std::path::Path) -> Option<String> {
-    let sign = |byte: u8| {
-        let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_' | b'~');
-        if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
-    };
-    Some(format!("file://{}", path.to_str()?.bytes().map(sign).collect::<String>()))
-}
-
 /// Sends a folder as one ZIP file.
 #[utoipa::path(get, path = "/api/artifact-archive", params(FolderQuery), responses((status = 200, body = [u8])))]
 async fn archive_folder(
@@ -117,18 +110,20 @@ async fn archive_folder(
     query: Result<Query<FolderQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(FolderQuery { path }) = query?;
-    let folder = real_path(&app, &path).await?;
-    if !fs_err::tokio::metadata(&folder).await?.is_dir() {
+    let (storage, folder) = stored(&app, &path)?;
+    // A file is no folder, and neither is what is not there.
+    if storage.list(&folder).await?.is_empty() {
         return Err(Problem::error("not-a-folder", format!("`{path}` is no folder")).into());
     }
     let (sender, parts) = tokio::sync::mpsc::channel(WAITING);
-    tokio::task::spawn_blocking(move || {
-        if let Err(error) = write_archive(&folder, &sender) {
+    let storage = storage.clone();
+    tokio::spawn(async move {
+        if let Err(error) = write_archive(&storage, &folder, &sender).await {
             if error.kind() != std::io::ErrorKind::BrokenPipe {
                 tracing::warn!(%error, "a folder could not be packed");
             }
             // The download breaks off instead of ending as if it were whole.
-            sender.blocking_send(Err(error)).ok();
+            sender.send(Err(error)).await.ok();
         }
     });
     let last = path.trim_end_matches('/').rsplit('/').next().filter(|name| !name.is_empty());
@@ -148,24 +143,12 @@ async fn inspect_model(
     query: Result<Query<FolderQuery>, QueryRejection>,
 ) -> ApiResult<ModelFolderView> {
     let Query(FolderQuery { path }) = query?;
-    let folder = real_path(&app, &path).await?;
-    let uri = url_of(&folder).ok_or_else(|| ApiError::unknown("folder", &path))?;
-    let facts = app.inspector.inspect(&uri).await;
+    let (storage, folder) = stored(&app, &path)?;
+    let facts = app.inspector.inspect(&storage.url(&folder)).await;
     Ok(Json(ModelFolderView {
         flavors: facts.flavors,
         signature: facts.signature,
         task: facts.task,
         onnx: facts.onnx,
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::url_of;
-
-    #[test]
-    fn a_path_becomes_an_address_that_is_read_back() {
-        let url = url_of(std::path::Path::new("/a b/ü%20#?.parquet")).unwrap();
-        assert_eq!(url, "file:///a%20b/%C3%BC%2520%23%3F.parquet");
-    }
 }

@@ -1,7 +1,5 @@
 //! Registered models.
 
-use std::path::Path as FilePath;
-
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -93,9 +91,8 @@ async fn find_model(
 
 /// The path of a folder in the artifact store; `None` if it lies elsewhere.
 fn artifact_path(app: &App, uri: &str) -> Option<String> {
-    let folder = FilePath::new(uri.strip_prefix("file://")?);
-    if let Ok(inside) = folder.strip_prefix(&app.registered) {
-        return Some(format!("{REGISTERED}/{}", inside.to_str()?));
+    if let Some(path) = app.registered.path_of(uri) {
+        return Some(format!("{REGISTERED}/{}", path.as_str()));
     }
-    folder.strip_prefix(&app.artifacts).ok()?.to_str().map(str::to_owned)
+    Some(app.artifacts.path_of(uri)?.as_str().to_owned())
 }

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use millrace_contract::{StepContext, StepError, TableRef};
 use millrace_spec::asset::{Asset, AssetType};
 use millrace_spec::problem::Problem;
+use millrace_storage::CopyError;
 use serde_json::Value;
 
 use super::{Services, internal};
@@ -54,8 +55,15 @@ async fn lay_asset(
     asset: &Asset,
 ) -> Result<String, StepError> {
     if asset.kind != AssetType::Table {
-        let local = url::Url::parse(&asset.uri).ok().and_then(|url| url.to_file_path().ok());
-        return Ok(local.map_or_else(|| asset.uri.clone(), |path| path_text(&path)));
+        return match services.copies.path(&asset.uri).await {
+            Ok(path) => Ok(path_text(&path)),
+            // A program may know how to read what we do not.
+            Err(CopyError::Elsewhere { .. }) => Ok(asset.uri.clone()),
+            Err(error) => {
+                let message = format!("cannot read the input `{name}`: {error}");
+                Err(StepError::transient(Problem::error("input-folder", message)))
+            }
+        };
     }
     let folder = context.folder.join("inputs").join(name);
     fs_err::create_dir_all(&folder).map_err(|error| internal("make the inputs' folder", &error))?;

@@ -14,6 +14,7 @@ use millrace_contract::{
     CommandExit, CommandSpec, DatasetCatalog, OutputDoc, QueryEngine, StepContext, StepError, StepOutcome,
 };
 use millrace_spec::problem::Problem;
+use millrace_storage::LocalCopies;
 
 pub use python::{Python, PythonConfig};
 pub use run::{Run, RunConfig};
@@ -32,6 +33,8 @@ pub struct Services {
     pub datasets: Arc<dyn DatasetCatalog>,
     /// Root of the workspace, where scripts are.
     pub workspace: PathBuf,
+    /// Models and folders of the workspace's storage as programs read them.
+    pub copies: LocalCopies,
     /// Folder of the SDK, to be put on `PYTHONPATH`.
     pub python_path: PathBuf,
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_compute::steps::{Python, Run, Services};
 use millrace_contract::*;
+use millrace_storage::{LocalCopies, Storage};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -113,6 +114,7 @@ fn services(place: &Place) -> Services {
         datasets: Arc::new(NoTables),
         workspace: place.folder.path().to_owned(),
         python_path: place.folder.path().join("python"),
+        copies: LocalCopies::new(Storage::folder(place.folder.path()), place.folder.path().join("copies")),
     }
 }
 

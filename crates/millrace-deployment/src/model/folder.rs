@@ -42,23 +42,19 @@ impl Notes {
 }
 
 impl ModelFolder {
-    /// Reads the folder at `uri`.
+    /// Reads a model folder; `uri` is how messages name it.
     ///
     /// # Errors
-    /// [`ModelError::Load`] if it is no `file://` URL, or its `MLmodel` is absent, broken or without the flavor `onnx`.
-    pub(crate) fn read(uri: &str) -> Result<Self, ModelError> {
+    /// [`ModelError::Load`] if its `MLmodel` is absent, broken or without the flavor `onnx`.
+    pub(crate) fn read(folder: &Path, uri: &str) -> Result<Self, ModelError> {
         let failed = |message: String| ModelError::Load { uri: uri.to_owned(), message };
-        let path = uri.strip_prefix("file://").ok_or_else(|| {
-            failed("only models in local folders can be served, so its URL begins with `file://`".to_owned())
-        })?;
-        let folder = PathBuf::from(path);
         let text = read_text(&folder.join("MLmodel")).map_err(failed)?;
         let node = yaml::parse("MLmodel", &text)
             .map_err(|problem| failed(format!("`MLmodel`: {}", problem.message)))?;
         let document = node.to_json();
         let data = document.pointer("/flavors/onnx/data").and_then(Value::as_str);
         let graph = match (data, document.pointer("/flavors/onnx")) {
-            (Some(data), _) => inside(&folder, data).map_err(failed)?,
+            (Some(data), _) => inside(folder, data).map_err(failed)?,
             (None, Some(_)) => folder.join("model.onnx"),
             (None, None) => {
                 let flavors = document.get("flavors").and_then(Value::as_object);
@@ -78,7 +74,7 @@ impl ModelFolder {
             serde_json::from_value(notes).map_err(|error| failed(format!("`metadata.millrace`: {error}")))?
         };
         let example = document.pointer("/saved_input_example_info/artifact_path").and_then(Value::as_str);
-        let example = example.and_then(|name| read_example(&folder, name));
+        let example = example.and_then(|name| read_example(folder, name));
         Ok(Self { graph, signature, notes, example })
     }
 

@@ -1,11 +1,13 @@
 //! Loads ONNX models and scores with them, in this process.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use millrace_contract::{LoadedModel, ModelError, ModelRuntime, ModelSignature};
 use millrace_onnx::{OnnxError, Session};
+use millrace_storage::LocalCopies;
 
 use super::folder::{ModelFolder, Notes};
 use super::graph;
@@ -13,22 +15,19 @@ use super::inputs::InputPlan;
 use super::outputs::{OutputPlan, PredictionType, truth};
 
 /// Loads model folders in MLflow's layout with the flavor `onnx`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct OnnxRuntime {
+    copies: LocalCopies,
     max_bytes: u64,
 }
 
-impl Default for OnnxRuntime {
-    /// Takes graphs of up to 512 MiB.
-    fn default() -> Self {
-        Self::new(512 << 20)
-    }
-}
-
 impl OnnxRuntime {
-    /// Refuses graphs larger than `max_bytes`.
-    pub fn new(max_bytes: u64) -> Self {
-        Self { max_bytes }
+    /// Graphs may have this many bytes, if nothing else is said.
+    pub const MAX_BYTES: u64 = 512 << 20;
+
+    /// Loads folders of this machine, and those elsewhere that `copies` reaches. Refuses graphs larger than `max_bytes`.
+    pub fn new(copies: LocalCopies, max_bytes: u64) -> Self {
+        Self { copies, max_bytes }
     }
 }
 
@@ -36,8 +35,10 @@ impl OnnxRuntime {
 impl ModelRuntime for OnnxRuntime {
     async fn load(&self, uri: &str) -> Result<Arc<dyn LoadedModel>, ModelError> {
         let (uri, max_bytes) = (uri.to_owned(), self.max_bytes);
-        let lost = ModelError::Load { uri: uri.clone(), message: "loading it crashed".to_owned() };
-        let loaded = tokio::task::spawn_blocking(move || OnnxModel::load(&uri, max_bytes)).await;
+        let failed = |message: String| ModelError::Load { uri: uri.clone(), message };
+        let folder = self.copies.path(&uri).await.map_err(|error| failed(error.to_string()))?;
+        let lost = failed("loading it crashed".to_owned());
+        let loaded = tokio::task::spawn_blocking(move || OnnxModel::load(folder, &uri, max_bytes)).await;
         Ok(Arc::new(loaded.map_err(|_| lost)??))
     }
 }
@@ -45,6 +46,7 @@ impl ModelRuntime for OnnxRuntime {
 /// A model in memory.
 #[derive(Debug)]
 struct OnnxModel {
+    folder: PathBuf,
     session: Session,
     signature: ModelSignature,
     inputs: InputPlan,
@@ -52,9 +54,9 @@ struct OnnxModel {
 }
 
 impl OnnxModel {
-    fn load(uri: &str, max_bytes: u64) -> Result<Self, ModelError> {
+    fn load(path: PathBuf, uri: &str, max_bytes: u64) -> Result<Self, ModelError> {
         let failed = |message: String| ModelError::Load { uri: uri.to_owned(), message };
-        let folder = ModelFolder::read(uri)?;
+        let folder = ModelFolder::read(&path, uri)?;
         let bytes = folder.read_graph(max_bytes).map_err(failed)?;
         let session = Session::load(&bytes).map_err(|error| failed(error.to_string()))?;
         let signature = match &folder.signature {
@@ -70,11 +72,15 @@ impl OnnxModel {
         let inputs = InputPlan::new(&session, &signature).map_err(failed)?;
         let outputs = plan_outputs(&session, &folder.notes, &signature).map_err(failed)?;
         let signature = ModelSignature { inputs: signature.inputs, outputs: outputs.columns() };
-        Ok(Self { session, signature, inputs, outputs })
+        Ok(Self { folder: path, session, signature, inputs, outputs })
     }
 }
 
 impl LoadedModel for OnnxModel {
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn signature(&self) -> &ModelSignature {
         &self.signature
     }

@@ -8,7 +8,7 @@ use millrace_deployment::OnnxRuntime;
 use millrace_onnx::{ElementType, GraphBuilder};
 use serde_json::Value;
 
-use crate::support::{LATE, expected, folder, late_model, signature};
+use crate::support::{LATE, expected, folder, late_model, limited_runtime, runtime, signature};
 
 /// The inputs of a test file as columns: one a tensor, or `<name>_0`, … of a matrix.
 fn columns(document: &Value) -> RecordBatch {
@@ -44,7 +44,7 @@ async fn every_graph_answers_as_onnxruntime_does_without_a_signature() {
     for name in classifiers.into_iter().chain(["gradient_regressor", "normal_linear", "xgboost_regressor"]) {
         let document = expected(name);
         let url = folder(&place.path().join(name), name, "");
-        let model = OnnxRuntime::default().load(&url).await.unwrap();
+        let model = runtime().load(&url).await.unwrap();
         let scored = model.score(&columns(&document)).unwrap();
         let outputs: Vec<&Value> = document["outputs"].as_object().unwrap().values().collect();
         let first = outputs[0]["data"].as_array().unwrap();
@@ -88,7 +88,7 @@ async fn the_signature_names_a_matrix_and_the_metadata_its_classes() {
         signature(&names.map(|name| (name, "double")))
     );
     let url = folder(&place.path().join("m"), "forest_binary", &text);
-    let model = OnnxRuntime::default().load(&url).await.unwrap();
+    let model = runtime().load(&url).await.unwrap();
     let document = expected("forest_binary");
     let given = columns(&document);
     // Another order, one column more, whole numbers and truth values: all are found by name and cast.
@@ -121,7 +121,7 @@ async fn the_signature_names_a_matrix_and_the_metadata_its_classes() {
 #[tokio::test]
 async fn nulls_are_missing_values_of_numbers_and_texts() {
     let place = tempfile::tempdir().unwrap();
-    let model = OnnxRuntime::default().load(&late_model(place.path())).await.unwrap();
+    let model = runtime().load(&late_model(place.path())).await.unwrap();
     let numbers =
         |first: Option<f64>| -> ArrayRef { Arc::new(Float64Array::from(vec![first, Some(f64::NAN)])) };
     let carrier: ArrayRef = Arc::new(StringArray::from(vec![None, Some("")]));
@@ -143,36 +143,36 @@ async fn a_folder_that_cannot_be_served_says_why() {
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("{url} loads"),
     };
-    let good = OnnxRuntime::default();
+    let good = runtime();
     let mut found = vec![
-        refused(good, "s3://bucket/model".to_owned()).await,
-        refused(good, format!("file://{}", path("none").display())).await,
+        refused(good.clone(), "s3://bucket/model".to_owned()).await,
+        refused(good.clone(), format!("file://{}", path("none").display())).await,
     ];
     let url = folder(&path("large"), "forest", "");
-    found.push(refused(OnnxRuntime::new(1000), url).await);
+    found.push(refused(limited_runtime(1000), url).await);
     let url = folder(&path("other"), "forest", "");
     fs_err::write(path("other").join("MLmodel"), "flavors: {sklearn: {}, python_function: {}}\n").unwrap();
-    found.push(refused(good, url.clone()).await);
+    found.push(refused(good.clone(), url.clone()).await);
     fs_err::write(path("other").join("MLmodel"), "flavors: {onnx: {data: ../large/model.onnx}}\n").unwrap();
-    found.push(refused(good, url.clone()).await);
+    found.push(refused(good.clone(), url.clone()).await);
     fs_err::write(path("other").join("model.onnx"), "no graph").unwrap();
     fs_err::write(path("other").join("MLmodel"), "flavors: {onnx: {data: model.onnx}}\n").unwrap();
-    assert!(refused(good, url.clone()).await.starts_with("not an ONNX model"));
+    assert!(refused(good.clone(), url.clone()).await.starts_with("not an ONNX model"));
     let mut unknown = GraphBuilder::new("unknown");
     unknown.input_column("x", ElementType::Float);
     unknown.node("Conv", "", &["x"], &["y"], []);
     unknown.output("y", ElementType::Float, &[None, Some(1)]);
     fs_err::write(path("other").join("model.onnx"), unknown.encode()).unwrap();
-    found.push(refused(good, url).await);
+    found.push(refused(good.clone(), url).await);
     let url = folder(&path("classes"), "forest", "metadata: {millrace: {classes: [a, b]}}\n");
-    found.push(refused(good, url).await);
+    found.push(refused(good.clone(), url).await);
     let url =
         folder(&path("columns"), "pipeline_logistic", &format!("{LATE}{}", signature(&[("x0", "double")])));
-    found.push(refused(good, url).await);
+    found.push(refused(good.clone(), url).await);
     let url = folder(&path("time"), "forest", &signature(&[("x0", "datetime")]));
-    found.push(refused(good, url).await);
+    found.push(refused(good.clone(), url).await);
     insta::assert_snapshot!(found.join("\n"), @r#"
-    only models in local folders can be served, so its URL begins with `file://`
+    `s3://bucket/model` is neither a folder of this machine nor in the workspace's storage, `file:///nonexistent`
     `MLmodel` is missing
     its graph has 11517 bytes, and 1000 are allowed
     it has no flavor `onnx`, only sklearn, python_function: save it with `mlflow.onnx.save_model` or `millrace.save_model`

@@ -18,6 +18,7 @@ use millrace_deployment::{
 use millrace_metastore::Metastore;
 use millrace_spec::asset::{Asset, AssetType};
 use millrace_spec::problem::Problem;
+use millrace_storage::{LocalCopies, Storage};
 use serde_json::{Value, json};
 
 pub(crate) const NOW: &str = "2026-03-01T06:30:00Z";
@@ -202,6 +203,17 @@ impl TestServer {
     }
 }
 
+/// Loads folders of this machine.
+pub(crate) fn runtime() -> OnnxRuntime {
+    limited_runtime(OnnxRuntime::MAX_BYTES)
+}
+
+/// Refuses larger graphs.
+pub(crate) fn limited_runtime(max_bytes: u64) -> OnnxRuntime {
+    let nowhere = PathBuf::from("/nonexistent");
+    OnnxRuntime::new(LocalCopies::new(Storage::folder(&nowhere), nowhere), max_bytes)
+}
+
 async fn server(
     folder: &Path,
     registry: &Arc<Registry>,
@@ -210,7 +222,7 @@ async fn server(
 ) -> Arc<EndpointServer> {
     let store = Metastore::open(&format!("sqlite:{}", folder.join("millrace.db").display())).await.unwrap();
     EndpointServer::new(ServerServices {
-        runtime: Arc::new(OnnxRuntime::default()),
+        runtime: Arc::new(runtime()),
         registry: registry.clone(),
         store,
         clock: clock.clone(),

@@ -39,7 +39,7 @@ impl Keys {
         self.0.read().unwrap_or_else(PoisonError::into_inner).ids.get(name).copied()
     }
 
-    /// The numbers of names; those that have none get one, which only [`Keys::id`] and [`Keys::names`] remember, after the commit: a number
+    /// The numbers of names; those that have none get one, which is not remembered before the commit ([`Keys::learn_numbered`]): a number
     /// that is given in a transaction that fails will be another name's.
     pub(super) async fn ensure(
         &self,
@@ -67,6 +67,31 @@ impl Keys {
             }
         }
         Ok(numbered)
+    }
+
+    /// The numbers of names if all are remembered.
+    pub(super) fn known_all(&self, names: &BTreeSet<&str>) -> Option<Numbered> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        names.iter().map(|name| Some(((*name).to_owned(), *known.ids.get(*name)?))).collect()
+    }
+
+    /// Remembers names whose numbers were committed.
+    pub(super) fn learn_numbered(&self, numbered: &Numbered) {
+        let is_new = |known: &Known, name: &str| !known.ids.contains_key(name);
+        {
+            let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            if !numbered.keys().any(|name| is_new(&known, name)) {
+                return;
+            }
+        }
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for (name, id) in numbered {
+            if is_new(&known, name) {
+                let name: Arc<str> = name.as_str().into();
+                known.ids.insert(name.clone(), *id);
+                known.names.insert(*id, name);
+            }
+        }
     }
 
     /// Remembers names that were committed.

@@ -2,6 +2,9 @@
 //!
 //! Requests that wait are written together: one read of their runs, one update of their documents, one insert into the journal. Each
 //! request is checked on its own before anything of it is taken, so one that is refused takes nothing along and hinders nobody.
+//!
+//! On SQLite, the documents of runs that were written lately are remembered, so that the next group is one hand-over to the connection's
+//! thread: that nobody else changed them is a condition of the transaction.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -14,6 +17,7 @@ use super::document::{Document, Point};
 use super::keys::{Keys, Numbered};
 use super::models::{ModelMetric, log_model_metrics};
 use super::pack::Packing;
+use super::remembered::Remembered;
 use super::series::encode_journal;
 use super::{MetricRow, NAME_TAG, PARENT_TAG, Refusal, Text, placeholders};
 
@@ -75,13 +79,14 @@ impl Metastore {
 /// Writes what is asked for until nobody can ask any more, and packs what was written in between. `store` must not have the queue.
 pub(crate) async fn log_until_closed(store: Metastore, mut requests: mpsc::Receiver<LogRequest>) {
     let mut packing = Packing::default();
+    let mut remembered = Remembered::default();
     let mut group = Vec::new();
     loop {
         // Woken at times, to pack what has become quiet.
         match tokio::time::timeout(QUIET, requests.recv_many(&mut group, GROUP)).await {
             Ok(0) => return,
             Ok(_) => {
-                let written = write_group(&store, std::mem::take(&mut group)).await;
+                let written = write_group(&store, &mut remembered, std::mem::take(&mut group)).await;
                 packing.note(written);
                 packing.pack_full(&store).await;
             }
@@ -93,7 +98,7 @@ pub(crate) async fn log_until_closed(store: Metastore, mut requests: mpsc::Recei
 /// Points that a transaction left in the journal, by the run's number.
 pub(super) type Journaled = BTreeMap<i64, usize>;
 
-async fn write_group(store: &Metastore, group: Vec<LogRequest>) -> Journaled {
+async fn write_group(store: &Metastore, remembered: &mut Remembered, group: Vec<LogRequest>) -> Journaled {
     // One that tells of models may be refused by the database alone.
     let (with_models, plain): (Vec<_>, Vec<_>) =
         group.into_iter().partition(|request| !request.batch.model_metrics.is_empty());
@@ -106,9 +111,7 @@ async fn write_group(store: &Metastore, group: Vec<LogRequest>) -> Journaled {
             answers.push(request.answer);
             wanted.push((request.run_id, request.batch));
         }
-        let keys = store.keys();
-        let written = store.write(move |session| Box::pin(log_group(session, keys, wanted))).await;
-        match written {
+        match write_wanted(store, remembered, wanted).await {
             Ok((outcomes, points)) => {
                 journaled.extend(points);
                 for (answer, outcome) in answers.into_iter().zip(outcomes) {
@@ -130,22 +133,106 @@ async fn write_group(store: &Metastore, group: Vec<LogRequest>) -> Journaled {
     journaled
 }
 
+/// What became of each request, and what the journal got.
+type Written = (Vec<Result<(), Refusal>>, Journaled);
+
+async fn write_wanted(
+    store: &Metastore,
+    remembered: &mut Remembered,
+    wanted: Vec<(String, TrackedBatch)>,
+) -> Result<Written, MetastoreError> {
+    let keys = store.keys();
+    if let Some(mut session) = store.writer().await?
+        && let Some(written) = write_remembered(&mut session, remembered, &keys, &wanted).await
+    {
+        return Ok(written);
+    }
+    let (known, keeps) = (keys.clone(), !store.is_postgres());
+    let grouped = store.write(move |session| Box::pin(log_group(session, known, wanted, keeps))).await?;
+    keys.learn_numbered(&grouped.numbered);
+    let journaled = journaled(&grouped.open);
+    if let Some(changed_at) = grouped.changed_at {
+        remembered.keep(grouped.open, changed_at);
+    }
+    Ok((grouped.outcomes, journaled))
+}
+
+/// Writes a group to runs that are all remembered; `None` if they are not, or somebody changed one: then nothing was written.
+async fn write_remembered(
+    session: &mut Session,
+    remembered: &mut Remembered,
+    keys: &Keys,
+    wanted: &[(String, TrackedBatch)],
+) -> Option<Written> {
+    if wanted.iter().any(|(_, batch)| !batch.model_metrics.is_empty()) {
+        return None;
+    }
+    let names: BTreeSet<&str> = wanted.iter().flat_map(|(_, batch)| names_of(batch)).collect();
+    let numbered = keys.known_all(&names)?;
+    let mut open = remembered.take(wanted.iter().map(|(id, _)| id.as_str()))?;
+    let outcomes: Vec<_> =
+        wanted.iter().map(|(id, batch)| take_batch(&mut open, &numbered, id, batch)).collect();
+    let runs: Vec<&Open> = open.values().collect();
+    // What is remembered may be out of date, which only the condition finds out: nobody is refused because of it.
+    if outcomes.iter().any(Result::is_err) || !runs.iter().all(|run| run.changed) {
+        return None;
+    }
+    let mut statements = vec![unchanged_statement(&runs)];
+    statements.extend(store_statements(&runs));
+    statements.push(("SELECT changed FROM tracked_clock WHERE id = 1".to_owned(), Vec::new()));
+    let rows = session.commit_all(statements).await.ok()?;
+    let changed_at = rows.last()?.int("changed").ok()?;
+    let journaled = journaled(&open);
+    remembered.keep(open, changed_at);
+    Some((outcomes, journaled))
+}
+
 /// A run that is being written.
-struct Open {
+pub(super) struct Open {
     number: i64,
     active: bool,
     document: Document,
+    /// Size of the document as it is stored, bytes.
+    pub(super) size: usize,
     changed: bool,
+    /// The number of its last change, as far as this process knows.
+    changed_at: i64,
     name: Option<String>,
     parent: Option<String>,
     journal: Vec<(u32, Point)>,
+}
+
+impl Open {
+    /// What was to be stored is, by this change.
+    pub(super) fn settle(&mut self, changed_at: i64) {
+        self.changed_at = changed_at;
+        self.changed = false;
+        self.name = None;
+        self.parent = None;
+        self.journal.clear();
+    }
+}
+
+fn journaled(open: &HashMap<String, Open>) -> Journaled {
+    let written = open.values().filter(|run| run.changed && !run.journal.is_empty());
+    written.map(|run| (run.number, run.journal.len())).collect()
+}
+
+/// What a transaction did.
+struct Grouped {
+    outcomes: Vec<Result<(), Refusal>>,
+    numbered: Numbered,
+    open: HashMap<String, Open>,
+    /// The number of the change, if it is asked for.
+    changed_at: Option<i64>,
 }
 
 async fn log_group(
     session: &mut Session,
     keys: std::sync::Arc<Keys>,
     wanted: Vec<(String, TrackedBatch)>,
-) -> Result<(Vec<Result<(), Refusal>>, Journaled), MetastoreError> {
+    keeps: bool,
+) -> Result<Grouped, MetastoreError> {
     let ids: BTreeSet<&str> = wanted.iter().map(|(id, _)| id.as_str()).collect();
     let mut open = open_runs(session, &ids).await?;
     let names: BTreeSet<&str> = wanted.iter().flat_map(|(_, batch)| names_of(batch)).collect();
@@ -159,10 +246,18 @@ async fn log_group(
             log_model_metrics(session, id, &batch.model_metrics).await?;
         }
     }
-    let changed: Vec<Open> = open.into_values().filter(|run| run.changed).collect();
-    store_runs(session, &changed).await?;
-    let journaled = changed.iter().filter(|run| !run.journal.is_empty());
-    Ok((outcomes, journaled.map(|run| (run.number, run.journal.len())).collect()))
+    let changed: Vec<&Open> = open.values().filter(|run| run.changed).collect();
+    if !changed.is_empty() {
+        session.execute_all(store_statements(&changed)).await?;
+    }
+    let mut changed_at = None;
+    // Only what was written is at the number that the clock has now.
+    open.retain(|_, run| run.changed);
+    if keeps && !open.is_empty() {
+        let row = session.fetch_optional("SELECT changed FROM tracked_clock WHERE id = 1", &[]).await?;
+        changed_at = row.map(|row| row.int("changed")).transpose()?;
+    }
+    Ok(Grouped { outcomes, numbered, open, changed_at })
 }
 
 fn names_of(batch: &TrackedBatch) -> impl Iterator<Item = &str> {
@@ -191,11 +286,14 @@ async fn open_runs(
         );
         let args: Vec<Value<'_>> = ids.iter().map(|id| (*id).into()).collect();
         for row in session.fetch_all(&sql, &args).await? {
+            let document = row.bytes("document")?;
             let run = Open {
                 number: row.int("number")?,
                 active: row.text("lifecycle")? == "active",
-                document: Document::decode(&row.bytes("document")?)?,
+                document: Document::decode(&document)?,
+                size: document.len(),
                 changed: false,
+                changed_at: 0,
                 name: None,
                 parent: None,
                 journal: Vec::new(),
@@ -250,11 +348,28 @@ fn take_batch(
     Ok(())
 }
 
-async fn store_runs(session: &mut Session, runs: &[Open]) -> Result<(), MetastoreError> {
-    if runs.is_empty() {
-        return Ok(());
+/// A statement and its values.
+type Statement<'a> = (String, Vec<Value<'a>>);
+
+/// Fails unless the runs are as they were left: then somebody else wrote to one, deleted it, or packed it.
+fn unchanged_statement<'a>(runs: &[&'a Open]) -> Statement<'a> {
+    let mut args: Vec<Value<'_>> = Vec::with_capacity(runs.len() * 2);
+    let mut same = Vec::with_capacity(runs.len());
+    for run in runs {
+        same.push(format!("(number = ${} AND changed = ${})", args.len() + 1, args.len() + 2));
+        args.extend([run.number.into(), run.changed_at.into()]);
     }
-    let mut statements: Vec<(String, Vec<Value<'_>>)> = Vec::new();
+    let sql = format!(
+        "SELECT CASE WHEN (SELECT count(*) FROM tracked_run WHERE {}) = {} THEN 0 \
+         ELSE abs(-9223372036854775807 - 1) END",
+        same.join(" OR "),
+        runs.len()
+    );
+    (sql, args)
+}
+
+fn store_statements<'a>(runs: &[&'a Open]) -> Vec<Statement<'a>> {
+    let mut statements: Vec<Statement<'_>> = Vec::new();
     statements.extend(runs.chunks(CHUNK).filter_map(journal_statement));
     for run in runs {
         let columns = [(&run.name, "name"), (&run.parent, "parent_id")];
@@ -268,10 +383,10 @@ async fn store_runs(session: &mut Session, runs: &[Open]) -> Result<(), Metastor
     // Last, since it waits for others that count changes.
     statements.push(("UPDATE tracked_clock SET changed = changed + 1 WHERE id = 1".to_owned(), Vec::new()));
     statements.extend(runs.chunks(CHUNK).map(document_statement));
-    session.execute_all(statements).await
+    statements
 }
 
-fn document_statement(runs: &[Open]) -> (String, Vec<Value<'_>>) {
+fn document_statement<'a>(runs: &[&'a Open]) -> Statement<'a> {
     let mut args: Vec<Value<'_>> = Vec::with_capacity(runs.len() * 2);
     let mut rows = Vec::with_capacity(runs.len());
     for run in runs {
@@ -286,7 +401,7 @@ fn document_statement(runs: &[Open]) -> (String, Vec<Value<'_>>) {
     (sql, args)
 }
 
-fn journal_statement(runs: &[Open]) -> Option<(String, Vec<Value<'_>>)> {
+fn journal_statement<'a>(runs: &[&'a Open]) -> Option<Statement<'a>> {
     let (mut args, mut rows): (Vec<Value<'_>>, Vec<String>) = (Vec::new(), Vec::new());
     for run in runs.iter().filter(|run| !run.journal.is_empty()) {
         rows.push(format!("({})", placeholders(args.len() + 1, 3)));

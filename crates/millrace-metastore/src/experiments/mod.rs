@@ -17,6 +17,7 @@ mod pack;
 mod packing;
 mod points;
 mod query;
+mod remembered;
 mod run;
 mod search;
 mod series;

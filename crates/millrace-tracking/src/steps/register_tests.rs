@@ -1,11 +1,11 @@
 use std::path::Path;
 
-use millrace_contract::{Progress, ProgressSink, StepLog, SystemClock};
+use millrace_contract::{Progress, ProgressSink, StepLog};
 use millrace_metastore::Metastore;
 use serde_json::json;
 
 use super::*;
-use crate::Catalog;
+use crate::catalog::tests::catalog_in;
 
 struct Quiet;
 impl StepLog for Quiet {
@@ -51,7 +51,7 @@ async fn an_equal_model_keeps_its_version_and_the_alias_moves_with_a_new_one() {
     fs_err::create_dir_all(path.join("trained")).unwrap();
     fs_err::write(path.join("trained/MLmodel"), "flavors: {}\n").unwrap();
     let store = Metastore::open(&format!("sqlite:{}", path.join("m.db").display())).await.unwrap();
-    let catalog = Arc::new(Catalog::new(store, path.join("storage"), Arc::new(SystemClock)));
+    let catalog = Arc::new(catalog_in(store, path));
     let step = RegisterStep::new(catalog.clone());
     let register = async |digest: &str, alias: &str| {
         let config = json!({
@@ -82,7 +82,7 @@ async fn an_equal_model_keeps_its_version_and_the_alias_moves_with_a_new_one() {
 async fn what_is_no_model_and_what_is_no_name_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = Metastore::open(&format!("sqlite:{}", folder.path().join("m.db").display())).await.unwrap();
-    let catalog = Catalog::new(store, folder.path().join("storage"), Arc::new(SystemClock));
+    let catalog = catalog_in(store, folder.path());
     let step = RegisterStep::new(Arc::new(catalog));
     let table = json!({"asset": "table", "uri": "file:///t", "digest": "d"});
     let refused = async |config: Value| {

@@ -22,7 +22,7 @@ use super::read_config;
 use crate::columns::with_target;
 use crate::evaluation::Scored;
 use crate::importance::{Sample, permutation_importance};
-use crate::model_folder::{local_folder, read_metadata, write_synced};
+use crate::model_folder::{read_metadata, write_synced};
 use crate::table::{arrow_error, blocking, column, read_error, schema_of, table_ref, unknown};
 use crate::target::{Target, TargetKind, class_place};
 
@@ -100,7 +100,7 @@ impl EvaluateStep {
         }
         let model = self.runtime.load(&config.model.uri).await.map_err(|error| model_error(&error))?;
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let target = target_name(config)?;
+        let target = target_name(config, model.folder())?;
         if !names.contains(&target.as_str()) {
             return Err(StepError::permanent(unknown("column", "data", &target, &names)));
         }
@@ -358,14 +358,11 @@ impl From<arrow::error::ArrowError> for Stop {
     }
 }
 
-fn target_name(config: &EvaluateConfig) -> Result<String, StepError> {
+fn target_name(config: &EvaluateConfig, folder: &Path) -> Result<String, StepError> {
     if let Some(target) = &config.target {
         return Ok(target.clone());
     }
-    let metadata = match local_folder(&config.model.uri) {
-        Some(folder) => read_metadata(&folder).map_err(StepError::permanent)?,
-        None => None,
-    };
+    let metadata = read_metadata(folder).map_err(StepError::permanent)?;
     metadata.and_then(|metadata| metadata.target).ok_or_else(|| {
         let problem = Problem::error("no-target", "the model does not say which column it predicts");
         StepError::permanent(problem.hint("name it: `target: <column>`"))

@@ -1,50 +1,22 @@
 //! The step `copy` between files and a bucket of a real S3 server (moto).
-#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
-#![allow(clippy::disallowed_methods, reason = "a test is told by its environment where the servers are")]
 
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
+use millrace_storage::testing::TestS3;
 use serde_json::{Value, json};
 
 use super::{Place, ROWS};
 
-/// A server with the bucket `lake`; stopped when dropped.
-struct Moto {
-    child: Child,
-    url: String,
-    http: reqwest::Client,
-    python: std::ffi::OsString,
-}
+/// A server with the bucket `lake`.
+struct Moto(TestS3);
 
 impl Moto {
     async fn start() -> Option<Self> {
-        let Some(python) = std::env::var_os("MILLRACE_TEST_PYTHON") else {
-            eprintln!(
-                "skipped: MILLRACE_TEST_PYTHON names no interpreter with moto; `cargo xtask test` sets it"
-            );
-            return None;
-        };
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(&python)
-            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let server = Self { child, url: format!("http://127.0.0.1:{port}"), http, python };
-        let begun = Instant::now();
-        while server.http.put(format!("{}/lake", server.url)).send().await.is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(120), "moto does not answer");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        Some(server)
+        TestS3::start().await.map(Self)
     }
 
     fn connection(&self, bucket: &str, prefix: &str) -> Value {
-        json!({"s3": {"bucket": bucket, "prefix": prefix, "endpoint": self.url, "allow_http": true,
+        json!({"s3": {"bucket": bucket, "prefix": prefix, "endpoint": self.0.url, "allow_http": true,
             "access_key_id": "AKIATEST", "secret_access_key": "hidden-key"}})
     }
 
@@ -56,34 +28,16 @@ impl Moto {
     }
 
     async fn put(&self, key: &str, content: &[u8]) {
-        let request = self.http.put(format!("{}/lake/{key}", self.url)).body(content.to_vec());
+        let request = self.0.http.put(format!("{}/lake/{key}", self.0.url)).body(content.to_vec());
         request.send().await.unwrap().error_for_status().unwrap();
     }
 
-    /// What `boto3` says: the expression's value, `s3` being its client.
     fn boto(&self, expression: &str) -> String {
-        let script = format!(
-            "import sys, boto3\n\
-             s3 = boto3.client('s3', endpoint_url='{}', region_name='us-east-1', aws_access_key_id='AKIATEST', \
-             aws_secret_access_key='hidden-key')\n\
-             value = {expression}\n\
-             sys.stdout.buffer.write(value if isinstance(value, bytes) else str(value).encode())",
-            self.url
-        );
-        let output = Command::new(&self.python).args(["-c", &script]).env("NO_PROXY", "*").output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        self.0.boto(expression)
     }
 
     fn object(&self, key: &str) -> String {
         self.boto(&format!("s3.get_object(Bucket='lake', Key='{key}')['Body'].read()"))
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
     }
 }
 

@@ -2,7 +2,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use bytes::Bytes;
 use millrace_contract::SecretSource as _;
+use millrace_storage::{FilePath, Storage};
 use serde_json::{Value, json};
 
 use crate::boot;
@@ -28,6 +30,9 @@ pub(crate) async fn run(printer: &Printer) -> Result<ExitCode> {
             let detail =
                 opened.as_ref().map_or_else(|error| format!("{error:#}"), |_| root.display().to_string());
             rows.push(json!({"what": "workspace", "ok": opened.is_ok(), "detail": detail}));
+            if let Ok(rooms) = &opened {
+                rows.push(storage_row(&rooms.storage.root).await);
+            }
             rows.push(secrets_row(root));
         }
         Err(error) => rows.push(json!({"what": "workspace", "ok": false, "detail": error.to_string()})),
@@ -38,6 +43,24 @@ pub(crate) async fn run(printer: &Printer) -> Result<ExitCode> {
         vec![text("what"), if ok { "yes" } else { "no" }.to_owned(), text("detail")]
     });
     Ok(if rows.iter().all(|row| row["ok"] == true) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether files can be written to the storage, read and removed.
+async fn storage_row(storage: &Storage) -> Value {
+    let url = storage.url(&FilePath::default());
+    let tried = async {
+        let path = FilePath::new(&format!("doctor-{}", uuid::Uuid::now_v7().simple()))?;
+        storage.write_bytes(&path, Bytes::from_static(b"millrace")).await?;
+        let read = storage.read_whole(&path, 64).await;
+        storage.delete(&path).await?;
+        anyhow::ensure!(read? == b"millrace", "what was read is not what was written");
+        anyhow::Ok(())
+    };
+    let detail = match tried.await {
+        Ok(()) => url,
+        Err(error) => return json!({"what": "storage", "ok": false, "detail": format!("{url}: {error}")}),
+    };
+    json!({"what": "storage", "ok": true, "detail": detail})
 }
 
 /// Whether the secrets of the workspace can be read.

@@ -7,6 +7,11 @@ use std::process::Command;
 
 /// Runs a script with the clients' interpreter and fails if it does; without one it says so.
 pub(crate) fn drive(script: &str, arguments: &[&str], folder: &Path) {
+    drive_with(script, arguments, folder, &[]);
+}
+
+/// The same with variables of the environment.
+pub(crate) fn drive_with(script: &str, arguments: &[&str], folder: &Path, variables: &[(String, String)]) {
     let Some(python) = std::env::var_os("MILLRACE_TEST_PYTHON") else {
         eprintln!(
             "skipped: MILLRACE_TEST_PYTHON names no interpreter with the clients; `cargo xtask test` sets it"
@@ -19,6 +24,7 @@ pub(crate) fn drive(script: &str, arguments: &[&str], folder: &Path) {
         .args(arguments)
         .current_dir(folder)
         .env("NO_PROXY", "127.0.0.1")
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .output()
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -1,6 +1,7 @@
 //! Drives the real executable in workspaces of their own, as a user would.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod bucket;
 mod clients;
 mod commands;
 mod demo_kills;

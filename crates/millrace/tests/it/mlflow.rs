@@ -11,6 +11,13 @@ fn the_mlflow_client_tracks_here() {
     drive("mlflow_client.py", &[&server.url], project.path());
 }
 
+#[test]
+fn the_mlflow_client_sends_large_files_in_parts() {
+    let project = Project::new(&[]);
+    let server = Up::start(&project);
+    drive("mlflow_large_files.py", &[&server.url, "folder"], project.path());
+}
+
 /// Trains and registers; `TREES` stands for a number.
 const REGISTER: &str = r#"
 steps:

@@ -11,15 +11,22 @@ use tempfile::TempDir;
 /// A workspace that is removed in the end.
 pub(crate) struct Project {
     folder: TempDir,
+    variables: Vec<(String, String)>,
 }
 
 impl Project {
     /// A workspace with these files beside `millrace.yaml`.
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
-        let project = Self { folder: tempfile::tempdir().unwrap() };
+        let project = Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new() };
         project.write("millrace.yaml", "name: test\n");
         files.iter().for_each(|(path, content)| project.write(path, content));
         project
+    }
+
+    /// The same with variables of the environment for every command.
+    pub(crate) fn with_variables(mut self, variables: Vec<(String, String)>) -> Self {
+        self.variables = variables;
+        self
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -41,6 +48,7 @@ impl Project {
         let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
         command.args(arguments).current_dir(self.path()).env("NO_COLOR", "1").stdin(Stdio::null());
         command.env("XDG_CONFIG_HOME", self.path().join("config")).env_remove("MILLRACE_SECRETS_KEY");
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -4,7 +4,7 @@ use crate::clients::drive;
 use crate::project::Project;
 use crate::server::Up;
 
-const PIPELINE: &str = r#"
+pub(crate) const PIPELINE: &str = r#"
 steps:
   rows: {copy: {from: raw.csv, to: "data:rows"}}
   parts:
@@ -23,7 +23,7 @@ steps:
 "#;
 
 /// Rows whose answer follows from them: long distances on windy days are late.
-fn rows() -> String {
+pub(crate) fn rows() -> String {
     let row = |n: u64| {
         let (distance, wind) = ((n * 37) % 1_000, (n * 11) % 40);
         let carrier = ["AA", "UA", "DL"][usize::try_from(n % 3).unwrap()];

@@ -11,15 +11,16 @@ const PASSING: &[&str] =
 
 /// A failed request in words.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub(crate) message: String,
+pub struct Failure {
+    /// In the server's words where it has some.
+    pub message: String,
     /// Whether it may pass.
-    pub(crate) transient: bool,
+    pub transient: bool,
 }
 
 impl Failure {
     /// Says what failed. `secrets` never appear in the message, not even where the server repeats them.
-    pub(crate) fn of(error: &Error, bucket: &str, secrets: &[String]) -> Self {
+    pub fn of(error: &Error, bucket: &str, secrets: &[String]) -> Self {
         let mut failure = explain(error, bucket);
         for secret in secrets {
             failure.message = failure.message.replace(secret.as_str(), "***");
