@@ -83,7 +83,19 @@ def files():
         pd.DataFrame({"id": range(500), "carrier": ["UA", None] * 250}).to_parquet("rows.parquet")
         mlflow.log_artifact("rows.parquet")
         mlflow.log_metric("auc", 0.7)
+        mlflow.log_param("depth", 5)
     events.expect("tracking")
+    with mlflow.start_run():
+        mlflow.log_params({"depth": 5})
+        mlflow.log_metric("auc", 0.9)
+    groups = f"/api/experiments/{run.info.experiment_id}/groups"
+    gathered = read(groups, by="params.depth", columns="metrics.auc", sort="-metrics.auc")
+    (group,) = gathered["groups"]
+    assert (group["value"], group["runs"], gathered["total"], gathered["runs"]) == ("5", 2, 1, 2), gathered
+    (auc,) = group["metrics"]
+    assert auc["count"] == 2 and (auc["min"], auc["max"]) == (0.7, 0.9) and abs(auc["mean"] - 0.8) < 1e-9, auc
+    refused(groups, 400, "invalid-query", by="metrics.auc")
+    refused(groups, 400, "invalid-query", by="status", sort="metrics.auc")
     run_id = run.info.run_id
     view = read(f"/api/tracked-runs/{run_id}")
     assert view["artifact_uri"] == run.info.artifact_uri, view
@@ -112,7 +124,6 @@ def files():
     table = read("/api/artifact-table", path=f"{root}/rows.parquet", limit=3)
     assert table["rows"] == [[0, "UA"], [1, None], [2, "UA"]] and table["truncated"], table
     refused("/api/artifact-table", 400, "not-a-table", path=f"{root}/README.md")
-    mlflow.artifacts  # the client's own reader is tried elsewhere
 
     status, headers, body = ask(f"/api/artifact-archive?path={root}")
     assert status == 200 and headers["content-disposition"].endswith('.zip"'), headers
