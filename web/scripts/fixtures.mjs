@@ -2,7 +2,8 @@
 // Answers for pictures and trials of the UI without a server; numbers are made up but hang together. Each answer is checked against the
 // type that the server's views have, and names are those of `millrace demo`, so that one journey walks both.
 
-import { curves, runPage, runsOf, SWEEP } from "./trackedRuns.mjs";
+import { TRACKING_EXAMPLES, TRACKING_ROUTES } from "./trackingFixtures.mjs";
+import { curves, runGroups, runPage, runsOf, SWEEP } from "./trackedRuns.mjs";
 
 /** @import * as api from "../src/api/types.gen" */
 
@@ -424,11 +425,18 @@ const TRACKED = Array.from({ length: 60 }, (_, i) => ({
   start_time: at(7 - i * 300),
   end_time: at(14 - i * 300),
   params: { algorithm: "gradient_boosting", depth: String(3 + (i % 5)), learning_rate: "0.1", rounds: "100" },
-  metrics: { auc: 0.74 - i * 0.002, log_loss: 0.43 + i * 0.003, loss: 0.41 + i * 0.002 },
+  metrics: {
+    auc: 0.74 - i * 0.002,
+    loss: 0.41 + i * 0.002,
+    test_auc: 0.73 - ((i * 7) % 5) * 0.013,
+    "system/cpu_utilization_percentage": 61.2,
+    "system/system_memory_usage_megabytes": 3121,
+  },
   tags: { "mlflow.user": "ana", "mlflow.source.name": "flights" },
   parent_id: null,
   pipeline_run_id: RUN,
   step: "boosting",
+  artifact_uri: `mlflow-artifacts:/${hex(17 + i)}`,
 }));
 const FEW_RUNS = runsOf(TRACKED);
 const NO_RUNS = runsOf([]);
@@ -645,19 +653,12 @@ const ROUTES = [
     /^\/api\/tracked-runs\/(\w+)\/lifecycle$/,
     /** @returns {api.RunLifecycle} */ (_, id) => ({ id: id ?? "", deleted: false, storage: storage(418_523) }),
   ],
+  [/^\/api\/experiments\/([\w*]+)\/groups$/, (query, name) => runGroups(name === "3" ? SWEEP : FEW_RUNS, query)],
   [
     /^\/api\/tracked-runs\/(\w+)$/,
     /** @returns {api.TrackedRun | undefined} */ (_, id) => TRACKED.find((run) => run.id === id) ?? TRACKED[0],
   ],
-  [
-    /^\/api\/tracked-runs\/\w+\/artifacts$/,
-    /** @returns {api.ArtifactFile[]} */ () => [
-      { path: "model", is_dir: true, size_bytes: null },
-      { path: "model/MLmodel", is_dir: false, size_bytes: 912 },
-      { path: "model/model.onnx", is_dir: false, size_bytes: 417000 },
-      { path: "importance.json", is_dir: false, size_bytes: 611 },
-    ],
-  ],
+  ...TRACKING_ROUTES,
   [/^\/api\/metrics$/, curves],
   [
     /^\/api\/datasets$/,
@@ -718,10 +719,7 @@ const ROUTES = [
         tracking_run_id: hex(17),
         run_link: null,
         inputs: [KEY.features],
-        files: [
-          { path: "MLmodel", is_dir: false, size_bytes: 912 },
-          { path: "model.onnx", is_dir: false, size_bytes: 417000 },
-        ],
+        artifact_path: ".registry/late_flights/4",
         onnx: {
           ir_version: 9,
           opset: 18,
@@ -825,7 +823,7 @@ const ROUTES = [
   ],
 ];
 
-export const EXAMPLES = { run: RUN, failedRun: hex(160), trackedRun: hex(17) };
+export const EXAMPLES = { run: RUN, failedRun: hex(160), trackedRun: hex(17), ...TRACKING_EXAMPLES };
 
 /** The answer for an address, or undefined. @param {string} path @param {URLSearchParams} query */
 export function answer(path, query) {

@@ -6,6 +6,8 @@
 
 mod access;
 mod app;
+mod archive;
+mod changes;
 mod error;
 mod events;
 mod mlflow;

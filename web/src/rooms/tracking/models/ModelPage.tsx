@@ -8,7 +8,7 @@ import { Card } from "../../../ui/Card";
 import { PageHead } from "../../../ui/PageHead";
 import { Source } from "../../../ui/Source";
 import { Tabs } from "../../../ui/Tabs";
-import { FileTree } from "../FileTree";
+import { ArtifactBrowser } from "../artifacts/ArtifactBrowser";
 import { Lineage } from "../Lineage";
 import { modelQuery } from "../queries";
 import type { ModelTab } from "../search";
@@ -96,9 +96,14 @@ function ModelBody({ model }: { model: ModelView }) {
           </Card>
         )}
         {tab === "files" && (
-          <Card title={<span className="mono">{shown.uri}</span>}>
-            <FileTree files={shown.files} />
-          </Card>
+          <ArtifactBrowser
+            uri={shown.artifact_path === null ? shown.uri : `mlflow-artifacts:/${shown.artifact_path}`}
+            file={search.file}
+            onFile={(file) =>
+              void navigate({ search: { ...search, file: file || undefined }, replace: true, resetScroll: false })
+            }
+            title="Files"
+          />
         )}
       </Tabs>
       <Source cli={model.command} json={model} />
