@@ -207,7 +207,6 @@ fn run_query(id: &str, asked: &RunsQuery) -> Result<RunQuery, ApiError> {
         after,
         view: if asked.deleted { View::Deleted } else { View::Active },
         limit: asked.limit.unwrap_or(MOST_RUNS).clamp(1, MOST_RUNS),
-        ..RunQuery::default()
     })
 }
 
