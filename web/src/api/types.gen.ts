@@ -826,7 +826,11 @@ created_at: string,
 /**
  * Who made it.
  */
-producer: Producer | null, };
+producer: Producer | null, 
+/**
+ * Those that point at it.
+ */
+aliases: Array<string>, };
 
 export type DatasetVersionView = { 
 /**
@@ -876,7 +880,15 @@ inputs: Array<AssetKey>,
 /**
  * RFC 3339.
  */
-created_at: string, };
+created_at: string, 
+/**
+ * Those that point at it.
+ */
+aliases: Array<string>, 
+/**
+ * Its tags.
+ */
+tags: TextMap, };
 
 export type DatasetView = { 
 /**
@@ -891,6 +903,10 @@ versions: Array<DatasetSummary>,
  * What was made from this version.
  */
 used_by: Array<AssetKey>, 
+/**
+ * Tags of the dataset itself.
+ */
+tags: TextMap, 
 /**
  * The command that shows it.
  */
@@ -934,6 +950,10 @@ from: AssetKey,
  */
 to: AssetKey, 
 /**
+ * How: `made`, `read`, `evaluated` or `serves`.
+ */
+tie: string, 
+/**
  * By this run.
  */
 run_id: string | null, 
@@ -950,7 +970,95 @@ nodes: Array<AssetKey>,
 /**
  * Every arrow once.
  */
-edges: Array<LineageEdge>, };
+edges: Array<LineageEdge>, 
+/**
+ * Names of the tracked runs, by id.
+ */
+run_names: TextMap, 
+/**
+ * Whether there is more than is shown.
+ */
+cut: boolean, };
+
+export type AliasTarget = { 
+/**
+ * The version.
+ */
+version: number, };
+
+export type TagValue = { 
+/**
+ * Any text.
+ */
+value: string, };
+
+export type DatasetAlias = { 
+/**
+ * Alias.
+ */
+alias: string, 
+/**
+ * The version that it points at.
+ */
+version: number, };
+
+export type ColumnChange = { 
+/**
+ * Name.
+ */
+column: string, 
+/**
+ * `added`, `removed`, `type`, `nullability` or `moved`.
+ */
+change: string, 
+/**
+ * How it was; null for a new one.
+ */
+before: FieldView | null, 
+/**
+ * How it is; null for one that is gone.
+ */
+after: FieldView | null, 
+/**
+ * Whether who reads the old version can fail on the new one.
+ */
+breaking: boolean, };
+
+export type SchemaDiff = { 
+/**
+ * The old one.
+ */
+from: DatasetSummary, 
+/**
+ * The new one.
+ */
+to: DatasetSummary, 
+/**
+ * In the order of the new columns, then what is gone.
+ */
+changes: Array<ColumnChange>, };
+
+export type DatasetRead = { 
+/**
+ * Pipeline run, or a tracked run where there is no step.
+ */
+run_id: string, 
+/**
+ * The pipeline, or the tracked run's name.
+ */
+name: string, 
+/**
+ * Step of the pipeline.
+ */
+step: string | null, 
+/**
+ * Kind of step, or what MLflow's client read it for.
+ */
+context: string | null, 
+/**
+ * RFC 3339.
+ */
+at: string | null, };
 
 export type ModelColumn = { 
 /**
@@ -1030,7 +1138,51 @@ operators: NumberMap,
 /**
  * Numbers in its initialisers.
  */
-parameters: number, };
+parameters: number, 
+/**
+ * What it takes.
+ */
+inputs: Array<OnnxPort>, 
+/**
+ * What it gives.
+ */
+outputs: Array<OnnxPort>, };
+
+export type OnnxPort = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Type of its elements.
+ */
+element: string, 
+/**
+ * A number, a name or `?` for each dimension.
+ */
+shape: Array<string>, };
+
+export type DatasetMetrics = { 
+/**
+ * Dataset; empty for numbers that name none.
+ */
+dataset: string, 
+/**
+ * Its version, if it is one of ours.
+ */
+version: number | null, 
+/**
+ * Who judged: a pipeline run or a tracked run.
+ */
+run_id: string, 
+/**
+ * Step of the pipeline run.
+ */
+step: string | null, 
+/**
+ * By name.
+ */
+metrics: NumberMap, };
 
 export type ModelVersionView = { 
 /**
@@ -1106,6 +1258,18 @@ files: Array<ArtifactFile>,
  */
 onnx: OnnxView | null, 
 /**
+ * Why its ONNX file cannot be shown.
+ */
+onnx_problem: string | null, 
+/**
+ * An input it was logged with, as its client wrote it.
+ */
+input_example: Json | null, 
+/**
+ * Its numbers by the data they are about.
+ */
+metrics_by_dataset: Array<DatasetMetrics>, 
+/**
  * Flavors of its `MLmodel`.
  */
 flavors: Array<string>, 
@@ -1139,6 +1303,180 @@ endpoints: Array<string>,
  * The command that shows it.
  */
 command: string, };
+
+export type ModelCardView = { 
+/**
+ * What people wrote, Markdown; null if nobody did.
+ */
+written: string | null, 
+/**
+ * Number of that text, from 1; 0 without one.
+ */
+revision: number, 
+/**
+ * Who wrote it.
+ */
+written_by: string | null, 
+/**
+ * RFC 3339.
+ */
+written_at: string | null, 
+/**
+ * What is known, Markdown: data, metrics, lineage, signature.
+ */
+generated: string, };
+
+export type WriteCard = { 
+/**
+ * Markdown; at most 256 KiB.
+ */
+content: string, 
+/**
+ * Who writes; the name of the login if there is one.
+ */
+by?: string, };
+
+export type ComparedRow = { 
+/**
+ * `facts`, `metrics`, `params`, `data`, `signature` or `onnx`.
+ */
+group: string, 
+/**
+ * What is compared.
+ */
+name: string, 
+/**
+ * One for each version, in their order; null where a version has none.
+ */
+values: Array<string | null>, 
+/**
+ * Whether they are not all the same.
+ */
+differs: boolean, };
+
+export type ModelComparison = { 
+/**
+ * In the order asked for.
+ */
+versions: Array<ModelSummary>, 
+/**
+ * By group and name.
+ */
+rows: Array<ComparedRow>, };
+
+export type RequestPromotion = { 
+/**
+ * Version.
+ */
+version: number, 
+/**
+ * Alias.
+ */
+alias: string, 
+/**
+ * Why.
+ */
+comment: string, 
+/**
+ * Approvals wanted; at least those that the model's tag `millrace.approvals` asks for.
+ */
+approvals?: number, 
+/**
+ * Who asks; the name of the login if there is one.
+ */
+by?: string, };
+
+export type CastVote = { 
+/**
+ * For or against.
+ */
+approve: boolean, 
+/**
+ * Why; a no needs one.
+ */
+comment: string, 
+/**
+ * Who; the name of the login if there is one.
+ */
+by?: string, };
+
+export type Withdraw = { 
+/**
+ * Who; the name of the login if there is one.
+ */
+by?: string, };
+
+export type VoteView = { 
+/**
+ * Who.
+ */
+by: string, 
+/**
+ * For or against.
+ */
+approve: boolean, 
+/**
+ * Why.
+ */
+comment: string, 
+/**
+ * RFC 3339.
+ */
+at: string, };
+
+export type PromotionView = { 
+/**
+ * Id.
+ */
+id: string, 
+/**
+ * Model.
+ */
+model: string, 
+/**
+ * Version.
+ */
+version: number, 
+/**
+ * Alias.
+ */
+alias: string, 
+/**
+ * Digest of the content that was asked about.
+ */
+digest: string, 
+/**
+ * Approvals that it needs.
+ */
+approvals: number, 
+/**
+ * `pending`, `approved`, `rejected`, `withdrawn` or `outdated`.
+ */
+state: string, 
+/**
+ * Why.
+ */
+comment: string, 
+/**
+ * Who asked.
+ */
+by: string, 
+/**
+ * RFC 3339.
+ */
+at: string, 
+/**
+ * When it was decided, RFC 3339.
+ */
+decided_at: string | null, 
+/**
+ * The version that the alias pointed at before.
+ */
+replaced: number | null, 
+/**
+ * Oldest first.
+ */
+votes: Array<VoteView>, };
 
 export type DeploymentView = { 
 /**
