@@ -206,7 +206,6 @@ fn versions_of_a_model_are_shown_and_compared() {
         "| rows\\_train@1 | trained on |",
         "| rows\\_test@1 | evaluated on |",
         "| raw.csv | source |",
-        "| late | endpoint |",
     ] {
         assert!(card.contains(part), "{part}: {card}");
     }
