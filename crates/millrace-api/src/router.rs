@@ -27,10 +27,17 @@
 //! | `/api/evaluation-datasets`, `…/{id}`, `…/{id}/records?after&limit` | GET | `[EvaluationDatasetView]`, one, `EvaluationRecordPage` |
 //! | `/api/metrics?runs&keys&points` | GET | `[MetricCurve]` |
 //! | `/api/datasets`, `/api/datasets/{name}?version` | GET | `[DatasetSummary]`, `DatasetView` |
-//! | `/api/datasets/{name}/sample?version&limit` | GET | `TablePreview` |
+//! | `/api/datasets/{name}/sample?version&filter&columns&limit`, `…/rows` | GET | `TablePreview`, Arrow's stream format |
+//! | `/api/datasets/{name}/schema-diff?from&to`, `…/reads?version` | GET | `SchemaDiff`, `[DatasetRead]` |
+//! | `/api/datasets/{name}/aliases/{alias}` | PUT `AliasTarget`, DELETE | `[DatasetAlias]` |
+//! | `/api/datasets/{name}/versions/{version}/tags/{key}` | PUT `TagValue`, DELETE | tags by key |
 //! | `/api/sql` | POST `SqlRequest` | `TablePreview` |
 //! | `/api/lineage?kind&name&version` | GET | `LineageView` |
 //! | `/api/models`, `/api/models/{name}?version` | GET | `[ModelSummary]`, `ModelView` |
+//! | `/api/models/{name}/card?version` | GET, PUT `WriteCard` | `ModelCardView` |
+//! | `/api/models/{name}/compare?versions` | GET | `ModelComparison` |
+//! | `/api/models/{name}/promotions`, `/api/promotions?model` | POST `RequestPromotion`, GET | `PromotionView`, `[PromotionView]` |
+//! | `/api/promotions/{id}/votes`, `…/withdraw` | POST `CastVote`, `Withdraw` | `PromotionView` |
 //! | `/api/endpoints`, `/api/endpoints/{name}` | GET | `[EndpointSummary]`, `EndpointView` |
 //! | `/api/monitors`, `/api/monitors/{name}` | GET | `[MonitorSummary]`, `MonitorView` |
 //! | `/api/alerts` | GET | `[AlertView]` |

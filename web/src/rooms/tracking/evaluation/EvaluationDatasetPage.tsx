@@ -12,7 +12,7 @@ import { CodeView } from "../../../ui/CodeView";
 import { PageHead } from "../../../ui/PageHead";
 import { save } from "../../../ui/save";
 import { Source } from "../../../ui/Source";
-import { Labels } from "../models/Labels";
+import { Tags } from "../Tags";
 import { evaluationDatasetQuery, evaluationRecordsQuery } from "./queries";
 import { recordTable } from "./records";
 
@@ -47,7 +47,7 @@ function DatasetBody({ dataset }: { dataset: EvaluationDatasetView }) {
           </Link>
         ))}
       />
-      <Labels tags={dataset.tags} />
+      <Tags tags={dataset.tags} />
       <Card
         title="Records"
         actions={

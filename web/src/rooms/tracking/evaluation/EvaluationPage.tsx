@@ -6,7 +6,7 @@ import { Card } from "../../../ui/Card";
 import { DataTable } from "../../../ui/DataTable";
 import { Empty } from "../../../ui/Empty";
 import { PageHead } from "../../../ui/PageHead";
-import { Labels } from "../models/Labels";
+import { Tags } from "../Tags";
 import { evaluationDatasetsQuery } from "./queries";
 
 export function EvaluationPage() {
@@ -41,7 +41,7 @@ export function EvaluationPage() {
                     key: "tags",
                     header: "Tags",
                     value: (dataset) => JSON.stringify(dataset.tags),
-                    cell: (dataset) => <Labels tags={dataset.tags} />,
+                    cell: (dataset) => <Tags tags={dataset.tags} />,
                   },
                   { key: "by", header: "By", value: (dataset) => dataset.created_by },
                   {

@@ -12,7 +12,7 @@ import { Source } from "../../../ui/Source";
 import { Status } from "../../../ui/Status";
 import { ArtifactBrowser } from "../artifacts/ArtifactBrowser";
 import { loggedModelQuery } from "../queries";
-import { Labels } from "./Labels";
+import { Tags } from "../Tags";
 
 export function LoggedModelPage() {
   const { model } = useParams({ from: "/logged-models/$model" });
@@ -47,7 +47,7 @@ function LoggedModelBody({ model }: { model: LoggedModelView }) {
           </>
         }
       />
-      <Labels tags={model.tags} />
+      <Tags tags={model.tags} />
       {(model.metrics.length > 0 || Object.keys(model.params).length > 0) && (
         <div className="halves">
           <Card title="Metrics" flush>

@@ -10,7 +10,7 @@ import { Facts } from "../../../ui/Facts";
 import { PageHead } from "../../../ui/PageHead";
 import { Source } from "../../../ui/Source";
 import { TextDiff } from "../../../ui/TextDiff";
-import { Labels } from "../models/Labels";
+import { Tags } from "../Tags";
 import type { PromptSearch } from "../search";
 import { Aliases } from "./Aliases";
 import { promptQuery } from "./queries";
@@ -37,7 +37,7 @@ function PromptBody({ view }: { view: PromptView }) {
         status={shown && <span className="tag accent">version {shown.version}</span>}
         about={prompt.description}
       />
-      <Labels tags={prompt.tags} />
+      <Tags tags={prompt.tags} />
       {!shown ? (
         <Empty
           what="This prompt has no version."
@@ -93,7 +93,7 @@ function PromptBody({ view }: { view: PromptView }) {
             <Card title="About this version">
               <div className="stack">
                 <Facts facts={facts(shown)} />
-                <Labels tags={shown.tags} />
+                <Tags tags={shown.tags} />
                 <Aliases name={prompt.name} version={shown} />
               </div>
             </Card>

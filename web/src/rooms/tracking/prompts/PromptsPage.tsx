@@ -7,7 +7,7 @@ import { Card } from "../../../ui/Card";
 import { DataTable } from "../../../ui/DataTable";
 import { Empty } from "../../../ui/Empty";
 import { PageHead } from "../../../ui/PageHead";
-import { Labels } from "../models/Labels";
+import { Tags } from "../Tags";
 import { promptPagesQuery } from "./queries";
 
 export function PromptsPage() {
@@ -73,7 +73,7 @@ export function PromptsPage() {
                     key: "tags",
                     header: "Tags",
                     value: (prompt) => JSON.stringify(prompt.tags),
-                    cell: (prompt) => <Labels tags={prompt.tags} />,
+                    cell: (prompt) => <Tags tags={prompt.tags} />,
                   },
                   {
                     key: "updated",

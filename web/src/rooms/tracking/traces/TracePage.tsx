@@ -14,7 +14,7 @@ import { Facts } from "../../../ui/Facts";
 import { PageHead } from "../../../ui/PageHead";
 import { Source } from "../../../ui/Source";
 import { Status } from "../../../ui/Status";
-import { Labels } from "../models/Labels";
+import { Tags } from "../Tags";
 import type { TraceSearch } from "../search";
 import { Assessments } from "./Assessments";
 import { quoted, SESSION, USER } from "./clause";
@@ -50,7 +50,7 @@ function TraceBody({ view }: { view: TraceView }) {
         }
         actions={<Links view={view} />}
       />
-      <Labels tags={trace.tags} />
+      <Tags tags={trace.tags} />
       <Answer query={spans} rows={10}>
         {(found) =>
           found.length === 0 ? (
