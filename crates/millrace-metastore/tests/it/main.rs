@@ -3,6 +3,7 @@
 
 mod eval_datasets;
 mod experiments;
+mod imports;
 mod registry;
 mod run_search;
 mod traces;
