@@ -3,6 +3,7 @@
 
 mod eval_datasets;
 mod experiments;
+mod imports;
 mod lineage;
 mod purge;
 mod registry;
