@@ -18,6 +18,7 @@ fn experiment(id: i64, name: &str) -> ExperimentFull {
         created_at: 1_000,
         updated_at: 2_000,
         deleted: id == 9,
+        deleted_at: None,
         artifact_location: None,
         tags: vec![("team".to_owned(), "a".to_owned())],
     }
