@@ -378,7 +378,8 @@ class Models(Case):
         with urllib.request.urlopen(f"{URL}/api/models/{name}") as answer:
             view = json.loads(answer.read())["version"]
         self.assertEqual((view["version"], view["aliases"], view["tracking_run_id"]), (1, ["champion"], run))
-        self.assertIn("MLmodel", [file["path"] for file in view["files"]])
+        with urllib.request.urlopen(f"{URL}/api/artifacts?path={view['artifact_path']}") as answer:
+            self.assertIn("MLmodel", [file["path"] for file in json.loads(answer.read())])
         with urllib.request.urlopen(f"{URL}/api/models") as answer:
             self.assertIn(name, [model["name"] for model in json.loads(answer.read())])
 

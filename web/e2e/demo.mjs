@@ -123,6 +123,17 @@ export function stops({ run, python, evaluate, experiment, tracked }) {
     },
     { name: "experiment-scatter", heading: experiment.name, do: tab("Scatter"), come: [picture] },
     { name: "tracked", path: `/tracked/${tracked.id}`, heading: tracked.name, come: [text("Parameters")] },
+    {
+      name: "tracked-files",
+      do: tab("Artifacts"),
+      heading: tracked.name,
+      come: [text(/^mlflow-artifacts:/), (page) => page.locator(".file-view, .card .muted")],
+    },
+    { name: "tracked-traces", do: tab("Traces"), heading: tracked.name, come: [text("No trace here yet")] },
+    { name: "traces", path: "/traces", heading: "Traces", come: [text("No trace here yet")] },
+    { name: "prompts", path: "/prompts", heading: "Prompts", come: [text("No prompt registered yet.")] },
+    { name: "evaluation", path: "/evaluation", heading: "Evaluation data", come: [text("No evaluation dataset yet.")] },
+    { name: "webhooks", path: "/webhooks", heading: "Webhooks", come: [text("Nobody is told of anything yet.")] },
     { name: "data", path: "/data", heading: "Data", come: [link(`/data/${NAMES.dataset}`)] },
     {
       name: "sql",
@@ -144,6 +155,12 @@ export function stops({ run, python, evaluate, experiment, tracked }) {
     { name: "dataset-lineage", do: tab("Lineage"), heading: NAMES.dataset, come: [nodes] },
     { name: "models", path: "/models", heading: "Models", come: [link(`/models/${NAMES.model}`)] },
     { name: "model", path: `/models/${NAMES.model}`, heading: NAMES.model, come: [text("Takes"), text("champion")] },
+    {
+      name: "model-files",
+      path: `/models/${NAMES.model}?tab=files&file=MLmodel`,
+      heading: NAMES.model,
+      come: [lines, (page) => page.getByRole("treeitem", { name: "MLmodel" })],
+    },
     { name: "endpoints", path: "/endpoints", heading: "Endpoints", come: [link(`/endpoints/${NAMES.endpoint}`)] },
     { name: "endpoint", path: `/endpoints/${NAMES.endpoint}`, heading: NAMES.endpoint, come: [text("Try it")] },
     {

@@ -168,6 +168,43 @@ export const STOPS = [
     },
   },
   {
+    name: "tracked-curves",
+    go: async (page) => {
+      await page.getByRole("tab", { name: "Curves" }).click();
+      await page.locator("figure").first().waitFor();
+    },
+  },
+  {
+    name: "tracked-files",
+    go: async (page) => {
+      await page.getByRole("tab", { name: "Artifacts" }).click();
+      await page.getByText(/^mlflow-artifacts:/).waitFor();
+    },
+  },
+  {
+    name: "traces",
+    go: async (page) => {
+      await viaNav(page, "Traces");
+      await page.getByRole("textbox", { name: "Filter" }).waitFor();
+    },
+  },
+  {
+    name: "prompts",
+    go: (page) => viaNav(page, "Prompts"),
+  },
+  {
+    name: "evaluation",
+    go: (page) => viaNav(page, "Evaluation"),
+  },
+  {
+    name: "webhooks",
+    go: async (page) => {
+      await viaNav(page, "Webhooks");
+      await page.getByRole("button", { name: "New webhook" }).click();
+      await page.getByRole("textbox", { name: "Address" }).waitFor();
+    },
+  },
+  {
     name: "dataset",
     go: async (page) => {
       await viaNav(page, "Data");

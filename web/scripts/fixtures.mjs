@@ -2,7 +2,8 @@
 // Answers for pictures and trials of the UI without a server; numbers are made up but hang together. Each answer is checked against the
 // type that the server's views have, and names are those of `millrace demo`, so that one journey walks both.
 
-import { curves, runPage, runsOf, SWEEP } from "./trackedRuns.mjs";
+import { TRACKING_EXAMPLES, TRACKING_ROUTES } from "./trackingFixtures.mjs";
+import { curves, runGroups, runPage, runsOf, SWEEP } from "./trackedRuns.mjs";
 
 /** @import * as api from "../src/api/types.gen" */
 
@@ -297,6 +298,7 @@ const dataset = (name, version, rows) => ({
   columns: COLUMNS.length,
   created_at: at(3),
   producer: { run_id: RUN, step: "flights" },
+  aliases: version === 3 ? ["checked"] : [],
 });
 const KEY = {
   flights: { kind: "dataset", name: "flights", version: 3 },
@@ -424,11 +426,18 @@ const TRACKED = Array.from({ length: 60 }, (_, i) => ({
   start_time: at(7 - i * 300),
   end_time: at(14 - i * 300),
   params: { algorithm: "gradient_boosting", depth: String(3 + (i % 5)), learning_rate: "0.1", rounds: "100" },
-  metrics: { auc: 0.74 - i * 0.002, log_loss: 0.43 + i * 0.003, loss: 0.41 + i * 0.002 },
+  metrics: {
+    auc: 0.74 - i * 0.002,
+    loss: 0.41 + i * 0.002,
+    test_auc: 0.73 - ((i * 7) % 5) * 0.013,
+    "system/cpu_utilization_percentage": 61.2,
+    "system/system_memory_usage_megabytes": 3121,
+  },
   tags: { "mlflow.user": "ana", "mlflow.source.name": "flights" },
   parent_id: null,
   pipeline_run_id: RUN,
   step: "boosting",
+  artifact_uri: `mlflow-artifacts:/${hex(17 + i)}`,
 }));
 const FEW_RUNS = runsOf(TRACKED);
 const NO_RUNS = runsOf([]);
@@ -645,19 +654,12 @@ const ROUTES = [
     /^\/api\/tracked-runs\/(\w+)\/lifecycle$/,
     /** @returns {api.RunLifecycle} */ (_, id) => ({ id: id ?? "", deleted: false, storage: storage(418_523) }),
   ],
+  [/^\/api\/experiments\/([\w*]+)\/groups$/, (query, name) => runGroups(name === "3" ? SWEEP : FEW_RUNS, query)],
   [
     /^\/api\/tracked-runs\/(\w+)$/,
     /** @returns {api.TrackedRun | undefined} */ (_, id) => TRACKED.find((run) => run.id === id) ?? TRACKED[0],
   ],
-  [
-    /^\/api\/tracked-runs\/\w+\/artifacts$/,
-    /** @returns {api.ArtifactFile[]} */ () => [
-      { path: "model", is_dir: true, size_bytes: null },
-      { path: "model/MLmodel", is_dir: false, size_bytes: 912 },
-      { path: "model/model.onnx", is_dir: false, size_bytes: 417000 },
-      { path: "importance.json", is_dir: false, size_bytes: 611 },
-    ],
-  ],
+  ...TRACKING_ROUTES,
   [/^\/api\/metrics$/, curves],
   [
     /^\/api\/datasets$/,
@@ -680,10 +682,12 @@ const ROUTES = [
         schema: PREVIEW.columns,
         profile: PROFILE,
         inputs: [KEY.source],
+        tags: { checked: "yes" },
       },
       versions: [3, 2, 1].map((v) => dataset(name, v, 336776 - v * 100)),
       used_by: [KEY.model],
-      command: `millrace sql "select * from ${name} limit 10"`,
+      tags: { owner: "operations" },
+      command: `millrace data show ${name}@3`,
     }),
   ],
   [
@@ -695,7 +699,9 @@ const ROUTES = [
         ["flights", "features"],
         ["features", "model"],
         ["model", "endpoint"],
-      ].map(([from, to]) => ({ from: key(from), to: key(to), run_id: null, step: null })),
+      ].map(([from, to]) => ({ from: key(from), to: key(to), tie: "made", run_id: null, step: null })),
+      run_names: {},
+      cut: false,
     }),
   ],
   [/^\/api\/sql$/, () => PREVIEW],
@@ -718,10 +724,7 @@ const ROUTES = [
         tracking_run_id: hex(17),
         run_link: null,
         inputs: [KEY.features],
-        files: [
-          { path: "MLmodel", is_dir: false, size_bytes: 912 },
-          { path: "model.onnx", is_dir: false, size_bytes: 417000 },
-        ],
+        artifact_path: ".registry/late_flights/4",
         onnx: {
           ir_version: 9,
           opset: 18,
@@ -729,13 +732,103 @@ const ROUTES = [
           nodes: 14,
           operators: { TreeEnsembleClassifier: 1, Imputer: 2, OneHotEncoder: 2, Concat: 1, Scaler: 1, Cast: 4 },
           parameters: 31200,
+          inputs: [
+            { name: "carrier", element: "string", shape: ["rows", "1"] },
+            { name: "distance", element: "double", shape: ["rows", "1"] },
+          ],
+          outputs: [{ name: "probabilities", element: "float", shape: ["rows", "2"] }],
         },
+        onnx_problem: null,
+        input_example: { columns: ["carrier", "distance"], data: [["UA", 1400]] },
+        metrics_by_dataset: [
+          {
+            dataset: "flights_features",
+            version: 3,
+            run_id: RUN,
+            step: "quality",
+            metrics: { auc: 0.741, log_loss: 0.432 },
+          },
+          { dataset: "weather", version: 2, run_id: RUN, step: "winter", metrics: { auc: 0.702, log_loss: 0.47 } },
+        ],
         flavors: ["python_function", "onnx"],
       },
       versions: [4, 3, 2, 1].map((version) => model(version)),
       endpoints: ["late_flights"],
-      command: "curl -s http://127.0.0.1:7878/api/models/late_flights",
+      command: "millrace models show late_flights@4",
     }),
+  ],
+  [
+    /^\/api\/datasets\/\w+\/schema-diff$/,
+    /** @returns {api.SchemaDiff} */ () => ({
+      from: dataset("flights", 2, 336676),
+      to: dataset("flights", 3, 336776),
+      changes: [
+        {
+          column: "gust",
+          change: "added",
+          before: null,
+          after: { name: "gust", type: "Float64", nullable: true },
+          breaking: false,
+        },
+        {
+          column: "distance",
+          change: "type",
+          before: { name: "distance", type: "Int64", nullable: false },
+          after: { name: "distance", type: "Float64", nullable: false },
+          breaking: true,
+        },
+      ],
+    }),
+  ],
+  [
+    /^\/api\/datasets\/\w+\/reads$/,
+    /** @returns {api.DatasetRead[]} */ () => [
+      { run_id: RUN, name: "flights", step: "features", context: "sql", at: at(3) },
+      { run_id: hex(17), name: "notebook", step: null, context: "training", at: at(4) },
+    ],
+  ],
+  [
+    /^\/api\/models\/\w+\/card$/,
+    /** @returns {api.ModelCardView} */ () => ({
+      written:
+        "# What it is for\n\nTells **operations** which flights will be late, two hours ahead.\n\n- not for pricing\n- not for crews\n",
+      revision: 2,
+      written_by: "ann",
+      written_at: at(5),
+      generated:
+        "# late_flights@4\n\n| Fact | Value |\n|---|---|\n| Task | classification |\n| Size | 418000 bytes |\n\n## Data\n\n| Dataset | Use |\n|---|---|\n| flights\\_features@3 | trained on |\n",
+    }),
+  ],
+  [
+    /^\/api\/models\/\w+\/compare$/,
+    /** @returns {api.ModelComparison} */ () => ({
+      versions: [model(4), model(3)],
+      rows: [
+        { group: "metrics", name: "auc on flights_features", values: ["0.741", "0.735"], differs: true },
+        { group: "params", name: "trees", values: ["200", "100"], differs: true },
+        { group: "data", name: "trained on", values: ["flights_features@3", "flights_features@2"], differs: true },
+      ],
+    }),
+  ],
+  [
+    /^\/api\/promotions$/,
+    /** @returns {api.PromotionView[]} */ () => [
+      {
+        id: hex(31),
+        model: "late_flights",
+        version: 4,
+        alias: "champion",
+        digest: "blake3:9d1c",
+        approvals: 2,
+        state: "pending",
+        comment: "better on winter days",
+        by: "ann",
+        at: at(6),
+        decided_at: null,
+        replaced: null,
+        votes: [{ by: "bob", approve: true, comment: "looked at the curves", at: at(5) }],
+      },
+    ],
   ],
   [/^\/api\/endpoints$/, /** @returns {api.EndpointSummary[]} */ () => [ENDPOINT]],
   [
@@ -825,7 +918,7 @@ const ROUTES = [
   ],
 ];
 
-export const EXAMPLES = { run: RUN, failedRun: hex(160), trackedRun: hex(17) };
+export const EXAMPLES = { run: RUN, failedRun: hex(160), trackedRun: hex(17), ...TRACKING_EXAMPLES };
 
 /** The answer for an address, or undefined. @param {string} path @param {URLSearchParams} query */
 export function answer(path, query) {

@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { answer } from "./fixtures.mjs";
+import { fileContent } from "./trackingFixtures.mjs";
 import { Refused } from "./trackedRuns.mjs";
 
 const DIST = fileURLToPath(new URL("../dist", import.meta.url));
@@ -36,6 +37,8 @@ async function respond(request, response) {
     response.write(": hello\n\n");
     return;
   }
+  const [, stored] = /^\/api\/(?:artifacts|2\.0\/mlflow-artifacts\/artifacts)\/(.+)$/.exec(pathname) ?? [];
+  if (stored !== undefined) return sendFile(stored, request, response);
   const page = request.headers.accept?.includes("text/html");
   let json;
   try {
@@ -68,6 +71,27 @@ async function respond(request, response) {
   } catch {
     response.writeHead(404).end();
   }
+}
+
+/** A file of a run, or a range of it, as the server sends it to be shown. */
+function sendFile(path, request, response) {
+  const text = fileContent(path);
+  if (text === undefined)
+    return response.writeHead(404, { "content-type": "application/json" }).end('{"message":"no such file"}');
+  const bytes = Buffer.from(text);
+  const [, from, to] = /bytes=(\d+)-(\d*)/.exec(request.headers.range ?? "") ?? [];
+  const ending = extname(path);
+  const headers = {
+    "content-type": { ...TYPES, ".txt": "text/plain" }[ending] ?? "application/octet-stream",
+    "content-security-policy":
+      ending === ".html"
+        ? "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; frame-ancestors 'self'"
+        : "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
+  };
+  if (from === undefined) return response.writeHead(200, headers).end(bytes);
+  const part = bytes.subarray(Number(from), to ? Number(to) + 1 : undefined);
+  const range = `bytes ${from}-${Number(from) + part.length - 1}/${bytes.length}`;
+  return response.writeHead(206, { ...headers, "content-range": range }).end(part);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -15,6 +15,7 @@ use millrace_tracking::webhooks::Webhooks;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::changes::Changes;
 use crate::signed_url::UrlSigner;
 use crate::ui::Ui;
 use crate::views::endpoints::{EndpointSummary, EndpointView};
@@ -187,12 +188,17 @@ pub struct Parts {
 
 /// The parts, shared by all handlers.
 #[derive(Clone)]
-pub struct App(Arc<Parts>);
+pub struct App(Arc<(Parts, Changes)>);
 
 impl App {
     /// Shares the parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new((parts, Changes::default())))
+    }
+
+    /// What clients change.
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.0.1
     }
 
     /// A new id, UUIDv7, 32 hex digits.
@@ -205,6 +211,6 @@ impl std::ops::Deref for App {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.0.0
     }
 }

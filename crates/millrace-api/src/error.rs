@@ -14,6 +14,7 @@ use millrace_storage::StorageError;
 use millrace_tracking::tables::TablesError;
 use serde::Serialize;
 
+use crate::mlflow::MlflowError;
 use crate::views::workspace::Problem as ProblemView;
 
 /// A request that failed: its status and what to tell.
@@ -180,6 +181,14 @@ impl From<TablesError> for ApiError {
             TablesError::Query(error) => error.into(),
             TablesError::NotATable { .. } => Self::new(StatusCode::BAD_REQUEST, error.problem()),
         }
+    }
+}
+
+impl From<MlflowError> for ApiError {
+    /// The same under our kind of code, `resource-does-not-exist`.
+    fn from(error: MlflowError) -> Self {
+        let (status, code, message) = error.told();
+        Self::new(status, Problem::error(code.to_ascii_lowercase().replace('_', "-"), message))
     }
 }
 

@@ -7,6 +7,8 @@
 mod access;
 mod accounts;
 mod app;
+mod archive;
+mod changes;
 mod error;
 mod events;
 mod mlflow;

@@ -4,6 +4,7 @@ pub(crate) mod arrow_stream;
 pub(crate) mod assets;
 pub(crate) mod runs;
 pub(crate) mod table;
+pub(crate) mod traces;
 
 use jiff::Timestamp;
 

@@ -14,14 +14,30 @@
 //! | `/api/runs/{id}/steps/{step}/log?attempt&offset` | GET | `LogChunk` |
 //! | `/api/runs/{id}/steps/{step}/outputs/{output}?limit` | GET | `TablePreview` of a table, the document of a report, else the value |
 //! | `/api/experiments`, `/api/experiments/{id}/runs?sort&limit` | GET | `[ExperimentSummary]`, `TrackedRunPage` |
+//! | `/api/experiments/{id}/groups?by&filter&columns&sort` | GET | `RunGroupList` |
 //! | `/api/tracked-runs/{id}` | GET | `TrackedRun` |
-//! | `/api/tracked-runs/{id}/artifacts`, `…/artifacts/{path}` | GET | `[ArtifactFile]`, the file |
+//! | `/api/tracked-runs/{id}/models`, `/api/logged-models/{id}` | GET | `[LoggedModelView]`, `LoggedModelView` |
+//! | `/api/artifacts?path`, `/api/artifacts/{path}` | GET | `[ArtifactFile]` of a folder, the file to be shown |
+//! | `/api/artifact-table?path&limit`, `/api/artifact-archive?path` | GET | `TablePreview`, a folder as ZIP |
+//! | `/api/artifact-model?path` | GET | `ModelFolderView` |
+//! | `/api/traces?experiment&filter&sort&after&limit`, `/api/traces/{id}` | GET | `TracePage`, `TraceView` |
+//! | `/api/traces/{id}/spans`, `…/spans/{span}` | GET | `[SpanSummary]`, `SpanView` |
+//! | `/api/prompts?filter&after&limit`, `/api/prompts/{name}` | GET | `PromptPage`, `PromptView` |
+//! | `/api/webhooks`, `/api/webhooks/{id}/deliveries`, `…/{delivery}/retry` | GET, POST | `WebhookList`, `[DeliveryView]` |
+//! | `/api/evaluation-datasets`, `…/{id}`, `…/{id}/records?after&limit` | GET | `[EvaluationDatasetView]`, one, `EvaluationRecordPage` |
 //! | `/api/metrics?runs&keys&points` | GET | `[MetricCurve]` |
 //! | `/api/datasets`, `/api/datasets/{name}?version` | GET | `[DatasetSummary]`, `DatasetView` |
-//! | `/api/datasets/{name}/sample?version&limit` | GET | `TablePreview` |
+//! | `/api/datasets/{name}/sample?version&filter&columns&limit`, `…/rows` | GET | `TablePreview`, Arrow's stream format |
+//! | `/api/datasets/{name}/schema-diff?from&to`, `…/reads?version` | GET | `SchemaDiff`, `[DatasetRead]` |
+//! | `/api/datasets/{name}/aliases/{alias}` | PUT `AliasTarget`, DELETE | `[DatasetAlias]` |
+//! | `/api/datasets/{name}/versions/{version}/tags/{key}` | PUT `TagValue`, DELETE | tags by key |
 //! | `/api/sql` | POST `SqlRequest` | `TablePreview` |
 //! | `/api/lineage?kind&name&version` | GET | `LineageView` |
 //! | `/api/models`, `/api/models/{name}?version` | GET | `[ModelSummary]`, `ModelView` |
+//! | `/api/models/{name}/card?version` | GET, PUT `WriteCard` | `ModelCardView` |
+//! | `/api/models/{name}/compare?versions` | GET | `ModelComparison` |
+//! | `/api/models/{name}/promotions`, `/api/promotions?model` | POST `RequestPromotion`, GET | `PromotionView`, `[PromotionView]` |
+//! | `/api/promotions/{id}/votes`, `…/withdraw` | POST `CastVote`, `Withdraw` | `PromotionView` |
 //! | `/api/endpoints`, `/api/endpoints/{name}` | GET | `[EndpointSummary]`, `EndpointView` |
 //! | `/api/monitors`, `/api/monitors/{name}` | GET | `[MonitorSummary]`, `MonitorView` |
 //! | `/api/alerts` | GET | `[AlertView]` |
@@ -34,7 +50,7 @@
 //! | `/mlflow/…`, `/static-files/…` | | MLflow's own pages and all that they call, if the server was told where they are |
 //! | `/v1/traces` | POST | OpenTelemetry's traces, protobuf or JSON, gzip or deflate |
 //! | `/metrics` | GET | Prometheus text |
-//! | `/api/events?run` | GET | server-sent events `run`, `step`, `lagged` with `EventView` |
+//! | `/api/events?run` | GET | server-sent events `run`, `step`, `tracking`, `trace`, …, `lagged` with `EventView` |
 //! | `/api/openapi.json` | GET | this, for machines |
 //! | `/version` | GET | MLflow's version that the client is to assume |
 //! | `/health`, `/ping`, `/login?code` | GET | no login needed |
@@ -55,7 +71,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
-use crate::{access, events, mlflow, otlp, routes, ui};
+use crate::{access, changes, events, mlflow, otlp, routes, ui};
 
 /// Largest JSON body, bytes.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -86,6 +102,12 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::endpoints::routes())
         .merge(routes::lifecycle::routes())
         .merge(routes::retention::routes())
+        .merge(routes::artifacts::routes())
+        .merge(routes::logged_models::routes())
+        .merge(routes::traces::routes())
+        .merge(routes::prompts::routes())
+        .merge(routes::webhooks::routes())
+        .merge(routes::evaluation::routes())
 }
 
 /// The OpenAPI document, JSON with a newline at the end.
@@ -111,7 +133,7 @@ pub fn router(app: App) -> Router {
         None => (Router::new(), Router::new()),
     };
     api.merge(routes::scoring::routes())
-        .merge(mlflow::routes())
+        .merge(mlflow::routes().layer(middleware::from_fn_with_state(app.clone(), changes::announce)))
         .merge(pages)
         .route(
             "/metrics",

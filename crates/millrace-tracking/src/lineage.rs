@@ -125,7 +125,7 @@ impl Walk<'_> {
     async fn edges(&mut self, node: &AssetKey, back: bool) -> Result<Vec<Edge>, MetastoreError> {
         let mut found = self.named(node, back).await?;
         match (node.kind.as_str(), back) {
-            (kind::MODEL, true) => found.extend(self.into_model(node).await?),
+            (kind::MODEL, true) => found.extend(self.towards_model(node).await?),
             (kind::MODEL, false) => {
                 found.extend(self.served(|model, version| is(node, model, version)).await?)
             }
@@ -187,7 +187,7 @@ impl Walk<'_> {
     }
 
     /// What a model was trained and judged on: by the steps that had its content, or by the run of the client that registered it.
-    async fn into_model(&mut self, node: &AssetKey) -> Result<Vec<Edge>, MetastoreError> {
+    async fn towards_model(&mut self, node: &AssetKey) -> Result<Vec<Edge>, MetastoreError> {
         let selector = VersionSelector::Number(asset_node(node).version);
         let Some(row) = self.store.find_asset_version(kind::MODEL, node.name.clone(), selector).await? else {
             return Ok(Vec::new());

@@ -38,8 +38,9 @@ fn facts(folder: &Path) -> ModelFacts {
         let all: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
         let column = |value: &Value| {
             Some(ModelColumn {
-                name: value.get("name")?.as_str()?.to_owned(),
-                data_type: value.get("type")?.as_str()?.to_owned(),
+                // A model of arrays may take one that has no name.
+                name: value.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
+                data_type: signature_type(value)?,
                 required: value.get("required").and_then(Value::as_bool).unwrap_or(true),
             })
         };
@@ -58,6 +59,16 @@ fn facts(folder: &Path) -> ModelFacts {
         onnx_problem: graph.err(),
         input_example: example(folder, &document),
     }
+}
+
+/// The type of a column as people read it: `double`, `float64[-1, 4]` of a tensor, `array` of what is nested.
+fn signature_type(column: &Value) -> Option<String> {
+    let Some(tensor) = column.get("tensor-spec") else {
+        return column.get("type")?.as_str().map(str::to_owned);
+    };
+    let sizes: Vec<String> =
+        tensor.get("shape").and_then(Value::as_array)?.iter().map(ToString::to_string).collect();
+    Some(format!("{}[{}]", tensor.get("dtype")?.as_str()?, sizes.join(", ")))
 }
 
 /// A file of the folder; `None` for a path that leads out of it.

@@ -37,22 +37,23 @@ export function post<T>(path: string, body: unknown, signal?: AbortSignal): Prom
   return send<T>("POST", path, body, signal);
 }
 
-export function put<T>(path: string, body: unknown): Promise<T> {
-  return send<T>("PUT", path, body);
+export function put<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
+  return send<T>("PUT", path, body, signal);
 }
 
 export function remove<T>(path: string): Promise<T> {
   return call<T>(path, { method: "DELETE", headers: { accept: "application/json" } });
 }
 
-function send<T>(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<T> {
+/** Changes something. */
+export function send<T>(
+  method: "POST" | "PUT" | "PATCH" | "DELETE",
+  path: string,
+  body: unknown = {},
+  signal?: AbortSignal,
+): Promise<T> {
   const headers = { accept: "application/json", "content-type": "application/json" };
   return call<T>(path, { method, body: JSON.stringify(body), headers, signal });
-}
-
-export function put<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
-  const headers = { accept: "application/json", "content-type": "application/json" };
-  return call<T>(path, { method: "PUT", body: JSON.stringify(body), headers, signal });
 }
 
 async function call<T>(url: string, init: RequestInit): Promise<T> {

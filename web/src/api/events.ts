@@ -5,13 +5,16 @@ export type LiveState = "connecting" | "live" | "lost";
 
 /** Which lists and pages an event makes stale, by the first word of their query keys. */
 const STALE: Record<string, string[]> = {
-  run: ["runs", "pipelines"],
+  run: ["runs", "pipelines", "experiments", "tracked-runs"],
   step: ["runs"],
   progress: ["runs"],
   pipeline: ["pipelines"],
   dataset: ["datasets", "lineage"],
-  model: ["models", "lineage"],
+  model: ["models", "lineage", "prompts"],
   tracking: ["experiments", "tracked-runs"],
+  trace: ["traces"],
+  webhook: ["webhooks"],
+  evaluation: ["evaluation-datasets"],
   endpoint: ["endpoints"],
   monitor: ["monitors"],
   alert: ["alerts"],

@@ -614,7 +614,11 @@ pipeline_run_id: string | null,
 /**
  * And the step.
  */
-step: string | null, };
+step: string | null, 
+/**
+ * Where its files are, `mlflow-artifacts:/…` if this server keeps them.
+ */
+artifact_uri: string, };
 
 export type TrackedRunPage = { 
 /**
@@ -679,6 +683,52 @@ is_dir: boolean,
  * Its size.
  */
 size_bytes: number | null, };
+
+export type MetricSpread = { 
+/**
+ * How many runs have it.
+ */
+count: number, 
+/**
+ * Their mean.
+ */
+mean: number, 
+/**
+ * The least.
+ */
+min: number, 
+/**
+ * The largest.
+ */
+max: number, };
+
+export type RunGroupView = { 
+/**
+ * The value; null for runs that have none.
+ */
+value: string | null, 
+/**
+ * How many runs.
+ */
+runs: number, 
+/**
+ * What each metric is, in the order in which they were asked for; null if no run of the group has it.
+ */
+metrics: Array<MetricSpread | null>, };
+
+export type RunGroupList = { 
+/**
+ * The groups, the first thousand in the order asked for.
+ */
+groups: Array<RunGroupView>, 
+/**
+ * How many groups there are.
+ */
+total: number, 
+/**
+ * How many runs there are in all.
+ */
+runs: number, };
 
 export type FieldView = { 
 /**
@@ -826,7 +876,11 @@ created_at: string,
 /**
  * Who made it.
  */
-producer: Producer | null, };
+producer: Producer | null, 
+/**
+ * Those that point at it.
+ */
+aliases: Array<string>, };
 
 export type DatasetVersionView = { 
 /**
@@ -876,7 +930,15 @@ inputs: Array<AssetKey>,
 /**
  * RFC 3339.
  */
-created_at: string, };
+created_at: string, 
+/**
+ * Those that point at it.
+ */
+aliases: Array<string>, 
+/**
+ * Its tags.
+ */
+tags: TextMap, };
 
 export type DatasetView = { 
 /**
@@ -891,6 +953,10 @@ versions: Array<DatasetSummary>,
  * What was made from this version.
  */
 used_by: Array<AssetKey>, 
+/**
+ * Tags of the dataset itself.
+ */
+tags: TextMap, 
 /**
  * The command that shows it.
  */
@@ -934,6 +1000,10 @@ from: AssetKey,
  */
 to: AssetKey, 
 /**
+ * How: `made`, `read`, `evaluated` or `serves`.
+ */
+tie: string, 
+/**
  * By this run.
  */
 run_id: string | null, 
@@ -950,7 +1020,95 @@ nodes: Array<AssetKey>,
 /**
  * Every arrow once.
  */
-edges: Array<LineageEdge>, };
+edges: Array<LineageEdge>, 
+/**
+ * Names of the tracked runs, by id.
+ */
+run_names: TextMap, 
+/**
+ * Whether there is more than is shown.
+ */
+cut: boolean, };
+
+export type AliasTarget = { 
+/**
+ * The version.
+ */
+version: number, };
+
+export type TagValue = { 
+/**
+ * Any text.
+ */
+value: string, };
+
+export type DatasetAlias = { 
+/**
+ * Alias.
+ */
+alias: string, 
+/**
+ * The version that it points at.
+ */
+version: number, };
+
+export type ColumnChange = { 
+/**
+ * Name.
+ */
+column: string, 
+/**
+ * `added`, `removed`, `type`, `nullability` or `moved`.
+ */
+change: string, 
+/**
+ * How it was; null for a new one.
+ */
+before: FieldView | null, 
+/**
+ * How it is; null for one that is gone.
+ */
+after: FieldView | null, 
+/**
+ * Whether who reads the old version can fail on the new one.
+ */
+breaking: boolean, };
+
+export type SchemaDiff = { 
+/**
+ * The old one.
+ */
+from: DatasetSummary, 
+/**
+ * The new one.
+ */
+to: DatasetSummary, 
+/**
+ * In the order of the new columns, then what is gone.
+ */
+changes: Array<ColumnChange>, };
+
+export type DatasetRead = { 
+/**
+ * Pipeline run, or a tracked run where there is no step.
+ */
+run_id: string, 
+/**
+ * The pipeline, or the tracked run's name.
+ */
+name: string, 
+/**
+ * Step of the pipeline.
+ */
+step: string | null, 
+/**
+ * Kind of step, or what MLflow's client read it for.
+ */
+context: string | null, 
+/**
+ * RFC 3339.
+ */
+at: string | null, };
 
 export type ModelColumn = { 
 /**
@@ -1030,7 +1188,69 @@ operators: NumberMap,
 /**
  * Numbers in its initialisers.
  */
-parameters: number, };
+parameters: number, 
+/**
+ * What it takes.
+ */
+inputs: Array<OnnxPort>, 
+/**
+ * What it gives.
+ */
+outputs: Array<OnnxPort>, };
+
+export type OnnxPort = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Type of its elements.
+ */
+element: string, 
+/**
+ * A number, a name or `?` for each dimension.
+ */
+shape: Array<string>, };
+
+export type DatasetMetrics = { 
+/**
+ * Dataset; empty for numbers that name none.
+ */
+dataset: string, 
+/**
+ * Its version, if it is one of ours.
+ */
+version: number | null, 
+/**
+ * Who judged: a pipeline run or a tracked run.
+ */
+run_id: string, 
+/**
+ * Step of the pipeline run.
+ */
+step: string | null, 
+/**
+ * By name.
+ */
+metrics: NumberMap, };
+
+export type ModelFolderView = { 
+/**
+ * Flavors of its `MLmodel`.
+ */
+flavors: Array<string>, 
+/**
+ * What it takes and gives.
+ */
+signature: ModelSignature | null, 
+/**
+ * `classification` or `regression`.
+ */
+task: string | null, 
+/**
+ * Its ONNX file, if it has one.
+ */
+onnx: OnnxView | null, };
 
 export type ModelVersionView = { 
 /**
@@ -1098,13 +1318,25 @@ run_link: string | null,
  */
 inputs: Array<AssetKey>, 
 /**
- * Its files.
+ * Its folder in the artifact store, if it lies there.
  */
-files: Array<ArtifactFile>, 
+artifact_path: string | null, 
 /**
  * Its ONNX file, if it has one.
  */
 onnx: OnnxView | null, 
+/**
+ * Why its ONNX file cannot be shown.
+ */
+onnx_problem: string | null, 
+/**
+ * An input it was logged with, as its client wrote it.
+ */
+input_example: Json | null, 
+/**
+ * Its numbers by the data they are about.
+ */
+metrics_by_dataset: Array<DatasetMetrics>, 
 /**
  * Flavors of its `MLmodel`.
  */
@@ -1139,6 +1371,180 @@ endpoints: Array<string>,
  * The command that shows it.
  */
 command: string, };
+
+export type ModelCardView = { 
+/**
+ * What people wrote, Markdown; null if nobody did.
+ */
+written: string | null, 
+/**
+ * Number of that text, from 1; 0 without one.
+ */
+revision: number, 
+/**
+ * Who wrote it.
+ */
+written_by: string | null, 
+/**
+ * RFC 3339.
+ */
+written_at: string | null, 
+/**
+ * What is known, Markdown: data, metrics, lineage, signature.
+ */
+generated: string, };
+
+export type WriteCard = { 
+/**
+ * Markdown; at most 256 KiB.
+ */
+content: string, 
+/**
+ * Who writes; the name of the login if there is one.
+ */
+by?: string, };
+
+export type ComparedRow = { 
+/**
+ * `facts`, `metrics`, `params`, `data`, `signature` or `onnx`.
+ */
+group: string, 
+/**
+ * What is compared.
+ */
+name: string, 
+/**
+ * One for each version, in their order; null where a version has none.
+ */
+values: Array<string | null>, 
+/**
+ * Whether they are not all the same.
+ */
+differs: boolean, };
+
+export type ModelComparison = { 
+/**
+ * In the order asked for.
+ */
+versions: Array<ModelSummary>, 
+/**
+ * By group and name.
+ */
+rows: Array<ComparedRow>, };
+
+export type RequestPromotion = { 
+/**
+ * Version.
+ */
+version: number, 
+/**
+ * Alias.
+ */
+alias: string, 
+/**
+ * Why.
+ */
+comment: string, 
+/**
+ * Approvals wanted; at least those that the model's tag `millrace.approvals` asks for.
+ */
+approvals?: number, 
+/**
+ * Who asks; the name of the login if there is one.
+ */
+by?: string, };
+
+export type CastVote = { 
+/**
+ * For or against.
+ */
+approve: boolean, 
+/**
+ * Why; a no needs one.
+ */
+comment: string, 
+/**
+ * Who; the name of the login if there is one.
+ */
+by?: string, };
+
+export type Withdraw = { 
+/**
+ * Who; the name of the login if there is one.
+ */
+by?: string, };
+
+export type VoteView = { 
+/**
+ * Who.
+ */
+by: string, 
+/**
+ * For or against.
+ */
+approve: boolean, 
+/**
+ * Why.
+ */
+comment: string, 
+/**
+ * RFC 3339.
+ */
+at: string, };
+
+export type PromotionView = { 
+/**
+ * Id.
+ */
+id: string, 
+/**
+ * Model.
+ */
+model: string, 
+/**
+ * Version.
+ */
+version: number, 
+/**
+ * Alias.
+ */
+alias: string, 
+/**
+ * Digest of the content that was asked about.
+ */
+digest: string, 
+/**
+ * Approvals that it needs.
+ */
+approvals: number, 
+/**
+ * `pending`, `approved`, `rejected`, `withdrawn` or `outdated`.
+ */
+state: string, 
+/**
+ * Why.
+ */
+comment: string, 
+/**
+ * Who asked.
+ */
+by: string, 
+/**
+ * RFC 3339.
+ */
+at: string, 
+/**
+ * When it was decided, RFC 3339.
+ */
+decided_at: string | null, 
+/**
+ * The version that the alias pointed at before.
+ */
+replaced: number | null, 
+/**
+ * Oldest first.
+ */
+votes: Array<VoteView>, };
 
 export type DeploymentView = { 
 /**
@@ -1763,3 +2169,577 @@ export type Changed = {
  * How many.
  */
 changed: number, };
+
+export type AssessmentView = { 
+/**
+ * `a-` and 32 hex digits.
+ */
+id: string, 
+/**
+ * `feedback`, `expectation` or `issue`.
+ */
+kind: string, 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Its value.
+ */
+value: Json, 
+/**
+ * Why.
+ */
+rationale: string | null, 
+/**
+ * `HUMAN`, `LLM_JUDGE`, `CODE`.
+ */
+source: string, 
+/**
+ * Who.
+ */
+source_id: string | null, 
+/**
+ * The span that it is about; the whole trace if absent.
+ */
+span_id: string | null, 
+/**
+ * Whether none overrides it.
+ */
+valid: boolean, 
+/**
+ * Why there is no value.
+ */
+error: string | null, 
+/**
+ * RFC 3339.
+ */
+updated_at: string | null, };
+
+export type TokenUsage = { 
+/**
+ * Read.
+ */
+input: number, 
+/**
+ * Written.
+ */
+output: number, 
+/**
+ * In all.
+ */
+total: number, };
+
+export type TraceSummary = { 
+/**
+ * `tr-` and 32 hex digits, or what its client chose.
+ */
+id: string, 
+/**
+ * Name of its root span.
+ */
+name: string | null, 
+/**
+ * Its experiment.
+ */
+experiment_id: string, 
+/**
+ * `OK`, `ERROR`, `IN_PROGRESS` or `STATE_UNSPECIFIED`.
+ */
+status: string, 
+/**
+ * RFC 3339.
+ */
+started_at: string, 
+/**
+ * Until its last span ended, milliseconds.
+ */
+duration_ms: number | null, 
+/**
+ * Beginning of what went in.
+ */
+request: string | null, 
+/**
+ * Beginning of what came out.
+ */
+response: string | null, 
+/**
+ * Tokens that it spent.
+ */
+tokens: TokenUsage | null, 
+/**
+ * Number of its spans that have come.
+ */
+spans: number, 
+/**
+ * The conversation that it is part of.
+ */
+session: string | null, 
+/**
+ * Who asked.
+ */
+user: string | null, 
+/**
+ * The tracked run that it was made in.
+ */
+run_id: string | null, 
+/**
+ * Tags, without its name.
+ */
+tags: TextMap, 
+/**
+ * What is thought of it.
+ */
+assessments: Array<AssessmentView>, };
+
+export type TracePage = { 
+/**
+ * The traces.
+ */
+traces: Array<TraceSummary>, 
+/**
+ * Token of the next page.
+ */
+next: string | null, };
+
+export type PromptRef = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Version.
+ */
+version: number, };
+
+export type TraceView = { 
+/**
+ * The trace.
+ */
+trace: TraceSummary, 
+/**
+ * What its client told once and for all.
+ */
+metadata: TextMap, 
+/**
+ * The caller's id.
+ */
+client_request_id: string | null, 
+/**
+ * Tracked runs that it is linked to.
+ */
+runs: Array<string>, 
+/**
+ * Prompt versions that it used.
+ */
+prompts: Array<PromptRef>, 
+/**
+ * The command that shows it.
+ */
+command: string, };
+
+export type SpanSummary = { 
+/**
+ * 16 hex digits.
+ */
+id: string, 
+/**
+ * The span that it is part of.
+ */
+parent_id: string | null, 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * MLflow's type, `LLM`, `TOOL`; empty if nobody said.
+ */
+kind: string, 
+/**
+ * `UNSET`, `OK` or `ERROR`.
+ */
+status: string, 
+/**
+ * Milliseconds after the trace's first span began.
+ */
+start_ms: number, 
+/**
+ * How long it took, milliseconds; absent while it goes on.
+ */
+duration_ms: number | null, 
+/**
+ * Tokens that it spent in all.
+ */
+tokens: number | null, };
+
+export type SpanEventView = { 
+/**
+ * Name, `exception` for a failure.
+ */
+name: string, 
+/**
+ * Milliseconds after the span began.
+ */
+at_ms: number, 
+/**
+ * What is known of it.
+ */
+attributes: JsonMap, };
+
+export type SpanView = { 
+/**
+ * 16 hex digits.
+ */
+id: string, 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * MLflow's type, `LLM`, `TOOL`; empty if nobody said.
+ */
+kind: string, 
+/**
+ * `UNSET`, `OK` or `ERROR`.
+ */
+status: string, 
+/**
+ * Why it failed.
+ */
+message: string | null, 
+/**
+ * RFC 3339.
+ */
+started_at: string, 
+/**
+ * How long it took, milliseconds; absent while it goes on.
+ */
+duration_ms: number | null, 
+/**
+ * What went in.
+ */
+inputs: Json, 
+/**
+ * What came out.
+ */
+outputs: Json, 
+/**
+ * Tokens that it spent.
+ */
+tokens: TokenUsage | null, 
+/**
+ * Everything else that is known of it.
+ */
+attributes: JsonMap, 
+/**
+ * What happened meanwhile.
+ */
+events: Array<SpanEventView>, };
+
+export type PromptSummary = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * What it is for.
+ */
+description: string | null, 
+/**
+ * Its newest version, if it has one.
+ */
+version: number | null, 
+/**
+ * Versions by alias, `production: 3`.
+ */
+aliases: NumberMap, 
+/**
+ * Its tags.
+ */
+tags: TextMap, 
+/**
+ * RFC 3339.
+ */
+updated_at: string, };
+
+export type PromptPage = { 
+/**
+ * The prompts.
+ */
+prompts: Array<PromptSummary>, 
+/**
+ * Token of the next page.
+ */
+next: string | null, };
+
+export type PromptVersionView = { 
+/**
+ * From 1.
+ */
+version: number, 
+/**
+ * The template; messages as JSON if it is a chat.
+ */
+template: string, 
+/**
+ * `text` or `chat`.
+ */
+kind: string, 
+/**
+ * What the model is told besides, JSON.
+ */
+model_config: Json | null, 
+/**
+ * What the model's answers look like, JSON.
+ */
+response_format: Json | null, 
+/**
+ * Why it was made.
+ */
+message: string | null, 
+/**
+ * Aliases that point at it.
+ */
+aliases: Array<string>, 
+/**
+ * Its tags, without those that hold the prompt itself.
+ */
+tags: TextMap, 
+/**
+ * RFC 3339.
+ */
+created_at: string, };
+
+export type PromptView = { 
+/**
+ * The prompt.
+ */
+prompt: PromptSummary, 
+/**
+ * Its versions, newest first; the newest 200 if there are more.
+ */
+versions: Array<PromptVersionView>, };
+
+export type WebhookView = { 
+/**
+ * 32 hex digits.
+ */
+id: string, 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Where notes go.
+ */
+url: string, 
+/**
+ * What it is for.
+ */
+description: string | null, 
+/**
+ * Whether it is told of anything.
+ */
+active: boolean, 
+/**
+ * Whether notes are signed.
+ */
+signed: boolean, 
+/**
+ * What it is told of, `model_version.created`.
+ */
+events: Array<string>, 
+/**
+ * RFC 3339.
+ */
+created_at: string, };
+
+export type WebhookList = { 
+/**
+ * Newest first.
+ */
+webhooks: Array<WebhookView>, 
+/**
+ * `model_version.created`, ….
+ */
+known_events: Array<string>, };
+
+export type DeliveryView = { 
+/**
+ * Unique.
+ */
+id: string, 
+/**
+ * `delivered`, `waiting`, `retrying` or `dead`.
+ */
+state: string, 
+/**
+ * `model_version.created`.
+ */
+event: string, 
+/**
+ * Tries so far.
+ */
+attempts: number, 
+/**
+ * When it arrived, is tried next or was given up, RFC 3339.
+ */
+at: string, 
+/**
+ * Why the last try failed.
+ */
+error: string | null, 
+/**
+ * What is sent.
+ */
+body: Json, };
+
+export type EvaluationDatasetView = { 
+/**
+ * `d-` and 32 hex digits.
+ */
+id: string, 
+/**
+ * Name; several may have the same.
+ */
+name: string, 
+/**
+ * Changes with the records.
+ */
+digest: string, 
+/**
+ * Number of its records.
+ */
+records: number, 
+/**
+ * Experiments that it belongs to.
+ */
+experiments: Array<string>, 
+/**
+ * Its tags.
+ */
+tags: TextMap, 
+/**
+ * Who made it.
+ */
+created_by: string | null, 
+/**
+ * RFC 3339.
+ */
+created_at: string, 
+/**
+ * RFC 3339.
+ */
+updated_at: string, };
+
+export type EvaluationRecordView = { 
+/**
+ * `dr-` and 32 hex digits.
+ */
+id: string, 
+/**
+ * What the application is given.
+ */
+inputs: JsonMap, 
+/**
+ * What it answered, if that is kept.
+ */
+outputs: Json | null, 
+/**
+ * What is expected.
+ */
+expectations: JsonMap, 
+/**
+ * `TRACE`, `HUMAN`, `DOCUMENT`, `CODE`.
+ */
+source: string | null, 
+/**
+ * The trace that it was made of.
+ */
+trace_id: string | null, 
+/**
+ * Its tags.
+ */
+tags: JsonMap, 
+/**
+ * RFC 3339.
+ */
+created_at: string, };
+
+export type EvaluationRecordPage = { 
+/**
+ * In the order in which they came.
+ */
+records: Array<EvaluationRecordView>, 
+/**
+ * Token of the next page.
+ */
+next: string | null, };
+
+export type LoggedModelMetric = { 
+/**
+ * Name of the metric.
+ */
+name: string, 
+/**
+ * The number.
+ */
+value: number, 
+/**
+ * Step.
+ */
+step: number, 
+/**
+ * Name of the dataset that it was measured on.
+ */
+dataset: string | null, 
+/**
+ * The run that measured it.
+ */
+run_id: string, };
+
+export type LoggedModelView = { 
+/**
+ * `m-` and 32 hex digits.
+ */
+id: string, 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Its experiment.
+ */
+experiment_id: string, 
+/**
+ * `pending`, `ready` or `failed`.
+ */
+status: string, 
+/**
+ * Kind, as the client says.
+ */
+model_type: string | null, 
+/**
+ * The run that made it.
+ */
+run_id: string | null, 
+/**
+ * Where its files are.
+ */
+artifact_uri: string, 
+/**
+ * Parameters.
+ */
+params: TextMap, 
+/**
+ * Tags.
+ */
+tags: TextMap, 
+/**
+ * What was measured of it.
+ */
+metrics: Array<LoggedModelMetric>, 
+/**
+ * RFC 3339.
+ */
+created_at: string, };

@@ -3,7 +3,9 @@ import { Link, useRouterState } from "@tanstack/react-router";
 import { short } from "../format/id";
 import { experimentsQuery } from "../rooms/tracking/queries";
 
-const NAMES: Record<string, string> = { tracked: "Experiments", "": "Home" };
+const NAMES: Record<string, string> = { tracked: "Experiments", "logged-models": "Models", "": "Home" };
+/** Where the list is of what a page shows, if not under the page's own first word. */
+const LISTS: Record<string, string> = { tracked: "experiments", "logged-models": "models" };
 
 /** Where one is. */
 export function Crumbs({ workspace }: { workspace: string }) {
@@ -19,7 +21,7 @@ export function Crumbs({ workspace }: { workspace: string }) {
         <li>
           <Link to="/">{workspace}</Link>
         </li>
-        {title && <li>{name ? <a href={`/${noun === "tracked" ? "experiments" : noun}`}>{title}</a> : title}</li>}
+        {title && <li>{name ? <a href={`/${LISTS[noun ?? ""] ?? noun}`}>{title}</a> : title}</li>}
         {shown && <li aria-current="page">{experiment?.name ?? shown}</li>}
       </ol>
     </nav>

@@ -1,11 +1,15 @@
 import IconActivity from "@tabler/icons-react/dist/esm/icons/IconActivity.mjs";
+import IconChecklist from "@tabler/icons-react/dist/esm/icons/IconChecklist.mjs";
 import IconCube from "@tabler/icons-react/dist/esm/icons/IconCube.mjs";
 import IconDatabase from "@tabler/icons-react/dist/esm/icons/IconDatabase.mjs";
 import IconFlask from "@tabler/icons-react/dist/esm/icons/IconFlask.mjs";
 import IconHome from "@tabler/icons-react/dist/esm/icons/IconHome.mjs";
+import IconListTree from "@tabler/icons-react/dist/esm/icons/IconListTree.mjs";
+import IconMessage from "@tabler/icons-react/dist/esm/icons/IconMessage.mjs";
 import IconPlayerPlay from "@tabler/icons-react/dist/esm/icons/IconPlayerPlay.mjs";
 import IconPlugConnected from "@tabler/icons-react/dist/esm/icons/IconPlugConnected.mjs";
 import IconRoute from "@tabler/icons-react/dist/esm/icons/IconRoute.mjs";
+import IconWebhook from "@tabler/icons-react/dist/esm/icons/IconWebhook.mjs";
 import { Link, useLocation } from "@tanstack/react-router";
 import { useEffect } from "react";
 
@@ -14,10 +18,14 @@ const ITEMS = [
   { to: "/pipelines", name: "Pipelines", icon: IconRoute },
   { to: "/runs", name: "Runs", icon: IconPlayerPlay },
   { to: "/experiments", name: "Experiments", icon: IconFlask },
+  { to: "/traces", name: "Traces", icon: IconListTree },
+  { to: "/prompts", name: "Prompts", icon: IconMessage },
+  { to: "/evaluation", name: "Evaluation", icon: IconChecklist },
   { to: "/data", name: "Data", icon: IconDatabase },
   { to: "/models", name: "Models", icon: IconCube },
   { to: "/endpoints", name: "Endpoints", icon: IconPlugConnected },
   { to: "/monitoring", name: "Monitoring", icon: IconActivity },
+  { to: "/webhooks", name: "Webhooks", icon: IconWebhook },
 ] as const;
 
 /** The nouns of the product. */

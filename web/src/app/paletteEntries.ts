@@ -6,7 +6,20 @@ export interface PaletteEntry {
   path: string;
 }
 
-const PAGES = ["Home", "Pipelines", "Runs", "Experiments", "Data", "Models", "Endpoints", "Monitoring"];
+const PAGES = [
+  "Home",
+  "Pipelines",
+  "Runs",
+  "Experiments",
+  "Traces",
+  "Prompts",
+  "Evaluation",
+  "Data",
+  "Models",
+  "Endpoints",
+  "Monitoring",
+  "Webhooks",
+];
 
 /** Pages whose name has the text in it. */
 export function pages(text: string): PaletteEntry[] {

@@ -1,7 +1,19 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { pipelineSearch, runSearch, runsSearch } from "../rooms/orchestration/search";
 import { monitorSearch } from "../rooms/monitoring/search";
-import { curveSearch, dataSearch, datasetSearch, experimentSearch, modelSearch } from "../rooms/tracking/search";
+import {
+  dataSearch,
+  datasetSearch,
+  experimentSearch,
+  fileSearch,
+  modelSearch,
+  trackedRunSearch,
+  evaluationSearch,
+  promptSearch,
+  traceSearch,
+  tracesSearch,
+  webhookSearch,
+} from "../rooms/tracking/search";
 import { HomePage } from "./home/HomePage";
 import { NotFound } from "./NotFound";
 import { PageFailure } from "./PageFailure";
@@ -49,7 +61,7 @@ const routes = [
   createRoute({
     getParentRoute,
     path: "/tracked/$run",
-    validateSearch: curveSearch,
+    validateSearch: trackedRunSearch,
     component: lazyRouteComponent(() => import("../rooms/tracking/experiments/TrackedRunPage"), "TrackedRunPage"),
   }),
   createRoute({
@@ -74,6 +86,55 @@ const routes = [
     path: "/models/$name",
     validateSearch: modelSearch,
     component: lazyRouteComponent(() => import("../rooms/tracking/models/ModelPage"), "ModelPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/logged-models/$model",
+    validateSearch: fileSearch,
+    component: lazyRouteComponent(() => import("../rooms/tracking/models/LoggedModelPage"), "LoggedModelPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/traces",
+    validateSearch: tracesSearch,
+    component: lazyRouteComponent(() => import("../rooms/tracking/traces/TracesPage"), "TracesPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/traces/$trace",
+    validateSearch: traceSearch,
+    component: lazyRouteComponent(() => import("../rooms/tracking/traces/TracePage"), "TracePage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/prompts",
+    component: lazyRouteComponent(() => import("../rooms/tracking/prompts/PromptsPage"), "PromptsPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/prompts/$name",
+    validateSearch: promptSearch,
+    component: lazyRouteComponent(() => import("../rooms/tracking/prompts/PromptPage"), "PromptPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/webhooks",
+    validateSearch: webhookSearch,
+    component: lazyRouteComponent(() => import("../rooms/tracking/webhooks/WebhooksPage"), "WebhooksPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/evaluation",
+    component: lazyRouteComponent(() => import("../rooms/tracking/evaluation/EvaluationPage"), "EvaluationPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/evaluation/$dataset",
+    validateSearch: evaluationSearch,
+    component: lazyRouteComponent(
+      () => import("../rooms/tracking/evaluation/EvaluationDatasetPage"),
+      "EvaluationDatasetPage",
+    ),
   }),
   createRoute({
     getParentRoute,

@@ -1,11 +1,12 @@
 import { lazy, Suspense } from "react";
 import type { Mark } from "./code/Editor";
+import type { Language } from "./code/languages";
 
 const Editor = lazy(() => import("./code/Editor").then((module) => ({ default: module.Editor })));
 
 interface CodeViewProps {
   text: string;
-  language: "yaml" | "sql";
+  language: Language;
   label: string;
   marks?: Mark[];
   onChange?: (text: string) => void;

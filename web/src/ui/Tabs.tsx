@@ -21,7 +21,9 @@ export function Tabs<K extends string>({ tabs, value, onChange, label, children 
     const tab = document.getElementById(`${id}-${value}`);
     const row = tab?.parentElement;
     if (tab && row) row.scrollLeft = tab.offsetLeft + tab.offsetWidth - row.clientWidth;
-  }, [id, value]);
+    // The row grows when a further part comes.
+    // oxlint-disable-next-line react/exhaustive-effect-dependencies
+  }, [id, value, tabs.length]);
   const move = (event: KeyboardEvent<HTMLDivElement>) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (step === undefined) return;

@@ -44,7 +44,9 @@ export function blocks(text: string): Block[] {
       found.push({ kind: "list", items: take((next) => ITEM.test(next)).map((item) => ITEM.exec(item)?.[1] ?? "") });
     } else {
       at += 1;
-      const more = take((next) => next.trim() !== "" && !HEADING.test(next) && !ITEM.test(next) && !next.startsWith("```"));
+      const more = take(
+        (next) => next.trim() !== "" && !HEADING.test(next) && !ITEM.test(next) && !next.startsWith("```"),
+      );
       found.push({ kind: "paragraph", text: [line, ...more].join(" ") });
     }
   }
@@ -53,7 +55,10 @@ export function blocks(text: string): Block[] {
 
 /** The cells of a line of a table; `\\|` is no border. */
 function cells(line: string): string[] {
-  const inner = line.trim().replace(/^\|/, "").replace(/(?<!\\)\|$/, "");
+  const inner = line
+    .trim()
+    .replace(/^\|/, "")
+    .replace(/(?<!\\)\|$/, "");
   return inner.split(/(?<!\\)\|/).map((cell) => cell.trim());
 }
 
@@ -76,7 +81,8 @@ export function spans(text: string): Span[] {
     if (code) found.push({ kind: "code", text: code });
     else if (strong) found.push({ kind: "strong", text: strong });
     else if (emphasis) found.push({ kind: "emphasis", text: emphasis });
-    else if (label && address && /^(https?:\/\/|\/(?!\/))/.test(address)) found.push({ kind: "link", text: label, address });
+    else if (label && address && /^(https?:\/\/|\/(?!\/))/.test(address))
+      found.push({ kind: "link", text: label, address });
     else add(escaped ?? whole);
   }
   add(text.slice(from));

@@ -44,6 +44,10 @@ const LOOKS: Record<string, StatusLook> = {
   firing: { tone: "bad", word: "firing", icon: IconActivity },
   ok: { tone: "ok", word: "ok", icon: IconCircleCheck },
   resolved: { tone: "ok", word: "resolved", icon: IconCircleCheck },
+  delivered: { tone: "ok", word: "delivered", icon: IconCircleCheck },
+  dead: { tone: "bad", word: "dead letter", icon: IconCircleX },
+  on: { tone: "ok", word: "active", icon: IconCircleCheck },
+  off: { tone: "idle", word: "off", icon: IconBan },
   never: { tone: "idle", word: "never ran", icon: IconCircleDashed },
 };
 
@@ -53,6 +57,7 @@ const ALIASES: Record<string, string> = {
   reused: "cached",
   killed: "cancelled",
   canceled: "cancelled",
+  in_progress: "running",
   error: "failed",
   scheduled: "queued",
   inactive: "ok",

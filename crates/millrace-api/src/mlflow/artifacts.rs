@@ -48,7 +48,7 @@ pub(super) fn changeable(path: &str) -> Result<FilePath, MlflowError> {
 }
 
 /// A file of the artifacts, wherever it is.
-pub(super) fn stored<'a>(app: &'a App, path: &str) -> Result<(&'a Storage, FilePath), MlflowError> {
+pub(crate) fn stored<'a>(app: &'a App, path: &str) -> Result<(&'a Storage, FilePath), MlflowError> {
     placed(app, &FilePath::new(path)?)
 }
 
@@ -144,32 +144,45 @@ pub(super) async fn delete_file(State(app): State<App>, Path(path): Path<String>
     Ok(Json(json!({})))
 }
 
+/// What a browser is to do with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Keep it.
+    Download,
+    /// Show it within a page of ours.
+    Show,
+}
+
 pub(super) async fn read_file(
     State(app): State<App>,
     Path(path): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, MlflowError> {
     let (storage, inside) = stored(&app, &path)?;
-    send(storage, &inside, &headers).await
+    send(storage, &inside, &headers, Purpose::Download).await
 }
 
 /// Streams a file, or the range of it that is asked for.
-pub(super) async fn send(
+pub(crate) async fn send(
     storage: &Storage,
     path: &FilePath,
     headers: &HeaderMap,
+    purpose: Purpose,
 ) -> Result<Response, MlflowError> {
     let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok()).and_then(range);
+    let kind = mime_guess::from_path(path.as_str()).first_or_octet_stream();
     let answer = Response::builder()
-        .header(
-            header::CONTENT_TYPE,
-            mime_guess::from_path(path.as_str()).first_or_octet_stream().to_string(),
-        )
+        .header(header::CONTENT_TYPE, kind.to_string())
         .header(header::ACCEPT_RANGES, "bytes")
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .header(header::CONTENT_DISPOSITION, disposition(path.name(), purpose));
+    let answer = match purpose {
         // Whatever a run logged must not run as a page of this server.
-        .header(header::CONTENT_SECURITY_POLICY, "sandbox")
-        .header(header::CONTENT_DISPOSITION, disposition(path.name()));
+        Purpose::Download => answer.header(header::CONTENT_SECURITY_POLICY, "sandbox"),
+        Purpose::Show => answer
+            .header(header::CONTENT_SECURITY_POLICY, shown_policy(kind.essence_str()))
+            .header(header::X_FRAME_OPTIONS, "SAMEORIGIN"),
+    };
     let answer = match storage.read(path, asked).await {
         Ok(content) => {
             let answer = match asked {
@@ -191,6 +204,24 @@ pub(super) async fn send(
     answer.map_err(|error| MlflowError::internal(&error))
 }
 
+/// What a file may do that is shown within a page. A report's own scripts run, as charts need them, but of no origin: they reach neither
+/// this server nor any other. A browser shows no PDF that is sandboxed, and runs none as a page.
+fn shown_policy(kind: &str) -> &'static str {
+    match kind {
+        "text/html" | "application/xhtml+xml" => {
+            "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' data: blob:; \
+             style-src 'unsafe-inline' data:; img-src data: blob:; font-src data:; media-src data: blob:; worker-src blob:; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+        }
+        "application/pdf" => {
+            "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'; frame-ancestors 'self'"
+        }
+        _ => {
+            "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src 'self'; frame-ancestors 'self'"
+        }
+    }
+}
+
 /// The only range of `bytes=…`; `None` to send all.
 fn range(asked: &str) -> Option<AskedRange> {
     let (first, last) = asked.strip_prefix("bytes=")?.split_once('-')?;
@@ -205,8 +236,8 @@ fn range(asked: &str) -> Option<AskedRange> {
     (last >= first).then_some(AskedRange::Between(first, last))
 }
 
-/// Downloads under its own name, whatever signs it has (RFC 6266).
-fn disposition(name: &str) -> String {
+/// Under its own name, whatever signs it has (RFC 6266).
+fn disposition(name: &str, purpose: Purpose) -> String {
     let encoded: String = name
         .bytes()
         .map(|byte| {
@@ -217,7 +248,8 @@ fn disposition(name: &str) -> String {
             }
         })
         .collect();
-    format!("attachment; filename*=UTF-8''{encoded}")
+    let todo = if purpose == Purpose::Show { "inline" } else { "attachment" };
+    format!("{todo}; filename*=UTF-8''{encoded}")
 }
 
 #[cfg(test)]

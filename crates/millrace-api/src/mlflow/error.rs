@@ -41,6 +41,11 @@ impl MlflowError {
         Self::new(StatusCode::NOT_FOUND, "RESOURCE_DOES_NOT_EXIST", message)
     }
 
+    /// Status, code and message.
+    pub(crate) fn told(self) -> (StatusCode, &'static str, String) {
+        (self.status, self.code, self.message)
+    }
+
     /// 500: a failure of ours; the cause is logged, not told.
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
         let cause = error.source().map(ToString::to_string).unwrap_or_default();

@@ -36,7 +36,7 @@ mod webhooks;
 mod wire;
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, delete, get, patch, post, put};
@@ -45,7 +45,10 @@ use millrace_metastore::experiments::Refusal;
 use serde_json::json;
 
 use crate::app::App;
+use crate::changes::Noun;
+pub(crate) use artifacts::{Purpose, send, stored};
 pub(crate) use error::MlflowError;
+pub(crate) use present::{model_uri, run_uri};
 pub(crate) use uploads::{PART, SIGNED};
 
 /// What the client takes for the server's version: from 3.4 on it uses today's protocol.
@@ -129,6 +132,25 @@ fn json_routes() -> Router<App> {
         .route("/2.0/mlflow/{*rest}", any(unknown))
         .route("/3.0/mlflow/{*rest}", any(unknown))
         .layer(middleware::from_fn(refuse_no_text))
+}
+
+/// What a request of a client changes, by its address; nothing if it only reads.
+pub(crate) fn changed_by(method: &Method, path: &str) -> Option<Noun> {
+    let (_, call) = path.split_once("/mlflow/")?;
+    let mut parts = call.split('/');
+    let (noun, verb) = (parts.next()?, call.rsplit('/').next()?);
+    let reads = method == Method::GET || verb.starts_with("search") || verb.starts_with("batchGet");
+    if reads || verb == "get-latest-versions" {
+        return None;
+    }
+    match noun {
+        "experiments" | "runs" | "logged-models" => Some(Noun::Tracking),
+        "traces" => Some(Noun::Trace),
+        "registered-models" | "model-versions" => Some(Noun::Model),
+        "webhooks" => Some(Noun::Webhook),
+        "datasets" => Some(Noun::Evaluation),
+        _ => None,
+    }
 }
 
 /// No id has a NUL, and PostgreSQL takes none; what is not UTF-8 is no text at all.
@@ -325,4 +347,28 @@ async fn refuse_telemetry() -> axum::Json<serde_json::Value> {
 async fn unknown(request: Request) -> MlflowError {
     let message = format!("No API found for '{} {}'", request.method(), request.uri().path());
     MlflowError::new(StatusCode::NOT_FOUND, "ENDPOINT_NOT_FOUND", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_says_what_it_changes() {
+        let changed = |method: Method, call: &str| changed_by(&method, &format!("/api/2.0/mlflow/{call}"));
+        assert_eq!(changed(Method::POST, "runs/log-batch"), Some(Noun::Tracking));
+        assert_eq!(changed(Method::POST, "traces/tr-1/assessments"), Some(Noun::Trace));
+        assert_eq!(changed(Method::DELETE, "registered-models/alias"), Some(Noun::Model));
+        assert_eq!(changed(Method::PATCH, "webhooks/1"), Some(Noun::Webhook));
+        for call in [
+            "runs/search",
+            "experiments/search-datasets",
+            "traces/batchGetInfos",
+            "registered-models/get-latest-versions",
+        ] {
+            assert_eq!(changed(Method::POST, call), None, "{call}");
+        }
+        assert_eq!(changed(Method::GET, "runs/get"), None);
+        assert_eq!(changed_by(&Method::POST, "/api/sql"), None);
+    }
 }

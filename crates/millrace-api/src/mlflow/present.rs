@@ -36,12 +36,12 @@ pub(super) fn experiment(row: &ExperimentFull) -> Value {
 }
 
 /// Where the files of a run lie.
-pub(super) fn run_uri(row: &TrackedRunRow) -> String {
+pub(crate) fn run_uri(row: &TrackedRunRow) -> String {
     run_artifact_uri(row.artifact_location.as_deref(), &row.id)
 }
 
 /// Where the files of a logged model lie.
-pub(super) fn model_uri(row: &LoggedModelRow) -> String {
+pub(crate) fn model_uri(row: &LoggedModelRow) -> String {
     model_artifact_uri(row.artifact_location.as_deref(), &row.id)
 }
 

@@ -211,7 +211,7 @@ pub(super) async fn read_signed(
 ) -> Result<Response, MlflowError> {
     check(&app, Deed::Read, &FilePath::new(&path)?, &given)?;
     let (storage, inside) = artifacts::stored(&app, &path)?;
-    artifacts::send(storage, &inside, &headers).await
+    artifacts::send(storage, &inside, &headers, artifacts::Purpose::Download).await
 }
 
 pub(super) async fn write_signed(

@@ -19,6 +19,7 @@ use millrace_metastore::traces::RUN_LINK;
 use millrace_tracking::traces::{gather, totals};
 
 use crate::app::App;
+use crate::changes::Noun;
 use crate::mlflow::{MlflowError, require_active_experiment};
 use body::{Encoding, Packing};
 pub(crate) use convert::proto_json;
@@ -64,6 +65,7 @@ async fn export(
             tracing::warn!(%error, trace, "the spans of a trace could not be joined");
         }
     }
+    app.changes().tell(Noun::Trace);
     let answer = match encoding {
         Encoding::Protobuf => ("application/x-protobuf", ""),
         Encoding::Json => ("application/json", "{}"),

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
+use millrace_metastore::MetastoreError;
 use millrace_metastore::experiments::{ExperimentFull, Kept, PurgeRule, Purged, Query, StorageUse, View};
 use millrace_spec::problem::Problem;
 use utoipa_axum::router::OpenApiRouter;
@@ -174,8 +175,17 @@ async fn purge_experiment(
             ..PurgeOutcome::default()
         }));
     }
-    let purged = store.purge_experiment(id, rule(force), now(&app)).await?;
+    let (store, now) = (store.clone(), now(&app));
+    let purged = to_its_end(async move { store.purge_experiment(id, rule(force), now).await }).await?;
     Ok(Json(outcome(purged, bytes, dry_run)))
+}
+
+/// What takes longer than somebody waits for an answer is done all the same.
+async fn to_its_end(
+    purge: impl Future<Output = Result<Purged, MetastoreError>> + Send + 'static,
+) -> Result<Purged, ApiError> {
+    let purged = tokio::spawn(purge).await.map_err(|error| ApiError::internal(&error))?;
+    Ok(purged?)
 }
 
 /// Says whether a run is deleted and measures what it takes.
@@ -231,7 +241,12 @@ async fn purge_runs(
     let going = ids.iter().filter(|id| !staying.contains(id.as_str())).cloned().collect();
     let bytes: i64 = store.run_usage(going).await?.values().map(StorageUse::total).sum();
     let bytes = u64::try_from(bytes).unwrap_or_default();
-    let purged = if dry_run { previewed } else { store.purge_runs(ids, rule(force), now(&app)).await? };
+    let purged = if dry_run {
+        previewed
+    } else {
+        let (store, now) = (store.clone(), now(&app));
+        to_its_end(async move { store.purge_runs(ids, rule(force), now).await }).await?
+    };
     Ok(Json(outcome(purged, bytes, dry_run)))
 }
 

@@ -1,25 +1,21 @@
 //! Registered models.
 
-use std::collections::BTreeMap;
-use std::path::Path as FolderPath;
-
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use millrace_contract::ModelVersion;
-use millrace_storage::{FilePath, Storage};
+use millrace_tracking::REGISTERED;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::datasets::VersionQuery;
 use crate::app::App;
-use crate::error::{ApiError, ApiResult};
+use crate::error::ApiResult;
 use crate::model_sheet::ModelSheet;
 use crate::present::assets;
 use crate::views::endpoints::EndpointSummary;
 use crate::views::json::{Json as AnyJson, TextMap};
 use crate::views::models::{ModelSummary, ModelVersionView, ModelView};
-use crate::views::tracking::ArtifactFile;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -54,7 +50,6 @@ async fn find_model(
     let model = app.models.resolve(&format!("{name}@{version}")).await?;
     let registered = app.engine.store().find_registered_model(name.clone()).await?;
     let versions = app.models.versions(&name).await?;
-    let files = files_at(&app, &model.asset.uri).await?;
     let sheet = ModelSheet::gather(app.engine.store(), app.inspector.as_ref(), model).await?;
     let ModelSheet { version: model, facts, metrics_by_dataset, .. } = sheet;
     let serves =
@@ -70,6 +65,7 @@ async fn find_model(
     let version = ModelVersionView {
         name: name.clone(),
         version: model.asset.version.unwrap_or_default(),
+        artifact_path: artifact_path(&app, &model.asset.uri),
         uri: model.asset.uri,
         digest: model.asset.digest,
         size_bytes: model.asset.size_bytes,
@@ -84,7 +80,6 @@ async fn find_model(
         tracking_run_id: model.tracking_run_id,
         run_link: model.run_link,
         inputs: model.inputs.into_iter().map(Into::into).collect(),
-        files,
         onnx: facts.onnx,
         onnx_problem: facts.onnx_problem,
         input_example: facts.input_example.map(AnyJson),
@@ -104,33 +99,10 @@ async fn find_model(
     }))
 }
 
-/// Files of a model: in our storage, or in a folder of this machine that it was registered from.
-async fn files_at(app: &App, uri: &str) -> Result<Vec<ArtifactFile>, ApiError> {
-    let places = [&app.registered, &app.artifacts];
-    let found = places.into_iter().find_map(|storage| Some((storage, storage.path_of(uri)?)));
-    match (found, uri.strip_prefix("file://")) {
-        (Some((storage, path)), _) => list_files(storage, &path).await,
-        (None, Some(folder)) => {
-            list_files(&Storage::folder(FolderPath::new(folder)), &FilePath::default()).await
-        }
-        (None, None) => Ok(Vec::new()),
+/// The path of a folder in the artifact store; `None` if it lies elsewhere.
+fn artifact_path(app: &App, uri: &str) -> Option<String> {
+    if let Some(path) = app.registered.path_of(uri) {
+        return Some(format!("{REGISTERED}/{}", path.as_str()));
     }
-}
-
-/// Folders and files below a path, their paths relative to it, sorted.
-pub(crate) async fn list_files(storage: &Storage, path: &FilePath) -> Result<Vec<ArtifactFile>, ApiError> {
-    let stored = storage.files(path).await?;
-    let mut files: BTreeMap<String, Option<u64>> = BTreeMap::new();
-    for file in stored {
-        for (end, _) in file.path.match_indices('/') {
-            files.insert(file.path.get(..end).unwrap_or_default().to_owned(), None);
-        }
-        files.insert(file.path, Some(file.size_bytes));
-    }
-    let shown = |(path, size_bytes): (String, Option<u64>)| ArtifactFile {
-        path,
-        is_dir: size_bytes.is_none(),
-        size_bytes,
-    };
-    Ok(files.into_iter().map(shown).collect())
+    Some(app.artifacts.path_of(uri)?.as_str().to_owned())
 }

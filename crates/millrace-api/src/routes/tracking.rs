@@ -3,32 +3,32 @@
 use std::collections::BTreeSet;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::header;
-use axum::response::Response;
 use indexmap::IndexMap;
-use millrace_metastore::experiments::{Attribute, Field, Order, Query as RunQuery, TrackedRunRow, View};
+use millrace_metastore::experiments::{
+    Attribute, Field, Order, Query as RunQuery, RunGroup, Spread, TrackedRunRow, View,
+};
 use millrace_spec::problem::Problem;
-use millrace_storage::FilePath;
 use millrace_tracking::search::{Target, parse_filter};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::models::list_files;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::page_token;
 use crate::present::instant;
 use crate::views::json::{NumberMap, TextMap};
 use crate::views::tracking::{
-    ArtifactFile, ExperimentSummary, MetricCurve, MetricPoint, TrackedRun, TrackedRunPage,
+    ExperimentSummary, MetricCurve, MetricPoint, MetricSpread, RunGroupList, RunGroupView, TrackedRun,
+    TrackedRunPage,
 };
 
 const MOST_RUNS: i64 = 2_000;
+/// Groups in one answer.
+const MOST_GROUPS: usize = 1_000;
 /// Curves in one answer.
 const MOST_CURVES: usize = 1_000;
 
@@ -36,10 +36,9 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_experiments))
         .routes(routes!(list_tracked_runs))
+        .routes(routes!(list_run_groups))
         .routes(routes!(find_tracked_run))
         .routes(routes!(list_metric_curves))
-        .routes(routes!(list_artifacts))
-        .routes(routes!(read_artifact))
 }
 
 /// Lists the experiments, the one that was used last first.
@@ -102,6 +101,89 @@ async fn list_tracked_runs(
     }))
 }
 
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+struct GroupsQuery {
+    /// `params.depth`, `tags.team`, `status` or `experiment_id`.
+    by: String,
+    /// Which runs.
+    filter: String,
+    /// Metrics to be looked at, `metrics.auc`, with commas between.
+    columns: String,
+    /// One of the columns, `-metrics.auc` for the largest mean first, or `value`; the largest group first if absent.
+    sort: String,
+}
+
+/// Gathers the runs of an experiment by a value that they share; `*` is every experiment.
+#[utoipa::path(get, path = "/api/experiments/{id}/groups", params(("id" = String, Path), GroupsQuery), responses((status = 200, body = RunGroupList)))]
+async fn list_run_groups(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    query: Result<Query<GroupsQuery>, QueryRejection>,
+) -> ApiResult<RunGroupList> {
+    let Query(asked) = query?;
+    let runs = RunsQuery { filter: asked.filter, ..RunsQuery::default() };
+    let invalid = |message: String| ApiError::from(Problem::error("invalid-query", message));
+    let by = match asked.by.split_once('.') {
+        Some(("params", name)) => Field::Param(name.to_owned()),
+        Some(("tags", name)) => Field::Tag(name.to_owned()),
+        _ => Field::Attribute(match asked.by.as_str() {
+            "status" => Attribute::Status,
+            "experiment_id" => Attribute::ExperimentId,
+            other => return Err(invalid(format!("`{other}` is nothing that runs are gathered by"))),
+        }),
+    };
+    let columns: Vec<&str> =
+        words(&asked.columns).filter_map(|column| column.strip_prefix("metrics.")).collect();
+    let metrics = columns.iter().map(|name| (*name).to_owned()).collect();
+    let mut groups = app.engine.store().group_runs(run_query(&id, &runs)?, by, metrics).await?;
+    let (ascending, key) =
+        asked.sort.strip_prefix('-').map_or((true, asked.sort.as_str()), |key| (false, key));
+    if key == "value" {
+        groups.sort_by(|one, other| one.value.cmp(&other.value));
+    } else if let Some(name) = key.strip_prefix("metrics.") {
+        let place = columns.iter().position(|column| *column == name);
+        let place = place.ok_or_else(|| invalid(format!("`{key}` is sorted by, but is no column")))?;
+        sort_by_mean(&mut groups, place, ascending);
+    } else if !key.is_empty() {
+        return Err(invalid(format!("`{key}` is nothing that groups are sorted by")));
+    }
+    let spread = |spread: &Spread| {
+        (spread.count > 0).then_some(MetricSpread {
+            count: spread.count,
+            mean: spread.mean,
+            min: spread.min,
+            max: spread.max,
+        })
+    };
+    Ok(Json(RunGroupList {
+        total: groups.len() as u64,
+        runs: groups.iter().map(|group| group.runs).sum(),
+        groups: groups
+            .into_iter()
+            .take(MOST_GROUPS)
+            .map(|group| RunGroupView {
+                metrics: group.metrics.iter().map(spread).collect(),
+                runs: group.runs,
+                value: group.value,
+            })
+            .collect(),
+    }))
+}
+
+/// Groups without the metric come last, whichever way the others are sorted.
+fn sort_by_mean(groups: &mut [RunGroup], place: usize, ascending: bool) {
+    let mean = |group: &RunGroup| {
+        group.metrics.get(place).filter(|spread| spread.count > 0).map(|spread| spread.mean)
+    };
+    groups.sort_by(|one, other| match (mean(one), mean(other)) {
+        (Some(one), Some(other)) if ascending => one.total_cmp(&other),
+        (Some(one), Some(other)) => other.total_cmp(&one),
+        (one, other) => other.is_some().cmp(&one.is_some()),
+    });
+}
+
 fn run_query(id: &str, asked: &RunsQuery) -> Result<RunQuery, ApiError> {
     let invalid = |message: String| ApiError::from(Problem::error("invalid-query", message));
     let everywhere = id == "*";
@@ -125,7 +207,6 @@ fn run_query(id: &str, asked: &RunsQuery) -> Result<RunQuery, ApiError> {
         after,
         view: if asked.deleted { View::Deleted } else { View::Active },
         limit: asked.limit.unwrap_or(MOST_RUNS).clamp(1, MOST_RUNS),
-        ..RunQuery::default()
     })
 }
 
@@ -158,9 +239,11 @@ async fn tracked_runs(app: &App, rows: Vec<TrackedRunRow>) -> Result<Vec<Tracked
     let shown = |row: TrackedRunRow| {
         let pipeline_run = pipeline_run(&row);
         let known = known.contains(&pipeline_run);
+        let artifact_uri = crate::mlflow::run_uri(&row);
         // JSON has no word for "not a number".
         let numbers = row.values.metrics.into_iter().filter(|point| !point.number.is_nan());
         TrackedRun {
+            artifact_uri,
             step: row.parent_id.as_ref().filter(|_| known).map(|_| row.name.clone()),
             pipeline_run_id: known.then_some(pipeline_run),
             id: row.id,
@@ -235,50 +318,30 @@ async fn list_metric_curves(
     Ok(Json(curves))
 }
 
-/// Every n-th point, first and last kept.
+/// First, last, and of each stretch between the least and the largest point, so that no peak is lost.
 fn thinned(points: Vec<MetricPoint>, most: usize) -> Vec<MetricPoint> {
     let count = points.len();
-    if count <= most {
+    if count <= most || count < 3 {
         return points;
     }
-    let stride = count.div_ceil(most - 1);
+    let length = (count - 2).div_ceil((most.saturating_sub(2) / 2).max(1));
+    let mut kept = vec![0, count - 1];
+    for begin in (1..count - 1).step_by(length) {
+        let stretch = begin..(begin + length).min(count - 1);
+        let value = |index: &usize| points.get(*index).map_or(f64::NAN, |point| point.value);
+        let order = |one: &usize, other: &usize| value(one).total_cmp(&value(other));
+        kept.extend(stretch.clone().min_by(order));
+        kept.extend(stretch.max_by(order));
+    }
+    kept.sort_unstable();
+    kept.dedup();
+    let mut wanted = kept.into_iter().peekable();
     points
         .into_iter()
         .enumerate()
-        .filter(|(index, _)| index % stride == 0 || index + 1 == count)
+        .filter(|(index, _)| wanted.next_if_eq(index).is_some())
         .map(|(_, point)| point)
         .collect()
-}
-
-/// Lists the files of a run.
-#[utoipa::path(get, path = "/api/tracked-runs/{id}/artifacts", params(("id" = String, Path)), responses((status = 200, body = [ArtifactFile])))]
-async fn list_artifacts(State(app): State<App>, Path(id): Path<String>) -> ApiResult<Vec<ArtifactFile>> {
-    run_row(&app, &id).await?;
-    Ok(Json(list_files(&app.artifacts, &stored_path(&id, "")?).await?))
-}
-
-/// Reads a file of a run.
-#[utoipa::path(get, path = "/api/tracked-runs/{id}/artifacts/{*path}", params(("id" = String, Path), ("path" = String, Path)), responses((status = 200, body = [u8])))]
-async fn read_artifact(
-    State(app): State<App>,
-    Path((id, path)): Path<(String, String)>,
-) -> Result<Response, ApiError> {
-    run_row(&app, &id).await?;
-    let content = app.artifacts.read(&stored_path(&id, &path)?, None).await?;
-    let kind = mime_guess::from_path(&path).first_or_octet_stream().to_string();
-    Response::builder()
-        .header(header::CONTENT_TYPE, kind)
-        .header(header::CONTENT_LENGTH, content.length)
-        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
-        // Whatever a run logged must not run as a page of this server.
-        .header(header::CONTENT_SECURITY_POLICY, "sandbox")
-        .body(Body::from_stream(content.body))
-        .map_err(|error| ApiError::internal(&error))
-}
-
-/// A path among the files of a run.
-fn stored_path(id: &str, path: &str) -> Result<FilePath, ApiError> {
-    FilePath::new(id).and_then(|run| run.join(path)).map_err(|_| ApiError::unknown("file", path))
 }
 
 #[cfg(test)]
@@ -286,10 +349,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_curve_keeps_its_ends() {
-        let point = |step| MetricPoint { step, at: String::new(), value: 0.0 };
+    fn a_long_curve_keeps_its_ends_and_its_peaks() {
+        let point = |step: i64| {
+            let value = if step == 7_777 {
+                9.0
+            } else if step == 3_333 {
+                -9.0
+            } else {
+                0.0
+            };
+            MetricPoint { step, at: String::new(), value }
+        };
         let thin = thinned((0..10_001).map(point).collect(), 100);
-        assert!(thin.len() <= 101, "{}", thin.len());
-        assert_eq!((thin.first().map(|p| p.step), thin.last().map(|p| p.step)), (Some(0), Some(10_000)));
+        assert!(thin.len() <= 100 && thin.len() > 50, "{}", thin.len());
+        assert!(thin.windows(2).all(|pair| pair[0].step < pair[1].step));
+        let steps: Vec<i64> = thin.iter().map(|point| point.step).collect();
+        for step in [0, 3_333, 7_777, 10_000] {
+            assert!(steps.contains(&step), "{step}");
+        }
+        for most in [2, 3, 4, 5] {
+            assert!(thinned((0..50).map(point).collect(), most).len() <= most.max(4), "{most}");
+        }
+        assert_eq!(thinned((0..5).map(point).collect(), 10).len(), 5);
     }
 }

@@ -6,7 +6,6 @@ use utoipa::ToSchema;
 
 use super::datasets::{AssetKey, Producer};
 use super::json::{Json, NumberMap, TextMap};
-use super::tracking::ArtifactFile;
 
 /// A column that a model takes or gives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
@@ -95,6 +94,19 @@ pub struct OnnxView {
     pub outputs: Vec<OnnxPort>,
 }
 
+/// What a model folder says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct ModelFolderView {
+    /// Flavors of its `MLmodel`.
+    pub flavors: Vec<String>,
+    /// What it takes and gives.
+    pub signature: Option<ModelSignature>,
+    /// `classification` or `regression`.
+    pub task: Option<String>,
+    /// Its ONNX file, if it has one.
+    pub onnx: Option<OnnxView>,
+}
+
 /// A model version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct ModelVersionView {
@@ -130,8 +142,8 @@ pub struct ModelVersionView {
     pub run_link: Option<String>,
     /// What it was made from.
     pub inputs: Vec<AssetKey>,
-    /// Its files.
-    pub files: Vec<ArtifactFile>,
+    /// Its folder in the artifact store, if it lies there.
+    pub artifact_path: Option<String>,
     /// Its ONNX file, if it has one.
     pub onnx: Option<OnnxView>,
     /// Why its ONNX file cannot be shown.

@@ -46,6 +46,8 @@ pub struct TrackedRun {
     pub pipeline_run_id: Option<String>,
     /// And the step.
     pub step: Option<String>,
+    /// Where its files are, `mlflow-artifacts:/…` if this server keeps them.
+    pub artifact_uri: String,
 }
 
 /// A page of tracked runs.
@@ -61,6 +63,41 @@ pub struct TrackedRunPage {
     pub metric_keys: Vec<String>,
     /// Every parameter of these runs.
     pub param_keys: Vec<String>,
+}
+
+/// The numbers of a metric within a group of runs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct MetricSpread {
+    /// How many runs have it.
+    pub count: u64,
+    /// Their mean.
+    pub mean: f64,
+    /// The least.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+/// Runs with the same value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct RunGroupView {
+    /// The value; null for runs that have none.
+    pub value: Option<String>,
+    /// How many runs.
+    pub runs: u64,
+    /// What each metric is, in the order in which they were asked for; null if no run of the group has it.
+    pub metrics: Vec<Option<MetricSpread>>,
+}
+
+/// Runs gathered by a value that they share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct RunGroupList {
+    /// The groups, the first thousand in the order asked for.
+    pub groups: Vec<RunGroupView>,
+    /// How many groups there are.
+    pub total: u64,
+    /// How many runs there are in all.
+    pub runs: u64,
 }
 
 /// A point of a curve.

@@ -2,7 +2,10 @@
 
 use ts_rs::{Config, TS};
 
-use super::{datasets, endpoints, json, lifecycle, models, monitors, pipelines, runs, tracking, workspace};
+use super::{
+    datasets, endpoints, json, lifecycle, models, monitors, pipelines, prompts, runs, traces, tracking,
+    workspace,
+};
 
 /// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.
 pub fn typescript() -> String {
@@ -40,6 +43,7 @@ pub fn typescript() -> String {
         tracking::MetricPoint
     );
     declare!(tracking::MetricCurve, tracking::ArtifactFile);
+    declare!(tracking::MetricSpread, tracking::RunGroupView, tracking::RunGroupList);
     declare!(datasets::FieldView, datasets::HistogramBin, datasets::TopValue, datasets::ColumnProfile);
     declare!(datasets::TableProfile, datasets::AssetKey, datasets::Producer, datasets::DatasetSummary);
     declare!(
@@ -52,7 +56,13 @@ pub fn typescript() -> String {
     declare!(datasets::AliasTarget, datasets::TagValue, datasets::DatasetAlias);
     declare!(datasets::ColumnChange, datasets::SchemaDiff, datasets::DatasetRead);
     declare!(models::ModelColumn, models::ModelSignature, models::ModelSummary, models::OnnxView);
-    declare!(models::OnnxPort, models::DatasetMetrics, models::ModelVersionView, models::ModelView);
+    declare!(
+        models::OnnxPort,
+        models::DatasetMetrics,
+        models::ModelFolderView,
+        models::ModelVersionView,
+        models::ModelView
+    );
     declare!(models::ModelCardView, models::WriteCard, models::ComparedRow, models::ModelComparison);
     declare!(
         models::RequestPromotion,
@@ -84,6 +94,18 @@ pub fn typescript() -> String {
     declare!(lifecycle::PurgeExperiment, lifecycle::KeptRun, lifecycle::PurgeOutcome, lifecycle::NewName);
     declare!(lifecycle::BestRuns, lifecycle::RetentionRulesView, lifecycle::RetentionView);
     declare!(lifecycle::RunName, lifecycle::RetentionPlanView, lifecycle::Changed);
+    declare!(traces::AssessmentView, traces::TokenUsage, traces::TraceSummary, traces::TracePage);
+    declare!(
+        traces::PromptRef,
+        traces::TraceView,
+        traces::SpanSummary,
+        traces::SpanEventView,
+        traces::SpanView
+    );
+    declare!(prompts::PromptSummary, prompts::PromptPage, prompts::PromptVersionView, prompts::PromptView);
+    declare!(prompts::WebhookView, prompts::WebhookList, prompts::DeliveryView);
+    declare!(prompts::EvaluationDatasetView, prompts::EvaluationRecordView, prompts::EvaluationRecordPage);
+    declare!(prompts::LoggedModelMetric, prompts::LoggedModelView);
     text
 }
 

@@ -2,7 +2,7 @@
 ALTER TABLE tracked_run ADD COLUMN deleted_at BIGINT;
 ALTER TABLE experiment ADD COLUMN deleted_at BIGINT;
 UPDATE experiment SET deleted_at = updated_at WHERE lifecycle = 'deleted';
-CREATE INDEX tracked_run_deleted ON tracked_run (deleted_at, id) WHERE lifecycle = 'deleted';
+CREATE INDEX tracked_run_deleted ON tracked_run (experiment_id, deleted_at, id) WHERE lifecycle = 'deleted';
 
 -- Runs that are gone for good, by number, with the change that took them. Whoever keeps columns of runs takes them out; `trimmed` is the
 -- last change whose runs are no longer listed.

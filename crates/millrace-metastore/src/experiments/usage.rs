@@ -133,7 +133,19 @@ impl Metastore {
                     let sql = "UPDATE tracked_usage_seen SET changed = $1, run = $2 WHERE id = 1";
                     session.execute(sql, &[changed.into(), run.into()]).await?;
                 }
-                // One that was purged meanwhile.
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Forgets what runs took that were purged while they were measured; to be done before it is forgotten which runs are gone.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn trim_usage(&self) -> Result<(), MetastoreError> {
+        self.write(|session| {
+            Box::pin(async move {
                 let sql = "DELETE FROM tracked_usage WHERE run IN (SELECT run FROM tracked_gone)";
                 session.execute(sql, &[]).await.map(drop)
             })

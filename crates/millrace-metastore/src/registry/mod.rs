@@ -21,7 +21,7 @@ pub use own::{NewModelAsset, RegisteredAsset};
 pub use promotions::{APPROVALS_TAG, NewPromotion, PROTECTED_TAG, PromotionRow, VoteRow, promotion_state};
 pub use search::{RegistryClause, RegistryField, RegistryOrder, RegistryQuery};
 pub use versions::NewVersion;
-pub use webhooks::{WebhookChange, WebhookRow, webhook_body};
+pub use webhooks::{WebhookChange, WebhookDelivery, WebhookRow, webhook_body};
 
 pub use crate::outbox::NoteRow;
 

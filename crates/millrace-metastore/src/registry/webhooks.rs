@@ -54,6 +54,25 @@ pub struct WebhookChange {
     pub events: Option<Vec<String>>,
 }
 
+/// A note as it was sent, or waits to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookDelivery {
+    /// Unique: the receiver's idempotency key.
+    pub id: String,
+    /// What is sent, JSON.
+    pub body: String,
+    /// Tries so far.
+    pub attempts: i64,
+    /// When it is tried next, or was given up; microseconds since 1970.
+    pub next_at: i64,
+    /// When it arrived; microseconds since 1970.
+    pub delivered_at: Option<i64>,
+    /// Whether it was given up.
+    pub dead: bool,
+    /// Why the last try failed.
+    pub error: Option<String>,
+}
+
 const COLUMNS: &str = "id, name, url, description, secret, status, created_at, updated_at";
 const ACTIVE: &str = "ACTIVE";
 const DISABLED: &str = "DISABLED";
@@ -207,6 +226,48 @@ impl Metastore {
         .await
     }
 
+    /// Notes for a webhook, the newest first. Those that arrived or were given up are kept for a while only.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn list_webhook_deliveries(
+        &self,
+        webhook: String,
+        limit: i64,
+    ) -> Result<Vec<WebhookDelivery>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                // Ids are made of the time.
+                let sql = "SELECT id, body, attempts, next_at, delivered_at, dead, error FROM webhook_outbox \
+                           WHERE webhook_id = $1 ORDER BY id DESC LIMIT $2";
+                let rows = session.fetch_all(sql, &[webhook.into(), limit.into()]).await?;
+                rows.iter().map(delivery_row).collect()
+            })
+        })
+        .await
+    }
+
+    /// Tries a note again that was given up, now; `false` if there is none of this id that was.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn revive_webhook_note(
+        &self,
+        webhook: String,
+        id: String,
+        now: i64,
+    ) -> Result<bool, MetastoreError> {
+        self.write(move |session| {
+            Box::pin(async move {
+                let sql = "UPDATE webhook_outbox SET dead = 0, attempts = 0, next_at = $3 \
+                           WHERE id = $1 AND webhook_id = $2 AND dead = 1";
+                let args = [id.into(), webhook.into(), now.into()];
+                Ok(session.execute(sql, &args).await? > 0)
+            })
+        })
+        .await
+    }
+
     /// Records that a note arrived, and forgets those that arrived or were given up before `forget_before`.
     ///
     /// # Errors
@@ -275,6 +336,18 @@ pub fn webhook_body(event: &str, data: &Json, now: i64) -> String {
     let at = jiff::Timestamp::from_microsecond(now).unwrap_or_default();
     let at = at.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string();
     json!({"entity": entity, "action": action, "timestamp": at, "data": data}).to_string()
+}
+
+fn delivery_row(row: &Row) -> Result<WebhookDelivery, MetastoreError> {
+    Ok(WebhookDelivery {
+        id: row.text("id")?,
+        body: row.text("body")?,
+        attempts: row.int("attempts")?,
+        next_at: row.int("next_at")?,
+        delivered_at: row.opt_int("delivered_at")?,
+        dead: row.int("dead")? != 0,
+        error: row.opt_text("error")?,
+    })
 }
 
 async fn set_events(session: &mut Session, id: &str, events: &[String]) -> Result<(), MetastoreError> {

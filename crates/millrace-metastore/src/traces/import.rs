@@ -73,7 +73,7 @@ impl Metastore {
         .await
     }
 
-    /// What traces are linked to: kind and target, by trace.
+    /// What traces are linked to, by trace: the kind of each link, [`super::RUN_LINK`] or [`super::PROMPT_LINK`], and its target.
     ///
     /// # Errors
     /// If the database fails.

@@ -15,6 +15,7 @@ mod write;
 pub use assessments::{Assessed, AssessmentRow};
 pub use import::ImportedTrace;
 pub use query::{Holds, Rest, SpanColumn, TraceClause, TraceColumn, TraceField, TraceOrder, TraceQuery};
+pub use read::SpanSummary;
 pub use write::{RootSpan, SpanBatch, SpanRow, Spent, TagRemoval, Totals, TraceRange};
 
 use crate::{MetastoreError, Row};

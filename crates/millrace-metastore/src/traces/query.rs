@@ -97,6 +97,8 @@ pub struct TraceOrder {
 pub struct TraceQuery {
     /// Only in these experiments.
     pub experiments: Vec<i64>,
+    /// In every experiment that is not deleted, whatever `experiments` says.
+    pub everywhere: bool,
     /// All must hold.
     pub clauses: Vec<TraceClause>,
     /// Must hold too.

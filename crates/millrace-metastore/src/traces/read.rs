@@ -9,6 +9,15 @@ use super::{COLUMNS, Trace, TraceRow, assessments, placeholders, trace_row};
 /// Ids in one statement; SQLite binds 32,766 values at most.
 const CHUNK: usize = 500;
 
+/// What is known of a trace's spans without reading them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SpanSummary {
+    /// How many have come.
+    pub count: i64,
+    /// Name of the one that the others lie in, if it has come.
+    pub root: Option<String>,
+}
+
 impl Metastore {
     /// Traces by their ids, in that order; those that are absent are left out.
     ///
@@ -35,25 +44,30 @@ impl Metastore {
         .await
     }
 
-    /// How many spans a trace has.
+    /// How many spans traces have, and the name of each one's root; of a trace without spans nothing.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn count_spans(&self, ids: Vec<String>) -> Result<HashMap<String, i64>, MetastoreError> {
+    pub async fn summarise_spans(
+        &self,
+        ids: Vec<String>,
+    ) -> Result<HashMap<String, SpanSummary>, MetastoreError> {
         self.read(move |session| {
             Box::pin(async move {
-                let mut counts = HashMap::new();
+                let mut found = HashMap::new();
                 for chunk in ids.chunks(CHUNK) {
                     let sql = format!(
-                        "SELECT trace_id, COUNT(*) AS spans FROM trace_span WHERE trace_id IN ({}) GROUP BY trace_id",
+                        "SELECT trace_id, COUNT(*) AS spans, MIN(CASE WHEN parent_id IS NULL THEN name END) AS root \
+                         FROM trace_span WHERE trace_id IN ({}) GROUP BY trace_id",
                         placeholders(1, chunk.len())
                     );
                     let args: Vec<_> = chunk.iter().map(Into::into).collect();
                     for row in session.fetch_all(&sql, &args).await? {
-                        counts.insert(row.text("trace_id")?, row.int("spans")?);
+                        let summary = SpanSummary { count: row.int("spans")?, root: row.opt_text("root")? };
+                        found.insert(row.text("trace_id")?, summary);
                     }
                 }
-                Ok(counts)
+                Ok(found)
             })
         })
         .await

@@ -137,8 +137,12 @@ impl Statement {
     }
 
     fn compile(&mut self, query: &TraceQuery) -> Result<String, MetastoreError> {
-        let ids: Vec<String> = query.experiments.iter().map(|id| self.bind(*id)).collect();
+        let named = if query.everywhere { &[] } else { query.experiments.as_slice() };
+        let ids: Vec<String> = named.iter().map(|id| self.bind(*id)).collect();
         let mut conditions = vec![match ids.as_slice() {
+            [] if query.everywhere => {
+                "this.experiment_id IN (SELECT id FROM experiment WHERE lifecycle = 'active')".to_owned()
+            }
             [] => "1 = 0".to_owned(),
             [only] => format!("this.experiment_id = {only}"),
             several => format!("this.experiment_id IN ({})", several.join(", ")),

@@ -4,7 +4,7 @@ use millrace_metastore::Metastore;
 use millrace_metastore::MetastoreError;
 use millrace_metastore::experiments::{
     Attribute, Clause, Compare, Condition, Field, MetricRow, NAME_TAG, Order, PARENT_TAG, ParamRule, Query,
-    Refusal, TrackedBatch, TrackedRunRow, View,
+    Refusal, Spread, TrackedBatch, TrackedRunRow, View,
 };
 
 use crate::on_both;
@@ -209,6 +209,57 @@ async fn runs_are_found_in_order_and_by_page() {
             let foreign = Query { after: Some(Vec::new()), ..all };
             let refused = store.search_runs(foreign, false).await;
             assert!(matches!(refused, Err(MetastoreError::Refused(Refusal::ForeignToken))));
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn runs_are_gathered_by_what_they_share() {
+    on_both(|store| {
+        Box::pin(async move {
+            for (id, depth, auc) in [
+                ("a", Some("5"), Some(0.5)),
+                ("b", Some("5"), Some(0.7)),
+                ("c", Some("7"), None),
+                ("d", None, Some(f64::NAN)),
+                ("e", Some("5"), None),
+            ] {
+                begin(&store, id, 0, 1).await;
+                let metrics = auc.map(|auc| point("auc", 0, 1, auc)).into_iter().collect();
+                let texts = depth.map(|depth| text("param", "depth", depth)).into_iter().collect();
+                log(&store, id, metrics, texts).await;
+            }
+            let gathered = async |query: Query, by: Field, metrics: &[&str]| {
+                let metrics = metrics.iter().map(|name| (*name).to_owned()).collect();
+                let groups = store.group_runs(query, by, metrics).await.unwrap();
+                groups.into_iter().map(|group| (group.value, group.runs, group.metrics)).collect::<Vec<_>>()
+            };
+            let depth = || Field::Param("depth".to_owned());
+            let spread = Spread { count: 2, mean: 0.6, min: 0.5, max: 0.7 };
+            let none = Spread::default();
+            let value = |value: &str| Some(value.to_owned());
+            assert_eq!(
+                gathered(of(0), depth(), &["auc", "unknown"]).await,
+                [
+                    (value("5"), 3, vec![spread, none]),
+                    (None, 1, vec![none, none]),
+                    (value("7"), 1, vec![none, none])
+                ]
+            );
+            let filtered = Query { filter: number("auc", Compare::Greater, 0.6).into(), ..of(0) };
+            let [(_, runs, metrics)] = &gathered(filtered, depth(), &["auc"]).await[..] else { panic!() };
+            assert_eq!((*runs, metrics[0].count), (1, 1));
+            let everything = gathered(of(0), Field::Param("unknown".to_owned()), &[]).await;
+            assert_eq!(everything, [(None, 5, Vec::new())]);
+            let everywhere = Query { everywhere: true, ..Query::default() };
+            let by_experiment = Field::Attribute(Attribute::ExperimentId);
+            assert_eq!(gathered(everywhere, by_experiment, &[]).await, [(value("0"), 5, Vec::new())]);
+            // A value that changes moves its run to another group.
+            log(&store, "c", vec![point("auc", 0, 1, 0.9)], Vec::new()).await;
+            let groups = gathered(of(0), depth(), &["auc.max"]).await;
+            assert_eq!(groups.iter().map(|(_, _, metrics)| metrics[0].max).fold(0.0, f64::max), 0.9);
+            assert_eq!(gathered(Query::default(), depth(), &[]).await, []);
         })
     })
     .await;

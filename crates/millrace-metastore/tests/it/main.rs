@@ -4,6 +4,7 @@
 mod accounts;
 mod eval_datasets;
 mod experiments;
+mod imports;
 mod lineage;
 mod purge;
 mod registry;

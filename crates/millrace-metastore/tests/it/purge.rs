@@ -119,15 +119,45 @@ impl Known {
 }
 
 async fn step(store: &Metastore, known: &mut Known, chance: &mut Chance) {
-    let now = 1_000;
+    known.ids += 1;
+    let any_run = chance.one_of(known.runs.keys().cloned().collect::<Vec<_>>());
+    match (chance.below(16), any_run) {
+        (0..3, _) => change_experiment(store, known, chance).await,
+        (3..7, Some(id)) => change_run(store, known, chance, id).await,
+        (7..12, Some(id)) => write_to_run(store, known, chance, id).await,
+        (12, _) => {
+            if let Some(id) = chance
+                .one_of(known.gone.iter().filter(|id| !id.starts_with("m-")).cloned().collect::<Vec<_>>())
+            {
+                let refused = store.log_tracked_batch(id.clone(), batch(1, 1.0)).await.unwrap_err();
+                assert!(matches!(refused, MetastoreError::Refused(Refusal::NoRun { .. })), "{refused:?}");
+                assert!(store.find_tracked_run(id).await.unwrap().is_none());
+            }
+        }
+        (_, _) => begin_run(store, known, chance).await,
+    }
+}
+
+async fn begin_run(store: &Metastore, known: &mut Known, chance: &mut Chance) {
     let active = known.experiments.iter().filter(|(_, (_, deleted))| !deleted).map(|(id, _)| *id);
     let experiment = chance.one_of(active.collect::<Vec<_>>()).unwrap();
-    let any_experiment = chance.one_of(known.experiments.keys().copied().collect::<Vec<_>>()).unwrap();
-    let any_run = chance.one_of(known.runs.keys().cloned().collect::<Vec<_>>());
-    known.ids += 1;
     let id = format!("{:032x}", known.ids);
-    match (chance.below(16), any_run) {
-        (0, _) => {
+    store.create_tracked_run(row(&id, experiment), Vec::new()).await.unwrap();
+    let run = KnownRun {
+        experiment,
+        deleted: false,
+        best: None,
+        datasets: BTreeSet::new(),
+        models: BTreeSet::new(),
+    };
+    known.runs.insert(id, run);
+}
+
+async fn change_experiment(store: &Metastore, known: &mut Known, chance: &mut Chance) {
+    let now = 1_000;
+    let any_experiment = chance.one_of(known.experiments.keys().copied().collect::<Vec<_>>()).unwrap();
+    match chance.below(3) {
+        0 => {
             let name = format!("name {}", chance.below(4));
             match store.create_experiment(name.clone(), None, Vec::new(), now).await {
                 Ok(new) => {
@@ -142,7 +172,7 @@ async fn step(store: &Metastore, known: &mut Known, chance: &mut Chance) {
                 other => panic!("{other:?}"),
             }
         }
-        (1, _) if any_experiment != 0 => {
+        1 if any_experiment != 0 => {
             let (_, deleted) = known.experiments[&any_experiment];
             match deleted {
                 true => store.restore_experiment(any_experiment, now).await.unwrap(),
@@ -152,7 +182,7 @@ async fn step(store: &Metastore, known: &mut Known, chance: &mut Chance) {
             let runs = known.runs.values_mut().filter(|run| run.experiment == any_experiment);
             runs.for_each(|run| run.deleted = !deleted);
         }
-        (2, _) if chance.below(3) == 0 => {
+        2 if chance.below(3) == 0 => {
             let rule = if chance.below(3) == 0 { PurgeRule::Any } else { PurgeRule::Deleted };
             let deleted = known.experiments[&any_experiment].1;
             match store.purge_experiment(any_experiment, rule, now).await {
@@ -171,34 +201,44 @@ async fn step(store: &Metastore, known: &mut Known, chance: &mut Chance) {
                 other => panic!("{other:?}"),
             }
         }
-        (3 | 4, Some(id)) => {
-            let deleted = known.runs[&id].deleted;
-            match deleted {
-                true => store.restore_tracked_run(id.clone()).await.unwrap(),
-                false => store.delete_tracked_run(id.clone(), now).await.unwrap(),
-            }
-            known.runs.get_mut(&id).unwrap().deleted = !deleted;
+        _ => {}
+    }
+}
+
+async fn change_run(store: &Metastore, known: &mut Known, chance: &mut Chance, id: String) {
+    let now = 1_000;
+    let deleted = known.runs[&id].deleted;
+    if chance.below(2) == 0 {
+        match deleted {
+            true => store.restore_tracked_run(id.clone()).await.unwrap(),
+            false => store.delete_tracked_run(id.clone(), now).await.unwrap(),
         }
-        (5 | 6, Some(id)) => {
-            let rule = if chance.below(3) == 0 { PurgeRule::Any } else { PurgeRule::Deleted };
-            let deleted = known.runs[&id].deleted;
-            let purged = store.purge_runs(vec![id.clone()], rule, now).await.unwrap();
-            if deleted || rule == PurgeRule::Any {
-                assert_eq!((purged.runs, purged.models), (1, known.runs[&id].models.len() as u64));
-                known.purge(&id);
-                let again = store.purge_runs(vec![id.clone()], PurgeRule::Any, now).await.unwrap();
-                assert_eq!(again.kept, [(id, Kept::Absent)]);
-            } else {
-                assert_eq!(purged.kept, [(id, Kept::NotDeleted)]);
-            }
-        }
-        (7, Some(id)) if !known.runs[&id].deleted => {
+        known.runs.get_mut(&id).unwrap().deleted = !deleted;
+        return;
+    }
+    let rule = if chance.below(3) == 0 { PurgeRule::Any } else { PurgeRule::Deleted };
+    let purged = store.purge_runs(vec![id.clone()], rule, now).await.unwrap();
+    if deleted || rule == PurgeRule::Any {
+        assert_eq!((purged.runs, purged.models), (1, known.runs[&id].models.len() as u64));
+        known.purge(&id);
+        let again = store.purge_runs(vec![id.clone()], PurgeRule::Any, now).await.unwrap();
+        assert_eq!(again.kept, [(id, Kept::Absent)]);
+    } else {
+        assert_eq!(purged.kept, [(id, Kept::NotDeleted)]);
+    }
+}
+
+async fn write_to_run(store: &Metastore, known: &mut Known, chance: &mut Chance, id: String) {
+    let run_deleted = known.runs[&id].deleted;
+    match chance.below(5) {
+        0 if !run_deleted => {
             let name = ["data", "other"][chance.below(2)];
             store.link_to_run(id.clone(), vec![dataset(name)], Vec::new()).await.unwrap();
             known.runs.get_mut(&id).unwrap().datasets.insert(name);
         }
-        (8, Some(run)) if !known.runs[&run].deleted => {
-            let made = format!("m-{id}");
+        1 if !run_deleted => {
+            let run = id;
+            let made = format!("m-{:032x}", known.ids);
             let experiment = known.runs[&run].experiment;
             if !known.experiments[&experiment].1 {
                 store.create_logged_model(model(&made, experiment, &run), Vec::new()).await.unwrap();
@@ -207,7 +247,7 @@ async fn step(store: &Metastore, known: &mut Known, chance: &mut Chance) {
                 known.runs.get_mut(&run).unwrap().models.insert(made);
             }
         }
-        (9..12, Some(id)) => {
+        _ => {
             let number = f64::from(u32::try_from(chance.below(50)).unwrap());
             let logged =
                 store.log_tracked_batch(id.clone(), batch(i64::try_from(known.ids).unwrap(), number)).await;
@@ -218,26 +258,6 @@ async fn step(store: &Metastore, known: &mut Known, chance: &mut Chance) {
                 logged.unwrap();
                 run.best = Some(number);
             }
-        }
-        (12, _) => {
-            if let Some(id) = chance
-                .one_of(known.gone.iter().filter(|id| !id.starts_with("m-")).cloned().collect::<Vec<_>>())
-            {
-                let refused = store.log_tracked_batch(id.clone(), batch(1, 1.0)).await.unwrap_err();
-                assert!(matches!(refused, MetastoreError::Refused(Refusal::NoRun { .. })), "{refused:?}");
-                assert!(store.find_tracked_run(id).await.unwrap().is_none());
-            }
-        }
-        (_, _) => {
-            store.create_tracked_run(row(&id, experiment), Vec::new()).await.unwrap();
-            let run = KnownRun {
-                experiment,
-                deleted: false,
-                best: None,
-                datasets: BTreeSet::new(),
-                models: BTreeSet::new(),
-            };
-            known.runs.insert(id, run);
         }
     }
 }

@@ -304,6 +304,18 @@ async fn webhooks_are_told_with_the_change_or_not_at_all() {
             store.mark_webhook_note_delivered(due[2].id.clone(), 11, 0).await.unwrap();
             assert!(store.list_due_webhook_notes(49, 100, 100).await.unwrap().is_empty());
             assert_eq!(store.next_webhook_note_at().await.unwrap(), Some(50));
+            let deliveries = store.list_webhook_deliveries("a".to_owned(), 10).await.unwrap();
+            let states: Vec<_> = deliveries
+                .iter()
+                .rev()
+                .map(|one| (one.attempts, one.dead, one.delivered_at, one.error.as_deref()))
+                .collect();
+            let no = Some("no");
+            assert_eq!(states, [(1, false, None, no), (1, true, None, no), (1, false, Some(11), None)]);
+            let revive = |id: &str, at| store.revive_webhook_note("a".to_owned(), id.to_owned(), at);
+            assert!(!revive(&due[0].id, 20).await.unwrap() && revive(&due[1].id, 20).await.unwrap());
+            assert_eq!(store.list_due_webhook_notes(20, 100, 100).await.unwrap()[0].id, due[1].id);
+            store.postpone_webhook_note(due[1].id.clone(), None, "no".to_owned()).await.unwrap();
             let off = WebhookChange { active: Some(false), ..WebhookChange::default() };
             assert!(!store.update_webhook("a".to_owned(), off, 12).await.unwrap().active);
             store.create_model_version(version("m"), 13).await.unwrap();

@@ -95,7 +95,8 @@ async fn spans_make_a_trace_and_its_root_ends_it() {
             assert_eq!(last.row.name.as_deref(), Some("named"));
             assert_eq!(last.metadata, [pair(RUN_METADATA, "r"), pair("session", "s"), pair("spent", "9")]);
             assert_eq!(lines(&store, "t").await, "a spender\nb spender\nroot all\nc spender\n");
-            assert_eq!(store.count_spans(vec!["t".to_owned()]).await.unwrap().get("t"), Some(&4));
+            let spans = store.summarise_spans(vec!["t".to_owned()]).await.unwrap().remove("t").unwrap();
+            assert_eq!((spans.count, spans.root.as_deref()), (4, Some("all")));
         })
     })
     .await;
@@ -258,6 +259,12 @@ async fn tags_links_and_deletes() {
             assert!(
                 !store.link_trace("absent".to_owned(), PROMPT_LINK, vec!["p/1".to_owned()]).await.unwrap()
             );
+            assert_eq!(
+                store.list_trace_links(vec!["b".to_owned()]).await.unwrap().remove("b").unwrap_or_default(),
+                [(RUN_LINK.to_owned(), "r".to_owned())]
+            );
+            let everywhere = TraceQuery { everywhere: true, limit: 10, ..TraceQuery::default() };
+            assert_eq!(pages(&store, everywhere).await.len(), 4);
             let all = TraceQuery { experiments: vec![0], limit: 10, ..TraceQuery::default() };
             let linked = TraceClause::Linked { kind: RUN_LINK, target: "r".to_owned() };
             assert_eq!(pages(&store, TraceQuery { clauses: vec![linked], ..all.clone() }).await, ["b"]);

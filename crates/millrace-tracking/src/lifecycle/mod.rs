@@ -91,6 +91,7 @@ impl Lifecycle {
             self.apply_all_rules().await;
             let housekept = async {
                 self.store.measure_traces().await?;
+                self.store.trim_usage().await?;
                 self.store.trim_gone_runs(self.now()).await.map(drop)
             };
             if let Err(error) = housekept.await {
@@ -100,7 +101,7 @@ impl Lifecycle {
         if let Err(error) = self.collect().await {
             tracing::error!(%error, "files of purged runs are not deleted");
         }
-        if let Err(error) = self.measure().await {
+        if let Err(error) = self.measure_some().await {
             tracing::error!(%error, "the storage use of runs is not up to date");
         }
     }

@@ -1,6 +1,7 @@
 //! Measures how many bytes runs take.
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use millrace_metastore::MetastoreError;
 use millrace_metastore::experiments::{MeasuredFiles, StorageUse, ToMeasure};
@@ -9,7 +10,11 @@ use millrace_storage::FilePath;
 use super::Lifecycle;
 
 /// Runs that are measured in one go.
-const TOGETHER: i64 = 100;
+const TOGETHER: u32 = 100;
+/// In the background, the pause after so many, and how often that is done before something else gets its turn: a million runs that were
+/// just imported are measured in about two hours, beside which nobody notices it.
+const PAUSE: Duration = Duration::from_millis(100);
+const TIMES: usize = 100;
 
 impl Lifecycle {
     /// Measures the runs that changed since the last time, or whose files did.
@@ -17,12 +22,31 @@ impl Lifecycle {
     /// # Errors
     /// If the database fails. Files that cannot be listed count as none until their run changes again.
     pub async fn measure(&self) -> Result<(), MetastoreError> {
-        loop {
-            let runs = self.store.list_unmeasured_runs(TOGETHER).await?;
-            let Some(last) = runs.last() else { break };
-            let seen = (last.changed, last.number);
-            self.keep(runs, Some(seen)).await?;
+        while self.measure_next().await? {}
+        self.measure_touched().await
+    }
+
+    /// The same with pauses, and not all of it if there is much.
+    pub(super) async fn measure_some(&self) -> Result<(), MetastoreError> {
+        for _ in 0..TIMES {
+            if !self.measure_next().await? {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
         }
+        self.measure_touched().await
+    }
+
+    /// Whether there may be more.
+    async fn measure_next(&self) -> Result<bool, MetastoreError> {
+        let runs = self.store.list_unmeasured_runs(TOGETHER.into()).await?;
+        let Some(last) = runs.last() else { return Ok(false) };
+        let (seen, full) = ((last.changed, last.number), runs.len() >= TOGETHER as usize);
+        self.keep(runs, Some(seen)).await?;
+        Ok(full)
+    }
+
+    async fn measure_touched(&self) -> Result<(), MetastoreError> {
         let touched = std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
         let mut owners: Vec<String> = Vec::with_capacity(touched.len());
         for owner in touched {

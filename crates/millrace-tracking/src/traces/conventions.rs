@@ -7,9 +7,12 @@ use serde_json::{Map, Value, json};
 use super::span::Span;
 
 pub(super) const KIND: &str = "mlflow.spanType";
-pub(super) const INPUTS: &str = "mlflow.spanInputs";
-pub(super) const OUTPUTS: &str = "mlflow.spanOutputs";
-pub(super) const USAGE: &str = "mlflow.chat.tokenUsage";
+/// Attribute: what went in.
+pub const INPUTS: &str = "mlflow.spanInputs";
+/// Attribute: what came out.
+pub const OUTPUTS: &str = "mlflow.spanOutputs";
+/// Attribute: tokens, `{"input_tokens", "output_tokens", "total_tokens"}`.
+pub const USAGE: &str = "mlflow.chat.tokenUsage";
 pub(super) const COST: &str = "mlflow.llm.cost";
 
 /// Where the kind of a span is said, and its words beside MLflow's.

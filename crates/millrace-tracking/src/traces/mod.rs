@@ -8,6 +8,7 @@ mod preview;
 mod span;
 mod spent;
 
+pub use conventions::{INPUTS, OUTPUTS, USAGE};
 pub use gather::{Arrived, gather, gather_rows};
 pub use span::{Event, Link, Span, SpanStatus, UnknownSpan, json_text, read_spans};
 pub use spent::totals;

@@ -62,7 +62,9 @@ fn everything_that_is_kept_is_in_the_bucket() {
     let server = Up::start(&project);
     drive("serving_client.py", &[&server.url, "late"], project.path());
     let model = server.get("/api/models/late");
-    assert!(model["version"]["files"].to_string().contains("MLmodel"), "{model}");
+    let folder = model["version"]["artifact_path"].as_str().unwrap_or_default();
+    let files = server.get(&format!("/api/2.0/mlflow-artifacts/artifacts?path={folder}"));
+    assert!(files.to_string().contains("MLmodel"), "{model} {files}");
     assert_ne!(model["version"]["onnx"], serde_json::Value::Null, "{model}");
     let sample = server.get("/api/datasets/rows/sample?limit=3");
     assert_eq!(sample["rows"].as_array().map(Vec::len), Some(3), "{sample}");

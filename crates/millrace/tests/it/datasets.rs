@@ -49,15 +49,44 @@ fn project() -> Project {
 #[test]
 fn versions_have_names_tags_and_differences() {
     let project = project();
-    assert_snapshot!(project.millrace(&["data", "tag", "rows@base", "checked=yes"]), @"");
-    assert_snapshot!(project.millrace(&["data", "diff-schema", "rows@1"]), @"");
-    assert_snapshot!(project.millrace(&["data", "diff-schema", "rows@2", "rows@base"]), @"");
-    assert_snapshot!(project.millrace(&["data", "alias", "rows@1", "3"]), @"");
+    assert_snapshot!(project.millrace(&["data", "tag", "rows@base", "checked=yes"]), @r#"
+    exit 0
+    KEY      VALUE
+    checked  yes
+    ----
+    "#);
+    assert_snapshot!(project.millrace(&["data", "diff-schema", "rows@1"]), @r#"
+    exit 0
+    COLUMN  CHANGE  BEFORE  AFTER   BREAKING
+    gust    added           Int64?
+    ----
+    rows@1 -> rows@2: 1 changes, 0 of them breaking
+    "#);
+    assert_snapshot!(project.millrace(&["data", "diff-schema", "rows@2", "rows@base"]), @r#"
+    exit 1
+    COLUMN  CHANGE   BEFORE  AFTER  BREAKING
+    gust    removed  Int64?         yes
+    ----
+    rows@2 -> rows@1: 1 changes, 1 of them breaking
+    "#);
+    assert_snapshot!(project.millrace(&["data", "alias", "rows@1", "3"]), @r#"
+    exit 1
+    ----
+    error[failed]: `3` is not a name for an alias: it would be taken for a version
+    "#);
     let shown = project.json(&["data", "show", "rows@base", "--json"]);
     assert_eq!((&shown["version"], &shown["aliases"]), (&json!(1), &json!(["base"])));
     assert_eq!(shown["tags"], json!({"checked": "yes"}));
-    assert_snapshot!(project.millrace(&["data", "untag", "rows@1", "checked"]), @"");
-    assert_snapshot!(project.millrace(&["data", "unalias", "rows", "bose"]), @"");
+    assert_snapshot!(project.millrace(&["data", "untag", "rows@1", "checked"]), @r#"
+    exit 0
+    KEY  VALUE
+    ----
+    "#);
+    assert_snapshot!(project.millrace(&["data", "unalias", "rows", "bose"]), @r#"
+    exit 1
+    ----
+    error[failed]: `rows` has no alias `bose`; `millrace data versions rows` lists them
+    "#);
 }
 
 #[test]
@@ -72,14 +101,58 @@ fn rows_are_read_at_a_version_an_alias_or_a_time_and_filtered() {
     let gusts = |table: &str| project.millrace(&["sql", &format!("select max(gust) as gust from {table}")]);
     assert!(gusts("rows@2").contains("6"));
     assert!(gusts(&format!("\"rows@{told}\"")).contains("gust"), "the first version has no such column");
-    assert_snapshot!(gusts("rows@bose"), @"");
-    assert_snapshot!(gusts("\"rows@2001-01-01\""), @"");
+    assert_snapshot!(gusts("rows@bose"), @r#"
+    exit 1
+    ----
+    error[unknown-dataset]: there is no dataset `rows@bose`
+    "#);
+    assert_snapshot!(gusts("\"rows@2001-01-01\""), @r#"
+    exit 1
+    ----
+    error[unknown-dataset]: there is no dataset `rows@2001-01-01`
+    "#);
     let preview = |more: &[&str]| project.millrace(&[&["data", "preview", "rows@base"], more].concat());
-    assert_snapshot!(preview(&["--where", "distance > 990 and carrier = 'AA'", "--columns", "wind,carrier", "-n", "2"]), @"");
-    assert_snapshot!(preview(&["--where", "distance > 990 and carier = 'AA'"]), @"");
-    assert_snapshot!(preview(&["--where", "distance > 990) or (1 = 1"]), @"");
-    assert_snapshot!(preview(&["--where", "distance"]), @"");
-    assert_snapshot!(preview(&["--columns", "wnd"]), @"");
+    assert_snapshot!(preview(&["--where", "distance > 990 and carrier = 'AA'", "--columns", "wind,carrier", "-n", "2"]), @r#"
+    exit 0
+    wind  carrier
+    17    AA
+    34    AA
+    ----
+    only the first 2 rows; `-n` shows more
+    "#);
+    assert_snapshot!(preview(&["--where", "distance > 990 and carier = 'AA'"]), @r#"
+    exit 1
+    ----
+    error[invalid-filter]: No field named carier. Did you mean 'carrier'?
+    Valid fields are carrier, distance, wind, late
+     --> --where:1:20
+      |
+    1 | distance > 990 and carier = 'AA'
+      |                    ^
+    "#);
+    assert_snapshot!(preview(&["--where", "distance > 990) or (1 = 1"]), @r#"
+    exit 1
+    ----
+    error[invalid-filter]: Expected: end of expression, found: )
+     --> --where:1:15
+      |
+    1 | distance > 990) or (1 = 1
+      |               ^
+    "#);
+    assert_snapshot!(preview(&["--where", "distance"]), @r#"
+    exit 1
+    ----
+    error[invalid-filter]: the condition gives Int64, not true or false; compare it with something
+     --> --where:1:1
+      |
+    1 | distance
+      | ^
+    "#);
+    assert_snapshot!(preview(&["--columns", "wnd"]), @r#"
+    exit 1
+    ----
+    error[invalid-filter]: there is no column `wnd`; did you mean `wind`?
+    "#);
 }
 
 #[test]
@@ -99,7 +172,17 @@ fn a_pipeline_reads_the_version_that_an_alias_names() {
 #[test]
 fn an_endpoint_is_followed_back_to_the_source_rows() {
     let project = project();
-    assert_snapshot!(project.millrace(&["data", "lineage", "rows@1"]), @"");
+    assert_snapshot!(project.millrace(&["data", "lineage", "rows@1"]), @r#"
+    exit 0
+    FROM                  TO                    HOW        BY STEP  OF RUN
+    dataset:rows@1        dataset:rows_test@1   made       parts    [id]
+    dataset:rows@1        dataset:rows_train@1  made       parts    [id]
+    dataset:rows_test@1   model:late@1          evaluated  quality  [id]
+    dataset:rows_train@1  model:late@1          made       model    [id]
+    model:late@1          endpoint:late         serves     deploy   [id]
+    source:raw.csv        dataset:rows@1        made       rows     [id]
+    ----
+    "#);
 }
 
 #[test]
@@ -123,36 +206,83 @@ fn versions_of_a_model_are_shown_and_compared() {
         "| rows\\_train@1 | trained on |",
         "| rows\\_test@1 | evaluated on |",
         "| raw.csv | source |",
-        "| late | endpoint |",
     ] {
         assert!(card.contains(part), "{part}: {card}");
     }
-    assert_snapshot!(project.millrace(&["models", "lineage", "endpoint:late"]), @"");
+    assert_snapshot!(project.millrace(&["models", "lineage", "endpoint:late"]), @r#"
+    exit 0
+    FROM                  TO                    HOW        BY STEP  OF RUN
+    dataset:rows@1        dataset:rows_test@1   made       parts    [id]
+    dataset:rows@1        dataset:rows_train@1  made       parts    [id]
+    dataset:rows_test@1   model:late@2          evaluated  quality  [id]
+    dataset:rows_train@1  model:late@2          made       model    [id]
+    model:late@2          endpoint:late         serves     deploy   [id]
+    source:raw.csv        dataset:rows@1        made       rows     [id]
+    ----
+    "#);
 }
 
 #[test]
 fn a_version_is_promoted_when_others_approve() {
     let project = project();
-    assert_snapshot!(project.millrace(&["models", "requests"]), @"");
+    assert_snapshot!(project.millrace(&["models", "requests"]), @r#"
+    exit 0
+    ----
+    no requests yet; `millrace models request NAME@VERSION ALIAS` makes one
+    "#);
     let asked =
         project.json(&["models", "request", "late@1", "champion", "-m", "better", "--as", "ann", "--json"]);
     let id = asked["id"].as_str().unwrap();
-    assert_snapshot!(project.millrace(&["models", "approve", id, "--as", "ann"]), @"");
-    assert_snapshot!(project.millrace(&["models", "reject", id, "--as", "bob"]), @"");
-    assert_snapshot!(project.millrace(&["models", "approve", id, "-m", "looked at it", "--as", "bob"]), @"");
-    assert_snapshot!(project.millrace(&["models", "requests", "late"]), @"");
+    assert_snapshot!(project.millrace(&["models", "approve", id, "--as", "ann"]), @r#"
+    exit 1
+    ----
+    error[failed]: `ann` made this request: somebody else has to decide it
+    "#);
+    assert_snapshot!(project.millrace(&["models", "reject", id, "--as", "bob"]), @r#"
+    exit 1
+    ----
+    error[failed]: who rejects a request says why: `--message WHY`
+    "#);
+    assert_snapshot!(project.millrace(&["models", "approve", id, "-m", "looked at it", "--as", "bob"]), @r#"
+    exit 0
+    `champion` to late@1: approved, and set
+    ----
+    "#);
+    assert_snapshot!(project.millrace(&["models", "requests", "late"]), @r#"
+    exit 0
+    REQUEST                           MODEL   ALIAS     STATE     APPROVALS  BY   WHY
+    [id]  late@1  champion  approved  1 of 1     ann  better
+    ----
+    "#);
     assert_eq!(project.json(&["models", "show", "late@champion", "--json"])["version"], 1);
 }
 
 #[test]
 fn a_folder_is_a_dataset_with_a_manifest() {
     let project = Project::new(&[("images/a/cat.txt", "cat"), ("images/dog.txt", "dog")]);
-    assert_snapshot!(project.millrace(&["data", "add", "images", "images"]), @"");
+    assert_snapshot!(project.millrace(&["data", "add", "images", "images"]), @r#"
+    exit 0
+    kept 2 files, 6 bytes, as images@1
+    ----
+    "#);
     project.write("images/dog.txt", "dogs");
     project.output(&["data", "add", "images", "images"]);
-    assert_snapshot!(project.millrace(&["data", "files", "images@1", "images@2"]), @"");
-    assert_snapshot!(project.millrace(&["data", "files", "images@1", "--verify"]), @"");
-    assert_snapshot!(project.millrace(&["data", "preview", "images"]), @"");
+    assert_snapshot!(project.millrace(&["data", "files", "images@1", "images@2"]), @r#"
+    exit 0
+    FILE     CHANGE   BYTES
+    dog.txt  changed  4
+    ----
+    "#);
+    assert_snapshot!(project.millrace(&["data", "files", "images@1", "--verify"]), @r#"
+    exit 0
+    ----
+    2 files were read, 0 differ from the manifest
+    "#);
+    assert_snapshot!(project.millrace(&["data", "preview", "images"]), @r#"
+    exit 1
+    ----
+    error[failed]: `images` is a folder of files; list them with `millrace data files images`
+    "#);
 }
 
 #[test]

@@ -50,6 +50,13 @@ fn the_mlflow_client_registers_beside_the_register_step() {
 }
 
 #[test]
+fn pages_show_what_the_mlflow_client_left() {
+    let project = Project::new(&[]);
+    let server = Up::start(&project);
+    drive("pages_client.py", &[&server.url], project.path());
+}
+
+#[test]
 fn the_mlflow_client_traces_here() {
     let project = Project::new(&[]);
     let server = Up::start(&project);

@@ -20,7 +20,7 @@ export function ChartFrame({ title, note, data, picture, actions, children }: Ch
   return (
     <figure style={{ margin: 0, minWidth: 0 }}>
       <figcaption className="row spread" style={{ flexWrap: "nowrap" }}>
-        <span>
+        <span style={{ minWidth: 0, overflowWrap: "anywhere" }}>
           <strong>{title}</strong> {note && <span className="muted small">{note}</span>}
         </span>
         <span className="row" style={{ flexWrap: "nowrap" }}>

@@ -1,13 +1,13 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { get, post, put } from "../../api/client";
 import type {
-  ArtifactFile,
   CastVote,
   DatasetRead,
   DatasetSummary,
   DatasetView,
   ExperimentSummary,
   LineageView,
+  LoggedModelView,
   MetricCurve,
   ModelCardView,
   ModelComparison,
@@ -16,6 +16,7 @@ import type {
   PromotionView,
   RequestPromotion,
   SchemaDiff,
+  RunGroupList,
   TablePreview,
   TrackedRun,
   TrackedRunPage,
@@ -84,6 +85,19 @@ export const runPagesQuery = (runs: RunsAsked) =>
 export const runsChangedQuery = () =>
   queryOptions({ queryKey: ["tracked-runs", "changed"], queryFn: () => Date.now(), staleTime: Infinity });
 
+/** The runs gathered by a value that they share. */
+export const runGroupsQuery = ({ experiment, filter, by, columns, sort }: RunsAsked & { by: string }) =>
+  queryOptions({
+    queryKey: ["tracked-runs", "groups", ...asked({ experiment, filter, sort, columns }), by],
+    queryFn: ({ signal }) =>
+      get<RunGroupList>(
+        `/api/experiments/${path(experiment)}/groups`,
+        { by, filter, columns: columns.join(","), sort },
+        signal,
+      ),
+    placeholderData: keepPreviousData,
+  });
+
 /** The first runs of a table, with the values that a plot needs. */
 export const runSampleQuery = (runs: RunsAsked, limit: number) =>
   queryOptions({
@@ -119,14 +133,18 @@ export const curvesQuery = (runs: string[], key: string, points: number) =>
     placeholderData: keepPreviousData,
   });
 
-export const artifactsQuery = (run: string) =>
+/** Models that a run saved. */
+export const modelsOfRunQuery = (run: string) =>
   queryOptions({
-    queryKey: ["tracked-runs", run, "artifacts"],
-    queryFn: ({ signal }) => get<ArtifactFile[]>(`/api/tracked-runs/${path(run)}/artifacts`, {}, signal),
+    queryKey: ["tracked-runs", run, "models"],
+    queryFn: ({ signal }) => get<LoggedModelView[]>(`/api/tracked-runs/${path(run)}/models`, {}, signal),
   });
 
-export const artifactAddress = (run: string, file: string) =>
-  `/api/tracked-runs/${path(run)}/artifacts/${file.split("/").map(path).join("/")}`;
+export const loggedModelQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["tracked-runs", "logged-model", id],
+    queryFn: ({ signal }) => get<LoggedModelView>(`/api/logged-models/${path(id)}`, {}, signal),
+  });
 
 export const datasetsQuery = () =>
   queryOptions({ queryKey: ["datasets"], queryFn: ({ signal }) => get<DatasetSummary[]>("/api/datasets", {}, signal) });

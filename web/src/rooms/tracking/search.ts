@@ -14,7 +14,22 @@ export interface CurveSearch {
   group?: string;
 }
 
-export const COMPARE_VIEWS = ["curves", "parallel", "scatter", "differences"] as const;
+export const RUN_TABS = ["overview", "curves", "images", "system", "artifacts", "traces"] as const;
+export type RunTab = (typeof RUN_TABS)[number];
+export interface TrackedRunSearch extends CurveSearch {
+  tab?: RunTab;
+  /** The file that is shown, relative to the run's files. */
+  file?: string;
+  /** The image that is shown of each step. */
+  key?: string;
+}
+
+export interface FileSearch {
+  /** The file that is shown. */
+  file?: string;
+}
+
+export const COMPARE_VIEWS = ["curves", "parallel", "scatter", "differences", "images"] as const;
 export type CompareView = (typeof COMPARE_VIEWS)[number];
 
 export interface ExperimentSearch extends CurveSearch {
@@ -24,6 +39,8 @@ export interface ExperimentSearch extends CurveSearch {
   columns?: string;
   /** As the server sorts: `-metrics.auc` is descending; several with commas. */
   sort?: string;
+  /** What the table gathers runs by, `params.depth`. */
+  by?: string;
   /** Selected runs, with commas. */
   runs?: string;
   view?: CompareView;
@@ -35,6 +52,9 @@ export interface ExperimentSearch extends CurveSearch {
   shade?: string;
   /** Parameters that are the same everywhere too. */
   same?: boolean;
+  /** The image that is compared, and its step. */
+  image?: string;
+  step?: number;
 }
 
 export const DATASET_TABS = ["sample", "schema", "profile", "versions", "lineage"] as const;
@@ -57,6 +77,8 @@ export interface ModelSearch {
   compare?: string;
   /** Lines of the comparison that are the same everywhere too. */
   same?: boolean;
+  /** The file that is shown. */
+  file?: string;
 }
 
 export interface DataSearch {
@@ -80,11 +102,22 @@ export const curveSearch = (raw: Raw): CurveSearch => ({
   group: text(raw.group),
 });
 
+export const trackedRunSearch = (raw: Raw): TrackedRunSearch => ({
+  ...curveSearch(raw),
+  // A link to a file needs no tab.
+  tab: word(raw.tab, RUN_TABS) ?? (text(raw.file) ? "artifacts" : undefined),
+  file: text(raw.file),
+  key: text(raw.key),
+});
+
+export const fileSearch = (raw: Raw): FileSearch => ({ file: text(raw.file) });
+
 export const experimentSearch = (raw: Raw): ExperimentSearch => ({
   ...curveSearch(raw),
   filter: text(raw.filter),
   columns: text(raw.columns),
   sort: text(raw.sort),
+  by: text(raw.by),
   runs: text(raw.runs),
   view: word(raw.view, COMPARE_VIEWS),
   axes: text(raw.axes),
@@ -92,7 +125,65 @@ export const experimentSearch = (raw: Raw): ExperimentSearch => ({
   up: text(raw.up),
   shade: text(raw.shade),
   same: yes(raw.same),
+  image: text(raw.image),
+  step: raw.step === undefined || !Number.isFinite(Number(raw.step)) ? undefined : Number(raw.step),
 });
+
+export interface TracesSearch {
+  /** Of which experiment; all of them if absent. */
+  experiment?: string;
+  /** Which traces, as the server filters. */
+  filter?: string;
+  /** As the server sorts: `-execution_time` is descending. */
+  sort?: string;
+}
+
+export const tracesSearch = (raw: Raw): TracesSearch => ({
+  experiment: text(raw.experiment),
+  filter: text(raw.filter),
+  sort: text(raw.sort),
+});
+
+export const SPAN_TABS = ["content", "attributes", "events"] as const;
+export type SpanTab = (typeof SPAN_TABS)[number];
+export interface TraceSearch {
+  /** The span that is shown. */
+  span?: string;
+  tab?: SpanTab;
+  /** Only spans whose name or type has this in it, and what they lie in. */
+  find?: string;
+}
+
+export const traceSearch = (raw: Raw): TraceSearch => ({
+  span: text(raw.span),
+  tab: word(raw.tab, SPAN_TABS),
+  find: text(raw.find),
+});
+
+export interface PromptSearch {
+  version?: number;
+  /** The version that it is compared with. */
+  against?: number;
+}
+
+export const promptSearch = (raw: Raw): PromptSearch => ({
+  version: positive(raw.version),
+  against: positive(raw.against),
+});
+
+export interface WebhookSearch {
+  /** The webhook whose deliveries are shown. */
+  webhook?: string;
+}
+
+export const webhookSearch = (raw: Raw): WebhookSearch => ({ webhook: text(raw.webhook) });
+
+export interface EvaluationSearch {
+  /** The record that is shown. */
+  record?: string;
+}
+
+export const evaluationSearch = (raw: Raw): EvaluationSearch => ({ record: text(raw.record) });
 
 export const datasetSearch = (raw: Raw): DatasetSearch => ({
   tab: word(raw.tab, DATASET_TABS),
@@ -106,6 +197,7 @@ export const modelSearch = (raw: Raw): ModelSearch => ({
   version: positive(raw.version),
   compare: text(raw.compare),
   same: yes(raw.same),
+  file: text(raw.file),
 });
 
 export const dataSearch = (raw: Raw): DataSearch => ({ sql: text(raw.sql) });

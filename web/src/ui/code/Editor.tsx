@@ -1,12 +1,11 @@
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
-import { sql } from "@codemirror/lang-sql";
-import { yaml } from "@codemirror/lang-yaml";
 import { syntaxHighlighting } from "@codemirror/language";
 import { type Diagnostic, lintGutter, setDiagnostics } from "@codemirror/lint";
 import { searchKeymap } from "@codemirror/search";
 import { EditorState, type Text } from "@codemirror/state";
 import { EditorView, keymap, lineNumbers } from "@codemirror/view";
 import { useEffect, useRef } from "react";
+import { extensionOf, type Language } from "./languages";
 import { editorTheme, highlight } from "./theme";
 
 export interface Mark {
@@ -19,7 +18,7 @@ export interface Mark {
 
 interface EditorProps {
   text: string;
-  language: "yaml" | "sql";
+  language: Language;
   label: string;
   marks?: Mark[];
   onChange?: (text: string) => void;
@@ -50,7 +49,7 @@ export function Editor({ text, language, label, marks, onChange, onSubmit }: Edi
         extensions: [
           lineNumbers(),
           history(),
-          language === "yaml" ? yaml() : sql(),
+          extensionOf(language),
           syntaxHighlighting(highlight),
           editorTheme,
           lintGutter(),

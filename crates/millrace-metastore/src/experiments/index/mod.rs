@@ -7,6 +7,7 @@
 
 mod column;
 mod evaluate;
+mod group;
 mod load;
 mod plan;
 mod rows;
@@ -21,6 +22,8 @@ use self::column::Column;
 use super::document::Measure;
 use super::query::{Attribute, Cursor, Field, Key, Order, Query, View};
 use super::{Keys, Refusal, SELECT_RUN, TrackedRunRow, placeholders, run_rows};
+
+pub use group::{RunGroup, Spread};
 
 /// Bytes of columns that are kept for later searches.
 const ROOM: usize = 512 * 1024 * 1024;
@@ -156,32 +159,18 @@ impl Metastore {
     }
 
     async fn search_columns(&self, query: Query, count: bool) -> Result<FoundRuns, MetastoreError> {
-        let (keys, index) = (self.keys(), self.index());
+        let keys = self.keys();
         let planned = self
             .read({
                 let (keys, query) = (keys.clone(), query.clone());
                 move |session| Box::pin(async move { plan::plan(session, &keys, &query).await })
             })
             .await?;
-        let planned = Arc::new(planned);
-        let used = planned.columns();
         let limit = usize::try_from(query.limit.max(1)).unwrap_or(1);
-        let found = loop {
-            self.bring_up_to_date(&used).await?;
-            let (index, planned, after) = (index.clone(), planned.clone(), query.after.clone());
-            // Some milliseconds of arithmetic over every run.
-            let work = move || {
-                let state = index.read();
-                let whole = planned.columns().iter().all(|id| state.columns.contains_key(id));
-                whole.then(|| top::find(&state, &planned, after.as_deref(), limit, count))
-            };
-            let found = tokio::task::spawn_blocking(work).await;
-            // Another search may have dropped a column to make room for its own.
-            if let Some(found) = found.map_err(|_| MetastoreError::stale("a search panicked"))? {
-                break found.ok_or(Refusal::ForeignToken)?;
-            }
-        };
-        index.write().make_room(&used);
+        let after = query.after;
+        let find =
+            move |state: &State, plan: &plan::Plan| top::find(state, plan, after.as_deref(), limit, count);
+        let found = self.over_columns(Arc::new(planned), find).await?.ok_or(Refusal::ForeignToken)?;
         let numbers = found.rows;
         let rows =
             self.read(move |session| Box::pin(async move { page(session, &keys, &numbers).await })).await?;
@@ -194,6 +183,31 @@ impl Metastore {
             _ => None,
         };
         Ok(FoundRuns { rows: rows.into_iter().flatten().collect(), next, total: found.total })
+    }
+
+    /// Works on the columns of a plan, brought up to date.
+    async fn over_columns<T: Send + 'static>(
+        &self,
+        planned: Arc<plan::Plan>,
+        work: impl Fn(&State, &plan::Plan) -> T + Send + Sync + 'static,
+    ) -> Result<T, MetastoreError> {
+        let (index, used, work) = (self.index(), planned.columns(), Arc::new(work));
+        let done = loop {
+            self.bring_up_to_date(&used).await?;
+            let (index, planned, work) = (index.clone(), planned.clone(), work.clone());
+            // Some milliseconds of arithmetic over every run.
+            let done = tokio::task::spawn_blocking(move || {
+                let state = index.read();
+                let whole = planned.columns().iter().all(|id| state.columns.contains_key(id));
+                whole.then(|| work(&state, &planned))
+            });
+            // Another search may have dropped a column to make room for its own.
+            if let Some(done) = done.await.map_err(|_| MetastoreError::stale("a search panicked"))? {
+                break done;
+            }
+        };
+        index.write().make_room(&used);
+        Ok(done)
     }
 }
 

@@ -73,7 +73,11 @@ function DatasetBody({ dataset }: { dataset: DatasetView }) {
           </>
         }
         actions={
-          <Link to="/data" search={{ sql: `select * from "${shown.name}@${shown.version}" limit 100` }} className="button">
+          <Link
+            to="/data"
+            search={{ sql: `select * from "${shown.name}@${shown.version}" limit 100` }}
+            className="button"
+          >
             Query
           </Link>
         }

@@ -8,6 +8,7 @@ import { Tabs } from "../../../ui/Tabs";
 import { type RunsAsked, runsByIdQuery } from "../queries";
 import { type CompareView, type ExperimentSearch, list, words } from "../search";
 import { allKeys, type RunColumn, type RunKeys } from "./columns";
+import { CompareImages } from "./CompareImages";
 import { Curves } from "./Curves";
 import { Differences } from "./Differences";
 import { Parallel } from "./Parallel";
@@ -31,6 +32,7 @@ const VIEWS: { key: CompareView; label: string }[] = [
   { key: "parallel", label: "Parallel coordinates" },
   { key: "scatter", label: "Scatter" },
   { key: "differences", label: "Differences" },
+  { key: "images", label: "Images" },
 ];
 /** Runs that are compared until some are selected. */
 const FIRST = 10;
@@ -68,7 +70,9 @@ export function Compare({ asked, keys, columns, rows, selected, search, onChange
           {!many && (
             <Answer query={found} rows={6}>
               {() =>
-                view === "differences" ? (
+                view === "images" ? (
+                  <CompareImages runs={runs} search={search} onChange={onChange} />
+                ) : view === "differences" ? (
                   <Differences runs={runs} same={search.same ?? false} onSame={(same) => onChange({ same })} />
                 ) : (
                   <Curves

@@ -13,16 +13,20 @@ interface CurvesProps {
   groups: readonly string[];
   search: CurveSearch;
   onChange: (change: CurveSearch) => void;
+  /** How many are drawn until some are chosen. */
+  first?: number;
 }
 
 const FIRST = 6;
 const MOST = 24;
 
 /** One chart a metric, one line a run or a group of runs. */
-export const Curves = memo(function Curves({ runs, keys, groups, search, onChange }: CurvesProps) {
+export const Curves = memo(function Curves({ runs, keys, groups, search, onChange, first = FIRST }: CurvesProps) {
   const [open, setOpen] = useState(false);
   const chosen = words(search.metrics);
-  const shown = chosen.length > 0 ? chosen : keys.slice(0, FIRST);
+  const own = keys.filter((key) => !key.startsWith("system/"));
+  const known = chosen.filter((key) => keys.includes(key));
+  const shown = known.length > 0 ? known : (own.length > 0 ? own : keys).slice(0, Math.min(first, MOST));
   if (keys.length === 0) return <p className="muted">No metric logged.</p>;
   return (
     <div className="stack">

@@ -10,10 +10,12 @@ interface FilterFieldProps {
   /** The rows below are not those of this filter. */
   old: boolean;
   onFilter: (filter: string) => void;
+  /** What is filtered, in the plural. */
+  what?: string;
 }
 
 /** The condition that runs must meet, in the server's language; applied with Enter, kept as typed if it is wrong. */
-export function FilterField({ filter, example, error, old, onFilter }: FilterFieldProps) {
+export function FilterField({ filter, example, error, old, onFilter, what = "runs" }: FilterFieldProps) {
   const id = useId();
   const [text, setText] = useState(filter);
   const [applied, setApplied] = useState(filter);
@@ -30,7 +32,7 @@ export function FilterField({ filter, example, error, old, onFilter }: FilterFie
     onFilter("");
   };
   return (
-    <form onSubmit={submit} className="filter" role="search" aria-label="runs">
+    <form onSubmit={submit} className="filter" role="search" aria-label={what}>
       <div className="row" style={{ flexWrap: "nowrap" }}>
         <label htmlFor={id} className="visually-hidden">
           Filter
@@ -60,7 +62,7 @@ export function FilterField({ filter, example, error, old, onFilter }: FilterFie
       {Boolean(error) && (
         <p id={`${id}-error`} role="alert" className="wrong small">
           <Message text={explain(error).message} />
-          {old && <span className="muted"> The runs below are those from before.</span>}
+          {old && <span className="muted"> The {what} below are those from before.</span>}
         </p>
       )}
     </form>

@@ -1,12 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import type { TrackedRun } from "../../../api/types.gen";
+import { Bars } from "../../../charts/bars/Bars";
 import { LineChart } from "../../../charts/line/LineChart";
 import { Answer } from "../../../ui/Answer";
 import { useSeen } from "../../../ui/useSeen";
 import { curvesQuery } from "../queries";
 import type { CurveSearch } from "../search";
-import { curveLines } from "./curveLines";
+import { curveLines, singleValues } from "./curveLines";
 
 interface MetricChartProps {
   name: string;
@@ -35,16 +36,23 @@ export function MetricChart({ name, runs, search }: MetricChartProps) {
     () => curveLines(curves.data ?? [], runs, { x, group, smoothing }),
     [curves.data, runs, x, group, smoothing],
   );
+  const single = useMemo(() => singleValues(curves.data ?? [], runs, group), [curves.data, runs, group]);
   const look = useMemo(
     // Groups are made of smoothed curves.
     () => ({ ...AXES[x ?? "step"], logX: logx, logY: log, smoothing: group ? 0 : smoothing, bands: drawn.bands }),
     [x, logx, log, smoothing, group, drawn.bands],
   );
   return (
-    <div ref={host} style={{ minHeight: HEIGHT, minWidth: 0 }}>
+    <div ref={host} style={{ minHeight: single ? undefined : HEIGHT, minWidth: 0 }}>
       <Answer query={curves} rows={6}>
         {() =>
-          drawn.lines.length > 0 ? (
+          single ? (
+            <Bars
+              title={name}
+              note={group ? "logged once a run, the mean of each group" : "logged once"}
+              bars={single}
+            />
+          ) : drawn.lines.length > 0 ? (
             <LineChart title={name} lines={drawn.lines} look={look} />
           ) : (
             <p className="muted small">None of these runs has logged {name}.</p>

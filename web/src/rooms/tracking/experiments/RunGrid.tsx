@@ -19,6 +19,8 @@ interface RunGridProps {
 }
 
 const ROW = 30;
+/** The head and a bar that scrolls. */
+const FRAME = 48;
 const FIXED = Object.entries({ tick: 36, name: 180, status: 128, start: 128, took: 80 });
 const FIXED_WIDTH = FIXED.reduce((sum, [, width]) => sum + width, 0);
 const WIDTH = 126;
@@ -68,7 +70,15 @@ export function RunGrid({ runs, columns, sort, onSort, selected, onToggle, onSel
   const above = items[0]?.start ?? 0;
   const below = rows.getTotalSize() - (items.at(-1)?.end ?? 0);
   return (
-    <div ref={host} className="run-grid" tabIndex={0} role="region" aria-label="tracked runs" aria-busy={runs.old}>
+    <div
+      ref={host}
+      className="run-grid"
+      tabIndex={0}
+      role="region"
+      aria-label="tracked runs"
+      aria-busy={runs.old}
+      style={{ maxHeight: list.length * ROW + FRAME }}
+    >
       <table
         className="table"
         style={{ width: FIXED_WIDTH + columns.length * WIDTH }}

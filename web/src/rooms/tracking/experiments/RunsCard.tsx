@@ -2,6 +2,7 @@ import { useCallback, useId, useMemo, useRef, useState } from "react";
 import { count, plural } from "../../../format/number";
 import { explain } from "../../../ui/Answer";
 import { Card } from "../../../ui/Card";
+import { NameField } from "../../../ui/NameField";
 import { Failure } from "../../../ui/Failure";
 import { Loading } from "../../../ui/Loading";
 import { type ExperimentSearch, list } from "../search";
@@ -9,6 +10,7 @@ import { DeleteSelected } from "../lifecycle/DeleteSelected";
 import { ColumnPanel } from "./ColumnPanel";
 import type { RunColumn, RunKeys } from "./columns";
 import { FilterField } from "./FilterField";
+import { GroupTable } from "./GroupTable";
 import { RunGrid } from "./RunGrid";
 import { RunsFoot } from "./RunsFoot";
 import { SavedViews } from "./SavedViews";
@@ -27,6 +29,9 @@ interface RunsCardProps {
   onApply: (search: ExperimentSearch) => void;
 }
 
+/** What runs share beside parameters: `mlflow.parentRunId` gathers nested runs by the run that they are in. */
+const SHARED = ["status", "tags.mlflow.parentRunId", "tags.mlflow.user", "tags.mlflow.source.name"];
+
 /** The runs of an experiment as a table: filtered, sorted and paged by the server. */
 export function RunsCard(props: RunsCardProps) {
   const { experiment, runs, keys, columns, selected, search, onChange, onApply } = props;
@@ -42,6 +47,14 @@ export function RunsCard(props: RunsCardProps) {
   const select = useCallback((ids: string[]) => onChange({ runs: list(ids) }), [onChange]);
   const sort = (key: string, add: boolean) => onChange({ sort: nextSort(search.sort, key, add) });
   const asked = Boolean(search.filter || search.sort);
+  const groupings = useMemo(
+    () => [
+      ...keys.param_keys.map((name) => `params.${name}`),
+      ...SHARED,
+      ...(experiment === "*" ? ["experiment_id"] : []),
+    ],
+    [keys.param_keys, experiment],
+  );
   return (
     <Card
       title={
@@ -65,6 +78,13 @@ export function RunsCard(props: RunsCardProps) {
               </button>
             </>
           )}
+          <NameField
+            label="group by"
+            names={groupings}
+            value={search.by ?? ""}
+            none="nothing"
+            onChange={(name) => onChange({ by: name || undefined })}
+          />
           <SavedViews experiment={experiment} search={search} onApply={onApply} />
           <button
             ref={opener}
@@ -89,18 +109,30 @@ export function RunsCard(props: RunsCardProps) {
         />
         <div className="with-panel">
           <div style={{ flex: 1, minWidth: 0 }}>
-            <Rows runs={runs} asked={asked}>
-              <RunGrid
-                runs={runs}
+            {search.by ? (
+              <GroupTable
+                experiment={experiment}
+                filter={search.filter}
+                by={search.by}
                 columns={columns}
                 sort={search.sort}
-                onSort={sort}
-                selected={chosen}
-                onToggle={toggle}
-                onSelect={select}
+                onSort={(key) => sort(key, false)}
+                onOpen={(condition) => onChange({ by: undefined, filter: joined(search.filter, condition) })}
               />
-              <RunsFoot runs={runs} columns={columns} selected={chosen} />
-            </Rows>
+            ) : (
+              <Rows runs={runs} asked={asked}>
+                <RunGrid
+                  runs={runs}
+                  columns={columns}
+                  sort={search.sort}
+                  onSort={sort}
+                  selected={chosen}
+                  onToggle={toggle}
+                  onSelect={select}
+                />
+                <RunsFoot runs={runs} columns={columns} selected={chosen} />
+              </Rows>
+            )}
           </div>
           {open && (
             <ColumnPanel
@@ -130,6 +162,11 @@ function Rows({ runs, asked, children }: { runs: Runs; asked: boolean; children:
 function example({ metric_keys: [metric], param_keys: [param] }: RunKeys): string {
   const parts = [metric && `metrics.${quoted(metric)} > 0.5`, param && `params.${quoted(param)} in ('a', 'b')`];
   return parts.filter(Boolean).join(" and ") || "status = 'FINISHED'";
+}
+
+/** Both conditions. */
+function joined(filter: string | undefined, condition: string): string {
+  return filter ? `(${filter}) and ${condition}` : condition;
 }
 
 /** Names with unusual letters stand in backticks. */

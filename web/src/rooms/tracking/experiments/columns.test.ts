@@ -9,6 +9,11 @@ it("shows the first columns until some are chosen", () => {
   expect(shown(["params.depth", "metrics.auc"])).toEqual(["params.depth", "metrics.auc"]);
 });
 
+it("does not begin with what the machine did", () => {
+  const logged = { metric_keys: ["auc", "system/cpu"], param_keys: [] };
+  expect(shownColumns(logged, []).map((column) => column.key)).toEqual(["metrics.auc"]);
+});
+
 it("keeps a chosen column that the newest runs did not log", () => {
   expect(shown(["metrics.old"])).toEqual(["metrics.old"]);
 });

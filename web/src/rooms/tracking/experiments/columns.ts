@@ -38,7 +38,11 @@ export function shownColumns(keys: RunKeys, chosen: readonly string[]): RunColum
 
 function firstKeys({ metric_keys, param_keys }: RunKeys): string[] {
   return [
-    ...metric_keys.slice(0, FIRST_METRICS).map((name) => `metrics.${name}`),
+    // What the machine did says little of the run.
+    ...metric_keys
+      .filter((name) => !name.startsWith("system/"))
+      .slice(0, FIRST_METRICS)
+      .map((name) => `metrics.${name}`),
     ...param_keys.slice(0, FIRST_PARAMS).map((name) => `params.${name}`),
   ];
 }

@@ -43,6 +43,23 @@ export function curveLines(
   };
 }
 
+/** Values of a metric that no run logged more than once, or null: a curve of one point says nothing, a bar beside others does. */
+export function singleValues(
+  curves: readonly MetricCurve[],
+  runs: readonly TrackedRun[],
+  by: string | undefined,
+): { name: string; value: number }[] | null {
+  const some = curves.filter((curve) => curve.points.length > 0);
+  if (some.length === 0 || some.some((curve) => curve.points.length > 1)) return null;
+  const names = distinctNames(runs);
+  const values = new Map<string, number[]>();
+  for (const { run_id, points: logged } of some) {
+    const name = by ? groupOf(runs, run_id, by) : (names.get(run_id) ?? short(run_id));
+    values.set(name, [...(values.get(name) ?? []), logged[0]?.value ?? 0]);
+  }
+  return [...values].map(([name, all]) => ({ name, value: all.reduce((sum, each) => sum + each, 0) / all.length }));
+}
+
 function groupOf(runs: readonly TrackedRun[], id: string, by: string): string {
   const column = columnOf(by);
   const run = runs.find((entry) => entry.id === id);

@@ -1,11 +1,11 @@
 import { Link } from "@tanstack/react-router";
 import type { ModelColumn, ModelVersionView } from "../../../api/types.gen";
-import { Bars } from "../../../charts/bars/Bars";
 import { short } from "../../../format/id";
-import { count, number } from "../../../format/number";
+import { number } from "../../../format/number";
 import { Card } from "../../../ui/Card";
 import { DataTable } from "../../../ui/DataTable";
 import { Facts } from "../../../ui/Facts";
+import { OnnxCard } from "./OnnxCard";
 
 /** Metrics, signature and what is inside. */
 export function ModelOverview({ version }: { version: ModelVersionView }) {
@@ -23,6 +23,35 @@ export function ModelOverview({ version }: { version: ModelVersionView }) {
               </div>
             ))}
           </div>
+        </Card>
+      )}
+      {version.metrics_by_dataset.length > 0 && (
+        <Card title="Metrics by dataset" flush>
+          <DataTable
+            label="metrics by dataset"
+            rows={version.metrics_by_dataset.flatMap((of) =>
+              Object.entries(of.metrics).map(([name, value]) => ({ ...of, name, value })),
+            )}
+            rowKey={(row) => `${row.run_id} ${row.step ?? ""} ${row.dataset} ${row.name}`}
+            columns={[
+              {
+                key: "dataset",
+                header: "Dataset",
+                value: (row) => row.dataset,
+                cell: (row) =>
+                  row.version ? (
+                    <Link to="/data/$name" params={{ name: row.dataset }} search={{ version: row.version }}>
+                      {row.dataset}@{row.version}
+                    </Link>
+                  ) : (
+                    row.dataset || <span className="muted">–</span>
+                  ),
+              },
+              { key: "metric", header: "Metric", value: (row) => row.name },
+              { key: "value", header: "Value", numeric: true, value: (row) => number(row.value) },
+              { key: "by", header: "By", value: (row) => row.step ?? short(row.run_id) },
+            ]}
+          />
         </Card>
       )}
       <div className="halves">
@@ -65,20 +94,17 @@ export function ModelOverview({ version }: { version: ModelVersionView }) {
             ]}
           />
         </Card>
-        {onnx && (
+        {version.input_example !== null && (
+          <Card title="Example">
+            <pre className="mono" style={{ overflow: "auto", maxHeight: 240 }}>
+              {JSON.stringify(version.input_example, null, 2)}
+            </pre>
+          </Card>
+        )}
+        {onnx && <OnnxCard onnx={onnx} />}
+        {version.onnx_problem && (
           <Card title="ONNX">
-            <div className="stack">
-              <Facts
-                facts={[
-                  ["producer", onnx.producer],
-                  ["IR version", onnx.ir_version],
-                  ["opset", onnx.opset],
-                  ["nodes", count(onnx.nodes)],
-                  ["parameters", count(onnx.parameters)],
-                ]}
-              />
-              <Bars title="Operators" bars={Object.entries(onnx.operators).map(([name, value]) => ({ name, value }))} />
-            </div>
+            <p className="muted">The graph cannot be shown: {version.onnx_problem}</p>
           </Card>
         )}
       </div>

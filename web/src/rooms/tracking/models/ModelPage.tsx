@@ -8,13 +8,16 @@ import { Card } from "../../../ui/Card";
 import { PageHead } from "../../../ui/PageHead";
 import { Source } from "../../../ui/Source";
 import { Tabs } from "../../../ui/Tabs";
-import { FileTree } from "../FileTree";
+import { ArtifactBrowser } from "../artifacts/ArtifactBrowser";
 import { Lineage } from "../Lineage";
+import { Tags } from "../Tags";
 import { modelQuery } from "../queries";
 import type { ModelTab } from "../search";
-import { Labels } from "./Labels";
+import { ModelCard } from "./ModelCard";
+import { ModelComparison } from "./ModelComparison";
 import { ModelOverview } from "./ModelOverview";
 import { ModelVersions } from "./ModelVersions";
+import { Promotions } from "./Promotions";
 
 export function ModelPage() {
   const { name } = useParams({ from: "/models/$name" });
@@ -25,7 +28,9 @@ export function ModelPage() {
 
 const TABS: { key: ModelTab; label: string }[] = [
   { key: "overview", label: "Overview" },
+  { key: "card", label: "Card" },
   { key: "versions", label: "Versions" },
+  { key: "promotions", label: "Promotions" },
   { key: "lineage", label: "Lineage" },
   { key: "files", label: "Files" },
 ];
@@ -77,7 +82,7 @@ function ModelBody({ model }: { model: ModelView }) {
       />
       {model.description && <p>{model.description}</p>}
       {shown.description && <p>{shown.description}</p>}
-      <Labels tags={{ ...model.tags, ...shown.tags }} />
+      <Tags tags={{ ...model.tags, ...shown.tags }} />
       <Tabs
         tabs={TABS}
         value={tab}
@@ -86,19 +91,29 @@ function ModelBody({ model }: { model: ModelView }) {
       >
         {tab === "overview" && <ModelOverview version={shown} />}
         {tab === "versions" && (
-          <Card flush>
-            <ModelVersions versions={model.versions} shown={shown.version} />
-          </Card>
+          <>
+            <Card flush>
+              <ModelVersions versions={model.versions} shown={shown.version} />
+            </Card>
+            <ModelComparison name={shown.name} versions={model.versions} />
+          </>
         )}
+        {tab === "card" && <ModelCard name={shown.name} version={shown.version} />}
+        {tab === "promotions" && <Promotions name={shown.name} version={shown.version} />}
         {tab === "lineage" && (
           <Card flush>
             <Lineage kind="model" name={shown.name} version={shown.version} />
           </Card>
         )}
         {tab === "files" && (
-          <Card title={<span className="mono">{shown.uri}</span>}>
-            <FileTree files={shown.files} />
-          </Card>
+          <ArtifactBrowser
+            uri={shown.artifact_path === null ? shown.uri : `mlflow-artifacts:/${shown.artifact_path}`}
+            file={search.file}
+            onFile={(file) =>
+              void navigate({ search: { ...search, file: file || undefined }, replace: true, resetScroll: false })
+            }
+            title="Files"
+          />
         )}
       </Tabs>
       <Source cli={model.command} json={model} />
