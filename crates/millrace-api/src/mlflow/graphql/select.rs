@@ -53,10 +53,10 @@ impl<'a> Request<'a> {
         for selection in selections {
             match selection {
                 Selection::Field(field) if self.included(&field.directives) => found.push(field),
-                Selection::Inline(on, directives, selections) if self.included(directives) => {
-                    if on.as_ref().is_none_or(|on| on == of.name) {
-                        self.collect(of, selections, within, found)?;
-                    }
+                Selection::Inline(on, directives, selections)
+                    if self.included(directives) && on.as_ref().is_none_or(|on| on == of.name) =>
+                {
+                    self.collect(of, selections, within, found)?;
                 }
                 Selection::Spread(name, directives) if self.included(directives) => {
                     if within.contains(&name.as_str()) {
