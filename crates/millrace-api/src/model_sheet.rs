@@ -112,10 +112,8 @@ async fn params(
     version: &ModelVersion,
     uses: &[StepUse],
 ) -> Result<Vec<(String, String)>, MetastoreError> {
-    let trained = uses
-        .iter()
-        .filter(|used| used.asset.direction == Direction::Wrote && used.step_kind != "register")
-        .last();
+    let trained =
+        uses.iter().rfind(|used| used.asset.direction == Direction::Wrote && used.step_kind != "register");
     let run: Option<TrackedRunRow> = match (trained, &version.tracking_run_id) {
         (Some(used), _) => {
             let nested = store.list_nested_runs(used.run_id.clone()).await?;

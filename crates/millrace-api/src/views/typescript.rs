@@ -8,6 +8,7 @@ use super::{
 };
 
 /// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.
+#[allow(clippy::too_many_lines, reason = "a list of names")]
 pub fn typescript() -> String {
     let config = Config::new().with_large_int("number");
     let mut text =

@@ -85,13 +85,13 @@ impl Keys {
             }
         }
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        for (name, id) in numbered {
-            if is_new(&known, name) {
-                let name: Arc<str> = name.as_str().into();
-                known.ids.insert(name.clone(), *id);
-                known.names.insert(*id, name);
-            }
-        }
+        let fresh: Vec<(Arc<str>, u32)> = numbered
+            .iter()
+            .filter(|(name, _)| is_new(&known, name))
+            .map(|(name, id)| (name.as_str().into(), *id))
+            .collect();
+        known.names.extend(fresh.iter().map(|(name, id)| (*id, name.clone())));
+        known.ids.extend(fresh);
     }
 
     /// Remembers names that were committed.

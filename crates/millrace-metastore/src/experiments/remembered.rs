@@ -43,12 +43,10 @@ impl Remembered {
         if size > MOST_BYTES {
             return;
         }
-        for (id, mut run) in runs {
+        self.runs.extend(runs.into_iter().map(|(id, mut run)| {
             run.settle(changed_at);
-            self.bytes += run.size;
-            if let Some(before) = self.runs.insert(id, run) {
-                self.bytes = self.bytes.saturating_sub(before.size);
-            }
-        }
+            (id, run)
+        }));
+        self.bytes = self.runs.values().map(|run| run.size).sum();
     }
 }

@@ -100,7 +100,7 @@ pub(super) async fn diff_schema(from: &str, to: Option<&str>, printer: &Printer)
     let rooms = boot::open_here().await?;
     let before = rooms.catalog.resolve(from).await?;
     let newest = Reference::parse(from).map(|reference| reference.name);
-    let after = rooms.catalog.resolve(to.unwrap_or(newest.as_deref().unwrap_or(from))).await?;
+    let after = rooms.catalog.resolve(to.unwrap_or_else(|| newest.as_deref().unwrap_or(from))).await?;
     let changes =
         schema_diff::diff(&schema_diff::columns(&before.schema), &schema_diff::columns(&after.schema));
     let rows: Vec<Value> = changes.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
