@@ -57,6 +57,13 @@ pub(super) enum Streams<'a> {
 }
 
 const FILES: &str = "2.0/mlflow-artifacts/artifacts";
+/// Other ways to a file, each followed by its path: an upload in parts changes it, an address that needs no login reads it.
+const FILE_WAYS: [&str; 4] = [
+    "2.0/mlflow-artifacts/mpu/create/",
+    "2.0/mlflow-artifacts/mpu/complete/",
+    "2.0/mlflow-artifacts/mpu/abort/",
+    "2.0/mlflow-artifacts/presigned/",
+];
 
 impl Route {
     /// `None` for what is none of MLflow's.
@@ -70,7 +77,8 @@ impl Route {
             }
         }
         let rest = path.strip_prefix("/ajax-api/").or_else(|| path.strip_prefix("/api/"))?;
-        if let Some(file) = rest.strip_prefix(FILES) {
+        let by_other_way = FILE_WAYS.iter().find_map(|way| rest.strip_prefix(way));
+        if let Some(file) = by_other_way.or_else(|| rest.strip_prefix(FILES)) {
             // Handlers get it decoded once; what is no text they refuse.
             let file = decode_text(file.trim_start_matches('/')).ok()?;
             return route(vec![FILES.to_owned(), file]);
@@ -133,7 +141,11 @@ impl Route {
                 ["get-history-bulk-interval"] => vec![Need::Runs("run_ids", Read)],
                 _ => return None,
             },
-            "artifacts" if rest == ["list"] => vec![Need::Run(Read)],
+            "artifacts" => match rest {
+                ["list" | "presigned-download-url"] => vec![Need::Run(Read)],
+                ["presigned-upload-url"] => vec![Need::SomeRun(Edit), Need::LoggedModels("models", Edit)],
+                _ => return None,
+            },
             "logged-models" => self.logged_models(rest)?,
             "registered-models" => self.registered_models(rest)?,
             "model-versions" => model_versions(rest)?,
@@ -267,6 +279,10 @@ mod tests {
         }
         let file = of("/mlflow/ajax-api/2.0/mlflow-artifacts/artifacts/a%20b/c").unwrap();
         assert_eq!(file.streams(), Some(Streams::File("a b/c", Read)));
+        let part = Route::of(&Method::POST, "/api/2.0/mlflow-artifacts/mpu/create/a%20b/c").unwrap();
+        assert_eq!(part.streams(), Some(Streams::File("a b/c", Edit)));
+        let signed = of("/api/2.0/mlflow-artifacts/presigned/a/c").unwrap();
+        assert_eq!(signed.streams(), Some(Streams::File("a/c", Read)));
         assert_eq!(of("/api/workspace"), None);
         assert_eq!(of("/mlflow/static-files/a"), None);
     }
@@ -282,6 +298,7 @@ mod tests {
                 path.strip_prefix("/2.0/mlflow").or_else(|| path.strip_prefix("/3.0/mlflow")).unwrap_or(path);
             if path.contains("{*")
                 || path.contains("artifact")
+                || path.starts_with("/mpu/")
                 || path == "/version"
                 || path.ends_with("graphql")
             {
