@@ -99,16 +99,21 @@ impl WorkspaceStorage {
 /// The key of addresses that carry their own proof: random, kept with the state so that a restart does not end an upload.
 pub(crate) fn url_signer(state: &Path) -> Result<UrlSigner> {
     use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
     let path = state.join("url.key");
-    let mut fresh = [0; 32];
-    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut fresh)
-        .map_err(|_| anyhow::anyhow!("the system's random numbers do not work"))?;
-    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-    match made {
-        Ok(mut file) => file.write_all(&fresh).and_then(|()| file.sync_all())?,
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error).with_context(|| format!("cannot write `{}`", path.display())),
+    if !path.exists() {
+        let mut fresh = [0; 32];
+        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut fresh)
+            .map_err(|_| anyhow::anyhow!("the system's random numbers do not work"))?;
+        // Nobody else may read it, and it is there whole or not at all.
+        let mut staged = tempfile::NamedTempFile::new_in(state)?;
+        staged.write_all(&fresh)?;
+        staged.as_file().sync_all()?;
+        match staged.persist_noclobber(&path) {
+            Err(error) if error.error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(error).with_context(|| format!("cannot write `{}`", path.display()));
+            }
+            _ => {}
+        }
     }
     let kept = fs_err::read(&path)?;
     let key = <[u8; 32]>::try_from(kept.as_slice());
