@@ -59,6 +59,12 @@ pub enum MetastoreError {
     /// What the caller asks of the model registry cannot be; nothing was changed.
     #[error(transparent)]
     Registry(#[from] crate::registry::RegistryRefusal),
+    /// The transaction was not committed, by the database's fault (a full disk, say); nothing of it was done, and it may be tried again.
+    #[error("the transaction could not be committed: {message}")]
+    NotCommitted {
+        /// In the database's words.
+        message: String,
+    },
     /// The writer has ended: the program is shutting down, or the work panicked.
     #[error("the database's writer has ended")]
     WriterGone,

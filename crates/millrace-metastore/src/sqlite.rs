@@ -221,7 +221,7 @@ async fn commit(session: &mut Session, answers: Vec<Answer>) {
             tracing::error!(error = %text, "a transaction could not be committed");
             session.control("ROLLBACK").await.ok();
             for answer in answers {
-                answer(Err(MetastoreError::stale(format!("the transaction could not be committed: {text}"))));
+                answer(Err(MetastoreError::NotCommitted { message: text.clone() }));
             }
         }
     }

@@ -227,7 +227,7 @@ impl RunTask {
         let mut pause = FIRST_PAUSE;
         loop {
             let error = match self.shared.store.store_transition(transition.clone()).await {
-                Err(error @ MetastoreError::Statement(_)) => error,
+                Err(error @ (MetastoreError::Statement(_) | MetastoreError::NotCommitted { .. })) => error,
                 other => return other,
             };
             tracing::error!(
