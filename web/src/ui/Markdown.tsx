@@ -21,7 +21,7 @@ function element(block: Block, key: number): ReactNode {
   }
   if (block.kind === "code") {
     return (
-      <pre key={key} className="mono" style={{ overflow: "auto" }}>
+      <pre key={key} className="code" tabIndex={0}>
         {block.text}
       </pre>
     );

@@ -96,7 +96,7 @@ export function ModelOverview({ version }: { version: ModelVersionView }) {
         </Card>
         {version.input_example !== null && (
           <Card title="Example">
-            <pre className="mono" style={{ overflow: "auto", maxHeight: 240 }}>
+            <pre className="code" tabIndex={0} aria-label="input example" style={{ maxHeight: 240 }}>
               {JSON.stringify(version.input_example, null, 2)}
             </pre>
           </Card>
