@@ -1,13 +1,14 @@
 import { createElement, type ReactNode, useMemo } from "react";
 import { type Block, blocks, spans } from "./blocks";
 
-/** A Markdown text, laid out; HTML in it stays text. */
-export function Markdown({ text }: { text: string }) {
+/** A Markdown text, laid out; HTML in it stays text. `own`: its links may also lead within this server. */
+export function Markdown({ text, own = false }: { text: string; own?: boolean }) {
   const found = useMemo(() => blocks(text), [text]);
-  return <div className="prose">{found.map(block)}</div>;
+  return <div className="prose">{found.map((part, index) => block(part, index, own))}</div>;
 }
 
-function block(part: Block, index: number): ReactNode {
+function block(part: Block, index: number, own: boolean): ReactNode {
+  const line = (words: string) => inline(words, own);
   switch (part.kind) {
     case "heading":
       // The page has a first heading of its own.
@@ -21,15 +22,19 @@ function block(part: Block, index: number): ReactNode {
         </pre>
       );
     case "quote":
-      return <blockquote key={index}>{part.blocks.map(block)}</blockquote>;
+      return <blockquote key={index}>{part.blocks.map((inner, at) => block(inner, at, own))}</blockquote>;
     case "list":
-      return createElement(part.ordered ? "ol" : "ul", { key: index }, part.items.map(item));
+      return createElement(
+        part.ordered ? "ol" : "ul",
+        { key: index },
+        part.items.map((words, at) => item(words, at, line)),
+      );
     case "table":
       return (
-        <div key={index} className="table-scroll">
+        <div key={index} className="table-scroll" tabIndex={0} role="region" aria-label={part.head.join(", ")}>
           <table className="table">
             <thead>
-              <tr>{part.head.map((cell, at) => numbered("th", at, line(cell)))}</tr>
+              <tr>{part.head.map((cell, at) => createElement("th", { key: at, scope: "col" }, line(cell)))}</tr>
             </thead>
             <tbody>
               {part.rows.map((row, at) =>
@@ -48,7 +53,7 @@ function block(part: Block, index: number): ReactNode {
   }
 }
 
-function item([first = "", ...more]: string[], index: number): ReactNode {
+function item([first = "", ...more]: string[], index: number, line: (words: string) => ReactNode[]): ReactNode {
   const inner = more.length > 0 && <ul>{more.map((text, at) => numbered("li", at, line(text)))}</ul>;
   return numbered("li", index, [<span key="text">{line(first)}</span>, <span key="more">{inner}</span>]);
 }
@@ -58,8 +63,8 @@ function numbered(tag: string, key: number, children: ReactNode): ReactNode {
   return createElement(tag, { key }, children);
 }
 
-function line(text: string): ReactNode[] {
-  return spans(text).map(({ kind, text: words, href }, index) => {
+function inline(text: string, own: boolean): ReactNode[] {
+  return spans(text, own).map(({ kind, text: words, href }, index) => {
     if (kind === "link")
       return createElement("a", { key: index, href, target: "_blank", rel: "noreferrer noopener" }, words);
     const tag = { text: "span", code: "code", strong: "strong", emphasis: "em" }[kind];

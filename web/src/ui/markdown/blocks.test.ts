@@ -26,3 +26,19 @@ it("leads only to the web", () => {
   ]);
   expect(shown.map(({ text }) => text).join("")).toContain("snake_case_name");
 });
+
+it("shows escaped signs as they are", () =>
+  expect(spans("a **b** rows\\_train \\*x\\*")).toEqual([
+    { kind: "text", text: "a " },
+    { kind: "strong", text: "b" },
+    { kind: "text", text: " rows_train *x*" },
+  ]));
+
+const links = (text: string, own: boolean) => spans(text, own).filter(({ kind }) => kind === "link");
+
+it("leads within the server from texts of ours alone", () => {
+  expect(links("[a](https://a.example) [b](/data/x)", true)).toHaveLength(2);
+  expect(links("[a](https://a.example) [b](/data/x)", false)).toHaveLength(1);
+  for (const address of ["javascript:alert(1)", "//evil.example", "data:text/html,x"])
+    expect(links(`[a](${address})`, true)).toEqual([]);
+});

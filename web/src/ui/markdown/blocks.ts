@@ -89,24 +89,31 @@ function cells(line: string): string[] {
 export type Span = { kind: "text" | "code" | "strong" | "emphasis" | "link"; text: string; href?: string };
 
 const SPAN =
-  /(`+)(.+?)\1(?!`)|\*\*(.+?)\*\*|__(.+?)__|\*([^*\s][^*]*?)\*|(?<!\w)_([^_\s][^_]*?)_(?!\w)|!?\[([^\]]*)\]\(([^\s)]+)[^)]*\)|<(https?:[^>\s]+)>/g;
+  /(`+)(.+?)\1(?!`)|\*\*(.+?)\*\*|__(.+?)__|\*([^*\s][^*]*?)\*|(?<!\w)_([^_\s][^_]*?)_(?!\w)|!?\[([^\]]*)\]\(([^\s)]+)[^)]*\)|<(https?:[^>\s]+)>|\\([\\`*_{}[\]()<>#+.!|-])/g;
+const WEB = /^https?:/i;
+const OWN = /^\/(?!\/)/;
 
-/** The parts of a line: code, strong and emphasised words, links that lead to the web. */
-export function spans(text: string): Span[] {
+/** The parts of a line: code, strong and emphasised words, links that lead to the web, and, of texts of ours, within the server. */
+export function spans(text: string, own = false): Span[] {
   const found: Span[] = [];
+  const say = (words: string) => {
+    const last = found.at(-1);
+    if (last?.kind === "text") last.text += words;
+    else if (words) found.push({ kind: "text", text: words });
+  };
   let at = 0;
   for (const match of text.matchAll(SPAN)) {
-    if (match.index > at) found.push({ kind: "text", text: text.slice(at, match.index) });
-    const [whole, , code, strong, under, emphasis, slanted, label, href, bare] = match;
+    say(text.slice(at, match.index));
+    const [whole, , code, strong, under, emphasis, slanted, label, href, bare, escaped] = match;
     const target = href ?? bare;
     if (code !== undefined) found.push({ kind: "code", text: code });
-    else if (target !== undefined && /^https?:/i.test(target))
+    else if (target !== undefined && (WEB.test(target) || (own && OWN.test(target))))
       found.push({ kind: "link", text: label || target, href: target });
-    else if (label !== undefined) found.push({ kind: "text", text: label });
+    else if ((label ?? escaped) !== undefined) say(label ?? escaped ?? "");
     else if ((strong ?? under) !== undefined) found.push({ kind: "strong", text: strong ?? under ?? "" });
     else found.push({ kind: "emphasis", text: emphasis ?? slanted ?? whole });
     at = match.index + whole.length;
   }
-  if (at < text.length) found.push({ kind: "text", text: text.slice(at) });
+  say(text.slice(at));
   return found;
 }

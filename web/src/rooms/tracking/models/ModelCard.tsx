@@ -6,7 +6,7 @@ import { Answer, explain } from "../../../ui/Answer";
 import { Card } from "../../../ui/Card";
 import { Empty } from "../../../ui/Empty";
 import { Failure } from "../../../ui/Failure";
-import { Markdown } from "../../../ui/Markdown";
+import { Markdown } from "../../../ui/markdown/Markdown";
 import { modelCardQuery, writeModelCard } from "../queries";
 
 /** What people wrote about a version, and what is known about it. */
@@ -18,7 +18,7 @@ export function ModelCard({ name, version }: { name: string; version: number }) 
         <>
           <Written key={found.revision} name={name} version={version} card={found} />
           <Card title="What is known">
-            <Markdown text={found.generated} />
+            <Markdown text={found.generated} own />
           </Card>
         </>
       )}
@@ -73,7 +73,7 @@ function Written({ name, version, card }: { name: string; version: number; card:
           />
         )}
         {saving.error && <Failure problem={explain(saving.error)} />}
-        {!editing && card.written !== null && <Markdown text={card.written} />}
+        {!editing && card.written !== null && <Markdown text={card.written} own />}
         {!editing && card.written === null && (
           <Empty
             what="Nobody has written about this version yet: what it is for, what it is not for, whom it may harm."
