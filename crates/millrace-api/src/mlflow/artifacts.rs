@@ -248,8 +248,8 @@ fn disposition(name: &str, purpose: Purpose) -> String {
             }
         })
         .collect();
-    let todo = if purpose == Purpose::Show { "inline" } else { "attachment" };
-    format!("{todo}; filename*=UTF-8''{encoded}")
+    let kind = if purpose == Purpose::Show { "inline" } else { "attachment" };
+    format!("{kind}; filename*=UTF-8''{encoded}")
 }
 
 #[cfg(test)]
