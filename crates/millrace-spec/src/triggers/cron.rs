@@ -50,8 +50,7 @@ impl TriggerKind for Cron {
     const EXAMPLE: &'static str = "{cron: \"30 6 * * mon-fri\", timezone: Europe/Berlin}";
 
     fn check(&self, node: &Node) -> Vec<Problem> {
-        let mut problems: Vec<Problem> =
-            check_timezone(self.timezone.as_deref(), node).into_iter().collect();
+        let mut problems: Vec<Problem> = check_timezone(self.timezone.as_deref(), node).into_iter().collect();
         let place = place_of(node, Self::WORD);
         match croner::Cron::from_str(&self.cron) {
             Ok(parsed) if !fires(&parsed) => problems
@@ -60,9 +59,7 @@ impl TriggerKind for Cron {
             Err(error) => problems.push(
                 Problem::error("bad-cron", format!("`{}` is not a cron expression: {error}", self.cron))
                     .at(place)
-                    .hint(
-                        "five fields: minute hour day month weekday, for example `30 6 * * mon-fri`",
-                    ),
+                    .hint("five fields: minute hour day month weekday, for example `30 6 * * mon-fri`"),
             ),
         }
         problems
@@ -81,7 +78,7 @@ mod tests {
 
     #[test]
     fn what_is_no_cron_and_what_never_fires_is_refused() {
-        assert_eq!(problems("{cron: '0 0 31 2 *'}"), ["2:12: `0 0 31 2 *` never fires"]);
+        assert_eq!(problems("{cron: '0 0 31 2 *'}"), ["2:13: `0 0 31 2 *` never fires"]);
         assert!(problems("{cron: '61 * * * *'}")[0].contains("`61 * * * *` is not a cron expression"));
     }
 }
