@@ -20,6 +20,7 @@ pub mod monitoring;
 mod outbox;
 mod postgres;
 pub mod registry;
+pub mod roles;
 pub mod runs;
 pub mod runs_read;
 mod runs_write;

@@ -414,7 +414,8 @@ id: string,
  */
 kind: string, 
 /**
- * `pending`, `running`, `retrying`, `succeeded`, `cached`, `failed`, `timed_out`, `skipped` or `cancelled`.
+ * `pending`, `running`, `waiting`, `retrying`, `succeeded`, `cached`, `failed`, `timed_out`, `rejected`, `skipped` or
+ * `cancelled`.
  */
 status: string, 
 /**
