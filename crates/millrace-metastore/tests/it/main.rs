@@ -14,7 +14,7 @@ mod traces;
 use futures::future::{BoxFuture, LocalBoxFuture};
 use millrace_metastore::deployments::DeploymentRow;
 use millrace_metastore::runs::{
-    InsertedRun, PipelineRunRow, RunTransition, StepChange, StepRunRow, TransitionResult,
+    InsertedRun, PipelineRunRow, PoolClaim, RunEnd, RunTransition, StepChange, StepRunRow, TransitionResult,
 };
 use millrace_metastore::testing::TestPostgres;
 use millrace_metastore::{Metastore, MetastoreError};
@@ -50,11 +50,8 @@ fn run(id: &str, key: Option<&str>) -> PipelineRunRow {
         idempotency_key: key.map(str::to_owned),
         concurrency_key: Some("daily".to_owned()),
         concurrency_limit: Some(1),
-        cancel_requested: false,
-        error: None,
         created_at: 1,
-        started_at: None,
-        ended_at: None,
+        ..PipelineRunRow::default()
     }
 }
 
@@ -72,7 +69,9 @@ fn transition(run_id: &str, epoch: i64, steps: Vec<StepChange>) -> RunTransition
 }
 
 fn begin(step: &str, attempt: i64, pools: Vec<(String, i64, i64)>) -> StepChange {
-    StepChange::Begin { step: step.to_owned(), attempt, ready_at: 5, waits: false, pools }
+    let claim = |(pool, slots, size)| PoolClaim { pool, slots, size, rate: None };
+    let pools = pools.into_iter().map(claim).collect();
+    StepChange::Begin { step: step.to_owned(), attempt, ready_at: 5, waits: false, pools, item: None }
 }
 
 fn end(step: &str, attempt: i64) -> StepChange {
@@ -119,7 +118,7 @@ async fn a_concurrency_key_admits_one_run_after_the_other() {
             assert!(!store.admit_pipeline_run("b".to_owned(), 2).await.unwrap());
             let epoch = store.begin_engine_epoch().await.unwrap();
             let mut over = transition("a", epoch, Vec::new());
-            over.run = Some(("succeeded".to_owned(), None));
+            over.run = Some(RunEnd { state: "succeeded".to_owned(), ..RunEnd::default() });
             store.store_transition(over).await.unwrap();
             assert!(store.admit_pipeline_run("b".to_owned(), 3).await.unwrap());
         })
@@ -136,10 +135,10 @@ async fn slots_are_counted_and_come_free_with_the_attempt() {
             let gpu = || vec![("gpu".to_owned(), 1, 1)];
             let both = vec![begin("one", 1, gpu()), begin("two", 1, gpu())];
             let stored = store.store_transition(transition("a", epoch, both)).await.unwrap();
-            assert_eq!(stored, TransitionResult::Stored { waiting: vec!["two".to_owned()] });
+            assert_eq!(stored, TransitionResult::Stored { waiting: vec!["two".to_owned()], again_at: None });
             let next = vec![end("one", 1), begin("two", 1, gpu())];
             let stored = store.store_transition(transition("a", epoch, next)).await.unwrap();
-            assert_eq!(stored, TransitionResult::Stored { waiting: Vec::new() });
+            assert_eq!(stored, TransitionResult::Stored { waiting: Vec::new(), again_at: None });
             let steps = store.list_step_runs("a".to_owned()).await.unwrap();
             let states: Vec<&str> = steps.iter().map(|step| step.state.as_str()).collect();
             assert_eq!(states, ["succeeded", "running"]);
@@ -160,11 +159,12 @@ async fn an_attempt_that_only_waits_takes_no_room_and_says_on_what() {
                 ready_at: 5,
                 waits: true,
                 pools: Vec::new(),
+                item: None,
             };
             let mut both = transition("a", epoch, vec![waits, begin("work", 1, Vec::new())]);
             both.max_running = 1;
             let stored = store.store_transition(both).await.unwrap();
-            assert_eq!(stored, TransitionResult::Stored { waiting: Vec::new() });
+            assert_eq!(stored, TransitionResult::Stored { waiting: Vec::new(), again_at: None });
             let say = |attempt, text: &str| {
                 store.store_waiting_reason("a".to_owned(), "gate".to_owned(), attempt, text.to_owned())
             };
