@@ -30,7 +30,8 @@ impl Metastore {
         self.read(move |session| {
             Box::pin(async move {
                 let sql = format!("SELECT {STEP_COLUMNS} FROM step_run WHERE run_id = $1 AND step = $2");
-                let found = session.fetch_optional(&sql, &[run_id.as_str().into(), step.as_str().into()]).await?;
+                let found =
+                    session.fetch_optional(&sql, &[run_id.as_str().into(), step.as_str().into()]).await?;
                 found.as_ref().map(step_row).transpose()
             })
         })
@@ -106,7 +107,8 @@ impl Metastore {
         self.read(move |session| {
             Box::pin(async move {
                 let sql = "SELECT items FROM step_run WHERE run_id = $1 AND step = $2";
-                let found = session.fetch_optional(sql, &[run_id.as_str().into(), step.as_str().into()]).await?;
+                let found =
+                    session.fetch_optional(sql, &[run_id.as_str().into(), step.as_str().into()]).await?;
                 found.map_or(Ok(None), |row| row.opt_text("items"))
             })
         })

@@ -200,7 +200,11 @@ async fn insert_run(session: &mut Session, run: &PipelineRunRow) -> Result<i64, 
     Ok(number)
 }
 
-async fn insert_steps(session: &mut Session, run_id: &str, steps: &[StepRunRow]) -> Result<(), MetastoreError> {
+async fn insert_steps(
+    session: &mut Session,
+    run_id: &str,
+    steps: &[StepRunRow],
+) -> Result<(), MetastoreError> {
     const COLUMNS: usize = 15;
     for chunk in steps.chunks(ROWS) {
         let sql = format!(

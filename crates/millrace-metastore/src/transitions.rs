@@ -6,9 +6,7 @@ use std::collections::HashMap;
 
 use crate::lineage::insert_step_assets;
 use crate::queue::Room;
-use crate::runs::{
-    ItemRow, PoolClaim, RunTransition, StepCacheRow, StepChange, TransitionResult,
-};
+use crate::runs::{ItemRow, PoolClaim, RunTransition, StepCacheRow, StepChange, TransitionResult};
 use crate::runs_write::current_epoch;
 use crate::{Metastore, MetastoreError, Session, Value};
 
@@ -85,7 +83,18 @@ async fn end_attempts(session: &mut Session, transition: &RunTransition) -> Resu
         let mut steps: Vec<Value<'_>> = vec![run_id.into()];
         for change in chunk {
             let StepChange::EndAttempt {
-                step, attempt, attempt_state, step_state, retry_at, lost, outcome, error, reuse, exit, cache, ..
+                step,
+                attempt,
+                attempt_state,
+                step_state,
+                retry_at,
+                lost,
+                outcome,
+                error,
+                reuse,
+                exit,
+                cache,
+                ..
             } = change
             else {
                 continue;
@@ -374,8 +383,7 @@ async fn insert_attempts(
 ) -> Result<(), MetastoreError> {
     let run_id = transition.run_id.as_str();
     for chunk in begins.chunks(ROWS) {
-        let mut args: Vec<Value<'_>> =
-            vec![run_id.into(), transition.epoch.into(), transition.now.into()];
+        let mut args: Vec<Value<'_>> = vec![run_id.into(), transition.epoch.into(), transition.now.into()];
         for begin in chunk {
             args.extend([begin.step.into(), begin.attempt.into(), begin.state.into()]);
         }
@@ -393,7 +401,12 @@ async fn insert_attempts(
     for chunk in claims.chunks(ROWS) {
         let mut args: Vec<Value<'_>> = vec![run_id.into()];
         for (begin, claim) in chunk {
-            args.extend([begin.step.into(), begin.attempt.into(), claim.pool.as_str().into(), claim.slots.into()]);
+            args.extend([
+                begin.step.into(),
+                begin.attempt.into(),
+                claim.pool.as_str().into(),
+                claim.slots.into(),
+            ]);
         }
         let sql = format!(
             "INSERT INTO attempt_slot (run_id, step, number, pool, slots) VALUES {}",

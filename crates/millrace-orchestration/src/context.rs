@@ -68,7 +68,8 @@ impl Wanted {
         for reference in references.unwrap_or_default() {
             match reference.path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
                 ["steps", step, output, ..] => {
-                    let names = self.outputs.entry((*step).to_owned()).or_insert_with(|| Some(BTreeSet::new()));
+                    let names =
+                        self.outputs.entry((*step).to_owned()).or_insert_with(|| Some(BTreeSet::new()));
                     if let Some(names) = names {
                         names.insert((*output).to_owned());
                     }
@@ -114,8 +115,10 @@ pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], wanted: &W
             }
         }
         if let Some(outcome) = &step.outcome {
-            let outputs =
-                outcome.outputs.iter().filter(|(name, value)| !is_large(value) || wanted.names_output(id, name));
+            let outputs = outcome
+                .outputs
+                .iter()
+                .filter(|(name, value)| !is_large(value) || wanted.names_output(id, name));
             entry.extend(outputs.map(|(name, value)| (name.clone(), value.clone())));
         }
         entry.insert("state".to_owned(), step.state.as_str().into());
@@ -165,7 +168,10 @@ pub(crate) fn run_outputs(run: &RunSnapshot) -> Result<IndexMap<String, Value>, 
     for (name, value) in &run.pipeline.outputs {
         let context = expression_context(run, &all, &Wanted::by_value(value));
         let value = expression::render(value, &context).map_err(|error| {
-            Problem::error("output-failed", format!("the output `{name}` of the pipeline cannot be computed: {error}"))
+            Problem::error(
+                "output-failed",
+                format!("the output `{name}` of the pipeline cannot be computed: {error}"),
+            )
         })?;
         outputs.insert(name.clone(), value);
     }

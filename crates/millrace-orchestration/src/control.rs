@@ -110,7 +110,8 @@ impl Engine {
                 Some(self.taken_from(run_id, &before, &now, Some(&step)).await?)
             }
         };
-        let mut inputs: indexmap::IndexMap<String, serde_json::Value> = document("inputs", &row.id, &row.inputs)?;
+        let mut inputs: indexmap::IndexMap<String, serde_json::Value> =
+            document("inputs", &row.id, &row.inputs)?;
         inputs.retain(|name, _| now.inputs.contains_key(name));
         let cause = json!({"by": "rerun", "of": run_id});
         // What somebody names is to be done again, whatever the cache has.
@@ -132,8 +133,7 @@ impl Engine {
         let rows = self.shared.store.list_step_runs(run_id.to_owned()).await;
         let rows = rows.map_err(OrchestrationError::store("read the steps"))?;
         let row_of = |id: &StepId| rows.iter().find(|row| row.step == id.as_str());
-        let succeeded =
-            |row: &StepRunRow| StepState::parse(&row.state).is_some_and(StepState::is_success);
+        let succeeded = |row: &StepRunRow| StepState::parse(&row.state).is_some_and(StepState::is_success);
         let same = |step: &Step| before.steps.get(&step.id).is_some_and(|earlier| same_work(earlier, step));
         let fresh = now.steps.values().filter(|step| {
             from == Some(&step.id) || !same(step) || row_of(&step.id).is_none_or(|row| !succeeded(row))

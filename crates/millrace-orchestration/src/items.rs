@@ -143,7 +143,8 @@ impl Items {
         if output == ITEMS {
             return self.iter().map(|(item, run)| self.described(item, run)).collect();
         }
-        let left = |run: &StepRun| run.outcome.as_ref().and_then(|outcome| outcome.outputs.get(output).cloned());
+        let left =
+            |run: &StepRun| run.outcome.as_ref().and_then(|outcome| outcome.outputs.get(output).cloned());
         self.runs.iter().map(|run| left(run).unwrap_or(Value::Null)).collect()
     }
 

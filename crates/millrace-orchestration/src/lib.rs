@@ -31,9 +31,7 @@ mod why_waiting;
 
 pub use attempt::attempt_folder;
 pub use control::{RerunOf, Selection};
-pub use engine::{
-    Engine, EngineServices, EngineSettings, Force, Parent, PoolSize, RunRequest, StepRegistry,
-};
+pub use engine::{Engine, EngineServices, EngineSettings, Force, Parent, PoolSize, RunRequest, StepRegistry};
 pub use error::OrchestrationError;
 pub use events::{RunEvent, RunEventKind};
 pub use log::{LogLine, LogPage, for_each_line, read_log};

@@ -75,7 +75,8 @@ impl Engine {
     ) -> Result<Vec<PlannedStep>, OrchestrationError> {
         let inputs = inputs::resolve(pipeline, &request.inputs)
             .map_err(|problem| OrchestrationError::Invalid(Box::new(problem)))?;
-        let mut plan = Plan { engine: self, request, run: snapshot(pipeline, inputs), found: BTreeMap::new() };
+        let mut plan =
+            Plan { engine: self, request, run: snapshot(pipeline, inputs), found: BTreeMap::new() };
         plan.take_over();
         while plan.round().await {}
         Ok(plan.finish())
@@ -275,7 +276,8 @@ impl Plan<'_> {
                 let runs = |need: &&StepId| {
                     self.found.get(*need).is_none_or(|planned| planned.action != PlannedAction::Reuse)
                 };
-                let needs: Vec<String> = step.needs.iter().filter(runs).map(|need| format!("`{need}`")).collect();
+                let needs: Vec<String> =
+                    step.needs.iter().filter(runs).map(|need| format!("`{need}`")).collect();
                 self.note(&step.id, PlannedAction::Depends, format!("it comes after {}", needs.join(", ")));
             }
         }

@@ -51,7 +51,9 @@ fn words(run: &RunSnapshot) -> Vec<String> {
             Decision::CancelStep { step } => format!("cancel {step}"),
             Decision::Fail { step, problem } => format!("fail {step}: {}", problem.message),
             Decision::Expand { step, items } => format!("expand {step}: {}", Value::Array(items)),
-            Decision::CloseItems { step, state, reason } => format!("close {step} as {}: {reason}", state.as_str()),
+            Decision::CloseItems { step, state, reason } => {
+                format!("close {step} as {}: {reason}", state.as_str())
+            }
             Decision::StopItems { step } => format!("stop {step}"),
             Decision::EndItems { step, state, problem } => {
                 let problem = problem.map(|problem| format!(": {}", problem.message)).unwrap_or_default();
@@ -137,7 +139,8 @@ fn a_retry_waits_for_its_time() {
 
 /// A run with one step that has items in these states.
 fn mapped(mapping: Value, states: &[StepState]) -> RunSnapshot {
-    let mut run = run(json!({"one": {"needs": [], "mapping": mapping}}), json!({}), &[("one", StepState::Running)]);
+    let mut run =
+        run(json!({"one": {"needs": [], "mapping": mapping}}), json!({}), &[("one", StepState::Running)]);
     let mut items = Items::new(vec![Value::Null; states.len()]);
     for (item, state) in (0..).zip(states) {
         items.update(item, |run| run.state = *state);
@@ -152,11 +155,12 @@ fn over_list() -> Value {
 
 #[test]
 fn a_step_with_a_list_is_expanded_when_its_needs_are_over() {
-    let steps = |list: &str| {
-        json!({"one": {"needs": []}, "two": {"needs": ["one"], "mapping": {"over": {"foreach": list}}}})
-    };
+    let steps = |list: &str| json!({"one": {"needs": []}, "two": {"needs": ["one"], "mapping": {"over": {"foreach": list}}}});
     let mut ready = run(steps("${{ steps.one.files }}"), json!({}), &[("one", StepState::Succeeded)]);
-    assert_eq!(words(&ready), ["fail two: the items of `two` cannot be told: `steps.one.files` has no value here"]);
+    assert_eq!(
+        words(&ready),
+        ["fail two: the items of `two` cannot be told: `steps.one.files` has no value here"]
+    );
     let outputs = [("files".to_owned(), json!(["x", "y"]))].into_iter().collect();
     ready.steps[0].outcome = Some(millrace_contract::StepOutcome { outputs, ..Default::default() });
     assert_eq!(words(&ready), [r#"expand two: ["x","y"]"#]);

@@ -88,7 +88,8 @@ async fn load_row(shared: &Arc<Shared>, row: PipelineRunRow) -> Result<LoadedRun
         let Ok(step_id) = row.step.parse::<StepId>() else { continue };
         let mut step = step_from_row(&id, &row)?;
         if row.items_total.is_some() {
-            step.items = Some(Box::new(load_items(shared, &id, &step_id, step.state, &mut interrupted).await?));
+            step.items =
+                Some(Box::new(load_items(shared, &id, &step_id, step.state, &mut interrupted).await?));
         } else if let Some(left) = what_is_left(shared, &id, &step_id.clone().into(), &step).await? {
             interrupted.push((step_id.clone().into(), left));
         }
@@ -189,7 +190,11 @@ fn step_from_row(run_id: &str, row: &StepRunRow) -> Result<StepRun, Orchestratio
     })
 }
 
-pub(crate) fn document<T: DeserializeOwned>(what: &'static str, id: &str, text: &str) -> Result<T, OrchestrationError> {
+pub(crate) fn document<T: DeserializeOwned>(
+    what: &'static str,
+    id: &str,
+    text: &str,
+) -> Result<T, OrchestrationError> {
     serde_json::from_str(text).map_err(|error| OrchestrationError::Document {
         what,
         id: id.to_owned(),

@@ -37,7 +37,8 @@ pub fn next_retry(
         return Ok(None);
     }
     let exponent = i32::try_from(attempts.saturating_sub(1)).unwrap_or(i32::MAX);
-    let wait_ms = (retry.delay_ms as f64 * retry.backoff.max(1.0).powi(exponent)).min(retry.max_delay_ms as f64);
+    let wait_ms =
+        (retry.delay_ms as f64 * retry.backoff.max(1.0).powi(exponent)).min(retry.max_delay_ms as f64);
     let shift = 1.0 + retry.jitter.clamp(0.0, 1.0) * (2.0 * share(&format!("{seed}/{attempts}")) - 1.0);
     Ok(Some(now.saturating_add((wait_ms * shift * 1_000.0) as i64)))
 }
@@ -105,7 +106,8 @@ mod tests {
     #[test]
     fn a_condition_sees_the_failure() {
         let rule = |text: &str| Retry { max: 9, condition: Some(text.to_owned()), ..Retry::default() };
-        let failure = Failure { message: "CUDA out of memory".to_owned(), exit_code: Some(1), ..Failure::default() };
+        let failure =
+            Failure { message: "CUDA out of memory".to_owned(), exit_code: Some(1), ..Failure::default() };
         assert!(again(&rule("'out of memory' in error.message and attempt < 3"), &failure, 2));
         assert!(!again(&rule("'out of memory' in error.message and attempt < 3"), &failure, 3));
         let broken = next_retry(&rule("error.cod == 1"), &failure, 1, 0, "").unwrap_err();

@@ -192,7 +192,9 @@ impl RunTask {
         for id in older.into_iter().take(too_many) {
             match store.request_run_cancel(id.clone()).await {
                 Ok(_) => self.shared.cancel_token(&id).cancel(),
-                Err(error) => tracing::error!(run = %id, error = %chain(&error), "an older run cannot be cancelled"),
+                Err(error) => {
+                    tracing::error!(run = %id, error = %chain(&error), "an older run cannot be cancelled")
+                }
             }
         }
     }
@@ -279,7 +281,8 @@ impl RunTask {
         }
         // Room that comes free from here on is noticed, also before this run listens.
         self.freed.mark_unchanged();
-        let frees = finish.is_some() || changes.iter().any(|change| matches!(change, StepChange::EndAttempt { .. }));
+        let frees =
+            finish.is_some() || changes.iter().any(|change| matches!(change, StepChange::EndAttempt { .. }));
         let transition = RunTransition {
             run_id: self.run.id.clone(),
             epoch: self.shared.epoch,
@@ -337,7 +340,8 @@ impl RunTask {
     async fn wait_for_something(&mut self, wake_at: Option<i64>) {
         let now = self.shared.now();
         let until = [wake_at, self.again_at, self.late_at()].into_iter().flatten().min();
-        let pause = until.map_or(LONGEST_SLEEP, |at| Duration::from_micros(u64::try_from(at - now).unwrap_or(0)));
+        let pause =
+            until.map_or(LONGEST_SLEEP, |at| Duration::from_micros(u64::try_from(at - now).unwrap_or(0)));
         let pause = if self.waits_for_room { pause.min(LOOK_AGAIN) } else { pause };
         let mut asked = self.run.cancel_requested;
         let shared = self.shared.clone();

@@ -53,7 +53,8 @@ impl Engine {
         let now = shared.now();
         let rows = step_rows(&pipeline, request.take_over.as_ref(), now);
         let document = |value: Value| value.to_string();
-        let within = pipeline.deadline.as_ref().map(|deadline| i64::try_from(deadline.within_ms).unwrap_or(i64::MAX));
+        let within =
+            pipeline.deadline.as_ref().map(|deadline| i64::try_from(deadline.within_ms).unwrap_or(i64::MAX));
         let parent = request.parent;
         let row = PipelineRunRow {
             id: uuid::Uuid::now_v7().simple().to_string(),

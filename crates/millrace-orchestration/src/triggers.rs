@@ -43,8 +43,11 @@ pub trait PipelineSource: Send + Sync {
         let all = self.pipelines().await;
         let found = all.into_iter().find(|one| one.name.as_str() == name_or_file || one.file == name_or_file);
         found.ok_or_else(|| {
-            Problem::error("unknown-pipeline", format!("there is no pipeline `{name_or_file}` without errors"))
-                .hint("millrace check")
+            Problem::error(
+                "unknown-pipeline",
+                format!("there is no pipeline `{name_or_file}` without errors"),
+            )
+            .hint("millrace check")
         })
     }
 }

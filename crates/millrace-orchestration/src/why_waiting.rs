@@ -54,7 +54,10 @@ async fn why_queued(store: &Metastore, run: &PipelineRunRow) -> Result<Option<St
         let limit = run.concurrency_limit.unwrap_or(1);
         let ahead = open.iter().take_while(|(id, _)| *id != run.id).count().saturating_sub(running.len());
         let ahead = if ahead == 0 { String::new() } else { format!("; {ahead} runs wait before it") };
-        format!("the run waits for the concurrency key `{key}`, whose limit is {limit}: {} goes on{ahead}", running.join(", "))
+        format!(
+            "the run waits for the concurrency key `{key}`, whose limit is {limit}: {} goes on{ahead}",
+            running.join(", ")
+        )
     }))
 }
 
@@ -114,5 +117,8 @@ fn unmet_needs(run: &PipelineRunRow, steps: &[StepRunRow], step: &StepRunRow) ->
 }
 
 fn instant(microseconds: i64) -> String {
-    Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH).strftime("%H:%M:%S").to_string()
+    Timestamp::from_microsecond(microseconds)
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+        .strftime("%H:%M:%S")
+        .to_string()
 }

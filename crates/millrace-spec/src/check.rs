@@ -178,21 +178,26 @@ impl Checker<'_> {
 
     /// `item`, `index` and `matrix` where there are none.
     fn item_names(&mut self, text: &str, place: &Place, is_condition: bool, step: &Step) {
-        let value = if is_condition && !text.contains("${{") { format!("${{{{ {text} }}}}") } else { text.to_owned() };
+        let value = if is_condition && !text.contains("${{") {
+            format!("${{{{ {text} }}}}")
+        } else {
+            text.to_owned()
+        };
         if !expression::names_an_item(&Value::String(value)) {
             return;
         }
         let problem = match &step.mapping {
             Some(mapping) if is_condition => {
-                Problem::error("no-items", "`if` is asked once for the step, before it has items")
-                    .hint(format!("leave items out of the list: `{}: ${{{{ LIST | select(…) | list }}}}`", mapping.word()))
+                Problem::error("no-items", "`if` is asked once for the step, before it has items").hint(
+                    format!(
+                        "leave items out of the list: `{}: ${{{{ LIST | select(…) | list }}}}`",
+                        mapping.word()
+                    ),
+                )
             }
             Some(_) => return,
-            None => Problem::error(
-                "no-items",
-                format!("`{}` names an item, but is done once", step.id),
-            )
-            .hint("add `foreach: ${{ LIST }}` or `matrix: {…}` to the step"),
+            None => Problem::error("no-items", format!("`{}` names an item, but is done once", step.id))
+                .hint("add `foreach: ${{ LIST }}` or `matrix: {…}` to the step"),
         };
         self.problems.push(problem.at(place.clone()));
     }
@@ -206,7 +211,8 @@ impl Checker<'_> {
         if !matches!(root.as_str(), "matrix" | "item") || known.contains(&name.as_str()) {
             return;
         }
-        let problem = Problem::error("unknown-axis", format!("the matrix has no axis `{name}`")).at(place.clone());
+        let problem =
+            Problem::error("unknown-axis", format!("the matrix has no axis `{name}`")).at(place.clone());
         self.problems.push(match nearest(name, &known) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
             None => problem.note(format!("its axes are {}", known.join(", "))),
@@ -237,7 +243,8 @@ impl Checker<'_> {
         match reference.path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             ["secrets", ..] => {
                 let problem = Problem::error("secret-in-output", "a secret must not leave the pipeline");
-                self.problems.push(problem.at(place.clone()).hint("let whoever needs it name the secret itself"));
+                self.problems
+                    .push(problem.at(place.clone()).hint("let whoever needs it name the secret itself"));
             }
             ["steps", name, ..] if !self.outputs.keys().any(|id| id.as_str() == *name) => {
                 let mut known: Vec<&str> = self.outputs.keys().map(StepId::as_str).collect();

@@ -1,7 +1,6 @@
 //! Reads a pipeline file into a [`Pipeline`], saying everything that is wrong with its shape at once.
 
 use indexmap::IndexMap;
-use serde_json::Value;
 
 use crate::duration::parse_ms;
 use crate::ids::PipelineName;
@@ -11,8 +10,20 @@ use crate::problem::{Place, Problem};
 use crate::suggest::nearest;
 use crate::yaml::{self, Key, Node, NodeValue};
 
-const PIPELINE_KEYS: &[&str] =
-    &["pipeline", "description", "include", "inputs", "outputs", "defaults", "concurrency", "priority", "deadline", "triggers", "steps", "finally"];
+const PIPELINE_KEYS: &[&str] = &[
+    "pipeline",
+    "description",
+    "include",
+    "inputs",
+    "outputs",
+    "defaults",
+    "concurrency",
+    "priority",
+    "deadline",
+    "triggers",
+    "steps",
+    "finally",
+];
 pub(crate) const INPUT_TYPES: &[&str] = &[
     "string", "integer", "number", "boolean", "date", "datetime", "duration", "json", "list", "file",
     "folder", "table", "model", "metrics", "report",
@@ -249,9 +260,11 @@ impl Reader<'_> {
 
     fn concurrency(&mut self, node: &Node) -> Option<Concurrency> {
         if matches!(node.value, NodeValue::Number(_)) {
-            return self
-                .whole_number(node, "`concurrency`")
-                .map(|limit| Concurrency { key: None, limit: limit.max(1), on_limit: OnLimit::Queue });
+            return self.whole_number(node, "`concurrency`").map(|limit| Concurrency {
+                key: None,
+                limit: limit.max(1),
+                on_limit: OnLimit::Queue,
+            });
         }
         let fields = self.map(node, "`concurrency`");
         self.known_keys(fields, &["key", "limit", "on_limit"], "`concurrency`");
@@ -292,7 +305,11 @@ impl Reader<'_> {
         };
         self.known_keys(fields, &["within", "cancel"], "`deadline`");
         let Some(within) = node.get("within") else {
-            self.complain(&node.place, "missing-key", "`deadline` needs `within`, for example `{within: 2h}`");
+            self.complain(
+                &node.place,
+                "missing-key",
+                "`deadline` needs `within`, for example `{within: 2h}`",
+            );
             return None;
         };
         let cancel = node.get("cancel").is_some_and(|node| self.truth(node, "`cancel`"));

@@ -85,7 +85,8 @@ fn put_before(tree: &mut Node, included: Node) {
         match fields.iter_mut().find(|(known, _)| known.name == key.name) {
             None => fields.push((key, section)),
             Some((_, own)) => {
-                let (NodeValue::Map(own), NodeValue::Map(shared)) = (&mut own.value, &mut section.value) else {
+                let (NodeValue::Map(own), NodeValue::Map(shared)) = (&mut own.value, &mut section.value)
+                else {
                     continue;
                 };
                 let is_default = key.name == "defaults";

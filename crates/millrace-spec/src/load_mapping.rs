@@ -101,7 +101,8 @@ impl Reader<'_> {
             match item.as_map() {
                 Some(fields) if !fields.is_empty() => combinations.push(item.to_json()),
                 _ => {
-                    let message = format!("{what} has mappings such as `{{model: xgb}}`, this is {}", item.type_word());
+                    let message =
+                        format!("{what} has mappings such as `{{model: xgb}}`, this is {}", item.type_word());
                     self.complain(&item.place, "wrong-type", message);
                 }
             }

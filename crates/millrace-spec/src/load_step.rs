@@ -150,7 +150,7 @@ impl Reader<'_> {
         }
     }
 
-    fn values(&mut self, node: &Node, what: &str) -> IndexMap<String, Value> {
+    pub(crate) fn values(&mut self, node: &Node, what: &str) -> IndexMap<String, Value> {
         self.map(node, what).iter().map(|(key, node)| (key.name.clone(), node.to_json())).collect()
     }
 
@@ -180,7 +180,8 @@ impl Reader<'_> {
 
     /// Adds the steps that expressions name, so that nobody writes an edge twice.
     fn add_inferred_needs(&mut self, step: &mut Step, node: &Node) {
-        let mut values = vec![step.config.clone(), serde_json::json!(step.inputs), serde_json::json!(step.env)];
+        let mut values =
+            vec![step.config.clone(), serde_json::json!(step.inputs), serde_json::json!(step.env)];
         values.extend(MAPPING_KEYS.iter().filter_map(|key| node.get(key)).map(Node::to_json));
         let mut found = Vec::new();
         for value in &values {
@@ -221,7 +222,11 @@ impl Reader<'_> {
         }
         let fields = self.map(node, "`retry`");
         if let Some((key, _)) = fields.iter().find(|(key, _)| key.name == "on") {
-            let problem = self.complain(&key.place, "unknown-key", "`retry` has no key `on`, which many YAML tools read as true");
+            let problem = self.complain(
+                &key.place,
+                "unknown-key",
+                "`retry` has no key `on`, which many YAML tools read as true",
+            );
             problem.hints.push("write `errors: [transient, timeout, exit:137]`".to_owned());
             return None;
         }
@@ -237,7 +242,8 @@ impl Reader<'_> {
         if let Some(longest) = node.get("max_delay").and_then(|node| self.duration(node, "`max_delay`")) {
             retry.max_delay_ms = longest;
         }
-        if let Some(factor) = node.get("backoff").and_then(|node| self.number(node, "`backoff`", 1.0, 100.0)) {
+        if let Some(factor) = node.get("backoff").and_then(|node| self.number(node, "`backoff`", 1.0, 100.0))
+        {
             retry.backoff = factor;
         }
         if let Some(share) = node.get("jitter").and_then(|node| self.number(node, "`jitter`", 0.0, 1.0)) {

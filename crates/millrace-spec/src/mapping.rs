@@ -168,8 +168,7 @@ fn word(value: &Value) -> &'static str {
 
 /// The product of the axes, the last one fastest.
 fn combinations(axes: &[(&str, Vec<Value>)], exclude: &[Value], include: &[Value]) -> Vec<Value> {
-    let mut all: Vec<Map<String, Value>> =
-        if axes.is_empty() { Vec::new() } else { vec![Map::new()] };
+    let mut all: Vec<Map<String, Value>> = if axes.is_empty() { Vec::new() } else { vec![Map::new()] };
     for (name, values) in axes {
         all = all
             .iter()
@@ -223,7 +222,10 @@ mod tests {
     #[test]
     fn a_list_may_be_what_a_step_produced() {
         let values = json!({"steps": {"list": {"files": ["a", "b"]}}, "inputs": {"n": 3}});
-        assert_eq!(items(json!({"foreach": "${{ steps.list.files }}"}), values.clone()), Ok(json!(["a", "b"])));
+        assert_eq!(
+            items(json!({"foreach": "${{ steps.list.files }}"}), values.clone()),
+            Ok(json!(["a", "b"]))
+        );
         assert_eq!(items(json!({"foreach": ["x", "${{ inputs.n }}"]}), values.clone()), Ok(json!(["x", 3])));
         assert_eq!(
             items(json!({"foreach": "${{ inputs.n }}"}), values.clone()),

@@ -239,7 +239,9 @@ impl RetryOn {
                 Some(code) => code.trim().parse().ok().map(Self::Exit),
                 None => {
                     let is_code = text.contains('-')
-                        && text.chars().all(|sign| sign.is_ascii_lowercase() || sign == '-' || sign.is_ascii_digit());
+                        && text
+                            .chars()
+                            .all(|sign| sign.is_ascii_lowercase() || sign == '-' || sign.is_ascii_digit());
                     is_code.then(|| Self::Code(text.to_owned()))
                 }
             },

@@ -20,7 +20,9 @@ use millrace_contract::{
 use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
 use millrace_metastore::Metastore;
 use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorStep};
-use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry, steps::Set, steps::SubPipeline};
+use millrace_orchestration::{
+    Engine, EngineServices, EngineSettings, StepRegistry, steps::Set, steps::SubPipeline,
+};
 use millrace_spec::secret::{SecretText, VARIABLE_PREFIX};
 use millrace_storage::{FilePath, LocalCopies, Storage, StorageOptions};
 use millrace_tracking::lifecycle::Lifecycle;

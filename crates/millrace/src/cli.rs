@@ -11,8 +11,8 @@ mod models;
 mod runs;
 
 pub(crate) use data::{Data, DataCommand, DataPreview};
-pub(crate) use runs::{Items, OneRun, Part, Plan, Rerun};
 pub(crate) use models::{Models, ModelsCommand, PromotionRequest, Verdict};
+pub(crate) use runs::{Items, OneRun, Part, Plan, Rerun};
 
 /// From raw data to a live, monitored endpoint.
 #[derive(Debug, Parser)]

@@ -251,7 +251,10 @@ impl Includes for Workspace {
 impl PipelineSource for Workspace {
     async fn find(&self, name_or_file: &str) -> Result<Pipeline, Problem> {
         if !is_inside(name_or_file) {
-            return Err(Problem::error("unknown-pipeline", format!("`{name_or_file}` is not in the workspace")));
+            return Err(Problem::error(
+                "unknown-pipeline",
+                format!("`{name_or_file}` is not in the workspace"),
+            ));
         }
         let (workspace, wanted) = (self.clone(), name_or_file.to_owned());
         let read = tokio::task::spawn_blocking(move || {
@@ -260,7 +263,9 @@ impl PipelineSource for Workspace {
             match (wrong, file.loaded) {
                 (None, Some(loaded)) => Ok(loaded.pipeline),
                 (Some(problem), _) => Err(problem),
-                (None, None) => Err(Problem::error("unreadable-file", format!("cannot read `{}`", file.file))),
+                (None, None) => {
+                    Err(Problem::error("unreadable-file", format!("cannot read `{}`", file.file)))
+                }
             }
         });
         read.await.unwrap_or_else(|error| Err(Problem::error("failed", error.to_string())))

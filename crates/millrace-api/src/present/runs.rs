@@ -15,9 +15,7 @@ use serde_json::Value;
 use super::{count, instant};
 use crate::error::ApiError;
 use crate::views::json::{JsonMap, NumberMap};
-use crate::views::runs::{
-    AttemptView, ItemView, ItemsView, ParentView, ProgressView, RunSummary, StepView,
-};
+use crate::views::runs::{AttemptView, ItemView, ItemsView, ParentView, ProgressView, RunSummary, StepView};
 
 /// A run for a list. `now` is in microseconds since 1970.
 pub(crate) fn run_summary(row: &PipelineRunRow, steps: &[StepRunRow], now: i64) -> RunSummary {
@@ -38,7 +36,11 @@ pub(crate) fn run_summary(row: &PipelineRunRow, steps: &[StepRunRow], now: i64) 
         steps_cached: with(|state| state == StepState::Cached) as u32,
         problem: problem(row.error.as_deref()).map(Into::into),
         paused: row.paused,
-        parent: row.parent_run.clone().zip(row.parent_step.clone()).map(|(run, step)| ParentView { run, step }),
+        parent: row
+            .parent_run
+            .clone()
+            .zip(row.parent_step.clone())
+            .map(|(run, step)| ParentView { run, step }),
         deadline_at: row.deadline_at.map(instant),
         late: row.deadline_at.is_some_and(|at| row.ended_at.unwrap_or(now) > at),
     }

@@ -5,8 +5,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use millrace_metastore::runs::PipelineRunRow;
 use millrace_metastore::runs_read::RunFilter;
-use millrace_orchestration::{RerunOf, why_waiting};
 use millrace_orchestration::state::RunState;
+use millrace_orchestration::{RerunOf, why_waiting};
 use millrace_spec::ids::StepKey;
 use millrace_spec::problem::Problem;
 use serde::Deserialize;
@@ -68,8 +68,14 @@ async fn list_runs(
     };
     // One more than asked for tells whether there is a next page.
     let parent = given(query.parent).map(|run| (run, given(query.step)));
-    let filter =
-        RunFilter { pipeline: given(query.pipeline), state, before, parent, all: query.all, limit: limit + 1 };
+    let filter = RunFilter {
+        pipeline: given(query.pipeline),
+        state,
+        before,
+        parent,
+        all: query.all,
+        limit: limit + 1,
+    };
     let mut rows = app.engine.store().list_pipeline_runs(filter).await?;
     let more = rows.len() as i64 > limit;
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

@@ -59,7 +59,14 @@ impl RunTask {
             Some(_) => None,
         };
         let ready_at = ready_at.unwrap_or_else(|| self.shared.now());
-        Some(StepChange::Begin { step: key.to_string(), attempt: attempt.into(), ready_at, waits, pools, item })
+        Some(StepChange::Begin {
+            step: key.to_string(),
+            attempt: attempt.into(),
+            ready_at,
+            waits,
+            pools,
+            item,
+        })
     }
 
     fn item_row(&mut self, id: &StepId, number: u32) -> Option<ItemRow> {
@@ -113,7 +120,8 @@ impl RunTask {
             ready_at: self.shared.now(),
         };
         let step = self.run.steps.get_mut(&id)?;
-        *step = StepRun { state: StepState::Running, items: Some(Box::new(Items::new(values))), ..step.clone() };
+        *step =
+            StepRun { state: StepState::Running, items: Some(Box::new(Items::new(values))), ..step.clone() };
         Some(change)
     }
 

@@ -83,7 +83,8 @@ impl RunTask {
         };
         self.run.steps.iter().any(|(id, step)| match step.state {
             StepState::Succeeded => {
-                let of_items = step.items.as_ref().is_some_and(|items| items.iter().any(|(_, item)| has_metrics(item)));
+                let of_items =
+                    step.items.as_ref().is_some_and(|items| items.iter().any(|(_, item)| has_metrics(item)));
                 tracked(id) || has_metrics(step) || of_items
             }
             StepState::Failed | StepState::TimedOut | StepState::Cancelled => {

@@ -28,7 +28,8 @@ use crate::triggers::PipelineSource;
 #[serde(transparent)]
 pub(crate) struct PipelineSpec(#[allow(dead_code, reason = "read for its schema only")] String);
 
-const EXAMPLE: &str = "pipeline: pipelines/score_region.yaml\ninputs:\n  region: ${{ item }}\nforeach: [eu, us]\n";
+const EXAMPLE: &str =
+    "pipeline: pipelines/score_region.yaml\ninputs:\n  region: ${{ item }}\nforeach: [eu, us]\n";
 /// Deepest chain of runs that start each other.
 const DEEPEST: i64 = 16;
 /// How often it looks although nobody told it.
@@ -50,7 +51,10 @@ struct Link {
 impl SubPipeline {
     /// Makes the kind; it starts nothing before [`SubPipeline::connect`].
     pub fn new() -> Self {
-        Self { doc: KindDoc::of::<PipelineSpec>(KindFamily::Step, "pipeline", EXAMPLE), link: watch::Sender::new(None) }
+        Self {
+            doc: KindDoc::of::<PipelineSpec>(KindFamily::Step, "pipeline", EXAMPLE),
+            link: watch::Sender::new(None),
+        }
     }
 
     /// Says which engine runs its pipelines and where they are.
@@ -63,7 +67,8 @@ impl SubPipeline {
         let mut link = self.link.subscribe();
         let link = link.wait_for(Option::is_some).await.ok().and_then(|link| link.clone());
         let found = link.and_then(|link| Some((Engine { shared: link.engine.upgrade()? }, link.source)));
-        found.ok_or_else(|| StepError::transient(Problem::error("no-engine", "no engine runs pipelines here")))
+        found
+            .ok_or_else(|| StepError::transient(Problem::error("no-engine", "no engine runs pipelines here")))
     }
 }
 
@@ -127,10 +132,17 @@ impl StepKind for SubPipeline {
             Some(RunState::Cancelled) if context.cancel.is_cancelled() => Err(StepError::cancelled()),
             Some(state) if state.is_final() => Err(StepError::permanent(ended_badly(&row, state))),
             _ => {
-                let steps = engine.store().list_step_runs(id.to_owned()).await.map_err(|error| unread(&error))?;
-                let over = steps.iter().filter(|step| StepState::parse(&step.state).is_some_and(StepState::is_final));
-                let reason =
-                    format!("for the run {id} of `{}`: {} of {} steps are over", row.pipeline, over.count(), steps.len());
+                let steps =
+                    engine.store().list_step_runs(id.to_owned()).await.map_err(|error| unread(&error))?;
+                let over = steps
+                    .iter()
+                    .filter(|step| StepState::parse(&step.state).is_some_and(StepState::is_final));
+                let reason = format!(
+                    "for the run {id} of `{}`: {} of {} steps are over",
+                    row.pipeline,
+                    over.count(),
+                    steps.len()
+                );
                 Ok(Look::Waiting { reason, look_again: LOOK_AGAIN })
             }
         }
@@ -144,7 +156,10 @@ impl StepKind for SubPipeline {
     }
 
     async fn run(&self, _context: StepContext) -> Result<StepOutcome, StepError> {
-        Err(StepError::permanent(Problem::error("placement", "`pipeline` steps wait for a run, they do not work")))
+        Err(StepError::permanent(Problem::error(
+            "placement",
+            "`pipeline` steps wait for a run, they do not work",
+        )))
     }
 }
 
@@ -185,7 +200,9 @@ async fn check_chain(engine: &Engine, above: &PipelineRunRow, pipeline: &Pipelin
         "`{}` would wait for itself: {same} of the runs above it hold the places that `concurrency` leaves",
         pipeline.name
     );
-    Err(StepError::permanent(Problem::error("concurrency-deadlock", message).hint("raise `limit` of its `concurrency`")))
+    Err(StepError::permanent(
+        Problem::error("concurrency-deadlock", message).hint("raise `limit` of its `concurrency`"),
+    ))
 }
 
 fn outcome(row: &PipelineRunRow) -> Result<StepOutcome, StepError> {

@@ -136,7 +136,8 @@ impl Reach {
             return Ok(Self::Nobody(lock));
         }
         let file = rooms.workspace.server_file();
-        let url = fs_err::read_to_string(&file).context("somebody has the workspace, but does not say where")?;
+        let url =
+            fs_err::read_to_string(&file).context("somebody has the workspace, but does not say where")?;
         Ok(Self::Server(url.trim().to_owned()))
     }
 }

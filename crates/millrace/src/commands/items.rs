@@ -21,7 +21,11 @@ pub(crate) async fn run(arguments: &Items, printer: &Printer) -> Result<ExitCode
         bail!("the run has no step `{}`", arguments.step)
     };
     let Some(total) = step.items_total else {
-        bail!("`{}` has no items: it is {} and is done once, or its list is not known yet", step.step, step.state)
+        bail!(
+            "`{}` has no items: it is {} and is done once, or its list is not known yet",
+            step.step,
+            step.state
+        )
     };
     let filter = ItemFilter {
         states: states(arguments.state.as_deref())?,
@@ -51,14 +55,15 @@ pub(crate) async fn run(arguments: &Items, printer: &Printer) -> Result<ExitCode
 fn states(word: Option<&str>) -> Result<Vec<String>> {
     let Some(word) = word else { return Ok(Vec::new()) };
     let Some(state) = StepState::parse(word) else { bail!("`{word}` is not a state of steps") };
-    let same = StepState::ALL.into_iter().filter(|other| {
-        *other == state || state == StepState::Failed && other.is_failure()
-    });
+    let same = StepState::ALL
+        .into_iter()
+        .filter(|other| *other == state || state == StepState::Failed && other.is_failure());
     Ok(same.map(|state| state.as_str().to_owned()).collect())
 }
 
 fn item_json(item: &StepRunRow) -> Value {
-    let document = |text: &Option<String>| text.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let document =
+        |text: &Option<String>| text.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
     let problem = item.error.as_deref().and_then(|text| serde_json::from_str::<Problem>(text).ok());
     let why = problem.as_ref().map(|problem| problem.message.clone()).or_else(|| item.reason.clone());
     let took = item.started_at.zip(item.ended_at).map(|(began, ended)| (ended - began) / 1_000);

@@ -65,7 +65,8 @@ fn run_json(run: &PipelineRunRow) -> Value {
 
 /// The run that a person means: an id, the beginning or the end of one, `latest`, or a pipeline's name for its newest run.
 pub(crate) async fn find(store: &Metastore, wanted: &str) -> Result<PipelineRunRow> {
-    let runs = store.list_pipeline_runs(RunFilter { limit: RECENT, all: true, ..RunFilter::default() }).await?;
+    let runs =
+        store.list_pipeline_runs(RunFilter { limit: RECENT, all: true, ..RunFilter::default() }).await?;
     if runs.is_empty() {
         bail!("there are no runs yet; start one with `millrace run PIPELINE`");
     }

@@ -16,8 +16,11 @@ pub(crate) async fn run(arguments: &Why, printer: &Printer) -> Result<ExitCode> 
     let rooms = boot::open_here().await?;
     let run = runs::find(&rooms.store, &arguments.run).await?;
     let steps = rooms.store.list_step_runs(run.id.clone()).await?;
-    let mut chosen: Vec<StepRunRow> =
-        steps.iter().filter(|step| arguments.step.as_ref().is_none_or(|name| *name == step.step)).cloned().collect();
+    let mut chosen: Vec<StepRunRow> = steps
+        .iter()
+        .filter(|step| arguments.step.as_ref().is_none_or(|name| *name == step.step))
+        .cloned()
+        .collect();
     if let (true, Some(name)) = (chosen.is_empty(), &arguments.step) {
         // An item of a step is found by its own name, `train[3]`.
         chosen.extend(rooms.store.find_step_run(run.id.clone(), name.clone()).await?);
