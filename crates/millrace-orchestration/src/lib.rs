@@ -36,5 +36,5 @@ pub use error::OrchestrationError;
 pub use events::{RunEvent, RunEventKind};
 pub use log::{LogLine, LogPage, for_each_line, read_log};
 pub use submit::{TakeOver, TakenStep};
-pub use triggers::{NextFiring, PipelineSource, TriggerLoop, next_firings};
+pub use triggers::{NextFiring, PipelineSource, TriggerLoop, next_firings, trigger_docs};
 pub use why_waiting::why_waiting;
