@@ -199,3 +199,44 @@ fn a_cycle_is_shown_step_by_step() {
       |                      ^
     ");
 }
+
+#[test]
+fn the_keys_of_items_are_checked_where_they_stand() {
+    let text = "steps:\n  a: {run: x, foreach: 3}\n  b: {run: x, parallel: 2}\n  c: {run: x, foreach: [1], matrix: {m: [1]}}\n  d: {run: x, matrix: {m: [1], exclude: [{n: 1}]}, parallel: 0}\n  e: {run: x, foreach: [1], max_failures: many}\n  f: {run: x, retry: {on: [timeout]}}\n  g: {run: x, retry: {errors: [timout], jitter: 2}}\n";
+    insta::assert_snapshot!(report(text), @"");
+}
+
+#[test]
+fn items_are_named_only_where_there_are_some() {
+    let text = "outputs: {rows: '${{ steps.raws.rows }}', all: '${{ steps.each.items }}'}\nsteps:\n  raw: {copy: {from: '${{ item }}', to: 'data:a'}}\n  each:\n    copy: {from: '${{ matrix.fil }}', to: 'data:a'}\n    matrix: {file: [a, b]}\n    if: item == 'a'\n  after: {run: 'echo ${{ steps.each.rows[0] }} ${{ steps.each.ro }}'}\n";
+    insta::assert_snapshot!(report(text), @"");
+}
+
+#[test]
+fn shared_steps_come_from_included_files() {
+    struct Files;
+    impl crate::load::Includes for Files {
+        fn read(&self, path: &str) -> Result<String, String> {
+            match path {
+                "shared.yaml" => {
+                    Ok("defaults: {retry: 3, timeout: 1h}\nsteps:\n  raw: {run: fetch}\n".to_owned())
+                }
+                "wrong.yaml" => Ok("inputs: {}\nsteps:\n  bad: {rum: x}\n".to_owned()),
+                "loop.yaml" => Ok("include: loop.yaml\n".to_owned()),
+                _ => Err("no such file".to_owned()),
+            }
+        }
+    }
+    let read = |text: &str| crate::load::pipeline_with("p.yaml", text, &["run"], &Files);
+    let loaded =
+        read("include: shared.yaml\ndefaults: {timeout: 5m}\nsteps:\n  own: {run: x, needs: raw}\n").unwrap();
+    let names: Vec<&str> = loaded.pipeline.steps.keys().map(StepId::as_str).collect();
+    assert_eq!(names, ["raw", "own"]);
+    let raw = &loaded.pipeline.steps[0];
+    assert_eq!((raw.retry.max, raw.timeout_ms, raw.place.file.as_str()), (3, Some(300_000), "shared.yaml"));
+    let problems =
+        read("include: [shared.yaml, wrong.yaml, nowhere.yaml, loop.yaml]\nsteps: {raw: {run: x}}\n")
+            .unwrap_err();
+    let told: String = problems.iter().map(|problem| frame::render(problem, None, false)).collect();
+    insta::assert_snapshot!(told, @"");
+}
