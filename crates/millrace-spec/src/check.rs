@@ -188,12 +188,14 @@ impl Checker<'_> {
         }
         let problem = match &step.mapping {
             Some(mapping) if is_condition => {
-                Problem::error("no-items", "`if` is asked once for the step, before it has items").hint(
-                    format!(
-                        "leave items out of the list: `{}: ${{{{ LIST | select(…) | list }}}}`",
-                        mapping.word()
-                    ),
-                )
+                let problem =
+                    Problem::error("no-items", "`if` is asked once for the step, before it has items");
+                problem.hint(match mapping.over {
+                    Over::Foreach(_) => {
+                        "leave items out of the list: `foreach: ${{ LIST | select(…) | list }}`"
+                    }
+                    Over::Matrix { .. } => "leave combinations out: `exclude:` in the `matrix`",
+                })
             }
             Some(_) => return,
             None => Problem::error("no-items", format!("`{}` names an item, but is done once", step.id))

@@ -16,6 +16,7 @@ use millrace_spec::pipeline::{Pipeline, Step};
 use millrace_spec::problem::{Problem, Severity};
 use millrace_spec::yaml;
 
+use crate::printer::Printer;
 use crate::secrets::SecretStore;
 
 /// Name of the file that makes a folder a workspace.
@@ -80,6 +81,15 @@ pub(crate) struct CheckedFile {
 }
 
 impl CheckedFile {
+    /// Prints what was found, each with the line of the file that it names: what is included has lines of its own.
+    pub(crate) fn print_problems(&self, workspace: &Workspace, printer: &Printer) {
+        for problem in &self.problems {
+            let other = problem.place.as_ref().filter(|place| place.file != self.file);
+            let other = other.map(|place| read(&workspace.root, &place.file).unwrap_or_default());
+            printer.problem(problem, Some(other.as_deref().unwrap_or(&self.text)));
+        }
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.problems.iter().any(|problem| problem.severity == Severity::Error)
     }

@@ -310,7 +310,14 @@ async fn items_have_rows_once_they_begin_and_are_listed_apart() {
     on_both(|store| {
         Box::pin(async move {
             let epoch = store.begin_engine_epoch().await.unwrap();
-            store.insert_pipeline_run(run("a", None), vec![step("each"), step("after")], None).await.unwrap();
+            store
+                .insert_pipeline_run(
+                    run("a", None),
+                    vec![step("each"), StepRunRow { position: 1, ..step("after") }],
+                    None,
+                )
+                .await
+                .unwrap();
             let expand = StepChange::Expand {
                 step: "each".to_owned(),
                 items: serde_json::to_string(&vec![0; 500]).unwrap(),

@@ -98,9 +98,7 @@ async fn rerun_here(
     printer: &Printer,
 ) -> Result<ExitCode> {
     let file = rooms.workspace.find_pipeline(&run.pipeline)?;
-    for problem in &file.problems {
-        printer.problem(problem, Some(&file.text));
-    }
+    file.print_problems(&rooms.workspace, printer);
     let (false, Some(loaded)) = (file.has_errors(), file.loaded.as_ref()) else {
         return Ok(ExitCode::FAILURE);
     };

@@ -146,13 +146,12 @@ pub(crate) async fn report(
         if let Some(problem) =
             step.error.as_deref().and_then(|text| serde_json::from_str::<Problem>(text).ok())
         {
-            print_failure(
-                problem,
-                rooms,
-                file,
-                &format!("millrace logs {} {}", short(id), step.step),
-                printer,
-            );
+            let more = match step.items_total {
+                // Each item has a log of its own.
+                Some(_) => format!("millrace items {} {} --state failed", short(id), step.step),
+                None => format!("millrace logs {} {}", short(id), step.step),
+            };
+            print_failure(problem, rooms, file, &more, printer);
         }
     }
     let took = run.ended_at.unwrap_or(run.created_at) - run.created_at;

@@ -35,14 +35,14 @@ pub(crate) async fn run(arguments: &Items, printer: &Printer) -> Result<ExitCode
     let items = rooms.store.list_step_items(run.id.clone(), step.step.clone(), filter).await?;
     let rows: Vec<Value> = items.iter().map(item_json).collect();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    printer.list(&rows, &["ITEM", "FOR", "STATE", "TOOK", "WHY"], |row| {
+    printer.list(&rows, &["ITEM", "FOR", "STATE", "WHY", "TOOK"], |row| {
         let took = row["duration_ms"].as_u64().map(|ms| duration(Duration::from_millis(ms)));
         vec![
             text(&row["step"]),
             text(&row["label"]),
             Printer::state(&text(&row["state"])),
-            took.unwrap_or_default(),
             text(&row["why"]),
+            took.unwrap_or_default(),
         ]
     });
     let counts = rooms.store.count_step_items(run.id.clone()).await?.remove(&step.step).unwrap_or_default();

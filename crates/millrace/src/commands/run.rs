@@ -15,9 +15,7 @@ use crate::server::Server;
 pub(crate) async fn run(arguments: &Run, printer: &Printer) -> Result<ExitCode> {
     let rooms = boot::open_here().await?;
     let file = rooms.workspace.find_pipeline(&arguments.pipeline)?;
-    for problem in &file.problems {
-        printer.problem(problem, Some(&file.text));
-    }
+    file.print_problems(&rooms.workspace, printer);
     let (false, Some(loaded)) = (file.has_errors(), file.loaded.as_ref()) else {
         return Ok(ExitCode::FAILURE);
     };

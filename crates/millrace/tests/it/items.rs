@@ -29,8 +29,20 @@ steps:
     let expected =
         json!({"sizes": [10, 11, 12], "last": "c", "states": ["succeeded", "succeeded", "succeeded"]});
     assert_eq!(ended["steps"][2]["outputs"], expected);
-    assert_snapshot!(project.millrace(&["items", "latest", "each"]), @"");
-    assert_snapshot!(project.millrace(&["logs", "latest", "each[1]"]), @"");
+    assert_snapshot!(project.millrace(&["items", "latest", "each"]), @r"
+    exit 0
+    ITEM     FOR  STATE        WHY  TOOK
+    each[0]  a    ✓ succeeded       [duration]
+    each[1]  b    ✓ succeeded       [duration]
+    each[2]  c    ✓ succeeded       [duration]
+    ----
+    3 items: 3 succeeded, 0 not begun
+    ");
+    assert_snapshot!(project.millrace(&["logs", "latest", "each[1]"]), @r"
+    exit 0
+    ----
+    `each[1]` wrote nothing
+    ");
 }
 
 #[test]
@@ -45,17 +57,36 @@ steps:
   best: {set: {names: "${{ steps.fit.name }}"}}
 "#;
     let project = Project::new(&[("pipelines/p.yaml", pipeline)]);
-    assert_snapshot!(project.millrace(&["plan", "p"]), @"");
+    assert_snapshot!(project.millrace(&["plan", "p"]), @r"
+    exit 0
+    STEP  KIND  PLAN     ITEMS  WHY
+    fit   set   run      4      `fit[0]` runs because no earlier result of this step is kept
+    best  set   depends         it comes after `fit`
+    ----
+    1 run, 1 depend on those
+    ");
     let ended = project.json(&["run", "p", "--json"]);
     assert_eq!(
         ended["steps"][1]["outputs"]["names"],
         json!(["lgbm-1", "lgbm-2", "xgb-1", "linear-0"]),
         "{ended}"
     );
-    assert_snapshot!(project.millrace(&["plan", "p", "-i", "depth=5"]), @"");
+    assert_snapshot!(project.millrace(&["plan", "p", "-i", "depth=5"]), @r"
+    exit 0
+    STEP  KIND  PLAN     ITEMS        WHY
+    fit   set   run      4, 3 reused  `fit[2]` runs because set.depth changed from `4` to `5`
+    best  set   depends               it comes after `fit`
+    ----
+    1 run, 1 depend on those
+    ");
     let again = project.json(&["run", "p", "--json", "-i", "depth=5"]);
     assert_eq!(again["steps"][0]["items"], json!({"cached": 3, "succeeded": 1}), "{again}");
-    assert_snapshot!(project.millrace(&["why", "latest", "fit[2]"]), @"");
+    assert_snapshot!(project.millrace(&["why", "latest", "fit[2]"]), @r"
+    exit 0
+    STEP    STATE        WHY
+    fit[2]  ✓ succeeded  ran because set.depth changed from `4` to `5`
+    ----
+    ");
 }
 
 #[test]
@@ -71,8 +102,32 @@ steps:
   after: {set: {n: "${{ steps.each.items | length }}"}}
 "#;
     let project = Project::new(&[("pipelines/p.yaml", pipeline)]);
-    assert_snapshot!(project.millrace(&["run", "p"]), @"");
-    assert_snapshot!(project.millrace(&["items", "latest", "each", "--state", "failed"]), @"");
+    assert_snapshot!(project.millrace(&["run", "p"]), @r"
+    exit 1
+    run [id] failed in [duration]: 2 done, 0 reused, 1 failed, 1 skipped
+    ----
+      ✓ succeeded    list
+      ✓ succeeded    tolerant
+      ✗ failed       each
+      - skipped      after
+    error[items-failed]: 2 of the 5 items of `each` failed
+     --> pipelines/p.yaml:4:3
+      |
+    4 |   each:
+      |   ^^^^
+      = `each[3]`: the program of step `each[3]` ended with exit code 1
+      = `each[4]`: the program of step `each[4]` ended with exit code 1
+    hint: rerun those that failed: `millrace rerun RUN --failed`
+    hint: millrace items [id] each --state failed
+    ");
+    assert_snapshot!(project.millrace(&["items", "latest", "each", "--state", "failed"]), @r"
+    exit 0
+    ITEM     FOR  STATE     WHY                                                  TOOK
+    each[3]  3    ✗ failed  the program of step `each[3]` ended with exit code 1  [duration]
+    each[4]  4    ✗ failed  the program of step `each[4]` ended with exit code 1  [duration]
+    ----
+    5 items: 2 failed, 3 succeeded, 0 not begun
+    ");
     project.write("mended", "");
     project.write("done", "");
     let again = project.json(&["rerun", "latest", "--failed", "--json"]);
@@ -87,11 +142,11 @@ steps:
 
 #[test]
 fn the_first_failure_stops_the_others_if_the_step_says_so() {
-    let pipeline = "steps:\n  each: {run: 'echo $N >> begun; test $N = 9 || sleep 600', foreach: [0, 9, 2, 3, 4], parallel: 2, fail_fast: true, env: {N: '${{ item }}'}}\n";
+    let pipeline = "steps:
+  each: {run: 'echo $N >> begun; test $N != 9 && sleep 600', foreach: [0, 9, 2, 3, 4], parallel: 2, fail_fast: true, env: {N: '${{ item }}'}}
+";
     let project = Project::new(&[("pipelines/p.yaml", pipeline)]);
-    let pipeline = pipeline.replace("test $N = 9 || sleep 600", "test $N != 9 && sleep 600");
-    project.write("pipelines/p.yaml", pipeline);
-    let ended = project.json(&["run", "p", "--json"]);
+    let ended = project.last_json(&["run", "p", "--json"]);
     assert_eq!(ended["state"], "failed", "{ended}");
     assert_eq!(ended["steps"][0]["items"], json!({"cancelled": 1, "failed": 1}), "{ended}");
     let mut begun: Vec<String> = project.read("begun").lines().map(str::to_owned).collect();

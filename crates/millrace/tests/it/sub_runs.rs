@@ -25,7 +25,11 @@ steps:
   names: {set: {one: "${{ steps.one.name }}", each: "${{ steps.each.name }}"}}
 "#;
     let project = Project::new(&[("pipelines/region.yaml", REGION), ("pipelines/all.yaml", all)]);
-    assert_snapshot!(project.millrace(&["check"]), @"");
+    assert_snapshot!(project.millrace(&["check"]), @r"
+    exit 0
+    ----
+    2 pipelines with 4 steps: sound
+    ");
     let ended = project.json(&["run", "all", "--json"]);
     assert_eq!(ended["state"], "succeeded", "{ended}");
     assert_eq!(ended["steps"][2]["outputs"], json!({"one": "scored de", "each": ["scored eu", "scored us"]}));
@@ -43,19 +47,47 @@ steps:
   c: {set: {x: "${{ steps.b.nam }}"}}
 "#;
     let project = Project::new(&[("pipelines/region.yaml", REGION), ("pipelines/all.yaml", all)]);
-    assert_snapshot!(project.millrace(&["check"]), @"");
+    assert_snapshot!(project.millrace(&["check"]), @r#"
+    exit 1
+    ----
+    error[unknown-pipeline]: there is no pipeline `regio`
+     --> pipelines/all.yaml:3:17
+      |
+    3 |   a: {pipeline: regio, inputs: {region: de}}
+      |                 ^^^^^
+    hint: did you mean `region`?
+    error[unknown-input]: `region` has no input `regon`
+     --> pipelines/all.yaml:4:17
+      |
+    4 |   b: {pipeline: region, inputs: {regon: de}}
+      |                 ^^^^^^
+    hint: did you mean `region`?
+    error[missing-input]: `region` needs its input `region`
+     --> pipelines/all.yaml:4:17
+      |
+    4 |   b: {pipeline: region, inputs: {regon: de}}
+      |                 ^^^^^^
+    hint: add `inputs: {region: …}`
+    error[unknown-output]: the step `b` has no output `nam`
+     --> pipelines/all.yaml:5:16
+      |
+    5 |   c: {set: {x: "${{ steps.b.nam }}"}}
+      |                ^^^^^^^^^^^^^^^^^^^^
+    hint: did you mean `name`?
+    1 of 2 files have errors
+    "#);
 }
 
 #[test]
 fn a_pipeline_that_runs_itself_ends() {
     let project = Project::new(&[("pipelines/p.yaml", "steps:\n  again: {pipeline: p}\n")]);
-    let ended = project.json(&["run", "p", "--json"]);
+    let ended = project.last_json(&["run", "p", "--json"]);
     assert_eq!(ended["state"], "failed", "{ended}");
     let deepest = project.output(&["runs", "--json", "--all", "-n", "100"]);
     assert_eq!(String::from_utf8(deepest.stdout).unwrap().lines().count(), 16);
     let once = "concurrency: 1\nsteps:\n  again: {pipeline: p}\n";
     let project = Project::new(&[("pipelines/p.yaml", once)]);
-    let ended = project.json(&["run", "p", "--json"]);
+    let ended = project.last_json(&["run", "p", "--json"]);
     let notes = ended["steps"][0]["error"]["message"].to_string();
     assert!(notes.contains("would wait for itself"), "{ended}");
 }
@@ -95,12 +127,21 @@ fn cancelling_goes_down_and_a_run_is_held_and_goes_on() {
     assert!(project.millrace(&["pause", &held]).contains("is held"));
     project.write("go", "");
     wait_until(|| server.get(&format!("/api/runs/{held}"))["steps"][0]["status"] == "succeeded");
-    assert_snapshot!(project.millrace(&["why", &held, "two"]), @"");
+    assert_snapshot!(project.millrace(&["why", &held, "two"]), @r"
+    exit 0
+    STEP  STATE      WHY
+    two   · pending  the run is held; let it go on with `millrace resume [id]`
+    ----
+    ");
     assert_eq!(server.get(&format!("/api/runs/{held}"))["run"]["paused"], true);
     assert!(!project.path().join("two").exists());
     project.millrace(&["resume", &held]);
     wait_until(|| status(&held) == "succeeded");
-    assert_snapshot!(project.millrace(&["pause", &held]), @"");
+    assert_snapshot!(project.millrace(&["pause", &held]), @r"
+    exit 1
+    ----
+    error[run-is-over]: the run `[id]` is succeeded already
+    ");
 }
 
 #[test]
@@ -113,10 +154,24 @@ steps:
   report: {run: echo report >> log, needs: model}
 "#;
     let project = Project::new(&[("pipelines/p.yaml", pipeline)]);
-    assert_snapshot!(project.millrace(&["run", "p", "--from", "model"]), @"");
+    assert_snapshot!(project.millrace(&["run", "p", "--from", "model"]), @r"
+    exit 1
+    ----
+    error[no-earlier-result]: `model` needs `raw`, which has no earlier result
+    hint: begin earlier: `millrace run p --from raw`
+    ");
     project.json(&["run", "p", "--json"]);
     project.write("log", "");
-    assert_snapshot!(project.millrace(&["plan", "p", "--from", "model"]), @"");
+    assert_snapshot!(project.millrace(&["plan", "p", "--from", "model"]), @r"
+    exit 0
+    STEP    KIND  PLAN     ITEMS  WHY
+    raw     run   reuse           what it left in run [id] stands in
+    other   run   skip            this run leaves it out
+    model   run   run             because this kind of step always runs
+    report  run   depends         it comes after `model`
+    ----
+    1 run, 1 reused, 1 depend on those, 1 skipped
+    ");
     let ended = project.json(&["run", "p", "--from", "model", "--json"]);
     assert_eq!(ended["state"], "succeeded", "{ended}");
     assert_eq!(project.read("log"), "model 7\nreport\n");
@@ -141,7 +196,7 @@ steps:
   asked: {run: "echo x >> asked; exit 4", retry: {max: 5, delay: 1ms, if: "error.exit_code == 4 and attempt < 3"}}
 "#;
     let project = Project::new(&[("pipelines/p.yaml", pipeline)]);
-    project.json(&["run", "p", "--json"]);
+    project.last_json(&["run", "p", "--json"]);
     let tries = |name: &str| project.read(name).lines().count();
     assert_eq!((tries("killed"), tries("wrong"), tries("asked")), (3, 1, 3));
 }
@@ -209,8 +264,7 @@ fn a_run_that_is_late_is_shown_or_cancelled() {
     let server = Up::start(&project);
     let id = server.post("/api/pipelines/shown/runs", "{}")["id"].as_str().unwrap().to_owned();
     let run = || server.get(&format!("/api/runs/{id}"))["run"].clone();
-    wait_until(|| run()["late"] == true);
-    assert_eq!(run()["status"], "running");
+    wait_until(|| run()["late"] == true && run()["status"] == "running");
     project.write("go", "");
     wait_until(|| run()["status"] == "succeeded");
 }
