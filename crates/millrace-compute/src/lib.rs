@@ -19,5 +19,6 @@ mod warm;
 
 pub use environment::{Environments, PythonEnvironment};
 pub use local::{LOCAL, LocalSettings, LocalTarget};
+pub use record::{is_running, this_process};
 pub use shim::fork_server::serve_shims;
 pub use warm::{WarmWorkers, install_python_files};

@@ -43,6 +43,20 @@ impl ProcessId {
     }
 }
 
+/// Id and start, in clock ticks since boot, of this process; `None` without `/proc`.
+pub fn this_process() -> Option<(i64, i64)> {
+    let me = ProcessId::of(i32::try_from(std::process::id()).ok()?)?;
+    Some((me.pid.into(), i64::try_from(me.started_ticks).ok()?))
+}
+
+/// Whether the process of that id and start is still there.
+pub fn is_running(pid: i64, started_ticks: i64) -> bool {
+    let (Ok(pid), Ok(started_ticks)) = (i32::try_from(pid), u64::try_from(started_ticks)) else {
+        return false;
+    };
+    ProcessId { pid, started_ticks }.exists()
+}
+
 /// Content of [`SHIM_FILE`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ShimRecord {

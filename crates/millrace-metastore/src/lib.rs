@@ -26,6 +26,7 @@ pub mod runs;
 pub mod runs_items;
 pub mod runs_read;
 mod runs_write;
+pub mod servers;
 mod session;
 mod sqlite;
 mod store;

@@ -40,6 +40,7 @@ const ALL: &[Migration] = &[
     migration!("0060_accounts"),
     migration!("0140_items_and_sub_runs"),
     migration!("0170_roles"),
+    migration!("0171_servers"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.

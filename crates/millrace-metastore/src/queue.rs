@@ -129,9 +129,8 @@ impl<'a> Room<'a> {
         session: &mut Session,
         transition: &'a RunTransition,
     ) -> Result<Self, MetastoreError> {
-        let running = session
-            .fetch_optional("SELECT count(*) AS n FROM step_attempt WHERE state = 'running'", &[])
-            .await?;
+        let sql = "SELECT count(*) AS n FROM step_attempt WHERE state = 'running' AND epoch = $1";
+        let running = session.fetch_optional(sql, &[transition.epoch.into()]).await?;
         let running = running.map_or(Ok(0), |row| row.int("n"))?;
         let queue = queued(session).await?;
         let mut priority = 0;

@@ -29,6 +29,8 @@ pub struct PipelineRunRow {
     pub concurrency_key: Option<String>,
     /// Runs with the same key at once.
     pub concurrency_limit: Option<i64>,
+    /// Epoch of the server that drives it.
+    pub owner: i64,
     /// Whether somebody asked for its end.
     pub cancel_requested: bool,
     /// Problem of the run.
@@ -249,11 +251,11 @@ pub struct StepCacheRow {
 pub struct RunTransition {
     /// Which run.
     pub run_id: String,
-    /// Epoch of the engine that asks.
+    /// Epoch of the server that asks; the run must be its own.
     pub epoch: i64,
     /// Now.
     pub now: i64,
-    /// Attempts that may run at once in all.
+    /// Attempts that may run at once on this server.
     pub max_running: i64,
     /// The steps' changes, in order.
     pub steps: Vec<StepChange>,
@@ -282,7 +284,7 @@ pub enum TransitionResult {
         /// When the rate of a pool lets the next one begin.
         again_at: Option<i64>,
     },
-    /// Another engine has taken over; nothing was stored.
+    /// Another server has taken over the run; nothing was stored.
     StaleEpoch,
 }
 

@@ -6,7 +6,7 @@ use crate::runs::{PipelineRunRow, StepAttemptRow, StepCacheRow, StepRunRow};
 use crate::{Metastore, MetastoreError, Row, Value};
 
 const RUN_COLUMNS: &str = "id, number, pipeline, definition, inputs, options, cause, state, idempotency_key, concurrency_key, \
-     concurrency_limit, cancel_requested, error, created_at, started_at, ended_at, parent_run, parent_step, depth, outputs, \
+     concurrency_limit, owner, cancel_requested, error, created_at, started_at, ended_at, parent_run, parent_step, depth, outputs, \
      priority, paused, deadline_at";
 /// Columns of [`StepRunRow`].
 pub(crate) const STEP_COLUMNS: &str = "step, position, kind, state, attempt, lost, retry_at, ready_at, started_at, ended_at, outcome, \
@@ -273,6 +273,7 @@ fn run_row(row: &Row) -> Result<PipelineRunRow, MetastoreError> {
         idempotency_key: row.opt_text("idempotency_key")?,
         concurrency_key: row.opt_text("concurrency_key")?,
         concurrency_limit: row.opt_int("concurrency_limit")?,
+        owner: row.int("owner")?,
         cancel_requested: row.int("cancel_requested")? != 0,
         error: row.opt_text("error")?,
         created_at: row.int("created_at")?,

@@ -5,20 +5,6 @@ use crate::transitions::{ROWS, rows_of};
 use crate::{Metastore, MetastoreError, Row, Session, Value};
 
 impl Metastore {
-    /// Raises the epoch and returns it: transitions of engines that began before are refused from now on.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn begin_engine_epoch(&self) -> Result<i64, MetastoreError> {
-        self.write(|session| {
-            Box::pin(async move {
-                session.execute("UPDATE engine_epoch SET epoch = epoch + 1 WHERE id = 1", &[]).await?;
-                current_epoch(session).await
-            })
-        })
-        .await
-    }
-
     /// Stores a new run with its steps, unless its idempotency key or its firing has been seen.
     ///
     /// # Errors
@@ -31,6 +17,8 @@ impl Metastore {
     ) -> Result<InsertedRun, MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
+                // Two servers that fire the same trigger at once: the second finds the first one's run.
+                session.lock(&run.pipeline).await?;
                 if let Some(id) = earlier_run(session, &run, firing.as_ref()).await? {
                     return Ok(InsertedRun::Existing { id });
                 }
@@ -57,6 +45,7 @@ impl Metastore {
     pub async fn admit_pipeline_run(&self, id: String, now: i64) -> Result<bool, MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
+                session.lock(LIMITS).await?;
                 let admitted = session
                     .execute(
                         "UPDATE pipeline_run SET state = 'running', started_at = COALESCE(started_at, $2) \
@@ -133,10 +122,8 @@ impl Metastore {
     }
 }
 
-pub(crate) async fn current_epoch(session: &mut Session) -> Result<i64, MetastoreError> {
-    let row = session.fetch_optional("SELECT epoch FROM engine_epoch WHERE id = 1", &[]).await?;
-    row.map_or(Ok(0), |row| row.int("epoch"))
-}
+/// The lock under which slots and concurrency keys are counted.
+pub(crate) const LIMITS: &str = "limits";
 
 async fn earlier_run(
     session: &mut Session,
@@ -172,8 +159,8 @@ async fn insert_run(session: &mut Session, run: &PipelineRunRow) -> Result<i64, 
         .execute(
             "INSERT INTO pipeline_run (id, number, pipeline, definition, inputs, options, cause, state, idempotency_key, \
              concurrency_key, concurrency_limit, cancel_requested, created_at, parent_run, parent_step, depth, priority, \
-             deadline_at, error, ended_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $13, $14, $15, $16, $17, $18, $19)",
+             deadline_at, error, ended_at, owner) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
             &[
                 run.id.as_str().into(),
                 number.into(),
@@ -194,6 +181,7 @@ async fn insert_run(session: &mut Session, run: &PipelineRunRow) -> Result<i64, 
                 run.deadline_at.into(),
                 run.error.as_deref().into(),
                 run.ended_at.into(),
+                run.owner.into(),
             ],
         )
         .await?;

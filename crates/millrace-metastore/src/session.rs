@@ -123,6 +123,17 @@ impl Session {
         self.execute(&all, &args).await.map(drop)
     }
 
+    /// Lets no other transaction have the lock of this name before this one is over: what is counted stays so. SQLite has one writer anyway.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(crate) async fn lock(&mut self, name: &str) -> Result<(), MetastoreError> {
+        if self.is_postgres() {
+            self.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", &[name.into()]).await?;
+        }
+        Ok(())
+    }
+
     /// Runs statements as one transaction that is on disk afterwards, handed over together, and returns the rows of all of them. Only on
     /// SQLite, and outside a transaction.
     ///

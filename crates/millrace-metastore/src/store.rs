@@ -68,7 +68,7 @@ impl Metastore {
     }
 
     /// Whether this is PostgreSQL; for the few statements that differ.
-    pub(crate) fn is_postgres(&self) -> bool {
+    pub fn is_postgres(&self) -> bool {
         matches!(self.backend, Backend::Postgres(_))
     }
 

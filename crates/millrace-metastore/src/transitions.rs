@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use crate::lineage::insert_step_assets;
 use crate::queue::Room;
 use crate::runs::{ItemRow, PoolClaim, RunTransition, StepCacheRow, StepChange, TransitionResult};
-use crate::runs_write::current_epoch;
+use crate::runs_write::LIMITS;
 use crate::{Metastore, MetastoreError, Session, Value};
 
 /// Rows that one statement writes; far below SQLite's 32,766 values.
@@ -41,8 +41,12 @@ impl Metastore {
     ) -> Result<TransitionResult, MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
-                if current_epoch(session).await? != transition.epoch {
+                if !holds_run(session, &transition).await? {
                     return Ok(TransitionResult::StaleEpoch);
+                }
+                let begins = |change: &StepChange| matches!(change, StepChange::Begin { waits: false, .. });
+                if transition.steps.iter().any(begins) {
+                    session.lock(LIMITS).await?;
                 }
                 end_attempts(session, &transition).await?;
                 end_steps(session, &transition).await?;
@@ -54,6 +58,14 @@ impl Metastore {
         })
         .await
     }
+}
+
+/// Whether the run is that server's, which stays so until the transaction is over.
+async fn holds_run(session: &mut Session, transition: &RunTransition) -> Result<bool, MetastoreError> {
+    let wait = if session.is_postgres() { " FOR UPDATE" } else { "" };
+    let sql = format!("SELECT owner FROM pipeline_run WHERE id = $1{wait}");
+    let found = session.fetch_optional(&sql, &[transition.run_id.as_str().into()]).await?;
+    Ok(found.map(|row| row.int("owner")).transpose()? == Some(transition.epoch))
 }
 
 async fn end_run(session: &mut Session, transition: &RunTransition) -> Result<(), MetastoreError> {

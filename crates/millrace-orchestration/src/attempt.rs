@@ -292,7 +292,11 @@ pub(crate) async fn build_context(
     let inputs = resolve_map(shared, &step.inputs, &values, step).await?;
     let run_id = start.run_id.clone();
     let key = start.key.to_string();
-    let folder = attempt_folder(&shared.settings.state_folder, &run_id, &start.key, start.attempt);
+    let folder = match &start.resume {
+        // Perhaps that of a server that is gone.
+        Some(Interrupted::Command(handle)) => handle.folder.clone(),
+        _ => attempt_folder(&shared.settings.state_folder, &run_id, &start.key, start.attempt),
+    };
     let tracking_run_id = tracking_run_id(&run_id, &key, start.attempt);
     let mut env: IndexMap<String, String> = shared.services.step_env.clone();
     env.extend(shared.services.secret_env.clone());

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use millrace_contract::{
@@ -25,9 +27,13 @@ use crate::attempt::AttemptStart;
 use crate::cache::{Components, ReuseDecision, first_difference};
 use crate::error::{OrchestrationError, chain};
 use crate::events::{RunEvent, RunEventKind};
-use crate::recovery;
+use crate::leases;
+use crate::leases::Tenure;
 use crate::state::RunState;
 use crate::submit::TakeOver;
+
+/// How often a run that another server drives is looked at by who waits for it.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// The step kinds by the word users write.
 pub type StepRegistry = IndexMap<&'static str, Arc<dyn StepKind>>;
@@ -64,6 +70,23 @@ pub struct EngineSettings {
     pub max_running: u32,
     /// The named pools; one that is not named here has one slot.
     pub pools: IndexMap<String, PoolSize>,
+    /// This machine and process, for the other servers on the database.
+    pub server: ServerPlace,
+}
+
+/// Where a server is, so that one on the same machine sees at once that it was killed, and finds its commands.
+#[derive(Debug, Clone)]
+pub struct ServerPlace {
+    /// An id that no other machine has.
+    pub host: String,
+    /// Tells whether a process of this machine is still there: its id, and its start in clock ticks since boot.
+    pub is_running: fn(pid: i64, started_ticks: i64) -> bool,
+    /// Of the state folder, which this process has locked, so that whoever had it before is gone.
+    pub state_id: String,
+    /// This process: its id, and its start in clock ticks since boot.
+    pub process: (i64, i64),
+    /// How long others leave this server alone without a word of it.
+    pub lease: Duration,
 }
 
 /// How much a pool gives.
@@ -149,7 +172,8 @@ pub(crate) struct Shared {
     pub(crate) kinds: StepRegistry,
     pub(crate) services: EngineServices,
     pub(crate) settings: EngineSettings,
-    pub(crate) epoch: i64,
+    /// Ours now; another one after a lease that was lost.
+    pub(crate) epoch: AtomicI64,
     pub(crate) stop: CancellationToken,
     /// Counts how often a slot or a concurrency key may have come free.
     pub(crate) freed: watch::Sender<u64>,
@@ -161,9 +185,32 @@ pub(crate) struct Shared {
     progress: Mutex<HashMap<(String, String), Progress>>,
     /// Of each waiting step, what makes it look.
     nudges: Mutex<HashMap<(String, String), Arc<Notify>>>,
+    /// Ends when the lease is lost.
+    tenure: Mutex<Tenure>,
+    /// State folders of the other servers on this machine.
+    neighbours: Mutex<Vec<PathBuf>>,
 }
 
 impl Shared {
+    pub(crate) fn epoch(&self) -> i64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// The tenure of runs that are taken now.
+    pub(crate) fn tenure(&self) -> Tenure {
+        self.tenure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends the tenure of all that runs here, which another server has now.
+    pub(crate) fn begin_tenure(&self) {
+        let mut tenure = self.tenure.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *tenure).cancel();
+    }
+
+    pub(crate) fn set_neighbours(&self, folders: Vec<PathBuf>) {
+        *self.neighbours.lock().unwrap_or_else(PoisonError::into_inner) = folders;
+    }
+
     pub(crate) fn now(&self) -> i64 {
         self.services.clock.now().as_microsecond()
     }
@@ -209,6 +256,12 @@ impl Shared {
         let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = pauses.entry(run_id.to_owned()).or_insert_with(|| watch::channel(paused).0);
         sender.subscribe()
+    }
+
+    /// Runs here that are paused as far as their tasks know.
+    pub(crate) fn paused_runs(&self) -> Vec<String> {
+        let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        pauses.iter().filter(|(_, paused)| *paused.borrow()).map(|(run, _)| run.clone()).collect()
     }
 
     pub(crate) fn tell_pause(&self, run_id: &str, paused: bool) {
@@ -303,7 +356,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Takes over the store: raises the epoch, re-attaches to what still runs, goes on with every open run.
+    /// Begins to work on the store: takes what servers that are gone have left, re-attaches to what still runs, goes on with it.
     ///
     /// # Errors
     /// If the database fails.
@@ -313,10 +366,8 @@ impl Engine {
         services: EngineServices,
         settings: EngineSettings,
     ) -> Result<Self, OrchestrationError> {
-        let epoch =
-            store.begin_engine_epoch().await.map_err(OrchestrationError::store("take over the workspace"))?;
-        let engine = Self::with_epoch(store, kinds, services, settings, epoch);
-        recovery::resume_open_runs(&engine.shared).await?;
+        let engine = Self::for_planning(store, kinds, services, settings);
+        leases::begin(&engine.shared).await?;
         Ok(engine)
     }
 
@@ -327,24 +378,14 @@ impl Engine {
         services: EngineServices,
         settings: EngineSettings,
     ) -> Self {
-        // No transition of such an epoch is ever stored.
-        Self::with_epoch(store, kinds, services, settings, -1)
-    }
-
-    fn with_epoch(
-        store: Metastore,
-        kinds: StepRegistry,
-        services: EngineServices,
-        settings: EngineSettings,
-        epoch: i64,
-    ) -> Self {
         let (events, _) = broadcast::channel(4_096);
         let shared = Arc::new(Shared {
             store,
             kinds,
             services,
             settings,
-            epoch,
+            // No transition of such an epoch is ever stored.
+            epoch: AtomicI64::new(-1),
             stop: CancellationToken::new(),
             freed: watch::Sender::new(0),
             tasks: TaskTracker::new(),
@@ -353,6 +394,8 @@ impl Engine {
             pauses: Mutex::new(HashMap::new()),
             progress: Mutex::new(HashMap::new()),
             nudges: Mutex::new(HashMap::new()),
+            tenure: Mutex::default(),
+            neighbours: Mutex::default(),
         });
         Self { shared }
     }
@@ -380,17 +423,21 @@ impl Engine {
                 return Ok(state);
             }
             loop {
-                match events.recv().await {
-                    Ok(event)
+                // The events of another server do not come here.
+                match tokio::time::timeout(LOOK_AGAIN, events.recv()).await {
+                    Err(_) => break,
+                    Ok(Ok(event))
                         if event.run_id == run_id
                             && matches!(event.kind, RunEventKind::RunChanged { .. }) =>
                     {
                         break;
                     }
-                    Ok(_) => {}
+                    Ok(Ok(_)) => {}
                     // Missed some: look at the row again.
-                    Err(broadcast::error::RecvError::Lagged(_)) => break,
-                    Err(broadcast::error::RecvError::Closed) => return Err(OrchestrationError::StaleEpoch),
+                    Ok(Err(broadcast::error::RecvError::Lagged(_))) => break,
+                    Ok(Err(broadcast::error::RecvError::Closed)) => {
+                        return Err(OrchestrationError::StaleEpoch);
+                    }
                 }
             }
         }
@@ -412,9 +459,15 @@ impl Engine {
         kept.get(&(run_id.to_owned(), step.to_owned())).cloned()
     }
 
-    /// Folder of an attempt: its log, inputs and outputs.
+    /// Folder of an attempt: its log, inputs and outputs. Of an attempt of another server on this machine, the folder there.
     pub fn attempt_folder(&self, run_id: &str, key: &StepKey, attempt: u32) -> PathBuf {
-        crate::attempt::attempt_folder(&self.shared.settings.state_folder, run_id, key, attempt)
+        let folder_in = |state: &PathBuf| crate::attempt::attempt_folder(state, run_id, key, attempt);
+        let own = folder_in(&self.shared.settings.state_folder);
+        if own.exists() {
+            return own;
+        }
+        let neighbours = self.shared.neighbours.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        neighbours.iter().map(folder_in).find(|folder| folder.exists()).unwrap_or(own)
     }
 
     /// The store it runs on.
@@ -428,5 +481,6 @@ impl Engine {
         self.shared.stop.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
+        leases::end(&self.shared).await;
     }
 }

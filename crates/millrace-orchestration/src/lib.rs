@@ -16,6 +16,7 @@ mod error;
 mod events;
 mod inputs;
 pub mod items;
+mod leases;
 mod log;
 pub mod plan;
 pub mod planner;
@@ -31,9 +32,12 @@ mod why_waiting;
 
 pub use attempt::attempt_folder;
 pub use control::{RerunOf, Selection};
-pub use engine::{Engine, EngineServices, EngineSettings, Force, Parent, PoolSize, RunRequest, StepRegistry};
+pub use engine::{
+    Engine, EngineServices, EngineSettings, Force, Parent, PoolSize, RunRequest, ServerPlace, StepRegistry,
+};
 pub use error::OrchestrationError;
 pub use events::{RunEvent, RunEventKind};
+pub use leases::ADDRESS_FILE;
 pub use log::{LogLine, LogPage, for_each_line, read_log};
 pub use submit::{TakeOver, TakenStep};
 pub use triggers::{NextFiring, PipelineSource, TriggerLoop, next_firings, trigger_docs};

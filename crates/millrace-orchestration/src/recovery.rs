@@ -1,5 +1,6 @@
-//! Brings runs back from their rows: at a start of the engine, and for a new run right after it was stored.
+//! Brings runs back from their rows: those that another server has left, and a new one right after it was stored.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -16,7 +17,6 @@ use crate::attempt::attempt_folder;
 use crate::engine::{Force, Shared};
 use crate::error::OrchestrationError;
 use crate::items::Items;
-use crate::run_task;
 use crate::state::{RunSnapshot, RunState, StepRun, StepState};
 
 /// A run as loaded, and what of it was in an earlier engine's hands.
@@ -48,35 +48,27 @@ struct RunOptions {
     force: Force,
 }
 
-/// Goes on with every open run.
-pub(crate) async fn resume_open_runs(shared: &Arc<Shared>) -> Result<(), OrchestrationError> {
-    let open =
-        shared.store.open_pipeline_runs().await.map_err(OrchestrationError::store("list the open runs"))?;
-    for row in open {
-        let id = row.id.clone();
-        match load_row(shared, row).await {
-            Ok(loaded) => run_task::spawn(shared, loaded),
-            // One unreadable run must not keep the others from going on.
-            Err(error) => {
-                tracing::error!(run = %id, error = %crate::error::chain(&error), "a run cannot be resumed")
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Loads one run.
-pub(crate) async fn load(shared: &Arc<Shared>, id: &str) -> Result<LoadedRun, OrchestrationError> {
+/// Loads one run. `left_in`: the state folder of the server that drove it before, if that is on this machine.
+pub(crate) async fn load(
+    shared: &Arc<Shared>,
+    id: &str,
+    left_in: Option<&Path>,
+) -> Result<LoadedRun, OrchestrationError> {
+    let state = left_in.unwrap_or(&shared.settings.state_folder);
     let row = shared
         .store
         .find_pipeline_run(id.to_owned())
         .await
         .map_err(OrchestrationError::store("read the run"))?;
     let row = row.ok_or_else(|| OrchestrationError::UnknownRun { id: id.to_owned() })?;
-    load_row(shared, row).await
+    load_row(shared, row, state).await
 }
 
-async fn load_row(shared: &Arc<Shared>, row: PipelineRunRow) -> Result<LoadedRun, OrchestrationError> {
+async fn load_row(
+    shared: &Arc<Shared>,
+    row: PipelineRunRow,
+    state_folder: &Path,
+) -> Result<LoadedRun, OrchestrationError> {
     let id = row.id.clone();
     let pipeline: Pipeline = document("definition", &id, &row.definition)?;
     let options: RunOptions = document("options", &id, &row.options)?;
@@ -88,9 +80,12 @@ async fn load_row(shared: &Arc<Shared>, row: PipelineRunRow) -> Result<LoadedRun
         let Ok(step_id) = row.step.parse::<StepId>() else { continue };
         let mut step = step_from_row(&id, &row)?;
         if row.items_total.is_some() {
-            step.items =
-                Some(Box::new(load_items(shared, &id, &step_id, step.state, &mut interrupted).await?));
-        } else if let Some(left) = what_is_left(shared, &id, &step_id.clone().into(), &step).await? {
+            step.items = Some(Box::new(
+                load_items((shared, state_folder), &id, &step_id, step.state, &mut interrupted).await?,
+            ));
+        } else if let Some(left) =
+            what_is_left((shared, state_folder), &id, &step_id.clone().into(), &step).await?
+        {
             interrupted.push((step_id.clone().into(), left));
         }
         steps.insert(step_id, step);
@@ -112,7 +107,7 @@ async fn load_row(shared: &Arc<Shared>, row: PipelineRunRow) -> Result<LoadedRun
 
 /// The items of a step: what it is done for, and those that have begun from their rows.
 async fn load_items(
-    shared: &Arc<Shared>,
+    (shared, state_folder): (&Arc<Shared>, &Path),
     run_id: &str,
     step: &StepId,
     state: StepState,
@@ -127,7 +122,7 @@ async fn load_items(
         let Some(number) = row.item.and_then(|number| u32::try_from(number).ok()) else { continue };
         let run = step_from_row(run_id, &row)?;
         let key = StepKey::item(step.clone(), number);
-        if let Some(left) = what_is_left(shared, run_id, &key, &run).await? {
+        if let Some(left) = what_is_left((shared, state_folder), run_id, &key, &run).await? {
             interrupted.push((key, left));
         }
         items.update(number, |item| *item = run);
@@ -142,7 +137,7 @@ async fn load_items(
 
 /// What is left of a step's attempt, if one had begun and not ended.
 async fn what_is_left(
-    shared: &Arc<Shared>,
+    (shared, state_folder): (&Arc<Shared>, &Path),
     run_id: &str,
     key: &StepKey,
     step: &StepRun,
@@ -150,7 +145,7 @@ async fn what_is_left(
     match step.state {
         StepState::Waiting => find_waiting(shared, run_id, key, step.attempt).await.map(Some),
         StepState::Running => {
-            let folder = attempt_folder(&shared.settings.state_folder, run_id, key, step.attempt);
+            let folder = attempt_folder(state_folder, run_id, key, step.attempt);
             Ok(Some(match shared.services.compute.find(&folder).await {
                 Ok(handle) => handle.map_or(Interrupted::Gone, Interrupted::Command),
                 Err(error) => {

@@ -24,6 +24,7 @@ use crate::attempt::AttemptEnd;
 use crate::context::{Wanted, run_outputs};
 use crate::engine::{Force, Shared};
 use crate::error::chain;
+use crate::leases::{self, Tenure};
 use crate::planner::{Decision, decide};
 use crate::recovery::{Interrupted, LoadedRun};
 use crate::state::{RunSnapshot, RunState, StepState};
@@ -49,6 +50,8 @@ pub(crate) fn spawn(shared: &Arc<Shared>, loaded: LoadedRun) {
         paused: shared.follow_pause(&run.id, run.paused),
         freed: shared.freed.subscribe(),
         run,
+        epoch: shared.epoch(),
+        tenure: shared.tenure(),
         definitions,
         wanted,
         force: loaded.force,
@@ -67,6 +70,9 @@ pub(crate) fn spawn(shared: &Arc<Shared>, loaded: LoadedRun) {
 struct RunTask {
     shared: Arc<Shared>,
     run: RunSnapshot,
+    /// Of the server when it took the run; nothing is stored under another one.
+    epoch: i64,
+    tenure: Tenure,
     definitions: IndexMap<StepId, Arc<Step>>,
     /// What the work of each step names.
     wanted: HashMap<StepId, Wanted>,
@@ -102,7 +108,7 @@ impl RunTask {
         for (step, left) in interrupted {
             self.take_back(step, left);
         }
-        while !self.shared.stop.is_cancelled() {
+        while !self.shared.stop.is_cancelled() && !self.tenure.is_cancelled() {
             match self.advance().await {
                 Ok(Next::Over) => break,
                 Ok(Next::Wait(until)) => self.wait_for_something(until).await,
@@ -113,6 +119,9 @@ impl RunTask {
             }
         }
         self.attempts.abort_all();
+        if self.tenure.is_cancelled() {
+            leases::let_go(&self.shared, &self.run).await;
+        }
         self.shared.forget_run(&self.run.id);
     }
 
@@ -141,6 +150,7 @@ impl RunTask {
                         () = self.cancel.cancelled() => {}
                         () = tokio::time::sleep(LOOK_AGAIN) => {}
                         () = self.shared.stop.cancelled() => return false,
+                        () = self.tenure.cancelled() => return false,
                     }
                 }
                 Err(error) => {
@@ -285,7 +295,7 @@ impl RunTask {
             finish.is_some() || changes.iter().any(|change| matches!(change, StepChange::EndAttempt { .. }));
         let transition = RunTransition {
             run_id: self.run.id.clone(),
-            epoch: self.shared.epoch,
+            epoch: self.epoch,
             now: self.shared.now(),
             max_running: self.shared.settings.max_running.into(),
             steps: changes,
@@ -307,9 +317,7 @@ impl RunTask {
                 }
                 Ok(())
             }
-            Ok(TransitionResult::StaleEpoch) => {
-                Err("another server has taken over this workspace".to_owned())
-            }
+            Ok(TransitionResult::StaleEpoch) => Err("another server has taken over the run".to_owned()),
             Err(error) => Err(chain(&error)),
         }
     }
@@ -332,6 +340,7 @@ impl RunTask {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.shared.stop.cancelled() => return Err(error),
+                () = self.tenure.cancelled() => return Err(error),
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -352,6 +361,7 @@ impl RunTask {
             Ok(()) = self.paused.changed() => {}
             () = tokio::time::sleep(pause) => {}
             () = shared.stop.cancelled() => {}
+            () = self.tenure.cancelled() => {}
         }
         self.run.cancel_requested = asked;
         // Everything else that has ended by now goes into the same transition.

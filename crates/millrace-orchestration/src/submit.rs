@@ -67,6 +67,7 @@ impl Engine {
             idempotency_key: request.idempotency_key,
             concurrency_key,
             concurrency_limit,
+            owner: shared.epoch(),
             created_at: now,
             priority: pipeline.priority,
             deadline_at: within.map(|within_ms| now.saturating_add(within_ms.saturating_mul(1_000))),
@@ -81,7 +82,7 @@ impl Engine {
         match stored.map_err(OrchestrationError::store("store the new run"))? {
             InsertedRun::Existing { id } => Ok(id),
             InsertedRun::New { .. } => {
-                run_task::spawn(shared, recovery::load(shared, &id).await?);
+                run_task::spawn(shared, recovery::load(shared, &id, None).await?);
                 Ok(id)
             }
         }

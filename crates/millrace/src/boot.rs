@@ -34,6 +34,7 @@ use tokio::sync::Notify;
 
 use crate::declared::sound;
 use crate::secrets::{KEY_VARIABLE, Keyring, SecretStore};
+use crate::server_place;
 use crate::workspace::{Workspace, find_root};
 
 /// Attempts that run at once, for each core.
@@ -427,6 +428,7 @@ impl Rooms {
             state_folder: state,
             max_running: cores * RUNNING_PER_CORE,
             pools: self.workspace.pools.clone(),
+            server: server_place::here(&self.workspace.state_folder(), self.store.is_postgres())?,
         };
         Ok((services, settings))
     }

@@ -15,6 +15,7 @@ mod printer;
 mod prompt;
 mod secrets;
 mod server;
+mod server_place;
 mod workspace;
 
 use std::process::ExitCode;

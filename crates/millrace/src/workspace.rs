@@ -148,7 +148,7 @@ impl Workspace {
 
     /// The file that says where the workspace's server listens.
     pub(crate) fn server_file(&self) -> PathBuf {
-        self.state.join("server.url")
+        self.state.join(millrace_orchestration::ADDRESS_FILE)
     }
 
     /// Paths of all pipeline files, relative, sorted.

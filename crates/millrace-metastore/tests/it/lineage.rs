@@ -61,7 +61,7 @@ async fn a_version_is_found_by_alias_and_by_time() {
 async fn what_a_step_read_is_stored_with_its_end() {
     on_both(|store| {
         Box::pin(async move {
-            let epoch = store.begin_engine_epoch().await.unwrap();
+            let epoch = crate::begin_server(&store, "a").await;
             store.insert_pipeline_run(run("a", None), vec![step("one")], None).await.unwrap();
             store.store_transition(transition("a", epoch, vec![begin("one", 1, Vec::new())])).await.unwrap();
             let mut ended = end("one", 1);

@@ -18,6 +18,7 @@ use millrace_metastore::runs::{
     TransitionResult,
 };
 use millrace_metastore::runs_items::ItemFilter;
+use millrace_metastore::servers::{NewServer, RunWish, TakeOver};
 use millrace_metastore::testing::TestPostgres;
 use millrace_metastore::{Metastore, MetastoreError};
 
@@ -53,8 +54,23 @@ fn run(id: &str, key: Option<&str>) -> PipelineRunRow {
         concurrency_key: Some("daily".to_owned()),
         concurrency_limit: Some(1),
         created_at: 1,
+        owner: 1,
         ..PipelineRunRow::default()
     }
+}
+
+/// Enters a server whose lease lasts a minute; the first gets 1.
+async fn begin_server(store: &Metastore, state_id: &str) -> i64 {
+    let server = NewServer {
+        host: "here".to_owned(),
+        pid: 7,
+        started_ticks: 8,
+        state_id: state_id.to_owned(),
+        state_folder: "/state".to_owned(),
+        now: 5,
+        lease: 60_000_000,
+    };
+    store.begin_server(server).await.unwrap()
 }
 
 fn step(name: &str) -> StepRunRow {
@@ -118,7 +134,7 @@ async fn a_concurrency_key_admits_one_run_after_the_other() {
             }
             assert!(store.admit_pipeline_run("a".to_owned(), 2).await.unwrap());
             assert!(!store.admit_pipeline_run("b".to_owned(), 2).await.unwrap());
-            let epoch = store.begin_engine_epoch().await.unwrap();
+            let epoch = begin_server(&store, "a").await;
             let mut over = transition("a", epoch, Vec::new());
             over.run = Some(RunEnd { state: "succeeded".to_owned(), ..RunEnd::default() });
             store.store_transition(over).await.unwrap();
@@ -132,7 +148,7 @@ async fn a_concurrency_key_admits_one_run_after_the_other() {
 async fn slots_are_counted_and_come_free_with_the_attempt() {
     on_both(|store| {
         Box::pin(async move {
-            let epoch = store.begin_engine_epoch().await.unwrap();
+            let epoch = begin_server(&store, "a").await;
             store.insert_pipeline_run(run("a", None), vec![step("one"), step("two")], None).await.unwrap();
             let gpu = || vec![("gpu".to_owned(), 1, 1)];
             let both = vec![begin("one", 1, gpu()), begin("two", 1, gpu())];
@@ -153,7 +169,7 @@ async fn slots_are_counted_and_come_free_with_the_attempt() {
 async fn an_attempt_that_only_waits_takes_no_room_and_says_on_what() {
     on_both(|store| {
         Box::pin(async move {
-            let epoch = store.begin_engine_epoch().await.unwrap();
+            let epoch = begin_server(&store, "a").await;
             store.insert_pipeline_run(run("a", None), vec![step("gate"), step("work")], None).await.unwrap();
             let waits = StepChange::Begin {
                 step: "gate".to_owned(),
@@ -187,9 +203,10 @@ async fn an_attempt_that_only_waits_takes_no_room_and_says_on_what() {
 async fn an_older_engine_and_an_ended_attempt_are_refused_whole() {
     on_both(|store| {
         Box::pin(async move {
-            let old = store.begin_engine_epoch().await.unwrap();
-            let new = store.begin_engine_epoch().await.unwrap();
-            store.insert_pipeline_run(run("a", None), vec![step("one"), step("two")], None).await.unwrap();
+            let old = begin_server(&store, "a").await;
+            let new = begin_server(&store, "a").await;
+            let row = PipelineRunRow { owner: new, ..run("a", None) };
+            store.insert_pipeline_run(row, vec![step("one"), step("two")], None).await.unwrap();
             let started = |epoch| transition("a", epoch, vec![begin("one", 1, Vec::new())]);
             assert_eq!(store.store_transition(started(old)).await.unwrap(), TransitionResult::StaleEpoch);
             store.store_transition(started(new)).await.unwrap();
@@ -197,6 +214,79 @@ async fn an_older_engine_and_an_ended_attempt_are_refused_whole() {
             assert!(matches!(store.store_transition(twice).await, Err(MetastoreError::Stale { .. })));
             let steps = store.list_step_runs("a".to_owned()).await.unwrap();
             assert_eq!(steps[1].state, "pending", "the half of a refused transition was undone");
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn runs_of_a_server_that_is_gone_go_to_one_other_server() {
+    on_both(|store| {
+        Box::pin(async move {
+            let (dead, one, other) = (
+                begin_server(&store, "a").await,
+                begin_server(&store, "b").await,
+                begin_server(&store, "c").await,
+            );
+            for id in ["r", "s"] {
+                let row = PipelineRunRow { owner: dead, concurrency_key: None, ..run(id, None) };
+                store.insert_pipeline_run(row, vec![step("one")], None).await.unwrap();
+            }
+            store.store_transition(transition("r", dead, vec![begin("one", 1, Vec::new())])).await.unwrap();
+            assert_eq!(store.other_owners(one).await.unwrap(), [dead]);
+            let take = |to, when| store.take_over_runs(dead, to, when);
+            assert_eq!(take(one, TakeOver::IfExpired).await.unwrap(), Vec::<String>::new());
+            assert!(store.renew_server(dead, -1).await.unwrap());
+            let servers = store.list_servers().await.unwrap();
+            assert!(!servers.iter().any(|server| server.epoch == dead && server.alive));
+            let both = tokio::join!(take(one, TakeOver::IfExpired), take(other, TakeOver::IfExpired));
+            let (by_one, by_other) = (both.0.unwrap(), both.1.unwrap());
+            assert_eq!(by_one.len() + by_other.len(), 2, "each is taken once");
+            assert!(by_one.is_empty() || by_other.is_empty());
+            // The one that was thought dead is told so, and nothing of it is stored any more.
+            assert!(!store.renew_server(dead, 60_000_000).await.unwrap());
+            let late = store.store_transition(transition("r", dead, vec![end("one", 1)])).await.unwrap();
+            assert_eq!(late, TransitionResult::StaleEpoch);
+            let new = if by_one.is_empty() { other } else { one };
+            assert_eq!(store.owner_of_run("r".to_owned()).await.unwrap(), Some(new));
+            assert_eq!(store.list_step_attempts("r".to_owned()).await.unwrap()[0].epoch, new);
+            let ended = store.store_transition(transition("r", new, vec![end("one", 1)])).await.unwrap();
+            assert!(matches!(ended, TransitionResult::Stored { .. }));
+            // What is asked of any server reaches the one that has the run.
+            assert!(store.request_run_cancel("s".to_owned()).await.unwrap());
+            let wish = RunWish { run: "s".to_owned(), cancel: true, pause: false };
+            assert_eq!(store.wishes_for_runs(new).await.unwrap(), [wish]);
+            assert_eq!(store.open_runs_of_others(dead, 9).await.unwrap().len(), 2);
+            // A process that is seen to be gone is not waited for.
+            store.end_server(new).await.unwrap();
+            assert_eq!(store.take_over_runs(new, dead, TakeOver::ProcessIsGone).await.unwrap().len(), 2);
+        })
+    })
+    .await;
+}
+
+/// Each transaction counts before it inserts: two at once must not both find room.
+#[tokio::test]
+async fn attempts_that_begin_at_once_keep_within_a_pool() {
+    on_both(|store| {
+        Box::pin(async move {
+            let epoch = begin_server(&store, "a").await;
+            for number in 0..8 {
+                let id = format!("r{number}");
+                let row = PipelineRunRow { owner: epoch, concurrency_key: None, ..run(&id, None) };
+                store.insert_pipeline_run(row, vec![step("one")], None).await.unwrap();
+            }
+            let begins = (0..8).map(|number| {
+                let claim = ("gpu".to_owned(), 1, 2);
+                let change = transition(&format!("r{number}"), epoch, vec![begin("one", 1, vec![claim])]);
+                let store = store.clone();
+                async move { store.store_transition(change).await.unwrap() }
+            });
+            let begun = futures::future::join_all(begins).await;
+            let waits = |result: &&TransitionResult| {
+                matches!(result, TransitionResult::Stored { waiting, .. } if !waiting.is_empty())
+            };
+            assert_eq!(begun.iter().filter(waits).count(), 6);
         })
     })
     .await;
@@ -232,10 +322,10 @@ async fn a_reopened_database_keeps_its_tables_and_a_newer_one_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("millrace.db").display());
     let store = Metastore::open(&url).await.unwrap();
-    let epoch = store.begin_engine_epoch().await.unwrap();
+    let epoch = begin_server(&store, "a").await;
     drop(store);
     let store = Metastore::open(&url).await.unwrap();
-    assert_eq!(store.begin_engine_epoch().await.unwrap(), epoch + 1);
+    assert_eq!(begin_server(&store, "a").await, epoch + 1);
     store
         .write(|session| {
             Box::pin(async move {
@@ -309,7 +399,7 @@ fn begin_item(of: &str, number: i64) -> StepChange {
 async fn items_have_rows_once_they_begin_and_are_listed_apart() {
     on_both(|store| {
         Box::pin(async move {
-            let epoch = store.begin_engine_epoch().await.unwrap();
+            let epoch = begin_server(&store, "a").await;
             store
                 .insert_pipeline_run(
                     run("a", None),
@@ -359,7 +449,7 @@ async fn items_have_rows_once_they_begin_and_are_listed_apart() {
 async fn who_waits_longer_goes_first_unless_another_matters_more() {
     on_both(|store| {
         Box::pin(async move {
-            let epoch = store.begin_engine_epoch().await.unwrap();
+            let epoch = begin_server(&store, "a").await;
             for (id, priority) in [("a", 0), ("b", 0), ("c", 0), ("d", 5)] {
                 let row = PipelineRunRow { concurrency_key: None, priority, ..run(id, None) };
                 store.insert_pipeline_run(row, vec![step("one")], None).await.unwrap();
@@ -395,7 +485,7 @@ async fn who_waits_longer_goes_first_unless_another_matters_more() {
 async fn a_rate_lets_so_many_begin_in_its_time() {
     on_both(|store| {
         Box::pin(async move {
-            let epoch = store.begin_engine_epoch().await.unwrap();
+            let epoch = begin_server(&store, "a").await;
             store
                 .insert_pipeline_run(run("a", None), vec![step("one"), step("two"), step("three")], None)
                 .await

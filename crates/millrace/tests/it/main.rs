@@ -18,6 +18,7 @@ mod restart;
 mod secrets;
 mod server;
 mod serving;
+mod several;
 mod sub_runs;
 mod tracking_kills;
 mod unreadable_secrets;
