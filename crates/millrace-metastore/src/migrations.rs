@@ -40,6 +40,7 @@ const ALL: &[Migration] = &[
     migration!("0060_accounts"),
     migration!("0140_items_and_sub_runs"),
     migration!("0141_queue_is_asked"),
+    migration!("0170_roles"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.
