@@ -44,6 +44,19 @@ pub enum PlannedAction {
     Fail,
 }
 
+impl PlannedAction {
+    /// The word shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Reuse => "reuse",
+            Self::Depends => "depends",
+            Self::Skip => "skip",
+            Self::Fail => "fail",
+        }
+    }
+}
+
 /// A step of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlannedStep {
