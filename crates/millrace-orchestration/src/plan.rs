@@ -308,5 +308,8 @@ impl Plan<'_> {
 /// The reason without the word that tells what happened.
 fn clause(decision: &ReuseDecision) -> String {
     let sentence = decision.sentence();
-    sentence.strip_prefix("ran ").map_or(sentence.clone(), str::to_owned)
+    match sentence.strip_prefix("ran ") {
+        Some(reason) => reason.to_owned(),
+        None => sentence,
+    }
 }
