@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the figures of the foundation, each beside its bar and a floor measured in the same run.
 
 mod http;
+mod orchestration;
 mod tracking;
 mod workspace;
 
@@ -32,6 +33,7 @@ pub(crate) fn dispatch(root: &Path, arguments: &[String]) -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         [] => bench(root),
+        ["orchestration"] => orchestration::bench(root),
         ["tracking"] => tracking::bench(root, 1_000_000),
         ["tracking", runs] => tracking::bench(root, runs.parse().context("how many runs?")?),
         _ => bail!("there is no bench `{}`", arguments.join(" ")),

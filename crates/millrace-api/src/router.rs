@@ -7,6 +7,7 @@
 //! | `/api/kinds` | GET | `[KindView]` |
 //! | `/api/pipelines`, `/api/pipelines/{name}` | GET | `[PipelineSummary]`, `PipelineView` |
 //! | `/api/pipelines/{name}/runs` | POST `StartRun`, header `Idempotency-Key` | `RunSummary` |
+//! | `/api/pipelines/{name}/plan` | POST `StartRun` | `[PlannedStepView]` |
 //! | `/api/runs?pipeline&status&parent&step&all&after&limit` | GET | `RunPage` |
 //! | `/api/runs/{id}` | GET | `RunView` |
 //! | `/api/runs/{id}/cancel`, `…/pause`, `…/resume`, `…/rerun?failed&from` | POST | `RunSummary` |

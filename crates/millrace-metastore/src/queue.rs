@@ -11,6 +11,9 @@ use crate::{Metastore, MetastoreError, Session};
 /// Waiting steps that are looked at; those behind them wait for these anyway.
 const LOOKED_AT: i64 = 10_000;
 
+/// Longest time, microseconds, for which a step keeps its place without asking again; runs ask every five seconds.
+const KEEPS_PLACE: i64 = 15_000_000;
+
 /// A step that waits for room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queued {
@@ -42,12 +45,12 @@ pub struct Holder {
 }
 
 impl Metastore {
-    /// Steps that wait for room, in the order in which they get it.
+    /// Steps that wait for room at `now` (microseconds since 1970), in the order in which they get it.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn list_queued_steps(&self) -> Result<Vec<Queued>, MetastoreError> {
-        self.read(|session| Box::pin(queued(session))).await
+    pub async fn list_queued_steps(&self, now: i64) -> Result<Vec<Queued>, MetastoreError> {
+        self.read(move |session| Box::pin(queued(session, now))).await
     }
 
     /// Attempts that run now: all of them, or those that hold slots of a pool, oldest first.
@@ -90,12 +93,12 @@ impl Metastore {
     }
 }
 
-async fn queued(session: &mut Session) -> Result<Vec<Queued>, MetastoreError> {
+async fn queued(session: &mut Session, now: i64) -> Result<Vec<Queued>, MetastoreError> {
     let sql = "SELECT step_run.run_id, step_run.step, step_run.waits_for, step_run.queued_at, run.priority FROM step_run \
                JOIN pipeline_run AS run ON run.id = step_run.run_id \
                WHERE step_run.waits_for IS NOT NULL AND run.state = 'running' AND run.paused = 0 AND run.cancel_requested = 0 \
-               ORDER BY run.priority DESC, step_run.queued_at, step_run.run_id LIMIT $1";
-    let rows = session.fetch_all(sql, &[LOOKED_AT.into()]).await?;
+               AND step_run.asked_at > $2 ORDER BY run.priority DESC, step_run.queued_at, step_run.run_id LIMIT $1";
+    let rows = session.fetch_all(sql, &[LOOKED_AT.into(), (now - KEEPS_PLACE).into()]).await?;
     rows.iter()
         .map(|row| {
             Ok(Queued {
@@ -132,7 +135,7 @@ impl<'a> Room<'a> {
         let sql = "SELECT count(*) AS n FROM step_attempt WHERE state = 'running' AND epoch = $1";
         let running = session.fetch_optional(sql, &[transition.epoch.into()]).await?;
         let running = running.map_or(Ok(0), |row| row.int("n"))?;
-        let queue = queued(session).await?;
+        let queue = queued(session, transition.now).await?;
         let mut priority = 0;
         if !queue.is_empty() {
             let row = session

@@ -146,6 +146,11 @@ pub enum StepChange {
         /// Where it belongs, if it is an item: its row is made when it begins.
         item: Option<ItemRow>,
     },
+    /// No more items of a step begin.
+    CloseItems {
+        /// Which step.
+        step: String,
+    },
     /// The items of a step are known.
     Expand {
         /// Which step.

@@ -50,6 +50,7 @@ impl Metastore {
                 }
                 end_attempts(session, &transition).await?;
                 end_steps(session, &transition).await?;
+                close_items(session, &transition).await?;
                 expand_steps(session, &transition).await?;
                 let (waiting, again_at) = begin_attempts(session, &transition).await?;
                 end_run(session, &transition).await?;
@@ -227,6 +228,16 @@ async fn end_steps(session: &mut Session, transition: &RunTransition) -> Result<
     Ok(())
 }
 
+/// A step whose items do not begin any more waits for nothing.
+async fn close_items(session: &mut Session, transition: &RunTransition) -> Result<(), MetastoreError> {
+    for change in &transition.steps {
+        let StepChange::CloseItems { step } = change else { continue };
+        let sql = "UPDATE step_run SET waits_for = NULL, queued_at = NULL WHERE run_id = $1 AND step = $2";
+        session.execute(sql, &[transition.run_id.as_str().into(), step.as_str().into()]).await?;
+    }
+    Ok(())
+}
+
 async fn expand_steps(session: &mut Session, transition: &RunTransition) -> Result<(), MetastoreError> {
     for change in &transition.steps {
         let StepChange::Expand { step, items, total, ready_at } = change else { continue };
@@ -307,8 +318,8 @@ async fn begin_attempts(
         told.push(queued_as);
         session
             .execute(
-                "UPDATE step_run SET ready_at = COALESCE(ready_at, $3), waits_for = $4, queued_at = COALESCE(queued_at, $5) \
-                 WHERE run_id = $1 AND step = $2",
+                "UPDATE step_run SET ready_at = COALESCE(ready_at, $3), waits_for = $4, queued_at = COALESCE(queued_at, $5), \
+                 asked_at = $5 WHERE run_id = $1 AND step = $2",
                 &[
                     transition.run_id.as_str().into(),
                     (*queued_as).into(),

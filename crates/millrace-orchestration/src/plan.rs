@@ -44,6 +44,19 @@ pub enum PlannedAction {
     Fail,
 }
 
+impl PlannedAction {
+    /// The word shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Reuse => "reuse",
+            Self::Depends => "depends",
+            Self::Skip => "skip",
+            Self::Fail => "fail",
+        }
+    }
+}
+
 /// A step of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlannedStep {
@@ -295,5 +308,8 @@ impl Plan<'_> {
 /// The reason without the word that tells what happened.
 fn clause(decision: &ReuseDecision) -> String {
     let sentence = decision.sentence();
-    sentence.strip_prefix("ran ").map_or(sentence.clone(), str::to_owned)
+    match sentence.strip_prefix("ran ") {
+        Some(reason) => reason.to_owned(),
+        None => sentence,
+    }
 }

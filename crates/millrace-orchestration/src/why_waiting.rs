@@ -12,7 +12,8 @@ use crate::state::{RunState, StepState};
 /// Holders that are named; the others are counted.
 const NAMED: usize = 3;
 
-/// A sentence for each thing that a step waits for; none if it is over or runs. `steps` are all steps of the run.
+/// A sentence for each thing that a step waits for; none if it is over or runs. `steps` are all steps of the run, `now` is in
+/// microseconds since 1970.
 ///
 /// # Errors
 /// If the database fails.
@@ -21,6 +22,7 @@ pub async fn why_waiting(
     run: &PipelineRunRow,
     steps: &[StepRunRow],
     step: &StepRunRow,
+    now: i64,
 ) -> Result<Vec<String>, MetastoreError> {
     let state = StepState::parse(&step.state).unwrap_or(StepState::Pending);
     let goes_on = matches!(state, StepState::Pending | StepState::Retrying) || step.waits_for.is_some();
@@ -35,7 +37,7 @@ pub async fn why_waiting(
         sentences.extend(why_queued(store, run).await?);
     }
     if let Some(waits_for) = &step.waits_for {
-        sentences.push(why_no_room(store, run, step, waits_for).await?);
+        sentences.push(why_no_room(store, run, step, (waits_for, now)).await?);
     } else if state == StepState::Pending {
         sentences.extend(unmet_needs(run, steps, step));
     }
@@ -65,7 +67,7 @@ async fn why_no_room(
     store: &Metastore,
     run: &PipelineRunRow,
     step: &StepRunRow,
-    waits_for: &str,
+    (waits_for, now): (&str, i64),
 ) -> Result<String, MetastoreError> {
     let (what, pool) = match waits_for.split_once(':') {
         Some(("pool", pool)) => (format!("the pool `{pool}`"), Some(pool.to_owned())),
@@ -75,7 +77,7 @@ async fn why_no_room(
         _ => ("a slot of the workspace".to_owned(), None),
     };
     let holders = store.list_holders(pool).await?;
-    let queue = store.list_queued_steps().await?;
+    let queue = store.list_queued_steps(now).await?;
     let ahead = queue
         .iter()
         .filter(|queued| queued.waits_for == waits_for)

@@ -426,7 +426,7 @@ impl Rooms {
         let settings = EngineSettings {
             workspace: self.workspace.root.clone(),
             state_folder: state,
-            max_running: cores * RUNNING_PER_CORE,
+            max_running: self.workspace.max_running.unwrap_or(cores * RUNNING_PER_CORE),
             pools: self.workspace.pools.clone(),
             server: server_place::here(&self.workspace.state_folder(), self.store.is_postgres())?,
         };

@@ -67,6 +67,8 @@ pub(crate) struct Workspace {
     pub(crate) name: String,
     pub(crate) timezone: String,
     pub(crate) pools: IndexMap<String, PoolSize>,
+    /// Attempts that may run at once; a multiple of the cores if absent.
+    pub(crate) max_running: Option<u32>,
     pub(crate) secrets: Arc<SecretStore>,
     state: PathBuf,
     kinds: Arc<StepRegistry>,
@@ -114,7 +116,7 @@ impl Workspace {
     ) -> Result<Self, WorkspaceError> {
         let text = if root.join(MARK).exists() { read(&root, MARK)? } else { String::new() };
         let tree = yaml::parse(MARK, &text).map_err(WorkspaceError::Wrong)?;
-        let known = ["name", "description", "timezone", "pools"];
+        let known = ["name", "description", "timezone", "pools", "max_running"];
         for (key, _) in tree.as_map().unwrap_or_default() {
             if !known.contains(&key.name.as_str()) {
                 let problem = Problem::error("unknown-key", format!("`{MARK}` has no key `{}`", key.name))
@@ -131,10 +133,13 @@ impl Workspace {
         let field = |name: &str| tree.get(name).and_then(|node| node.as_text()).map(str::to_owned);
         let pools = tree.get("pools").map(pools::read).transpose();
         let pools = pools.map_err(WorkspaceError::Wrong)?;
+        let max_running = tree.get("max_running").map(pools::max_running).transpose();
+        let max_running = max_running.map_err(WorkspaceError::Wrong)?;
         Ok(Self {
             name: field("name").unwrap_or(folder_name),
             timezone: field("timezone").unwrap_or_else(|| "UTC".to_owned()),
             pools: pools.unwrap_or_default(),
+            max_running,
             root,
             secrets,
             state,

@@ -7,7 +7,9 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use millrace_metastore::runs_read::RunFilter;
-use millrace_orchestration::{NextFiring, RunRequest, next_firings};
+use millrace_orchestration::plan::PlannedStep;
+use millrace_orchestration::{Force, NextFiring, RunRequest, Selection, next_firings};
+use millrace_spec::mapping::gathered_outputs;
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
 use millrace_spec::triggers::Trigger;
@@ -20,7 +22,8 @@ use crate::app::{App, Definition};
 use crate::error::{ApiError, ApiResult};
 use crate::views::json::Json as AnyJson;
 use crate::views::pipelines::{
-    InputView, OutputView, PipelineStepView, PipelineSummary, PipelineView, StartRun, TriggerView,
+    InputView, OutputView, PipelineStepView, PipelineSummary, PipelineView, PlannedStepView, StartRun,
+    TriggerView,
 };
 use crate::views::runs::RunSummary;
 
@@ -32,6 +35,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list_pipelines))
         .routes(routes!(find_pipeline))
         .routes(routes!(start_run))
+        .routes(routes!(plan_run))
 }
 
 /// Lists the pipelines by name.
@@ -90,22 +94,70 @@ async fn start_run(
     body: Result<Json<StartRun>, JsonRejection>,
 ) -> ApiResult<RunSummary> {
     let Json(wanted) = body?;
-    let definition = definition(&app, &name).await?;
-    let Some(pipeline) = definition.pipeline else {
+    let pipeline = runnable(&app, &name).await?;
+    let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
+    let mut request = request(&app, &pipeline, wanted).await?;
+    request.idempotency_key = key.map(|key| format!("{name}/{key}"));
+    let id = app.engine.submit(pipeline, request).await?;
+    super::runs::summary(&app, &id).await.map(Json)
+}
+
+/// Says what such a run would do: which steps run, which are reused, and why. Nothing is done.
+#[utoipa::path(post, path = "/api/pipelines/{name}/plan", request_body = StartRun, params(("name" = String, Path)),
+    responses((status = 200, body = [PlannedStepView])))]
+async fn plan_run(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    body: Result<Json<StartRun>, JsonRejection>,
+) -> ApiResult<Vec<PlannedStepView>> {
+    let Json(wanted) = body?;
+    let pipeline = runnable(&app, &name).await?;
+    let request = request(&app, &pipeline, wanted).await?;
+    let plan = app.engine.plan(&pipeline, &request).await?;
+    Ok(Json(plan.into_iter().map(planned).collect()))
+}
+
+fn planned(step: PlannedStep) -> PlannedStepView {
+    PlannedStepView {
+        step: step.step,
+        kind: step.kind,
+        action: step.action.as_str().to_owned(),
+        why: step.why,
+        items: step.items,
+        items_reused: step.items_reused,
+        problem: step.problem.map(Into::into),
+    }
+}
+
+/// The pipeline of a name, if it has no errors.
+async fn runnable(app: &App, name: &str) -> Result<Pipeline, ApiError> {
+    let definition = definition(app, name).await?;
+    definition.pipeline.ok_or_else(|| {
         let problem = definition.problems.into_iter().next();
         let problem =
             problem.unwrap_or_else(|| Problem::error("invalid-pipeline", format!("`{name}` cannot be read")));
-        return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, problem.hint("millrace check")));
+        ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, problem.hint("millrace check"))
+    })
+}
+
+async fn request(app: &App, pipeline: &Pipeline, wanted: StartRun) -> Result<RunRequest, ApiError> {
+    let named = |step: Option<String>| step.filter(|step| !step.is_empty());
+    let selection = match (named(wanted.from), named(wanted.only)) {
+        (Some(step), _) => Some(Selection::From(step)),
+        (None, Some(step)) => Some(Selection::Only(step)),
+        (None, None) => None,
     };
-    let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
-    let mut request =
-        RunRequest { inputs: wanted.inputs.0, cause: json!({"by": "manual"}), ..RunRequest::default() };
-    request.idempotency_key = key.map(|key| format!("{name}/{key}"));
-    if wanted.force {
-        request.force = serde_json::from_value(json!("all"))?;
-    }
-    let id = app.engine.submit(pipeline, request).await?;
-    super::runs::summary(&app, &id).await.map(Json)
+    let take_over = match &selection {
+        Some(selection) => Some(app.engine.take_over_for(pipeline, selection).await?),
+        None => None,
+    };
+    let force = match (wanted.force, wanted.force_steps.is_empty()) {
+        (true, _) => Force::All,
+        (false, false) => Force::Steps(wanted.force_steps),
+        (false, true) => Force::Nothing,
+    };
+    let (inputs, cause) = (wanted.inputs.0, json!({"by": "manual"}));
+    Ok(RunRequest { inputs, cause, force, take_over, ..RunRequest::default() })
 }
 
 async fn definition(app: &App, name: &str) -> Result<Definition, ApiError> {
@@ -150,16 +202,19 @@ fn steps(app: &App, pipeline: &Pipeline) -> Vec<PipelineStepView> {
         needs: step.needs.iter().map(ToString::to_string).collect(),
         at_the_end,
         condition: step.condition.clone(),
-        outputs: match app.steps.get(step.kind.as_str()) {
-            Some(kind) => kind
-                .outputs(&step.config, &step.outputs)
-                .into_iter()
-                .map(|output| OutputView { name: output.name, type_name: output.type_name })
-                .collect(),
-            None => Vec::new(),
-        },
+        outputs: outputs(app, step),
     };
     steps.map(view).collect()
+}
+
+fn outputs(app: &App, step: &millrace_spec::pipeline::Step) -> Vec<OutputView> {
+    let Some(kind) = app.steps.get(step.kind.as_str()) else { return Vec::new() };
+    let of_kind = kind.outputs(&step.config, &step.outputs).into_iter();
+    let mut outputs: Vec<(String, String)> = of_kind.map(|output| (output.name, output.type_name)).collect();
+    if step.mapping.is_some() {
+        outputs = gathered_outputs(outputs);
+    }
+    outputs.into_iter().map(|(name, type_name)| OutputView { name, type_name }).collect()
 }
 
 fn triggers(pipeline: &Pipeline, firings: &[NextFiring]) -> Vec<TriggerView> {

@@ -173,7 +173,7 @@ async fn explain_run(State(app): State<App>, Path(id): Path<String>) -> ApiResul
     for step in &steps {
         let decision = step.reuse.as_deref().and_then(|text| serde_json::from_str(text).ok());
         let mut why = present::why(step, decision.as_ref());
-        why.extend(why_waiting(app.engine.store(), &row, &steps, step).await?);
+        why.extend(why_waiting(app.engine.store(), &row, &steps, step, now_of(&app)).await?);
         views.push(WhyView { step: step.step.clone(), status: step.state.clone(), why });
     }
     Ok(Json(views))

@@ -121,4 +121,32 @@ pub struct StartRun {
     /// Run every step, reuse nothing.
     #[ts(optional, as = "Option<bool>")]
     pub force: bool,
+    /// Run these steps, reuse nothing of them.
+    #[ts(optional, as = "Option<Vec<String>>")]
+    pub force_steps: Vec<String>,
+    /// Only this step and what comes after it; what those need is taken over from earlier runs.
+    #[ts(optional)]
+    pub from: Option<String>,
+    /// Only this step; what it needs is taken over from earlier runs.
+    #[ts(optional)]
+    pub only: Option<String>,
+}
+
+/// What a run would do with a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct PlannedStepView {
+    /// Its key.
+    pub step: String,
+    /// The kind's word.
+    pub kind: String,
+    /// `run`, `reuse`, `depends` (on what a step leaves that runs), `skip` or `fail`.
+    pub action: String,
+    /// Why, one clause.
+    pub why: String,
+    /// How many items it is done for, if that is known and it has items.
+    pub items: Option<u32>,
+    /// Of those, for how many an earlier result stands in.
+    pub items_reused: Option<u32>,
+    /// Why it cannot begin.
+    pub problem: Option<Problem>,
 }

@@ -27,7 +27,12 @@ pub fn typescript() -> String {
         pipelines::PipelineStepView,
         pipelines::TriggerView
     );
-    declare!(pipelines::PipelineSummary, pipelines::PipelineView, pipelines::StartRun);
+    declare!(
+        pipelines::PipelineSummary,
+        pipelines::PipelineView,
+        pipelines::StartRun,
+        pipelines::PlannedStepView
+    );
     declare!(
         runs::ParentView,
         runs::RunSummary,

@@ -467,7 +467,7 @@ async fn who_waits_longer_goes_first_unless_another_matters_more() {
             assert!(ask("a", 10).await);
             assert!(!ask("b", 11).await && !ask("c", 12).await && !ask("d", 13).await);
             let queued: Vec<String> =
-                store.list_queued_steps().await.unwrap().into_iter().map(|queued| queued.run_id).collect();
+                store.list_queued_steps(14).await.unwrap().into_iter().map(|queued| queued.run_id).collect();
             assert_eq!(queued, ["d", "b", "c"]);
             assert_eq!(store.list_holders(None).await.unwrap()[0].run_id, "a");
             store.store_transition(transition("a", epoch, vec![end("one", 1)])).await.unwrap();

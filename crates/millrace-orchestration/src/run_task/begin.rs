@@ -137,7 +137,8 @@ impl RunTask {
             reason: Some(reason.to_owned()),
             error: None,
         };
-        begun.into_iter().map(ended).collect()
+        let closed = StepChange::CloseItems { step: id.to_string() };
+        begun.into_iter().map(ended).chain([closed]).collect()
     }
 
     pub(super) fn stop_of(&mut self, id: &StepId) -> &CancellationToken {

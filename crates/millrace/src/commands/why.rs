@@ -28,9 +28,10 @@ pub(crate) async fn run(arguments: &Why, printer: &Printer) -> Result<ExitCode> 
     if chosen.is_empty() {
         bail!("the run has no step `{}`", arguments.step.as_deref().unwrap_or_default());
     }
+    let now = rooms.clock.now().as_microsecond();
     let mut reasons: Vec<Value> = Vec::with_capacity(chosen.len());
     for step in &chosen {
-        let waits = why_waiting(&rooms.store, &run, &steps, step).await?;
+        let waits = why_waiting(&rooms.store, &run, &steps, step, now).await?;
         let why = if waits.is_empty() { sentence(step) } else { waits.join("; ") };
         reasons.push(json!({
             "step": step.step, "state": step.state, "why": why, "reuse": document(step.reuse.as_deref()),

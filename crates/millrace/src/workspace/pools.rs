@@ -20,6 +20,21 @@ pub(super) fn read(node: &Node) -> Result<IndexMap<String, PoolSize>, Box<Proble
     fields.iter().map(|(key, node)| Ok((key.name.clone(), pool(&key.name, node)?))).collect()
 }
 
+/// Reads `max_running: 64`, attempts that may run at once.
+pub(super) fn max_running(node: &Node) -> Result<u32, Box<Problem>> {
+    whole(node).ok_or_else(|| {
+        let problem = Problem::error("wrong-type", "`max_running` is a whole number from 1 on");
+        Box::new(problem.at(node.place.clone()))
+    })
+}
+
+fn whole(node: &Node) -> Option<u32> {
+    match &node.value {
+        NodeValue::Number(number) => number.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0),
+        _ => None,
+    }
+}
+
 fn pool(name: &str, node: &Node) -> Result<PoolSize, Box<Problem>> {
     let Some(fields) = node.as_map() else {
         return Ok(PoolSize { slots: slots(name, node)?, rate: None });
@@ -39,10 +54,7 @@ fn pool(name: &str, node: &Node) -> Result<PoolSize, Box<Problem>> {
 }
 
 fn slots(name: &str, node: &Node) -> Result<u32, Box<Problem>> {
-    if let NodeValue::Number(number) = &node.value
-        && let Some(slots) =
-            number.as_u64().and_then(|slots| u32::try_from(slots).ok()).filter(|slots| *slots > 0)
-    {
+    if let Some(slots) = whole(node) {
         return Ok(slots);
     }
     let message = format!("the slots of the pool `{name}` are a whole number from 1 on");

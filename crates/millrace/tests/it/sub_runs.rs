@@ -188,6 +188,26 @@ steps:
 }
 
 #[test]
+fn the_server_plans_and_runs_a_part() {
+    let pipeline = "steps:\n  one: {run: \"echo one >> log; echo 'n=1' >> $MILLRACE_OUTPUT\", outputs: {n: integer}}\n  two: {run: echo two >> log, needs: one}\n";
+    let project = Project::new(&[("pipelines/p.yaml", pipeline)]);
+    let server = Up::start(&project);
+    let run = |body: &str| {
+        let id = server.post("/api/pipelines/p/runs", body)["id"].as_str().unwrap().to_owned();
+        wait_until(|| server.get(&format!("/api/runs/{id}"))["run"]["status"] == "succeeded");
+    };
+    let refused = server.post("/api/pipelines/p/runs", r#"{"from": "two"}"#);
+    assert_eq!(refused["code"], "no-earlier-result", "{refused}");
+    run("{}");
+    run(r#"{"from": "two"}"#);
+    assert_eq!(project.read("log"), "one\ntwo\ntwo\n");
+    let plan = server.post("/api/pipelines/p/plan", r#"{"from": "two"}"#);
+    let actions: Vec<&str> =
+        plan.as_array().unwrap().iter().map(|step| step["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["reuse", "run"], "{plan}");
+}
+
+#[test]
 fn a_retry_asks_what_failed_and_how() {
     let pipeline = r#"
 steps:
