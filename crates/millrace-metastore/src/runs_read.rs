@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::runs::{PipelineRunRow, StepAttemptRow, StepCacheRow, StepRunRow};
+use crate::runs::{AttemptCostRow, PipelineRunRow, StepAttemptRow, StepCacheRow, StepRunRow};
 use crate::{Metastore, MetastoreError, Row, Value};
 
 const RUN_COLUMNS: &str = "id, number, pipeline, definition, inputs, options, cause, state, idempotency_key, concurrency_key, \
@@ -147,7 +147,8 @@ impl Metastore {
     pub async fn list_step_attempts(&self, run_id: String) -> Result<Vec<StepAttemptRow>, MetastoreError> {
         self.read(move |session| {
             Box::pin(async move {
-                let sql = "SELECT step, number, epoch, state, handle, exit, error, started_at, ended_at FROM step_attempt \
+                let sql = "SELECT step, number, epoch, state, handle, exit, error, started_at, ended_at, cpu_user_ms, cpu_system_ms, \
+                           peak_memory_bytes, read_bytes, written_bytes FROM step_attempt \
                            WHERE run_id = $1 ORDER BY started_at, step, number";
                 session.fetch_all(sql, &[run_id.as_str().into()]).await?.iter().map(attempt_row).collect()
             })
@@ -294,6 +295,13 @@ fn attempt_row(row: &Row) -> Result<StepAttemptRow, MetastoreError> {
         state: row.text("state")?,
         handle: row.opt_text("handle")?,
         exit: row.opt_text("exit")?,
+        cost: AttemptCostRow {
+            cpu_user_ms: row.opt_int("cpu_user_ms")?,
+            cpu_system_ms: row.opt_int("cpu_system_ms")?,
+            peak_memory_bytes: row.opt_int("peak_memory_bytes")?,
+            read_bytes: row.opt_int("read_bytes")?,
+            written_bytes: row.opt_int("written_bytes")?,
+        },
         error: row.opt_text("error")?,
         started_at: row.int("started_at")?,
         ended_at: row.opt_int("ended_at")?,

@@ -337,6 +337,7 @@ async fn end_attempt(
         error,
         reuse,
         exit,
+        cost,
         cache,
         assets,
     } = change
@@ -346,7 +347,8 @@ async fn end_attempt(
     let run_id = transition.run_id.as_str();
     let ended = session
         .execute(
-            "UPDATE step_attempt SET state = $4, exit = $5, error = $6, ended_at = $7 \
+            "UPDATE step_attempt SET state = $4, exit = $5, error = $6, ended_at = $7, cpu_user_ms = $8, \
+             cpu_system_ms = $9, peak_memory_bytes = $10, read_bytes = $11, written_bytes = $12 \
              WHERE run_id = $1 AND step = $2 AND number = $3 AND state = 'running'",
             &[
                 run_id.into(),
@@ -356,6 +358,11 @@ async fn end_attempt(
                 exit.as_deref().into(),
                 error.as_deref().into(),
                 transition.now.into(),
+                cost.cpu_user_ms.into(),
+                cost.cpu_system_ms.into(),
+                cost.peak_memory_bytes.into(),
+                cost.read_bytes.into(),
+                cost.written_bytes.into(),
             ],
         )
         .await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use millrace_contract::{
-    CommandExit, CommandHandle, Explain as _, Placement, Progress, ProgressSink, StepContext, StepError,
+    AttemptCost, CommandExit, CommandHandle, Explain as _, Placement, Progress, ProgressSink, StepContext, StepError,
     StepKind, StepOutcome,
 };
 use millrace_metastore::lineage::StepAsset;
@@ -36,6 +36,8 @@ pub(crate) struct AttemptEnd {
     pub(crate) reuse: Option<ReuseDecision>,
     /// Exit record of a command.
     pub(crate) exit: Option<CommandExit>,
+    /// What it used.
+    pub(crate) cost: AttemptCost,
     /// To be kept for reuse, when it succeeded.
     pub(crate) remember: Option<Remember>,
     /// What it read and left, when it succeeded.
@@ -101,6 +103,7 @@ pub(crate) async fn carry_out(shared: Arc<Shared>, start: AttemptStart) -> Attem
         result: AttemptResult::Cancelled,
         reuse: None,
         exit: None,
+        cost: AttemptCost::default(),
         remember: None,
         assets: Vec::new(),
     };
@@ -213,6 +216,7 @@ async fn do_work(
     };
     let exit = wait_or_cancel(shared, &handle, &context.cancel).await?;
     end.exit = Some(exit.clone());
+    end.cost = shared.services.compute.cost(&handle).await.unwrap_or_default();
     match exit {
         CommandExit::Lost => Ok(None),
         CommandExit::Cancelled => Err(StepError::cancelled()),

@@ -10,6 +10,7 @@ mod assets;
 mod attempt;
 pub mod cache;
 mod context;
+pub mod cost;
 mod engine;
 mod error;
 mod events;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use indexmap::IndexMap;
-use millrace_contract::CommandHandle;
+use millrace_contract::{AttemptCost, CommandHandle};
 use millrace_metastore::MetastoreError;
 use millrace_metastore::runs::{RunTransition, StepCacheRow, StepChange, TransitionResult};
 use millrace_spec::ids::StepId;
@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{self, AttemptEnd, AttemptResult, AttemptStart};
+use crate::cost;
 use crate::engine::{Force, Shared};
 use crate::error::chain;
 use crate::events::RunEventKind;
@@ -128,6 +129,7 @@ impl RunTask {
                     result: AttemptResult::Lost,
                     reuse: None,
                     exit: None,
+                    cost: AttemptCost::default(),
                     remember: None,
                     assets: Vec::new(),
                 });
@@ -324,6 +326,7 @@ impl RunTask {
                 attempt,
                 reuse: None,
                 exit: None,
+                cost: AttemptCost::default(),
                 remember: None,
                 assets: Vec::new(),
             })
@@ -421,6 +424,7 @@ impl RunTask {
             error: problem.as_ref().map(to_json),
             reuse: end.reuse.as_ref().map(to_json),
             exit: end.exit.as_ref().map(to_json),
+            cost: cost::row(end.cost),
             cache,
             assets: end.assets,
         });

@@ -1,10 +1,11 @@
 //! Pipeline runs as views.
 
 use indexmap::IndexMap;
-use millrace_contract::{CommandExit, Progress, StepOutcome};
+use millrace_contract::{AttemptCost, CommandExit, Progress, StepOutcome};
 use millrace_metastore::experiments::TrackedRunRow;
 use millrace_metastore::runs::{PipelineRunRow, StepAttemptRow, StepRunRow};
 use millrace_orchestration::cache::ReuseDecision;
+use millrace_orchestration::cost;
 use millrace_orchestration::state::StepState;
 use millrace_spec::pipeline::{Pipeline, Step};
 use millrace_spec::problem::Problem;
@@ -13,7 +14,7 @@ use serde_json::Value;
 use super::{count, instant};
 use crate::error::ApiError;
 use crate::views::json::{JsonMap, NumberMap};
-use crate::views::runs::{AttemptView, ProgressView, RunSummary, StepView};
+use crate::views::runs::{AttemptView, CostView, ProgressView, RunSummary, StepView};
 
 /// A run for a list.
 pub(crate) fn run_summary(row: &PipelineRunRow, steps: &[StepRunRow]) -> RunSummary {
@@ -69,8 +70,9 @@ pub(crate) fn step_view(
         Some(ReuseDecision::Reused { from_run }) if row.state == "cached" => Some(from_run.clone()),
         _ => None,
     };
-    let attempts: Vec<_> =
-        attempts.iter().filter(|attempt| attempt.step == row.step).map(attempt_view).collect();
+    let attempts: Vec<_> = attempts.iter().filter(|attempt| attempt.step == row.step).collect();
+    let cost = cost_of(attempts.iter().copied());
+    let attempts = attempts.into_iter().map(attempt_view).collect();
     let tracked = tracked.iter().find(|tracked| tracked.name == row.step).map(|tracked| tracked.id.clone());
     Ok(StepView {
         id: row.step.clone(),
@@ -95,6 +97,7 @@ pub(crate) fn step_view(
         metrics: NumberMap(outcome.metrics),
         rows: outcome.rows,
         bytes: outcome.bytes,
+        cost,
         cached_from,
         why: why(row, decision.as_ref()),
         problem: problem(row.error.as_deref()).map(Into::into),
@@ -114,7 +117,6 @@ pub(crate) fn why(row: &StepRunRow, decision: Option<&ReuseDecision>) -> Vec<Str
 
 fn attempt_view(row: &StepAttemptRow) -> AttemptView {
     let exit = row.exit.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
-    let number = |key: &str| find(exit.as_ref()?, key)?.as_u64();
     AttemptView {
         attempt: count(row.number),
         status: row.state.clone(),
@@ -122,14 +124,13 @@ fn attempt_view(row: &StepAttemptRow) -> AttemptView {
         ended_at: row.ended_at.map(instant),
         problem: problem(row.error.as_deref()).map(Into::into),
         exit: exit.as_ref().and_then(exit_text),
-        peak_memory_bytes: number("peak_memory_bytes"),
-        cpu_ms: number("cpu_ms"),
+        cost: cost_view(&cost::of_row(&row.cost)),
     }
 }
 
 fn exit_text(exit: &Value) -> Option<String> {
     Some(match serde_json::from_value::<CommandExit>(exit.clone()).ok()? {
-        CommandExit::Exited { code, .. } => format!("exit code {code}"),
+        CommandExit::Exited { code } => format!("exit code {code}"),
         CommandExit::Signalled { signal, out_of_memory: true } => format!("signal {signal}, out of memory"),
         CommandExit::Signalled { signal, .. } => format!("signal {signal}"),
         CommandExit::TimedOut => "timed out".to_owned(),
@@ -139,8 +140,19 @@ fn exit_text(exit: &Value) -> Option<String> {
     })
 }
 
-/// The first value of `key` in an object or in an object of it.
-fn find<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
-    let object = value.as_object()?;
-    object.get(key).or_else(|| object.values().find_map(|inner| find(inner, key)))
+/// What some attempts used together.
+pub(crate) fn cost_of<'a>(attempts: impl IntoIterator<Item = &'a StepAttemptRow>) -> CostView {
+    let costs = attempts.into_iter().map(|attempt| cost::of_row(&attempt.cost));
+    cost_view(&costs.fold(AttemptCost::default(), AttemptCost::and))
+}
+
+fn cost_view(cost: &AttemptCost) -> CostView {
+    CostView {
+        cpu_ms: cost.cpu_ms(),
+        cpu_user_ms: cost.cpu_user_ms,
+        cpu_system_ms: cost.cpu_system_ms,
+        peak_memory_bytes: cost.peak_memory_bytes,
+        read_bytes: cost.read_bytes,
+        written_bytes: cost.written_bytes,
+    }
 }

@@ -97,6 +97,7 @@ async fn find_run(State(app): State<App>, Path(id): Path<String>) -> ApiResult<R
         run: present::run_summary(&row, &steps),
         inputs: JsonMap(present::inputs(&row)?),
         steps: views,
+        cost: present::cost_of(&attempts),
         yaml: yaml.unwrap_or_default(),
         command: format!("millrace run {}", row.pipeline),
         experiment_id: experiment.map(|id| id.to_string()),

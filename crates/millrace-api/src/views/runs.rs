@@ -73,10 +73,25 @@ pub struct AttemptView {
     pub problem: Option<Problem>,
     /// How its process ended.
     pub exit: Option<String>,
-    /// Largest resident memory of its process.
-    pub peak_memory_bytes: Option<u64>,
-    /// Processor time of its process, milliseconds.
+    /// What it used.
+    pub cost: CostView,
+}
+
+/// What attempts used, as far as it was measured: what is `null` is not known.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct CostView {
+    /// User plus system processor time, milliseconds.
     pub cpu_ms: Option<u64>,
+    /// Processor time in the programs, milliseconds.
+    pub cpu_user_ms: Option<u64>,
+    /// Processor time in the kernel, milliseconds.
+    pub cpu_system_ms: Option<u64>,
+    /// Largest resident memory of a process.
+    pub peak_memory_bytes: Option<u64>,
+    /// Bytes that the processes read from files and pipes.
+    pub read_bytes: Option<u64>,
+    /// Bytes that the processes wrote to files and pipes.
+    pub written_bytes: Option<u64>,
 }
 
 /// A step of a run.
@@ -113,6 +128,8 @@ pub struct StepView {
     pub rows: Option<u64>,
     /// Bytes it moved.
     pub bytes: Option<u64>,
+    /// What its attempts used.
+    pub cost: CostView,
     /// The run whose result stood in.
     pub cached_from: Option<String>,
     /// Why it ran, was reused or skipped; a sentence each.
@@ -132,6 +149,8 @@ pub struct RunView {
     pub inputs: JsonMap,
     /// Steps in the file's order.
     pub steps: Vec<StepView>,
+    /// What the run's attempts used.
+    pub cost: CostView,
     /// The pipeline's file as it is now; empty if it is gone.
     pub yaml: String,
     /// The command that starts such a run again.

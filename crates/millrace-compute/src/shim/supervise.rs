@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use millrace_contract::{CommandExit, CommandSpec};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::signalfd::SignalFd;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::log::{Budget, LogFile};
-use crate::record;
+use super::usage::{self, Transfer};
+use crate::record::{self, CommandEnd};
 
 /// How often `beat` is touched.
 const BEAT: Duration = Duration::from_secs(5);
@@ -69,8 +70,8 @@ pub(super) struct Supervisor {
     stdout: Stream<ChildStdout>,
     stderr: Stream<ChildStderr>,
     budget: Budget,
-    started: Instant,
     oom_kills: u64,
+    transfer: Transfer,
     next_beat: Instant,
     deadline: Option<Instant>,
     kill_at: Option<Instant>,
@@ -96,8 +97,8 @@ impl Supervisor {
             child,
             signals,
             budget: Budget { left: spec.max_log_bytes },
-            started,
-            oom_kills: oom_kills(),
+            oom_kills: usage::oom_kills(),
+            transfer: Transfer::default(),
             next_beat: started,
             deadline: spec.timeout_ms.map(|ms| started + Duration::from_millis(ms)),
             kill_at: None,
@@ -106,7 +107,7 @@ impl Supervisor {
     }
 
     /// Runs until the program has ended and its output is kept.
-    pub(super) fn run(mut self) -> std::io::Result<CommandExit> {
+    pub(super) fn run(mut self) -> std::io::Result<CommandEnd> {
         let mut buffer = vec![0; 64 * 1024];
         let status = loop {
             let now = Instant::now();
@@ -119,14 +120,25 @@ impl Supervisor {
                     self.end(Ending::Cancel, Instant::now());
                 }
             }
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.reap()? {
                 break status;
             }
         };
         // Stray children must not hold the pipes, ports or files of an attempt that has ended.
         let _ = killpg(self.group, Signal::SIGKILL);
         self.drain(&mut buffer)?;
-        Ok(self.exit(status))
+        Ok(CommandEnd { exit: self.exit(status), cost: Some(usage::cost(self.transfer)) })
+    }
+
+    /// How the program ended, if it has.
+    fn reap(&mut self) -> std::io::Result<Option<ExitStatus>> {
+        // Looked at before it is taken away: `/proc` says what it read and wrote only as long as it is there.
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        if waitid(Id::Pid(self.group), flags)? == WaitStatus::StillAlive {
+            return Ok(None);
+        }
+        self.transfer = Transfer::of(self.group);
+        self.child.try_wait()
     }
 
     fn keep_time(&mut self, now: Instant) {
@@ -194,30 +206,12 @@ impl Supervisor {
         match (self.ending, status.code(), status.signal()) {
             (Some(Ending::Timeout), ..) => CommandExit::TimedOut,
             (Some(Ending::Cancel), ..) => CommandExit::Cancelled,
-            (None, Some(code), _) => {
-                let (cpu_ms, peak_memory_bytes) = usage();
-                let wall_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                CommandExit::Exited { code, cpu_ms, peak_memory_bytes, wall_ms }
-            }
+            (None, Some(code), _) => CommandExit::Exited { code },
             (None, None, signal) => {
                 let signal = signal.unwrap_or_default();
                 let killed = signal == Signal::SIGKILL as i32;
-                CommandExit::Signalled { signal, out_of_memory: killed && oom_kills() > self.oom_kills }
+                CommandExit::Signalled { signal, out_of_memory: killed && usage::oom_kills() > self.oom_kills }
             }
         }
     }
-}
-
-/// CPU time in milliseconds and largest resident set in bytes of the children that were waited for: the program and what it waited for.
-fn usage() -> (u64, u64) {
-    let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return (0, 0) };
-    let milliseconds = |time: nix::sys::time::TimeVal| time.tv_sec() * 1000 + time.tv_usec() / 1000;
-    let cpu = milliseconds(usage.user_time()) + milliseconds(usage.system_time());
-    (u64::try_from(cpu).unwrap_or(0), u64::try_from(usage.max_rss()).unwrap_or(0) * 1024)
-}
-
-/// How often the kernel's out-of-memory killer has struck since boot.
-fn oom_kills() -> u64 {
-    let Ok(text) = fs_err::read_to_string("/proc/vmstat") else { return 0 };
-    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
 }

@@ -14,7 +14,7 @@ mod traces;
 use futures::future::{BoxFuture, LocalBoxFuture};
 use millrace_metastore::deployments::DeploymentRow;
 use millrace_metastore::runs::{
-    InsertedRun, PipelineRunRow, RunTransition, StepChange, StepRunRow, TransitionResult,
+    AttemptCostRow, InsertedRun, PipelineRunRow, RunTransition, StepChange, StepRunRow, TransitionResult,
 };
 use millrace_metastore::testing::TestPostgres;
 use millrace_metastore::{Metastore, MetastoreError};
@@ -87,6 +87,7 @@ fn end(step: &str, attempt: i64) -> StepChange {
         error: None,
         reuse: None,
         exit: None,
+        cost: AttemptCostRow { cpu_user_ms: Some(12), peak_memory_bytes: Some(1 << 40), ..AttemptCostRow::default() },
         cache: None,
         assets: Vec::new(),
     }
