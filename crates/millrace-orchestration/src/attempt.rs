@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use millrace_contract::{
-    AttemptCost, CommandExit, CommandHandle, Explain as _, Placement, Progress, ProgressSink, StepContext, StepError,
-    StepKind, StepOutcome,
+    AttemptCost, CommandExit, CommandHandle, Explain as _, Placement, Progress, ProgressSink, REJECTED, StepContext,
+    StepError, StepKind, StepOutcome,
 };
 use millrace_metastore::lineage::StepAsset;
 use millrace_spec::asset::Asset;
@@ -24,7 +24,9 @@ use crate::context::{expression_context, refuse_unreadable, resolve_config, reso
 use crate::engine::Shared;
 use crate::events::RunEventKind;
 use crate::log::FileLog;
+use crate::recovery::Interrupted;
 use crate::state::RunSnapshot;
+use crate::waiting;
 
 /// How an attempt ended, for the run's task.
 #[derive(Debug)]
@@ -44,6 +46,14 @@ pub(crate) struct AttemptEnd {
     pub(crate) assets: Vec<StepAsset>,
 }
 
+impl AttemptEnd {
+    /// An end of which nothing but the result is known yet.
+    pub(crate) fn new(step: StepId, attempt: u32, result: AttemptResult) -> Self {
+        let cost = AttemptCost::default();
+        Self { step, attempt, result, reuse: None, exit: None, cost, remember: None, assets: Vec::new() }
+    }
+}
+
 /// A result worth keeping.
 #[derive(Debug)]
 pub(crate) struct Remember {
@@ -57,6 +67,8 @@ pub(crate) enum AttemptResult {
     Succeeded(StepOutcome),
     Cached(StepOutcome),
     Failed(Problem),
+    /// Somebody said no.
+    Rejected(Problem),
     TimedOut,
     Cancelled,
     /// The process is gone without a trace; not the user's fault.
@@ -71,8 +83,8 @@ pub(crate) struct AttemptStart {
     pub(crate) attempt: u32,
     pub(crate) force: bool,
     pub(crate) cancel: CancellationToken,
-    /// A command that an earlier engine started and that is to be waited for.
-    pub(crate) reattach: Option<CommandHandle>,
+    /// What an earlier engine began and this one goes on with.
+    pub(crate) resume: Option<Interrupted>,
 }
 
 struct ProgressEvents {
@@ -97,18 +109,9 @@ pub(crate) fn attempt_folder(shared: &Shared, run_id: &str, step: &str, attempt:
 
 /// Runs an attempt to its end. Never fails: every way out is an [`AttemptEnd`].
 pub(crate) async fn carry_out(shared: Arc<Shared>, start: AttemptStart) -> AttemptEnd {
-    let mut end = AttemptEnd {
-        step: start.step.id.clone(),
-        attempt: start.attempt,
-        result: AttemptResult::Cancelled,
-        reuse: None,
-        exit: None,
-        cost: AttemptCost::default(),
-        remember: None,
-        assets: Vec::new(),
-    };
+    let mut end = AttemptEnd::new(start.step.id.clone(), start.attempt, AttemptResult::Cancelled);
     let work = work(&shared, &start, &mut end);
-    let outcome = match in_process_limit(&start) {
+    let outcome = match in_process_limit(&shared, &start) {
         // The kind sees the cancelled token and stops; a kind that does not is left behind after the grace time.
         Some(limit) => match tokio::time::timeout(limit, work).await {
             Ok(outcome) => outcome,
@@ -122,13 +125,21 @@ pub(crate) async fn carry_out(shared: Arc<Shared>, start: AttemptStart) -> Attem
     end.result = match outcome {
         Ok(result) => result,
         Err(error) if error.cancelled => AttemptResult::Cancelled,
+        Err(error) if error.problem.code == REJECTED => {
+            AttemptResult::Rejected(place_at(error.problem, &start.step))
+        }
         Err(error) => AttemptResult::Failed(place_at(error.problem, &start.step)),
     };
     end
 }
 
-/// The shim keeps the time of commands, so that a restart does not lengthen it; this is for everything else and, with slack, a belt.
-fn in_process_limit(start: &AttemptStart) -> Option<Duration> {
+/// The shim keeps the time of commands, and what waits keeps its own, so that a restart does not lengthen it; this is for everything else
+/// and, with slack, a belt.
+fn in_process_limit(shared: &Shared, start: &AttemptStart) -> Option<Duration> {
+    let kind = shared.kinds.get(start.step.kind.as_str());
+    if kind.is_some_and(|kind| kind.waits(&start.step.config)) {
+        return None;
+    }
     let limit = start.step.timeout_ms?;
     let slack = if matches!(start.step.kind.as_str(), "run" | "python") { 60_000 } else { 0 };
     Some(Duration::from_millis(limit + slack))
@@ -158,7 +169,7 @@ async fn work(
     })?;
     let context = build_context(shared, start, kind.as_ref()).await?;
     let read = assets::read_by(&context);
-    if start.reattach.is_none()
+    if start.resume.is_none()
         && let Some(outcome) = look_in_cache(shared, start, kind.as_ref(), &context, end).await
     {
         end.assets = assets::step_assets(&read, &outcome);
@@ -188,7 +199,7 @@ async fn work(
     Ok(AttemptResult::Succeeded(outcome))
 }
 
-const TIMED_OUT: &str = "timed-out";
+pub(crate) const TIMED_OUT: &str = "timed-out";
 
 /// `None` means that the command was lost.
 async fn do_work(
@@ -198,9 +209,12 @@ async fn do_work(
     context: StepContext,
     end: &mut AttemptEnd,
 ) -> Result<Option<StepOutcome>, StepError> {
-    let handle = match &start.reattach {
-        Some(handle) => handle.clone(),
-        None => match kind.place(&context).await? {
+    if kind.waits(&start.step.config) {
+        return waiting::see_through(shared, start, kind, &context).await.map(Some);
+    }
+    let handle = match &start.resume {
+        Some(Interrupted::Command(handle)) => handle.clone(),
+        _ => match kind.place(&context).await? {
             Placement::InProcess => return kind.run(context).await.map(Some),
             Placement::Command(command) => {
                 let handle = shared

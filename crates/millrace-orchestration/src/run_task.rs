@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use indexmap::IndexMap;
-use millrace_contract::{AttemptCost, CommandHandle};
 use millrace_metastore::MetastoreError;
 use millrace_metastore::runs::{RunTransition, StepCacheRow, StepChange, TransitionResult};
 use millrace_spec::ids::StepId;
@@ -20,7 +19,7 @@ use crate::engine::{Force, Shared};
 use crate::error::chain;
 use crate::events::RunEventKind;
 use crate::planner::{Decision, decide, next_retry};
-use crate::recovery::LoadedRun;
+use crate::recovery::{Interrupted, LoadedRun};
 use crate::state::{RunSnapshot, RunState, StepState};
 
 /// Attempts that may be lost with their process before the step counts as failed.
@@ -63,15 +62,15 @@ struct RunTask {
 }
 
 impl RunTask {
-    async fn drive(mut self, interrupted: Vec<(StepId, Option<CommandHandle>)>) {
+    async fn drive(mut self, interrupted: Vec<(StepId, Interrupted)>) {
         if !self.wait_for_admission().await {
             return;
         }
         if self.run.cancel_requested {
             self.cancel.cancel();
         }
-        for (step, handle) in interrupted {
-            self.take_back(step, handle);
+        for (step, left) in interrupted {
+            self.take_back(step, left);
         }
         while !self.shared.stop.is_cancelled() {
             match self.advance().await {
@@ -115,24 +114,15 @@ impl RunTask {
     }
 
     /// Takes over an attempt that an earlier engine had begun.
-    fn take_back(&mut self, step: StepId, handle: Option<CommandHandle>) {
-        match handle {
-            Some(handle) => {
+    fn take_back(&mut self, step: StepId, left: Interrupted) {
+        match left {
+            Interrupted::Command(_) | Interrupted::Waiting { .. } => {
                 let run = Arc::new(self.run.clone());
-                self.launch(&step, &run, Some(handle));
+                self.launch(&step, &run, Some(left));
             }
-            None => {
+            Interrupted::Gone => {
                 let attempt = self.run.steps.get(&step).map_or(0, |step| step.attempt);
-                self.settle(AttemptEnd {
-                    step,
-                    attempt,
-                    result: AttemptResult::Lost,
-                    reuse: None,
-                    exit: None,
-                    cost: AttemptCost::default(),
-                    remember: None,
-                    assets: Vec::new(),
-                });
+                self.settle(AttemptEnd::new(step, attempt, AttemptResult::Lost));
             }
         }
     }
@@ -148,7 +138,9 @@ impl RunTask {
             let mut decided_something = false;
             for decision in decide(&self.run, self.shared.now()) {
                 match decision {
-                    Decision::Start { step } if !self.has_room() => self.note_ready(&step),
+                    Decision::Start { step } if !self.waits(&step) && !self.has_room() => {
+                        self.note_ready(&step)
+                    }
                     Decision::Start { step } => {
                         decided_something = true;
                         changes.push(self.begin(&step));
@@ -253,6 +245,14 @@ impl RunTask {
         running < self.shared.settings.max_running as usize
     }
 
+    /// Whether a step only waits for something outside, so that no limit holds it back.
+    fn waits(&self, id: &StepId) -> bool {
+        let step = self.definition(id);
+        step.is_some_and(|step| {
+            self.shared.kinds.get(step.kind.as_str()).is_some_and(|kind| kind.waits(&step.config))
+        })
+    }
+
     fn note_ready(&mut self, id: &StepId) {
         let now = self.shared.now();
         self.ready_since.entry(id.clone()).or_insert(now);
@@ -260,6 +260,7 @@ impl RunTask {
 
     /// Marks a step as running in memory; the row follows in the same round.
     fn begin(&mut self, id: &StepId) -> StepChange {
+        let waits = self.waits(id);
         let pools = self.definition(id).map(|step| step.pool.clone()).unwrap_or_default();
         let pools = pools
             .into_iter()
@@ -272,11 +273,11 @@ impl RunTask {
         if let Some(step) = self.run.steps.get_mut(id) {
             step.attempt += 1;
             attempt = step.attempt;
-            step.state = StepState::Running;
+            step.state = if waits { StepState::Waiting } else { StepState::Running };
             step.retry_at = None;
         }
         let ready_at = self.ready_since.swap_remove(id).unwrap_or_else(|| self.shared.now());
-        StepChange::Begin { step: id.to_string(), attempt: attempt.into(), ready_at, pools }
+        StepChange::Begin { step: id.to_string(), attempt: attempt.into(), ready_at, waits, pools }
     }
 
     fn undo_begin(&mut self, name: &str) {
@@ -305,7 +306,7 @@ impl RunTask {
         })
     }
 
-    fn launch(&mut self, id: &StepId, run: &Arc<RunSnapshot>, reattach: Option<CommandHandle>) {
+    fn launch(&mut self, id: &StepId, run: &Arc<RunSnapshot>, resume: Option<Interrupted>) {
         let Some(step) = self.definition(id).cloned() else { return };
         // `finally` runs although the run was cancelled; everything else stops with it.
         let cleans_up = self.run.pipeline.finally.contains_key(id);
@@ -315,20 +316,14 @@ impl RunTask {
             cancel: if cleans_up { CancellationToken::new() } else { self.cancel.child_token() },
             run: run.clone(),
             step,
-            reattach,
+            resume,
         };
         let (step, attempt, shared) = (id.clone(), start.attempt, self.shared.clone());
         self.attempts.spawn(async move {
             let work = std::panic::AssertUnwindSafe(attempt::carry_out(shared, start)).catch_unwind();
-            work.await.unwrap_or_else(|_| AttemptEnd {
-                result: AttemptResult::Failed(panicked(&step)),
-                step,
-                attempt,
-                reuse: None,
-                exit: None,
-                cost: AttemptCost::default(),
-                remember: None,
-                assets: Vec::new(),
+            work.await.unwrap_or_else(|_| {
+                let failed = AttemptResult::Failed(panicked(&step));
+                AttemptEnd::new(step, attempt, failed)
             })
         });
     }
@@ -388,6 +383,7 @@ impl RunTask {
             AttemptResult::TimedOut => {
                 ("timed_out", StepState::TimedOut, again(true), None, Some(timed_out(&end.step)))
             }
+            AttemptResult::Rejected(problem) => ("rejected", StepState::Rejected, None, None, Some(problem)),
             AttemptResult::Cancelled => ("cancelled", StepState::Cancelled, None, None, None),
             AttemptResult::Lost if cancelled => ("lost", StepState::Cancelled, None, None, None),
             AttemptResult::Lost if step.lost <= LOST_RETRIES => {
