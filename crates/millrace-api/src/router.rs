@@ -11,7 +11,9 @@
 //! | `/api/runs/{id}` | GET | `RunView` |
 //! | `/api/runs/{id}/cancel`, `/api/runs/{id}/rerun` | POST | `RunSummary` |
 //! | `/api/runs/{id}/why` | GET | `[WhyView]` |
-//! | `/api/runs/{id}/steps/{step}/log?attempt&offset` | GET | `LogChunk` |
+//! | `/api/runs/{id}/steps/{step}/log?attempt&from&count` | GET | `LogView` |
+//! | `…/log/events?attempt&from&tail`, `…/log/search?pattern&regex&case&from&limit&context` | GET | server-sent events |
+//! | `…/log/file?attempt&times` | GET | the whole log as text |
 //! | `/api/runs/{id}/steps/{step}/outputs/{output}?limit` | GET | `TablePreview` of a table, the document of a report, else the value |
 //! | `/api/experiments`, `/api/experiments/{id}/runs?sort&limit` | GET | `[ExperimentSummary]`, `TrackedRunPage` |
 //! | `/api/experiments/{id}/groups?by&filter&columns&sort` | GET | `RunGroupList` |
@@ -96,6 +98,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::pipelines::routes())
         .merge(routes::runs::routes())
         .merge(routes::outputs::routes())
+        .merge(routes::logs::routes())
         .merge(routes::tracking::routes())
         .merge(routes::datasets::routes())
         .merge(routes::models::routes())

@@ -8,6 +8,7 @@ pub(crate) mod evaluation;
 pub(crate) mod lifecycle;
 pub(crate) mod lineage;
 pub(crate) mod logged_models;
+pub(crate) mod logs;
 pub(crate) mod model_cards;
 pub(crate) mod models;
 pub(crate) mod outputs;

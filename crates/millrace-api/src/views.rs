@@ -4,6 +4,7 @@ pub mod datasets;
 pub mod endpoints;
 pub mod json;
 pub mod lifecycle;
+pub mod logs;
 pub mod models;
 pub mod monitors;
 pub mod pipelines;

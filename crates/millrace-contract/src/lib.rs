@@ -10,6 +10,7 @@ mod compute;
 mod cost;
 mod flow;
 mod kind;
+pub mod log_index;
 mod model;
 pub mod network;
 mod query;

@@ -156,6 +156,26 @@ impl Metastore {
         .await
     }
 
+    /// State word of an attempt; `None` if it has not begun.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn step_attempt_state(
+        &self,
+        run_id: String,
+        step: String,
+        number: i64,
+    ) -> Result<Option<String>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql = "SELECT state FROM step_attempt WHERE run_id = $1 AND step = $2 AND number = $3";
+                let args = [run_id.as_str().into(), step.as_str().into(), number.into()];
+                session.fetch_optional(sql, &args).await?.map(|row| row.text("state")).transpose()
+            })
+        })
+        .await
+    }
+
     /// Notes that somebody wants the run to end; `false` if it is over or absent.
     ///
     /// # Errors

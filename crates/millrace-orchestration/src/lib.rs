@@ -11,6 +11,7 @@ mod attempt;
 pub mod cache;
 mod context;
 pub mod cost;
+mod critical;
 mod engine;
 mod error;
 mod events;
@@ -24,8 +25,11 @@ pub mod steps;
 mod triggers;
 mod waiting;
 
+pub use critical::{CriticalPath, StepSpan, critical_path, step_spans};
 pub use engine::{Engine, EngineServices, EngineSettings, Force, RunRequest, StepRegistry};
 pub use error::OrchestrationError;
 pub use events::{RunEvent, RunEventKind};
-pub use log::{LogLine, LogPage, for_each_line, read_log};
+pub use log::{
+    AttemptLog, LogLine, LogLines, LogMatch, LogPattern, LogStream, MAX_PATTERN, PatternError, search,
+};
 pub use triggers::{NextFiring, PipelineSource, TriggerLoop, next_firings};

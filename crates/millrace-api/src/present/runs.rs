@@ -5,7 +5,7 @@ use millrace_contract::{AttemptCost, CommandExit, Progress, StepOutcome};
 use millrace_metastore::experiments::TrackedRunRow;
 use millrace_metastore::runs::{PipelineRunRow, StepAttemptRow, StepRunRow};
 use millrace_orchestration::cache::ReuseDecision;
-use millrace_orchestration::cost;
+use millrace_orchestration::{cost, step_spans};
 use millrace_orchestration::state::StepState;
 use millrace_spec::pipeline::{Pipeline, Step};
 use millrace_spec::problem::Problem;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{count, instant};
 use crate::error::ApiError;
 use crate::views::json::{JsonMap, NumberMap};
-use crate::views::runs::{AttemptView, CostView, ProgressView, RunSummary, StepView};
+use crate::views::runs::{AttemptView, CostView, CriticalPathView, ProgressView, RunSummary, StepView};
 
 /// A run for a list.
 pub(crate) fn run_summary(row: &PipelineRunRow, steps: &[StepRunRow]) -> RunSummary {
@@ -138,6 +138,23 @@ fn exit_text(exit: &Value) -> Option<String> {
         CommandExit::Lost => "lost".to_owned(),
         CommandExit::NotStarted { message } => format!("not started: {message}"),
     })
+}
+
+/// The chain of steps that set the length of a run, which may still go on.
+pub(crate) fn critical_path(
+    row: &PipelineRunRow,
+    steps: &[StepRunRow],
+    pipeline: &Pipeline,
+    now: i64,
+) -> CriticalPathView {
+    let spans = step_spans(steps, Some(pipeline));
+    let path = millrace_orchestration::critical_path(&spans, row.ended_at.unwrap_or(now));
+    let milliseconds = |micros: i64| u64::try_from(micros / 1_000).unwrap_or(0);
+    CriticalPathView {
+        steps: path.steps,
+        queued_ms: milliseconds(path.queued_us),
+        worked_ms: milliseconds(path.worked_us),
+    }
 }
 
 /// What some attempts used together.

@@ -98,6 +98,7 @@ async fn find_run(State(app): State<App>, Path(id): Path<String>) -> ApiResult<R
         inputs: JsonMap(present::inputs(&row)?),
         steps: views,
         cost: present::cost_of(&attempts),
+        critical_path: present::critical_path(&row, &steps, &pipeline, app.clock.now().as_microsecond()),
         yaml: yaml.unwrap_or_default(),
         command: format!("millrace run {}", row.pipeline),
         experiment_id: experiment.map(|id| id.to_string()),

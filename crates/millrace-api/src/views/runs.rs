@@ -141,6 +141,17 @@ pub struct StepView {
     pub tracking_run_id: Option<String>,
 }
 
+/// The chain of steps that set a run's length, as far as it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct CriticalPathView {
+    /// From the first to the last.
+    pub steps: Vec<String>,
+    /// How long they waited for a slot, milliseconds.
+    pub queued_ms: u64,
+    /// How long they worked, milliseconds.
+    pub worked_ms: u64,
+}
+
 /// A run's page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct RunView {
@@ -152,29 +163,14 @@ pub struct RunView {
     pub steps: Vec<StepView>,
     /// What the run's attempts used.
     pub cost: CostView,
+    /// What set its length.
+    pub critical_path: CriticalPathView,
     /// The pipeline's file as it is now; empty if it is gone.
     pub yaml: String,
     /// The command that starts such a run again.
     pub command: String,
     /// The experiment its tracked runs are in.
     pub experiment_id: Option<String>,
-}
-
-/// Some of a log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
-pub struct LogChunk {
-    /// Whole lines.
-    pub text: String,
-    /// Where the text begins, a byte offset to be taken as given.
-    pub offset: u64,
-    /// Where to read on.
-    pub next_offset: u64,
-    /// Where the log ends now.
-    pub size: u64,
-    /// Number of the first line on the error stream, from 0 within this text.
-    pub first_error: Option<u64>,
-    /// Whether nothing more will come.
-    pub ended: bool,
 }
 
 /// Why a step ran, was reused, was skipped or waits.

@@ -3,7 +3,7 @@
 use ts_rs::{Config, TS};
 
 use super::{
-    datasets, endpoints, json, lifecycle, models, monitors, pipelines, prompts, runs, traces, tracking,
+    datasets, endpoints, json, lifecycle, logs, models, monitors, pipelines, prompts, runs, traces, tracking,
     workspace,
 };
 
@@ -36,7 +36,8 @@ pub fn typescript() -> String {
         runs::StepView,
         runs::RunView
     );
-    declare!(runs::LogChunk, runs::WhyView);
+    declare!(runs::WhyView, runs::CostView, runs::CriticalPathView);
+    declare!(logs::LogLineView, logs::LogView, logs::LogMatchView, logs::LogSearchView);
     declare!(
         tracking::ExperimentSummary,
         tracking::TrackedRun,

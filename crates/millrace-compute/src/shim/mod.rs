@@ -4,6 +4,7 @@
 //! program's whole process group. It must start in a millisecond: no runtime, no threads, forked rather than loaded ([`fork_server`]).
 
 pub(crate) mod fork_server;
+mod index;
 mod log;
 mod mask;
 mod supervise;

@@ -15,6 +15,7 @@ use nix::sys::signalfd::SignalFd;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
+use super::index::{LogIndex, Source};
 use super::log::{Budget, LogFile};
 use super::usage::{self, Transfer};
 use crate::record::{self, CommandEnd};
@@ -70,6 +71,7 @@ pub(super) struct Supervisor {
     stdout: Stream<ChildStdout>,
     stderr: Stream<ChildStderr>,
     budget: Budget,
+    index: LogIndex,
     oom_kills: u64,
     transfer: Transfer,
     next_beat: Instant,
@@ -96,6 +98,7 @@ impl Supervisor {
             stderr: Stream::new(child.stderr.take(), stderr)?,
             child,
             signals,
+            index: LogIndex::create(folder)?,
             budget: Budget { left: spec.max_log_bytes },
             oom_kills: usage::oom_kills(),
             transfer: Transfer::default(),
@@ -113,8 +116,7 @@ impl Supervisor {
             let now = Instant::now();
             self.keep_time(now);
             self.wait_for_something(now)?;
-            self.stdout.pump(&mut buffer, &mut self.budget);
-            self.stderr.pump(&mut buffer, &mut self.budget);
+            self.pump(&mut buffer);
             while let Ok(Some(signal)) = self.signals.read_signal() {
                 if i32::try_from(signal.ssi_signo) != Ok(Signal::SIGCHLD as i32) {
                     self.end(Ending::Cancel, Instant::now());
@@ -141,7 +143,19 @@ impl Supervisor {
         self.child.try_wait()
     }
 
+    fn pump(&mut self, buffer: &mut [u8]) {
+        self.stdout.pump(buffer, &mut self.budget);
+        self.stderr.pump(buffer, &mut self.budget);
+        self.note_order(Instant::now());
+    }
+
+    fn note_order(&mut self, now: Instant) {
+        self.index.note(Source::Output, self.stdout.log.take_fresh(), now);
+        self.index.note(Source::Errors, self.stderr.log.take_fresh(), now);
+    }
+
     fn keep_time(&mut self, now: Instant) {
+        self.index.keep_time(now);
         if now >= self.next_beat {
             // The beat is for onlookers; the kernel knows whether this process lives.
             let _ = fs_err::File::create(self.folder.join(record::BEAT_FILE));
@@ -167,7 +181,7 @@ impl Supervisor {
 
     fn wait_for_something(&self, now: Instant) -> std::io::Result<()> {
         let next =
-            [Some(self.next_beat), self.deadline, self.kill_at].into_iter().flatten().min().unwrap_or(now);
+            [Some(self.next_beat), self.deadline, self.kill_at, self.index.next()].into_iter().flatten().min().unwrap_or(now);
         // Rounded up, or the last millisecond would be spent spinning.
         let wait = next.saturating_duration_since(now).as_millis() + 1;
         self.poll(u16::try_from(wait).unwrap_or(u16::MAX))
@@ -188,8 +202,7 @@ impl Supervisor {
     fn drain(&mut self, buffer: &mut [u8]) -> std::io::Result<()> {
         let until = Instant::now() + DRAIN;
         loop {
-            self.stdout.pump(buffer, &mut self.budget);
-            self.stderr.pump(buffer, &mut self.budget);
+            self.pump(buffer);
             let closed = self.stdout.pipe.is_none() && self.stderr.pipe.is_none();
             let left = until.saturating_duration_since(Instant::now());
             if closed || left.is_zero() {
@@ -199,6 +212,9 @@ impl Supervisor {
         }
         self.stdout.log.finish(&mut self.budget);
         self.stderr.log.finish(&mut self.budget);
+        let now = Instant::now();
+        self.note_order(now);
+        self.index.finish(now);
         Ok(())
     }
 
