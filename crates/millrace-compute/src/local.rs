@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use millrace_contract::{AttemptCost, CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget, StepLog};
+use millrace_contract::{
+    AttemptCost, CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget, StepLog,
+};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 

@@ -55,9 +55,14 @@ mod tests {
 
     #[test]
     fn what_is_not_known_does_not_become_nothing() {
-        let known = AttemptCost { cpu_user_ms: Some(5), peak_memory_bytes: Some(9), ..AttemptCost::default() };
-        let other =
-            AttemptCost { cpu_user_ms: Some(2), cpu_system_ms: Some(1), peak_memory_bytes: Some(4), ..AttemptCost::default() };
+        let known =
+            AttemptCost { cpu_user_ms: Some(5), peak_memory_bytes: Some(9), ..AttemptCost::default() };
+        let other = AttemptCost {
+            cpu_user_ms: Some(2),
+            cpu_system_ms: Some(1),
+            peak_memory_bytes: Some(4),
+            ..AttemptCost::default()
+        };
         let both = known.and(other);
         assert_eq!((both.cpu_ms(), both.peak_memory_bytes, both.read_bytes), (Some(8), Some(9), None));
         assert_eq!(AttemptCost::default().and(AttemptCost::default()).cpu_ms(), None);

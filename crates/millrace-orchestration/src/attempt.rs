@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use millrace_contract::{
-    AttemptCost, CommandExit, CommandHandle, Explain as _, Placement, Progress, ProgressSink, REJECTED, StepContext,
-    StepError, StepKind, StepOutcome,
+    AttemptCost, CommandExit, CommandHandle, Explain as _, Placement, Progress, ProgressSink, REJECTED,
+    StepContext, StepError, StepKind, StepOutcome,
 };
 use millrace_metastore::lineage::StepAsset;
 use millrace_spec::asset::Asset;

@@ -36,7 +36,9 @@ pub struct CriticalPath {
 /// The spans of a run's steps. Without its definition, nobody knows what came before what.
 pub fn step_spans(rows: &[StepRunRow], pipeline: Option<&Pipeline>) -> Vec<StepSpan> {
     let span = |row: &StepRunRow| {
-        let named = |steps: &IndexMap<StepId, Step>| steps.values().find(|step| step.id.as_str() == row.step).cloned();
+        let named = |steps: &IndexMap<StepId, Step>| {
+            steps.values().find(|step| step.id.as_str() == row.step).cloned()
+        };
         let at_the_end = pipeline.and_then(|pipeline| named(&pipeline.finally));
         let step = pipeline.and_then(|pipeline| named(&pipeline.steps)).or_else(|| at_the_end.clone());
         StepSpan {
@@ -61,7 +63,8 @@ pub fn critical_path(spans: &[StepSpan], now: i64) -> CriticalPath {
         let started = span.started_at.unwrap_or(now);
         path.worked_us += (end(span, now) - started).max(0);
         path.queued_us += span.ready_at.map_or(0, |ready| (started - ready).max(0));
-        let before = spans.iter().filter(|other| comes_before(other, span) && !path.steps.contains(&other.id));
+        let before =
+            spans.iter().filter(|other| comes_before(other, span) && !path.steps.contains(&other.id));
         next = last(before, now);
     }
     path.steps.reverse();
@@ -105,7 +108,10 @@ mod tests {
 
     fn check(lines: &[&str], now: i64, steps: &str, queued_us: i64, worked_us: i64) {
         let found = critical_path(&spans(lines), now);
-        assert_eq!((found.steps.join(" ").as_str(), found.queued_us, found.worked_us), (steps, queued_us, worked_us));
+        assert_eq!(
+            (found.steps.join(" ").as_str(), found.queued_us, found.worked_us),
+            (steps, queued_us, worked_us)
+        );
     }
 
     #[test]

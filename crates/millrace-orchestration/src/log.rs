@@ -85,7 +85,8 @@ mod tests {
         let log = FileLog::new(folder.path(), clock, vec!["hunter22".to_owned(), String::new()]);
         log.line("opened with hunter22\nsecond");
         let read = AttemptLog::open(folder.path()).unwrap().read(0, 10).unwrap();
-        let lines: Vec<_> = read.lines.iter().map(|line| (line.number, line.at_ms, line.text.as_str())).collect();
+        let lines: Vec<_> =
+            read.lines.iter().map(|line| (line.number, line.at_ms, line.text.as_str())).collect();
         assert_eq!(lines, [(0, Some(5), "opened with ***"), (1, Some(5), "second")]);
     }
 }

@@ -78,7 +78,8 @@ impl Attempt {
     /// Whether it says nothing more.
     async fn is_over(&self, app: &App) -> Result<bool, ApiError> {
         let number = i64::from(self.number);
-        let state = app.engine.store().step_attempt_state(self.run.clone(), self.step.clone(), number).await?;
+        let state =
+            app.engine.store().step_attempt_state(self.run.clone(), self.step.clone(), number).await?;
         match state {
             Some(state) => Ok(!matches!(state.as_str(), "running" | "waiting")),
             // It has not begun; in a run that is over it never will.
@@ -225,10 +226,9 @@ impl Follower {
 
     /// New lines and the bytes up to their end.
     async fn look(&mut self) -> Result<Option<(LogView, u64)>, serde_json::Value> {
-        let failed = |error: &dyn std::fmt::Display| {
-            serde_json::json!({"code": "log-unreadable", "message": format!("the log cannot be read: {error}")})
-        };
-        let over = self.attempt.is_over(&self.app).await.map_err(|_| failed(&"the database does not answer"))?;
+        let failed = |error: &dyn std::fmt::Display| serde_json::json!({"code": "log-unreadable", "message": format!("the log cannot be read: {error}")});
+        let over =
+            self.attempt.is_over(&self.app).await.map_err(|_| failed(&"the database does not answer"))?;
         let (attempt, begin, log) = (self.attempt.clone(), self.begin, self.log.take());
         let read = tokio::task::spawn_blocking(move || {
             let mut log = match log {
@@ -301,7 +301,11 @@ async fn search_log(
     let Query(query) = query?;
     let pattern = LogPattern::new(&query.pattern, query.regex, query.case).map_err(|error| {
         let problem = Problem::error("log-pattern", error.to_string());
-        if query.regex { problem.hint("leave out `regex=true` to look for the text as it stands") } else { problem }
+        if query.regex {
+            problem.hint("leave out `regex=true` to look for the text as it stands")
+        } else {
+            problem
+        }
     })?;
     let attempt = find_attempt(&app, &id, &step, query.attempt).await?;
     let ended = attempt.is_over(&app).await?;

@@ -15,7 +15,6 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::runs::run_row;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::present::table;
@@ -84,22 +83,4 @@ fn gone() -> ApiError {
 async fn step_row(app: &App, id: &str, step: &str) -> Result<StepRunRow, ApiError> {
     let steps = app.engine.store().list_step_runs(id.to_owned()).await?;
     steps.into_iter().find(|row| row.step == step).ok_or_else(|| ApiError::unknown("step", step))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_logs_of_a_command_are_read_on_by_one_offset() {
-        let folder = tempfile::tempdir().unwrap();
-        fs_err::write(folder.path().join("stdout.log"), "one\ntw").unwrap();
-        fs_err::write(folder.path().join("stderr.log"), "oops\n").unwrap();
-        let first = read_chunk(folder.path(), 0, false).unwrap();
-        assert_eq!((first.text.as_str(), first.first_error), ("one\noops\n", Some(1)));
-        fs_err::write(folder.path().join("stdout.log"), "one\ntwo").unwrap();
-        let rest = read_chunk(folder.path(), first.next_offset, true).unwrap();
-        assert_eq!((rest.text.as_str(), rest.first_error), ("two\n", None));
-        assert_eq!(rest.next_offset, rest.size);
-    }
 }

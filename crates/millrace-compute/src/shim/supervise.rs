@@ -180,8 +180,11 @@ impl Supervisor {
     }
 
     fn wait_for_something(&self, now: Instant) -> std::io::Result<()> {
-        let next =
-            [Some(self.next_beat), self.deadline, self.kill_at, self.index.next()].into_iter().flatten().min().unwrap_or(now);
+        let next = [Some(self.next_beat), self.deadline, self.kill_at, self.index.next()]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(now);
         // Rounded up, or the last millisecond would be spent spinning.
         let wait = next.saturating_duration_since(now).as_millis() + 1;
         self.poll(u16::try_from(wait).unwrap_or(u16::MAX))
@@ -226,7 +229,10 @@ impl Supervisor {
             (None, None, signal) => {
                 let signal = signal.unwrap_or_default();
                 let killed = signal == Signal::SIGKILL as i32;
-                CommandExit::Signalled { signal, out_of_memory: killed && usage::oom_kills() > self.oom_kills }
+                CommandExit::Signalled {
+                    signal,
+                    out_of_memory: killed && usage::oom_kills() > self.oom_kills,
+                }
             }
         }
     }

@@ -87,7 +87,11 @@ fn end(step: &str, attempt: i64) -> StepChange {
         error: None,
         reuse: None,
         exit: None,
-        cost: AttemptCostRow { cpu_user_ms: Some(12), peak_memory_bytes: Some(1 << 40), ..AttemptCostRow::default() },
+        cost: AttemptCostRow {
+            cpu_user_ms: Some(12),
+            peak_memory_bytes: Some(1 << 40),
+            ..AttemptCostRow::default()
+        },
         cache: None,
         assets: Vec::new(),
     }

@@ -161,7 +161,10 @@ impl AttemptLog {
         let at = self.pieces.partition_point(|piece| piece.offset + piece.bytes <= offset);
         let Some(piece) = self.pieces.get(at) else { return Ok(self.lines()) };
         let lines = self.lines_of(piece)?;
-        Ok(lines.iter().find(|line| line.end > offset).map_or(piece.first_line + piece.lines, |line| line.number))
+        Ok(lines
+            .iter()
+            .find(|line| line.end > offset)
+            .map_or(piece.first_line + piece.lines, |line| line.number))
     }
 
     /// Reads at most `max_lines` lines from line `from` on; fewer if they are long.
@@ -228,7 +231,8 @@ impl AttemptLog {
             self.last_record = record;
             let stdout = record.stdout_bytes.saturating_sub(before.stdout_bytes);
             let stderr = record.stderr_bytes.saturating_sub(before.stderr_bytes);
-            let (stream, bytes) = if stdout > 0 { (LogStream::Stdout, stdout) } else { (LogStream::Stderr, stderr) };
+            let (stream, bytes) =
+                if stdout > 0 { (LogStream::Stdout, stdout) } else { (LogStream::Stderr, stderr) };
             self.add(stream, bytes, record.lines.saturating_sub(before.lines), Some(record.at_ms));
         }
         Ok(())
@@ -348,8 +352,11 @@ mod tests {
 
     fn check(log: &AttemptLog, from: u64, count: usize, expected: &[&str]) {
         let read = log.read(from, count).unwrap();
-        let said: Vec<_> =
-            read.lines.iter().map(|line| format!("{} {} {}", line.number, line.stream.as_str(), line.text)).collect();
+        let said: Vec<_> = read
+            .lines
+            .iter()
+            .map(|line| format!("{} {} {}", line.number, line.stream.as_str(), line.text))
+            .collect();
         assert_eq!(said, expected);
         assert_eq!(read.next, from.min(log.lines()) + expected.len() as u64);
     }
@@ -364,7 +371,8 @@ mod tests {
         assert_eq!(log.read(2, 1).unwrap().lines[0].at_ms, Some(2));
         let ends: Vec<u64> = log.read(0, 9).unwrap().lines.iter().map(|line| line.end).collect();
         assert_eq!(ends, [2, 4, 7, 19]);
-        let resumed: Vec<u64> = [0, 1, 2, 4, 7, 18, 19, 99].iter().map(|at| log.line_after(*at).unwrap()).collect();
+        let resumed: Vec<u64> =
+            [0, 1, 2, 4, 7, 18, 19, 99].iter().map(|at| log.line_after(*at).unwrap()).collect();
         assert_eq!(resumed, [0, 0, 1, 2, 3, 3, 4, 4]);
     }
 
@@ -395,6 +403,9 @@ mod tests {
         assert_eq!((log.lines(), log.bytes()), (5, 200_005));
         check(&log, 4, 9, &["4 stderr why"]);
         let empty = tempfile::tempdir().unwrap();
-        assert_eq!(AttemptLog::open_whole(&empty.path().join("none")).unwrap().read(0, 9).unwrap(), LogLines::default());
+        assert_eq!(
+            AttemptLog::open_whole(&empty.path().join("none")).unwrap().read(0, 9).unwrap(),
+            LogLines::default()
+        );
     }
 }

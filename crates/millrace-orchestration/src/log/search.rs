@@ -198,10 +198,17 @@ mod tests {
         search(&log, &pattern, 99_000, 0, some, |_| panic!("it should have ended")).unwrap();
         let mut looked = Vec::new();
         let absent = LogPattern::new("absent", false, true).unwrap();
-        search(&log, &absent, 0, 0, |_| true, |lines| {
-            looked.push(lines);
-            true
-        })
+        search(
+            &log,
+            &absent,
+            0,
+            0,
+            |_| true,
+            |lines| {
+                looked.push(lines);
+                true
+            },
+        )
         .unwrap();
         assert_eq!((looked.len(), looked.last()), (8, Some(&100_000)));
     }

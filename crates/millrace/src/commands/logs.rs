@@ -34,7 +34,8 @@ pub(crate) async fn run(arguments: &Logs, printer: &Printer) -> Result<ExitCode>
     if !(1..=step.attempt).contains(&number) {
         bail!("`{}` has no attempt {number}; it began {} of them", step.step, step.attempt);
     }
-    let folder = rooms.workspace.state_folder().join("runs").join(&run.id).join(&step.step).join(number.to_string());
+    let folder =
+        rooms.workspace.state_folder().join("runs").join(&run.id).join(&step.step).join(number.to_string());
     let shown = Shown { printer, numbers: pattern.is_some(), times: arguments.timestamps };
     let lines = match &pattern {
         Some(pattern) if !arguments.follow => shown.matches(&folder, pattern, arguments)?,
@@ -92,7 +93,9 @@ impl Shown<'_> {
             let read = log.read(from, LINES)?;
             let more = !read.lines.is_empty();
             from = from.max(read.next);
-            for line in read.lines.iter().filter(|line| pattern.is_none_or(|pattern| pattern.is_in(&line.text))) {
+            for line in
+                read.lines.iter().filter(|line| pattern.is_none_or(|pattern| pattern.is_in(&line.text)))
+            {
                 self.line(line, ':');
                 printed += 1;
             }
@@ -137,7 +140,8 @@ impl Shown<'_> {
 
     fn line(&self, line: &LogLine, mark: char) {
         if self.printer.is_json() {
-            let value = json!({"number": line.number + 1, "t": line.at_ms, "stream": line.stream, "text": line.text});
+            let value =
+                json!({"number": line.number + 1, "t": line.at_ms, "stream": line.stream, "text": line.text});
             self.printer.line(&value.to_string());
             return;
         }

@@ -49,7 +49,10 @@ fn cost_json(cost: &AttemptCost) -> Value {
     })
 }
 
-fn of<'a>(step: &StepRunRow, attempts: &'a [StepAttemptRow]) -> impl Iterator<Item = &'a StepAttemptRow> + Clone {
+fn of<'a>(
+    step: &StepRunRow,
+    attempts: &'a [StepAttemptRow],
+) -> impl Iterator<Item = &'a StepAttemptRow> + Clone {
     let step = step.step.clone();
     attempts.iter().filter(move |attempt| attempt.step == step)
 }
@@ -69,7 +72,12 @@ fn step_json(step: &StepRunRow, attempts: &[StepAttemptRow], path: &CriticalPath
     })
 }
 
-fn text(run: &PipelineRunRow, steps: &[StepRunRow], attempts: &[StepAttemptRow], path: &CriticalPath) -> String {
+fn text(
+    run: &PipelineRunRow,
+    steps: &[StepRunRow],
+    attempts: &[StepAttemptRow],
+    path: &CriticalPath,
+) -> String {
     let between = |from: Option<i64>, to: Option<i64>| {
         let micros = u64::try_from(to?.checked_sub(from?)?).ok()?;
         Some(duration(Duration::from_micros(micros)))

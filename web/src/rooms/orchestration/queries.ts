@@ -1,7 +1,7 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { get, post } from "../../api/client";
+import { address, get, post, type Query } from "../../api/client";
 import type {
-  LogChunk,
+  LogView,
   PipelineSummary,
   PipelineView,
   RunPage,
@@ -60,8 +60,15 @@ export const outputRowsQuery = (run: string, step: string, output: string) =>
     staleTime: Infinity,
   });
 
-export const readLog = (run: string, step: string, attempt: number, offset: number, signal?: AbortSignal) =>
-  get<LogChunk>(`/api/runs/${path(run)}/steps/${path(step)}/log`, { attempt, offset }, signal);
+/** The address of a step's log, or of what there is about it: `/events`, `/search`, `/file`. */
+export const logPath = (run: string, step: string, what = "") =>
+  `/api/runs/${path(run)}/steps/${path(step)}/log${what}`;
+
+export const logAddress = (run: string, step: string, what: string, query: Query) =>
+  address(logPath(run, step, what), query);
+
+export const readLog = (run: string, step: string, range: { attempt: number; from?: number; count: number }) =>
+  get<LogView>(logPath(run, step), range);
 
 export const startRun = (pipeline: string, inputs: Record<string, unknown>) =>
   post<RunSummary>(`/api/pipelines/${path(pipeline)}/runs`, { inputs });

@@ -11,6 +11,8 @@ export interface RunSearch {
   step?: string;
   part?: "log" | "outputs" | "attempts";
   attempt?: number;
+  /** A line of the log, from 1. */
+  line?: number;
 }
 
 export interface RunsSearch {
@@ -24,13 +26,16 @@ type Raw = Record<string, unknown>;
 const text = (value: unknown) => (value === undefined || value === null || value === "" ? undefined : String(value));
 const word = <T extends string>(value: unknown, words: readonly T[]) => words.find((entry) => entry === value);
 
+const whole = (value: unknown) => (Number.isInteger(Number(value)) && Number(value) > 0 ? Number(value) : undefined);
+
 export const pipelineSearch = (raw: Raw): PipelineSearch => ({ tab: word(raw.tab, PIPELINE_TABS) });
 
 export const runSearch = (raw: Raw): RunSearch => ({
   tab: word(raw.tab, RUN_TABS),
   step: text(raw.step),
   part: word(raw.part, ["log", "outputs", "attempts"] as const),
-  attempt: Number(raw.attempt) > 0 ? Number(raw.attempt) : undefined,
+  attempt: whole(raw.attempt),
+  line: whole(raw.line),
 });
 
 export const runsSearch = (raw: Raw): RunsSearch => ({

@@ -11,7 +11,7 @@ import { Failure } from "../../../ui/Failure";
 import { Status } from "../../../ui/Status";
 import { Tabs } from "../../../ui/Tabs";
 import { AttemptTable } from "./AttemptTable";
-import { LogView } from "./LogView";
+import { LogView } from "./log/LogView";
 import { Outputs } from "./Outputs";
 
 const TABS = [
@@ -53,13 +53,20 @@ export function StepPanel({ run, step, now }: { run: string; step: StepView; now
           onChange={(next) => void navigate({ search: { ...search, step: step.id, part: next }, replace: true })}
           label="parts of the step"
         >
-          {part === "log" && <LogView key={attempt} run={run} step={step.id} attempt={attempt} />}
+          {part === "log" && (
+            <LogView key={attempt} run={run} step={step.id} attempt={attempt} failed={failedIn(step, attempt)} />
+          )}
           {part === "outputs" && <Outputs run={run} step={step} />}
           {part === "attempts" && <AttemptTable attempts={step.attempts} now={now} />}
         </Tabs>
       </div>
     </Card>
   );
+}
+
+function failedIn(step: StepView, attempt: number): boolean {
+  const status = step.attempts.find((entry) => entry.attempt === attempt)?.status;
+  return status === "failed" || status === "timed_out";
 }
 
 function StepFacts({ step, now }: { step: StepView; now: number }) {
