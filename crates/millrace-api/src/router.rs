@@ -7,8 +7,10 @@
 //! | `/api/kinds` | GET | `[KindView]` |
 //! | `/api/pipelines`, `/api/pipelines/{name}` | GET | `[PipelineSummary]`, `PipelineView` |
 //! | `/api/pipelines/{name}/runs` | POST `StartRun`, header `Idempotency-Key` | `RunSummary` |
-//! | `/api/runs?pipeline&status&after&limit` | GET | `RunPage` |
-//! | `/api/runs/{id}` | GET | `RunView` |
+//! | `/api/runs?pipeline&status&trigger&since&until&text&after&limit` | GET | `RunPage` |
+//! | `/api/runs/cancel` | POST `CancelRuns` | `CancelledRuns` |
+//! | `/api/timeline?from&to&limit` | GET | `TimelineView` |
+//! | `/api/runs/{id}`, `/api/runs/{id}/compare/{other}` | GET | `RunView`, `RunComparison` |
 //! | `/api/runs/{id}/cancel`, `/api/runs/{id}/rerun` | POST | `RunSummary` |
 //! | `/api/runs/{id}/why` | GET | `[WhyView]` |
 //! | `/api/runs/{id}/steps/{step}/log?attempt&from&count` | GET | `LogView` |
@@ -97,6 +99,9 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::workspace::routes())
         .merge(routes::pipelines::routes())
         .merge(routes::runs::routes())
+        .merge(routes::run_lists::routes())
+        .merge(routes::run_compare::routes())
+        .merge(routes::timeline::routes())
         .merge(routes::outputs::routes())
         .merge(routes::logs::routes())
         .merge(routes::tracking::routes())

@@ -1,5 +1,6 @@
 //! Every JSON shape of Millrace's own API, plain data. `typescript` writes the same shapes for the web UI.
 
+pub mod compare;
 pub mod datasets;
 pub mod endpoints;
 pub mod json;
@@ -10,6 +11,7 @@ pub mod monitors;
 pub mod pipelines;
 pub mod prompts;
 pub mod runs;
+pub mod timeline;
 pub mod traces;
 pub mod tracking;
 pub mod typescript;

@@ -22,6 +22,7 @@ mod postgres;
 pub mod registry;
 pub mod runs;
 pub mod runs_read;
+pub mod runs_search;
 mod runs_write;
 mod session;
 mod sqlite;

@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use millrace_contract::{AttemptCost, CommandExit, Progress, StepOutcome};
 use millrace_metastore::experiments::TrackedRunRow;
 use millrace_metastore::runs::{PipelineRunRow, StepAttemptRow, StepRunRow};
+use millrace_metastore::runs_search::{RunListRow, StepCount};
 use millrace_orchestration::cache::ReuseDecision;
 use millrace_orchestration::state::StepState;
 use millrace_orchestration::{cost, step_spans};
@@ -16,25 +17,49 @@ use crate::error::ApiError;
 use crate::views::json::{JsonMap, NumberMap};
 use crate::views::runs::{AttemptView, CostView, CriticalPathView, ProgressView, RunSummary, StepView};
 
-/// A run for a list.
+/// A run with its steps for a list.
 pub(crate) fn run_summary(row: &PipelineRunRow, steps: &[StepRunRow]) -> RunSummary {
-    let with = |test: fn(StepState) -> bool| {
-        steps.iter().filter(|step| StepState::parse(&step.state).is_some_and(test)).count()
+    let listed = RunListRow {
+        id: row.id.clone(),
+        number: row.number,
+        pipeline: row.pipeline.clone(),
+        cause: row.cause.clone(),
+        state: row.state.clone(),
+        error: row.error.clone(),
+        created_at: row.created_at,
+        started_at: row.started_at,
+        ended_at: row.ended_at,
     };
-    let cause: Value = serde_json::from_str(&row.cause).unwrap_or_default();
+    let counts: Vec<_> = steps.iter().map(|step| StepCount { state: step.state.clone(), steps: 1 }).collect();
+    listed_run(&listed, &counts)
+}
+
+/// A run for a list.
+pub(crate) fn listed_run(row: &RunListRow, counts: &[StepCount]) -> RunSummary {
+    let with = |test: fn(StepState) -> bool| {
+        let counted = counts.iter().filter(|count| StepState::parse(&count.state).is_some_and(test));
+        count(counted.map(|count| count.steps).sum())
+    };
     RunSummary {
         id: row.id.clone(),
+        number: row.number,
         pipeline: row.pipeline.clone(),
         status: row.state.clone(),
-        trigger: cause.get("by").and_then(Value::as_str).unwrap_or("manual").to_owned(),
+        trigger: trigger(&row.cause),
         created_at: instant(row.created_at),
         started_at: row.started_at.map(instant),
         ended_at: row.ended_at.map(instant),
-        steps_total: steps.len() as u32,
-        steps_done: with(StepState::is_final) as u32,
-        steps_cached: with(|state| state == StepState::Cached) as u32,
+        steps_total: count(counts.iter().map(|count| count.steps).sum()),
+        steps_done: with(StepState::is_final),
+        steps_cached: with(|state| state == StepState::Cached),
         problem: problem(row.error.as_deref()).map(Into::into),
     }
+}
+
+/// The word for what started a run.
+pub(crate) fn trigger(cause: &str) -> String {
+    let cause: Value = serde_json::from_str(cause).unwrap_or_default();
+    cause.get("by").and_then(Value::as_str).unwrap_or("manual").to_owned()
 }
 
 fn problem(stored: Option<&str>) -> Option<Problem> {

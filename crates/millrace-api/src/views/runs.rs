@@ -12,6 +12,8 @@ use super::workspace::Problem;
 pub struct RunSummary {
     /// 32 hex digits.
     pub id: String,
+    /// Counts the runs of its pipeline from 1.
+    pub number: i64,
     /// Its pipeline.
     pub pipeline: String,
     /// `queued`, `running`, `succeeded`, `failed` or `cancelled`.
@@ -43,6 +45,31 @@ pub struct RunPage {
     pub next: Option<String>,
     /// How many runs this page has.
     pub total: u32,
+}
+
+/// Runs that are to end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct CancelRuns {
+    /// Their ids; at most 500.
+    pub runs: Vec<String>,
+}
+
+/// What became of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct CancelledRuns {
+    /// Those that were asked to end.
+    pub cancelled: Vec<String>,
+    /// Those that were not.
+    pub failed: Vec<NotCancelled>,
+}
+
+/// A run that was not asked to end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct NotCancelled {
+    /// Its id.
+    pub run: String,
+    /// Why.
+    pub problem: Problem,
 }
 
 /// How far a step is.
@@ -167,6 +194,8 @@ pub struct RunView {
     pub critical_path: CriticalPathView,
     /// The pipeline's file as it is now; empty if it is gone.
     pub yaml: String,
+    /// The definition that the run began with, as its file would be written.
+    pub definition: String,
     /// The command that starts such a run again.
     pub command: String,
     /// The experiment its tracked runs are in.

@@ -8,6 +8,7 @@ mod imports;
 mod lineage;
 mod purge;
 mod registry;
+mod run_lists;
 mod run_search;
 mod traces;
 
