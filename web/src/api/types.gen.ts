@@ -292,7 +292,7 @@ inputs?: JsonMap,
  */
 force?: boolean, };
 
-export type RunSummary = { 
+export type RunSummary = { number: number, 
 /**
  * 32 hex digits.
  */
@@ -370,7 +370,7 @@ bytes: number | null,
  */
 message: string | null, };
 
-export type AttemptView = { 
+export type AttemptView = { cost: CostView, 
 /**
  * From 1.
  */
@@ -404,7 +404,7 @@ peak_memory_bytes: number | null,
  */
 cpu_ms: number | null, };
 
-export type StepView = { 
+export type StepView = { cost: CostView, 
 /**
  * Its key.
  */
@@ -482,7 +482,7 @@ problem: Problem | null,
  */
 tracking_run_id: string | null, };
 
-export type RunView = { 
+export type RunView = { cost: CostView, critical_path: CriticalPathView, definition: string, 
 /**
  * The run.
  */
@@ -507,32 +507,6 @@ command: string,
  * The experiment its tracked runs are in.
  */
 experiment_id: string | null, };
-
-export type LogChunk = { 
-/**
- * Whole lines.
- */
-text: string, 
-/**
- * Where the text begins, a byte offset to be taken as given.
- */
-offset: number, 
-/**
- * Where to read on.
- */
-next_offset: number, 
-/**
- * Where the log ends now.
- */
-size: number, 
-/**
- * Number of the first line on the error stream, from 0 within this text.
- */
-first_error: number | null, 
-/**
- * Whether nothing more will come.
- */
-ended: boolean, };
 
 export type WhyView = { 
 /**
@@ -2743,3 +2717,21 @@ metrics: Array<LoggedModelMetric>,
  * RFC 3339.
  */
 created_at: string, };
+
+export type CostView = { cpu_ms: number | null, cpu_user_ms: number | null, cpu_system_ms: number | null, peak_memory_bytes: number | null, read_bytes: number | null, written_bytes: number | null };
+export type CriticalPathView = { steps: Array<string>, queued_ms: number, worked_ms: number };
+export type CancelRuns = { runs: Array<string> };
+export type NotCancelled = { run: string, problem: Problem };
+export type CancelledRuns = { cancelled: Array<string>, failed: Array<NotCancelled> };
+export type ValuePair = { name: string, a?: Json, b?: Json };
+export type NumberPair = { name: string, a: number | null, b: number | null };
+export type StepBrief = { kind: string, status: string, attempts: number, queued_ms: number | null, took_ms: number | null, rows: number | null, cost: CostView };
+export type StepPair = { step: string, a: StepBrief | null, b: StepBrief | null, outputs: Array<ValuePair>, metrics: Array<NumberPair> };
+export type RunComparison = { a: RunSummary, b: RunSummary, cost_a: CostView, cost_b: CostView, inputs: Array<ValuePair>, definition_a: string, definition_b: string, steps: Array<StepPair> };
+export type TimelineRun = { id: string, number: number, status: string, trigger: string, created_ms: number, started_ms: number | null, ended_ms: number | null };
+export type TimelineLane = { pipeline: string, runs: Array<TimelineRun> };
+export type TimelineView = { from_ms: number, to_ms: number, lanes: Array<TimelineLane>, whole_since_ms: number | null };
+export type LogLineView = { number: number, at_ms: number | null, stream: string, text: string, cut: boolean };
+export type LogView = { attempt: number, lines: Array<LogLineView>, next: number, total: number, bytes: number, ended: boolean };
+export type LogMatchView = { line: LogLineView, before: Array<LogLineView>, after: Array<LogLineView> };
+export type LogSearchView = { looked_at: number, total: number, matches: number, more: boolean };

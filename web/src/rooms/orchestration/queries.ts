@@ -1,20 +1,30 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { address, get, post, type Query } from "../../api/client";
 import type {
+  CancelledRuns,
+  CancelRuns,
   LogView,
   PipelineSummary,
   PipelineView,
+  RunComparison,
   RunPage,
   RunSummary,
   RunView,
   TablePreview,
+  TimelineView,
 } from "../../api/types.gen";
 
 const path = encodeURIComponent;
 
 export interface RunFilter {
+  /** Words separated by commas, as in the two that follow. */
   pipeline?: string;
   status?: string;
+  trigger?: string;
+  /** RFC 3339. */
+  since?: string;
+  until?: string;
+  text?: string;
   after?: string;
   limit?: number;
 }
@@ -42,6 +52,19 @@ export const runQuery = (id: string) =>
   queryOptions({
     queryKey: ["runs", id],
     queryFn: ({ signal }) => get<RunView>(`/api/runs/${path(id)}`, {}, signal),
+  });
+
+export const comparisonQuery = (run: string, other: string) =>
+  queryOptions({
+    queryKey: ["runs", run, "compare", other],
+    queryFn: ({ signal }) => get<RunComparison>(`/api/runs/${path(run)}/compare/${path(other)}`, {}, signal),
+  });
+
+export const timelineQuery = (from: number, to: number) =>
+  queryOptions({
+    queryKey: ["runs", "timeline", from, to],
+    queryFn: ({ signal }) => get<TimelineView>("/api/timeline", { from, to }, signal),
+    placeholderData: keepPreviousData,
   });
 
 export const outputQuery = (run: string, step: string, output: string) =>
@@ -74,6 +97,8 @@ export const startRun = (pipeline: string, inputs: Record<string, unknown>) =>
   post<RunSummary>(`/api/pipelines/${path(pipeline)}/runs`, { inputs });
 
 export const cancelRun = (id: string) => post<unknown>(`/api/runs/${path(id)}/cancel`, {});
+
+export const cancelRuns = (runs: string[]) => post<CancelledRuns>("/api/runs/cancel", { runs } satisfies CancelRuns);
 
 export const rerun = (id: string) => post<RunSummary>(`/api/runs/${path(id)}/rerun`, {});
 

@@ -15,9 +15,30 @@ export interface RunSearch {
   line?: number;
 }
 
+export const COMPARE_TABS = ["steps", "values", "definition"] as const;
+export type CompareTab = (typeof COMPARE_TABS)[number];
+export interface CompareSearch {
+  with?: string;
+  tab?: CompareTab;
+}
+
+export interface TimelineSearch {
+  /** Milliseconds shown. */
+  span?: number;
+  /** Its end, milliseconds since 1970; now if absent. */
+  to?: number;
+}
+
+/** Names of the times that a list can be narrowed to, and their lengths in hours. */
+export const AGES: Record<string, number> = { "1h": 1, "24h": 24, "7d": 24 * 7, "30d": 24 * 30 };
+
 export interface RunsSearch {
   pipeline?: string;
   status?: string;
+  trigger?: string;
+  /** One of `AGES`. */
+  age?: string;
+  text?: string;
   after?: string;
 }
 
@@ -38,8 +59,15 @@ export const runSearch = (raw: Raw): RunSearch => ({
   line: whole(raw.line),
 });
 
+export const compareSearch = (raw: Raw): CompareSearch => ({ with: text(raw.with), tab: word(raw.tab, COMPARE_TABS) });
+
+export const timelineSearch = (raw: Raw): TimelineSearch => ({ span: whole(raw.span), to: whole(raw.to) });
+
 export const runsSearch = (raw: Raw): RunsSearch => ({
   pipeline: text(raw.pipeline),
   status: text(raw.status),
+  trigger: text(raw.trigger),
+  age: word(raw.age, Object.keys(AGES)),
+  text: text(raw.text),
   after: text(raw.after),
 });

@@ -9,6 +9,7 @@ import { explain } from "../../../ui/Answer";
 import { Failure } from "../../../ui/Failure";
 import { PageHead } from "../../../ui/PageHead";
 import { Status } from "../../../ui/Status";
+import { costWords } from "./cost";
 import { cancelRun, isOver, rerun } from "../queries";
 
 const STARTERS: Record<string, string> = { manual: "hand", cron: "its schedule", demo: "the demo", rerun: "a rerun" };
@@ -28,6 +29,7 @@ export function RunHead({ view, now }: { view: RunView; now: number }) {
     onSuccess: (started) => navigate({ to: "/runs/$run", params: { run: started.id } }),
   });
   const failed = cancel.error ?? again.error;
+  const cost = costWords(view.cost);
   const inputs = Object.entries(view.inputs);
   return (
     <>
@@ -37,7 +39,7 @@ export function RunHead({ view, now }: { view: RunView; now: number }) {
             <Link to="/pipelines/$name" params={{ name: run.pipeline }} className="underlined">
               {run.pipeline}
             </Link>{" "}
-            <span className="mono muted">{short(run.id)}</span>
+            #{run.number} <span className="mono muted">{short(run.id)}</span>
           </>
         }
         status={
@@ -49,7 +51,7 @@ export function RunHead({ view, now }: { view: RunView; now: number }) {
           <>
             <Ago at={run.created_at} />, started by {starter(run.trigger)}, took{" "}
             {span(run.started_at, run.ended_at, now)}, {run.steps_done} of {run.steps_total} steps done,{" "}
-            {run.steps_cached} reused
+            {run.steps_cached} reused{cost && `; used ${cost}`}
           </>
         }
         actions={
@@ -59,6 +61,9 @@ export function RunHead({ view, now }: { view: RunView; now: number }) {
                 Experiment
               </Link>
             )}
+            <Link to="/runs/$run/compare" params={{ run: run.id }} className="button">
+              Compare
+            </Link>
             {isOver(run.status) ? (
               <button type="button" className="button" disabled={again.isPending} onClick={() => again.mutate()}>
                 Run again

@@ -11,6 +11,7 @@ import { Failure } from "../../../ui/Failure";
 import { Status } from "../../../ui/Status";
 import { Tabs } from "../../../ui/Tabs";
 import { AttemptTable } from "./AttemptTable";
+import { costWords } from "./cost";
 import { LogView } from "./log/LogView";
 import { Outputs } from "./Outputs";
 
@@ -78,6 +79,7 @@ function StepFacts({ step, now }: { step: StepView; now: number }) {
       facts={[
         ["took", step.started_at && span(step.started_at, step.ended_at, now)],
         ["queued", ready !== null && started !== null ? duration(started - ready) : null],
+        ["used", costWords(step.cost)],
         ["rows", step.rows === null ? null : count(step.rows)],
         ["bytes", step.bytes === null ? null : bytes(step.bytes)],
         [

@@ -25,17 +25,7 @@ interface LogLinesProps {
 const HEIGHT = 460;
 
 /** The lines of a log in a window, of which only those in sight exist: a log of ten million lines scrolls as one of ten. */
-export function LogLines({
-  log,
-  label,
-  target,
-  follow,
-  onLeaveEnd,
-  here,
-  found,
-  times,
-  onPick,
-}: LogLinesProps) {
+export function LogLines({ log, label, target, follow, onLeaveEnd, here, found, times, onPick }: LogLinesProps) {
   const host = useRef<HTMLDivElement>(null);
   const height = Math.min(HEIGHT, Math.max(LINE * 2, log.total * LINE + 12));
   const view: View = { lines: log.total, height };

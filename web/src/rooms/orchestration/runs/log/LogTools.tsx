@@ -14,16 +14,7 @@ interface LogToolsProps {
 }
 
 /** What can be done with a log beside reading it. */
-export function LogTools({
-  log,
-  follow,
-  onFollow,
-  times,
-  onTimes,
-  onFirstError,
-  noError,
-  download,
-}: LogToolsProps) {
+export function LogTools({ log, follow, onFollow, times, onTimes, onFirstError, noError, download }: LogToolsProps) {
   return (
     <>
       <button type="button" className="button" disabled={noError} onClick={onFirstError}>
