@@ -1,10 +1,14 @@
-const SIZES = [
-  ...[1, 2, 5, 10, 20, 50, 100, 200, 500],
-  ...[1, 2, 5, 10, 20, 30].map((seconds) => seconds * 1000),
-  ...[1, 2, 5, 10, 20, 30].map((minutes) => minutes * 60_000),
-  ...[1, 2, 3, 6, 12].map((hours) => hours * 3_600_000),
-  ...[1, 2, 7, 14, 28].map((days) => days * 86_400_000),
-];
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const of = (unit: number, ...counts: number[]) => counts.map((count) => count * unit);
+const SIZES = of(1, 1, 2, 5, 10, 20, 50, 100, 200, 500).concat(
+  of(SECOND, 1, 2, 5, 10, 20, 30),
+  of(MINUTE, 1, 2, 5, 10, 20, 30),
+  of(HOUR, 1, 2, 3, 6, 12),
+  of(DAY, 1, 2, 7, 14, 28),
+);
 
 /** Milliseconds between ticks, so that there are at most `most` of them in `span` milliseconds. */
 export function tickSize(span: number, most: number): number {

@@ -8,6 +8,7 @@ import { span } from "../../../format/time";
 import { Card } from "../../../ui/Card";
 import { type Column, DataTable } from "../../../ui/DataTable";
 import { Status } from "../../../ui/Status";
+import { useNow } from "../../../ui/useNow";
 import { costWords } from "../runs/cost";
 import { change } from "./change";
 
@@ -25,6 +26,7 @@ export function StepPairs({ view }: { view: RunComparison }) {
 }
 
 function Side({ name, run, cost }: { name: string; run: RunSummary; cost: string }) {
+  const now = useNow(run.ended_at === null);
   return (
     <div>
       <strong>{name}</strong>{" "}
@@ -33,7 +35,7 @@ function Side({ name, run, cost }: { name: string; run: RunSummary; cost: string
       </Link>{" "}
       <Status status={run.status} />
       <div className="small muted">
-        took {span(run.started_at, run.ended_at, Date.now())}
+        took {span(run.started_at, run.ended_at, now)}
         {cost && `; ${cost}`}
       </div>
     </div>

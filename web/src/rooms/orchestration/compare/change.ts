@@ -5,7 +5,7 @@ export function change(a: number | null | undefined, b: number | null | undefine
   const ratio = a / b;
   if (ratio >= 2) return `×${ratio < 10 ? ratio.toFixed(1) : Math.round(ratio)}`;
   const percent = (ratio - 1) * 100;
-  const digits = Math.abs(percent) < 10 ? 1 : 0;
+  const digits = Math.abs(percent) < 9.95 ? 1 : 0;
   const shown = percent.toFixed(digits);
   if (Number(shown) === 0) return null;
   return `${percent > 0 ? "+" : "−"}${shown.replace("-", "")} %`;

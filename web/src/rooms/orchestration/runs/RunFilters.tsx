@@ -1,4 +1,3 @@
-import { useEffect, useState } from "react";
 import type { PipelineSummary } from "../../../api/types.gen";
 import { AGES, type RunsSearch } from "../search";
 
@@ -10,7 +9,6 @@ interface RunFiltersProps {
 
 const STATUSES = ["running", "queued", "failed", "succeeded", "cancelled"];
 const TRIGGERS = ["manual", "cron", "rerun"];
-const TYPED_MS = 300;
 
 /** What a list of runs is narrowed to; all of it stands in the address. */
 export function RunFilters({ search, pipelines, onChange }: RunFiltersProps) {
@@ -83,24 +81,18 @@ function Choice({ label, value, options, onChange }: ChoiceProps) {
   );
 }
 
-function Text({ value, onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
-  const [typed, setTyped] = useState(value ?? "");
-  useEffect(() => setTyped(value ?? ""), [value]);
-  useEffect(() => {
-    if (typed === (value ?? "")) return;
-    const timer = setTimeout(() => onChange(typed || undefined), TYPED_MS);
-    return () => clearTimeout(timer);
-    // Typing alone starts the timer, not the page that is drawn anew.
-    // oxlint-disable-next-line react/exhaustive-effect-dependencies
-  }, [typed, value]);
+/** Enter looks for what was typed; emptied by its cross, it looks for everything. */
+function Text({ value = "", onChange }: { value: string | undefined; onChange: (value: string | undefined) => void }) {
   return (
     <input
+      key={value}
       className="input"
       type="search"
       placeholder="Id, input, problem"
       aria-label="Search runs"
-      value={typed}
-      onChange={(event) => setTyped(event.target.value)}
+      defaultValue={value}
+      onKeyDown={(event) => event.key === "Enter" && onChange(event.currentTarget.value || undefined)}
+      onChange={(event) => event.target.value === "" && value !== "" && onChange(undefined)}
     />
   );
 }

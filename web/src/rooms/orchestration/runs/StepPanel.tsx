@@ -55,7 +55,13 @@ export function StepPanel({ run, step, now }: { run: string; step: StepView; now
           label="parts of the step"
         >
           {part === "log" && (
-            <LogView key={attempt} run={run} step={step.id} attempt={attempt} failed={failedIn(step, attempt)} />
+            <LogView
+              key={`${run} ${step.id} ${attempt}`}
+              run={run}
+              step={step.id}
+              attempt={attempt}
+              failed={failedIn(step, attempt)}
+            />
           )}
           {part === "outputs" && <Outputs run={run} step={step} />}
           {part === "attempts" && <AttemptTable attempts={step.attempts} now={now} />}

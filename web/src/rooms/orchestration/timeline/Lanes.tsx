@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import { type KeyboardEvent, useEffect, useRef } from "react";
+import { useEffect, useRef } from "react";
 import type { TimelineRun, TimelineView } from "../../../api/types.gen";
 import { ticksBetween } from "../../../charts/gantt/ticks";
 import { clock, dateTime } from "../../../format/time";
@@ -19,35 +19,30 @@ const NONE: TimelineRun[] = [];
 /** A lane a pipeline. Control and wheel zoom, shift and wheel move; so do plus, minus and the arrows. */
 export function Lanes({ names, view, shown, now, onWindow }: LanesProps) {
   const host = useRef<HTMLDivElement>(null);
-  const state = useRef({ shown, onWindow });
-  state.current = { shown, onWindow };
   useEffect(() => {
-    // React's own listener may not prevent the page from being zoomed.
     const element = host.current;
     const onWheel = (event: WheelEvent) => {
       if (!event.ctrlKey && !event.metaKey && !event.shiftKey) return;
+      // The page itself must not zoom; React's own listener may not prevent that.
       event.preventDefault();
       const track = element?.querySelector(".lane-track")?.getBoundingClientRect();
       const share = track ? Math.min(1, Math.max(0, (event.clientX - track.left) / track.width)) : 0.5;
       const by = event.deltaY || event.deltaX;
-      const { shown, onWindow } = state.current;
       onWindow(event.shiftKey ? move(shown, Math.sign(by) * 0.1) : zoom(shown, by > 0 ? 1.25 : 0.8, share));
     };
-    element?.addEventListener("wheel", onWheel, { passive: false });
-    return () => element?.removeEventListener("wheel", onWheel);
-  }, []);
-  const onKeyDown = (event: KeyboardEvent) => {
-    const next: Record<string, () => Window> = {
-      "+": () => zoom(shown, 0.5),
-      "-": () => zoom(shown, 2),
-      ArrowLeft: () => move(shown, -0.25),
-      ArrowRight: () => move(shown, 0.25),
+    const onKey = (event: KeyboardEvent) => {
+      const next = keyed(event.key, shown);
+      if (!next || event.target !== element) return;
+      event.preventDefault();
+      onWindow(next);
     };
-    const change = next[event.key];
-    if (!change || event.target !== event.currentTarget) return;
-    event.preventDefault();
-    onWindow(change());
-  };
+    element?.addEventListener("wheel", onWheel, { passive: false });
+    element?.addEventListener("keydown", onKey);
+    return () => {
+      element?.removeEventListener("wheel", onWheel);
+      element?.removeEventListener("keydown", onKey);
+    };
+  }, [shown, onWindow]);
   const lanes = new Map(view.lanes.map((lane) => [lane.pipeline, lane.runs]));
   const length = shown.to - shown.from;
   const ticks = ticksBetween(shown.from, shown.to, 6, new Date(shown.from).getTimezoneOffset());
@@ -58,7 +53,6 @@ export function Lanes({ names, view, shown, now, onWindow }: LanesProps) {
       tabIndex={0}
       role="group"
       aria-label="pipelines over time: plus and minus zoom, arrows move"
-      onKeyDown={onKeyDown}
     >
       <div className="lane lane-axis" aria-hidden>
         <span />
@@ -80,4 +74,12 @@ export function Lanes({ names, view, shown, now, onWindow }: LanesProps) {
       ))}
     </div>
   );
+}
+
+/** The window that a key leads to. */
+function keyed(key: string, shown: Window): Window | null {
+  if (key === "+") return zoom(shown, 0.5);
+  if (key === "-") return zoom(shown, 2);
+  if (key === "ArrowLeft") return move(shown, -0.25);
+  return key === "ArrowRight" ? move(shown, 0.25) : null;
 }

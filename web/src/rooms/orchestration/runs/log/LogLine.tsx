@@ -57,6 +57,7 @@ export function LogLine({ number, line, top, marked, times, onPick }: LogLinePro
 function clockOf(at: number | null): string {
   if (at === null) return "–";
   const date = new Date(at);
-  const part = (number: number, size = 2) => String(number).padStart(size, "0");
   return `${part(date.getHours())}:${part(date.getMinutes())}:${part(date.getSeconds())}.${part(date.getMilliseconds(), 3)}`;
 }
+
+const part = (number: number, size = 2) => String(number).padStart(size, "0");

@@ -1,4 +1,4 @@
-import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { LogLine } from "./LogLine";
 import { LINE, positionOf, scale, scrolled, type View, visible, within } from "./position";
 import type { Log } from "./useLog";
@@ -25,68 +25,68 @@ interface LogLinesProps {
 const HEIGHT = 460;
 
 /** The lines of a log in a window, of which only those in sight exist: a log of ten million lines scrolls as one of ten. */
-export function LogLines({ log, label, target, follow, onLeaveEnd, here, found, times, onPick }: LogLinesProps) {
+export function LogLines(props: LogLinesProps) {
+  const { log, label, target, follow, onLeaveEnd, here, found, times, onPick } = props;
   const host = useRef<HTMLDivElement>(null);
-  const height = Math.min(HEIGHT, Math.max(LINE * 2, log.total * LINE + 12));
-  const view: View = { lines: log.total, height };
+  const { total } = log;
+  const view = useMemo<View>(
+    () => ({ lines: total, height: Math.min(HEIGHT, Math.max(LINE * 2, total * LINE + 12)) }),
+    [total],
+  );
   const factor = scale(view);
-  const [position, setPosition] = useState(0);
-  const at = useRef(0);
+  const at = (goal: Target) => positionOf(view, goal.line, goal.align);
+  const [chosen, setChosen] = useState(() => (target ? at(target) : 0));
+  const [seen, setSeen] = useState(target);
+  if (target && target !== seen) {
+    setSeen(target);
+    setChosen(at(target));
+  }
+  const position = within(view, follow ? Infinity : chosen);
 
-  const go = useCallback((next: number, around: View) => {
-    const kept = within(around, next);
-    at.current = kept;
-    setPosition(kept);
-    if (host.current) host.current.scrollTop = kept / scale(around);
-  }, []);
-
-  const size = useRef(view);
-  size.current = view;
   useLayoutEffect(() => {
-    if (target) go(positionOf(size.current, target.line, target.align), size.current);
-  }, [target, go]);
-  useLayoutEffect(() => {
-    if (follow) go(Infinity, size.current);
-  }, [follow, log.total, go]);
+    if (host.current) host.current.scrollTop = position / factor;
+  }, [position, factor]);
 
   const { from, to } = visible(view, position);
   const { want } = log;
   useEffect(() => want(from, to), [want, from, to]);
 
   useEffect(() => {
-    // A wheel's notch moves by lines also where a pixel of the scroll bar stands for many; React's own listener may not prevent.
     const element = host.current;
+    const go = (by: number) => {
+      const next = within(view, position + by);
+      if (by < 0) onLeaveEnd();
+      setChosen(next);
+    };
+    // A wheel's notch moves by lines also where a pixel of the scroll bar stands for many; React's own listener may not prevent.
     const onWheel = (event: WheelEvent) => {
-      if (event.deltaY < 0) onLeaveEnd();
-      if (scale(size.current) === 1 || event.deltaY === 0) return;
+      if (factor === 1 || event.deltaY === 0) {
+        if (event.deltaY < 0) onLeaveEnd();
+        return;
+      }
       event.preventDefault();
-      go(at.current + event.deltaY, size.current);
+      go(event.deltaY);
+    };
+    const onKey = (event: KeyboardEvent) => {
+      const step = stepOf(event.key, view.height);
+      if (step === undefined || event.target !== element) return;
+      event.preventDefault();
+      go(step);
     };
     element?.addEventListener("wheel", onWheel, { passive: false });
-    return () => element?.removeEventListener("wheel", onWheel);
-  }, [go, onLeaveEnd]);
+    element?.addEventListener("keydown", onKey);
+    return () => {
+      element?.removeEventListener("wheel", onWheel);
+      element?.removeEventListener("keydown", onKey);
+    };
+  }, [view, position, factor, onLeaveEnd]);
 
   const onScroll = () => {
     const top = host.current?.scrollTop ?? 0;
-    // What was set by `go` comes back rounded.
-    if (Math.abs(top - at.current / factor) <= 1) return;
-    at.current = within(view, top * factor);
-    setPosition(at.current);
-  };
-  const onKeyDown = (event: KeyboardEvent) => {
-    const steps: Record<string, number> = {
-      ArrowUp: -LINE,
-      ArrowDown: LINE,
-      PageUp: -height,
-      PageDown: height,
-      Home: -Infinity,
-      End: Infinity,
-    };
-    const step = steps[event.key];
-    if (step === undefined) return;
-    event.preventDefault();
-    if (step < 0) onLeaveEnd();
-    go(at.current + step, view);
+    // What was set by the effect comes back rounded.
+    if (Math.abs(top - position / factor) <= 1) return;
+    if (top * factor < position) onLeaveEnd();
+    setChosen(within(view, top * factor));
   };
   const numbers = Array.from({ length: to - from }, (_, index) => from + index);
   const top = position / factor;
@@ -94,13 +94,12 @@ export function LogLines({ log, label, target, follow, onLeaveEnd, here, found, 
     <div
       ref={host}
       className="log"
-      style={{ height }}
+      style={{ height: view.height }}
       tabIndex={0}
       role="log"
       aria-label={label}
       aria-live="off"
       onScroll={onScroll}
-      onKeyDown={onKeyDown}
     >
       <div className="log-sheet" style={{ height: scrolled(view) }}>
         {numbers.map((number) => (
@@ -117,4 +116,17 @@ export function LogLines({ log, label, target, follow, onLeaveEnd, here, found, 
       </div>
     </div>
   );
+}
+
+/** How far a key moves, pixels of the log. */
+function stepOf(key: string, height: number): number | undefined {
+  const steps: Record<string, number> = {
+    ArrowUp: -LINE,
+    ArrowDown: LINE,
+    PageUp: -height,
+    PageDown: height,
+    Home: -Infinity,
+    End: Infinity,
+  };
+  return steps[key];
 }

@@ -1,5 +1,5 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Failure } from "../../../../ui/Failure";
 import { Loading } from "../../../../ui/Loading";
 import { logAddress } from "../../queries";
@@ -29,7 +29,7 @@ export function LogView({ run, step, attempt, failed }: LogViewProps) {
   const linked = params.line === undefined ? null : params.line - 1;
   const [follow, setFollow] = useState(linked === null);
   const [times, setTimes] = useState(false);
-  const [target, setTarget] = useState<Target | null>(null);
+  const [target, setTarget] = useState<Target | null>(linked === null ? null : { line: linked, align: "center" });
   const [at, setAt] = useState(0);
   const found = useMemo(() => new Set(search.found), [search.found]);
   const here = search.found.length > 0 ? (search.found[at] ?? null) : linked;
@@ -45,13 +45,13 @@ export function LogView({ run, step, attempt, failed }: LogViewProps) {
     if (line !== undefined) show(line, "start");
   }, [lookForTrouble, show]);
 
-  const [opened, setOpened] = useState(false);
+  const opened = useRef(false);
+  const atTrouble = failed && ended && loaded && total > 0 && linked === null;
   useEffect(() => {
-    if (opened || !loaded || total === 0) return;
-    setOpened(true);
-    if (linked !== null) show(linked);
-    else if (failed && ended) void firstTrouble();
-  }, [opened, loaded, total, linked, failed, ended, show, firstTrouble]);
+    if (!atTrouble || opened.current) return;
+    opened.current = true;
+    void firstTrouble();
+  }, [atTrouble, firstTrouble]);
 
   const leaveEnd = useCallback(() => setFollow(false), []);
   const pick = (line: number) =>

@@ -13,10 +13,19 @@ type Look = Omit<Span, "text">;
 
 const PLAIN: Look = { color: null, bold: false, dim: false, italic: false, underline: false };
 
-// Sequences that colour (group 1), any other sequence, links and titles (up to BEL or ST), other escapes, control characters.
+const ESC = "\u001b";
+const BEL = "\u0007";
+
+// Sequences that colour (group 1), any other sequence, links and titles, other escapes, control characters but the tab.
 const SEQUENCE = new RegExp(
-  "\\u001b\\[([\\d;:]*)m|\\u001b\\[[\\d;:?<=>]*[ -/]*[@-~]|\\u001b\\][^\\u0007\\u001b]*(?:\\u0007|\\u001b\\\\)?|\\u001b.?|[\\u0000-\\u0008\\u000b-\\u001f\\u007f]",
-  "g",
+  [
+    `${ESC}\\[([\\d;:]*)m`,
+    `${ESC}\\[[\\d;:?<=>]*[ -/]*[@-~]`,
+    `${ESC}\\][^${BEL}${ESC}]*(?:${BEL}|${ESC}\\\\)?`,
+    `${ESC}.?`,
+    "(?!\t)\\p{Cc}",
+  ].join("|"),
+  "gu",
 );
 
 /** A line as spans of one look each. What moves or deletes is left out; what a carriage return overwrote too. */

@@ -26,7 +26,7 @@ interface State {
 
 const EMPTY: State = { total: 0, bytes: 0, ended: false, loaded: false, problem: null };
 
-/** An attempt's log: its last lines and what comes, and any other lines as soon as they are looked at. */
+/** An attempt's log, the same as long as the component lives: its last lines and what comes, and any other lines as soon as they are looked at. */
 export function useLog(run: string, step: string, attempt: number): Log {
   const [state, setState] = useState(EMPTY);
   const [, redraw] = useState(0);
@@ -34,9 +34,6 @@ export function useLog(run: string, step: string, attempt: number): Log {
   const asked = useRef(new Set<number>());
 
   useEffect(() => {
-    cache.current = new LogCache();
-    asked.current = new Set();
-    setState(EMPTY);
     // Comes back by itself with the id of the last event, which is where it was.
     const source = new EventSource(logAddress(run, step, "/events", { attempt, tail: PAGE }));
     source.addEventListener("lines", ({ data }: MessageEvent<string>) => {

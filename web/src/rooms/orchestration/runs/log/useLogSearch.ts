@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "react";
-import { problemOf } from "../../../../api/client";
+import { problemOf, type Query } from "../../../../api/client";
 import { streamEvents } from "../../../../api/stream";
 import type { LogMatchView, LogSearchView, Problem } from "../../../../api/types.gen";
 import { logPath } from "../../queries";
@@ -26,39 +26,50 @@ const LIMIT = 500;
 export function useLogSearch(run: string, step: string, attempt: number) {
   const [search, setSearch] = useState(NOTHING);
   const stop = useRef<AbortController | null>(null);
-  useEffect(() => () => stop.current?.abort(), [run, step, attempt]);
+  useEffect(() => {
+    const held = stop;
+    return () => held.current?.abort();
+  }, []);
 
   const start = useCallback(
-    async (looked: Looked, from = 0, limit = LIMIT): Promise<number[]> => {
+    (looked: Looked, from = 0, limit = LIMIT): Promise<number[]> => {
       stop.current?.abort();
       const here = new AbortController();
       stop.current = here;
-      if (looked.pattern === "") {
-        setSearch(NOTHING);
-        return [];
-      }
-      setSearch((before) => ({ ...(from > 0 ? before : NOTHING), running: true }));
-      const found: number[] = [];
-      try {
-        const query = { attempt, pattern: looked.pattern, regex: looked.regex, case: looked.case, from, limit };
-        for await (const { event, data } of streamEvents(logPath(run, step, "/search"), query, here.signal)) {
-          if (event === "match") {
-            const { line } = JSON.parse(data) as LogMatchView;
-            found.push(line.number);
-            setSearch((before) => ({ ...before, found: [...before.found, line.number] }));
-          } else if (event === "problem") {
-            setSearch((before) => ({ ...before, problem: JSON.parse(data) as Problem }));
-          } else {
-            const state = JSON.parse(data) as LogSearchView;
-            setSearch((before) => ({ ...before, state, running: event !== "done" }));
-          }
-        }
-      } catch (error) {
-        if (!here.signal.aborted) setSearch({ ...NOTHING, problem: problemOf(error) });
-      }
-      return found;
+      setSearch((before) => (from > 0 ? { ...before, running: true } : { ...NOTHING, running: looked.pattern !== "" }));
+      if (looked.pattern === "") return Promise.resolve([]);
+      const query = { attempt, pattern: looked.pattern, regex: looked.regex, case: looked.case, from, limit };
+      return lookFor(logPath(run, step, "/search"), query, here.signal, setSearch);
     },
     [run, step, attempt],
   );
   return { ...search, start };
+}
+
+/** Reads the events of a search; gives the numbers of the lines that it found. */
+async function lookFor(
+  path: string,
+  query: Query,
+  signal: AbortSignal,
+  tell: (change: (before: LogSearch) => LogSearch) => void,
+): Promise<number[]> {
+  const found: number[] = [];
+  try {
+    for await (const { event, data } of streamEvents(path, query, signal)) {
+      if (event === "match") {
+        const { line } = JSON.parse(data) as LogMatchView;
+        found.push(line.number);
+        tell((before) => ({ ...before, found: [...before.found, line.number] }));
+      } else if (event === "problem") {
+        const problem = { ...(JSON.parse(data) as Problem), severity: "error" as const };
+        tell((before) => ({ ...before, problem, running: false }));
+      } else {
+        const state = JSON.parse(data) as LogSearchView;
+        tell((before) => ({ ...before, state, running: event !== "done" }));
+      }
+    }
+  } catch (error) {
+    if (!signal.aborted) tell(() => ({ ...NOTHING, problem: problemOf(error) }));
+  }
+  return found;
 }
