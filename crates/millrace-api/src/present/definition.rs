@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_definition_reads_as_a_file() {
-        let place = json!({"file": "pipelines/p.yaml", "line": 1, "column": 1});
+        let place = json!({"file": "pipelines/p.yaml", "line": 1, "column": 1, "length": 1});
         let step = |kind: &str, config: Value, needs: &[&str]| json!({"id": "s", "kind": kind, "config": config, "needs": needs, "place": place});
         let mut copy = step("copy", json!({"from": "crm:public.orders", "keys": ["a", "b c"]}), &[]);
         copy["inputs"] = json!({"rows": "${{ inputs.n }}"});
@@ -121,7 +121,35 @@ mod tests {
             "steps": {"orders": copy, "say": step("run", "echo a\necho b\n".into(), &["orders"])},
         });
         let pipeline: Pipeline = serde_json::from_value(pipeline).unwrap();
-        insta::assert_snapshot!(definition_text(&pipeline).unwrap());
+        insta::assert_snapshot!(definition_text(&pipeline).unwrap(), @r#"
+        pipeline: daily
+        inputs:
+          n:
+            type: integer
+            default: 3
+        steps:
+          orders:
+            copy:
+              from: "crm:public.orders"
+              keys: [a, b c]
+            inputs:
+              rows: "${{ inputs.n }}"
+            retry:
+              max: 0
+              delay_ms: 1000
+              backoff: 2.0
+            cache: auto
+          say:
+            run: |
+              echo a
+              echo b
+            needs: [orders]
+            retry:
+              max: 0
+              delay_ms: 1000
+              backoff: 2.0
+            cache: auto
+        "#);
     }
 
     #[test]
