@@ -7,11 +7,12 @@
 //! | `/api/kinds` | GET | `[KindView]` |
 //! | `/api/pipelines`, `/api/pipelines/{name}` | GET | `[PipelineSummary]`, `PipelineView` |
 //! | `/api/pipelines/{name}/runs` | POST `StartRun`, header `Idempotency-Key` | `RunSummary` |
-//! | `/api/runs?pipeline&status&trigger&since&until&text&after&limit` | GET | `RunPage` |
+//! | `/api/runs?pipeline&status&trigger&since&until&text&parent&step&all&after&limit` | GET | `RunPage` |
 //! | `/api/runs/cancel` | POST `CancelRuns` | `CancelledRuns` |
 //! | `/api/timeline?from&to&limit` | GET | `TimelineView` |
 //! | `/api/runs/{id}`, `/api/runs/{id}/compare/{other}` | GET | `RunView`, `RunComparison` |
-//! | `/api/runs/{id}/cancel`, `/api/runs/{id}/rerun` | POST | `RunSummary` |
+//! | `/api/runs/{id}/cancel`, `…/pause`, `…/resume`, `…/rerun?failed&from` | POST | `RunSummary` |
+//! | `/api/runs/{id}/steps/{step}/items?status&after&limit` | GET | `ItemPage` |
 //! | `/api/runs/{id}/why` | GET | `[WhyView]` |
 //! | `/api/runs/{id}/steps/{step}/log?attempt&from&count` | GET | `LogView` |
 //! | `…/log/events?attempt&from&tail`, `…/log/search?pattern&regex&case&from&limit&context` | GET | server-sent events |
@@ -102,6 +103,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::run_lists::routes())
         .merge(routes::run_compare::routes())
         .merge(routes::timeline::routes())
+        .merge(routes::run_items::routes())
         .merge(routes::outputs::routes())
         .merge(routes::logs::routes())
         .merge(routes::tracking::routes())

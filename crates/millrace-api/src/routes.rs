@@ -17,6 +17,7 @@ pub(crate) mod promotions;
 pub(crate) mod prompts;
 pub(crate) mod retention;
 pub(crate) mod run_compare;
+pub(crate) mod run_items;
 pub(crate) mod run_lists;
 pub(crate) mod runs;
 pub(crate) mod scoring;

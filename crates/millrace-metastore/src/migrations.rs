@@ -38,6 +38,7 @@ const ALL: &[Migration] = &[
     migration!("0051_what_runs_read"),
     migration!("0052_model_cards"),
     migration!("0060_accounts"),
+    migration!("0140_items_and_sub_runs"),
     migration!("0150_attempt_cost"),
     migration!("0151_runs_by_end"),
 ];

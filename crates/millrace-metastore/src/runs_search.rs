@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::runs::AttemptCostRow;
 use crate::{Metastore, MetastoreError, Row, Session, Value};
 
 /// Which runs a search wants.
@@ -19,6 +20,10 @@ pub struct RunSearch {
     pub until: Option<i64>,
     /// In the id from its beginning, or anywhere in the pipeline's name, the inputs or the problem, whatever the case.
     pub text: Option<String>,
+    /// Only runs that this run's steps started, or a step of it: run, step with its item. Without it, only runs that no step started.
+    pub parent: Option<(String, Option<String>)>,
+    /// Also runs that steps of other runs started.
+    pub all: bool,
     /// Only runs older than this one: created at, id.
     pub before: Option<(i64, String)>,
     /// At most so many.
@@ -46,9 +51,18 @@ pub struct RunListRow {
     pub started_at: Option<i64>,
     /// When it was over.
     pub ended_at: Option<i64>,
+    /// The run that started it, if a step did.
+    pub parent_run: Option<String>,
+    /// The step that did.
+    pub parent_step: Option<String>,
+    /// Whether somebody holds it.
+    pub paused: bool,
+    /// When it should be over.
+    pub deadline_at: Option<i64>,
 }
 
-const COLUMNS: &str = "id, number, pipeline, cause, state, error, created_at, started_at, ended_at";
+const COLUMNS: &str = "id, number, pipeline, cause, state, error, created_at, started_at, ended_at, parent_run, \
+     parent_step, paused, deadline_at";
 
 /// How many steps of a run are in a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +93,14 @@ impl Metastore {
                 query.among("pipeline", &search.pipelines);
                 query.among("state", &search.states);
                 query.among(&format!("COALESCE({cause}, 'manual')"), &search.causes);
+                match &search.parent {
+                    Some((run, step)) => {
+                        query.among("parent_run", std::slice::from_ref(run));
+                        query.among("parent_step", step.as_slice());
+                    }
+                    None if search.all => {}
+                    None => query.clauses.push("parent_run IS NULL".to_owned()),
+                }
                 query.compare("created_at >=", search.since);
                 query.compare("created_at <", search.until);
                 if text.is_some() {
@@ -133,7 +155,36 @@ impl Metastore {
         .await
     }
 
-    /// How many steps of each run are in which state. Runs without steps are absent.
+    /// What the attempts of each step of a run used, those of its items too: sums, and the largest of the peaks.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn step_costs(
+        &self,
+        run_id: String,
+    ) -> Result<HashMap<String, AttemptCostRow>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sums = ["cpu_user_ms", "cpu_system_ms", "read_bytes", "written_bytes"]
+                    .map(|column| format!("CAST(SUM(attempt.{column}) AS BIGINT) AS {column}"));
+                let sql = format!(
+                    "SELECT COALESCE(step.item_of, step.step) AS of_step, {}, \
+                     MAX(attempt.peak_memory_bytes) AS peak_memory_bytes FROM step_attempt AS attempt \
+                     JOIN step_run AS step ON step.run_id = attempt.run_id AND step.step = attempt.step \
+                     WHERE attempt.run_id = $1 GROUP BY COALESCE(step.item_of, step.step)",
+                    sums.join(", ")
+                );
+                let mut found = HashMap::new();
+                for row in session.fetch_all(&sql, &[run_id.as_str().into()]).await? {
+                    found.insert(row.text("of_step")?, cost_row(&row)?);
+                }
+                Ok(found)
+            })
+        })
+        .await
+    }
+
+    /// How many steps of each run are in which state, items left out. Runs without steps are absent.
     ///
     /// # Errors
     /// If the database fails.
@@ -148,7 +199,7 @@ impl Metastore {
                     let mut query = Query::default();
                     query.among("run_id", runs);
                     let sql = format!(
-                        "SELECT run_id, state, count(*) AS steps FROM step_run WHERE {} GROUP BY run_id, state",
+                        "SELECT run_id, state, count(*) AS steps FROM step_run WHERE {} AND item_of IS NULL GROUP BY run_id, state",
                         query.clauses.join(" AND ")
                     );
                     for row in session.fetch_all(&sql, &query.args).await? {
@@ -182,6 +233,21 @@ fn list_row(row: &Row) -> Result<RunListRow, MetastoreError> {
         created_at: row.int("created_at")?,
         started_at: row.opt_int("started_at")?,
         ended_at: row.opt_int("ended_at")?,
+        parent_run: row.opt_text("parent_run")?,
+        parent_step: row.opt_text("parent_step")?,
+        paused: row.int("paused")? != 0,
+        deadline_at: row.opt_int("deadline_at")?,
+    })
+}
+
+/// The columns of [`AttemptCostRow`].
+pub(crate) fn cost_row(row: &Row) -> Result<AttemptCostRow, MetastoreError> {
+    Ok(AttemptCostRow {
+        cpu_user_ms: row.opt_int("cpu_user_ms")?,
+        cpu_system_ms: row.opt_int("cpu_system_ms")?,
+        peak_memory_bytes: row.opt_int("peak_memory_bytes")?,
+        read_bytes: row.opt_int("read_bytes")?,
+        written_bytes: row.opt_int("written_bytes")?,
     })
 }
 

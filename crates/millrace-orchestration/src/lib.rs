@@ -10,26 +10,36 @@ mod assets;
 mod attempt;
 pub mod cache;
 mod context;
+mod control;
 pub mod cost;
 mod critical;
 mod engine;
 mod error;
 mod events;
 mod inputs;
+pub mod items;
 mod log;
+pub mod plan;
 pub mod planner;
 mod recovery;
+pub mod retry;
 mod run_task;
 pub mod state;
 pub mod steps;
+mod submit;
 mod triggers;
 mod waiting;
+mod why_waiting;
 
+pub use attempt::attempt_folder;
+pub use control::{RerunOf, Selection};
 pub use critical::{CriticalPath, StepSpan, critical_path, step_spans};
-pub use engine::{Engine, EngineServices, EngineSettings, Force, RunRequest, StepRegistry};
+pub use engine::{Engine, EngineServices, EngineSettings, Force, Parent, PoolSize, RunRequest, StepRegistry};
 pub use error::OrchestrationError;
 pub use events::{RunEvent, RunEventKind};
 pub use log::{
     AttemptLog, LogLine, LogLines, LogMatch, LogPattern, LogStream, MAX_PATTERN, PatternError, search,
 };
-pub use triggers::{NextFiring, PipelineSource, TriggerLoop, next_firings};
+pub use submit::{TakeOver, TakenStep};
+pub use triggers::{NextFiring, PipelineSource, TriggerLoop, next_firings, trigger_docs};
+pub use why_waiting::why_waiting;

@@ -292,7 +292,17 @@ inputs?: JsonMap,
  */
 force?: boolean, };
 
-export type RunSummary = { number: number, 
+export type ParentView = { 
+/**
+ * That run.
+ */
+run: string, 
+/**
+ * Its step, with its item: `score[3]`.
+ */
+step: string, };
+
+export type RunSummary = { 
 /**
  * 32 hex digits.
  */
@@ -336,7 +346,23 @@ steps_cached: number,
 /**
  * Why it failed.
  */
-problem: Problem | null, };
+problem: Problem | null, 
+/**
+ * Whether somebody holds it: what runs goes on, nothing begins.
+ */
+paused: boolean, 
+/**
+ * The run whose step started it.
+ */
+parent: ParentView | null, 
+/**
+ * By when it is to be over, RFC 3339.
+ */
+deadline_at: string | null, 
+/**
+ * Whether it went on beyond its deadline.
+ */
+late: boolean, };
 
 export type RunPage = { 
 /**
@@ -370,7 +396,7 @@ bytes: number | null,
  */
 message: string | null, };
 
-export type AttemptView = { cost: CostView, 
+export type AttemptView = { 
 /**
  * From 1.
  */
@@ -404,7 +430,77 @@ peak_memory_bytes: number | null,
  */
 cpu_ms: number | null, };
 
-export type StepView = { cost: CostView, 
+export type ItemView = { 
+/**
+ * From 0.
+ */
+index: number, 
+/**
+ * Its name among steps, for logs and outputs: `train[3]`.
+ */
+step: string, 
+/**
+ * What people know it by.
+ */
+label: string, 
+/**
+ * State word.
+ */
+status: string, 
+/**
+ * Attempts begun.
+ */
+attempts: number, 
+/**
+ * RFC 3339.
+ */
+started_at: string | null, 
+/**
+ * RFC 3339.
+ */
+ended_at: string | null, 
+/**
+ * What it left: plain values and assets.
+ */
+outputs: JsonMap, 
+/**
+ * Why it ran, was reused or waits; a sentence each.
+ */
+why: Array<string>, 
+/**
+ * Why it failed.
+ */
+problem: Problem | null, };
+
+export type ItemsView = { 
+/**
+ * How many.
+ */
+total: number, 
+/**
+ * Of those, how many never began.
+ */
+not_begun: number, 
+/**
+ * How many are in each state, of those that have begun.
+ */
+counts: { [key in string]: number }, 
+/**
+ * The first that failed.
+ */
+failures: Array<ItemView>, };
+
+export type ItemPage = { 
+/**
+ * Those that have begun.
+ */
+items: Array<ItemView>, 
+/**
+ * `after` of the next page.
+ */
+next: number | null, };
+
+export type StepView = { 
 /**
  * Its key.
  */
@@ -414,7 +510,8 @@ id: string,
  */
 kind: string, 
 /**
- * `pending`, `running`, `retrying`, `succeeded`, `cached`, `failed`, `timed_out`, `skipped` or `cancelled`.
+ * `pending`, `running`, `waiting`, `retrying`, `succeeded`, `cached`, `failed`, `timed_out`, `rejected`, `skipped` or
+ * `cancelled`.
  */
 status: string, 
 /**
@@ -480,9 +577,17 @@ problem: Problem | null,
 /**
  * The tracked run that it logs into.
  */
-tracking_run_id: string | null, };
+tracking_run_id: string | null, 
+/**
+ * What it is done for, in numbers; `/api/runs/{id}/steps/{step}/items` lists it.
+ */
+items: ItemsView | null, 
+/**
+ * The run that it started and waits for.
+ */
+sub_run: string | null, };
 
-export type RunView = { cost: CostView, critical_path: CriticalPathView, definition: string, 
+export type RunView = { 
 /**
  * The run.
  */
@@ -507,6 +612,32 @@ command: string,
  * The experiment its tracked runs are in.
  */
 experiment_id: string | null, };
+
+export type LogChunk = { 
+/**
+ * Whole lines.
+ */
+text: string, 
+/**
+ * Where the text begins, a byte offset to be taken as given.
+ */
+offset: number, 
+/**
+ * Where to read on.
+ */
+next_offset: number, 
+/**
+ * Where the log ends now.
+ */
+size: number, 
+/**
+ * Number of the first line on the error stream, from 0 within this text.
+ */
+first_error: number | null, 
+/**
+ * Whether nothing more will come.
+ */
+ended: boolean, };
 
 export type WhyView = { 
 /**
@@ -2717,21 +2848,3 @@ metrics: Array<LoggedModelMetric>,
  * RFC 3339.
  */
 created_at: string, };
-
-export type CostView = { cpu_ms: number | null, cpu_user_ms: number | null, cpu_system_ms: number | null, peak_memory_bytes: number | null, read_bytes: number | null, written_bytes: number | null };
-export type CriticalPathView = { steps: Array<string>, queued_ms: number, worked_ms: number };
-export type CancelRuns = { runs: Array<string> };
-export type NotCancelled = { run: string, problem: Problem };
-export type CancelledRuns = { cancelled: Array<string>, failed: Array<NotCancelled> };
-export type ValuePair = { name: string, a?: Json, b?: Json };
-export type NumberPair = { name: string, a: number | null, b: number | null };
-export type StepBrief = { kind: string, status: string, attempts: number, queued_ms: number | null, took_ms: number | null, rows: number | null, cost: CostView };
-export type StepPair = { step: string, a: StepBrief | null, b: StepBrief | null, outputs: Array<ValuePair>, metrics: Array<NumberPair> };
-export type RunComparison = { a: RunSummary, b: RunSummary, cost_a: CostView, cost_b: CostView, inputs: Array<ValuePair>, definition_a: string, definition_b: string, steps: Array<StepPair> };
-export type TimelineRun = { id: string, number: number, status: string, trigger: string, created_ms: number, started_ms: number | null, ended_ms: number | null };
-export type TimelineLane = { pipeline: string, runs: Array<TimelineRun> };
-export type TimelineView = { from_ms: number, to_ms: number, lanes: Array<TimelineLane>, whole_since_ms: number | null };
-export type LogLineView = { number: number, at_ms: number | null, stream: string, text: string, cut: boolean };
-export type LogView = { attempt: number, lines: Array<LogLineView>, next: number, total: number, bytes: number, ended: boolean };
-export type LogMatchView = { line: LogLineView, before: Array<LogLineView>, after: Array<LogLineView> };
-export type LogSearchView = { looked_at: number, total: number, matches: number, more: boolean };

@@ -1,9 +1,11 @@
 //! Pipeline runs as views.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use millrace_contract::{AttemptCost, CommandExit, Progress, StepOutcome};
 use millrace_metastore::experiments::TrackedRunRow;
-use millrace_metastore::runs::{PipelineRunRow, StepAttemptRow, StepRunRow};
+use millrace_metastore::runs::{AttemptCostRow, PipelineRunRow, StepAttemptRow, StepRunRow};
 use millrace_metastore::runs_search::{RunListRow, StepCount};
 use millrace_orchestration::cache::ReuseDecision;
 use millrace_orchestration::state::StepState;
@@ -15,10 +17,13 @@ use serde_json::Value;
 use super::{count, instant};
 use crate::error::ApiError;
 use crate::views::json::{JsonMap, NumberMap};
-use crate::views::runs::{AttemptView, CostView, CriticalPathView, ProgressView, RunSummary, StepView};
+use crate::views::runs::{
+    AttemptView, CostView, CriticalPathView, ItemView, ItemsView, ParentView, ProgressView, RunSummary,
+    StepView,
+};
 
-/// A run with its steps for a list.
-pub(crate) fn run_summary(row: &PipelineRunRow, steps: &[StepRunRow]) -> RunSummary {
+/// A run with its steps for a list. `now` is in microseconds since 1970.
+pub(crate) fn run_summary(row: &PipelineRunRow, steps: &[StepRunRow], now: i64) -> RunSummary {
     let listed = RunListRow {
         id: row.id.clone(),
         number: row.number,
@@ -29,13 +34,17 @@ pub(crate) fn run_summary(row: &PipelineRunRow, steps: &[StepRunRow]) -> RunSumm
         created_at: row.created_at,
         started_at: row.started_at,
         ended_at: row.ended_at,
+        parent_run: row.parent_run.clone(),
+        parent_step: row.parent_step.clone(),
+        paused: row.paused,
+        deadline_at: row.deadline_at,
     };
     let counts: Vec<_> = steps.iter().map(|step| StepCount { state: step.state.clone(), steps: 1 }).collect();
-    listed_run(&listed, &counts)
+    listed_run(&listed, &counts, now)
 }
 
-/// A run for a list.
-pub(crate) fn listed_run(row: &RunListRow, counts: &[StepCount]) -> RunSummary {
+/// A run for a list. `now` is in microseconds since 1970.
+pub(crate) fn listed_run(row: &RunListRow, counts: &[StepCount], now: i64) -> RunSummary {
     let with = |test: fn(StepState) -> bool| {
         let counted = counts.iter().filter(|count| StepState::parse(&count.state).is_some_and(test));
         count(counted.map(|count| count.steps).sum())
@@ -53,6 +62,14 @@ pub(crate) fn listed_run(row: &RunListRow, counts: &[StepCount]) -> RunSummary {
         steps_done: with(StepState::is_final),
         steps_cached: with(|state| state == StepState::Cached),
         problem: problem(row.error.as_deref()).map(Into::into),
+        paused: row.paused,
+        parent: row
+            .parent_run
+            .clone()
+            .zip(row.parent_step.clone())
+            .map(|(run, step)| ParentView { run, step }),
+        deadline_at: row.deadline_at.map(instant),
+        late: row.deadline_at.is_some_and(|at| row.ended_at.unwrap_or(now) > at),
     }
 }
 
@@ -60,6 +77,44 @@ pub(crate) fn listed_run(row: &RunListRow, counts: &[StepCount]) -> RunSummary {
 pub(crate) fn trigger(cause: &str) -> String {
     let cause: Value = serde_json::from_str(cause).unwrap_or_default();
     cause.get("by").and_then(Value::as_str).unwrap_or("manual").to_owned()
+}
+
+/// Items of a step in numbers, with the first that failed.
+pub(crate) fn items_view(
+    row: &StepRunRow,
+    counts: Option<&BTreeMap<String, i64>>,
+    failures: &[StepRunRow],
+) -> Option<ItemsView> {
+    let total = row.items_total?;
+    let begun: i64 = counts.map(|counts| counts.values().sum()).unwrap_or_default();
+    let counts = counts.into_iter().flatten().map(|(state, n)| (state.clone(), count(*n))).collect();
+    Some(ItemsView {
+        total: count(total),
+        not_begun: count(total - begun),
+        counts,
+        failures: failures.iter().filter_map(|item| item_view(item).ok()).collect(),
+    })
+}
+
+/// An item of a step.
+pub(crate) fn item_view(row: &StepRunRow) -> Result<ItemView, ApiError> {
+    let outcome: StepOutcome = match &row.outcome {
+        Some(text) => serde_json::from_str(text)?,
+        None => StepOutcome::default(),
+    };
+    let decision = row.reuse.as_deref().and_then(|text| serde_json::from_str::<ReuseDecision>(text).ok());
+    Ok(ItemView {
+        index: count(row.item.unwrap_or_default()),
+        step: row.step.clone(),
+        label: row.label.clone().unwrap_or_default(),
+        status: row.state.clone(),
+        attempts: count(row.attempt),
+        started_at: row.started_at.map(instant),
+        ended_at: row.ended_at.map(instant),
+        outputs: JsonMap(outcome.outputs),
+        why: why(row, decision.as_ref()),
+        problem: problem(row.error.as_deref()).map(Into::into),
+    })
 }
 
 fn problem(stored: Option<&str>) -> Option<Problem> {
@@ -92,11 +147,15 @@ pub(crate) fn step_view(
     };
     let decision = row.reuse.as_deref().and_then(|text| serde_json::from_str::<ReuseDecision>(text).ok());
     let cached_from = match &decision {
-        Some(ReuseDecision::Reused { from_run }) if row.state == "cached" => Some(from_run.clone()),
+        Some(ReuseDecision::Reused { from_run } | ReuseDecision::TakenOver { from_run })
+            if row.state == "cached" =>
+        {
+            Some(from_run.clone())
+        }
         _ => None,
     };
     let attempts: Vec<_> = attempts.iter().filter(|attempt| attempt.step == row.step).collect();
-    let cost = cost_of(attempts.iter().copied());
+    let cost = cost_view(&sum(attempts.iter().map(|attempt| &attempt.cost)));
     let attempts = attempts.into_iter().map(attempt_view).collect();
     let tracked = tracked.iter().find(|tracked| tracked.name == row.step).map(|tracked| tracked.id.clone());
     Ok(StepView {
@@ -127,6 +186,8 @@ pub(crate) fn step_view(
         why: why(row, decision.as_ref()),
         problem: problem(row.error.as_deref()).map(Into::into),
         tracking_run_id: tracked,
+        items: None,
+        sub_run: None,
     })
 }
 
@@ -182,13 +243,12 @@ pub(crate) fn critical_path(
     }
 }
 
-/// What some attempts used together.
-pub(crate) fn cost_of<'a>(attempts: impl IntoIterator<Item = &'a StepAttemptRow>) -> CostView {
-    let costs = attempts.into_iter().map(|attempt| cost::of_row(&attempt.cost));
-    cost_view(&costs.fold(AttemptCost::default(), AttemptCost::and))
+/// What all of these used together.
+pub(crate) fn sum<'a>(rows: impl IntoIterator<Item = &'a AttemptCostRow>) -> AttemptCost {
+    rows.into_iter().map(cost::of_row).fold(AttemptCost::default(), AttemptCost::and)
 }
 
-fn cost_view(cost: &AttemptCost) -> CostView {
+pub(crate) fn cost_view(cost: &AttemptCost) -> CostView {
     CostView {
         cpu_ms: cost.cpu_ms(),
         cpu_user_ms: cost.cpu_user_ms,

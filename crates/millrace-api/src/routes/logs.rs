@@ -22,7 +22,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::runs::{run_row, step_id};
+use super::runs::{run_row, step_key};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::views::logs::{LogLineView, LogMatchView, LogSearchView, LogView};
@@ -62,15 +62,15 @@ struct Attempt {
 
 async fn find_attempt(app: &App, run: &str, step: &str, number: Option<u32>) -> Result<Attempt, ApiError> {
     run_row(app, run).await?;
-    let id = step_id(step)?;
-    let rows = app.engine.store().list_step_runs(run.to_owned()).await?;
-    let row = rows.into_iter().find(|row| row.step == step).ok_or_else(|| ApiError::unknown("step", step))?;
+    let key = step_key(step)?;
+    let row = app.engine.store().find_step_run(run.to_owned(), step.to_owned()).await?;
+    let row = row.ok_or_else(|| ApiError::unknown("step", step))?;
     let begun = u32::try_from(row.attempt).unwrap_or(0);
     let number = number.unwrap_or(begun).max(1);
     if number > begun.max(1) {
         return Err(ApiError::unknown("attempt", &number.to_string()));
     }
-    let folder = app.engine.attempt_folder(run, &id, number);
+    let folder = app.engine.attempt_folder(run, &key, number);
     Ok(Attempt { run: run.to_owned(), step: step.to_owned(), number, folder })
 }
 

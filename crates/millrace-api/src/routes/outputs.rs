@@ -81,6 +81,6 @@ fn gone() -> ApiError {
 }
 
 async fn step_row(app: &App, id: &str, step: &str) -> Result<StepRunRow, ApiError> {
-    let steps = app.engine.store().list_step_runs(id.to_owned()).await?;
-    steps.into_iter().find(|row| row.step == step).ok_or_else(|| ApiError::unknown("step", step))
+    let found = app.engine.store().find_step_run(id.to_owned(), step.to_owned()).await?;
+    found.ok_or_else(|| ApiError::unknown("step", step))
 }

@@ -12,6 +12,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::runs::now_of;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::present::runs as present;
@@ -39,6 +40,13 @@ struct RunQuery {
     until: Option<String>,
     /// In the id from its beginning, or anywhere in the pipeline's name, the inputs or the problem, whatever the case.
     text: Option<String>,
+    /// Only those that steps of this run started.
+    parent: Option<String>,
+    /// Only those that this step of it started, with its item: `score[3]`.
+    step: Option<String>,
+    /// Also those that steps of other runs started.
+    #[serde(default)]
+    all: bool,
     /// `next` of the page before.
     after: Option<String>,
     /// Runs a page; 50 if absent, at most 500.
@@ -64,6 +72,8 @@ async fn list_runs(
         since: given(query.since).map(|text| instant("since", &text)).transpose()?,
         until: given(query.until).map(|text| instant("until", &text)).transpose()?,
         text: given(query.text),
+        parent: given(query.parent).map(|run| (run, given(query.step))),
+        all: query.all,
         before: given(query.after).map(|token| read_token(&token)).transpose()?,
         // One more than asked for tells whether there is a next page.
         limit: limit + 1,
@@ -101,7 +111,10 @@ async fn listed(app: &App, rows: Vec<RunListRow>) -> Result<Vec<RunSummary>, Api
     let ids = rows.iter().map(|row| row.id.clone()).collect();
     let counts = app.engine.store().count_steps(ids).await?;
     let none = Vec::new();
-    Ok(rows.iter().map(|row| present::listed_run(row, counts.get(&row.id).unwrap_or(&none))).collect())
+    Ok(rows
+        .iter()
+        .map(|row| present::listed_run(row, counts.get(&row.id).unwrap_or(&none), now_of(app)))
+        .collect())
 }
 
 /// Asks some runs to end, and says which of them cannot be.

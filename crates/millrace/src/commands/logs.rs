@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use millrace_metastore::Metastore;
 use millrace_metastore::runs::StepRunRow;
-use millrace_orchestration::{AttemptLog, LogLine, LogMatch, LogPattern, search};
+use millrace_orchestration::{AttemptLog, LogLine, LogMatch, LogPattern, attempt_folder, search};
+use millrace_spec::ids::StepKey;
 use serde_json::json;
 
 use crate::boot;
@@ -26,7 +27,15 @@ pub(crate) async fn run(arguments: &Logs, printer: &Printer) -> Result<ExitCode>
     let rooms = boot::open_here().await?;
     let run = runs::find(&rooms.store, &arguments.run).await?;
     let steps = rooms.store.list_step_runs(run.id.clone()).await?;
-    let step = pick(&steps, arguments.step.as_deref())?;
+    let item = match &arguments.step {
+        // An item of a step: `train[3]`.
+        Some(name) if name.contains('[') => rooms.store.find_step_run(run.id.clone(), name.clone()).await?,
+        _ => None,
+    };
+    let step = match &item {
+        Some(item) => item,
+        None => pick(&steps, arguments.step.as_deref())?,
+    };
     if step.attempt == 0 {
         bail!("`{}` never began: it is {}", step.step, step.state);
     }
@@ -34,8 +43,8 @@ pub(crate) async fn run(arguments: &Logs, printer: &Printer) -> Result<ExitCode>
     if !(1..=step.attempt).contains(&number) {
         bail!("`{}` has no attempt {number}; it began {} of them", step.step, step.attempt);
     }
-    let folder =
-        rooms.workspace.state_folder().join("runs").join(&run.id).join(&step.step).join(number.to_string());
+    let key: StepKey = step.step.parse()?;
+    let folder = attempt_folder(&rooms.workspace.state_folder(), &run.id, &key, u32::try_from(number)?);
     let shown = Shown { printer, numbers: pattern.is_some(), times: arguments.timestamps };
     let lines = match &pattern {
         Some(pattern) if !arguments.follow => shown.matches(&folder, pattern, arguments)?,

@@ -1,12 +1,13 @@
 //! `millrace runs show`: a run, its steps, and what they used.
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
 use millrace_contract::{AttemptCost, Clock as _, SystemClock};
-use millrace_metastore::runs::{PipelineRunRow, StepAttemptRow, StepRunRow};
+use millrace_metastore::runs::{AttemptCostRow, PipelineRunRow, StepAttemptRow, StepRunRow};
 use millrace_orchestration::{CriticalPath, cost, critical_path, step_spans};
 use millrace_spec::pipeline::Pipeline;
 use serde_json::{Value, json};
@@ -16,29 +17,32 @@ use crate::commands::follow::{duration, short};
 use crate::commands::runs;
 use crate::printer::{Printer, table};
 
+/// What each step used, its items together.
+type Costs = HashMap<String, AttemptCostRow>;
+
 pub(crate) async fn run(wanted: &str, printer: &Printer) -> Result<ExitCode> {
     let rooms = boot::open_here().await?;
     let run = runs::find(&rooms.store, wanted).await?;
     let steps = rooms.store.list_step_runs(run.id.clone()).await?;
     let attempts = rooms.store.list_step_attempts(run.id.clone()).await?;
+    let costs = rooms.store.step_costs(run.id.clone()).await?;
     let now = run.ended_at.unwrap_or_else(|| SystemClock.now().as_microsecond());
     // A definition that a newer version wrote says nothing of what came before what.
     let pipeline = serde_json::from_str::<Pipeline>(&run.definition).ok();
     let path = critical_path(&step_spans(&steps, pipeline.as_ref()), now);
     let mut document = runs::run_json(&run);
     if let Some(fields) = document.as_object_mut() {
-        let rows = steps.iter().map(|step| step_json(step, &attempts, &path));
-        fields.insert("cost".to_owned(), cost_json(&sum(&attempts)));
+        let rows = steps.iter().map(|step| step_json(step, &attempts, &costs, &path));
+        fields.insert("cost".to_owned(), cost_json(&sum(costs.values())));
         fields.insert("critical_path".to_owned(), json!(path.steps));
         fields.insert("steps".to_owned(), rows.collect());
     }
-    printer.document(&document, || text(&run, &steps, &attempts, &path));
+    printer.document(&document, || text(&run, &steps, &costs, &path));
     Ok(ExitCode::SUCCESS)
 }
 
-fn sum<'a>(attempts: impl IntoIterator<Item = &'a StepAttemptRow>) -> AttemptCost {
-    let costs = attempts.into_iter().map(|attempt| cost::of_row(&attempt.cost));
-    costs.fold(AttemptCost::default(), AttemptCost::and)
+fn sum<'a>(rows: impl IntoIterator<Item = &'a AttemptCostRow>) -> AttemptCost {
+    rows.into_iter().map(cost::of_row).fold(AttemptCost::default(), AttemptCost::and)
 }
 
 fn cost_json(cost: &AttemptCost) -> Value {
@@ -49,17 +53,9 @@ fn cost_json(cost: &AttemptCost) -> Value {
     })
 }
 
-fn of<'a>(
-    step: &StepRunRow,
-    attempts: &'a [StepAttemptRow],
-) -> impl Iterator<Item = &'a StepAttemptRow> + Clone {
-    let step = step.step.clone();
-    attempts.iter().filter(move |attempt| attempt.step == step)
-}
-
-fn step_json(step: &StepRunRow, attempts: &[StepAttemptRow], path: &CriticalPath) -> Value {
+fn step_json(step: &StepRunRow, attempts: &[StepAttemptRow], costs: &Costs, path: &CriticalPath) -> Value {
     let at = |micros: Option<i64>| Some(Timestamp::from_microsecond(micros?).ok()?.to_string());
-    let tries = of(step, attempts).map(|attempt| {
+    let tries = attempts.iter().filter(|attempt| attempt.step == step.step).map(|attempt| {
         json!({
             "attempt": attempt.number, "state": attempt.state, "started_at": at(Some(attempt.started_at)),
             "ended_at": at(attempt.ended_at), "cost": cost_json(&cost::of_row(&attempt.cost)),
@@ -68,16 +64,11 @@ fn step_json(step: &StepRunRow, attempts: &[StepAttemptRow], path: &CriticalPath
     json!({
         "step": step.step, "kind": step.kind, "state": step.state, "ready_at": at(step.ready_at),
         "started_at": at(step.started_at), "ended_at": at(step.ended_at), "critical": path.steps.contains(&step.step),
-        "cost": cost_json(&sum(of(step, attempts))), "attempts": tries.collect::<Value>(),
+        "cost": cost_json(&sum(costs.get(&step.step))), "attempts": tries.collect::<Value>(),
     })
 }
 
-fn text(
-    run: &PipelineRunRow,
-    steps: &[StepRunRow],
-    attempts: &[StepAttemptRow],
-    path: &CriticalPath,
-) -> String {
+fn text(run: &PipelineRunRow, steps: &[StepRunRow], costs: &Costs, path: &CriticalPath) -> String {
     let between = |from: Option<i64>, to: Option<i64>| {
         let micros = u64::try_from(to?.checked_sub(from?)?).ok()?;
         Some(duration(Duration::from_micros(micros)))
@@ -85,7 +76,7 @@ fn text(
     let rows: Vec<Vec<String>> = steps
         .iter()
         .map(|step| {
-            let used = sum(of(step, attempts));
+            let used = sum(costs.get(&step.step));
             let critical = if path.steps.contains(&step.step) { "*" } else { "" };
             vec![
                 format!("{}{critical}", step.step),

@@ -100,7 +100,21 @@ export const cancelRun = (id: string) => post<unknown>(`/api/runs/${path(id)}/ca
 
 export const cancelRuns = (runs: string[]) => post<CancelledRuns>("/api/runs/cancel", { runs } satisfies CancelRuns);
 
-export const rerun = (id: string) => post<RunSummary>(`/api/runs/${path(id)}/rerun`, {});
+/** What of a run is run again: everything, what did not succeed, or a step and what comes after it. */
+export type Again = "all" | "failed" | { from: string };
+
+export const rerun = (id: string, again: Again) =>
+  post<RunSummary>(
+    address(`/api/runs/${path(id)}/rerun`, {
+      failed: again === "failed" || undefined,
+      from: typeof again === "object" ? again.from : undefined,
+    }),
+    {},
+  );
+
+/** Holds a run: nothing of it begins until it is let go. */
+export const holdRun = (id: string, hold: boolean) =>
+  post<RunSummary>(`/api/runs/${path(id)}/${hold ? "pause" : "resume"}`, {});
 
 const ENDED = new Set(["succeeded", "failed", "cancelled", "skipped", "cached", "timed_out", "rejected"]);
 

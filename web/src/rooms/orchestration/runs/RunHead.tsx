@@ -1,34 +1,21 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { Link, useNavigate } from "@tanstack/react-router";
+import { Link } from "@tanstack/react-router";
 import type { RunView } from "../../../api/types.gen";
 import { short } from "../../../format/id";
 import { span } from "../../../format/time";
 import { value } from "../../../format/value";
 import { Ago } from "../../../ui/Ago";
-import { explain } from "../../../ui/Answer";
 import { Failure } from "../../../ui/Failure";
 import { PageHead } from "../../../ui/PageHead";
 import { Status } from "../../../ui/Status";
 import { costWords } from "./cost";
-import { cancelRun, isOver, rerun } from "../queries";
+import { RunActions } from "./RunActions";
 
 const STARTERS: Record<string, string> = { manual: "hand", cron: "its schedule", demo: "the demo", rerun: "a rerun" };
 const starter = (trigger: string) => STARTERS[trigger] ?? trigger;
 
-/** What ran, how it went, and the two things to do about it. */
+/** What ran, how it went, and what can be done about it. */
 export function RunHead({ view, now }: { view: RunView; now: number }) {
   const { run } = view;
-  const client = useQueryClient();
-  const navigate = useNavigate();
-  const cancel = useMutation({
-    mutationFn: () => cancelRun(run.id),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["runs", run.id] }),
-  });
-  const again = useMutation({
-    mutationFn: () => rerun(run.id),
-    onSuccess: (started) => navigate({ to: "/runs/$run", params: { run: started.id } }),
-  });
-  const failed = cancel.error ?? again.error;
   const cost = costWords(view.cost);
   const inputs = Object.entries(view.inputs);
   return (
@@ -45,6 +32,8 @@ export function RunHead({ view, now }: { view: RunView; now: number }) {
         status={
           <span aria-live="polite">
             <Status status={run.status} />
+            {run.paused && <span className="tag">held</span>}
+            {run.late && <span className="tag">late</span>}
           </span>
         }
         about={
@@ -64,15 +53,7 @@ export function RunHead({ view, now }: { view: RunView; now: number }) {
             <Link to="/runs/$run/compare" params={{ run: run.id }} className="button">
               Compare
             </Link>
-            {isOver(run.status) ? (
-              <button type="button" className="button" disabled={again.isPending} onClick={() => again.mutate()}>
-                Run again
-              </button>
-            ) : (
-              <button type="button" className="button" disabled={cancel.isPending} onClick={() => cancel.mutate()}>
-                Cancel
-              </button>
-            )}
+            <RunActions run={run} />
           </>
         }
       />
@@ -85,7 +66,6 @@ export function RunHead({ view, now }: { view: RunView; now: number }) {
           ))}
         </p>
       )}
-      {failed && <Failure problem={explain(failed)} />}
       {run.problem && <Failure problem={run.problem} />}
     </>
   );

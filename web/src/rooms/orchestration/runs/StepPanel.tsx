@@ -14,6 +14,7 @@ import { AttemptTable } from "./AttemptTable";
 import { costWords } from "./cost";
 import { LogView } from "./log/LogView";
 import { Outputs } from "./Outputs";
+import { RerunFrom } from "./RerunFrom";
 
 const TABS = [
   { key: "outputs", label: "Inputs and outputs" },
@@ -23,8 +24,16 @@ const TABS = [
 
 const TROUBLED = new Set(["failed", "timed_out", "rejected", "retrying", "running"]);
 
+interface StepPanelProps {
+  run: string;
+  step: StepView;
+  now: number;
+  /** Whether the run is over. */
+  over: boolean;
+}
+
 /** Everything about one step of a run. */
-export function StepPanel({ run, step, now }: { run: string; step: StepView; now: number }) {
+export function StepPanel({ run, step, now, over }: StepPanelProps) {
   const search = useSearch({ from: "/runs/$run" });
   const navigate = useNavigate({ from: "/runs/$run" });
   const troubled = TROUBLED.has(step.status);
@@ -38,11 +47,14 @@ export function StepPanel({ run, step, now }: { run: string; step: StepView; now
         </span>
       }
       actions={
-        step.tracking_run_id && (
-          <Link to="/tracked/$run" params={{ run: step.tracking_run_id }} className="button">
-            Tracked run
-          </Link>
-        )
+        <>
+          {over && <RerunFrom run={run} step={step.id} />}
+          {step.tracking_run_id && (
+            <Link to="/tracked/$run" params={{ run: step.tracking_run_id }} className="button">
+              Tracked run
+            </Link>
+          )}
+        </>
       }
     >
       <div className="stack">
