@@ -39,6 +39,7 @@ const ALL: &[Migration] = &[
     migration!("0052_model_cards"),
     migration!("0060_accounts"),
     migration!("0140_items_and_sub_runs"),
+    migration!("0170_roles"),
     migration!("0150_attempt_cost"),
     migration!("0151_runs_by_end"),
 ];
