@@ -302,7 +302,7 @@ run: string,
  */
 step: string, };
 
-export type RunSummary = { 
+export type RunSummary = { number: number, 
 /**
  * 32 hex digits.
  */
@@ -396,7 +396,7 @@ bytes: number | null,
  */
 message: string | null, };
 
-export type AttemptView = { 
+export type AttemptView = { cost: CostView, 
 /**
  * From 1.
  */
@@ -420,15 +420,7 @@ problem: Problem | null,
 /**
  * How its process ended.
  */
-exit: string | null, 
-/**
- * Largest resident memory of its process.
- */
-peak_memory_bytes: number | null, 
-/**
- * Processor time of its process, milliseconds.
- */
-cpu_ms: number | null, };
+exit: string | null, };
 
 export type ItemView = { 
 /**
@@ -500,7 +492,7 @@ items: Array<ItemView>,
  */
 next: number | null, };
 
-export type StepView = { 
+export type StepView = { cost: CostView, 
 /**
  * Its key.
  */
@@ -587,7 +579,7 @@ items: ItemsView | null,
  */
 sub_run: string | null, };
 
-export type RunView = { 
+export type RunView = { cost: CostView, critical_path: CriticalPathView, definition: string, 
 /**
  * The run.
  */
@@ -613,31 +605,7 @@ command: string,
  */
 experiment_id: string | null, };
 
-export type LogChunk = { 
-/**
- * Whole lines.
- */
-text: string, 
-/**
- * Where the text begins, a byte offset to be taken as given.
- */
-offset: number, 
-/**
- * Where to read on.
- */
-next_offset: number, 
-/**
- * Where the log ends now.
- */
-size: number, 
-/**
- * Number of the first line on the error stream, from 0 within this text.
- */
-first_error: number | null, 
-/**
- * Whether nothing more will come.
- */
-ended: boolean, };
+
 
 export type WhyView = { 
 /**
@@ -2848,3 +2816,21 @@ metrics: Array<LoggedModelMetric>,
  * RFC 3339.
  */
 created_at: string, };
+
+export type CostView = { cpu_ms: number | null, cpu_user_ms: number | null, cpu_system_ms: number | null, peak_memory_bytes: number | null, read_bytes: number | null, written_bytes: number | null };
+export type CriticalPathView = { steps: Array<string>, queued_ms: number, worked_ms: number };
+export type CancelRuns = { runs: Array<string> };
+export type NotCancelled = { run: string, problem: Problem };
+export type CancelledRuns = { cancelled: Array<string>, failed: Array<NotCancelled> };
+export type ValuePair = { name: string, a?: Json, b?: Json };
+export type NumberPair = { name: string, a: number | null, b: number | null };
+export type StepBrief = { kind: string, status: string, attempts: number, queued_ms: number | null, took_ms: number | null, rows: number | null, cost: CostView };
+export type StepPair = { step: string, a: StepBrief | null, b: StepBrief | null, outputs: Array<ValuePair>, metrics: Array<NumberPair> };
+export type RunComparison = { a: RunSummary, b: RunSummary, cost_a: CostView, cost_b: CostView, inputs: Array<ValuePair>, definition_a: string, definition_b: string, steps: Array<StepPair> };
+export type TimelineRun = { id: string, number: number, status: string, trigger: string, created_ms: number, started_ms: number | null, ended_ms: number | null };
+export type TimelineLane = { pipeline: string, runs: Array<TimelineRun> };
+export type TimelineView = { from_ms: number, to_ms: number, lanes: Array<TimelineLane>, whole_since_ms: number | null };
+export type LogLineView = { number: number, at_ms: number | null, stream: string, text: string, cut: boolean };
+export type LogView = { attempt: number, lines: Array<LogLineView>, next: number, total: number, bytes: number, ended: boolean };
+export type LogMatchView = { line: LogLineView, before: Array<LogLineView>, after: Array<LogLineView> };
+export type LogSearchView = { looked_at: number, total: number, matches: number, more: boolean };

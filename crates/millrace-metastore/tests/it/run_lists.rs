@@ -1,7 +1,7 @@
 //! Lists of runs: what a search finds, page by page, and what went on when.
 
 use millrace_metastore::Metastore;
-use millrace_metastore::runs::PipelineRunRow;
+use millrace_metastore::runs::{PipelineRunRow, RunEnd};
 use millrace_metastore::runs_search::{RunSearch, StepCount};
 
 use crate::{begin, end, on_both, run, step, transition};
@@ -74,7 +74,7 @@ async fn what_went_on_between_two_instants() {
                 store.store_transition(transition(id, epoch, vec![begin("one", 1, vec![])])).await.unwrap();
                 let mut over = transition(id, epoch, vec![end("one", 1)]);
                 over.now = at;
-                over.run = Some(("succeeded".to_owned(), None));
+                over.run = Some(RunEnd { state: "succeeded".to_owned(), error: None, outputs: None });
                 store.store_transition(over).await.unwrap();
             }
             let between = async |limit| {

@@ -27,10 +27,12 @@ const ROW = 28;
 export function Gantt({ steps, now, note, selected, onSelect }: GanttProps) {
   const host = useRef<HTMLDivElement>(null);
   const [looked, setLooked] = useState<string | null>(null);
+  const [onlyCritical, setOnlyCritical] = useState(false);
   const entries = useMemo<GanttEntry[]>(() => {
     const shown = steps.map((step) => ({ step, bars: barsOf(step, now) })).filter(({ bars }) => bars.length > 0);
-    return shown.toSorted((a, b) => (a.bars[0]?.from ?? 0) - (b.bars[0]?.from ?? 0));
-  }, [steps, now]);
+    const chosen = onlyCritical ? shown.filter(({ step }) => step.critical) : shown;
+    return chosen.toSorted((a, b) => (a.bars[0]?.from ?? 0) - (b.bars[0]?.from ?? 0));
+  }, [steps, now, onlyCritical]);
   const { from, to } = useMemo(() => range(entries.flatMap(({ bars }) => bars)), [entries]);
   const rows = useVirtualizer({
     count: entries.length,
@@ -43,13 +45,27 @@ export function Gantt({ steps, now, note, selected, onSelect }: GanttProps) {
   const detail = entries.find(({ step }) => step.id === (looked ?? selected));
   const share = (at: number) => ((at - from) / (to - from)) * 100;
   return (
-    <ChartFrame title="Timeline" note={note ?? duration(to - from)} data={data(entries)}>
+    <ChartFrame
+      title="Timeline"
+      note={note ?? duration(to - from)}
+      data={data(entries)}
+      actions={
+        <label className="row small" style={{ gap: 4, flexWrap: "nowrap" }}>
+          <input type="checkbox" checked={onlyCritical} onChange={(event) => setOnlyCritical(event.target.checked)} />{" "}
+          critical path only
+        </label>
+      }
+    >
       <div className="gantt">
         <div className="gantt-row gantt-axis" aria-hidden>
           <span />
           <span className="gantt-track">
-            {ticksSince(to - from, 6).map((tick) => (
-              <span key={tick} className="gantt-tick small muted" style={{ left: `${share(from + tick)}%` }}>
+            {ticksSince(to - from, window.innerWidth < 760 ? 3 : 6).map((tick) => (
+              <span
+                key={tick}
+                className={`gantt-tick small muted ${share(from + tick) > 88 ? "gantt-tick-end" : ""}`}
+                style={{ left: `${share(from + tick)}%` }}
+              >
                 {duration(tick)}
               </span>
             ))}

@@ -12,6 +12,9 @@ import { useNow } from "../../../ui/useNow";
 import { costWords } from "../runs/cost";
 import { change } from "./change";
 
+const MOMENT = 50;
+const MEGABYTE = 1_000_000;
+
 /** How long each step took in both, and what it used. */
 export function StepPairs({ view }: { view: RunComparison }) {
   return (
@@ -30,7 +33,7 @@ function Side({ name, run, cost }: { name: string; run: RunSummary; cost: string
   return (
     <div>
       <strong>{name}</strong>{" "}
-      <Link to="/runs/$run" params={{ run: run.id }}>
+      <Link to="/runs/$run" params={{ run: run.id }} className="underlined">
         {run.pipeline} #{run.number}
       </Link>{" "}
       <Status status={run.status} />
@@ -42,7 +45,13 @@ function Side({ name, run, cost }: { name: string; run: RunSummary; cost: string
   );
 }
 
-function pair(name: string, header: string, of: (side: StepBrief) => number | null, words: (n: number) => string) {
+function pair(
+  name: string,
+  header: string,
+  of: (side: StepBrief) => number | null,
+  words: (n: number) => string,
+  least = 0,
+) {
   const both = (row: StepPair) => [row.a && of(row.a), row.b && of(row.b)] as const;
   const shown = (value: number | null) => (value === null ? "–" : words(value));
   const column: Column<StepPair> = {
@@ -52,7 +61,8 @@ function pair(name: string, header: string, of: (side: StepBrief) => number | nu
     value: (row) => both(row).map(shown).join(" / "),
     cell: (row): ReactNode => {
       const [a, b] = both(row);
-      const more = change(a, b);
+      // Of moments and of bytes, shares say nothing.
+      const more = Math.max(a ?? 0, b ?? 0) >= least ? change(a, b) : null;
       return (
         <>
           {shown(a)} <span className="muted">/ {shown(b)}</span>
@@ -71,19 +81,23 @@ const COLUMNS: Column<StepPair>[] = [
     header: "This / other",
     value: (row) => `${row.a?.status ?? "–"} / ${row.b?.status ?? "–"}`,
     cell: (row) => (
-      <span className="row" style={{ gap: 6 }}>
+      <span className="row" style={{ gap: 6, flexWrap: "nowrap" }}>
         {row.a ? <Status status={row.a.status} /> : <span className="muted">no such step</span>}
-        <span className="muted">/</span>
-        {row.b ? <Status status={row.b.status} /> : <span className="muted">no such step</span>}
+        {row.a?.status !== row.b?.status && (
+          <>
+            <span className="muted">/</span>
+            {row.b ? <Status status={row.b.status} /> : <span className="muted">no such step</span>}
+          </>
+        )}
       </span>
     ),
   },
-  pair("took_ms", "Took", (side) => side.took_ms, duration),
-  pair("queued_ms", "Queued", (side) => side.queued_ms, duration),
-  pair("cpu_ms", "CPU", (side) => side.cost.cpu_ms, duration),
+  pair("took_ms", "Took", (side) => side.took_ms, duration, MOMENT),
+  pair("queued_ms", "Queued", (side) => side.queued_ms, duration, MOMENT),
+  pair("cpu_ms", "CPU", (side) => side.cost.cpu_ms, duration, MOMENT),
   pair("peak_memory_bytes", "Memory", (side) => side.cost.peak_memory_bytes, bytes),
-  pair("read_bytes", "Read", (side) => side.cost.read_bytes, bytes),
-  pair("written_bytes", "Written", (side) => side.cost.written_bytes, bytes),
+  pair("read_bytes", "Read", (side) => side.cost.read_bytes, bytes, MEGABYTE),
+  pair("written_bytes", "Written", (side) => side.cost.written_bytes, bytes, MEGABYTE),
   pair("rows", "Rows", (side) => side.rows, count),
   pair("attempts", "Attempts", (side) => side.attempts, String),
 ];

@@ -31,7 +31,7 @@ export function CancelRuns({ open, picked, onDone }: CancelRunsProps) {
   return (
     <>
       <button type="button" className="button" onClick={() => setAsking(true)}>
-        Cancel {picked.length > 0 ? words : `all ${words}`}
+        Cancel {picked.length > 0 || open.length === 1 ? words : `all ${words}`}
       </button>
       {asking && (
         <Confirm

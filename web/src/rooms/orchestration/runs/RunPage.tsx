@@ -89,7 +89,9 @@ function RunBody({ view }: { view: RunView }) {
           )}
         </Card>
       </Tabs>
-      <div ref={panel}>{step && <StepPanel key={step.id} run={view.run.id} step={step} now={now} over={isOver(view.run.status)} />}</div>
+      <div ref={panel}>
+        {step && <StepPanel key={step.id} run={view.run.id} step={step} now={now} over={isOver(view.run.status)} />}
+      </div>
       <Source cli={view.command} json={view} />
     </>
   );

@@ -45,7 +45,12 @@ export function Lanes({ names, view, shown, now, onWindow }: LanesProps) {
   }, [shown, onWindow]);
   const lanes = new Map(view.lanes.map((lane) => [lane.pipeline, lane.runs]));
   const length = shown.to - shown.from;
-  const ticks = ticksBetween(shown.from, shown.to, 6, new Date(shown.from).getTimezoneOffset());
+  const ticks = ticksBetween(
+    shown.from,
+    shown.to,
+    window.innerWidth < 760 ? 3 : 8,
+    new Date(shown.from).getTimezoneOffset(),
+  );
   return (
     <div
       ref={host}
@@ -58,7 +63,11 @@ export function Lanes({ names, view, shown, now, onWindow }: LanesProps) {
         <span />
         <span className="lane-track">
           {ticks.map((at) => (
-            <span key={at} className="gantt-tick small muted" style={{ left: `${place(shown, at)}%` }}>
+            <span
+              key={at}
+              className={`gantt-tick small muted ${place(shown, at) > 88 ? "gantt-tick-end" : ""}`}
+              style={{ left: `${place(shown, at)}%` }}
+            >
               {length > 2 * 86_400_000 ? dateTime(at).slice(0, 6) : clock(at).slice(0, 5)}
             </span>
           ))}
