@@ -1,10 +1,18 @@
 import { MantineProvider } from "@mantine/core";
 import { cleanup, fireEvent, render, screen } from "@testing-library/react";
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { GanttStep } from "./bars";
 import { Gantt } from "./Gantt";
 
-afterEach(cleanup);
+// The window of rows is as high as it says: there is no layout here.
+beforeEach(() => {
+  vi.spyOn(HTMLElement.prototype, "clientHeight", "get").mockReturnValue(460);
+  vi.spyOn(HTMLElement.prototype, "clientWidth", "get").mockReturnValue(800);
+});
+afterEach(() => {
+  cleanup();
+  vi.restoreAllMocks();
+});
 
 const shown = (steps: GanttStep[], onSelect?: (id: string) => void) =>
   render(

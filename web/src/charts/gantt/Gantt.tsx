@@ -39,7 +39,6 @@ export function Gantt({ steps, now, note, selected, onSelect }: GanttProps) {
     getScrollElement: () => host.current,
     estimateSize: () => ROW,
     overscan: 12,
-    initialRect: { width: 800, height: 460 },
   });
   if (entries.length === 0) return <p className="muted">No step has started.</p>;
   const detail = entries.find(({ step }) => step.id === (looked ?? selected));
