@@ -12,6 +12,7 @@ import type {
   RunView,
   TablePreview,
   TimelineView,
+  WhyView,
 } from "../../api/types.gen";
 
 const path = encodeURIComponent;
@@ -52,6 +53,13 @@ export const runQuery = (id: string) =>
   queryOptions({
     queryKey: ["runs", id],
     queryFn: ({ signal }) => get<RunView>(`/api/runs/${path(id)}`, {}, signal),
+  });
+
+/** Why each step ran, was reused or skipped, and what those wait for that have not begun. */
+export const whyQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["runs", id, "why"],
+    queryFn: ({ signal }) => get<WhyView[]>(`/api/runs/${path(id)}/why`, {}, signal),
   });
 
 export const comparisonQuery = (run: string, other: string) =>

@@ -1,3 +1,4 @@
+import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import type { StepView } from "../../../api/types.gen";
 import { short } from "../../../format/id";
@@ -10,6 +11,7 @@ import { Facts } from "../../../ui/Facts";
 import { Failure } from "../../../ui/Failure";
 import { Status } from "../../../ui/Status";
 import { Tabs } from "../../../ui/Tabs";
+import { isOver, whyQuery } from "../queries";
 import { AttemptTable } from "./AttemptTable";
 import { costWords } from "./cost";
 import { LogView } from "./log/LogView";
@@ -59,7 +61,7 @@ export function StepPanel({ run, step, now, over }: StepPanelProps) {
     >
       <div className="stack">
         {step.problem && <Failure problem={step.problem} />}
-        <StepFacts step={step} now={now} />
+        <StepFacts run={run} step={step} now={now} />
         <Tabs
           tabs={[...TABS]}
           value={part}
@@ -88,7 +90,10 @@ function failedIn(step: StepView, attempt: number): boolean {
   return status === "failed" || status === "timed_out";
 }
 
-function StepFacts({ step, now }: { step: StepView; now: number }) {
+function StepFacts({ run, step, now }: { run: string; step: StepView; now: number }) {
+  // What a step waits for is asked of the store only for the one that is looked at.
+  const waits = useQuery({ ...whyQuery(run), enabled: !isOver(step.status) && step.status !== "running" });
+  const why = waits.data?.find((entry) => entry.step === step.id)?.why ?? step.why;
   const ready = instant(step.ready_at);
   const started = instant(step.started_at);
   const progress = step.status === "running" ? step.progress : null;
@@ -121,7 +126,7 @@ function StepFacts({ step, now }: { step: StepView; now: number }) {
             </Link>
           ),
         ],
-        ["why", step.why.length > 0 ? step.why.join("; ") : null],
+        ["why", why.length > 0 ? why.join("; ") : null],
         [
           "metrics",
           Object.entries(step.metrics).length > 0 &&
