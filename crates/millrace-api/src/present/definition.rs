@@ -1,6 +1,7 @@
 //! The definition that a run began with, written as its file would be.
 
-use millrace_spec::pipeline::Pipeline;
+use millrace_spec::pipeline::{CachePolicy, Pipeline, Retry};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// A stored definition as YAML: what is left out has its default, references are edges in `needs`.
@@ -11,6 +12,7 @@ pub(crate) fn definition_text(pipeline: &Pipeline) -> Result<String, serde_json:
             write_field(&mut text, 0, "pipeline", &name);
         }
         fields.remove("file");
+        leave_out(&mut fields, "priority", &0);
         for steps in ["steps", "finally"] {
             if let Some(Value::Object(steps)) = fields.get_mut(steps) {
                 steps.values_mut().for_each(|step| *step = as_written(std::mem::take(step)));
@@ -27,12 +29,26 @@ fn as_written(step: Value) -> Value {
     let (kind, config) = (fields.remove("kind"), fields.remove("config"));
     fields.remove("id");
     fields.remove("place");
+    leave_out(&mut fields, "retry", &Retry::default());
+    leave_out(&mut fields, "cache", &CachePolicy::default());
     let mut written = Map::new();
     if let (Some(Value::String(kind)), Some(config)) = (kind, config) {
         written.insert(kind, config);
     }
     written.extend(fields);
     Value::Object(written)
+}
+
+/// Leaves out of a field what has its default.
+fn leave_out(fields: &mut Map<String, Value>, name: &str, default: &impl Serialize) {
+    let default = serde_json::to_value(default).unwrap_or_default();
+    match fields.get_mut(name) {
+        Some(value) if *value == default => {
+            fields.remove(name);
+        }
+        Some(Value::Object(value)) => value.retain(|part, given| default.get(part) != Some(given)),
+        _ => {}
+    }
 }
 
 /// Whether a field says nothing.
@@ -116,9 +132,11 @@ mod tests {
         let step = |kind: &str, config: Value, needs: &[&str]| json!({"id": "s", "kind": kind, "config": config, "needs": needs, "place": place});
         let mut copy = step("copy", json!({"from": "crm:public.orders", "keys": ["a", "b c"]}), &[]);
         copy["inputs"] = json!({"rows": "${{ inputs.n }}"});
+        let mut say = step("run", "echo a\necho b\n".into(), &["orders"]);
+        say["retry"] = json!({"max": 2, "delay_ms": 1_000, "backoff": 2.0});
         let pipeline = json!({
             "name": "daily", "file": "pipelines/p.yaml", "inputs": {"n": {"type": "integer", "default": 3}},
-            "steps": {"orders": copy, "say": step("run", "echo a\necho b\n".into(), &["orders"])},
+            "steps": {"orders": copy, "say": say},
         });
         let pipeline: Pipeline = serde_json::from_value(pipeline).unwrap();
         insta::assert_snapshot!(definition_text(&pipeline).unwrap(), @r#"
@@ -134,21 +152,13 @@ mod tests {
               keys: [a, b c]
             inputs:
               rows: "${{ inputs.n }}"
-            retry:
-              max: 0
-              delay_ms: 1000
-              backoff: 2.0
-            cache: auto
           say:
             run: |
               echo a
               echo b
             needs: [orders]
             retry:
-              max: 0
-              delay_ms: 1000
-              backoff: 2.0
-            cache: auto
+              max: 2
         "#);
     }
 
