@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 pub(crate) fn definition_text(pipeline: &Pipeline) -> Result<String, serde_json::Error> {
     let mut text = String::new();
     if let Value::Object(mut fields) = serde_json::to_value(pipeline)? {
-        if let Some(name) = fields.remove("name") {
+        if let Some(name) = fields.shift_remove("name") {
             write_field(&mut text, 0, "pipeline", &name);
         }
-        fields.remove("file");
+        fields.shift_remove("file");
         leave_out(&mut fields, "priority", &0);
         for steps in ["steps", "finally"] {
             if let Some(Value::Object(steps)) = fields.get_mut(steps) {
@@ -26,9 +26,9 @@ pub(crate) fn definition_text(pipeline: &Pipeline) -> Result<String, serde_json:
 /// A step with its config under the word of its kind.
 fn as_written(step: Value) -> Value {
     let Value::Object(mut fields) = step else { return step };
-    let (kind, config) = (fields.remove("kind"), fields.remove("config"));
-    fields.remove("id");
-    fields.remove("place");
+    let (kind, config) = (fields.shift_remove("kind"), fields.shift_remove("config"));
+    fields.shift_remove("id");
+    fields.shift_remove("place");
     leave_out(&mut fields, "retry", &Retry::default());
     leave_out(&mut fields, "cache", &CachePolicy::default());
     let mut written = Map::new();
@@ -44,7 +44,7 @@ fn leave_out(fields: &mut Map<String, Value>, name: &str, default: &impl Seriali
     let default = serde_json::to_value(default).unwrap_or_default();
     match fields.get_mut(name) {
         Some(value) if *value == default => {
-            fields.remove(name);
+            fields.shift_remove(name);
         }
         Some(Value::Object(value)) => value.retain(|part, given| default.get(part) != Some(given)),
         _ => {}
