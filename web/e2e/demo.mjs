@@ -46,7 +46,7 @@ function given(found, what) {
  * A stop without an address goes on from the one before.
  */
 export function stops({ run, python, evaluate, experiment, tracked }) {
-  const runTitle = new RegExp(`${run.pipeline}\\s*${run.id.slice(-10)}`);
+  const runTitle = new RegExp(`${run.pipeline}\\s*#${run.number}\\s*${run.id.slice(-10)}`);
   return [
     { name: "home", path: "/", come: [text("Start here"), link("/runs/"), link("/endpoints/"), link("/monitoring/")] },
     { name: "pipelines", path: "/pipelines", heading: "Pipelines", come: [link(`/pipelines/${NAMES.pipeline}`)] },
@@ -54,6 +54,24 @@ export function stops({ run, python, evaluate, experiment, tracked }) {
     { name: "pipeline-form", do: tab("Run"), heading: NAMES.pipeline, come: [button("Run"), text(/^millrace run /)] },
     { name: "pipeline-yaml", do: tab("YAML"), heading: NAMES.pipeline, come: [lines] },
     { name: "runs", path: "/runs", heading: "Runs", come: [link(`/runs/${run.id}`)] },
+    {
+      name: "runs-filtered",
+      heading: "Runs",
+      do: async (page) => {
+        await page.getByRole("button", { name: "succeeded", exact: true }).click();
+        const search = page.getByRole("searchbox", { name: "Search runs" });
+        await search.fill(run.id.slice(0, 12));
+        await search.press("Enter");
+      },
+      come: [(page) => page.getByRole("region", { name: "runs" }).locator("tbody tr"), link(`/runs/${run.id}`)],
+    },
+    {
+      name: "runs-none",
+      path: "/runs?text=no-such-run",
+      heading: "Runs",
+      come: [text("No run is like that."), button("Show all runs")],
+    },
+    { name: "timeline", path: "/timeline?span=2592000000", heading: "Timeline", come: [link(`/runs/${run.id}`)] },
     { name: "run", path: `/runs/${run.id}`, heading: runTitle, come: [nodes, text(/steps done/)] },
     {
       name: "run-log",
@@ -63,7 +81,19 @@ export function stops({ run, python, evaluate, experiment, tracked }) {
         await page.getByRole("region", { name: "steps" }).getByRole("button", { name: python, exact: true }).click();
         await tab("Log")(page);
       },
-      come: [text(/\d+ lines?$|wrote nothing/)],
+      come: [text(/\d+ lines?, .*B$|wrote nothing/)],
+    },
+    {
+      name: "run-log-search",
+      heading: runTitle,
+      do: async (page) => {
+        const search = page.getByRole("searchbox", { name: "Search the log" });
+        await search.fill("[a-z]");
+        await page.getByRole("button", { name: "regular expression" }).click();
+        await search.press("Enter");
+        await page.getByRole("checkbox", { name: "times" }).check();
+      },
+      come: [text(/^1 of \d+ lines?$/), (page) => page.locator(".log-line.here .log-time")],
     },
     {
       name: "run-outputs",
@@ -74,7 +104,14 @@ export function stops({ run, python, evaluate, experiment, tracked }) {
       },
       come: [text("ROC"), picture],
     },
-    { name: "run-timeline", do: tab("Timeline"), heading: runTitle, come: [(page) => page.locator(".gantt-row")] },
+    {
+      name: "run-timeline",
+      do: tab("Timeline"),
+      heading: runTitle,
+      come: [(page) => page.locator(".gantt-row.critical")],
+    },
+    { name: "run-definition", do: tab("Definition"), heading: runTitle, come: [text(/^pipeline:/)] },
+    { name: "run-compare", path: `/runs/${run.id}/compare`, heading: /^Compare/, come: [text(/no other run|^This$/)] },
     { name: "experiments", path: "/experiments", heading: "Experiments", come: [link("/experiments/")] },
     {
       name: "experiment",

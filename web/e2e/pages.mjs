@@ -50,6 +50,14 @@ export const STOPS = [
     },
   },
   {
+    name: "run-compare",
+    go: async (page) => {
+      await page.getByRole("link", { name: "Compare" }).click();
+      await page.getByRole("region", { name: "steps of both runs" }).waitFor();
+    },
+    leave: (page) => page.goBack(),
+  },
+  {
     name: "run-evaluation",
     go: async (page) => {
       await page.getByRole("tab", { name: "Steps" }).click();
@@ -248,6 +256,14 @@ export const STOPS = [
     go: async (page) => {
       await follow(page, "/monitoring/");
       await page.locator("figure svg").first().waitFor();
+    },
+  },
+  {
+    name: "timeline",
+    go: async (page) => {
+      await viaNav(page, "Timeline");
+      await page.getByRole("button", { name: "30 days" }).click();
+      await page.locator(".lane-run").first().waitFor();
     },
   },
   {

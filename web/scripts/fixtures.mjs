@@ -68,6 +68,25 @@ const OUTPUTS = {
   register: { version: "late_flights@4" },
 };
 
+/** @type {api.CostView} */
+const NO_COST = {
+  cpu_ms: null,
+  cpu_user_ms: null,
+  cpu_system_ms: null,
+  peak_memory_bytes: null,
+  read_bytes: null,
+  written_bytes: null,
+};
+/** @type {api.CostView} */
+const COST = {
+  cpu_ms: 9800,
+  cpu_user_ms: 9100,
+  cpu_system_ms: 700,
+  peak_memory_bytes: 312_000_000,
+  read_bytes: 48_000_000,
+  written_bytes: 2_400_000,
+};
+
 /** @param {string} runStatus @returns {api.StepView[]} */
 const steps = (runStatus) =>
   STEPS.map(([id, kind, needs, from, to], index) => {
@@ -113,8 +132,7 @@ const steps = (runStatus) =>
               ended_at: status === "running" ? null : at(to),
               problem,
               exit: kind === "python" ? (bad ? "exit code 1" : "exit code 0") : null,
-              peak_memory_bytes: kind === "python" ? 312000000 : null,
-              cpu_ms: kind === "python" ? 9800 : null,
+              cost: kind === "python" ? COST : NO_COST,
             },
           ]
         : [],
@@ -127,6 +145,7 @@ const steps = (runStatus) =>
       metrics: ran && kind === "evaluate" ? METRICS : {},
       rows: kind === "copy" ? 336776 : kind === "flow" ? 327346 : null,
       bytes: kind === "copy" ? 8123000 : null,
+      cost: ran && kind === "python" ? COST : NO_COST,
       cached_from: status === "cached" ? hex(159) : null,
       why:
         status === "cached"
@@ -142,6 +161,7 @@ const steps = (runStatus) =>
 /** @param {number} n @param {string} status @returns {api.RunSummary} */
 const summary = (n, status, secs = 23.1, ago = 0) => ({
   id: hex(n),
+  number: n,
   pipeline: n % 5 === 0 ? "nightly" : "flights",
   status,
   trigger: n % 5 === 0 ? "cron" : n % 7 === 0 ? "rerun" : "manual",
@@ -480,6 +500,49 @@ const pipeline = (name) => ({
 });
 const LOG = `reading 273,114 rows\nfitting HistGradientBoostingClassifier\niteration 10, loss 0.4621\niteration 20, loss 0.4433\nTraceback (most recent call last):\n  File "train.py", line 12, in <module>\n    model.fit(x, y)\nValueError: Input X contains NaN\n`;
 
+/** @type {api.LogLineView[]} */
+const LOG_LINES = LOG.trimEnd()
+  .split("\n")
+  .map((text, number) => ({
+    number,
+    at_ms: Date.parse(at(number * 0.4)),
+    stream: number > 3 ? "stderr" : "stdout",
+    text: number === 0 ? `\u001b[32m${text}\u001b[0m` : text,
+    cut: false,
+  }));
+
+/** The events of a log, as the server streams them. @param {string} pathname @param {URLSearchParams} query */
+export function logEvents(pathname, query) {
+  const [, what] = /^\/api\/runs\/\w+\/steps\/\w+\/log\/(events|search)$/.exec(pathname) ?? [];
+  if (what === undefined) return undefined;
+  const total = LOG_LINES.length;
+  if (what === "events") {
+    /** @type {api.LogView} */
+    const view = { attempt: 1, lines: LOG_LINES, next: total, total, bytes: LOG.length, ended: true };
+    return `event: lines\nid: ${LOG.length}\ndata: ${JSON.stringify(view)}\n\nevent: end\ndata: {}\n\n`;
+  }
+  const pattern = query.get("pattern") ?? "";
+  // Brackets and dots stand for themselves unless they are meant.
+  const text = query.get("regex") === "true" ? pattern : pattern.replace(/[^\w\s]/g, "\\$&");
+  const wanted = new RegExp(text, "i");
+  const found = LOG_LINES.filter((line) => wanted.test(line.text)).slice(0, Number(query.get("limit") ?? 200));
+  const told = found.map((line) => `event: match\ndata: ${JSON.stringify({ line, before: [], after: [] })}\n\n`);
+  /** @type {api.LogSearchView} */
+  const done = { looked_at: total, total, matches: found.length, more: false };
+  return `${told.join("")}event: done\ndata: ${JSON.stringify(done)}\n\n`;
+}
+
+/** How a step went. */
+const brief = (/** @type {api.StepView} */ step, factor = 1) => ({
+  kind: step.kind,
+  status: step.status,
+  attempts: step.attempts.length,
+  queued_ms: 400,
+  took_ms: 2100 * factor,
+  rows: step.rows,
+  cost: step.cost,
+});
+
 /** @type {[pattern: RegExp, make: (query: URLSearchParams, name: string) => unknown][]} */
 const ROUTES = [
   [
@@ -547,6 +610,49 @@ const ROUTES = [
     },
   ],
   [
+    /^\/api\/timeline$/,
+    /** @returns {api.TimelineView} */ (query) => ({
+      from_ms: Number(query.get("from")),
+      to_ms: Number(query.get("to")),
+      lanes: ["flights", "nightly"].map((pipeline) => ({
+        pipeline,
+        runs: RUNS.filter((run) => run.pipeline === pipeline).map((run) => ({
+          id: run.id,
+          number: run.number,
+          status: run.status,
+          trigger: run.trigger,
+          created_ms: Date.parse(run.created_at),
+          started_ms: Date.parse(run.started_at ?? run.created_at),
+          ended_ms: run.ended_at === null ? null : Date.parse(run.ended_at),
+        })),
+      })),
+      whole_since_ms: null,
+    }),
+  ],
+  [
+    /^\/api\/runs\/(\w+)\/compare\/\w+$/,
+    /** @returns {api.RunComparison} */ (_, id) => {
+      const a = RUNS.find((entry) => entry.id === id) ?? FINISHED;
+      const b = RUNS[2] ?? FINISHED;
+      return {
+        a,
+        b,
+        cost_a: COST,
+        cost_b: COST,
+        inputs: [{ name: "trees", a: 100, b: 60 }],
+        definition_a: YAML,
+        definition_b: YAML.replace("trees", "leaves"),
+        steps: steps("succeeded").map((step, index) => ({
+          step: step.id,
+          a: brief(step, 1 + index / 10),
+          b: index === 3 ? null : brief(step),
+          outputs: [],
+          metrics: Object.entries(step.metrics).map(([name, a]) => ({ name, a, b: a * 0.9 })),
+        })),
+      };
+    },
+  ],
+  [
     /^\/api\/runs\/(\w+)$/,
     /** @returns {api.RunView} */ (_, id) => {
       const run = RUNS.find((entry) => entry.id === id) ?? FINISHED;
@@ -555,6 +661,15 @@ const ROUTES = [
         inputs: { trees: 100, algorithm: "gradient_boosting" },
         steps: steps(run.status),
         yaml: YAML,
+        definition: YAML,
+        cost: COST,
+        critical_path: {
+          steps: steps(run.status)
+            .map((step) => step.id)
+            .slice(-4),
+          queued_ms: 1600,
+          worked_ms: 21_300,
+        },
         command: `millrace run ${run.pipeline}`,
         experiment_id: "1",
       };
@@ -562,14 +677,11 @@ const ROUTES = [
   ],
   [
     /^\/api\/runs\/\w+\/steps\/\w+\/log$/,
-    /** @returns {api.LogChunk} */ (query) => ({
-      text: Number(query.get("offset")) === 0 ? LOG : "",
-      offset: Number(query.get("offset")),
-      next_offset: LOG.length,
-      size: LOG.length,
-      first_error: 100,
-      ended: true,
-    }),
+    /** @returns {api.LogView} */ (query) => {
+      const from = Number(query.get("from") ?? 0);
+      const lines = LOG_LINES.slice(from, from + Number(query.get("count") ?? 1000));
+      return { attempt: 1, lines, next: from + lines.length, total: LOG_LINES.length, bytes: LOG.length, ended: true };
+    },
   ],
   [
     /^\/api\/runs\/\w+\/steps\/\w+\/outputs\/(\w+)$/,

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { answer } from "./fixtures.mjs";
+import { answer, logEvents } from "./fixtures.mjs";
 import { fileContent } from "./trackingFixtures.mjs";
 import { Refused } from "./trackedRuns.mjs";
 
@@ -35,6 +35,11 @@ async function respond(request, response) {
   if (pathname === "/api/events") {
     response.writeHead(200, { "content-type": "text/event-stream" });
     response.write(": hello\n\n");
+    return;
+  }
+  const events = logEvents(pathname, searchParams);
+  if (events !== undefined) {
+    response.writeHead(200, { "content-type": "text/event-stream" }).end(events);
     return;
   }
   const [, stored] = /^\/api\/(?:artifacts|2\.0\/mlflow-artifacts\/artifacts)\/(.+)$/.exec(pathname) ?? [];

@@ -47,6 +47,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, Problem::error(code, format!("there is no {what} `{name}`")))
     }
 
+    /// What to tell, without the status.
+    pub(crate) fn into_problem(self) -> Problem {
+        *self.problem
+    }
+
     /// 500: a room failed; the cause is logged, not told.
     pub fn internal(error: &dyn std::error::Error) -> Self {
         let cause = error.source().map(ToString::to_string).unwrap_or_default();

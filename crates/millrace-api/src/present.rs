@@ -2,6 +2,8 @@
 
 pub(crate) mod arrow_stream;
 pub(crate) mod assets;
+pub(crate) mod compare;
+pub(crate) mod definition;
 pub(crate) mod runs;
 pub(crate) mod table;
 pub(crate) mod traces;

@@ -8,12 +8,16 @@
 //! | `/api/pipelines`, `/api/pipelines/{name}` | GET | `[PipelineSummary]`, `PipelineView` |
 //! | `/api/pipelines/{name}/runs` | POST `StartRun`, header `Idempotency-Key` | `RunSummary` |
 //! | `/api/pipelines/{name}/plan` | POST `StartRun` | `[PlannedStepView]` |
-//! | `/api/runs?pipeline&status&parent&step&all&after&limit` | GET | `RunPage` |
-//! | `/api/runs/{id}` | GET | `RunView` |
+//! | `/api/runs?pipeline&status&trigger&since&until&text&parent&step&all&after&limit` | GET | `RunPage` |
+//! | `/api/runs/cancel` | POST `CancelRuns` | `CancelledRuns` |
+//! | `/api/timeline?from&to&limit` | GET | `TimelineView` |
+//! | `/api/runs/{id}`, `/api/runs/{id}/compare/{other}` | GET | `RunView`, `RunComparison` |
 //! | `/api/runs/{id}/cancel`, `…/pause`, `…/resume`, `…/rerun?failed&from` | POST | `RunSummary` |
 //! | `/api/runs/{id}/steps/{step}/items?status&after&limit` | GET | `ItemPage` |
 //! | `/api/runs/{id}/why` | GET | `[WhyView]` |
-//! | `/api/runs/{id}/steps/{step}/log?attempt&offset` | GET | `LogChunk` |
+//! | `/api/runs/{id}/steps/{step}/log?attempt&from&count` | GET | `LogView` |
+//! | `…/log/events?attempt&from&tail`, `…/log/search?pattern&regex&case&from&limit&context` | GET | server-sent events |
+//! | `…/log/file?attempt&times` | GET | the whole log as text |
 //! | `/api/runs/{id}/steps/{step}/outputs/{output}?limit` | GET | `TablePreview` of a table, the document of a report, else the value |
 //! | `/api/experiments`, `/api/experiments/{id}/runs?sort&limit` | GET | `[ExperimentSummary]`, `TrackedRunPage` |
 //! | `/api/experiments/{id}/groups?by&filter&columns&sort` | GET | `RunGroupList` |
@@ -97,8 +101,12 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::workspace::routes())
         .merge(routes::pipelines::routes())
         .merge(routes::runs::routes())
+        .merge(routes::run_lists::routes())
+        .merge(routes::run_compare::routes())
+        .merge(routes::timeline::routes())
         .merge(routes::run_items::routes())
         .merge(routes::outputs::routes())
+        .merge(routes::logs::routes())
         .merge(routes::tracking::routes())
         .merge(routes::datasets::routes())
         .merge(routes::models::routes())

@@ -1,14 +1,17 @@
 //! Every JSON shape of Millrace's own API, plain data. `typescript` writes the same shapes for the web UI.
 
+pub mod compare;
 pub mod datasets;
 pub mod endpoints;
 pub mod json;
 pub mod lifecycle;
+pub mod logs;
 pub mod models;
 pub mod monitors;
 pub mod pipelines;
 pub mod prompts;
 pub mod runs;
+pub mod timeline;
 pub mod traces;
 pub mod tracking;
 pub mod typescript;

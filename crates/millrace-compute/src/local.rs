@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use millrace_contract::{CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget, StepLog};
+use millrace_contract::{
+    AttemptCost, CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget, StepLog,
+};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -115,6 +117,10 @@ impl ComputeTarget for LocalTarget {
         let program = shim.and_then(|shim| shim.program).unwrap_or(process);
         signal_group(program, Signal::SIGKILL);
         Ok(CommandExit::Lost)
+    }
+
+    async fn cost(&self, handle: &CommandHandle) -> Option<AttemptCost> {
+        record::read_cost(&handle.folder)
     }
 
     async fn find(&self, folder: &Path) -> Result<Option<CommandHandle>, ComputeError> {

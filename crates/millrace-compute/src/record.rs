@@ -4,7 +4,7 @@ use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use fs_err::os::unix::fs::OpenOptionsExt as _;
-use millrace_contract::CommandExit;
+use millrace_contract::{AttemptCost, CommandExit};
 use serde::{Deserialize, Serialize};
 
 /// What is to be run; written by the target, read by the shim.
@@ -76,9 +76,25 @@ pub(crate) fn read_shim(folder: &Path) -> Option<ShimRecord> {
     read_json(&folder.join(SHIM_FILE))
 }
 
+/// Content of [`EXIT_FILE`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CommandEnd {
+    /// How it ended.
+    #[serde(flatten)]
+    pub(crate) exit: CommandExit,
+    /// What it used. Absent in records of earlier versions.
+    #[serde(default)]
+    pub(crate) cost: Option<AttemptCost>,
+}
+
 /// Reads how a command ended; `None` while it runs.
 pub(crate) fn read_exit(folder: &Path) -> Option<CommandExit> {
-    read_json(&folder.join(EXIT_FILE))
+    read_json::<CommandEnd>(&folder.join(EXIT_FILE)).map(|end| end.exit)
+}
+
+/// Reads what a command used; `None` while it runs.
+pub(crate) fn read_cost(folder: &Path) -> Option<AttemptCost> {
+    read_json::<CommandEnd>(&folder.join(EXIT_FILE))?.cost
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
@@ -124,8 +140,8 @@ impl ExitRecord {
     ///
     /// # Errors
     /// Whatever the file system says.
-    pub(crate) fn write(mut self, exit: &CommandExit) -> std::io::Result<()> {
-        let content = serde_json::to_vec(exit)?;
+    pub(crate) fn write(mut self, end: &CommandEnd) -> std::io::Result<()> {
+        let content = serde_json::to_vec(end)?;
         self.file.rewind()?;
         self.file.write_all(&content)?;
         self.file.set_len(content.len() as u64)?;

@@ -5,6 +5,8 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::cost::AttemptCost;
+
 /// A program to be run for a step, in its own process session, under the shim.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct CommandSpec {
@@ -64,12 +66,6 @@ pub enum CommandExit {
     Exited {
         /// Exit code.
         code: i32,
-        /// User plus system CPU time, milliseconds.
-        cpu_ms: u64,
-        /// Largest resident set, bytes.
-        peak_memory_bytes: u64,
-        /// Wall time, milliseconds.
-        wall_ms: u64,
     },
     /// A signal ended it.
     Signalled {
@@ -99,6 +95,12 @@ pub trait ComputeTarget: Send + Sync {
 
     /// Waits for the end; also for commands that an earlier server started.
     async fn wait(&self, handle: &CommandHandle) -> Result<CommandExit, ComputeError>;
+
+    /// What a command that has ended used; `None` if nobody measured it.
+    async fn cost(&self, handle: &CommandHandle) -> Option<AttemptCost> {
+        let _ = handle;
+        None
+    }
 
     /// Finds a command by its folder, running or ended; `None` if none was ever started there.
     async fn find(&self, folder: &std::path::Path) -> Result<Option<CommandHandle>, ComputeError>;

@@ -7,8 +7,10 @@
 mod catalog;
 mod clock;
 mod compute;
+mod cost;
 mod flow;
 mod kind;
+pub mod log_index;
 mod model;
 pub mod network;
 mod query;
@@ -23,6 +25,7 @@ pub use catalog::{
 };
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compute::{CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget};
+pub use cost::AttemptCost;
 pub use flow::{FlowPreview, NodeSchema, PreviewColumn, TablePreview};
 pub use kind::{Explain, KindDoc, KindFamily};
 pub use model::{LoadedModel, ModelColumn, ModelError, ModelRuntime, ModelSignature};

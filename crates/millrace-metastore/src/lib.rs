@@ -25,6 +25,7 @@ pub mod roles;
 pub mod runs;
 pub mod runs_items;
 pub mod runs_read;
+pub mod runs_search;
 mod runs_write;
 pub mod servers;
 mod session;

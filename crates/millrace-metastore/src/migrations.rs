@@ -42,6 +42,8 @@ const ALL: &[Migration] = &[
     migration!("0141_queue_is_asked"),
     migration!("0170_roles"),
     migration!("0171_servers"),
+    migration!("0150_attempt_cost"),
+    migration!("0151_runs_by_end"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.

@@ -104,6 +104,21 @@ pub struct StepRunRow {
     pub queued_at: Option<i64>,
 }
 
+/// What an attempt used, as far as it was measured: columns of `step_attempt`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AttemptCostRow {
+    /// Processor time in the program, milliseconds.
+    pub cpu_user_ms: Option<i64>,
+    /// Processor time in the kernel, milliseconds.
+    pub cpu_system_ms: Option<i64>,
+    /// Largest resident set of a process.
+    pub peak_memory_bytes: Option<i64>,
+    /// Bytes read.
+    pub read_bytes: Option<i64>,
+    /// Bytes written.
+    pub written_bytes: Option<i64>,
+}
+
 /// A row of `step_attempt`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepAttemptRow {
@@ -119,6 +134,8 @@ pub struct StepAttemptRow {
     pub handle: Option<String>,
     /// How its command ended.
     pub exit: Option<String>,
+    /// What it used.
+    pub cost: AttemptCostRow,
     /// Why it failed.
     pub error: Option<String>,
     /// When it began.
@@ -184,6 +201,8 @@ pub enum StepChange {
         reuse: Option<String>,
         /// How its command ended.
         exit: Option<String>,
+        /// What it used.
+        cost: AttemptCostRow,
         /// To be kept for reuse.
         cache: Option<StepCacheRow>,
         /// What it read and left, if it succeeded.

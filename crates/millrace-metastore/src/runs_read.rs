@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::runs::{PipelineRunRow, StepAttemptRow, StepCacheRow, StepRunRow};
+use crate::runs_search::cost_row;
 use crate::{Metastore, MetastoreError, Row, Value};
 
 const RUN_COLUMNS: &str = "id, number, pipeline, definition, inputs, options, cause, state, idempotency_key, concurrency_key, \
@@ -168,9 +169,30 @@ impl Metastore {
     pub async fn list_step_attempts(&self, run_id: String) -> Result<Vec<StepAttemptRow>, MetastoreError> {
         self.read(move |session| {
             Box::pin(async move {
-                let sql = "SELECT step, number, epoch, state, handle, exit, error, started_at, ended_at FROM step_attempt \
+                let sql = "SELECT step, number, epoch, state, handle, exit, error, started_at, ended_at, cpu_user_ms, cpu_system_ms, \
+                           peak_memory_bytes, read_bytes, written_bytes FROM step_attempt \
                            WHERE run_id = $1 AND step NOT LIKE '%[%' ORDER BY started_at, step, number";
                 session.fetch_all(sql, &[run_id.as_str().into()]).await?.iter().map(attempt_row).collect()
+            })
+        })
+        .await
+    }
+
+    /// State word of an attempt; `None` if it has not begun.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn step_attempt_state(
+        &self,
+        run_id: String,
+        step: String,
+        number: i64,
+    ) -> Result<Option<String>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql = "SELECT state FROM step_attempt WHERE run_id = $1 AND step = $2 AND number = $3";
+                let args = [run_id.as_str().into(), step.as_str().into(), number.into()];
+                session.fetch_optional(sql, &args).await?.map(|row| row.text("state")).transpose()
             })
         })
         .await
@@ -323,6 +345,7 @@ pub(crate) fn attempt_row(row: &Row) -> Result<StepAttemptRow, MetastoreError> {
         state: row.text("state")?,
         handle: row.opt_text("handle")?,
         exit: row.opt_text("exit")?,
+        cost: cost_row(row)?,
         error: row.opt_text("error")?,
         started_at: row.int("started_at")?,
         ended_at: row.opt_int("ended_at")?,

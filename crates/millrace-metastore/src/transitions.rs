@@ -106,6 +106,7 @@ async fn end_attempts(session: &mut Session, transition: &RunTransition) -> Resu
                 error,
                 reuse,
                 exit,
+                cost,
                 cache,
                 ..
             } = change
@@ -118,6 +119,11 @@ async fn end_attempts(session: &mut Session, transition: &RunTransition) -> Resu
                 attempt_state.as_str().into(),
                 exit.as_deref().into(),
                 error.as_deref().into(),
+                cost.cpu_user_ms.into(),
+                cost.cpu_system_ms.into(),
+                cost.peak_memory_bytes.into(),
+                cost.read_bytes.into(),
+                cost.written_bytes.into(),
             ]);
             let ended_at = if step_state == "retrying" { None } else { Some(transition.now) };
             steps.extend([
@@ -134,10 +140,12 @@ async fn end_attempts(session: &mut Session, transition: &RunTransition) -> Resu
             caches.extend(cache.as_ref().map(|cache| (cache.cache_key.as_str(), cache)));
         }
         let sql = format!(
-            "UPDATE step_attempt SET state = v.column3, exit = v.column4, error = v.column5, ended_at = $2 \
+            "UPDATE step_attempt SET state = v.column3, exit = v.column4, error = v.column5, ended_at = $2, \
+             cpu_user_ms = v.column6, cpu_system_ms = v.column7, peak_memory_bytes = v.column8, \
+             read_bytes = v.column9, written_bytes = v.column10 \
              FROM (VALUES {}) AS v WHERE step_attempt.run_id = $1 AND step_attempt.step = v.column1 \
              AND step_attempt.number = v.column2 AND step_attempt.state IN ('running', 'waiting')",
-            rows_of(chunk.len(), 5, None, 2)
+            rows_of(chunk.len(), 10, None, 2)
         );
         if session.execute(&sql, &attempts).await? != chunk.len() as u64 {
             return Err(stale(transition, chunk));

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use millrace_contract::{
-    CommandExit, CommandHandle, Explain as _, Placement, Progress, ProgressSink, REJECTED, StepContext,
-    StepError, StepKind, StepOutcome,
+    AttemptCost, CommandExit, CommandHandle, Explain as _, Placement, Progress, ProgressSink, REJECTED,
+    StepContext, StepError, StepKind, StepOutcome,
 };
 use millrace_metastore::lineage::StepAsset;
 use millrace_spec::asset::Asset;
@@ -38,6 +38,8 @@ pub(crate) struct AttemptEnd {
     pub(crate) reuse: Option<ReuseDecision>,
     /// Exit record of a command.
     pub(crate) exit: Option<CommandExit>,
+    /// What it used.
+    pub(crate) cost: AttemptCost,
     /// To be kept for reuse, when it succeeded.
     pub(crate) remember: Option<Remember>,
     /// What it read and left, when it succeeded.
@@ -47,7 +49,8 @@ pub(crate) struct AttemptEnd {
 impl AttemptEnd {
     /// An end without anything beside it.
     pub(crate) fn of(key: StepKey, attempt: u32, result: AttemptResult) -> Self {
-        Self { key, attempt, result, reuse: None, exit: None, remember: None, assets: Vec::new() }
+        let cost = AttemptCost::default();
+        Self { key, attempt, result, reuse: None, exit: None, cost, remember: None, assets: Vec::new() }
     }
 }
 
@@ -242,6 +245,7 @@ async fn do_work(
     };
     let exit = wait_or_cancel(shared, &handle, &context.cancel).await?;
     end.exit = Some(exit.clone());
+    end.cost = shared.services.compute.cost(&handle).await.unwrap_or_default();
     match exit {
         CommandExit::Lost => Ok(None),
         CommandExit::Cancelled => Err(StepError::cancelled()),

@@ -11,6 +11,8 @@ mod attempt;
 pub mod cache;
 mod context;
 mod control;
+pub mod cost;
+mod critical;
 mod engine;
 mod error;
 mod events;
@@ -32,13 +34,16 @@ mod why_waiting;
 
 pub use attempt::attempt_folder;
 pub use control::{RerunOf, Selection};
+pub use critical::{CriticalPath, StepSpan, critical_path, step_spans};
 pub use engine::{
     Engine, EngineServices, EngineSettings, Force, Parent, PoolSize, RunRequest, ServerPlace, StepRegistry,
 };
 pub use error::OrchestrationError;
 pub use events::{RunEvent, RunEventKind};
 pub use leases::ADDRESS_FILE;
-pub use log::{LogLine, LogPage, for_each_line, read_log};
+pub use log::{
+    AttemptLog, LogLine, LogLines, LogMatch, LogPattern, LogStream, MAX_PATTERN, PatternError, search,
+};
 pub use submit::{TakeOver, TakenStep};
 pub use triggers::{NextFiring, PipelineSource, TriggerLoop, next_firings, trigger_docs};
 pub use why_waiting::why_waiting;

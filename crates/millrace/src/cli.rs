@@ -188,7 +188,10 @@ pub(crate) struct Up {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Runs {
+    #[command(subcommand)]
+    pub(crate) command: Option<RunsCommand>,
     /// Only this pipeline.
     #[arg(long, short)]
     pub(crate) pipeline: Option<String>,
@@ -206,12 +209,45 @@ pub(crate) struct Runs {
     pub(crate) limit: u32,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// Show a run with its steps: how long each waited and worked, and what it used.
+    Show {
+        /// A run: its id, the beginning of it, or `latest`.
+        run: String,
+    },
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Logs {
     /// A run: its id, the beginning of it, or `latest`.
     pub(crate) run: String,
     /// A step; the one that failed, or the last, if none is named.
     pub(crate) step: Option<String>,
+    /// Which attempt, from 1; the last one if it is left out.
+    #[arg(long)]
+    pub(crate) attempt: Option<u32>,
+    /// Go on with what is written until the attempt is over.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Only the last lines.
+    #[arg(long, short = 'n', value_name = "LINES")]
+    pub(crate) tail: Option<u64>,
+    /// Only lines with this text.
+    #[arg(long, short, value_name = "TEXT")]
+    pub(crate) grep: Option<String>,
+    /// The text is a regular expression.
+    #[arg(long, short = 'E', requires = "grep")]
+    pub(crate) regex: bool,
+    /// Upper and lower case do not count.
+    #[arg(long, short, requires = "grep")]
+    pub(crate) ignore_case: bool,
+    /// Lines to print around each match.
+    #[arg(long, short = 'C', value_name = "LINES", default_value_t = 0, requires = "grep")]
+    pub(crate) context: u64,
+    /// Begin each line with its time.
+    #[arg(long, short)]
+    pub(crate) timestamps: bool,
 }
 
 #[derive(Debug, Args)]

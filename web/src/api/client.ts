@@ -66,10 +66,14 @@ async function call<T>(url: string, init: RequestInit): Promise<T> {
       hints: ["millrace up"],
     });
   });
+  if (!response.ok) throw await refusal(response);
+  return parse(await response.text()) as T;
+}
+
+/** What a refusal says. */
+export async function refusal(response: Response): Promise<ApiError> {
   const text = await response.text();
-  const body = parse(text);
-  if (!response.ok) throw new ApiError(response.status, explained(response, body, text));
-  return body as T;
+  return new ApiError(response.status, explained(response, parse(text), text));
 }
 
 function parse(text: string): unknown {

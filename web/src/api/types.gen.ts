@@ -308,6 +308,10 @@ export type RunSummary = {
  */
 id: string, 
 /**
+ * Counts the runs of its pipeline from 1.
+ */
+number: number, 
+/**
  * Its pipeline.
  */
 pipeline: string, 
@@ -422,13 +426,9 @@ problem: Problem | null,
  */
 exit: string | null, 
 /**
- * Largest resident memory of its process.
+ * What it used.
  */
-peak_memory_bytes: number | null, 
-/**
- * Processor time of its process, milliseconds.
- */
-cpu_ms: number | null, };
+cost: CostView, };
 
 export type ItemView = { 
 /**
@@ -563,6 +563,10 @@ rows: number | null,
  */
 bytes: number | null, 
 /**
+ * What its attempts used.
+ */
+cost: CostView, 
+/**
  * The run whose result stood in.
  */
 cached_from: string | null, 
@@ -601,9 +605,21 @@ inputs: JsonMap,
  */
 steps: Array<StepView>, 
 /**
+ * What the run's attempts used.
+ */
+cost: CostView, 
+/**
+ * What set its length.
+ */
+critical_path: CriticalPathView, 
+/**
  * The pipeline's file as it is now; empty if it is gone.
  */
 yaml: string, 
+/**
+ * The definition that the run began with, as its file would be written.
+ */
+definition: string, 
 /**
  * The command that starts such a run again.
  */
@@ -612,32 +628,6 @@ command: string,
  * The experiment its tracked runs are in.
  */
 experiment_id: string | null, };
-
-export type LogChunk = { 
-/**
- * Whole lines.
- */
-text: string, 
-/**
- * Where the text begins, a byte offset to be taken as given.
- */
-offset: number, 
-/**
- * Where to read on.
- */
-next_offset: number, 
-/**
- * Where the log ends now.
- */
-size: number, 
-/**
- * Number of the first line on the error stream, from 0 within this text.
- */
-first_error: number | null, 
-/**
- * Whether nothing more will come.
- */
-ended: boolean, };
 
 export type WhyView = { 
 /**
@@ -652,6 +642,324 @@ status: string,
  * A sentence each.
  */
 why: Array<string>, };
+
+export type CostView = { 
+/**
+ * User plus system processor time, milliseconds.
+ */
+cpu_ms: number | null, 
+/**
+ * Processor time in the programs, milliseconds.
+ */
+cpu_user_ms: number | null, 
+/**
+ * Processor time in the kernel, milliseconds.
+ */
+cpu_system_ms: number | null, 
+/**
+ * Largest resident memory of a process.
+ */
+peak_memory_bytes: number | null, 
+/**
+ * Bytes that the processes read from files and pipes.
+ */
+read_bytes: number | null, 
+/**
+ * Bytes that the processes wrote to files and pipes.
+ */
+written_bytes: number | null, };
+
+export type CriticalPathView = { 
+/**
+ * From the first to the last.
+ */
+steps: Array<string>, 
+/**
+ * How long they waited for a slot, milliseconds.
+ */
+queued_ms: number, 
+/**
+ * How long they worked, milliseconds.
+ */
+worked_ms: number, };
+
+export type CancelRuns = { 
+/**
+ * Their ids; at most 500.
+ */
+runs: Array<string>, };
+
+export type CancelledRuns = { 
+/**
+ * Those that were asked to end.
+ */
+cancelled: Array<string>, 
+/**
+ * Those that were not.
+ */
+failed: Array<NotCancelled>, };
+
+export type NotCancelled = { 
+/**
+ * Its id.
+ */
+run: string, 
+/**
+ * Why.
+ */
+problem: Problem, };
+
+export type ValuePair = { 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * In the first run; absent if it has none.
+ */
+a?: Json, 
+/**
+ * In the second run; absent if it has none.
+ */
+b?: Json, };
+
+export type NumberPair = { 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * In the first run.
+ */
+a: number | null, 
+/**
+ * In the second run.
+ */
+b: number | null, };
+
+export type StepBrief = { 
+/**
+ * The kind's word.
+ */
+kind: string, 
+/**
+ * State word.
+ */
+status: string, 
+/**
+ * How many there were.
+ */
+attempts: number, 
+/**
+ * How long it waited for a slot, milliseconds.
+ */
+queued_ms: number | null, 
+/**
+ * How long it worked, milliseconds.
+ */
+took_ms: number | null, 
+/**
+ * Rows it read or wrote.
+ */
+rows: number | null, 
+/**
+ * What its attempts used.
+ */
+cost: CostView, };
+
+export type StepPair = { 
+/**
+ * Its key.
+ */
+step: string, 
+/**
+ * In the first run; `null` if it has no such step.
+ */
+a: StepBrief | null, 
+/**
+ * In the second run.
+ */
+b: StepBrief | null, 
+/**
+ * Outputs that differ.
+ */
+outputs: Array<ValuePair>, 
+/**
+ * Numbers of either.
+ */
+metrics: Array<NumberPair>, };
+
+export type RunComparison = { 
+/**
+ * The first run.
+ */
+a: RunSummary, 
+/**
+ * The second run.
+ */
+b: RunSummary, 
+/**
+ * What the first used.
+ */
+cost_a: CostView, 
+/**
+ * What the second used.
+ */
+cost_b: CostView, 
+/**
+ * Inputs that differ.
+ */
+inputs: Array<ValuePair>, 
+/**
+ * The definition that the first began with.
+ */
+definition_a: string, 
+/**
+ * The definition that the second began with.
+ */
+definition_b: string, 
+/**
+ * Steps in the order of the first run, then those that only the second has.
+ */
+steps: Array<StepPair>, };
+
+export type TimelineRun = { 
+/**
+ * 32 hex digits.
+ */
+id: string, 
+/**
+ * Counts the runs of its pipeline from 1.
+ */
+number: number, 
+/**
+ * State word.
+ */
+status: string, 
+/**
+ * What started it.
+ */
+trigger: string, 
+/**
+ * When it was made.
+ */
+created_ms: number, 
+/**
+ * When its first step could begin.
+ */
+started_ms: number | null, 
+/**
+ * When it was over.
+ */
+ended_ms: number | null, };
+
+export type TimelineLane = { 
+/**
+ * The pipeline.
+ */
+pipeline: string, 
+/**
+ * Newest first.
+ */
+runs: Array<TimelineRun>, };
+
+export type TimelineView = { 
+/**
+ * Milliseconds since 1970.
+ */
+from_ms: number, 
+/**
+ * Milliseconds since 1970.
+ */
+to_ms: number, 
+/**
+ * Pipelines that have runs then, by name.
+ */
+lanes: Array<TimelineLane>, 
+/**
+ * Set if there are more runs than one answer has: what was made before this instant is not all here.
+ */
+whole_since_ms: number | null, };
+
+export type LogLineView = { 
+/**
+ * From 0, over all streams.
+ */
+number: number, 
+/**
+ * When it came, milliseconds since 1970; `null` where nobody noted it.
+ */
+at_ms: number | null, 
+/**
+ * `stdout`, `stderr`, or `system` for what Millrace says.
+ */
+stream: string, 
+/**
+ * Without its newline, secrets masked, with the sequences that colour it.
+ */
+text: string, 
+/**
+ * Whether it is longer than what is shown.
+ */
+cut: boolean, };
+
+export type LogView = { 
+/**
+ * The attempt, from 1.
+ */
+attempt: number, 
+/**
+ * In order.
+ */
+lines: Array<LogLineView>, 
+/**
+ * Number of the line to read on with.
+ */
+next: number, 
+/**
+ * Lines so far.
+ */
+total: number, 
+/**
+ * Bytes so far.
+ */
+bytes: number, 
+/**
+ * Whether nothing more will come.
+ */
+ended: boolean, };
+
+export type LogMatchView = { 
+/**
+ * The line.
+ */
+line: LogLineView, 
+/**
+ * Lines before it.
+ */
+before: Array<LogLineView>, 
+/**
+ * Lines behind it.
+ */
+after: Array<LogLineView>, };
+
+export type LogSearchView = { 
+/**
+ * Lines that were looked at.
+ */
+looked_at: number, 
+/**
+ * Lines of the log.
+ */
+total: number, 
+/**
+ * Matches that were told.
+ */
+matches: number, 
+/**
+ * Whether there may be more than those: `from` of the next search is `looked_at`.
+ */
+more: boolean, };
 
 export type ExperimentSummary = { 
 /**

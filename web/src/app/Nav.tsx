@@ -9,6 +9,7 @@ import IconMessage from "@tabler/icons-react/dist/esm/icons/IconMessage.mjs";
 import IconPlayerPlay from "@tabler/icons-react/dist/esm/icons/IconPlayerPlay.mjs";
 import IconPlugConnected from "@tabler/icons-react/dist/esm/icons/IconPlugConnected.mjs";
 import IconRoute from "@tabler/icons-react/dist/esm/icons/IconRoute.mjs";
+import IconTimeline from "@tabler/icons-react/dist/esm/icons/IconTimeline.mjs";
 import IconWebhook from "@tabler/icons-react/dist/esm/icons/IconWebhook.mjs";
 import { Link, useLocation } from "@tanstack/react-router";
 import { useEffect } from "react";
@@ -17,6 +18,7 @@ const ITEMS = [
   { to: "/", name: "Home", icon: IconHome },
   { to: "/pipelines", name: "Pipelines", icon: IconRoute },
   { to: "/runs", name: "Runs", icon: IconPlayerPlay },
+  { to: "/timeline", name: "Timeline", icon: IconTimeline },
   { to: "/experiments", name: "Experiments", icon: IconFlask },
   { to: "/traces", name: "Traces", icon: IconListTree },
   { to: "/prompts", name: "Prompts", icon: IconMessage },

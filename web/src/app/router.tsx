@@ -1,5 +1,5 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
-import { pipelineSearch, runSearch, runsSearch } from "../rooms/orchestration/search";
+import { compareSearch, pipelineSearch, runSearch, runsSearch, timelineSearch } from "../rooms/orchestration/search";
 import { monitorSearch } from "../rooms/monitoring/search";
 import {
   dataSearch,
@@ -46,6 +46,18 @@ const routes = [
     path: "/runs/$run",
     validateSearch: runSearch,
     component: lazyRouteComponent(() => import("../rooms/orchestration/runs/RunPage"), "RunPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/runs/$run/compare",
+    validateSearch: compareSearch,
+    component: lazyRouteComponent(() => import("../rooms/orchestration/compare/ComparePage"), "ComparePage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/timeline",
+    validateSearch: timelineSearch,
+    component: lazyRouteComponent(() => import("../rooms/orchestration/timeline/TimelinePage"), "TimelinePage"),
   }),
   createRoute({
     getParentRoute,

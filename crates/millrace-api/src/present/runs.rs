@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use millrace_contract::{CommandExit, Progress, StepOutcome};
+use millrace_contract::{AttemptCost, CommandExit, Progress, StepOutcome};
 use millrace_metastore::experiments::TrackedRunRow;
-use millrace_metastore::runs::{PipelineRunRow, StepAttemptRow, StepRunRow};
+use millrace_metastore::runs::{AttemptCostRow, PipelineRunRow, StepAttemptRow, StepRunRow};
+use millrace_metastore::runs_search::{RunListRow, StepCount};
 use millrace_orchestration::cache::ReuseDecision;
 use millrace_orchestration::state::StepState;
+use millrace_orchestration::{cost, step_spans};
 use millrace_spec::pipeline::{Pipeline, Step};
 use millrace_spec::problem::Problem;
 use serde_json::Value;
@@ -15,25 +17,50 @@ use serde_json::Value;
 use super::{count, instant};
 use crate::error::ApiError;
 use crate::views::json::{JsonMap, NumberMap};
-use crate::views::runs::{AttemptView, ItemView, ItemsView, ParentView, ProgressView, RunSummary, StepView};
+use crate::views::runs::{
+    AttemptView, CostView, CriticalPathView, ItemView, ItemsView, ParentView, ProgressView, RunSummary,
+    StepView,
+};
+
+/// A run with its steps for a list. `now` is in microseconds since 1970.
+pub(crate) fn run_summary(row: &PipelineRunRow, steps: &[StepRunRow], now: i64) -> RunSummary {
+    let listed = RunListRow {
+        id: row.id.clone(),
+        number: row.number,
+        pipeline: row.pipeline.clone(),
+        cause: row.cause.clone(),
+        state: row.state.clone(),
+        error: row.error.clone(),
+        created_at: row.created_at,
+        started_at: row.started_at,
+        ended_at: row.ended_at,
+        parent_run: row.parent_run.clone(),
+        parent_step: row.parent_step.clone(),
+        paused: row.paused,
+        deadline_at: row.deadline_at,
+    };
+    let counts: Vec<_> = steps.iter().map(|step| StepCount { state: step.state.clone(), steps: 1 }).collect();
+    listed_run(&listed, &counts, now)
+}
 
 /// A run for a list. `now` is in microseconds since 1970.
-pub(crate) fn run_summary(row: &PipelineRunRow, steps: &[StepRunRow], now: i64) -> RunSummary {
+pub(crate) fn listed_run(row: &RunListRow, counts: &[StepCount], now: i64) -> RunSummary {
     let with = |test: fn(StepState) -> bool| {
-        steps.iter().filter(|step| StepState::parse(&step.state).is_some_and(test)).count()
+        let counted = counts.iter().filter(|count| StepState::parse(&count.state).is_some_and(test));
+        count(counted.map(|count| count.steps).sum())
     };
-    let cause: Value = serde_json::from_str(&row.cause).unwrap_or_default();
     RunSummary {
         id: row.id.clone(),
+        number: row.number,
         pipeline: row.pipeline.clone(),
         status: row.state.clone(),
-        trigger: cause.get("by").and_then(Value::as_str).unwrap_or("manual").to_owned(),
+        trigger: trigger(&row.cause),
         created_at: instant(row.created_at),
         started_at: row.started_at.map(instant),
         ended_at: row.ended_at.map(instant),
-        steps_total: steps.len() as u32,
-        steps_done: with(StepState::is_final) as u32,
-        steps_cached: with(|state| state == StepState::Cached) as u32,
+        steps_total: count(counts.iter().map(|count| count.steps).sum()),
+        steps_done: with(StepState::is_final),
+        steps_cached: with(|state| state == StepState::Cached),
         problem: problem(row.error.as_deref()).map(Into::into),
         paused: row.paused,
         parent: row
@@ -44,6 +71,12 @@ pub(crate) fn run_summary(row: &PipelineRunRow, steps: &[StepRunRow], now: i64) 
         deadline_at: row.deadline_at.map(instant),
         late: row.deadline_at.is_some_and(|at| row.ended_at.unwrap_or(now) > at),
     }
+}
+
+/// The word for what started a run.
+pub(crate) fn trigger(cause: &str) -> String {
+    let cause: Value = serde_json::from_str(cause).unwrap_or_default();
+    cause.get("by").and_then(Value::as_str).unwrap_or("manual").to_owned()
 }
 
 /// Items of a step in numbers, with the first that failed.
@@ -121,8 +154,9 @@ pub(crate) fn step_view(
         }
         _ => None,
     };
-    let attempts: Vec<_> =
-        attempts.iter().filter(|attempt| attempt.step == row.step).map(attempt_view).collect();
+    let attempts: Vec<_> = attempts.iter().filter(|attempt| attempt.step == row.step).collect();
+    let cost = cost_view(&sum(attempts.iter().map(|attempt| &attempt.cost)));
+    let attempts = attempts.into_iter().map(attempt_view).collect();
     let tracked = tracked.iter().find(|tracked| tracked.name == row.step).map(|tracked| tracked.id.clone());
     Ok(StepView {
         id: row.step.clone(),
@@ -147,6 +181,7 @@ pub(crate) fn step_view(
         metrics: NumberMap(outcome.metrics),
         rows: outcome.rows,
         bytes: outcome.bytes,
+        cost,
         cached_from,
         why: why(row, decision.as_ref()),
         problem: problem(row.error.as_deref()).map(Into::into),
@@ -168,7 +203,6 @@ pub(crate) fn why(row: &StepRunRow, decision: Option<&ReuseDecision>) -> Vec<Str
 
 fn attempt_view(row: &StepAttemptRow) -> AttemptView {
     let exit = row.exit.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
-    let number = |key: &str| find(exit.as_ref()?, key)?.as_u64();
     AttemptView {
         attempt: count(row.number),
         status: row.state.clone(),
@@ -176,14 +210,13 @@ fn attempt_view(row: &StepAttemptRow) -> AttemptView {
         ended_at: row.ended_at.map(instant),
         problem: problem(row.error.as_deref()).map(Into::into),
         exit: exit.as_ref().and_then(exit_text),
-        peak_memory_bytes: number("peak_memory_bytes"),
-        cpu_ms: number("cpu_ms"),
+        cost: cost_view(&cost::of_row(&row.cost)),
     }
 }
 
 fn exit_text(exit: &Value) -> Option<String> {
     Some(match serde_json::from_value::<CommandExit>(exit.clone()).ok()? {
-        CommandExit::Exited { code, .. } => format!("exit code {code}"),
+        CommandExit::Exited { code } => format!("exit code {code}"),
         CommandExit::Signalled { signal, out_of_memory: true } => format!("signal {signal}, out of memory"),
         CommandExit::Signalled { signal, .. } => format!("signal {signal}"),
         CommandExit::TimedOut => "timed out".to_owned(),
@@ -193,8 +226,35 @@ fn exit_text(exit: &Value) -> Option<String> {
     })
 }
 
-/// The first value of `key` in an object or in an object of it.
-fn find<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
-    let object = value.as_object()?;
-    object.get(key).or_else(|| object.values().find_map(|inner| find(inner, key)))
+/// The chain of steps that set the length of a run, which may still go on.
+pub(crate) fn critical_path(
+    row: &PipelineRunRow,
+    steps: &[StepRunRow],
+    pipeline: &Pipeline,
+    now: i64,
+) -> CriticalPathView {
+    let spans = step_spans(steps, Some(pipeline));
+    let path = millrace_orchestration::critical_path(&spans, row.ended_at.unwrap_or(now));
+    let milliseconds = |micros: i64| u64::try_from(micros / 1_000).unwrap_or(0);
+    CriticalPathView {
+        steps: path.steps,
+        queued_ms: milliseconds(path.queued_us),
+        worked_ms: milliseconds(path.worked_us),
+    }
+}
+
+/// What all of these used together.
+pub(crate) fn sum<'a>(rows: impl IntoIterator<Item = &'a AttemptCostRow>) -> AttemptCost {
+    rows.into_iter().map(cost::of_row).fold(AttemptCost::default(), AttemptCost::and)
+}
+
+pub(crate) fn cost_view(cost: &AttemptCost) -> CostView {
+    CostView {
+        cpu_ms: cost.cpu_ms(),
+        cpu_user_ms: cost.cpu_user_ms,
+        cpu_system_ms: cost.cpu_system_ms,
+        peak_memory_bytes: cost.peak_memory_bytes,
+        read_bytes: cost.read_bytes,
+        written_bytes: cost.written_bytes,
+    }
 }

@@ -1,14 +1,11 @@
-//! Pipeline runs: lists, details, what can be done to them, logs.
+//! Pipeline runs: their pages, and what can be done to them.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use millrace_metastore::runs::PipelineRunRow;
-use millrace_metastore::runs_read::RunFilter;
-use millrace_orchestration::state::RunState;
 use millrace_orchestration::{RerunOf, why_waiting};
 use millrace_spec::ids::StepKey;
-use millrace_spec::problem::Problem;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -16,83 +13,28 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
+use crate::present::definition::definition_text;
 use crate::present::runs as present;
 use crate::views::json::JsonMap;
-use crate::views::runs::{RunPage, RunSummary, RunView, WhyView};
+use crate::views::runs::{RunSummary, RunView, WhyView};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list_runs))
         .routes(routes!(find_run))
         .routes(routes!(cancel_run))
         .routes(routes!(rerun))
         .routes(routes!(explain_run))
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct RunQuery {
-    /// Only of this pipeline.
-    pipeline: Option<String>,
-    /// Only in this state.
-    status: Option<String>,
-    /// Only those that steps of this run started.
-    parent: Option<String>,
-    /// Only those that this step of it started, with its item: `score[3]`.
-    step: Option<String>,
-    /// Also those that steps of other runs started.
-    #[serde(default)]
-    all: bool,
-    /// `next` of the page before.
-    after: Option<String>,
-    /// Runs a page; 50 if absent, at most 500.
-    limit: Option<i64>,
-}
-
-/// Lists runs, newest first.
-#[utoipa::path(get, path = "/api/runs", params(RunQuery), responses((status = 200, body = RunPage)))]
-async fn list_runs(
-    State(app): State<App>,
-    query: Result<Query<RunQuery>, QueryRejection>,
-) -> ApiResult<RunPage> {
-    let Query(query) = query?;
-    let limit = query.limit.unwrap_or(50).clamp(1, 500);
-    let given = |value: Option<String>| value.filter(|value| !value.is_empty());
-    let state = given(query.status);
-    if let Some(word) = state.as_deref().filter(|word| RunState::parse(word).is_none()) {
-        return Err(Problem::error("invalid-query", format!("`{word}` is not a state of runs")).into());
-    }
-    let before = match given(query.after) {
-        Some(token) => Some(read_token(&token)?),
-        None => None,
-    };
-    // One more than asked for tells whether there is a next page.
-    let parent = given(query.parent).map(|run| (run, given(query.step)));
-    let filter = RunFilter {
-        pipeline: given(query.pipeline),
-        state,
-        before,
-        parent,
-        all: query.all,
-        limit: limit + 1,
-    };
-    let mut rows = app.engine.store().list_pipeline_runs(filter).await?;
-    let more = rows.len() as i64 > limit;
-    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next = rows.last().filter(|_| more).map(|row| format!("{}-{}", row.created_at, row.id));
-    let runs = summaries(&app, rows).await?;
-    Ok(Json(RunPage { total: runs.len() as u32, runs, next }))
-}
-
-fn read_token(token: &str) -> Result<(i64, String), ApiError> {
-    let parts = token.split_once('-').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
-    parts.ok_or_else(|| Problem::error("invalid-query", "`after` is not a token of an earlier page").into())
-}
-
 /// Shows a run with its steps.
 #[utoipa::path(get, path = "/api/runs/{id}", params(("id" = String, Path)), responses((status = 200, body = RunView)))]
 async fn find_run(State(app): State<App>, Path(id): Path<String>) -> ApiResult<RunView> {
     let row = run_row(&app, &id).await?;
+    run_view(&app, row).await.map(Json)
+}
+
+pub(crate) async fn run_view(app: &App, row: PipelineRunRow) -> Result<RunView, ApiError> {
+    let id = row.id.clone();
     let store = app.engine.store();
     let steps = store.list_step_runs(id.clone()).await?;
     let attempts = store.list_step_attempts(id.clone()).await?;
@@ -101,29 +43,35 @@ async fn find_run(State(app): State<App>, Path(id): Path<String>) -> ApiResult<R
     let pipeline = present::definition(&row)?;
     let mut views = Vec::with_capacity(steps.len());
     let counts = store.count_step_items(id.clone()).await?;
+    let costs = store.step_costs(id.clone()).await?;
     for step in &steps {
         let at_the_end = pipeline.finally.values().find(|found| found.id.as_str() == step.step);
         let found = pipeline.steps.values().find(|found| found.id.as_str() == step.step).or(at_the_end);
         let progress = app.engine.progress(&id, &step.step).filter(|_| step.state == "running");
         let mut view = present::step_view(step, found, at_the_end.is_some(), &attempts, progress, &tracked)?;
+        view.cost = present::cost_view(&present::sum(costs.get(&step.step)));
         if step.items_total.is_some() {
-            let failures = super::run_items::first_failures(&app, &id, &step.step).await?;
+            let failures = super::run_items::first_failures(app, &id, &step.step).await?;
             view.items = present::items_view(step, counts.get(&step.step), &failures);
         }
         if step.kind == "pipeline" {
-            view.sub_run = super::run_items::sub_run(&app, &id, &step.step).await?;
+            view.sub_run = super::run_items::sub_run(app, &id, &step.step).await?;
         }
         views.push(view);
     }
     let yaml = app.definitions.definition(&row.pipeline).await.map(|definition| definition.yaml);
-    Ok(Json(RunView {
-        run: present::run_summary(&row, &steps, now_of(&app)),
+    let cost = present::sum(costs.values());
+    Ok(RunView {
+        run: present::run_summary(&row, &steps, now_of(app)),
         inputs: JsonMap(present::inputs(&row)?),
         steps: views,
+        cost: present::cost_view(&cost),
+        critical_path: present::critical_path(&row, &steps, &pipeline, now_of(app)),
         yaml: yaml.unwrap_or_default(),
+        definition: definition_text(&pipeline)?,
         command: format!("millrace run {}", row.pipeline),
         experiment_id: experiment.map(|id| id.to_string()),
-    }))
+    })
 }
 
 /// Asks a run to end.

@@ -12,6 +12,8 @@ use super::workspace::Problem;
 pub struct RunSummary {
     /// 32 hex digits.
     pub id: String,
+    /// Counts the runs of its pipeline from 1.
+    pub number: i64,
     /// Its pipeline.
     pub pipeline: String,
     /// `queued`, `running`, `succeeded`, `failed` or `cancelled`.
@@ -62,6 +64,31 @@ pub struct RunPage {
     pub total: u32,
 }
 
+/// Runs that are to end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct CancelRuns {
+    /// Their ids; at most 500.
+    pub runs: Vec<String>,
+}
+
+/// What became of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct CancelledRuns {
+    /// Those that were asked to end.
+    pub cancelled: Vec<String>,
+    /// Those that were not.
+    pub failed: Vec<NotCancelled>,
+}
+
+/// A run that was not asked to end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct NotCancelled {
+    /// Its id.
+    pub run: String,
+    /// Why.
+    pub problem: Problem,
+}
+
 /// How far a step is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct ProgressView {
@@ -90,10 +117,25 @@ pub struct AttemptView {
     pub problem: Option<Problem>,
     /// How its process ended.
     pub exit: Option<String>,
-    /// Largest resident memory of its process.
-    pub peak_memory_bytes: Option<u64>,
-    /// Processor time of its process, milliseconds.
+    /// What it used.
+    pub cost: CostView,
+}
+
+/// What attempts used, as far as it was measured: what is `null` is not known.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct CostView {
+    /// User plus system processor time, milliseconds.
     pub cpu_ms: Option<u64>,
+    /// Processor time in the programs, milliseconds.
+    pub cpu_user_ms: Option<u64>,
+    /// Processor time in the kernel, milliseconds.
+    pub cpu_system_ms: Option<u64>,
+    /// Largest resident memory of a process.
+    pub peak_memory_bytes: Option<u64>,
+    /// Bytes that the processes read from files and pipes.
+    pub read_bytes: Option<u64>,
+    /// Bytes that the processes wrote to files and pipes.
+    pub written_bytes: Option<u64>,
 }
 
 /// A step of a run.
@@ -131,6 +173,8 @@ pub struct StepView {
     pub rows: Option<u64>,
     /// Bytes it moved.
     pub bytes: Option<u64>,
+    /// What its attempts used.
+    pub cost: CostView,
     /// The run whose result stood in.
     pub cached_from: Option<String>,
     /// Why it ran, was reused or skipped; a sentence each.
@@ -192,6 +236,17 @@ pub struct ItemPage {
     pub next: Option<u32>,
 }
 
+/// The chain of steps that set a run's length, as far as it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct CriticalPathView {
+    /// From the first to the last.
+    pub steps: Vec<String>,
+    /// How long they waited for a slot, milliseconds.
+    pub queued_ms: u64,
+    /// How long they worked, milliseconds.
+    pub worked_ms: u64,
+}
+
 /// A run's page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct RunView {
@@ -201,29 +256,18 @@ pub struct RunView {
     pub inputs: JsonMap,
     /// Steps in the file's order.
     pub steps: Vec<StepView>,
+    /// What the run's attempts used.
+    pub cost: CostView,
+    /// What set its length.
+    pub critical_path: CriticalPathView,
     /// The pipeline's file as it is now; empty if it is gone.
     pub yaml: String,
+    /// The definition that the run began with, as its file would be written.
+    pub definition: String,
     /// The command that starts such a run again.
     pub command: String,
     /// The experiment its tracked runs are in.
     pub experiment_id: Option<String>,
-}
-
-/// Some of a log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
-pub struct LogChunk {
-    /// Whole lines.
-    pub text: String,
-    /// Where the text begins, a byte offset to be taken as given.
-    pub offset: u64,
-    /// Where to read on.
-    pub next_offset: u64,
-    /// Where the log ends now.
-    pub size: u64,
-    /// Number of the first line on the error stream, from 0 within this text.
-    pub first_error: Option<u64>,
-    /// Whether nothing more will come.
-    pub ended: bool,
 }
 
 /// Why a step ran, was reused, was skipped or waits.

@@ -3,8 +3,8 @@
 use ts_rs::{Config, TS};
 
 use super::{
-    datasets, endpoints, json, lifecycle, models, monitors, pipelines, prompts, runs, traces, tracking,
-    workspace,
+    compare, datasets, endpoints, json, lifecycle, logs, models, monitors, pipelines, prompts, runs,
+    timeline, traces, tracking, workspace,
 };
 
 /// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.
@@ -45,7 +45,17 @@ pub fn typescript() -> String {
         runs::StepView,
         runs::RunView
     );
-    declare!(runs::LogChunk, runs::WhyView);
+    declare!(runs::WhyView, runs::CostView, runs::CriticalPathView);
+    declare!(runs::CancelRuns, runs::CancelledRuns, runs::NotCancelled);
+    declare!(
+        compare::ValuePair,
+        compare::NumberPair,
+        compare::StepBrief,
+        compare::StepPair,
+        compare::RunComparison
+    );
+    declare!(timeline::TimelineRun, timeline::TimelineLane, timeline::TimelineView);
+    declare!(logs::LogLineView, logs::LogView, logs::LogMatchView, logs::LogSearchView);
     declare!(
         tracking::ExperimentSummary,
         tracking::TrackedRun,

@@ -20,6 +20,30 @@ pub(crate) struct Budget {
     pub(crate) left: u64,
 }
 
+/// What a log's file got since somebody asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Fresh {
+    /// Bytes.
+    pub(super) bytes: u64,
+    /// Newlines among them.
+    pub(super) lines: u64,
+    /// Bytes behind the last newline.
+    pub(super) unfinished: u64,
+}
+
+impl Fresh {
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        self.unfinished += bytes.len() as u64;
+        for (index, byte) in bytes.iter().enumerate() {
+            if *byte == b'\n' {
+                self.lines += 1;
+                self.unfinished = (bytes.len() - index - 1) as u64;
+            }
+        }
+    }
+}
+
 /// One stream of a program on its way to a file: head and tail are kept, what is between is counted.
 #[derive(Debug)]
 pub(crate) struct LogFile {
@@ -28,6 +52,7 @@ pub(crate) struct LogFile {
     dropped: u64,
     disk_full: bool,
     tail: VecDeque<u8>,
+    fresh: Fresh,
 }
 
 impl LogFile {
@@ -35,7 +60,19 @@ impl LogFile {
         let file = fs_err::File::create(path)?;
         // Not every file system can; then it goes without.
         let _ = fallocate(file.file().as_fd(), FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, CLAIMED_BYTES);
-        Ok(Self { file, masker: Masker::new(secrets), dropped: 0, disk_full: false, tail: VecDeque::new() })
+        Ok(Self {
+            file,
+            masker: Masker::new(secrets),
+            dropped: 0,
+            disk_full: false,
+            tail: VecDeque::new(),
+            fresh: Fresh::default(),
+        })
+    }
+
+    /// What the file got since the last call.
+    pub(super) fn take_fresh(&mut self) -> Fresh {
+        std::mem::take(&mut self.fresh)
     }
 
     /// Appends a chunk of the program's output.
@@ -52,9 +89,10 @@ impl LogFile {
         if self.dropped > 0 {
             let why = if self.disk_full { "the disk is full" } else { "`max_log_bytes` is reached" };
             let note = format!("\n[{} bytes of output were dropped: {why}]\n", self.dropped);
-            let _ = self.file.write_all(note.as_bytes());
+            self.append(note.as_bytes());
         }
-        let _ = self.file.write_all(self.tail.make_contiguous());
+        let tail = std::mem::take(&mut self.tail);
+        self.append(&Vec::from(tail));
         let _ = self.release();
     }
 
@@ -79,7 +117,9 @@ impl LogFile {
                 }
             }
         }
-        bytes.len() - rest.len()
+        let written = bytes.len() - rest.len();
+        self.fresh.add(bytes.get(..written).unwrap_or_default());
+        written
     }
 
     /// Gives back the claimed room that was not needed.

@@ -4,9 +4,11 @@
 //! program's whole process group. It must start in a millisecond: no runtime, no threads, forked rather than loaded ([`fork_server`]).
 
 pub(crate) mod fork_server;
+mod index;
 mod log;
 mod mask;
 mod supervise;
+mod usage;
 
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -16,7 +18,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use self::fork_server::Event;
-use crate::record::{self, ExitRecord, ProcessId, ShimRecord};
+use crate::record::{self, CommandEnd, ExitRecord, ProcessId, ShimRecord};
 
 /// Runs the command whose `command.json` is in `folder`, in a session of its own.
 ///
@@ -27,10 +29,9 @@ fn exec_shim(folder: &Path, tell: impl Fn(Event)) -> ExitCode {
     let begun = begin(folder).inspect_err(|error| tell(Event::Failed(error.to_string())));
     let Ok((shim, record)) = begun else { return ExitCode::FAILURE };
     tell(Event::Started(shim.process));
-    let exit =
-        run(folder, shim).unwrap_or_else(|error| CommandExit::NotStarted { message: error.to_string() });
+    let end = run(folder, shim).unwrap_or_else(|error| not_started(error.to_string()));
     // A record that cannot be written makes the command a lost one.
-    record.write(&exit).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+    record.write(&end).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }
 
 /// Claims the attempt: from here on it can be found again, and its end can be recorded.
@@ -44,7 +45,7 @@ fn begin(folder: &Path) -> std::io::Result<(ShimRecord, ExitRecord)> {
     Ok((shim, record))
 }
 
-fn run(folder: &Path, mut shim: ShimRecord) -> std::io::Result<CommandExit> {
+fn run(folder: &Path, mut shim: ShimRecord) -> std::io::Result<CommandEnd> {
     let spec: CommandSpec = serde_json::from_slice(&fs_err::read(folder.join(record::COMMAND_FILE))?)?;
     let signals = watch_signals()?;
     let mut command = Command::new(spec.argv.first().map(String::as_str).unwrap_or_default());
@@ -64,12 +65,16 @@ fn run(folder: &Path, mut shim: ShimRecord) -> std::io::Result<CommandExit> {
                 std::io::ErrorKind::NotFound => format!("there is no program `{program}`"),
                 _ => format!("`{program}`: {error}"),
             };
-            return Ok(CommandExit::NotStarted { message });
+            return Ok(not_started(message));
         }
     };
     shim.program = ProcessId::of(child.id().cast_signed());
     write_shim(folder, &shim)?;
     supervise::Supervisor::new(folder, &spec, child, signals)?.run()
+}
+
+fn not_started(message: String) -> CommandEnd {
+    CommandEnd { exit: CommandExit::NotStarted { message }, cost: None }
 }
 
 /// SIGTERM and SIGINT mean cancel, SIGCHLD that the program may have ended; all three are read from a file descriptor.

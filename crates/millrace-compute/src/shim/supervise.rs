@@ -10,13 +10,15 @@ use std::time::{Duration, Instant};
 use millrace_contract::{CommandExit, CommandSpec};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::signalfd::SignalFd;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
+use super::index::{LogIndex, Source};
 use super::log::{Budget, LogFile};
-use crate::record;
+use super::usage::{self, Transfer};
+use crate::record::{self, CommandEnd};
 
 /// How often `beat` is touched.
 const BEAT: Duration = Duration::from_secs(5);
@@ -69,8 +71,9 @@ pub(super) struct Supervisor {
     stdout: Stream<ChildStdout>,
     stderr: Stream<ChildStderr>,
     budget: Budget,
-    started: Instant,
+    index: LogIndex,
     oom_kills: u64,
+    transfer: Transfer,
     next_beat: Instant,
     deadline: Option<Instant>,
     kill_at: Option<Instant>,
@@ -95,9 +98,10 @@ impl Supervisor {
             stderr: Stream::new(child.stderr.take(), stderr)?,
             child,
             signals,
+            index: LogIndex::create(folder)?,
             budget: Budget { left: spec.max_log_bytes },
-            started,
-            oom_kills: oom_kills(),
+            oom_kills: usage::oom_kills(),
+            transfer: Transfer::default(),
             next_beat: started,
             deadline: spec.timeout_ms.map(|ms| started + Duration::from_millis(ms)),
             kill_at: None,
@@ -106,30 +110,52 @@ impl Supervisor {
     }
 
     /// Runs until the program has ended and its output is kept.
-    pub(super) fn run(mut self) -> std::io::Result<CommandExit> {
+    pub(super) fn run(mut self) -> std::io::Result<CommandEnd> {
         let mut buffer = vec![0; 64 * 1024];
         let status = loop {
             let now = Instant::now();
             self.keep_time(now);
             self.wait_for_something(now)?;
-            self.stdout.pump(&mut buffer, &mut self.budget);
-            self.stderr.pump(&mut buffer, &mut self.budget);
+            self.pump(&mut buffer);
             while let Ok(Some(signal)) = self.signals.read_signal() {
                 if i32::try_from(signal.ssi_signo) != Ok(Signal::SIGCHLD as i32) {
                     self.end(Ending::Cancel, Instant::now());
                 }
             }
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.reap()? {
                 break status;
             }
         };
         // Stray children must not hold the pipes, ports or files of an attempt that has ended.
         let _ = killpg(self.group, Signal::SIGKILL);
         self.drain(&mut buffer)?;
-        Ok(self.exit(status))
+        Ok(CommandEnd { exit: self.exit(status), cost: Some(usage::cost(self.transfer)) })
+    }
+
+    /// How the program ended, if it has.
+    fn reap(&mut self) -> std::io::Result<Option<ExitStatus>> {
+        // Looked at before it is taken away: `/proc` says what it read and wrote only as long as it is there.
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        if waitid(Id::Pid(self.group), flags)? == WaitStatus::StillAlive {
+            return Ok(None);
+        }
+        self.transfer = Transfer::of(self.group);
+        self.child.try_wait()
+    }
+
+    fn pump(&mut self, buffer: &mut [u8]) {
+        self.stdout.pump(buffer, &mut self.budget);
+        self.stderr.pump(buffer, &mut self.budget);
+        self.note_order(Instant::now());
+    }
+
+    fn note_order(&mut self, now: Instant) {
+        self.index.note(Source::Output, self.stdout.log.take_fresh(), now);
+        self.index.note(Source::Errors, self.stderr.log.take_fresh(), now);
     }
 
     fn keep_time(&mut self, now: Instant) {
+        self.index.keep_time(now);
         if now >= self.next_beat {
             // The beat is for onlookers; the kernel knows whether this process lives.
             let _ = fs_err::File::create(self.folder.join(record::BEAT_FILE));
@@ -154,8 +180,11 @@ impl Supervisor {
     }
 
     fn wait_for_something(&self, now: Instant) -> std::io::Result<()> {
-        let next =
-            [Some(self.next_beat), self.deadline, self.kill_at].into_iter().flatten().min().unwrap_or(now);
+        let next = [Some(self.next_beat), self.deadline, self.kill_at, self.index.next()]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(now);
         // Rounded up, or the last millisecond would be spent spinning.
         let wait = next.saturating_duration_since(now).as_millis() + 1;
         self.poll(u16::try_from(wait).unwrap_or(u16::MAX))
@@ -176,8 +205,7 @@ impl Supervisor {
     fn drain(&mut self, buffer: &mut [u8]) -> std::io::Result<()> {
         let until = Instant::now() + DRAIN;
         loop {
-            self.stdout.pump(buffer, &mut self.budget);
-            self.stderr.pump(buffer, &mut self.budget);
+            self.pump(buffer);
             let closed = self.stdout.pipe.is_none() && self.stderr.pipe.is_none();
             let left = until.saturating_duration_since(Instant::now());
             if closed || left.is_zero() {
@@ -187,6 +215,9 @@ impl Supervisor {
         }
         self.stdout.log.finish(&mut self.budget);
         self.stderr.log.finish(&mut self.budget);
+        let now = Instant::now();
+        self.note_order(now);
+        self.index.finish(now);
         Ok(())
     }
 
@@ -194,30 +225,15 @@ impl Supervisor {
         match (self.ending, status.code(), status.signal()) {
             (Some(Ending::Timeout), ..) => CommandExit::TimedOut,
             (Some(Ending::Cancel), ..) => CommandExit::Cancelled,
-            (None, Some(code), _) => {
-                let (cpu_ms, peak_memory_bytes) = usage();
-                let wall_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                CommandExit::Exited { code, cpu_ms, peak_memory_bytes, wall_ms }
-            }
+            (None, Some(code), _) => CommandExit::Exited { code },
             (None, None, signal) => {
                 let signal = signal.unwrap_or_default();
                 let killed = signal == Signal::SIGKILL as i32;
-                CommandExit::Signalled { signal, out_of_memory: killed && oom_kills() > self.oom_kills }
+                CommandExit::Signalled {
+                    signal,
+                    out_of_memory: killed && usage::oom_kills() > self.oom_kills,
+                }
             }
         }
     }
-}
-
-/// CPU time in milliseconds and largest resident set in bytes of the children that were waited for: the program and what it waited for.
-fn usage() -> (u64, u64) {
-    let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return (0, 0) };
-    let milliseconds = |time: nix::sys::time::TimeVal| time.tv_sec() * 1000 + time.tv_usec() / 1000;
-    let cpu = milliseconds(usage.user_time()) + milliseconds(usage.system_time());
-    (u64::try_from(cpu).unwrap_or(0), u64::try_from(usage.max_rss()).unwrap_or(0) * 1024)
-}
-
-/// How often the kernel's out-of-memory killer has struck since boot.
-fn oom_kills() -> u64 {
-    let Ok(text) = fs_err::read_to_string("/proc/vmstat") else { return 0 };
-    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
 use millrace_compute::{Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files};
-use millrace_contract::{CommandExit, CommandHandle, CommandSpec, ComputeTarget as _};
+use millrace_contract::{AttemptCost, CommandExit, CommandHandle, CommandSpec, ComputeTarget as _};
 
 struct Place {
     folder: tempfile::TempDir,
@@ -40,6 +40,12 @@ impl Place {
     async fn run(&self, command: CommandSpec) -> CommandExit {
         let handle = self.start("attempt", command).await;
         self.target.wait(&handle).await.unwrap()
+    }
+
+    /// What the command of [`Self::run`] used.
+    async fn cost(&self) -> AttemptCost {
+        let handle = self.target.find(&self.attempt("attempt")).await.unwrap().unwrap();
+        self.target.cost(&handle).await.unwrap()
     }
 
     fn text(&self, name: &str) -> String {
@@ -96,11 +102,33 @@ async fn output_environment_and_usage_are_kept() {
     let place = Place::new();
     let mut command = shell("echo out $A; echo err >&2; pwd; env | cut -d= -f1 | sort | tr '\\n' ' '");
     command.env.insert("A".to_owned(), "b c".to_owned());
-    let exit = place.run(command).await;
-    let CommandExit::Exited { code: 0, peak_memory_bytes, .. } = exit else { panic!("{exit:?}") };
-    assert!(peak_memory_bytes > 100_000);
+    assert_eq!(place.run(command).await, CommandExit::Exited { code: 0 });
+    assert!(place.cost().await.peak_memory_bytes.unwrap() > 100_000);
     assert_eq!(place.text("stdout.log"), "out b c\n/tmp\nA HOME PATH PWD SHLVL _ ");
     assert_eq!(place.text("stderr.log"), "err\n");
+}
+
+#[tokio::test]
+async fn what_a_program_and_its_children_use_is_counted_however_it_ends() {
+    let work = "head -c 30000000 /dev/zero > big; head -c 30000000 big | wc -c > small";
+    let busy = "python3 -c 'import time\nb = bytearray(60_000_000)\nwhile time.process_time() < 0.3: pass'";
+    for ending in ["exit 0", "exit 3", "kill -9 $$"] {
+        let place = Place::new();
+        let mut command = shell(&format!("{work}; {busy}; {ending}"));
+        command.cwd = place.folder.path().to_owned();
+        place.run(command).await;
+        let cost = place.cost().await;
+        assert!((300..30_000).contains(&cost.cpu_ms().unwrap()), "{cost:?}");
+        assert!((60_000_000..600_000_000).contains(&cost.peak_memory_bytes.unwrap()), "{cost:?}");
+        // `/dev/zero` is read, then the file, then the pipe.
+        assert!((90_000_000..99_000_000).contains(&cost.read_bytes.unwrap()), "{cost:?}");
+        assert!((60_000_000..69_000_000).contains(&cost.written_bytes.unwrap()), "{cost:?}");
+    }
+    let place = Place::new();
+    let mut command = shell(&format!("{busy}; sleep 60"));
+    command.timeout_ms = Some(2_000);
+    assert_eq!(place.run(command).await, CommandExit::TimedOut);
+    assert!(place.cost().await.cpu_ms().unwrap() >= 300);
 }
 
 #[tokio::test]

@@ -8,14 +8,15 @@ mod imports;
 mod lineage;
 mod purge;
 mod registry;
+mod run_lists;
 mod run_search;
 mod traces;
 
 use futures::future::{BoxFuture, LocalBoxFuture};
 use millrace_metastore::deployments::DeploymentRow;
 use millrace_metastore::runs::{
-    InsertedRun, ItemRow, PipelineRunRow, PoolClaim, RunEnd, RunTransition, StepChange, StepRunRow,
-    TransitionResult,
+    AttemptCostRow, InsertedRun, ItemRow, PipelineRunRow, PoolClaim, RunEnd, RunTransition, StepChange,
+    StepRunRow, TransitionResult,
 };
 use millrace_metastore::runs_items::ItemFilter;
 use millrace_metastore::servers::{NewServer, RunWish, TakeOver};
@@ -104,6 +105,11 @@ fn end(step: &str, attempt: i64) -> StepChange {
         error: None,
         reuse: None,
         exit: None,
+        cost: AttemptCostRow {
+            cpu_user_ms: Some(12),
+            peak_memory_bytes: Some(1 << 40),
+            ..AttemptCostRow::default()
+        },
         cache: None,
         assets: Vec::new(),
     }

@@ -7,6 +7,7 @@ use millrace_spec::problem::Problem;
 
 use super::{RunTask, to_json};
 use crate::attempt::{AttemptEnd, AttemptResult};
+use crate::cost;
 use crate::retry::{Failure, next_retry};
 use crate::state::StepState;
 
@@ -41,7 +42,7 @@ impl RunTask {
 
     /// Turns the end of an attempt into the step's new state and a change to be stored.
     pub(super) fn settle(&mut self, end: AttemptEnd) {
-        let AttemptEnd { key, attempt, result, reuse, exit, remember, assets } = end;
+        let AttemptEnd { key, attempt, result, reuse, exit, cost, remember, assets } = end;
         self.shared.forget_progress(&self.run.id, &key.to_string());
         let now = self.shared.now();
         let lost = matches!(result, AttemptResult::Lost);
@@ -85,6 +86,7 @@ impl RunTask {
             error,
             reuse: reuse.as_ref().map(to_json),
             exit: exit.as_ref().map(to_json),
+            cost: cost::row(cost),
             cache,
             assets,
         });

@@ -20,6 +20,7 @@ mod run;
 pub(crate) mod run_lock;
 mod runs;
 mod secrets;
+mod show_run;
 mod sql;
 mod up;
 mod why;

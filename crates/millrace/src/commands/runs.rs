@@ -8,14 +8,18 @@ use millrace_metastore::runs_read::RunFilter;
 use serde_json::{Value, json};
 
 use crate::boot;
-use crate::cli::Runs;
+use crate::cli::{Runs, RunsCommand};
 use crate::commands::follow::{duration, short};
+use crate::commands::show_run;
 use crate::printer::Printer;
 
 /// Runs among which the beginning or the end of an id is looked for.
 const RECENT: i64 = 10_000;
 
 pub(crate) async fn run(arguments: &Runs, printer: &Printer) -> Result<ExitCode> {
+    if let Some(RunsCommand::Show { run }) = &arguments.command {
+        return show_run::run(run, printer).await;
+    }
     let rooms = boot::open_here().await?;
     let parent = match &arguments.parent {
         Some(wanted) => Some((find(&rooms.store, wanted).await?.id, None)),
@@ -52,7 +56,7 @@ pub(crate) async fn run(arguments: &Runs, printer: &Printer) -> Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_json(run: &PipelineRunRow) -> Value {
+pub(crate) fn run_json(run: &PipelineRunRow) -> Value {
     let at = |micros: i64| Timestamp::from_microsecond(micros).map(|at| at.to_string()).ok();
     json!({
         "run": run.id, "pipeline": run.pipeline, "number": run.number, "state": run.state,

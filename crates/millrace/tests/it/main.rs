@@ -15,6 +15,7 @@ mod items;
 mod mlflow;
 mod project;
 mod restart;
+mod run_page;
 mod secrets;
 mod server;
 mod serving;

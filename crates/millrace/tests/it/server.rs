@@ -72,6 +72,20 @@ impl Up {
         self.ask("POST", path, body)
     }
 
+    /// The body of an answer as it comes; `resumed` is the id of the last event that the reader has.
+    pub(crate) fn stream(&self, path: &str, resumed: Option<&str>) -> BufReader<std::net::TcpStream> {
+        let address = self.url.trim_start_matches("http://");
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let resumed = resumed.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n{resumed}\r\n").unwrap();
+        let mut body = BufReader::new(stream);
+        let mut line = String::new();
+        while body.read_line(&mut line).unwrap() > 0 && line != "\r\n" {
+            line.clear();
+        }
+        body
+    }
+
     fn ask(&self, method: &str, path: &str, body: &str) -> Value {
         let address = self.url.trim_start_matches("http://");
         let mut stream = std::net::TcpStream::connect(address).unwrap();

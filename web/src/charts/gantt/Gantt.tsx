@@ -1,76 +1,133 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useMemo, useRef, useState } from "react";
 import { duration } from "../../format/duration";
 import { statusLook } from "../../ui/statusLook";
 import { ChartFrame } from "../engine/ChartFrame";
-import { criticalPath, type GanttStep } from "./critical";
+import { type Bar, barsOf, type GanttStep, range, total } from "./bars";
+import { GanttRow } from "./GanttRow";
+import { ticksSince } from "./ticks";
 
 interface GanttProps {
   steps: GanttStep[];
   now: number;
+  /** What the run's length is made of. */
+  note?: string;
   selected?: string | null;
   onSelect?: (id: string) => void;
 }
 
-/** When each step waited and worked; the critical path has a bold name. */
-export function Gantt({ steps, now, selected, onSelect }: GanttProps) {
-  const begun = steps.filter((step) => step.start !== null);
-  const from = Math.min(...begun.map((step) => step.ready ?? step.start ?? now));
-  const to = Math.max(...begun.map((step) => step.end ?? now), from + 1);
-  const critical = criticalPath(steps);
-  const share = (at: number) => `${(Math.max(0, at - from) / (to - from)) * 100}%`;
-  const data = {
-    columns: ["step", "status", "queued_ms", "work_ms", "critical"],
-    rows: begun.map((step) => [step.id, step.status, waited(step), worked(step, now), critical.has(step.id)]),
-  };
-  if (begun.length === 0) return <p className="muted">No step has started.</p>;
+export interface GanttEntry {
+  step: GanttStep;
+  bars: Bar[];
+}
+
+const ROW = 28;
+
+/** When each step waited and worked; what set the run's length stands out. Rows exist only where they are seen. */
+export function Gantt({ steps, now, note, selected, onSelect }: GanttProps) {
+  const host = useRef<HTMLDivElement>(null);
+  const [looked, setLooked] = useState<string | null>(null);
+  const [onlyCritical, setOnlyCritical] = useState(false);
+  const entries = useMemo<GanttEntry[]>(() => {
+    const shown = steps.map((step) => ({ step, bars: barsOf(step, now) })).filter(({ bars }) => bars.length > 0);
+    const chosen = onlyCritical ? shown.filter(({ step }) => step.critical) : shown;
+    return chosen.toSorted((a, b) => (a.bars[0]?.from ?? 0) - (b.bars[0]?.from ?? 0));
+  }, [steps, now, onlyCritical]);
+  const { from, to } = useMemo(() => range(entries.flatMap(({ bars }) => bars)), [entries]);
+  const rows = useVirtualizer({
+    count: entries.length,
+    getScrollElement: () => host.current,
+    estimateSize: () => ROW,
+    overscan: 12,
+  });
+  if (entries.length === 0) return <p className="muted">No step has started.</p>;
+  const detail = entries.find(({ step }) => step.id === (looked ?? selected));
+  const share = (at: number) => ((at - from) / (to - from)) * 100;
   return (
     <ChartFrame
       title="Timeline"
-      note={`${duration(to - from)}; bold is the critical path, hatched is waiting`}
-      data={data}
+      note={note ?? duration(to - from)}
+      data={data(entries)}
+      actions={
+        <label className="row small" style={{ gap: 4, flexWrap: "nowrap" }}>
+          <input type="checkbox" checked={onlyCritical} onChange={(event) => setOnlyCritical(event.target.checked)} />{" "}
+          critical path only
+        </label>
+      }
     >
-      <div style={{ display: "flex", flexDirection: "column", gap: 2 }}>
-        {begun
-          .toSorted((a, b) => (a.start ?? 0) - (b.start ?? 0))
-          .map((step) => (
-            <button
-              key={step.id}
-              type="button"
-              onClick={() => onSelect?.(step.id)}
-              aria-pressed={selected === step.id}
-              title={`${step.id}: waited ${duration(waited(step))}, worked ${duration(worked(step, now))}`}
-              className="gantt-row"
-            >
-              <span className="gantt-name" style={{ fontWeight: critical.has(step.id) ? 700 : 400 }}>
-                {step.id}
+      <div className="gantt">
+        <div className="gantt-row gantt-axis" aria-hidden>
+          <span />
+          <span className="gantt-track">
+            {ticksSince(to - from, window.innerWidth < 760 ? 3 : 6).map((tick) => (
+              <span
+                key={tick}
+                className={`gantt-tick small muted ${share(from + tick) > 88 ? "gantt-tick-end" : ""}`}
+                style={{ left: `${share(from + tick)}%` }}
+              >
+                {duration(tick)}
               </span>
-              <span className="gantt-track">
-                {step.ready !== null && step.start !== null && (
-                  <span
-                    className="gantt-wait"
-                    style={{ left: share(step.ready), width: `calc(${share(step.start)} - ${share(step.ready)})` }}
+            ))}
+          </span>
+          <span />
+        </div>
+        <div ref={host} className="gantt-rows" style={{ maxHeight: 460 }}>
+          <div style={{ height: rows.getTotalSize(), position: "relative" }}>
+            {rows.getVirtualItems().map((row) => {
+              const entry = entries[row.index];
+              return (
+                entry && (
+                  <GanttRow
+                    key={entry.step.id}
+                    entry={entry}
+                    top={row.start}
+                    share={share}
+                    selected={selected === entry.step.id}
+                    onSelect={() => onSelect?.(entry.step.id)}
+                    onLook={(on) => setLooked(on ? entry.step.id : null)}
                   />
-                )}
-                <span
-                  className="gantt-bar"
-                  style={{
-                    left: share(step.start ?? from),
-                    width: `max(3px, calc(${share(step.end ?? now)} - ${share(step.start ?? from)}))`,
-                    background: `var(--${statusLook(step.status).tone})`,
-                  }}
-                />
-              </span>
-              <span className="gantt-time mono">{duration(worked(step, now))}</span>
-            </button>
-          ))}
+                )
+              );
+            })}
+          </div>
+        </div>
+        <p className="small gantt-detail" aria-live="polite">
+          {detail ? words(detail) : "Point at a step to see how long it waited and worked."}
+        </p>
+        <p className="small muted row gantt-legend">
+          <span className="gantt-key gantt-queue" /> waits for a slot
+          <span className="gantt-key gantt-wait" /> waits for something outside
+          <span className="gantt-key gantt-pause" /> before another attempt
+          <span className="gantt-key gantt-critical" /> critical path
+        </p>
       </div>
     </ChartFrame>
   );
 }
 
-function waited(step: GanttStep): number {
-  return step.ready === null || step.start === null ? 0 : Math.max(0, step.start - step.ready);
+/** What a step did, as a sentence: for those who hear it, and those whose finger cannot hover. */
+function words({ step, bars }: GanttEntry): string {
+  const said = bars.map(({ kind, status, attempt, from, to }) => {
+    const long = duration(to - from);
+    if (kind === "queue") return `waited ${long} for a slot`;
+    if (kind === "pause") return `paused ${long}`;
+    const which = step.attempts.length > 1 ? `attempt ${attempt} ` : "";
+    return `${which}${statusLook(status).word} ${kind === "wait" ? "for" : "after"} ${long}`;
+  });
+  return `${step.id}: ${said.join(", ")}${step.critical ? "; on the critical path" : ""}`;
 }
 
-function worked(step: GanttStep, now: number): number {
-  return step.start === null ? 0 : (step.end ?? now) - step.start;
+function data(entries: readonly GanttEntry[]) {
+  return {
+    columns: ["step", "status", "attempts", "queued_ms", "paused_ms", "work_ms", "critical"],
+    rows: entries.map(({ step, bars }) => [
+      step.id,
+      step.status,
+      step.attempts.length,
+      total(bars, "queue"),
+      total(bars, "pause"),
+      total(bars, "work", "wait"),
+      step.critical,
+    ]),
+  };
 }

@@ -1,20 +1,31 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { get, post } from "../../api/client";
+import { address, get, post, type Query } from "../../api/client";
 import type {
-  LogChunk,
+  CancelledRuns,
+  CancelRuns,
+  LogView,
   PipelineSummary,
   PipelineView,
+  RunComparison,
   RunPage,
   RunSummary,
   RunView,
   TablePreview,
+  TimelineView,
+  WhyView,
 } from "../../api/types.gen";
 
 const path = encodeURIComponent;
 
 export interface RunFilter {
+  /** Words separated by commas, as in the two that follow. */
   pipeline?: string;
   status?: string;
+  trigger?: string;
+  /** RFC 3339. */
+  since?: string;
+  until?: string;
+  text?: string;
   after?: string;
   limit?: number;
 }
@@ -44,6 +55,26 @@ export const runQuery = (id: string) =>
     queryFn: ({ signal }) => get<RunView>(`/api/runs/${path(id)}`, {}, signal),
   });
 
+/** Why each step ran, was reused or skipped, and what those wait for that have not begun. */
+export const whyQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["runs", id, "why"],
+    queryFn: ({ signal }) => get<WhyView[]>(`/api/runs/${path(id)}/why`, {}, signal),
+  });
+
+export const comparisonQuery = (run: string, other: string) =>
+  queryOptions({
+    queryKey: ["runs", run, "compare", other],
+    queryFn: ({ signal }) => get<RunComparison>(`/api/runs/${path(run)}/compare/${path(other)}`, {}, signal),
+  });
+
+export const timelineQuery = (from: number, to: number) =>
+  queryOptions({
+    queryKey: ["runs", "timeline", from, to],
+    queryFn: ({ signal }) => get<TimelineView>("/api/timeline", { from, to }, signal),
+    placeholderData: keepPreviousData,
+  });
+
 export const outputQuery = (run: string, step: string, output: string) =>
   queryOptions({
     queryKey: ["runs", run, "output", step, output],
@@ -60,15 +91,38 @@ export const outputRowsQuery = (run: string, step: string, output: string) =>
     staleTime: Infinity,
   });
 
-export const readLog = (run: string, step: string, attempt: number, offset: number, signal?: AbortSignal) =>
-  get<LogChunk>(`/api/runs/${path(run)}/steps/${path(step)}/log`, { attempt, offset }, signal);
+/** The address of a step's log, or of what there is about it: `/events`, `/search`, `/file`. */
+export const logPath = (run: string, step: string, what = "") =>
+  `/api/runs/${path(run)}/steps/${path(step)}/log${what}`;
+
+export const logAddress = (run: string, step: string, what: string, query: Query) =>
+  address(logPath(run, step, what), query);
+
+export const readLog = (run: string, step: string, range: { attempt: number; from?: number; count: number }) =>
+  get<LogView>(logPath(run, step), range);
 
 export const startRun = (pipeline: string, inputs: Record<string, unknown>) =>
   post<RunSummary>(`/api/pipelines/${path(pipeline)}/runs`, { inputs });
 
 export const cancelRun = (id: string) => post<unknown>(`/api/runs/${path(id)}/cancel`, {});
 
-export const rerun = (id: string) => post<RunSummary>(`/api/runs/${path(id)}/rerun`, {});
+export const cancelRuns = (runs: string[]) => post<CancelledRuns>("/api/runs/cancel", { runs } satisfies CancelRuns);
+
+/** What of a run is run again: everything, what did not succeed, or a step and what comes after it. */
+export type Again = "all" | "failed" | { from: string };
+
+export const rerun = (id: string, again: Again) =>
+  post<RunSummary>(
+    address(`/api/runs/${path(id)}/rerun`, {
+      failed: again === "failed" || undefined,
+      from: typeof again === "object" ? again.from : undefined,
+    }),
+    {},
+  );
+
+/** Holds a run: nothing of it begins until it is let go. */
+export const holdRun = (id: string, hold: boolean) =>
+  post<RunSummary>(`/api/runs/${path(id)}/${hold ? "pause" : "resume"}`, {});
 
 const ENDED = new Set(["succeeded", "failed", "cancelled", "skipped", "cached", "timed_out", "rejected"]);
 

@@ -11,11 +11,34 @@ export interface RunSearch {
   step?: string;
   part?: "log" | "outputs" | "attempts";
   attempt?: number;
+  /** A line of the log, from 1. */
+  line?: number;
 }
+
+export const COMPARE_TABS = ["steps", "values", "definition"] as const;
+export type CompareTab = (typeof COMPARE_TABS)[number];
+export interface CompareSearch {
+  with?: string;
+  tab?: CompareTab;
+}
+
+export interface TimelineSearch {
+  /** Milliseconds shown. */
+  span?: number;
+  /** Its end, milliseconds since 1970; now if absent. */
+  to?: number;
+}
+
+/** Names of the times that a list can be narrowed to, and their lengths in hours. */
+export const AGES: Record<string, number> = { "1h": 1, "24h": 24, "7d": 24 * 7, "30d": 24 * 30 };
 
 export interface RunsSearch {
   pipeline?: string;
   status?: string;
+  trigger?: string;
+  /** One of `AGES`. */
+  age?: string;
+  text?: string;
   after?: string;
 }
 
@@ -24,17 +47,27 @@ type Raw = Record<string, unknown>;
 const text = (value: unknown) => (value === undefined || value === null || value === "" ? undefined : String(value));
 const word = <T extends string>(value: unknown, words: readonly T[]) => words.find((entry) => entry === value);
 
+const whole = (value: unknown) => (Number.isInteger(Number(value)) && Number(value) > 0 ? Number(value) : undefined);
+
 export const pipelineSearch = (raw: Raw): PipelineSearch => ({ tab: word(raw.tab, PIPELINE_TABS) });
 
 export const runSearch = (raw: Raw): RunSearch => ({
   tab: word(raw.tab, RUN_TABS),
   step: text(raw.step),
   part: word(raw.part, ["log", "outputs", "attempts"] as const),
-  attempt: Number(raw.attempt) > 0 ? Number(raw.attempt) : undefined,
+  attempt: whole(raw.attempt),
+  line: whole(raw.line),
 });
+
+export const compareSearch = (raw: Raw): CompareSearch => ({ with: text(raw.with), tab: word(raw.tab, COMPARE_TABS) });
+
+export const timelineSearch = (raw: Raw): TimelineSearch => ({ span: whole(raw.span), to: whole(raw.to) });
 
 export const runsSearch = (raw: Raw): RunsSearch => ({
   pipeline: text(raw.pipeline),
   status: text(raw.status),
+  trigger: text(raw.trigger),
+  age: word(raw.age, Object.keys(AGES)),
+  text: text(raw.text),
   after: text(raw.after),
 });

@@ -14,7 +14,7 @@ use crate::mlflow::error::MlflowError;
 use millrace_storage::decode_text;
 
 /// First words of addresses under `/api/` that tell nothing of experiments, models and prompts.
-const WITHOUT_PERMISSIONS: [&str; 10] = [
+const WITHOUT_PERMISSIONS: [&str; 11] = [
     "workspace",
     "kinds",
     "pipelines",
@@ -24,6 +24,7 @@ const WITHOUT_PERMISSIONS: [&str; 10] = [
     "monitors",
     "alerts",
     "events",
+    "timeline",
     "openapi.json",
 ];
 
@@ -62,6 +63,7 @@ fn runs_what_is_declared(parts: &[&str]) -> bool {
         ["api", "sql"]
             | ["api", "pipelines", _, "runs"]
             | ["api", "runs", _, "cancel" | "rerun"]
+            | ["api", "runs", "cancel"]
             | ["endpoints", _, "score" | "invocations"]
             | ["v2", ..]
     )
@@ -84,6 +86,7 @@ mod tests {
             "/api/sql",
             "/api/pipelines/p/runs",
             "/api/runs/1/cancel",
+            "/api/runs/cancel",
             "/endpoints/e/score",
             "/v2/models/m/infer",
         ] {

@@ -5,6 +5,7 @@ import { clock, span } from "../../../format/time";
 import { DataTable } from "../../../ui/DataTable";
 import { Message } from "../../../ui/Message";
 import { Status } from "../../../ui/Status";
+import { cpuWords } from "./cost";
 
 /** The tries of a step. */
 export function AttemptTable({ attempts, now }: { attempts: AttemptView[]; now: number }) {
@@ -30,8 +31,21 @@ export function AttemptTable({ attempts, now }: { attempts: AttemptView[]; now: 
           value: (attempt) => span(attempt.started_at, attempt.ended_at, now),
         },
         { key: "exit", header: "Exit", value: (attempt) => attempt.exit },
-        { key: "cpu", header: "CPU", numeric: true, value: (attempt) => duration(attempt.cpu_ms) },
-        { key: "memory", header: "Peak memory", numeric: true, value: (attempt) => bytes(attempt.peak_memory_bytes) },
+        {
+          key: "cpu",
+          header: "CPU",
+          numeric: true,
+          value: (attempt) => duration(attempt.cost.cpu_ms),
+          cell: (attempt) => <span title={cpuWords(attempt.cost)}>{duration(attempt.cost.cpu_ms)}</span>,
+        },
+        {
+          key: "memory",
+          header: "Peak memory",
+          numeric: true,
+          value: (attempt) => bytes(attempt.cost.peak_memory_bytes),
+        },
+        { key: "read", header: "Read", numeric: true, value: (attempt) => bytes(attempt.cost.read_bytes) },
+        { key: "written", header: "Written", numeric: true, value: (attempt) => bytes(attempt.cost.written_bytes) },
         {
           key: "problem",
           header: "Problem",

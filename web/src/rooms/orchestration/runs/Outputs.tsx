@@ -1,9 +1,8 @@
-import { Link } from "@tanstack/react-router";
 import type { Json, StepView } from "../../../api/types.gen";
-import { bytes } from "../../../format/bytes";
-import { count, number } from "../../../format/number";
+import { number } from "../../../format/number";
 import { value } from "../../../format/value";
-import { type AssetRef, assetOf } from "./asset";
+import { assetOf } from "./asset";
+import { AssetValue } from "./AssetValue";
 import { OutputPreview } from "./OutputPreview";
 
 /** What a step was given and what it made, with a picture or rows of what can be shown. */
@@ -52,39 +51,5 @@ function numbers(given: Json): string | null {
 
 function asset(given: Json) {
   const found = assetOf(given);
-  if (!found) return null;
-  return (
-    <span className="row">
-      <span className="tag">{found.asset}</span>
-      <AssetName asset={found} />
-      <span className="muted small">
-        {[found.rows ? `${count(found.rows)} rows` : null, found.size_bytes ? bytes(found.size_bytes) : null]
-          .filter(Boolean)
-          .join(", ")}
-      </span>
-    </span>
-  );
-}
-
-function AssetName({ asset: { asset: kind, name, version, uri } }: { asset: AssetRef }) {
-  const label = name ? `${name}${version ? `@${version}` : ""}` : (uri.split("/").findLast(Boolean) ?? uri);
-  if (name && kind === "table") {
-    return (
-      <Link to="/data/$name" params={{ name }} search={{ version }}>
-        {label}
-      </Link>
-    );
-  }
-  if (name && kind === "model") {
-    return (
-      <Link to="/models/$name" params={{ name }} search={{ version }}>
-        {label}
-      </Link>
-    );
-  }
-  return (
-    <span className="mono" title={uri}>
-      {label}
-    </span>
-  );
+  return found && <AssetValue asset={found} />;
 }

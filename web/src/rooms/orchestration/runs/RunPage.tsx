@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useRef } from "react";
 import type { RunView } from "../../../api/types.gen";
+import { duration } from "../../../format/duration";
 import { Answer } from "../../../ui/Answer";
 import { Card } from "../../../ui/Card";
 import { CodeView } from "../../../ui/CodeView";
@@ -47,7 +48,11 @@ function RunBody({ view }: { view: RunView }) {
   const step = view.steps.find((entry) => entry.id === chosen);
   const panel = useRef<HTMLDivElement>(null);
   const choose = (id: string) => {
-    void navigate({ search: { ...search, step: id, attempt: undefined }, replace: true, resetScroll: false });
+    void navigate({
+      search: { ...search, step: id, attempt: undefined, line: undefined },
+      replace: true,
+      resetScroll: false,
+    });
     show(panel.current);
   };
   return (
@@ -69,12 +74,24 @@ function RunBody({ view }: { view: RunView }) {
               label={`steps of run ${short(view.run.id)}`}
             />
           )}
-          {tab === "timeline" && <Gantt steps={ganttOf(view.steps)} now={now} selected={chosen} onSelect={choose} />}
+          {tab === "timeline" && (
+            <Gantt
+              steps={ganttOf(view.steps, view.critical_path.steps)}
+              now={now}
+              note={`critical path: ${duration(view.critical_path.worked_ms)} of work, ${duration(view.critical_path.queued_ms)} of waiting for slots`}
+              selected={chosen}
+              onSelect={choose}
+            />
+          )}
           {tab === "steps" && <StepTable steps={view.steps} now={now} selected={chosen} onSelect={choose} />}
-          {tab === "definition" && <CodeView text={view.yaml} language="yaml" label={`YAML of ${view.run.pipeline}`} />}
+          {tab === "definition" && (
+            <CodeView text={view.definition} language="yaml" label={`the definition that this run began with`} />
+          )}
         </Card>
       </Tabs>
-      <div ref={panel}>{step && <StepPanel key={step.id} run={view.run.id} step={step} now={now} />}</div>
+      <div ref={panel}>
+        {step && <StepPanel key={step.id} run={view.run.id} step={step} now={now} over={isOver(view.run.status)} />}
+      </div>
       <Source cli={view.command} json={view} />
     </>
   );

@@ -3,7 +3,7 @@ import type { RunSummary } from "../../../api/types.gen";
 import { short } from "../../../format/id";
 import { span } from "../../../format/time";
 import { Ago } from "../../../ui/Ago";
-import { DataTable } from "../../../ui/DataTable";
+import { type Column, DataTable } from "../../../ui/DataTable";
 import { Empty } from "../../../ui/Empty";
 import { Message } from "../../../ui/Message";
 import { Status } from "../../../ui/Status";
@@ -15,10 +15,15 @@ export function RunTable({
   runs,
   hint = "millrace run",
   label = "runs",
+  chosen,
+  onChoose,
 }: {
   runs: RunSummary[];
   hint?: string;
   label?: string;
+  /** Runs that are picked, where some can be. */
+  chosen?: ReadonlySet<string>;
+  onChoose?: (chosen: ReadonlySet<string>) => void;
 }) {
   const now = useNow(runs.some((run) => !isOver(run.status)));
   if (runs.length === 0) return <Empty what="No run here. This starts one:" command={hint} />;
@@ -28,6 +33,7 @@ export function RunTable({
       rows={runs}
       rowKey={(run) => run.id}
       columns={[
+        ...(chosen && onChoose ? [picking(chosen, onChoose)] : []),
         {
           key: "status",
           header: "Status",
@@ -44,6 +50,7 @@ export function RunTable({
             </Link>
           ),
         },
+        { key: "number", header: "#", numeric: true, value: (run) => run.number },
         {
           key: "pipeline",
           header: "Pipeline",
@@ -78,4 +85,26 @@ export function RunTable({
       ]}
     />
   );
+}
+
+/** Boxes to pick runs that still go on. */
+function picking(chosen: ReadonlySet<string>, onChoose: (chosen: ReadonlySet<string>) => void): Column<RunSummary> {
+  return {
+    key: "picked",
+    header: <span className="visually-hidden">picked</span>,
+    value: (run) => chosen.has(run.id),
+    cell: (run) =>
+      isOver(run.status) ? null : (
+        <input
+          type="checkbox"
+          aria-label={`pick ${run.pipeline} #${run.number}`}
+          checked={chosen.has(run.id)}
+          onChange={() => {
+            const next = new Set(chosen);
+            if (!next.delete(run.id)) next.add(run.id);
+            onChoose(next);
+          }}
+        />
+      ),
+  };
 }

@@ -1,3 +1,4 @@
+import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import type { StepView } from "../../../api/types.gen";
 import { short } from "../../../format/id";
@@ -10,9 +11,12 @@ import { Facts } from "../../../ui/Facts";
 import { Failure } from "../../../ui/Failure";
 import { Status } from "../../../ui/Status";
 import { Tabs } from "../../../ui/Tabs";
+import { isOver, whyQuery } from "../queries";
 import { AttemptTable } from "./AttemptTable";
-import { LogView } from "./LogView";
+import { costWords } from "./cost";
+import { LogView } from "./log/LogView";
 import { Outputs } from "./Outputs";
+import { RerunFrom } from "./RerunFrom";
 
 const TABS = [
   { key: "outputs", label: "Inputs and outputs" },
@@ -22,8 +26,16 @@ const TABS = [
 
 const TROUBLED = new Set(["failed", "timed_out", "rejected", "retrying", "running"]);
 
+interface StepPanelProps {
+  run: string;
+  step: StepView;
+  now: number;
+  /** Whether the run is over. */
+  over: boolean;
+}
+
 /** Everything about one step of a run. */
-export function StepPanel({ run, step, now }: { run: string; step: StepView; now: number }) {
+export function StepPanel({ run, step, now, over }: StepPanelProps) {
   const search = useSearch({ from: "/runs/$run" });
   const navigate = useNavigate({ from: "/runs/$run" });
   const troubled = TROUBLED.has(step.status);
@@ -37,23 +49,34 @@ export function StepPanel({ run, step, now }: { run: string; step: StepView; now
         </span>
       }
       actions={
-        step.tracking_run_id && (
-          <Link to="/tracked/$run" params={{ run: step.tracking_run_id }} className="button">
-            Tracked run
-          </Link>
-        )
+        <>
+          {over && <RerunFrom run={run} step={step.id} />}
+          {step.tracking_run_id && (
+            <Link to="/tracked/$run" params={{ run: step.tracking_run_id }} className="button">
+              Tracked run
+            </Link>
+          )}
+        </>
       }
     >
       <div className="stack">
         {step.problem && <Failure problem={step.problem} />}
-        <StepFacts step={step} now={now} />
+        <StepFacts run={run} step={step} now={now} />
         <Tabs
           tabs={[...TABS]}
           value={part}
           onChange={(next) => void navigate({ search: { ...search, step: step.id, part: next }, replace: true })}
           label="parts of the step"
         >
-          {part === "log" && <LogView key={attempt} run={run} step={step.id} attempt={attempt} />}
+          {part === "log" && (
+            <LogView
+              key={`${run} ${step.id} ${attempt}`}
+              run={run}
+              step={step.id}
+              attempt={attempt}
+              failed={failedIn(step, attempt)}
+            />
+          )}
           {part === "outputs" && <Outputs run={run} step={step} />}
           {part === "attempts" && <AttemptTable attempts={step.attempts} now={now} />}
         </Tabs>
@@ -62,7 +85,15 @@ export function StepPanel({ run, step, now }: { run: string; step: StepView; now
   );
 }
 
-function StepFacts({ step, now }: { step: StepView; now: number }) {
+function failedIn(step: StepView, attempt: number): boolean {
+  const status = step.attempts.find((entry) => entry.attempt === attempt)?.status;
+  return status === "failed" || status === "timed_out";
+}
+
+function StepFacts({ run, step, now }: { run: string; step: StepView; now: number }) {
+  // What a step waits for is asked of the store only for the one that is looked at.
+  const waits = useQuery({ ...whyQuery(run), enabled: !isOver(step.status) && step.status !== "running" });
+  const why = waits.data?.find((entry) => entry.step === step.id)?.why ?? step.why;
   const ready = instant(step.ready_at);
   const started = instant(step.started_at);
   const progress = step.status === "running" ? step.progress : null;
@@ -71,6 +102,7 @@ function StepFacts({ step, now }: { step: StepView; now: number }) {
       facts={[
         ["took", step.started_at && span(step.started_at, step.ended_at, now)],
         ["queued", ready !== null && started !== null ? duration(started - ready) : null],
+        ["used", costWords(step.cost)],
         ["rows", step.rows === null ? null : count(step.rows)],
         ["bytes", step.bytes === null ? null : bytes(step.bytes)],
         [
@@ -94,7 +126,7 @@ function StepFacts({ step, now }: { step: StepView; now: number }) {
             </Link>
           ),
         ],
-        ["why", step.why.length > 0 ? step.why.join("; ") : null],
+        ["why", why.length > 0 ? why.join("; ") : null],
         [
           "metrics",
           Object.entries(step.metrics).length > 0 &&

@@ -1,5 +1,6 @@
 import type { StepView } from "../../../api/types.gen";
 import { bytes } from "../../../format/bytes";
+import { duration } from "../../../format/duration";
 import { count } from "../../../format/number";
 import { span } from "../../../format/time";
 import { DataTable } from "../../../ui/DataTable";
@@ -42,6 +43,8 @@ export function StepTable({ steps, now, selected, onSelect }: StepTableProps) {
         { key: "queued", header: "Queued", numeric: true, value: (step) => span(step.ready_at, step.started_at, now) },
         { key: "took", header: "Took", numeric: true, value: (step) => span(step.started_at, step.ended_at, now) },
         { key: "attempts", header: "Attempts", numeric: true, value: (step) => step.attempts.length },
+        { key: "cpu", header: "CPU", numeric: true, value: (step) => duration(step.cost.cpu_ms) },
+        { key: "memory", header: "Memory", numeric: true, value: (step) => bytes(step.cost.peak_memory_bytes) },
         { key: "rows", header: "Rows", numeric: true, value: (step) => count(step.rows) },
         { key: "bytes", header: "Bytes", numeric: true, value: (step) => bytes(step.bytes) },
         {

@@ -1,5 +1,5 @@
 import type { StepView } from "../../../api/types.gen";
-import type { GanttStep } from "../../../charts/gantt/critical";
+import type { GanttStep } from "../../../charts/gantt/bars";
 import type { GraphEdge, GraphNode } from "../../../charts/graph/layout";
 import { instant } from "../../../format/time";
 
@@ -26,13 +26,19 @@ export function edgesOf(steps: readonly StepView[]): GraphEdge[] {
   return steps.flatMap((step) => step.needs.map((need) => ({ from: need, to: step.id })));
 }
 
-export function ganttOf(steps: readonly StepView[]): GanttStep[] {
+/** The steps for the timeline; which of them set the run's length, the server says. */
+export function ganttOf(steps: readonly StepView[], critical: readonly string[]): GanttStep[] {
+  const path = new Set(critical);
   return steps.map((step) => ({
     id: step.id,
     status: step.status,
-    needs: step.needs,
     ready: instant(step.ready_at),
     start: instant(step.started_at),
     end: instant(step.ended_at),
+    attempts: step.attempts.flatMap(({ attempt, status, started_at, ended_at }) => {
+      const start = instant(started_at);
+      return start === null ? [] : [{ number: attempt, status, start, end: instant(ended_at) }];
+    }),
+    critical: path.has(step.id),
   }));
 }
