@@ -6,6 +6,7 @@
 
 pub mod asset;
 pub mod check;
+pub mod check_triggers;
 pub mod duration;
 pub mod expression;
 pub mod frame;
