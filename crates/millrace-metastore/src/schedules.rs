@@ -1,6 +1,6 @@
 //! What is known of each trigger: up to when its firings are settled, when the next one is expected, whether it is paused or overdue.
 
-use crate::{Metastore, MetastoreError, Row};
+use crate::{Metastore, MetastoreError, Row, Value};
 
 const COLUMNS: &str = "pipeline, trigger_name, rule, checked_until, paused, next_at, overdue_since, note";
 
@@ -120,7 +120,7 @@ impl Metastore {
     ) -> Result<bool, MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
-                let key = [pipeline.as_str().into(), trigger.as_str().into()];
+                let key: [Value<'_>; 2] = [pipeline.as_str().into(), trigger.as_str().into()];
                 session
                     .execute(
                         "INSERT INTO trigger_state (pipeline, trigger_name, rule, checked_until, paused) VALUES ($1, $2, '', $3, 0) \

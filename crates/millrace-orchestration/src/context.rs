@@ -1,4 +1,4 @@
-//! What `${{ }}` sees while a run goes on: `inputs`, `steps`, `run`, `secrets`.
+//! What `${{ }}` sees while a run goes on: `inputs`, `steps`, `run`, `secrets`, `window`.
 
 use indexmap::IndexMap;
 use millrace_contract::StepError;
@@ -34,7 +34,7 @@ pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], secrets: &
         steps.insert(id.to_string(), Value::Object(entry));
     }
     let error = run.first_error().map(|(id, problem)| json!({"step": id, "message": problem.message}));
-    json!({
+    let mut values = json!({
         "inputs": run.inputs,
         "steps": steps,
         "run": {
@@ -44,7 +44,11 @@ pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], secrets: &
             "error": error.unwrap_or_else(|| json!({"step": "", "message": ""})),
         },
         "secrets": secrets.to_value(),
-    })
+    });
+    if let (Some(fields), Some(window)) = (values.as_object_mut(), &run.window) {
+        fields.insert("window".to_owned(), window.clone());
+    }
+    values
 }
 
 /// Evaluates an `if:`.

@@ -220,10 +220,10 @@ mod tests {
     #[test]
     fn what_a_trigger_names_must_be_there() {
         assert_eq!(problems("{cron: '0 6 * * *', calendar: holydays}", &[]), [
-            "2:33: there is no calendar `holydays`"
+            "2:36: there is no calendar `holydays`"
         ]);
         assert_eq!(problems("{cron: '0 6 * * *', inputs: {region: eu}}", &[]), [
-            "2:32: the pipeline has no input `region`"
+            "2:35: the pipeline has no input `region`"
         ]);
         let daily = "{window: 1d, from: 2026-01-01}";
         let after = |name: &str| format!("{{window: 1d, from: 2026-01-01, after: [{{pipeline: {name}}}]}}");

@@ -88,6 +88,11 @@ impl WindowSeries {
         self.at(k).filter(|window| window.end <= now)
     }
 
+    /// The zone that its boundaries are in.
+    pub fn zone(&self) -> &TimeZone {
+        self.anchor.time_zone()
+    }
+
     /// A period from an instant, in the zone of the series.
     pub fn moved(&self, instant: Timestamp, period: Period) -> Option<Timestamp> {
         Some(period.after(&instant.to_zoned(self.anchor.time_zone().clone()), 1)?.timestamp())

@@ -93,10 +93,10 @@ mod tests {
     #[test]
     fn options_are_checked_where_they_stand() {
         assert_eq!(problems("{cron: '0 6 * * *', missed: lst}"), [
-            "2:31: cron: `lst` is not allowed here (did you mean `last`?)"
+            "2:34: cron: `lst` is not allowed here (did you mean `last`?)"
         ]);
         assert_eq!(problems("{cron: '0 6 * * *', missed_for: 1 day}"), [
-            "2:35: cron: `1 day` cannot be read here (write it as `90s`, `15m`, `1h30m`, `7d`)"
+            "2:38: cron: `1 day` cannot be read here (write it as `90s`, `15m`, `1h30m`, `7d`)"
         ]);
         assert_eq!(
             problems("{cron: '0 6 * * *', overlap: cancel_running, jitter: 5m, missed: all}"),

@@ -182,17 +182,17 @@ mod tests {
     #[test]
     fn what_does_not_go_together_is_refused_where_it_stands() {
         assert_eq!(problems("{every: 6h, at: ['08:30']}"), [
-            "2:19: `at` needs `every` in days or more, not `6h` (write `every: 1d`)"
+            "2:22: `at` needs `every` in days or more, not `6h` (write `every: 1d`)"
         ]);
         assert_eq!(problems("{every: 1w, month_days: [1]}"), [
-            "2:27: `month_days` needs `every` in months or years, not `1w` (write `every: 1mo`)"
+            "2:30: `month_days` needs `every` in months or years, not `1w` (write `every: 1mo`)"
         ]);
         assert_eq!(problems("{every: 1mo1d}").len(), 1);
         assert_eq!(problems("{every: 1d, at: ['25:00']}"), [
-            "2:20: every: `25:00` cannot be read here (write it as `08:30`, `16:30`)"
+            "2:23: every: `25:00` cannot be read here (write it as `08:30`, `16:30`)"
         ]);
-        assert_eq!(problems("{every: 12mo, from: 2026-02-01, month_days: [30]}"), ["2:11: this never fires"]);
-        assert_eq!(problems("{every: 1d, from: 2026-05-01, until: 2026-04-01}"), ["2:11: this never fires"]);
+        assert_eq!(problems("{every: 12mo, from: 2026-02-01, month_days: [30]}"), ["2:14: this never fires"]);
+        assert_eq!(problems("{every: 1d, from: 2026-05-01, until: 2026-04-01}"), ["2:14: this never fires"]);
         assert_eq!(problems("{every: 2w, weekdays: [mon, thu], at: ['08:30', '16:30']}"), [""; 0]);
     }
 }

@@ -1,0 +1,103 @@
+//! Tumbling windows: which there are, what each waits for, and what becomes of it.
+//!
+//! A window is a row; every move of it is one transaction that names the state it starts from, so two schedulers cannot both make it. The
+//! run of a window is stored together with the window's taking.
+
+mod dependencies;
+mod late;
+mod pass;
+mod range;
+
+use jiff::Timestamp;
+use millrace_metastore::windows::WindowRunRow;
+use millrace_spec::pipeline::Pipeline;
+use millrace_spec::problem::Problem;
+use millrace_spec::schedule::{Interval, WindowSeries, find_zone};
+use millrace_spec::triggers::Window;
+use serde_json::{Value, json};
+
+pub(crate) use pass::{Pass, PlannedWindow};
+pub use range::{RangeRequest, backfill, cancel_range, rerun_range};
+
+/// The window that a run is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunWindow {
+    /// Trigger name.
+    pub trigger: String,
+    /// Its time.
+    pub interval: Interval,
+    /// Its time as expressions see it: first instant, instant after the last.
+    pub written: (String, String),
+    /// From 1.
+    pub attempt: i64,
+    /// Whether the run takes the window's row.
+    pub takes: bool,
+}
+
+impl RunWindow {
+    /// What `${{ window }}` is.
+    pub(crate) fn values(&self) -> Value {
+        json!({"start": self.written.0, "end": self.written.1, "attempt": self.attempt})
+    }
+
+    pub(crate) fn row(&self) -> WindowRunRow {
+        WindowRunRow {
+            trigger: self.trigger.clone(),
+            start: self.interval.start.as_microsecond(),
+            end: self.interval.end.as_microsecond(),
+            attempt: self.attempt,
+            takes: self.takes,
+        }
+    }
+}
+
+/// The first trigger of a pipeline that has windows.
+pub(crate) fn first_series(pipeline: &Pipeline, default_zone: &str) -> Option<(String, WindowSeries)> {
+    let (name, window) =
+        pipeline.triggers.iter().find_map(|(name, trigger)| Some((name, trigger.window()?)))?;
+    Some((name.clone(), series_of(window, default_zone).ok()?))
+}
+
+/// The windows of a trigger.
+///
+/// # Errors
+/// If its zone is unknown or its beginning is no date.
+pub(crate) fn series_of(window: &Window, default_zone: &str) -> Result<WindowSeries, Box<Problem>> {
+    let zone = find_zone(window.timezone.as_deref().unwrap_or(default_zone))?;
+    WindowSeries::new(window, zone).ok_or_else(|| {
+        Box::new(Problem::error("bad-window", "`from` and `offset` lead beyond the calendar"))
+    })
+}
+
+/// The newest complete window of a pipeline, for a run that names none.
+pub(crate) fn last_complete(pipeline: &Pipeline, default_zone: &str, now: i64) -> Option<RunWindow> {
+    let (trigger, series) = first_series(pipeline, default_zone)?;
+    let interval = series.last_complete(Timestamp::from_microsecond(now).ok()?)?;
+    Some(by_hand(trigger, &series, interval))
+}
+
+/// The window of a pipeline that an instant or a date is in, for a run that a person starts.
+///
+/// # Errors
+/// If the pipeline has no windows, or none there.
+pub fn window_at(pipeline: &Pipeline, default_zone: &str, text: &str) -> Result<RunWindow, Box<Problem>> {
+    let problem = |code: &str, message: String| Box::new(Problem::error(code, message));
+    let (trigger, series) = first_series(pipeline, default_zone).ok_or_else(|| {
+        problem("no-windows", format!("`{}` has no trigger with windows", pipeline.name))
+    })?;
+    let instant = range::boundary(&series, text)?;
+    let interval = series.at(series.index_of(instant)).ok_or_else(|| {
+        problem("no-such-window", format!("`{}` has no window at {text}", pipeline.name))
+    })?;
+    Ok(by_hand(trigger, &series, interval))
+}
+
+fn by_hand(trigger: String, series: &WindowSeries, interval: Interval) -> RunWindow {
+    let written = (series.written(interval.start), series.written(interval.end));
+    RunWindow { trigger, interval, written, attempt: 1, takes: false }
+}
+
+/// Microseconds as an instant; the calendar's end for what is beyond it.
+pub(crate) fn instant(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
+}
