@@ -225,13 +225,8 @@ async fn insert_firing(
     run_id: &str,
     note: Option<&str>,
 ) -> Result<(), MetastoreError> {
-    let args = [
-        pipeline.into(),
-        firing.trigger.as_str().into(),
-        firing.instant.into(),
-        run_id.into(),
-        note.into(),
-    ];
+    let args =
+        [pipeline.into(), firing.trigger.as_str().into(), firing.instant.into(), run_id.into(), note.into()];
     session
         .execute(
             "INSERT INTO trigger_firing (pipeline, trigger_name, instant, run_id, note) VALUES ($1, $2, $3, $4, $5)",

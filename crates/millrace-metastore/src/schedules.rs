@@ -66,7 +66,8 @@ impl Metastore {
     ) -> Result<Option<TriggerStateRow>, MetastoreError> {
         self.read(move |session| {
             Box::pin(async move {
-                let sql = format!("SELECT {COLUMNS} FROM trigger_state WHERE pipeline = $1 AND trigger_name = $2");
+                let sql =
+                    format!("SELECT {COLUMNS} FROM trigger_state WHERE pipeline = $1 AND trigger_name = $2");
                 let args = [pipeline.as_str().into(), trigger.as_str().into()];
                 session.fetch_optional(&sql, &args).await?.as_ref().map(state_row).transpose()
             })
@@ -201,7 +202,10 @@ fn firing_row(row: &Row) -> Result<LastFiringRow, MetastoreError> {
         pipeline: row.text("pipeline")?,
         trigger: row.text("trigger_name")?,
         instant: row.int("instant")?,
-        run: row.opt_text("state")?.map(|state| Ok::<_, MetastoreError>((row.text("run_id")?, state))).transpose()?,
+        run: row
+            .opt_text("state")?
+            .map(|state| Ok::<_, MetastoreError>((row.text("run_id")?, state)))
+            .transpose()?,
         note: row.opt_text("note")?,
     })
 }

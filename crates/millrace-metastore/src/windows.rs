@@ -360,7 +360,6 @@ impl Metastore {
         })
         .await
     }
-
 }
 
 /// Notes that a run is about a window, and takes the window if it is to. Answers the run that had taken it before.
@@ -417,7 +416,11 @@ pub(crate) async fn note_window_run(
     Ok(())
 }
 
-async fn change_window(session: &mut Session, change: &WindowChange, now: i64) -> Result<u64, MetastoreError> {
+async fn change_window(
+    session: &mut Session,
+    change: &WindowChange,
+    now: i64,
+) -> Result<u64, MetastoreError> {
     let args = [
         change.pipeline.as_str().into(),
         change.trigger.as_str().into(),

@@ -296,7 +296,9 @@ impl Engine {
             pipeline: pipeline.name.to_string(),
             definition: document(serde_json::to_value(&pipeline).unwrap_or(Value::Null)),
             inputs: document(json!(inputs)),
-            options: document(json!({"force": request.force, "window": window.as_ref().map(RunWindow::values)})),
+            options: document(
+                json!({"force": request.force, "window": window.as_ref().map(RunWindow::values)}),
+            ),
             cause: document(request.cause),
             state: RunState::Queued.as_str().to_owned(),
             idempotency_key: request.idempotency_key,

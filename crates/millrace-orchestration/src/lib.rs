@@ -22,8 +22,8 @@ mod run_task;
 pub mod state;
 pub mod steps;
 mod triggers;
-mod windows;
 mod waiting;
+mod windows;
 
 pub use engine::{Engine, EngineServices, EngineSettings, StepRegistry};
 pub use error::OrchestrationError;
@@ -31,6 +31,10 @@ pub use events::{RunEvent, RunEventKind};
 pub use log::{LogLine, LogPage, for_each_line, read_log};
 pub use request::{Firing, Force, RunRequest, Started};
 pub use triggers::{
-    LastFiring, NextFiring, PipelineSource, TriggerLoop, TriggerStatus, list_triggers, next_firings, trigger_docs,
+    LastFiring, NextFiring, PipelineSource, TriggerLoop, TriggerStatus, describe_trigger, list_triggers,
+    next_firings, trigger_docs,
 };
-pub use windows::{RangeRequest, RunWindow, backfill, cancel_range, rerun_range, window_at};
+pub use windows::{
+    RangeRequest, RunWindow, WindowEdge, backfill, cancel_range, first_window_trigger, range_filter,
+    rerun_range, run_range, window_at, window_dependencies, written_window,
+};

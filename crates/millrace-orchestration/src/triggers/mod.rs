@@ -28,7 +28,7 @@ use crate::events::{RunEvent, RunEventKind};
 use crate::request::{Firing, RunRequest, Started};
 use crate::windows::{Pass, instant};
 use plan::{Plan, Planned, PlannedSchedule};
-pub use status::{LastFiring, NextFiring, TriggerStatus, list_triggers, next_firings};
+pub use status::{LastFiring, NextFiring, TriggerStatus, describe_trigger, list_triggers, next_firings};
 
 /// How often it is asked whether files changed.
 const LOOK_AT_FILES: SignedDuration = SignedDuration::from_secs(10);
@@ -150,10 +150,11 @@ impl TriggerLoop {
         let (pipelines, calendars) = (self.source.pipelines().await, self.source.calendars().await);
         let states = self.engine.store().list_trigger_states().await;
         let states = states.map_err(OrchestrationError::store("read the triggers' states"))?;
-        let (plan, changed) = Plan::new(pipelines, &calendars, &self.source.timezone(), &states, now);
+        let (mut plan, changed) = Plan::new(pipelines, &calendars, &self.source.timezone(), &states, now);
         let stored = self.engine.store().store_trigger_states(changed).await;
         stored.map_err(OrchestrationError::store("store the triggers' states"))?;
-        self.plan = Plan { stamp: Some(stamp), ..plan };
+        plan.stamp = Some(stamp);
+        self.plan = plan;
         Ok(())
     }
 
@@ -261,7 +262,8 @@ impl TriggerLoop {
             return Ok(Some(now));
         }
         // Another process may have asked for a window; many triggers are asked about less often.
-        let look_again = SignedDuration::from_millis(2_000 + 10 * i64::try_from(all.len()).unwrap_or(2_800).min(2_800));
+        let look_again =
+            SignedDuration::from_millis(2_000 + 10 * i64::try_from(all.len()).unwrap_or(2_800).min(2_800));
         let at_latest = now.checked_add(look_again).unwrap_or(now);
         Ok(Some(outlook.next_at.filter(|next| *next > now).map_or(at_latest, |next| next.min(at_latest))))
     }
@@ -287,7 +289,10 @@ impl TriggerLoop {
         let (pipeline, trigger) = name.split_once('/').unwrap_or((name, ""));
         self.signals.record(Signal {
             name: "millrace_trigger_overdue_seconds".to_owned(),
-            labels: vec![("pipeline".to_owned(), pipeline.to_owned()), ("trigger".to_owned(), trigger.to_owned())],
+            labels: vec![
+                ("pipeline".to_owned(), pipeline.to_owned()),
+                ("trigger".to_owned(), trigger.to_owned()),
+            ],
             value: since.map_or(0.0, |since| now.duration_since(since).as_secs_f64().max(0.0)),
             at: now,
         });
@@ -295,7 +300,7 @@ impl TriggerLoop {
 }
 
 /// The pipeline of the next run that ends; `None` if some were missed.
-async fn ended_run(events: &mut broadcast::Receiver<RunEvent>) -> Option<String> {
+pub(crate) async fn ended_run(events: &mut broadcast::Receiver<RunEvent>) -> Option<String> {
     loop {
         match events.recv().await {
             Ok(RunEvent { pipeline, kind: RunEventKind::RunChanged { state }, .. })

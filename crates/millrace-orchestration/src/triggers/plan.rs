@@ -12,7 +12,7 @@ use millrace_spec::schedule::{Calendars, Schedule};
 use millrace_spec::triggers::Trigger;
 use serde_json::Value;
 
-use crate::windows::{PlannedWindow, instant, series_of};
+use crate::windows::{PlannedWindow, instant, planned_windows};
 
 /// A trigger with instants.
 #[derive(Debug, Clone)]
@@ -64,15 +64,15 @@ impl Plan {
             states.iter().map(|state| ((&*state.pipeline, &*state.trigger), state)).collect();
         let mut plan = Self::default();
         let mut changed = Vec::new();
-        let mut windows = Vec::new();
+        let windows = planned_windows(&pipelines, zone);
+        for window in &windows {
+            plan.add(Planned::Window(Arc::new(window.clone())), Some(now));
+        }
         for pipeline in pipelines.into_iter().map(Arc::new) {
             for (name, trigger) in &pipeline.triggers {
-                if let Some(window) = plan_window(&pipeline, name, trigger, zone) {
-                    windows.push(window.clone());
-                    plan.add(Planned::Window(Arc::new(window)), Some(now));
+                let Some(planned) = plan_schedule(&pipeline, name, trigger, zone, calendars) else {
                     continue;
-                }
-                let Some(planned) = plan_schedule(&pipeline, name, trigger, zone, calendars) else { continue };
+                };
                 let schedule = &planned.schedule;
                 let state = known.get(&(pipeline.name.as_str(), name.as_str()));
                 let moment = match state.filter(|state| state.rule == schedule.text) {
@@ -169,22 +169,6 @@ pub(super) fn concerns(window: &PlannedWindow, pipeline: &str) -> bool {
     window.pipeline.name.as_str() == pipeline || parents.into_iter().any(|parent| parent.as_str() == pipeline)
 }
 
-fn plan_window(pipeline: &Arc<Pipeline>, name: &str, trigger: &Trigger, zone: &str) -> Option<PlannedWindow> {
-    let window = trigger.window()?;
-    match series_of(window, zone) {
-        Ok(series) => Some(PlannedWindow {
-            pipeline: pipeline.clone(),
-            trigger: name.to_owned(),
-            window: window.clone(),
-            series,
-        }),
-        Err(problem) => {
-            left_out(pipeline, name, &problem.message);
-            None
-        }
-    }
-}
-
 fn plan_schedule(
     pipeline: &Arc<Pipeline>,
     name: &str,
@@ -202,14 +186,10 @@ fn plan_schedule(
             schedule: Arc::new(schedule),
         }),
         Err(problem) => {
-            left_out(pipeline, name, &problem.message);
+            tracing::error!(trigger = id, "a trigger is left out: {}", problem.message);
             None
         }
     }
-}
-
-fn left_out(pipeline: &Pipeline, name: &str, why: &str) {
-    tracing::error!(pipeline = %pipeline.name, trigger = name, "a trigger is left out: {why}");
 }
 
 fn first_state(planned: &PlannedSchedule, next: Option<Timestamp>, now: Timestamp) -> TriggerStateRow {

@@ -85,7 +85,8 @@ pub fn next_firings(
         if let Some(window) = trigger.window() {
             let series = series_of(window, default_zone).map_err(|problem| *problem)?;
             let first = series.first_from(after).saturating_sub(1).max(0);
-            let ends = (first..).map_while(|k| series.at(k)).map(|window| window.end).filter(|end| *end > after);
+            let ends =
+                (first..).map_while(|k| series.at(k)).map(|window| window.end).filter(|end| *end > after);
             firings.extend(ends.take(count).map(firing));
             continue;
         }
@@ -145,6 +146,19 @@ pub async fn list_triggers(
     Ok(listed)
 }
 
+/// A trigger's rule in words, as far as it can be said without the workspace's calendars.
+pub fn describe_trigger(trigger: &Trigger, default_zone: &str) -> String {
+    if let Some(window) = trigger.window() {
+        return format!("once for each {} from {}", window.window, String::from(window.from.clone()));
+    }
+    let mut trigger = trigger.clone();
+    trigger.forget_calendar();
+    match Schedule::of("", &trigger, default_zone, &Calendars::new()) {
+        Some(Ok(schedule)) => schedule.describe(),
+        _ => trigger.word().to_owned(),
+    }
+}
+
 fn describe(
     pipeline: &Pipeline,
     name: &str,
@@ -172,7 +186,7 @@ fn describe(
     };
     if let Some(window) = trigger.window() {
         status.rule = window.window.to_string();
-        status.description = format!("once for each {} from {}", window.window, String::from(window.from.clone()));
+        status.description = describe_trigger(trigger, &default_zone);
         status.timezone = window.timezone.clone().unwrap_or(default_zone.clone());
         match next_firings(pipeline, &default_zone, calendars, now, 1) {
             Ok(ends) => status.next_at = ends.iter().find(|next| next.trigger == name).map(|next| next.at),

@@ -35,7 +35,8 @@ pub(crate) fn is_met(
     rows: &[WindowRow],
 ) -> Result<(), String> {
     let (name, series) = parent;
-    let interval = |row: &WindowRow| Interval { start: super::instant(row.start), end: super::instant(row.end) };
+    let interval =
+        |row: &WindowRow| Interval { start: super::instant(row.start), end: super::instant(row.end) };
     let there: Vec<&WindowRow> = rows.iter().filter(|row| interval(row).overlaps(wanted)).collect();
     // Windows that are not over yet, or whose rows are still to come.
     let to_come: Vec<Interval> = series
@@ -52,7 +53,9 @@ pub(crate) fn is_met(
     }
     let first = there.iter().find(|row| !succeeded(row));
     let missing = match (first, to_come.first()) {
-        (Some(row), _) => format!("{} is {}", series.written(interval(row).start), row.state.replace('_', " ")),
+        (Some(row), _) => {
+            format!("{} is {}", series.written(interval(row).start), row.state.replace('_', " "))
+        }
         (None, Some(expected)) => format!("{} has not begun", series.written(expected.start)),
         (None, None) => "there are too few".to_owned(),
     };
@@ -108,8 +111,7 @@ mod tests {
 
     fn check(after: serde_json::Value, k: i64, states: &[&str]) -> Result<(), String> {
         let (window, series) = daily(after);
-        let rows: Vec<WindowRow> =
-            states.iter().zip(0..).map(|(state, k)| row(&series, k, state)).collect();
+        let rows: Vec<WindowRow> = states.iter().zip(0..).map(|(state, k)| row(&series, k, state)).collect();
         let dependency = &window.after[0];
         let wanted = wanted(&window, &series, dependency, series.at(k).unwrap()).unwrap();
         is_met(dependency, ("ingest", &series), wanted, &rows)
@@ -135,7 +137,8 @@ mod tests {
         );
         let some = json!({"pipeline": "ingest", "offset": "-2d", "size": "3d", "require": {"at_least": 1}});
         assert_eq!(check(some, 2, &["failed", "failed", "succeeded"]), Ok(()));
-        let missing = json!({"pipeline": "ingest", "offset": "-2d", "size": "3d", "require": {"missing_ok": 1}});
+        let missing =
+            json!({"pipeline": "ingest", "offset": "-2d", "size": "3d", "require": {"missing_ok": 1}});
         assert_eq!(check(missing.clone(), 2, &["failed", "succeeded", "succeeded"]), Ok(()));
         assert!(check(missing, 2, &["failed", "failed", "succeeded"]).is_err());
     }

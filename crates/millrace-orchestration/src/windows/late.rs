@@ -21,7 +21,13 @@ pub(crate) enum Late {
 ///
 /// A version that a run of a window made is about that window's time, so it concerns those that overlap it. Nobody knows what time any
 /// other version is about; it concerns every window that read an earlier one. A version that the pipeline names itself stays what it is.
-pub(crate) fn judge(pipeline: &Pipeline, trigger: &str, window: &Window, changed: &ChangedInputRow, now: i64) -> Option<Late> {
+pub(crate) fn judge(
+    pipeline: &Pipeline,
+    trigger: &str,
+    window: &Window,
+    changed: &ChangedInputRow,
+    now: i64,
+) -> Option<Late> {
     let lateness = window.lateness?;
     let own = Interval { start: instant(changed.start), end: instant(changed.end) };
     let about = changed.about.map(|(start, end)| Interval { start: instant(start), end: instant(end) });
@@ -34,7 +40,8 @@ pub(crate) fn judge(pipeline: &Pipeline, trigger: &str, window: &Window, changed
     );
     if now.saturating_sub(changed.end) > lateness.micros() {
         // Without a time of its own it says nothing about windows this old.
-        return about.map(|_| Late::TooLate(format!("{reason}, more than {lateness} after the window's end")));
+        return about
+            .map(|_| Late::TooLate(format!("{reason}, more than {lateness} after the window's end")));
     }
     (window.rerun != Rerun::Ignore).then(|| {
         Late::Stale(StaleRange {
@@ -52,7 +59,9 @@ pub(crate) fn judge(pipeline: &Pipeline, trigger: &str, window: &Window, changed
 fn names(pipeline: &Pipeline, changed: &ChangedInputRow) -> bool {
     let pinned = format!("data:{}@{}", changed.dataset, changed.read_version);
     let steps = pipeline.steps.values().chain(pipeline.finally.values());
-    steps.flat_map(|step| std::iter::once(&step.config).chain(step.inputs.values())).any(|value| has_text(value, &pinned))
+    steps
+        .flat_map(|step| std::iter::once(&step.config).chain(step.inputs.values()))
+        .any(|value| has_text(value, &pinned))
 }
 
 fn has_text(value: &Value, wanted: &str) -> bool {
@@ -73,7 +82,8 @@ mod tests {
     const DAY: i64 = 86_400_000_000;
 
     fn judged(trigger: &str, from: &str, about: Option<(i64, i64)>, now: i64) -> Option<Late> {
-        let text = format!("triggers: {{t: {trigger}}}\nsteps: {{a: {{run: echo, inputs: {{orders: {from}}}}}}}\n");
+        let text =
+            format!("triggers: {{t: {trigger}}}\nsteps: {{a: {{run: echo, inputs: {{orders: {from}}}}}}}\n");
         let pipeline = load::pipeline("pipelines/p.yaml", &text, &["run"]).unwrap().pipeline;
         let window = pipeline.triggers["t"].window().unwrap().clone();
         let changed = ChangedInputRow {
@@ -99,7 +109,8 @@ mod tests {
         assert!(matches!(too_late, Some(Late::TooLate(_))));
         assert_eq!(judged(asks, "data:orders", None, 9 * DAY), None);
         assert_eq!(judged("{window: 1d, from: 1970-01-01}", "data:orders", None, 2 * DAY), None);
-        let auto = judged("{window: 1d, from: 1970-01-01, lateness: 3d, rerun: auto}", "data:orders", None, DAY);
+        let auto =
+            judged("{window: 1d, from: 1970-01-01, lateness: 3d, rerun: auto}", "data:orders", None, DAY);
         assert!(matches!(auto, Some(Late::Stale(StaleRange { again: true, .. }))));
         let ignore = "{window: 1d, from: 1970-01-01, lateness: 3d, rerun: ignore}";
         assert_eq!(judged(ignore, "data:orders", None, DAY), None);

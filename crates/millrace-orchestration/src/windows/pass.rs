@@ -64,7 +64,11 @@ pub(crate) struct Outlook {
 
 impl Pass<'_> {
     /// Looks at the windows of one trigger.
-    pub(crate) async fn look(&mut self, planned: &PlannedWindow, state: Option<&TriggerStateRow>) -> Result<Outlook, OrchestrationError> {
+    pub(crate) async fn look(
+        &mut self,
+        planned: &PlannedWindow,
+        state: Option<&TriggerStateRow>,
+    ) -> Result<Outlook, OrchestrationError> {
         let paused = state.is_some_and(|state| state.paused);
         let (until, again) = self.make_rows(planned, state).await?;
         self.take_in_late_data(planned).await?;
@@ -90,8 +94,35 @@ impl Pass<'_> {
         Ok(outlook)
     }
 
+    /// Looks only at the windows of a range that have rows. Answers how many of the trigger run, and when the next of the range may.
+    pub(crate) async fn look_at_range(
+        &mut self,
+        planned: &PlannedWindow,
+        range: Interval,
+    ) -> Result<(u32, Option<Timestamp>), OrchestrationError> {
+        let mut running = 0;
+        for row in self.open_windows(planned).await?.iter().filter(|row| row.state == "running") {
+            running += u32::from(!self.settle(planned, row).await?);
+        }
+        let mut outlook = Outlook::default();
+        // Read again: what has just failed may be tried again.
+        let open = self.open_windows(planned).await?;
+        let inside = |row: &&WindowRow| row.state != "running" && interval(row).overlaps(range);
+        for row in open.iter().filter(inside).take(MOST_LOOKED_AT) {
+            self.advance(planned, row, &mut running, &mut outlook).await?;
+        }
+        if !outlook.moves.is_empty() {
+            self.change(outlook.moves, Vec::new()).await?;
+        }
+        Ok((running, outlook.next_at.filter(|next| *next > self.now)))
+    }
+
     /// Makes rows for windows that are over and have none. Answers the end of the last one, and whether there are more.
-    async fn make_rows(&self, planned: &PlannedWindow, state: Option<&TriggerStateRow>) -> Result<(Timestamp, bool), OrchestrationError> {
+    async fn make_rows(
+        &self,
+        planned: &PlannedWindow,
+        state: Option<&TriggerStateRow>,
+    ) -> Result<(Timestamp, bool), OrchestrationError> {
         let series = &planned.series;
         let rule = series.text();
         let known = state.filter(|state| state.rule == rule).map(|state| instant(state.checked_until));
@@ -137,12 +168,16 @@ impl Pass<'_> {
     /// Takes in how the run of a window ended. `false` if it goes on.
     async fn settle(&self, planned: &PlannedWindow, row: &WindowRow) -> Result<bool, OrchestrationError> {
         let run = row.run_id.as_deref().unwrap_or_default();
-        let state = match self.engine.state(run).await {
-            Ok(state) if !state.is_final() => return Ok(false),
-            Ok(state) => state,
-            Err(OrchestrationError::UnknownRun { .. }) => RunState::Cancelled,
-            Err(error) => return Err(error),
-        };
+        let found = self.engine.store().find_pipeline_run(run.to_owned()).await;
+        let found = found.map_err(OrchestrationError::store("read a window's run"))?;
+        let state = found.as_ref().and_then(|run| RunState::parse(&run.state)).unwrap_or(RunState::Cancelled);
+        if !state.is_final() {
+            // Somebody may have asked for its end from outside this process.
+            if found.is_some_and(|run| run.cancel_requested) {
+                self.engine.cancel(run).await?;
+            }
+            return Ok(false);
+        }
         let now = self.now.as_microsecond();
         let mut change = change(row, "succeeded");
         let mut stale = Vec::new();
@@ -157,8 +192,11 @@ impl Pass<'_> {
             }
             _ if row.tried <= i64::from(planned.window.retries()) => {
                 change.state = "waiting".to_owned();
-                change.reason =
-                    Some(format!("the run {run} failed; retry {} of {}", row.tried, planned.window.retries()));
+                change.reason = Some(format!(
+                    "the run {run} failed; retry {} of {}",
+                    row.tried,
+                    planned.window.retries()
+                ));
                 change.retry_at = Some(now.saturating_add(planned.window.retry_delay().micros()));
             }
             _ => {
@@ -207,7 +245,13 @@ impl Pass<'_> {
     }
 
     /// Starts a window that waits, or says why it cannot begin.
-    async fn advance(&self, planned: &PlannedWindow, row: &WindowRow, running: &mut u32, outlook: &mut Outlook) -> Result<(), OrchestrationError> {
+    async fn advance(
+        &self,
+        planned: &PlannedWindow,
+        row: &WindowRow,
+        running: &mut u32,
+        outlook: &mut Outlook,
+    ) -> Result<(), OrchestrationError> {
         let due_at = due(planned, instant(row.end)).max(row.retry_at.map_or(Timestamp::MIN, instant));
         outlook.next_at = Some(outlook.next_at.map_or(due_at, |next| next.min(due_at)));
         if due_at > self.now {
@@ -220,7 +264,13 @@ impl Pass<'_> {
         self.start_if_room(planned, row, running, outlook).await
     }
 
-    async fn start_if_room(&self, planned: &PlannedWindow, row: &WindowRow, running: &mut u32, outlook: &mut Outlook) -> Result<(), OrchestrationError> {
+    async fn start_if_room(
+        &self,
+        planned: &PlannedWindow,
+        row: &WindowRow,
+        running: &mut u32,
+        outlook: &mut Outlook,
+    ) -> Result<(), OrchestrationError> {
         let most = planned.window.at_once();
         if *running < most {
             *running += u32::from(self.start(planned, row).await?);
@@ -273,7 +323,11 @@ impl Pass<'_> {
     }
 
     /// The first dependency that is not met, and what is missing.
-    async fn missing<'p>(&self, planned: &'p PlannedWindow, row: &WindowRow) -> Result<Option<(&'p Dependency, String)>, OrchestrationError> {
+    async fn missing<'p>(
+        &self,
+        planned: &'p PlannedWindow,
+        row: &WindowRow,
+    ) -> Result<Option<(&'p Dependency, String)>, OrchestrationError> {
         let child = interval(row);
         for dependency in &planned.window.after {
             let parent = match &dependency.pipeline {
@@ -316,7 +370,13 @@ impl Pass<'_> {
         let request = RunRequest {
             inputs: planned.window.inputs.clone(),
             cause: json!({"by": "window", "trigger": planned.trigger, "window": written.0, "attempt": attempt}),
-            window: Some(RunWindow { trigger: planned.trigger.clone(), interval, written, attempt, takes: true }),
+            window: Some(RunWindow {
+                trigger: planned.trigger.clone(),
+                interval,
+                written,
+                attempt,
+                takes: true,
+            }),
             ..RunRequest::default()
         };
         match self.engine.begin((*planned.pipeline).clone(), request).await {
@@ -369,7 +429,11 @@ impl Pass<'_> {
         self.engine.store().list_windows(filter).await.map_err(OrchestrationError::store("read the windows"))
     }
 
-    async fn change(&self, changes: Vec<WindowChange>, stale: Vec<StaleRange>) -> Result<(), OrchestrationError> {
+    async fn change(
+        &self,
+        changes: Vec<WindowChange>,
+        stale: Vec<StaleRange>,
+    ) -> Result<(), OrchestrationError> {
         let stored = self.engine.store().change_windows(changes, stale, self.now.as_microsecond()).await;
         stored.map(drop).map_err(OrchestrationError::store("store what became of a window"))
     }

@@ -1,19 +1,28 @@
 //! What a person asks of a range of windows: run them, run them again, cancel them.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
+use jiff::SignedDuration;
 use jiff::Timestamp;
 use jiff::civil::Date;
+use millrace_contract::Clock;
+use millrace_metastore::Metastore;
 use millrace_metastore::windows::{WindowFilter, WindowRow};
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
 use millrace_spec::schedule::{Interval, WindowSeries};
 use millrace_spec::triggers::Boundary;
 
-use super::series_of;
+use super::{Pass, PlannedWindow, planned_windows, series_of};
 use crate::engine::Engine;
 use crate::error::OrchestrationError;
+use crate::triggers::{PipelineSource, ended_run};
 
 /// Windows that one request may be about.
 const MOST: usize = 100_000;
+/// Longest time between two looks at windows that run.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
 /// A range of windows of one trigger.
 #[derive(Debug, Clone)]
@@ -50,14 +59,13 @@ impl Range {
 /// # Errors
 /// If the range is none, reaches into the future, or the database fails.
 pub async fn backfill(
-    engine: &Engine,
+    store: &Metastore,
     pipeline: &Pipeline,
     default_zone: &str,
     request: &RangeRequest,
     now: Timestamp,
 ) -> Result<Vec<WindowRow>, OrchestrationError> {
     let range = resolve(pipeline, default_zone, request)?;
-    let store = engine.store();
     let there = store.list_windows(range.filter(pipeline)).await;
     let there = there.map_err(OrchestrationError::store("read the windows"))?;
     let complete = |window: &Interval| window.end <= now;
@@ -84,9 +92,9 @@ pub async fn backfill(
     }
     let micros = now.as_microsecond();
     store.insert_windows(new, micros).await.map_err(OrchestrationError::store("store the windows"))?;
-    let asked = store.rerun_windows(range.filter(pipeline), "asked for by a backfill".to_owned(), micros).await;
+    let asked =
+        store.rerun_windows(range.filter(pipeline), "asked for by a backfill".to_owned(), micros).await;
     asked.map_err(OrchestrationError::store("ask for the windows again"))?;
-    engine.wake_triggers();
     let rows = store.list_windows(range.filter(pipeline)).await;
     rows.map_err(OrchestrationError::store("read the windows"))
 }
@@ -96,16 +104,16 @@ pub async fn backfill(
 /// # Errors
 /// If the range is none or the database fails.
 pub async fn rerun_range(
-    engine: &Engine,
+    store: &Metastore,
     pipeline: &Pipeline,
     default_zone: &str,
     request: &RangeRequest,
     now: Timestamp,
 ) -> Result<u64, OrchestrationError> {
     let range = resolve(pipeline, default_zone, request)?;
-    let asked = engine.store().rerun_windows(range.filter(pipeline), "asked for again".to_owned(), now.as_microsecond());
+    let asked =
+        store.rerun_windows(range.filter(pipeline), "asked for again".to_owned(), now.as_microsecond());
     let count = asked.await.map_err(OrchestrationError::store("ask for the windows again"))?;
-    engine.wake_triggers();
     Ok(count)
 }
 
@@ -114,7 +122,7 @@ pub async fn rerun_range(
 /// # Errors
 /// If the range is none or the database fails.
 pub async fn cancel_range(
-    engine: &Engine,
+    store: &Metastore,
     pipeline: &Pipeline,
     default_zone: &str,
     request: &RangeRequest,
@@ -122,26 +130,76 @@ pub async fn cancel_range(
 ) -> Result<u64, OrchestrationError> {
     let range = resolve(pipeline, default_zone, request)?;
     let reason = "cancelled by hand".to_owned();
-    let cancelled = engine.store().cancel_windows(range.filter(pipeline), reason, now.as_microsecond()).await;
+    let cancelled = store.cancel_windows(range.filter(pipeline), reason, now.as_microsecond()).await;
     let (mut count, runs) = cancelled.map_err(OrchestrationError::store("cancel the windows"))?;
     for run in runs {
-        match engine.cancel(&run).await {
-            Ok(()) => count += 1,
-            // It ended meanwhile.
-            Err(OrchestrationError::RunIsOver { .. }) => {}
-            Err(error) => return Err(error),
-        }
+        // The engine that has the run sees it with its next look at the window.
+        let asked = store.request_run_cancel(run).await;
+        count += u64::from(asked.map_err(OrchestrationError::store("cancel a window's run"))?);
     }
-    engine.wake_triggers();
     Ok(count)
 }
 
-fn resolve(pipeline: &Pipeline, default_zone: &str, request: &RangeRequest) -> Result<Range, OrchestrationError> {
+/// The windows of a range, for a listing of at most `limit`.
+///
+/// # Errors
+/// If the range is none.
+pub fn range_filter(
+    pipeline: &Pipeline,
+    default_zone: &str,
+    request: &RangeRequest,
+    limit: i64,
+) -> Result<WindowFilter, OrchestrationError> {
+    Ok(WindowFilter { limit, ..resolve(pipeline, default_zone, request)?.filter(pipeline) })
+}
+
+/// Runs the windows of a range that wait until nothing of it can go on, and answers them. For a command that is its own server.
+///
+/// # Errors
+/// If the range is none or the database fails.
+pub async fn run_range(
+    engine: &Engine,
+    source: &dyn PipelineSource,
+    clock: &dyn Clock,
+    pipeline: &Pipeline,
+    request: &RangeRequest,
+) -> Result<Vec<WindowRow>, OrchestrationError> {
+    let zone = source.timezone();
+    let range = resolve(pipeline, &zone, request)?;
+    let all = planned_windows(&source.pipelines().await, &zone);
+    let this =
+        |planned: &&PlannedWindow| planned.pipeline.name == pipeline.name && planned.trigger == range.trigger;
+    let Some(planned) = all.iter().find(this) else { return Ok(Vec::new()) };
+    let mut told = HashSet::new();
+    let mut events = engine.subscribe();
+    loop {
+        let now = clock.now();
+        let mut pass = Pass { engine, all: &all, now, told: &mut told };
+        let (running, next) = pass.look_at_range(planned, range.interval).await?;
+        if running == 0 && next.is_none() {
+            break;
+        }
+        let pause = next.map_or(LOOK_AGAIN, |next| next.duration_since(now).min(LOOK_AGAIN));
+        tokio::select! {
+            _ = ended_run(&mut events) => {}
+            () = tokio::time::sleep(Duration::try_from(pause).unwrap_or_default()) => {}
+        }
+    }
+    let rows = engine.store().list_windows(range.filter(pipeline)).await;
+    rows.map_err(OrchestrationError::store("read the windows"))
+}
+
+fn resolve(
+    pipeline: &Pipeline,
+    default_zone: &str,
+    request: &RangeRequest,
+) -> Result<Range, OrchestrationError> {
     let invalid = |problem: Box<Problem>| OrchestrationError::Invalid(problem);
     let wanted = |name: &String| request.trigger.as_ref().is_none_or(|trigger| trigger == name);
-    let found = pipeline.triggers.iter().find_map(|(name, trigger)| {
-        Some((name.clone(), trigger.window().filter(|_| wanted(name))?))
-    });
+    let found = pipeline
+        .triggers
+        .iter()
+        .find_map(|(name, trigger)| Some((name.clone(), trigger.window().filter(|_| wanted(name))?)));
     let Some((trigger, window)) = found else {
         let message = match &request.trigger {
             Some(name) => format!("`{}` has no trigger `{name}` with windows", pipeline.name),
