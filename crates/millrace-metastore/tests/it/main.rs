@@ -10,6 +10,7 @@ mod purge;
 mod registry;
 mod run_search;
 mod traces;
+mod windows;
 
 use futures::future::{BoxFuture, LocalBoxFuture};
 use millrace_metastore::deployments::DeploymentRow;
