@@ -2,10 +2,10 @@ use std::sync::Mutex;
 
 use indexmap::IndexMap;
 use millrace_contract::{
-    CatalogError, CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget, DatasetCatalog,
-    DatasetVersion, FixedClock, KindDoc, ModelRegistry, ModelVersion, NewDatasetVersion, NewModelVersion,
-    OutputDoc, RunTracker, SecretSource, StepContext, StepError, StepKind, StepOutcome, StepTraits,
-    TrackerError,
+    CatalogError, Clock as _, CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget,
+    DatasetCatalog, DatasetVersion, FixedClock, KindDoc, ModelRegistry, ModelVersion, NewDatasetVersion,
+    NewModelVersion, OutputDoc, RunTracker, SecretSource, StepContext, StepError, StepKind, StepOutcome,
+    StepTraits, TrackerError,
 };
 use millrace_metastore::Metastore;
 use millrace_metastore::runs_read::RunFilter;
@@ -110,9 +110,12 @@ impl SecretSource for Nobody {
     }
 }
 
-impl SignalSink for Mutex<Vec<Signal>> {
+#[derive(Default)]
+struct Signals(Mutex<Vec<Signal>>);
+
+impl SignalSink for Signals {
     fn record(&self, signal: Signal) {
-        self.lock().unwrap().push(signal);
+        self.0.lock().unwrap().push(signal);
     }
 }
 
@@ -179,7 +182,7 @@ struct World {
     clock: Arc<FixedClock>,
     files: Arc<Files>,
     gate: watch::Sender<Gate>,
-    signals: Arc<Mutex<Vec<Signal>>>,
+    signals: Arc<Signals>,
     _folder: tempfile::TempDir,
 }
 
@@ -519,7 +522,7 @@ async fn schedule_window_dependencies_run_out_of_patience() {
         // After more than its own length it counts as overdue, and somebody is told.
         world.at("2026-03-03T02:00:00Z");
         world.settle(&mut triggers).await;
-        assert!(world.signals.lock().unwrap().iter().any(|signal| signal.value > 3_600.0));
+        assert!(world.signals.0.lock().unwrap().iter().any(|signal| signal.value > 3_600.0));
         world.gate.send_replace(Gate::Open);
         world.at("2026-03-04T02:00:00Z");
         world.settle(&mut triggers).await;
