@@ -23,19 +23,30 @@ export function TriggerTable({ triggers }: { triggers: TriggerStatusView[] }) {
           key: "state",
           header: "State",
           value: triggerState,
-          cell: (trigger) => <Status status={triggerState(trigger)} />,
-        },
-        {
-          key: "pipeline",
-          header: "Pipeline",
-          value: (trigger) => trigger.pipeline,
           cell: (trigger) => (
-            <Link to="/pipelines/$name" params={{ name: trigger.pipeline }}>
-              {trigger.pipeline}
-            </Link>
+            <>
+              <Status status={triggerState(trigger)} />
+              {trigger.why && !trigger.paused && (
+                <div className="muted small why">
+                  <Message text={trigger.why} />
+                </div>
+              )}
+            </>
           ),
         },
-        { key: "trigger", header: "Trigger", value: (trigger) => trigger.trigger },
+        {
+          key: "trigger",
+          header: "Trigger",
+          value: (trigger) => `${trigger.pipeline}/${trigger.trigger}`,
+          cell: (trigger) => (
+            <>
+              <Link to="/pipelines/$name" params={{ name: trigger.pipeline }}>
+                {trigger.pipeline}
+              </Link>
+              <div className="muted small">{trigger.trigger}</div>
+            </>
+          ),
+        },
         {
           key: "rule",
           header: "Rule",
@@ -43,7 +54,7 @@ export function TriggerTable({ triggers }: { triggers: TriggerStatusView[] }) {
           cell: (trigger) => (
             <div>
               <span className="mono">{trigger.rule}</span> <span className="muted small">{trigger.timezone}</span>
-              <div className="muted small">{trigger.description}</div>
+              {trigger.description !== trigger.rule && <div className="muted small">{trigger.description}</div>}
             </div>
           ),
         },
@@ -53,12 +64,11 @@ export function TriggerTable({ triggers }: { triggers: TriggerStatusView[] }) {
           value: (trigger) => trigger.next_at,
           cell: (trigger) => <Upcoming trigger={trigger} />,
         },
-        { key: "last", header: "Last", value: (trigger) => trigger.last?.at, cell: (trigger) => <Last trigger={trigger} /> },
         {
-          key: "why",
-          header: "Why not",
-          value: (trigger) => trigger.why,
-          cell: (trigger) => <Message text={trigger.why ?? undefined} />,
+          key: "last",
+          header: "Last",
+          value: (trigger) => trigger.last?.at,
+          cell: (trigger) => <Last trigger={trigger} />,
         },
         { key: "pause", header: "", value: () => "", cell: (trigger) => <PauseButton trigger={trigger} /> },
       ]}
@@ -71,13 +81,15 @@ function Last({ trigger }: { trigger: TriggerStatusView }) {
   if (trigger.kind === "window") {
     return (
       <Link to="/pipelines/$name/windows" params={{ name: pipeline }}>
-        {windows.length === 0 ? "no window yet" : windows.map(({ state, windows: n }) => `${n} ${state.replaceAll("_", " ")}`).join(", ")}
+        {windows.length === 0
+          ? "no window yet"
+          : windows.map(({ state, windows: n }) => `${n} ${state.replaceAll("_", " ")}`).join(", ")}
       </Link>
     );
   }
   if (!last) return <span className="muted">never</span>;
   return (
-    <span className="row" style={{ gap: 6 }}>
+    <span className="row" style={{ gap: 6, position: "relative" }}>
       <Ago at={last.at} />
       {last.run_id && (
         <Link to="/runs/$run" params={{ run: last.run_id }} className="mono">

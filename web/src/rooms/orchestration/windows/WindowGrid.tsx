@@ -18,7 +18,10 @@ export function WindowGrid({ windows, picked, onPick }: WindowGridProps) {
       {grid(windows).map(({ label, columns, cells }) => (
         <section key={label} aria-label={label}>
           <h3 className="small">{label}</h3>
-          <div className="window-cells" style={{ gridTemplateColumns: `repeat(${columns}, minmax(34px, max-content))` }}>
+          <div
+            className="window-cells"
+            style={{ gridTemplateColumns: `repeat(${columns}, minmax(34px, max-content))` }}
+          >
             {columns === 7 &&
               cells.length > 7 &&
               WEEKDAYS.map((day) => (

@@ -22,8 +22,14 @@ export function WindowRangePanel({ pipeline, window, range }: WindowRangePanelPr
   const client = useQueryClient();
   const done = () => client.invalidateQueries({ queryKey: ["windows", pipeline] });
   const trigger = window?.trigger;
-  const again = useMutation({ mutationFn: () => rerunWindows(pipeline, { trigger, ...asked(range) }), onSuccess: done });
-  const cancel = useMutation({ mutationFn: () => cancelWindows(pipeline, { trigger, ...asked(range) }), onSuccess: done });
+  const again = useMutation({
+    mutationFn: () => rerunWindows(pipeline, { trigger, ...asked(range) }),
+    onSuccess: done,
+  });
+  const cancel = useMutation({
+    mutationFn: () => cancelWindows(pipeline, { trigger, ...asked(range) }),
+    onSuccess: done,
+  });
   if (!window || !range) {
     return <p className="muted">Pick a window, or a range: click its first, then its last with Shift.</p>;
   }

@@ -50,7 +50,10 @@ function WindowsBody({ pipeline, list }: { pipeline: string; list: WindowListVie
   if (list.triggers.length === 0) {
     return (
       <Card>
-        <Empty what="This pipeline has no trigger with windows. Write one into its file:" command="triggers: {daily: {window: 1d, from: 2026-01-01}}" />
+        <Empty
+          what="This pipeline has no trigger with windows. Write one into its file:"
+          command="triggers: {daily: {window: 1d, from: 2026-01-01}}"
+        />
       </Card>
     );
   }
@@ -78,12 +81,13 @@ function WindowsBody({ pipeline, list }: { pipeline: string; list: WindowListVie
 
 /** The states that are there, with how many windows are in each. */
 function Legend({ windows }: { windows: WindowView[] }) {
-  const states = Map.groupBy(windows, (window) => window.state);
+  const states = new Map<string, number>();
+  for (const { state } of windows) states.set(state, (states.get(state) ?? 0) + 1);
   return (
     <>
       {[...states].map(([state, found]) => (
         <span key={state} className="row small" style={{ gap: 4 }}>
-          <Status status={state} /> {found.length}
+          <Status status={state} /> {found}
         </span>
       ))}
     </>

@@ -29,10 +29,16 @@ test("days stand under their weekdays, also the one of 23 hours", () => {
 });
 
 test("hours stand in a row a day, months in a row a year", () => {
-  const hours = [window("2026-03-28T00:00:00Z", "2026-03-28T06:00:00Z"), window("2026-03-28T06:00:00Z", "2026-03-28T12:00:00Z")];
+  const hours = [
+    window("2026-03-28T00:00:00Z", "2026-03-28T06:00:00Z"),
+    window("2026-03-28T06:00:00Z", "2026-03-28T12:00:00Z"),
+  ];
   expect(grid(hours)).toEqual([{ label: "2026-03-28", columns: 2, cells: hours }]);
   expect(cellText(hours[1]!)).toBe("06:00");
-  const months = [window("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"), window("2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z")];
+  const months = [
+    window("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"),
+    window("2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"),
+  ];
   expect(grid(months)).toEqual([{ label: "2026", columns: 2, cells: months }]);
   expect(cellText(months[1]!)).toBe("02");
   expect(grid([])).toEqual([]);

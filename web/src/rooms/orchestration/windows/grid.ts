@@ -10,10 +10,11 @@ export interface WindowGroup {
 
 const DAY = 86_400_000;
 
+const localInstant = (text: string) => Date.parse(`${text.slice(0, 19)}Z`);
+
 /** Length of a window by its local ends, milliseconds: a day is a day whatever the clock does. */
 function localLength({ start, end }: WindowView): number {
-  const local = (text: string) => Date.parse(`${text.slice(0, 19)}Z`);
-  return local(end) - local(start);
+  return localInstant(end) - localInstant(start);
 }
 
 /** Windows as a calendar: days in weeks, shorter ones a row a day, longer ones a row a year. Oldest first. */
@@ -29,7 +30,11 @@ export function grid(windows: WindowView[]): WindowGroup[] {
 
 /** Windows that begin with the same so many letters: a month, a day, a year. */
 function byKey(windows: WindowView[], letters: number): WindowGroup[] {
-  const groups = Map.groupBy(windows, (window) => window.start.slice(0, letters));
+  const groups = new Map<string, WindowView[]>();
+  for (const window of windows) {
+    const key = window.start.slice(0, letters);
+    groups.set(key, [...(groups.get(key) ?? []), window]);
+  }
   return [...groups].map(([label, cells]) => ({ label, columns: Math.min(cells.length, 24), cells }));
 }
 
@@ -59,7 +64,7 @@ const SIGNS: Record<string, string> = {
   failed: "✗",
   running: "▶",
   waiting: "·",
-  waiting_on_dependency: "⧗",
+  waiting_on_dependency: "…",
   cancelled: "–",
   stale: "!",
 };
