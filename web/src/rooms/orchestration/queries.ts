@@ -97,6 +97,9 @@ export const rerunWindows = (pipeline: string, range: WindowRange) =>
 export const cancelWindows = (pipeline: string, range: WindowRange) =>
   post<WindowsChanged>(`/api/pipelines/${path(pipeline)}/windows/cancel`, range);
 
+export const backfill = (pipeline: string, range: WindowRange) =>
+  post<WindowsChanged>(`/api/pipelines/${path(pipeline)}/backfill`, range);
+
 export const cancelRun = (id: string) => post<unknown>(`/api/runs/${path(id)}/cancel`, {});
 
 export const rerun = (id: string) => post<RunSummary>(`/api/runs/${path(id)}/rerun`, {});

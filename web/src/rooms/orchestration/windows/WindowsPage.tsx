@@ -11,6 +11,7 @@ import { Source } from "../../../ui/Source";
 import { Status } from "../../../ui/Status";
 import { windowsQuery } from "../queries";
 import { TriggerTable } from "../triggers/TriggerTable";
+import { BackfillForm } from "./BackfillForm";
 import { WindowDependencies } from "./WindowDependencies";
 import { WindowGrid } from "./WindowGrid";
 import { WindowRangePanel } from "./WindowRangePanel";
@@ -74,6 +75,9 @@ function WindowsBody({ pipeline, list }: { pipeline: string; list: WindowListVie
             <WindowRangePanel pipeline={pipeline} window={last} range={picked} />
           </div>
         )}
+      </Card>
+      <Card title="Backfill">
+        <BackfillForm pipeline={pipeline} />
       </Card>
     </>
   );
