@@ -2,6 +2,7 @@
 // Answers for pictures and trials of the UI without a server; numbers are made up but hang together. Each answer is checked against the
 // type that the server's views have, and names are those of `millrace demo`, so that one journey walks both.
 
+import { TRIGGERS, windowList } from "./scheduleFixtures.mjs";
 import { TRACKING_EXAMPLES, TRACKING_ROUTES } from "./trackingFixtures.mjs";
 import { curves, runGroups, runPage, runsOf, SWEEP } from "./trackedRuns.mjs";
 
@@ -559,6 +560,8 @@ const ROUTES = [
     /** @returns {api.PipelineSummary[]} */ () =>
       ["flights", "nightly"].map((name) => ({ ...pipeline(name), steps: 16 })),
   ],
+  [/^\/api\/triggers$/, () => TRIGGERS],
+  [/^\/api\/pipelines\/(\w+)\/windows$/, windowList],
   [
     /^\/api\/pipelines\/(\w+)$/,
     /** @returns {api.PipelineView} */ (_, name) => ({
@@ -588,8 +591,8 @@ const ROUTES = [
           ? [
               {
                 name: "nightly",
-                cron: "0 3 * * *",
-                timezone: null,
+                kind: "cron",
+                description: "At 03:00.",
                 next_firing: new Date(Date.now() + 7.2e6).toISOString(),
               },
             ]

@@ -11,6 +11,8 @@ const PAGES = {
   pipeline: "/pipelines/flights",
   "pipeline-run": "/pipelines/flights?tab=run",
   "pipeline-yaml": "/pipelines/flights?tab=yaml",
+  triggers: "/triggers",
+  windows: "/pipelines/nightly/windows",
   runs: "/runs",
   run: `/runs/${EXAMPLES.run}`,
   "run-timeline": `/runs/${EXAMPLES.run}?tab=timeline`,

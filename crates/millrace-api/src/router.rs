@@ -8,6 +8,10 @@
 //! | `/api/pipelines`, `/api/pipelines/{name}` | GET | `[PipelineSummary]`, `PipelineView` |
 //! | `/api/pipelines/{name}/runs` | POST `StartRun`, header `Idempotency-Key` | `RunSummary` |
 //! | `/api/pipelines/{name}/plan` | POST `StartRun` | `[PlannedStepView]` |
+//! | `/api/triggers` | GET | `[TriggerStatusView]` |
+//! | `/api/pipelines/{name}/triggers/{trigger}/pause`, `…/resume` | POST | `TriggerStatusView` |
+//! | `/api/pipelines/{name}/windows?trigger&limit` | GET | `WindowListView` |
+//! | `/api/pipelines/{name}/windows/rerun`, `…/windows/cancel`, `…/backfill` | POST `WindowRange` | `WindowsChanged` |
 //! | `/api/runs?pipeline&status&trigger&since&until&text&parent&step&all&after&limit` | GET | `RunPage` |
 //! | `/api/runs/cancel` | POST `CancelRuns` | `CancelledRuns` |
 //! | `/api/timeline?from&to&limit` | GET | `TimelineView` |
@@ -100,6 +104,7 @@ fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(routes::workspace::routes())
         .merge(routes::pipelines::routes())
+        .merge(routes::triggers::routes())
         .merge(routes::runs::routes())
         .merge(routes::run_lists::routes())
         .merge(routes::run_compare::routes())

@@ -24,5 +24,6 @@ pub(crate) mod scoring;
 pub(crate) mod timeline;
 pub(crate) mod traces;
 pub(crate) mod tracking;
+pub(crate) mod triggers;
 pub(crate) mod webhooks;
 pub(crate) mod workspace;

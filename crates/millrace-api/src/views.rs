@@ -14,6 +14,7 @@ pub mod runs;
 pub mod timeline;
 pub mod traces;
 pub mod tracking;
+pub mod triggers;
 pub mod typescript;
 pub mod workspace;
 

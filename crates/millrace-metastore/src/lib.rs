@@ -27,6 +27,7 @@ pub mod runs_items;
 pub mod runs_read;
 pub mod runs_search;
 mod runs_write;
+pub mod schedules;
 pub mod servers;
 mod session;
 mod sqlite;
@@ -36,6 +37,7 @@ pub mod testing;
 pub mod traces;
 mod transitions;
 mod value;
+pub mod windows;
 
 pub use error::MetastoreError;
 pub use foreign::ForeignDatabase;

@@ -38,6 +38,8 @@ const ALL: &[Migration] = &[
     migration!("0051_what_runs_read"),
     migration!("0052_model_cards"),
     migration!("0060_accounts"),
+    migration!("0110_schedules"),
+    migration!("0111_windows"),
     migration!("0140_items_and_sub_runs"),
     migration!("0141_queue_is_asked"),
     migration!("0170_roles"),

@@ -1,11 +1,13 @@
 //! Writing of runs: new ones, admission, what waits. Transitions are in `transitions`.
 
-use crate::runs::{FiringRow, InsertedRun, PipelineRunRow, StepRunRow};
+use crate::runs::{FiringRow, InsertedRun, PipelineRunRow, RunOrigin, StepRunRow};
+use crate::schedules::OPEN_RUNS;
 use crate::transitions::{ROWS, rows_of};
+use crate::windows::{note_window_run, take_window};
 use crate::{Metastore, MetastoreError, Row, Session, Value};
 
 impl Metastore {
-    /// Stores a new run with its steps, unless its idempotency key or its firing has been seen.
+    /// Stores a new run with its steps, unless its idempotency key or what it stands for has been seen.
     ///
     /// # Errors
     /// If the database fails.
@@ -13,24 +15,25 @@ impl Metastore {
         &self,
         run: PipelineRunRow,
         steps: Vec<StepRunRow>,
-        firing: Option<FiringRow>,
+        origin: Option<RunOrigin>,
     ) -> Result<InsertedRun, MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
                 // Two servers that fire the same trigger at once: the second finds the first one's run.
                 session.lock(&run.pipeline).await?;
-                if let Some(id) = earlier_run(session, &run, firing.as_ref()).await? {
-                    return Ok(InsertedRun::Existing { id });
+                if let Some(earlier) = earlier_run(session, &run, origin.as_ref()).await? {
+                    return Ok(earlier);
                 }
                 let number = insert_run(session, &run).await?;
                 insert_steps(session, &run.id, &steps).await?;
-                if let Some(firing) = &firing {
-                    session
-                        .execute(
-                            "INSERT INTO trigger_firing (pipeline, trigger_name, instant, run_id) VALUES ($1, $2, $3, $4)",
-                            &[run.pipeline.as_str().into(), firing.trigger.as_str().into(), firing.instant.into(), run.id.as_str().into()],
-                        )
-                        .await?;
+                match &origin {
+                    Some(RunOrigin::Firing(firing)) => {
+                        insert_firing(session, &run.pipeline, firing, &run.id, None).await?;
+                    }
+                    Some(RunOrigin::Window(window)) => {
+                        note_window_run(session, &run.pipeline, &run.id, window).await?;
+                    }
+                    None => {}
                 }
                 Ok(InsertedRun::New { number })
             })
@@ -125,26 +128,58 @@ impl Metastore {
 /// The lock under which slots and concurrency keys are counted.
 pub(crate) const LIMITS: &str = "limits";
 
+/// What keeps a run from being made: an earlier one of the same request or origin, or one that still goes on.
 async fn earlier_run(
     session: &mut Session,
     run: &PipelineRunRow,
-    firing: Option<&FiringRow>,
-) -> Result<Option<String>, MetastoreError> {
+    origin: Option<&RunOrigin>,
+) -> Result<Option<InsertedRun>, MetastoreError> {
     let mut found: Option<Row> = None;
     if let Some(key) = &run.idempotency_key {
         found = session
             .fetch_optional("SELECT id FROM pipeline_run WHERE idempotency_key = $1", &[key.as_str().into()])
             .await?;
     }
-    if let (None, Some(firing)) = (&found, firing) {
-        found = session
-            .fetch_optional(
-                "SELECT run_id AS id FROM trigger_firing WHERE pipeline = $1 AND trigger_name = $2 AND instant = $3",
-                &[run.pipeline.as_str().into(), firing.trigger.as_str().into(), firing.instant.into()],
-            )
-            .await?;
+    match (&found, origin) {
+        (None, Some(RunOrigin::Firing(firing))) => {
+            let key = [run.pipeline.as_str().into(), firing.trigger.as_str().into(), firing.instant.into()];
+            let sql = "SELECT run_id AS id FROM trigger_firing WHERE pipeline = $1 AND trigger_name = $2 AND instant = $3";
+            found = session.fetch_optional(sql, &key).await?;
+            if found.is_none() && firing.skip_if_running {
+                let key = [run.pipeline.as_str().into(), firing.trigger.as_str().into()];
+                if let Some(row) = session.fetch_optional(OPEN_RUNS, &key).await? {
+                    let running = row.text("id")?;
+                    let note = format!("the run {running} was still going on");
+                    insert_firing(session, &run.pipeline, firing, "", Some(&note)).await?;
+                    return Ok(Some(InsertedRun::Skipped { running }));
+                }
+            }
+        }
+        (None, Some(RunOrigin::Window(window))) => {
+            let earlier = take_window(session, &run.pipeline, &run.id, window, run.created_at).await?;
+            return Ok(earlier.map(|id| InsertedRun::Existing { id }));
+        }
+        _ => {}
     }
-    found.map(|row| row.text("id")).transpose()
+    found.map(|row| Ok(InsertedRun::Existing { id: row.text("id")? })).transpose()
+}
+
+async fn insert_firing(
+    session: &mut Session,
+    pipeline: &str,
+    firing: &FiringRow,
+    run_id: &str,
+    note: Option<&str>,
+) -> Result<(), MetastoreError> {
+    let args =
+        [pipeline.into(), firing.trigger.as_str().into(), firing.instant.into(), run_id.into(), note.into()];
+    session
+        .execute(
+            "INSERT INTO trigger_firing (pipeline, trigger_name, instant, run_id, note) VALUES ($1, $2, $3, $4, $5)",
+            &args,
+        )
+        .await?;
+    Ok(())
 }
 
 async fn insert_run(session: &mut Session, run: &PipelineRunRow) -> Result<i64, MetastoreError> {

@@ -1,4 +1,5 @@
-//! What `${{ }}` sees while a run goes on: `inputs`, `steps`, `run`, `secrets`, and `item`, `index` and `matrix` where there are items.
+//! What `${{ }}` sees while a run goes on: `inputs`, `steps`, `run`, `secrets`, `window` where the pipeline has windows,
+//! and `item`, `index` and `matrix` where there are items.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -128,7 +129,7 @@ pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], wanted: &W
     let inputs = inputs.filter(|(name, value)| !is_large(value) || wanted.inputs.contains(*name));
     let inputs: Map<String, Value> = inputs.map(|(name, value)| (name.clone(), value.clone())).collect();
     let error = run.first_error().map(|(id, problem)| json!({"step": id, "message": problem.message}));
-    json!({
+    let mut values = json!({
         "inputs": inputs,
         "steps": steps,
         "run": {
@@ -137,7 +138,11 @@ pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], wanted: &W
             "state": run.state.as_str(),
             "error": error.unwrap_or_else(|| json!({"step": "", "message": ""})),
         },
-    })
+    });
+    if let (Some(fields), Some(window)) = (values.as_object_mut(), &run.window) {
+        fields.insert("window".to_owned(), window.clone());
+    }
+    values
 }
 
 /// Adds what only an item sees: `item` and `index`, and `matrix` where that is where it comes from.

@@ -15,6 +15,7 @@ use crate::error::OrchestrationError;
 use crate::recovery::document;
 use crate::state::{RunState, StepState};
 use crate::submit::{TakeOver, TakenStep};
+use crate::windows::RunWindow;
 
 /// Which part of a pipeline runs; what it needs is taken over from earlier runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +120,11 @@ impl Engine {
             RerunOf::From(step) => Force::Steps(vec![step]),
             RerunOf::Everything | RerunOf::Failed => Force::Nothing,
         };
-        self.submit(now, RunRequest { inputs, cause, force, take_over, ..RunRequest::default() }).await
+        // The same window, not the one that is complete by now.
+        let options: serde_json::Value = document("options", &row.id, &row.options)?;
+        let window = options.get("window").and_then(RunWindow::of_document);
+        self.submit(now, RunRequest { inputs, cause, force, take_over, window, ..RunRequest::default() })
+            .await
     }
 
     /// What a run leaves to a rerun of it. Steps that did not succeed, changed or come after such ones are not taken.

@@ -27,10 +27,11 @@ use crate::attempt::AttemptStart;
 use crate::cache::{Components, ReuseDecision, first_difference};
 use crate::error::{OrchestrationError, chain};
 use crate::events::{RunEvent, RunEventKind};
-use crate::leases;
-use crate::leases::Tenure;
+use crate::firing::Firing;
+use crate::leases::{self, Tenure};
 use crate::state::RunState;
 use crate::submit::TakeOver;
+use crate::windows::RunWindow;
 
 /// How often a run that another server drives is looked at by who waits for it.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -70,6 +71,8 @@ pub struct EngineSettings {
     pub max_running: u32,
     /// The named pools; one that is not named here has one slot.
     pub pools: IndexMap<String, PoolSize>,
+    /// Zone of triggers that name none.
+    pub timezone: String,
     /// This machine and process, for the other servers on the database.
     pub server: ServerPlace,
 }
@@ -124,8 +127,10 @@ pub struct RunRequest {
     pub idempotency_key: Option<String>,
     /// Steps that are not to be reused.
     pub force: Force,
-    /// A firing that this run stands for: trigger name and instant in microseconds.
-    pub firing: Option<(String, i64)>,
+    /// The firing of a schedule that this run stands for.
+    pub firing: Option<Firing>,
+    /// The window that it is about; the last complete one if absent, where the pipeline has windows.
+    pub window: Option<RunWindow>,
     /// Steps that do not run, since what they left in an earlier run stands in.
     pub take_over: Option<TakeOver>,
     /// The step of another run that starts it.
@@ -178,6 +183,8 @@ pub(crate) struct Shared {
     /// Counts how often a slot or a concurrency key may have come free.
     pub(crate) freed: watch::Sender<u64>,
     pub(crate) tasks: TaskTracker,
+    /// Told when somebody changed what triggers are to do.
+    pub(crate) triggers_changed: Notify,
     events: broadcast::Sender<RunEvent>,
     cancels: Mutex<HashMap<String, CancellationToken>>,
     /// Of each run that is looked after here, whether somebody holds it.
@@ -389,6 +396,7 @@ impl Engine {
             stop: CancellationToken::new(),
             freed: watch::Sender::new(0),
             tasks: TaskTracker::new(),
+            triggers_changed: Notify::new(),
             events,
             cancels: Mutex::new(HashMap::new()),
             pauses: Mutex::new(HashMap::new()),
@@ -473,6 +481,16 @@ impl Engine {
     /// The store it runs on.
     pub fn store(&self) -> &Metastore {
         &self.shared.store
+    }
+
+    /// Makes the triggers' loop look at once: a window was asked for again, a trigger goes on.
+    pub fn wake_triggers(&self) {
+        self.shared.triggers_changed.notify_one();
+    }
+
+    /// Returns when somebody changed what triggers are to do.
+    pub(crate) async fn triggers_changed(&self) {
+        self.shared.triggers_changed.notified().await;
     }
 
     /// Stops deciding and returns when the runs' tasks have ended. Commands go on under their shims and are re-attached by the next

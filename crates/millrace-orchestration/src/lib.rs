@@ -1,7 +1,7 @@
 //! Orchestration: what runs when, and what becomes of it.
 //!
 //! Owns: the durable state machine of runs, steps and attempts; retries, timeouts, cancellation, conditions, `finally`; the step cache
-//! and its reasons; cron triggers. Leaves to others: what a step does (`StepKind`s of the other rooms) and where commands run
+//! and its reasons; schedules and windows. Leaves to others: what a step does (`StepKind`s of the other rooms) and where commands run
 //! (`ComputeTarget`). The planner is a pure function of rows and a clock; every transition is one transaction, fenced by attempt and
 //! epoch. Start from [`Engine`] and [`planner::decide`].
 #![warn(missing_docs)]
@@ -16,6 +16,7 @@ mod critical;
 mod engine;
 mod error;
 mod events;
+mod firing;
 mod inputs;
 pub mod items;
 mod leases;
@@ -30,6 +31,7 @@ pub mod steps;
 mod submit;
 mod triggers;
 mod waiting;
+mod windows;
 mod why_waiting;
 
 pub use attempt::attempt_folder;
@@ -40,10 +42,18 @@ pub use engine::{
 };
 pub use error::OrchestrationError;
 pub use events::{RunEvent, RunEventKind};
+pub use firing::{Firing, Started};
 pub use leases::ADDRESS_FILE;
 pub use log::{
     AttemptLog, LogLine, LogLines, LogMatch, LogPattern, LogStream, MAX_PATTERN, PatternError, search,
 };
 pub use submit::{TakeOver, TakenStep};
-pub use triggers::{NextFiring, PipelineSource, TriggerLoop, next_firings, trigger_docs};
+pub use triggers::{
+    LastFiring, NextFiring, PipelineSource, TriggerLoop, TriggerStatus, describe_trigger, list_triggers,
+    next_firings, trigger_docs,
+};
 pub use why_waiting::why_waiting;
+pub use windows::{
+    RangeRequest, RunWindow, WindowEdge, backfill, cancel_range, first_window_trigger, range_filter,
+    rerun_range, run_range, window_at, window_dependencies, written_window,
+};

@@ -24,6 +24,7 @@ use crate::inputs;
 use crate::items::Items;
 use crate::planner::{Decision, decide};
 use crate::state::{RunSnapshot, RunState, StepRun, StepState};
+use crate::windows::{self, RunWindow};
 
 /// Items that are looked up one by one; of longer lists the rest counts as running.
 const ITEMS_LOOKED_AT: u32 = 1_000;
@@ -90,6 +91,9 @@ impl Engine {
             .map_err(|problem| OrchestrationError::Invalid(Box::new(problem)))?;
         let mut plan =
             Plan { engine: self, request, run: snapshot(pipeline, inputs), found: BTreeMap::new() };
+        let (zone, now) = (&self.shared.settings.timezone, self.shared.now());
+        let window = request.window.clone().or_else(|| windows::last_complete(pipeline, zone, now));
+        plan.run.window = window.as_ref().map(RunWindow::document);
         plan.take_over();
         while plan.round().await {}
         Ok(plan.finish())
@@ -108,6 +112,7 @@ fn snapshot(pipeline: &Pipeline, inputs: IndexMap<String, Value>) -> RunSnapshot
         created_at: 0,
         deadline_at: None,
         parent: None,
+        window: None,
         steps: ids.map(|id| (id.clone(), StepRun::pending())).collect(),
         pipeline: pipeline.clone(),
     }

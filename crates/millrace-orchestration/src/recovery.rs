@@ -46,6 +46,8 @@ pub(crate) enum Interrupted {
 struct RunOptions {
     #[serde(default)]
     force: Force,
+    #[serde(default)]
+    window: Option<Value>,
 }
 
 /// Loads one run. `left_in`: the state folder of the server that drove it before, if that is on this machine.
@@ -94,6 +96,7 @@ async fn load_row(
         inputs: document("inputs", &id, &row.inputs)?,
         state: RunState::parse(&row.state).unwrap_or(RunState::Queued),
         cancel_requested: row.cancel_requested,
+        window: options.window,
         paused: row.paused,
         created_at: row.created_at,
         deadline_at: row.deadline_at,

@@ -184,6 +184,8 @@ pub struct RunSnapshot {
     pub pipeline: Pipeline,
     /// Resolved inputs.
     pub inputs: IndexMap<String, Value>,
+    /// The window it is about: `start`, `end`, `attempt`.
+    pub window: Option<Value>,
     /// Where it is.
     pub state: RunState,
     /// Whether somebody asked for its end.

@@ -1,17 +1,20 @@
 //! Starts runs: resolves inputs, stores the run with its steps in one transaction, and hands it to a task.
 
 use indexmap::IndexMap;
-use millrace_metastore::runs::{FiringRow, InsertedRun, PipelineRunRow, StepRunRow};
+use millrace_metastore::runs::{FiringRow, InsertedRun, PipelineRunRow, RunOrigin, StepRunRow};
 use millrace_spec::expression;
 use millrace_spec::ids::StepId;
 use millrace_spec::pipeline::{Pipeline, Step};
 use millrace_spec::problem::Problem;
+use millrace_spec::triggers::Overlap;
 use serde_json::{Value, json};
 
 use crate::cache::ReuseDecision;
 use crate::engine::{Engine, RunRequest};
 use crate::error::OrchestrationError;
+use crate::firing::{Firing, Started};
 use crate::state::{RunState, StepState};
+use crate::windows::{self, RunWindow};
 use crate::{inputs, recovery, run_task};
 
 /// Steps of a new run that do not run.
@@ -46,11 +49,30 @@ impl Engine {
         pipeline: Pipeline,
         request: RunRequest,
     ) -> Result<String, OrchestrationError> {
+        Ok(match self.begin(pipeline, request).await? {
+            Started::New(id) | Started::Earlier(id) | Started::Skipped { running: id } => id,
+        })
+    }
+
+    /// As [`Engine::submit`], and says whether the run is new.
+    ///
+    /// # Errors
+    /// If the inputs do not fit or the database fails.
+    pub async fn begin(
+        &self,
+        pipeline: Pipeline,
+        request: RunRequest,
+    ) -> Result<Started, OrchestrationError> {
         let shared = &self.shared;
         let inputs = inputs::resolve(&pipeline, &request.inputs)
             .map_err(|problem| OrchestrationError::Invalid(Box::new(problem)))?;
-        let (concurrency_key, concurrency_limit) = concurrency(&pipeline, &inputs)?;
+        let (concurrency_key, concurrency_limit) = match concurrency(&pipeline, &inputs)? {
+            (None, _) => one_at_a_time(&pipeline, request.firing.as_ref()),
+            ruled => ruled,
+        };
         let now = shared.now();
+        let window =
+            request.window.or_else(|| windows::last_complete(&pipeline, &shared.settings.timezone, now));
         let rows = step_rows(&pipeline, request.take_over.as_ref(), now);
         let document = |value: Value| value.to_string();
         let within =
@@ -61,7 +83,9 @@ impl Engine {
             pipeline: pipeline.name.to_string(),
             definition: document(serde_json::to_value(&pipeline).unwrap_or(Value::Null)),
             inputs: document(json!(inputs)),
-            options: document(json!({"force": request.force})),
+            options: document(
+                json!({"force": request.force, "window": window.as_ref().map(RunWindow::document)}),
+            ),
             cause: document(request.cause),
             state: RunState::Queued.as_str().to_owned(),
             idempotency_key: request.idempotency_key,
@@ -77,15 +101,38 @@ impl Engine {
             ..PipelineRunRow::default()
         };
         let id = row.id.clone();
-        let firing = request.firing.map(|(trigger, instant)| FiringRow { trigger, instant });
-        let stored = shared.store.insert_pipeline_run(row, rows, firing).await;
+        let stored = shared.store.insert_pipeline_run(row, rows, origin(request.firing, window)).await;
         match stored.map_err(OrchestrationError::store("store the new run"))? {
-            InsertedRun::Existing { id } => Ok(id),
+            InsertedRun::Existing { id } => Ok(Started::Earlier(id)),
+            InsertedRun::Skipped { running } => Ok(Started::Skipped { running }),
             InsertedRun::New { .. } => {
                 run_task::spawn(shared, recovery::load(shared, &id, None).await?);
-                Ok(id)
+                Ok(Started::New(id))
             }
         }
+    }
+}
+
+/// What a run stands for.
+fn origin(firing: Option<Firing>, window: Option<RunWindow>) -> Option<RunOrigin> {
+    match (firing, window) {
+        (Some(firing), _) => Some(RunOrigin::Firing(FiringRow {
+            trigger: firing.trigger,
+            instant: firing.instant,
+            skip_if_running: firing.overlap == Overlap::Skip,
+        })),
+        (None, Some(window)) => Some(RunOrigin::Window(window.row())),
+        (None, None) => None,
+    }
+}
+
+/// The key of a trigger whose runs wait for each other, where the pipeline has no rule of its own.
+fn one_at_a_time(pipeline: &Pipeline, firing: Option<&Firing>) -> (Option<String>, Option<i64>) {
+    match firing {
+        Some(firing) if matches!(firing.overlap, Overlap::Queue | Overlap::CancelRunning) => {
+            (Some(format!("{}//{}", pipeline.name, firing.trigger)), Some(1))
+        }
+        _ => (None, None),
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod asset;
 pub mod check;
+pub mod check_triggers;
 pub mod duration;
 pub mod expression;
 pub mod frame;
@@ -15,8 +16,10 @@ mod load_include;
 mod load_mapping;
 mod load_step;
 pub mod mapping;
+pub mod period;
 pub mod pipeline;
 pub mod problem;
+pub mod schedule;
 pub mod schema;
 pub mod secret;
 pub mod suggest;

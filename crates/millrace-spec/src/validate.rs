@@ -2,6 +2,7 @@
 //!
 //! A string with `${{` fits every type, since its value is known only when the step runs.
 
+use regex::Regex;
 use serde_json::Value;
 
 use crate::problem::Place;
@@ -93,6 +94,14 @@ impl<'a> Validator<'a> {
 
     /// The value must fit one of the choices; otherwise the choice it comes closest to explains itself.
     fn check_choices(&self, choices: &'a [Value], value: &Value, pointer: &str, found: &mut Vec<Violation>) {
+        // An enum whose words are documented comes as a choice of constants.
+        let words: Option<Vec<&Value>> = choices.iter().map(|choice| choice.get("const")).collect();
+        if let Some(words) = words
+            && value.is_string()
+        {
+            check_value(&serde_json::json!({"enum": words}), value, pointer, found);
+            return;
+        }
         let mut nearest_choice: Option<Vec<Violation>> = None;
         for choice in choices {
             let mut problems = Vec::new();
@@ -253,6 +262,18 @@ fn check_value(schema: &Value, value: &Value, pointer: &str, found: &mut Vec<Vio
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("allowed are {}", list.join(", ")),
         });
+        found.push(wrong);
+    }
+    if let (Some(pattern), Some(text)) = (schema.get("pattern").and_then(Value::as_str), value.as_str())
+        && Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
+    {
+        let mut wrong = violation(pointer, "wrong-value", format!("`{text}` cannot be read here"));
+        let examples = schema.get("examples").and_then(Value::as_array).into_iter().flatten();
+        let examples: Vec<String> =
+            examples.filter_map(Value::as_str).map(|text| format!("`{text}`")).collect();
+        if !examples.is_empty() {
+            wrong.hints.push(format!("write it as {}", examples.join(", ")));
+        }
         found.push(wrong);
     }
     let Some(number) = value.as_f64() else { return };

@@ -429,6 +429,7 @@ impl Rooms {
             max_running: self.workspace.max_running.unwrap_or(cores * RUNNING_PER_CORE),
             pools: self.workspace.pools.clone(),
             server: server_place::here(&self.workspace.state_folder(), self.store.is_postgres())?,
+            timezone: self.workspace.timezone.clone(),
         };
         Ok((services, settings))
     }

@@ -9,10 +9,12 @@ use millrace_spec::ids::SecretName;
 mod data;
 mod models;
 mod runs;
+mod schedules;
 
 pub(crate) use data::{Data, DataCommand, DataPreview};
 pub(crate) use models::{Models, ModelsCommand, PromotionRequest, Verdict};
 pub(crate) use runs::{Items, OneRun, Part, Plan, Rerun};
+pub(crate) use schedules::{Backfill, Range, TriggerName, Triggers, TriggersCommand, Windows};
 
 /// From raw data to a live, monitored endpoint.
 #[derive(Debug, Parser)]
@@ -68,6 +70,12 @@ pub(crate) enum Command {
     Logs(Logs),
     /// Say why a step ran or was reused, why it waits, was skipped or failed.
     Why(Why),
+    /// List the triggers with their next and last firings, pause them, and let them go on.
+    Triggers(Triggers),
+    /// List the windows of a pipeline with their states and reasons, run some again, or cancel them.
+    Windows(Windows),
+    /// Run the windows of a range, also those before the trigger's beginning, and those again that are over.
+    Backfill(Backfill),
     /// Copy a table between files, web servers, databases and datasets.
     Copy(Copy),
     /// Query the workspace's datasets with SQL.
@@ -169,6 +177,9 @@ pub(crate) struct Run {
     pub(crate) inputs: Vec<String>,
     #[command(flatten)]
     pub(crate) part: Part,
+    /// A date or an instant in the window that the run is about; the last complete window if absent.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) window: Option<String>,
     /// A request with a key that was used before starts nothing and follows the earlier run.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,

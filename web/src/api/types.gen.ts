@@ -198,13 +198,13 @@ export type TriggerView = {
  */
 name: string, 
 /**
- * The cron expression.
+ * The kind's word: `cron`, `every`, `window`, …
  */
-cron: string, 
+kind: string, 
 /**
- * IANA zone; the workspace's if absent.
+ * The rule in words.
  */
-timezone: string | null, 
+description: string, 
 /**
  * RFC 3339.
  */
@@ -290,7 +290,201 @@ inputs?: JsonMap,
 /**
  * Run every step, reuse nothing.
  */
-force?: boolean, };
+force?: boolean, 
+/**
+ * A date or an instant in the window that the run is about; the last complete window if absent.
+ */
+window?: string, };
+
+export type UpcomingView = { 
+/**
+ * RFC 3339, UTC.
+ */
+at: string, 
+/**
+ * The same in the trigger's zone.
+ */
+local: string, 
+/**
+ * What a change of the clock has to do with it.
+ */
+clock_change: string | null, };
+
+export type LastFiringView = { 
+/**
+ * The instant it stands for, RFC 3339.
+ */
+at: string, 
+/**
+ * The run that it started.
+ */
+run_id: string | null, 
+/**
+ * That run's state word.
+ */
+status: string | null, 
+/**
+ * Why it started none.
+ */
+note: string | null, };
+
+export type WindowCount = { 
+/**
+ * The state's word.
+ */
+state: string, 
+/**
+ * How many.
+ */
+windows: number, };
+
+export type TriggerStatusView = { 
+/**
+ * Its pipeline.
+ */
+pipeline: string, 
+/**
+ * Its key.
+ */
+trigger: string, 
+/**
+ * The kind's word: `cron`, `every`, `window`, …
+ */
+kind: string, 
+/**
+ * The rule as written, in short.
+ */
+rule: string, 
+/**
+ * The rule in words.
+ */
+description: string, 
+/**
+ * IANA zone.
+ */
+timezone: string, 
+/**
+ * Whether somebody paused it.
+ */
+paused: boolean, 
+/**
+ * When it is expected next, RFC 3339.
+ */
+next_at: string | null, 
+/**
+ * The next instants.
+ */
+upcoming: Array<UpcomingView>, 
+/**
+ * The newest firing.
+ */
+last: LastFiringView | null, 
+/**
+ * Since when it should have fired, RFC 3339.
+ */
+overdue_since: string | null, 
+/**
+ * Why it does not fire, or did not last time.
+ */
+why: string | null, 
+/**
+ * Its windows by state.
+ */
+windows: Array<WindowCount>, };
+
+export type WindowView = { 
+/**
+ * Its trigger.
+ */
+trigger: string, 
+/**
+ * Its first instant, RFC 3339 in the trigger's zone.
+ */
+start: string, 
+/**
+ * The instant after its last.
+ */
+end: string, 
+/**
+ * `waiting`, `waiting_on_dependency`, `running`, `succeeded`, `failed`, `cancelled` or `stale`.
+ */
+state: string, 
+/**
+ * Why it is in that state.
+ */
+reason: string | null, 
+/**
+ * Runs begun for it.
+ */
+attempt: number, 
+/**
+ * The newest of them.
+ */
+run_id: string | null, 
+/**
+ * When it may run, RFC 3339.
+ */
+due_at: string, };
+
+export type WindowDependencyView = { 
+/**
+ * The trigger that waits.
+ */
+trigger: string, 
+/**
+ * The pipeline that it waits for; its own for an earlier window.
+ */
+pipeline: string, 
+/**
+ * Where the interval begins that it waits for, from the window's beginning.
+ */
+offset: string, 
+/**
+ * How long that interval is.
+ */
+size: string, 
+/**
+ * `all`, `at least 2`, `all but 1`.
+ */
+require: string, };
+
+export type WindowListView = { 
+/**
+ * Its triggers with windows.
+ */
+triggers: Array<TriggerStatusView>, 
+/**
+ * What they wait for.
+ */
+dependencies: Array<WindowDependencyView>, 
+/**
+ * Pipelines whose windows wait for these.
+ */
+dependents: Array<string>, 
+/**
+ * Oldest first; if there are more than were asked for, the newest of them.
+ */
+windows: Array<WindowView>, };
+
+export type WindowRange = { 
+/**
+ * Which trigger; the first with windows if absent.
+ */
+trigger?: string, 
+/**
+ * The first day, local time or instant.
+ */
+from: string, 
+/**
+ * The last day, included, or the instant that it ends before; the one window that `from` is in if absent.
+ */
+until?: string, };
+
+export type WindowsChanged = { 
+/**
+ * How many.
+ */
+windows: number, };
 
 export type ParentView = { 
 /**

@@ -1,4 +1,5 @@
 import IconActivity from "@tabler/icons-react/dist/esm/icons/IconActivity.mjs";
+import IconCalendarTime from "@tabler/icons-react/dist/esm/icons/IconCalendarTime.mjs";
 import IconChecklist from "@tabler/icons-react/dist/esm/icons/IconChecklist.mjs";
 import IconCube from "@tabler/icons-react/dist/esm/icons/IconCube.mjs";
 import IconDatabase from "@tabler/icons-react/dist/esm/icons/IconDatabase.mjs";
@@ -18,6 +19,7 @@ const ITEMS = [
   { to: "/", name: "Home", icon: IconHome },
   { to: "/pipelines", name: "Pipelines", icon: IconRoute },
   { to: "/runs", name: "Runs", icon: IconPlayerPlay },
+  { to: "/triggers", name: "Triggers", icon: IconCalendarTime },
   { to: "/timeline", name: "Timeline", icon: IconTimeline },
   { to: "/experiments", name: "Experiments", icon: IconFlask },
   { to: "/traces", name: "Traces", icon: IconListTree },

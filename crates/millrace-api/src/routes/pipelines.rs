@@ -8,10 +8,13 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use millrace_metastore::runs_read::RunFilter;
 use millrace_orchestration::plan::PlannedStep;
-use millrace_orchestration::{Force, NextFiring, RunRequest, Selection, next_firings};
+use millrace_orchestration::{
+    Force, NextFiring, RunRequest, Selection, describe_trigger, next_firings, window_at,
+};
 use millrace_spec::mapping::gathered_outputs;
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
+use millrace_spec::schedule::Calendars;
 use millrace_spec::triggers::Trigger;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
@@ -42,9 +45,10 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[utoipa::path(get, path = "/api/pipelines", responses((status = 200, body = [PipelineSummary])))]
 async fn list_pipelines(State(app): State<App>) -> ApiResult<Vec<PipelineSummary>> {
     let mut pipelines = Vec::new();
+    let calendars = app.triggers.calendars().await;
     for definition in app.definitions.definitions().await {
         let recent_runs = recent_runs(&app, &definition.name).await?;
-        let (firings, problems) = firings(&app, &definition);
+        let (firings, problems) = firings(&app, &definition, &calendars);
         pipelines.push(PipelineSummary {
             description: definition.pipeline.as_ref().and_then(|pipeline| pipeline.description.clone()),
             steps: definition
@@ -67,14 +71,15 @@ async fn list_pipelines(State(app): State<App>) -> ApiResult<Vec<PipelineSummary
     responses((status = 200, body = PipelineView)))]
 async fn find_pipeline(State(app): State<App>, Path(name): Path<String>) -> ApiResult<PipelineView> {
     let definition = definition(&app, &name).await?;
-    let (firings, problems) = firings(&app, &definition);
+    let calendars = app.triggers.calendars().await;
+    let (firings, problems) = firings(&app, &definition, &calendars);
     let pipeline = definition.pipeline.as_ref();
     Ok(Json(PipelineView {
         description: pipeline.and_then(|pipeline| pipeline.description.clone()),
         problems: problems.into_iter().map(Into::into).collect(),
         inputs: pipeline.map(inputs).unwrap_or_default(),
         steps: pipeline.map(|pipeline| steps(&app, pipeline)).unwrap_or_default(),
-        triggers: pipeline.map(|pipeline| triggers(pipeline, &firings)).unwrap_or_default(),
+        triggers: pipeline.map(|pipeline| triggers(&app, pipeline, &firings)).unwrap_or_default(),
         recent_runs: recent_runs(&app, &name).await?,
         command: format!("millrace run {name}"),
         name: definition.name,
@@ -156,8 +161,15 @@ async fn request(app: &App, pipeline: &Pipeline, wanted: StartRun) -> Result<Run
         (false, false) => Force::Steps(wanted.force_steps),
         (false, true) => Force::Nothing,
     };
+    let window = match &wanted.window {
+        Some(text) => Some(
+            window_at(pipeline, &app.workspace.timezone, text)
+                .map_err(|problem| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, *problem))?,
+        ),
+        None => None,
+    };
     let (inputs, cause) = (wanted.inputs.0, json!({"by": "manual"}));
-    Ok(RunRequest { inputs, cause, force, take_over, ..RunRequest::default() })
+    Ok(RunRequest { inputs, cause, force, take_over, window, ..RunRequest::default() })
 }
 
 async fn definition(app: &App, name: &str) -> Result<Definition, ApiError> {
@@ -170,11 +182,11 @@ async fn recent_runs(app: &App, pipeline: &str) -> Result<Vec<RunSummary>, ApiEr
 }
 
 /// The next firings of a pipeline, soonest first, and its problems, those of its triggers last.
-fn firings(app: &App, definition: &Definition) -> (Vec<NextFiring>, Vec<Problem>) {
+fn firings(app: &App, definition: &Definition, calendars: &Calendars) -> (Vec<NextFiring>, Vec<Problem>) {
     let mut problems = definition.problems.clone();
     let Some(pipeline) = &definition.pipeline else { return (Vec::new(), problems) };
-    let firings =
-        next_firings(pipeline, &app.workspace.timezone, app.clock.now(), 1).unwrap_or_else(|problem| {
+    let firings = next_firings(pipeline, &app.workspace.timezone, calendars, app.clock.now(), 1)
+        .unwrap_or_else(|problem| {
             problems.push(problem);
             Vec::new()
         });
@@ -217,16 +229,13 @@ fn outputs(app: &App, step: &millrace_spec::pipeline::Step) -> Vec<OutputView> {
     outputs.into_iter().map(|(name, type_name)| OutputView { name, type_name }).collect()
 }
 
-fn triggers(pipeline: &Pipeline, firings: &[NextFiring]) -> Vec<TriggerView> {
+fn triggers(app: &App, pipeline: &Pipeline, firings: &[NextFiring]) -> Vec<TriggerView> {
     let next: HashMap<_, _> = firings.iter().map(|firing| (firing.trigger.as_str(), firing.at)).collect();
-    let view = |(name, trigger): (&String, &Trigger)| {
-        let Trigger::Cron(cron) = trigger;
-        TriggerView {
-            name: name.clone(),
-            cron: cron.cron.clone(),
-            timezone: cron.timezone.clone(),
-            next_firing: next.get(name.as_str()).map(ToString::to_string),
-        }
+    let view = |(name, trigger): (&String, &Trigger)| TriggerView {
+        name: name.clone(),
+        kind: trigger.word().to_owned(),
+        description: describe_trigger(trigger, &app.workspace.timezone),
+        next_firing: next.get(name.as_str()).map(ToString::to_string),
     };
     pipeline.triggers.iter().map(view).collect()
 }

@@ -4,7 +4,7 @@ use ts_rs::{Config, TS};
 
 use super::{
     compare, datasets, endpoints, json, lifecycle, logs, models, monitors, pipelines, prompts, runs,
-    timeline, traces, tracking, workspace,
+    timeline, traces, tracking, triggers, workspace,
 };
 
 /// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.
@@ -33,6 +33,14 @@ pub fn typescript() -> String {
         pipelines::StartRun,
         pipelines::PlannedStepView
     );
+    declare!(
+        triggers::UpcomingView,
+        triggers::LastFiringView,
+        triggers::WindowCount,
+        triggers::TriggerStatusView
+    );
+    declare!(triggers::WindowView, triggers::WindowDependencyView, triggers::WindowListView);
+    declare!(triggers::WindowRange, triggers::WindowsChanged);
     declare!(
         runs::ParentView,
         runs::RunSummary,

@@ -16,11 +16,17 @@ use crate::validate;
 use crate::yaml::{Key, Node};
 
 mod cron;
+mod policy;
+mod recurrence;
+mod window;
 
-pub use cron::{Cron, Missed};
+pub use cron::Cron;
+pub use policy::{Boundary, MISSED_FOR, Missed, Overlap};
+pub use recurrence::{Recurrence, TimeOfDay, Weekday};
+pub use window::{Dependency, OnTimeout, Require, Rerun, RetryRule, Window, WindowRetry};
 
 /// Every kind of trigger, in the order the manual prints them.
-pub const ALL: &[Entry] = &[entry::<Cron>()];
+pub const ALL: &[Entry] = &[entry::<Cron>(), entry::<Recurrence>(), entry::<Window>()];
 
 /// What starts a pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +34,10 @@ pub const ALL: &[Entry] = &[entry::<Cron>()];
 pub enum Trigger {
     /// At the instants of a cron expression.
     Cron(Cron),
+    /// Again and again, counted from a beginning.
+    Recurrence(Recurrence),
+    /// Once for each interval of time.
+    Window(Box<Window>),
 }
 
 impl Trigger {
@@ -35,6 +45,34 @@ impl Trigger {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Cron(_) => Cron::WORD,
+            Self::Recurrence(_) => Recurrence::WORD,
+            Self::Window(_) => Window::WORD,
+        }
+    }
+
+    /// The named calendar that it keeps to.
+    pub fn calendar(&self) -> Option<&str> {
+        match self {
+            Self::Cron(cron) => cron.calendar.as_deref(),
+            Self::Recurrence(recurrence) => recurrence.calendar.as_deref(),
+            Self::Window(_) => None,
+        }
+    }
+
+    /// Takes its calendar away, where the files are not at hand.
+    pub fn forget_calendar(&mut self) {
+        match self {
+            Self::Cron(cron) => cron.calendar = None,
+            Self::Recurrence(recurrence) => recurrence.calendar = None,
+            Self::Window(_) => {}
+        }
+    }
+
+    /// Its windows, if it has some.
+    pub fn window(&self) -> Option<&Window> {
+        match self {
+            Self::Window(window) => Some(window),
+            _ => None,
         }
     }
 
@@ -42,6 +80,8 @@ impl Trigger {
     pub fn inputs(&self) -> &IndexMap<String, Value> {
         match self {
             Self::Cron(cron) => &cron.inputs,
+            Self::Recurrence(recurrence) => &recurrence.inputs,
+            Self::Window(window) => &window.inputs,
         }
     }
 }

@@ -22,8 +22,10 @@ mod runs;
 mod secrets;
 mod show_run;
 mod sql;
+mod triggers;
 mod up;
 mod why;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -50,6 +52,9 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Runs(arguments) => runs::run(&arguments, printer).await,
         Command::Logs(arguments) => logs::run(&arguments, printer).await,
         Command::Why(arguments) => why::run(&arguments, printer).await,
+        Command::Triggers(arguments) => triggers::run(&arguments, printer).await,
+        Command::Windows(arguments) => windows::run(&arguments, printer).await,
+        Command::Backfill(arguments) => windows::run_backfill(&arguments, printer).await,
         Command::Copy(arguments) => copy::run(&arguments, printer).await,
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
         Command::Secrets(command) => secrets::run(&command, printer).await,

@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use indexmap::IndexMap;
-use millrace_orchestration::{Engine, Force, RunRequest, Selection};
+use millrace_orchestration::{Engine, Force, OrchestrationError, RunRequest, Selection, window_at};
 use millrace_spec::pipeline::Pipeline;
 use serde_json::{Value, json};
 
@@ -25,6 +25,10 @@ pub(crate) async fn run(arguments: &Run, printer: &Printer) -> Result<ExitCode> 
     let events = engine.subscribe();
     let mut request = request(engine, &loaded.pipeline, &arguments.inputs, &arguments.part).await?;
     request.idempotency_key.clone_from(&arguments.idempotency_key);
+    if let Some(text) = &arguments.window {
+        let window = window_at(&loaded.pipeline, &rooms.workspace.timezone, text);
+        request.window = Some(window.map_err(OrchestrationError::Invalid)?);
+    }
     let id = engine.submit(loaded.pipeline.clone(), request).await?;
     follow(engine, events, &id, printer).await?;
     let outcome = report(&rooms, engine, &id, &file, printer).await;

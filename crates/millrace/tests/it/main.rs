@@ -16,6 +16,7 @@ mod mlflow;
 mod project;
 mod restart;
 mod run_page;
+mod schedules;
 mod secrets;
 mod server;
 mod serving;

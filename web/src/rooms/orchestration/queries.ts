@@ -12,7 +12,11 @@ import type {
   RunView,
   TablePreview,
   TimelineView,
+  TriggerStatusView,
   WhyView,
+  WindowListView,
+  WindowRange,
+  WindowsChanged,
 } from "../../api/types.gen";
 
 const path = encodeURIComponent;
@@ -75,6 +79,21 @@ export const timelineQuery = (from: number, to: number) =>
     placeholderData: keepPreviousData,
   });
 
+/** Looked at again now and then, since time alone changes it. */
+export const triggersQuery = () =>
+  queryOptions({
+    queryKey: ["triggers"],
+    queryFn: ({ signal }) => get<TriggerStatusView[]>("/api/triggers", {}, signal),
+    refetchInterval: 15_000,
+  });
+
+export const windowsQuery = (pipeline: string) =>
+  queryOptions({
+    queryKey: ["windows", pipeline],
+    queryFn: ({ signal }) => get<WindowListView>(`/api/pipelines/${path(pipeline)}/windows`, {}, signal),
+    refetchInterval: 5_000,
+  });
+
 export const outputQuery = (run: string, step: string, output: string) =>
   queryOptions({
     queryKey: ["runs", run, "output", step, output],
@@ -103,6 +122,21 @@ export const readLog = (run: string, step: string, range: { attempt: number; fro
 
 export const startRun = (pipeline: string, inputs: Record<string, unknown>) =>
   post<RunSummary>(`/api/pipelines/${path(pipeline)}/runs`, { inputs });
+
+export const pauseTrigger = (pipeline: string, trigger: string, paused: boolean) =>
+  post<TriggerStatusView>(
+    `/api/pipelines/${path(pipeline)}/triggers/${path(trigger)}/${paused ? "pause" : "resume"}`,
+    {},
+  );
+
+export const rerunWindows = (pipeline: string, range: WindowRange) =>
+  post<WindowsChanged>(`/api/pipelines/${path(pipeline)}/windows/rerun`, range);
+
+export const cancelWindows = (pipeline: string, range: WindowRange) =>
+  post<WindowsChanged>(`/api/pipelines/${path(pipeline)}/windows/cancel`, range);
+
+export const backfill = (pipeline: string, range: WindowRange) =>
+  post<WindowsChanged>(`/api/pipelines/${path(pipeline)}/backfill`, range);
 
 export const cancelRun = (id: string) => post<unknown>(`/api/runs/${path(id)}/cancel`, {});
 
