@@ -6,9 +6,9 @@
 //! | `/api/search?q&limit` | GET | `[SearchHit]` |
 //! | `/api/kinds` | GET | `[KindView]` |
 //! | `/api/pipelines`, `/api/pipelines/{name}` | GET | `[PipelineSummary]`, `PipelineView` |
-//! | `/api/pipelines/{name}/runs` | POST `StartRun`, header `Idempotency-Key` | `RunSummary` |
+//! | `/api/pipelines/{name}/runs?wait` | POST `StartRun`, header `Idempotency-Key` | `RunSummary`, 202 while it goes on |
 //! | `/api/runs?pipeline&status&after&limit` | GET | `RunPage` |
-//! | `/api/runs/{id}` | GET | `RunView` |
+//! | `/api/runs/{id}?wait` | GET | `RunView` |
 //! | `/api/runs/{id}/cancel`, `/api/runs/{id}/rerun` | POST | `RunSummary` |
 //! | `/api/runs/{id}/why` | GET | `[WhyView]` |
 //! | `/api/runs/{id}/steps/{step}/log?attempt&offset` | GET | `LogChunk` |

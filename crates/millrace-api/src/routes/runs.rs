@@ -15,6 +15,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::wait::{WaitQuery, until_over};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::present::runs as present;
@@ -75,9 +76,18 @@ fn read_token(token: &str) -> Result<(i64, String), ApiError> {
     parts.ok_or_else(|| Problem::error("invalid-query", "`after` is not a token of an earlier page").into())
 }
 
-/// Shows a run with its steps.
-#[utoipa::path(get, path = "/api/runs/{id}", params(("id" = String, Path)), responses((status = 200, body = RunView)))]
-async fn find_run(State(app): State<App>, Path(id): Path<String>) -> ApiResult<RunView> {
+/// Shows a run with its steps; with `wait`, as soon as it is over or the time is up.
+#[utoipa::path(get, path = "/api/runs/{id}", params(("id" = String, Path), WaitQuery),
+    responses((status = 200, body = RunView)))]
+async fn find_run(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    query: Result<Query<WaitQuery>, QueryRejection>,
+) -> ApiResult<RunView> {
+    let Query(query) = query?;
+    if let Some(wait) = query.duration()? {
+        until_over(&app, &id, wait).await?;
+    }
     let row = run_row(&app, &id).await?;
     let store = app.engine.store();
     let steps = store.list_step_runs(id.clone()).await?;

@@ -121,4 +121,19 @@ pub struct StartRun {
     /// Run every step, reuse nothing.
     #[ts(optional, as = "Option<bool>")]
     pub force: bool,
+    /// Who asks, if it is another system; the run shows it.
+    #[ts(optional)]
+    pub caller: Option<RunCaller>,
+}
+
+/// Another system that starts a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+#[serde(deny_unknown_fields)]
+pub struct RunCaller {
+    /// Its word, for example `airflow`.
+    pub system: String,
+    /// Where its own run is to be seen.
+    #[serde(default)]
+    #[ts(optional)]
+    pub url: Option<String>,
 }

@@ -27,7 +27,7 @@ pub fn typescript() -> String {
         pipelines::PipelineStepView,
         pipelines::TriggerView
     );
-    declare!(pipelines::PipelineSummary, pipelines::PipelineView, pipelines::StartRun);
+    declare!(pipelines::PipelineSummary, pipelines::PipelineView, pipelines::RunCaller, pipelines::StartRun);
     declare!(
         runs::RunSummary,
         runs::RunPage,

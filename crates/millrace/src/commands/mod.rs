@@ -13,6 +13,7 @@ mod import;
 mod init;
 mod logs;
 mod models;
+mod remote;
 mod run;
 pub(crate) mod run_lock;
 mod runs;
