@@ -100,9 +100,16 @@ impl Target for GitHubActions {
         if let Some(name) = &self.key_input {
             inputs.insert(name.clone(), attempt.key.into());
         }
-        let body = json!({"ref": self.branch, "inputs": inputs, "return_run_details": true});
+        let mut body = json!({"ref": self.branch, "inputs": inputs, "return_run_details": true});
         let path = self.path(&["workflows", &self.workflow, "dispatches"])?;
-        let answer = api.post(&path, &[], Some(&body)).await?;
+        let answer = match api.post(&path, &[], Some(&body)).await {
+            // Servers of before February 2026 do not know this field and refuse the request.
+            Err(error) if error.status() == Some(422) => {
+                body.as_object_mut().map(|fields| fields.remove("return_run_details"));
+                api.post(&path, &[], Some(&body)).await?
+            }
+            answer => answer?,
+        };
         match answer.text("/workflow_run_id") {
             Some(id) => Ok(Begun::new(id, answer.text("/html_url"))),
             // Older servers say nothing of what they began, and list it a moment later: the look finds it.

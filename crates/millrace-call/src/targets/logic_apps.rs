@@ -8,7 +8,7 @@ use crate::azure::{AzureLogin, Resource};
 use crate::error::CallError;
 use crate::target::{Attempt, Begun, Named, Seen, Target};
 
-const VERSION: [(&str, &str); 1] = [("api-version", "2016-06-01")];
+const VERSION: [(&str, &str); 1] = [("api-version", "2019-05-01")];
 
 /// Runs a workflow of Azure Logic Apps (Consumption) that begins with a request.
 ///

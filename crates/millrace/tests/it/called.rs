@@ -99,8 +99,17 @@ fn called_by_the_command_line_that_waits() {
     project.write("go", "");
     let ended = said(&["run", "nightly", "-i", "day=2026-03-01", "--idempotency-key", "k", "--wait"]);
     assert!(ended.contains("run [id] succeeded in [duration]") && ended.starts_with("exit 0"), "{ended}");
-    insta::assert_snapshot!(said(&["run", "nightly", "--wait", "-i", "day=tomorrow"]), @"");
-    insta::assert_snapshot!(said(&["run", "nightli", "--wait"]), @"");
+    insta::assert_snapshot!(said(&["run", "nightly", "--wait", "-i", "day=tomorrow"]), @r#"
+    exit 2
+    ----
+    error[input-type]: the input `day` is date, not "tomorrow"
+    hint: write it as `2026-03-01`
+    "#);
+    insta::assert_snapshot!(said(&["run", "nightli", "--wait"]), @r"
+    exit 2
+    ----
+    error[unknown-pipeline]: there is no pipeline `nightli`
+    ");
     let failed = said(&["run", "bad", "--wait"]);
     assert!(failed.starts_with("exit 1\nrun [id] failed in [duration]"), "{failed}");
     assert!(failed.contains("program-failed"), "{failed}");
@@ -133,11 +142,11 @@ fn script(mark: &str) -> String {
     let block = guide.split("```yaml\n").skip(1).find(|block| block.contains(mark)).unwrap();
     let block = block.split("\n```").next().unwrap();
     let (before, rest) = block.split_once(mark).unwrap();
-    let indent = before.lines().last().unwrap().chars().take_while(|c| *c == ' ').count();
-    let lines = rest.lines().skip(1);
-    let script: Vec<&str> =
-        lines.take_while(|line| line.chars().take_while(|c| *c == ' ').count() > indent).collect();
-    assert!(script.len() > 2, "{block}");
+    let indent = |line: &str| line.chars().take_while(|c| *c == ' ').count();
+    let lines = rest.lines().skip(1).peekable();
+    let least = rest.lines().nth(1).map_or(0, indent);
+    let script: Vec<&str> = lines.take_while(|line| indent(line) >= least).collect();
+    assert!(script.len() > 2, "{before}");
     script.join("\n")
 }
 
@@ -179,7 +188,7 @@ fn called_by_a_github_actions_step() {
     assert_eq!(code, 0, "{again}");
     assert_eq!(said.lines().next(), again.lines().next());
     let (code, said) = build_step(&project, &step, &variables(r#"{"day": 7}"#));
-    assert!(code != 0 && said.contains("hint"), "{code} {said}");
+    assert_eq!((code, said.lines().next()), (1, Some("::error::the input `day` is date, not 7 write it as `2026-03-01`")));
 }
 
 #[test]

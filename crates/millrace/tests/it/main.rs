@@ -13,6 +13,7 @@ mod full_disk;
 mod fuzz;
 mod import;
 mod mlflow;
+mod orchestrators;
 mod project;
 mod restart;
 mod secrets;
