@@ -455,6 +455,7 @@ impl Rooms {
         docs.extend(millrace_transfer::connectors());
         docs.extend(millrace_training::trainers::docs());
         docs.extend(millrace_call::docs());
+        docs.extend(millrace_orchestration::trigger_docs());
         docs
     }
 }
