@@ -28,7 +28,9 @@ impl Auth {
     pub(crate) fn of(token: Option<&String>, login: (Option<&String>, Option<&String>)) -> Self {
         match (token, login) {
             (Some(token), _) => Self::Bearer(token.clone()),
-            (None, (Some(name), password)) => Self::Basic(name.clone(), password.cloned().unwrap_or_default()),
+            (None, (Some(name), password)) => {
+                Self::Basic(name.clone(), password.cloned().unwrap_or_default())
+            }
             (None, (None, _)) => Self::None,
         }
     }
@@ -186,7 +188,11 @@ pub(crate) fn text_at(value: &Value, pointer: &str) -> Option<String> {
 pub(crate) fn read_url(text: &str) -> Result<Url, CallError> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     url.filter(|url| !url.cannot_be_a_base()).ok_or_else(|| {
-        CallError::config("call-url", format!("`{text}` is not an address"), "write it as `https://host/path`")
+        CallError::config(
+            "call-url",
+            format!("`{text}` is not an address"),
+            "write it as `https://host/path`",
+        )
     })
 }
 

@@ -55,12 +55,16 @@ impl AzureLogin {
             (Some(token), ..) => token.clone(),
             (None, Some(tenant), Some(id), Some(secret)) => {
                 let scope = format!("{}/.default", url.unwrap_or(MANAGEMENT).trim_end_matches('/'));
-                self.exchange(client, tenant, &[
-                    ("grant_type", "client_credentials"),
-                    ("client_id", id),
-                    ("client_secret", secret),
-                    ("scope", &scope),
-                ])
+                self.exchange(
+                    client,
+                    tenant,
+                    &[
+                        ("grant_type", "client_credentials"),
+                        ("client_id", id),
+                        ("client_secret", secret),
+                        ("scope", &scope),
+                    ],
+                )
                 .await?
             }
             _ => {

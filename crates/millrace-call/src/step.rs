@@ -176,8 +176,10 @@ impl StepKind for Call {
                 let has = |name: &str| settings.get(name).is_some();
                 let asks = (entry.doc)().schema.pointer("/properties/url").is_some();
                 if asks && !has("url") && !has("connection") && needs_url(entry.name) {
-                    let problem =
-                        Problem::error("call-url", format!("`{}` needs a `url` or a `connection`", entry.name));
+                    let problem = Problem::error(
+                        "call-url",
+                        format!("`{}` needs a `url` or a `connection`", entry.name),
+                    );
                     problems.push(problem.hint(format!("millrace explain {}", entry.name)));
                 }
             }
@@ -275,7 +277,10 @@ fn no_target(config: &Value) -> Problem {
     let problem = Problem::error("call-target", "a call names one system to call")
         .note(format!("systems are {}", names.join(", ")));
     let fields = config.as_object().map(Map::keys).into_iter().flatten();
-    match fields.filter_map(|key| nearest(key, &names)).find(|_| config.as_object().is_some_and(|f| f.len() < 3)) {
+    match fields
+        .filter_map(|key| nearest(key, &names))
+        .find(|_| config.as_object().is_some_and(|f| f.len() < 3))
+    {
         Some(near) => problem.hint(format!("`{near}: {{…}}`")),
         None => problem.hint("for example `airflow: {url: http://airflow:8080, dag: nightly}`"),
     }
@@ -305,8 +310,12 @@ fn key(context: &StepContext) -> String {
 }
 
 fn read_handle(handle: &Value) -> Result<Handle, StepError> {
-    Handle::deserialize(handle)
-        .map_err(|error| StepError::permanent(Problem::error("call-handle", format!("what is known of the call cannot be read: {error}"))))
+    Handle::deserialize(handle).map_err(|error| {
+        StepError::permanent(Problem::error(
+            "call-handle",
+            format!("what is known of the call cannot be read: {error}"),
+        ))
+    })
 }
 
 fn ended(what: String, begun: &Begun, end: End) -> Result<StepOutcome, StepError> {

@@ -68,7 +68,12 @@ impl Seen {
     }
 
     pub(crate) fn cancelled(state: impl Into<String>) -> Self {
-        Self::Ended(End { state: state.into(), verdict: Verdict::Cancelled, message: None, result: Value::Null })
+        Self::Ended(End {
+            state: state.into(),
+            verdict: Verdict::Cancelled,
+            message: None,
+            result: Value::Null,
+        })
     }
 }
 
@@ -122,7 +127,8 @@ pub(crate) const fn entry<T: Named>() -> Entry {
 fn doc<T: Named>() -> KindDoc {
     let mut doc = KindDoc::of::<T>(KindFamily::CallTarget, T::NAME, T::EXAMPLE);
     // It becomes part of the step's own schema, where definitions of several targets would get mixed up.
-    let settings = schemars::generate::SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let settings =
+        schemars::generate::SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     doc.schema = settings.into_generator().into_root_schema_for::<T>();
     doc
 }

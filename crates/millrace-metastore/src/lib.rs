@@ -19,8 +19,11 @@ mod migrations;
 pub mod monitoring;
 mod outbox;
 mod postgres;
+pub mod queue;
 pub mod registry;
+pub mod roles;
 pub mod runs;
+pub mod runs_items;
 pub mod runs_read;
 mod runs_write;
 mod session;
@@ -29,6 +32,7 @@ mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod traces;
+mod transitions;
 mod value;
 
 pub use error::MetastoreError;

@@ -38,6 +38,8 @@ const ALL: &[Migration] = &[
     migration!("0051_what_runs_read"),
     migration!("0052_model_cards"),
     migration!("0060_accounts"),
+    migration!("0140_items_and_sub_runs"),
+    migration!("0170_roles"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.

@@ -118,7 +118,9 @@ mod tests {
         ] {
             assert_eq!(coerce(type_name, text.into()), Ok(text.into()));
         }
-        for (type_name, text) in [("date", "2026-02-29"), ("date", "tomorrow"), ("datetime", "6 am"), ("duration", "90")] {
+        for (type_name, text) in
+            [("date", "2026-02-29"), ("date", "tomorrow"), ("datetime", "6 am"), ("duration", "90")]
+        {
             assert!(coerce(type_name, text.into()).is_err(), "{type_name} {text}");
         }
     }

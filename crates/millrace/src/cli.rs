@@ -8,9 +8,11 @@ use millrace_spec::ids::SecretName;
 
 mod data;
 mod models;
+mod runs;
 
 pub(crate) use data::{Data, DataCommand, DataPreview};
 pub(crate) use models::{Models, ModelsCommand, PromotionRequest, Verdict};
+pub(crate) use runs::{Items, OneRun, Part, Plan, Rerun};
 
 /// From raw data to a live, monitored endpoint.
 #[derive(Debug, Parser)]
@@ -46,13 +48,25 @@ pub(crate) enum Command {
     Check(Check),
     /// Run a pipeline to its end, with or without a server.
     Run(Run),
+    /// Say what a run would do: which steps run, which are reused, and why.
+    Plan(Plan),
+    /// Run a pipeline again as it is now, with the inputs of an earlier run: all of it, or what failed.
+    Rerun(Rerun),
+    /// Ask a run to end.
+    Cancel(OneRun),
+    /// Hold a run: what runs goes on, nothing begins.
+    Pause(OneRun),
+    /// Let a run that is held go on.
+    Resume(OneRun),
     /// Start the server: triggers, API and web UI.
     Up(Up),
     /// List runs, newest first.
     Runs(Runs),
+    /// List the items of a step with `foreach` or `matrix`.
+    Items(Items),
     /// Print the log of a step.
     Logs(Logs),
-    /// Say why a step ran or was reused, and why it was skipped or failed.
+    /// Say why a step ran or was reused, why it waits, was skipped or failed.
     Why(Why),
     /// Copy a table between files, web servers, databases and datasets.
     Copy(Copy),
@@ -65,10 +79,10 @@ pub(crate) enum Command {
     /// Keep secrets in an encrypted file that is committed with the rest.
     #[command(subcommand)]
     Secrets(Secrets),
-    /// Take over what another tracking server has.
+    /// Take over what another tracking server has, or make pipelines of another orchestrator's files.
     #[command(subcommand)]
     Import(Import),
-    /// Write what is tracked here for another tracking server.
+    /// Write what is tracked here for another tracking server, or a pipeline for another orchestrator.
     #[command(subcommand)]
     Export(Export),
     /// List, delete, restore, rename and purge experiments and their runs; say what they take and for how long they are kept.
@@ -153,9 +167,8 @@ pub(crate) struct Run {
     /// Value of an input.
     #[arg(long = "input", short, value_name = "NAME=VALUE")]
     pub(crate) inputs: Vec<String>,
-    /// Run steps although an earlier result would fit: all of them, or those named.
-    #[arg(long, value_name = "STEP", num_args = 0.., value_delimiter = ',')]
-    pub(crate) force: Option<Vec<String>>,
+    #[command(flatten)]
+    pub(crate) part: Part,
     /// A request with a key that was used before starts nothing and follows the earlier run.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
@@ -188,6 +201,12 @@ pub(crate) struct Runs {
     /// Only this state.
     #[arg(long, short)]
     pub(crate) state: Option<String>,
+    /// Also those that steps of other runs started.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Only those that steps of this run started.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) parent: Option<String>,
     /// At most so many.
     #[arg(long, short = 'n', default_value_t = 20)]
     pub(crate) limit: u32,
@@ -330,6 +349,27 @@ pub(crate) struct Retention {
 pub(crate) enum Import {
     /// Take over experiments, runs, models and traces of MLflow, with their ids, times and files; begun again, it goes on.
     Mlflow(ImportMlflow),
+    /// Make a pipeline of a pipeline job of Azure Machine Learning (CLI v2), with the components that lie beside it.
+    Azureml(ImportFiles),
+    /// Make pipelines of Data Factory's pipelines and triggers: JSON files, a folder of them, or an ARM template.
+    Adf(ImportFiles),
+    /// Make a pipeline of a dbt project, a step for each model, from its `manifest.json`.
+    Dbt(ImportFiles),
+    /// Make a pipeline of a GitHub Actions workflow: its schedules, inputs and shell steps.
+    Github(ImportFiles),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportFiles {
+    /// The files, or folders of them.
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Replace files that are there already.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Only say what would be made and what has no counterpart.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -357,6 +397,22 @@ pub(crate) struct ImportMlflow {
 pub(crate) enum Export {
     /// Write an `mlruns` folder that MLflow's own client opens.
     Mlruns(ExportMlruns),
+    /// Write a pipeline as a pipeline job of Azure Machine Learning (CLI v2) and its schedules.
+    Azureml(ExportPipeline),
+    /// Write a pipeline as a pipeline and triggers of Data Factory.
+    Adf(ExportPipeline),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportPipeline {
+    /// A pipeline's name or file.
+    pub(crate) pipeline: String,
+    /// Folder of the files that are made.
+    #[arg(long, default_value = ".")]
+    pub(crate) to: PathBuf,
+    /// Replace files that are there already.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
 }
 
 #[derive(Debug, Args)]

@@ -109,8 +109,7 @@ async fn start_run(
     };
     let key = idempotency_key(&headers)?;
     let cause = cause(&wanted, key.is_some());
-    let mut request =
-        RunRequest { inputs: wanted.inputs.0, cause: cause.clone(), ..RunRequest::default() };
+    let mut request = RunRequest { inputs: wanted.inputs.0, cause: cause.clone(), ..RunRequest::default() };
     request.idempotency_key = key.as_ref().map(|key| format!("{name}/{key}"));
     if wanted.force {
         request.force = serde_json::from_value(json!("all"))?;

@@ -79,8 +79,9 @@ impl Airflow {
     async fn failed_tasks(&self, api: &Api<'_>, id: &str) -> Option<String> {
         let answer = api.get(&self.path(&[id, "taskInstances"]), &[("state", "failed")]).await.ok()?;
         let tasks = answer.list("/task_instances").iter();
-        let tasks: Vec<String> =
-            tasks.filter_map(|task| Some(format!("task `{}` failed", task.get("task_id")?.as_str()?))).collect();
+        let tasks: Vec<String> = tasks
+            .filter_map(|task| Some(format!("task `{}` failed", task.get("task_id")?.as_str()?)))
+            .collect();
         Some(tasks.join(", "))
     }
 

@@ -106,7 +106,8 @@ impl Target for Argo {
         Ok(match phase.as_str() {
             "Succeeded" => {
                 let outputs = workflow.list("/status/outputs/parameters").iter();
-                let named = outputs.filter_map(|output| Some((text_at(output, "/name")?, output.get("value")?.clone())));
+                let named = outputs
+                    .filter_map(|output| Some((text_at(output, "/name")?, output.get("value")?.clone())));
                 Seen::succeeded(phase, Value::Object(named.collect()))
             }
             "Failed" | "Error" => match message {

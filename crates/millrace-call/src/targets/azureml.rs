@@ -61,7 +61,8 @@ impl AzureMl {
     }
 
     async fn api<'a>(&self, attempt: &Attempt<'a>) -> Result<crate::api::Api<'a>, CallError> {
-        let nobody = || CallError::config("call-config", "`azureml` needs `auth`", "millrace explain azureml");
+        let nobody =
+            || CallError::config("call-config", "`azureml` needs `auth`", "millrace explain azureml");
         self.auth.as_ref().ok_or_else(nobody)?.api(attempt.client, self.url.as_deref()).await
     }
 

@@ -68,14 +68,16 @@ impl Dagster {
             .chain(answer.text("/data/answer/message"))
             .collect();
         let said = if said.is_empty() { kind } else { said.join("; ") };
-        Err(CallError::config("call-refused", format!("Dagster refuses: {said}"), "check the names and the config in the step"))
+        Err(CallError::config(
+            "call-refused",
+            format!("Dagster refuses: {said}"),
+            "check the names and the config in the step",
+        ))
     }
 
     /// Location and repository of the job.
     async fn selector(&self, api: &Api<'_>) -> Result<Value, CallError> {
-        let selector = |location: &str, repository: &str| {
-            json!({"repositoryLocationName": location, "repositoryName": repository, "jobName": self.job})
-        };
+        let selector = |location: &str, repository: &str| json!({"repositoryLocationName": location, "repositoryName": repository, "jobName": self.job});
         if let (Some(location), Some(repository)) = (&self.location, &self.repository) {
             return Ok(selector(location, repository));
         }
@@ -91,7 +93,11 @@ impl Dagster {
         let found: Vec<&Value> = answer.list("/data/answer/nodes").iter().filter(fits).collect();
         match found.as_slice() {
             [one] => Ok(selector(&text(one, "/location/name"), &text(one, "/name"))),
-            [] => Err(CallError::config("call-refused", format!("Dagster has no job `{}`", self.job), "check `job` and `location`")),
+            [] => Err(CallError::config(
+                "call-refused",
+                format!("Dagster has no job `{}`", self.job),
+                "check `job` and `location`",
+            )),
             _ => Err(CallError::config(
                 "call-refused",
                 format!("several code locations have a job `{}`", self.job),
@@ -136,7 +142,8 @@ impl Target for Dagster {
             "SUCCESS" => Seen::succeeded(state, Value::Null),
             "FAILURE" => {
                 let steps = run.list("/data/answer/stepStats").iter();
-                let failed = steps.filter(|step| step.get("status").is_some_and(|status| status == "FAILURE"));
+                let failed =
+                    steps.filter(|step| step.get("status").is_some_and(|status| status == "FAILURE"));
                 let failed: Vec<String> = failed
                     .filter_map(|step| Some(format!("op `{}` failed", step.get("stepKey")?.as_str()?)))
                     .collect();

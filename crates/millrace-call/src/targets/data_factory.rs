@@ -58,7 +58,9 @@ impl DataFactory {
     }
 
     async fn api<'a>(&self, attempt: &Attempt<'a>) -> Result<crate::api::Api<'a>, CallError> {
-        let nobody = || CallError::config("call-config", "`data_factory` needs `auth`", "millrace explain data_factory");
+        let nobody = || {
+            CallError::config("call-config", "`data_factory` needs `auth`", "millrace explain data_factory")
+        };
         self.auth.as_ref().ok_or_else(nobody)?.api(attempt.client, self.url.as_deref()).await
     }
 
@@ -76,8 +78,10 @@ impl DataFactory {
         // Data Factory tells every parameter as text.
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let same = |run: &&Value| {
-            let given = |name: &str| run.get("parameters").and_then(|parameters| parameters.get(name)).map(text);
-            let start = run.get("runStart").and_then(Value::as_str).and_then(|at| at.parse::<jiff::Timestamp>().ok());
+            let given =
+                |name: &str| run.get("parameters").and_then(|parameters| parameters.get(name)).map(text);
+            let start =
+                run.get("runStart").and_then(Value::as_str).and_then(|at| at.parse::<jiff::Timestamp>().ok());
             start.is_some_and(|at| at >= since)
                 && self.parameters.iter().all(|(name, value)| given(name) == Some(text(value)))
         };

@@ -54,7 +54,8 @@ impl Databricks {
 
 /// What a run says of itself: `status` since version 2.2, `state` before.
 fn seen(run: &Answer) -> Result<Seen, CallError> {
-    let message = || run.text("/status/termination_details/message").or_else(|| run.text("/state/state_message"));
+    let message =
+        || run.text("/status/termination_details/message").or_else(|| run.text("/state/state_message"));
     if let Some(state) = run.text("/status/state") {
         let code = run.text("/status/termination_details/code").unwrap_or_default();
         return Ok(match (state.as_str(), code.as_str()) {

@@ -69,18 +69,22 @@ impl GitHubActions {
     /// Whether the workflow shows the key, so that a run can be found by it.
     fn named<'v>(&self, runs: &'v [Value], attempt: &Attempt<'_>) -> Option<&'v Value> {
         self.key_input.as_ref()?;
-        runs.iter().find(|run| text_at(run, "/display_title").is_some_and(|title| title.contains(attempt.key)))
+        runs.iter()
+            .find(|run| text_at(run, "/display_title").is_some_and(|title| title.contains(attempt.key)))
     }
 
     /// The run that this attempt began.
     async fn find(&self, api: &Api<'_>, attempt: &Attempt<'_>) -> Result<Option<Begun>, CallError> {
-        let since = (attempt.first_begun - SignedDuration::from_secs(5)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let since =
+            (attempt.first_begun - SignedDuration::from_secs(5)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let created = format!(">={since}");
-        let query = [("event", "workflow_dispatch"), ("branch", self.branch.as_str()), ("created", created.as_str())];
+        let query =
+            [("event", "workflow_dispatch"), ("branch", self.branch.as_str()), ("created", created.as_str())];
         let answer = api.get(&self.path(&["workflows", &self.workflow, "runs"])?, &query).await?;
         let runs = answer.list("/workflow_runs");
         // Newest first: the oldest since the attempt began is the one that it began.
-        let found = self.named(runs, attempt).or_else(|| if self.key_input.is_none() { runs.last() } else { None });
+        let found =
+            self.named(runs, attempt).or_else(|| if self.key_input.is_none() { runs.last() } else { None });
         Ok(found.and_then(|run| Some(Begun::new(text_at(run, "/id")?, text_at(run, "/html_url")))))
     }
 }
@@ -93,7 +97,9 @@ impl Target for GitHubActions {
 
     async fn begin(&self, attempt: &Attempt<'_>) -> Result<Begun, CallError> {
         let api = self.api(attempt)?;
-        if attempt.again && let Some(begun) = self.find(&api, attempt).await? {
+        if attempt.again
+            && let Some(begun) = self.find(&api, attempt).await?
+        {
             return Ok(begun);
         }
         let mut inputs = self.inputs.clone();

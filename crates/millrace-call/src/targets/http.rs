@@ -91,8 +91,10 @@ impl Http {
         body: Option<&Value>,
         key: Option<&str>,
     ) -> Result<Answer, CallError> {
-        let method = Method::from_bytes(method.unwrap_or("POST").to_ascii_uppercase().as_bytes())
-            .map_err(|_| CallError::config("call-config", "that is no method of HTTP", "write `method: POST`"))?;
+        let method =
+            Method::from_bytes(method.unwrap_or("POST").to_ascii_uppercase().as_bytes()).map_err(|_| {
+                CallError::config("call-config", "that is no method of HTTP", "write `method: POST`")
+            })?;
         let url = read_url(url)?;
         let mut request = attempt.client.request(method.clone(), url.clone());
         for (name, value) in &self.headers {
@@ -156,7 +158,8 @@ impl Target for Http {
             words.iter().any(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned) == state)
         };
         if among(&status.succeeded) {
-            let result = status.result.as_deref().and_then(|path| answer.body.pointer(&pointer(path)).cloned());
+            let result =
+                status.result.as_deref().and_then(|path| answer.body.pointer(&pointer(path)).cloned());
             return Ok(Seen::succeeded(state, result.unwrap_or_default()));
         }
         if among(&status.cancelled) {

@@ -43,7 +43,8 @@ fn manual() -> String {
 
 impl Named for LogicApps {
     const NAME: &'static str = "logic_apps";
-    const EXAMPLE: &'static str = "logic_apps:\n  connection: team_azure\n  workflow: invoice-day\n  body: {day: 2026-03-01}\n";
+    const EXAMPLE: &'static str =
+        "logic_apps:\n  connection: team_azure\n  workflow: invoice-day\n  body: {day: 2026-03-01}\n";
 }
 
 impl LogicApps {
@@ -63,7 +64,8 @@ impl LogicApps {
     }
 
     async fn api<'a>(&self, attempt: &Attempt<'a>) -> Result<Api<'a>, CallError> {
-        let nobody = || CallError::config("call-config", "`logic_apps` needs `auth`", "millrace explain logic_apps");
+        let nobody =
+            || CallError::config("call-config", "`logic_apps` needs `auth`", "millrace explain logic_apps");
         self.auth.as_ref().ok_or_else(nobody)?.api(attempt.client, self.url.as_deref()).await
     }
 

@@ -6,6 +6,7 @@ mod recorded;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use millrace_call::{Call, CallServices};
@@ -60,7 +61,7 @@ fn call(connections: Value) -> Call {
         connections.get(name).cloned().ok_or_else(|| Box::new(Problem::error("unknown-connection", name)))
     };
     Call::new(CallServices {
-        client: reqwest::Client::new(),
+        client: reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap(),
         clock: Arc::new(FixedClock::at("2026-03-01T06:00:00Z".parse().unwrap())),
         connections: Arc::new(connection),
     })
@@ -70,7 +71,8 @@ fn call(connections: Value) -> Call {
 async fn replay(name: &str, text: &str) {
     let server = Server::start().await;
     let host = server.url.trim_start_matches("http://");
-    let text = text.replace(SERVER, &server.url).replace("HOST", host).replace(KEY, &format!("{RUN_AND_STEP}-1"));
+    let text =
+        text.replace(SERVER, &server.url).replace("HOST", host).replace(KEY, &format!("{RUN_AND_STEP}-1"));
     let case = yaml::parse(name, &text).unwrap_or_else(|problem| panic!("{name}: {problem:?}")).to_json();
     let folder = tempfile::tempdir().unwrap();
     let context = context(case["call"].clone(), folder.path());
@@ -87,7 +89,8 @@ async fn replay(name: &str, text: &str) {
                 continue;
             }
             "begin" => {
-                handle = step.begin_waiting(&context).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+                handle =
+                    step.begin_waiting(&context).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
                 let url = handle["url"].as_str().unwrap_or_default();
                 assert_eq!(&json!({"id": handle["id"], "url": url}), expected, "{name}");
             }
@@ -165,7 +168,10 @@ fn mistakes_in_a_call_are_found_before_it_is_made() {
         let found = step.check(&config).into_iter();
         let found = found.map(|problem| format!("{} ({})", problem.message, problem.hints.join("; ")));
         let shape = millrace_spec::validate::violations(step.doc().schema.as_value(), &config).into_iter();
-        found.chain(shape.map(|wrong| format!("{} {}", wrong.pointer, wrong.message))).collect::<Vec<_>>().join("\n")
+        found
+            .chain(shape.map(|wrong| format!("{} {}", wrong.pointer, wrong.message)))
+            .collect::<Vec<_>>()
+            .join("\n")
     };
     let configs = [
         json!({"airflov": {"url": "http://a", "dag": "d"}}),

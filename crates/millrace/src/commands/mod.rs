@@ -1,6 +1,8 @@
 //! One file a command.
 
 mod check;
+mod control;
+mod convert;
 mod copy;
 mod data;
 mod demo;
@@ -11,8 +13,10 @@ mod export;
 mod follow;
 mod import;
 mod init;
+mod items;
 mod logs;
 mod models;
+mod plan;
 mod remote;
 mod run;
 pub(crate) mod run_lock;
@@ -37,6 +41,12 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Demo(arguments) => demo::run(&arguments, printer).await,
         Command::Check(arguments) => check::run(&arguments, printer).await,
         Command::Run(arguments) => run::run(&arguments, printer).await,
+        Command::Plan(arguments) => plan::run(&arguments, printer).await,
+        Command::Rerun(arguments) => control::rerun(&arguments, printer).await,
+        Command::Cancel(arguments) => control::run(control::Verb::Cancel, &arguments, printer).await,
+        Command::Pause(arguments) => control::run(control::Verb::Pause, &arguments, printer).await,
+        Command::Resume(arguments) => control::run(control::Verb::Resume, &arguments, printer).await,
+        Command::Items(arguments) => items::run(&arguments, printer).await,
         Command::Up(arguments) => up::run(&arguments, printer).await,
         Command::Runs(arguments) => runs::run(&arguments, printer).await,
         Command::Logs(arguments) => logs::run(&arguments, printer).await,
@@ -45,7 +55,13 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
         Command::Secrets(command) => secrets::run(&command, printer).await,
         Command::Export(Export::Mlruns(arguments)) => export::run(&arguments, printer).await,
+        Command::Export(Export::Azureml(arguments)) => convert::export_azureml(&arguments, printer).await,
+        Command::Export(Export::Adf(arguments)) => convert::export_data_factory(&arguments, printer).await,
         Command::Import(Import::Mlflow(arguments)) => import::run(&arguments, printer).await,
+        Command::Import(Import::Azureml(arguments)) => convert::import_azureml(&arguments, printer).await,
+        Command::Import(Import::Adf(arguments)) => convert::import_data_factory(&arguments, printer).await,
+        Command::Import(Import::Dbt(arguments)) => convert::import_dbt(&arguments, printer).await,
+        Command::Import(Import::Github(arguments)) => convert::import_github(&arguments, printer).await,
         Command::Experiments(command) => experiments::run(&command, printer).await,
         Command::Data(arguments) => data::run(&arguments, printer).await,
         Command::Models(arguments) => models::run(&arguments, printer).await,

@@ -30,15 +30,20 @@ const WRONG_CALL: u8 = 2;
 /// Exit code 0: it succeeded, or was started; 1: it failed or was cancelled, or the server is away; 2: the server refused the request.
 pub(crate) async fn run(address: &Url, arguments: &Run, printer: &Printer) -> Result<ExitCode> {
     let server = RemoteServer::new(address)?;
-    if arguments.force.as_ref().is_some_and(|steps| !steps.is_empty()) {
-        let problem = Problem::error("force-steps", "a server is asked to run all steps or none anew");
-        printer.problem(&problem.hint("write `--force` without names"), None);
+    let part = &arguments.part;
+    if part.force.as_ref().is_some_and(|steps| !steps.is_empty())
+        || part.from.is_some()
+        || part.only.is_some()
+    {
+        let problem = Problem::error("whole-pipeline", "a server is asked for a run of the whole pipeline");
+        let problem = problem.hint("leave `--from` and `--only` out, and write `--force` without names");
+        printer.problem(&problem, None);
         return Ok(ExitCode::from(WRONG_CALL));
     }
     // With a key a request whose answer was lost can be sent again without a second run.
     let key = arguments.idempotency_key.clone().unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string());
     let body = json!({
-        "inputs": inputs(&arguments.inputs)?, "force": arguments.force.is_some(), "caller": {"system": "cli"},
+        "inputs": inputs(&arguments.inputs)?, "force": part.force.is_some(), "caller": {"system": "cli"},
     });
     let path = ["api", "pipelines", &arguments.pipeline, "runs"];
     let started = server.ask(Method::POST, &path, &[], Some((&key, &body))).await?;
@@ -124,7 +129,8 @@ impl RemoteServer {
                 Err(error) => error.without_url().into(),
             };
             if Instant::now() >= patience {
-                return Err(away).with_context(|| format!("the server at {} cannot be reached", self.address));
+                return Err(away)
+                    .with_context(|| format!("the server at {} cannot be reached", self.address));
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -217,10 +223,7 @@ impl Interruptions {
 
 /// What a proxy says of a server that is just being started.
 fn is_away(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
-    )
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
 }
 
 fn read(status: StatusCode, bytes: &[u8]) -> Result<Value, Problem> {

@@ -73,7 +73,17 @@ fn called_again_after_a_kill_it_is_the_same_run() {
     let call = |server: &Up, query: &str| {
         let url = format!("{}/api/pipelines/nightly/runs{query}", server.url);
         let body = r#"{"inputs": {"day": "2026-03-01"}}"#;
-        curl(&["-X", "POST", &url, "-H", "Idempotency-Key: k", "-H", "Content-Type: application/json", "-d", body])
+        curl(&[
+            "-X",
+            "POST",
+            &url,
+            "-H",
+            "Idempotency-Key: k",
+            "-H",
+            "Content-Type: application/json",
+            "-d",
+            body,
+        ])
     };
     let server = Up::start(&project);
     let (_, begun) = call(&server, "");
@@ -87,7 +97,10 @@ fn called_again_after_a_kill_it_is_the_same_run() {
 
 #[test]
 fn called_by_the_command_line_that_waits() {
-    let project = Project::new(&[("pipelines/nightly.yaml", NIGHTLY), ("pipelines/bad.yaml", "steps: {a: {run: exit 3}}")]);
+    let project = Project::new(&[
+        ("pipelines/nightly.yaml", NIGHTLY),
+        ("pipelines/bad.yaml", "steps: {a: {run: exit 3}}"),
+    ]);
     let server = Up::start_with_login(&project, None);
     let elsewhere = Project::new(&[]).with_variables(vec![("MILLRACE_TOKEN".to_owned(), TOKEN.to_owned())]);
     let said = |arguments: &[&str]| {
@@ -188,7 +201,10 @@ fn called_by_a_github_actions_step() {
     assert_eq!(code, 0, "{again}");
     assert_eq!(said.lines().next(), again.lines().next());
     let (code, said) = build_step(&project, &step, &variables(r#"{"day": 7}"#));
-    assert_eq!((code, said.lines().next()), (1, Some("::error::the input `day` is date, not 7 write it as `2026-03-01`")));
+    assert_eq!(
+        (code, said.lines().next()),
+        (1, Some("::error::the input `day` is date, not 7 write it as `2026-03-01`"))
+    );
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! `call` steps against a real Airflow, Prefect and Dagster, and Airflow's operator against a real server of ours.
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
-#![allow(clippy::disallowed_methods, reason = "a test is told by its environment where the orchestrators are")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test is told by its environment where the orchestrators are"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -113,19 +116,27 @@ fn all_of_it(target: impl Fn(bool, u32) -> Value, words: [&str; 3], last_state: 
     eventually(|| last_state() == words[2]);
 
     let id = server.post("/api/pipelines/outlives/runs", "{}")["id"].as_str().unwrap().to_owned();
-    eventually(|| step(&server, &id)["status"] == "waiting" && step(&server, &id)["why"].to_string().contains("is "));
+    eventually(|| {
+        step(&server, &id)["status"] == "waiting" && step(&server, &id)["why"].to_string().contains("is ")
+    });
     drop(server);
     let server = Up::start(&project);
     eventually(|| !server.get(&format!("/api/runs/{id}"))["run"]["ended_at"].is_null());
     let ended = step(&server, &id);
-    assert_eq!((&ended["status"], ended["attempts"].as_array().unwrap().len()), (&json!("succeeded"), 1), "{ended}");
+    assert_eq!(
+        (&ended["status"], ended["attempts"].as_array().unwrap().len()),
+        (&json!("succeeded"), 1),
+        "{ended}"
+    );
 }
 
 #[test]
 fn call_airflow_and_wait() {
     let Some(airflow) = Orchestrator::start("airflow") else { return };
     let login = |mut target: Value| {
-        for (key, value) in [("url", airflow.url()), ("username", "millrace"), ("password", "${{ secrets.airflow }}")] {
+        for (key, value) in
+            [("url", airflow.url()), ("username", "millrace"), ("password", "${{ secrets.airflow }}")]
+        {
             target[key] = json!(value);
         }
         json!({"airflow": target})
@@ -136,12 +147,19 @@ fn call_airflow_and_wait() {
         ("pipelines/bad.yaml", &pipeline(&nightly(json!({"fail": true})))),
         ("pipelines/endless.yaml", &pipeline(&login(json!({"dag": "endless"})))),
         ("pipelines/absent.yaml", &pipeline(&login(json!({"dag": "absent"})))),
-        ("pipelines/inner.yaml", "inputs: {day: {type: date}}\nsteps: {a: {set: {day: \"${{ inputs.day }}\"}}}\n"),
+        (
+            "pipelines/inner.yaml",
+            "inputs: {day: {type: date}}\nsteps: {a: {set: {day: \"${{ inputs.day }}\"}}}\n",
+        ),
     ])
     .with_variables(vec![("MILLRACE_SECRET_AIRFLOW".to_owned(), "s3cret".to_owned())]);
     let good = project.json(&["run", "good", "--json"]);
     let outputs = &good["steps"][0]["outputs"];
-    assert_eq!((&outputs["state"], &outputs["result"]), (&json!("success"), &json!({"auc": 0.91, "day": "2026-03-01"})), "{good}");
+    assert_eq!(
+        (&outputs["state"], &outputs["result"]),
+        (&json!("success"), &json!({"auc": 0.91, "day": "2026-03-01"})),
+        "{good}"
+    );
     assert!(outputs["url"].as_str().unwrap().contains("/dags/nightly/runs/millrace__"), "{good}");
     let said = project.millrace(&["run", "bad"]);
     assert!(said.contains("the DAG `nightly` ended as failed: task `train` failed"), "{said}");
@@ -184,7 +202,8 @@ fn call_prefect_and_wait() {
         json!({"prefect": {"url": prefect.url(), "deployment": "churn/nightly", "parameters": parameters}})
     };
     let last_state = || {
-        let newest = prefect.ask("/flow_runs/filter", Some(json!({"sort": "EXPECTED_START_TIME_DESC", "limit": 1})));
+        let newest =
+            prefect.ask("/flow_runs/filter", Some(json!({"sort": "EXPECTED_START_TIME_DESC", "limit": 1})));
         newest[0]["state"]["name"].as_str().unwrap_or_default().to_owned()
     };
     all_of_it(target, ["Completed", "Failed", "Cancelled"], last_state);
