@@ -57,6 +57,8 @@ const JOB_KEYS: &[&str] = &[
 
 struct Importer<'a> {
     beside: ReadBeside<'a>,
+    /// Folder of the file, in which its own paths begin.
+    folder: String,
     gaps: Gaps,
     inputs: Names,
     steps: Names,
@@ -77,6 +79,7 @@ pub(crate) fn import(file: &SourceFile, beside: ReadBeside<'_>) -> Result<Conver
     let name = crate::names::name_of(text("name").or_else(|| text("display_name")).unwrap_or(stem));
     let mut importer = Importer {
         beside,
+        folder: folder_of(&file.path),
         gaps: Gaps::default(),
         inputs: Names::default(),
         steps: Names::default(),
@@ -163,7 +166,7 @@ impl Importer<'_> {
         }
         if let Some(path) = node.get("path") {
             let text = path.as_text().unwrap_or_default();
-            match asset(text) {
+            match asset(&self.folder, text) {
                 Some(reference) => input["default"] = reference.into(),
                 None => {
                     let message = format!("`{text}` is data of Azure ML, which is not here");
@@ -233,11 +236,15 @@ impl Importer<'_> {
         let mut outputs = Map::default();
         let declared = [job.get("outputs"), component.as_ref().and_then(|node| node.get("outputs"))];
         let mut output_names = Names::default();
+        let mut folders = Vec::new();
         for (key, node) in declared.into_iter().flatten().flat_map(|node| node.as_map().unwrap_or_default()) {
             let output = output_names.give(&key.name);
             let typed =
                 declared.into_iter().flatten().find_map(|node| node.get(&key.name)?.get("type")?.as_text());
             if !outputs.has(&output) {
+                if type_of(typed.unwrap_or("uri_folder")) != "file" {
+                    folders.push(output.clone());
+                }
                 outputs.put(&output, type_of(typed.unwrap_or("uri_folder")));
             }
             let target = node.get("path").and_then(Node::as_text).filter(|path| !path.starts_with("${{"));
@@ -246,8 +253,12 @@ impl Importer<'_> {
                 self.gaps.add(&node.place, &mut step, &message, Some("copy it there in a `copy` step"));
             }
         }
-        let code = field("code").and_then(Node::as_text);
-        step.put("run", shell(&text, code, &inputs));
+        // A path begins in the folder of the file that has it.
+        let own = |node: &Node, folder: &str| Some(joined(folder, node.get("code")?.as_text()?));
+        let of_component =
+            || own(component.as_ref()?, &folder_of(&joined(&self.folder, job.get("component")?.as_text()?)));
+        let code = own(job, &self.folder).or_else(of_component);
+        step.put("run", shell(&text, code.as_deref(), &inputs, &folders));
         step.put_some("inputs", inputs.values);
         step.put_some("outputs", outputs);
         self.surroundings(job, component.as_ref(), &mut step);
@@ -260,9 +271,9 @@ impl Importer<'_> {
         if node.as_map().is_some() {
             return Some(Some(node.clone()));
         }
-        let name = node.as_text().unwrap_or_default();
+        let name = node.as_text().unwrap_or_default().trim_start_matches("file:");
         let text = if name.starts_with("azureml:") { None } else { (self.beside)(name) };
-        match text.map(|text| yaml::parse(name, &text)) {
+        match text.map(|text| yaml::parse(&joined(&self.folder, name), &text)) {
             Some(Ok(tree)) => return Some(Some(tree)),
             Some(Err(problem)) => self.gaps.0.push(*problem),
             None => {
@@ -282,7 +293,9 @@ impl Importer<'_> {
             let bound = node.as_text().or_else(|| node.get("path")?.as_text());
             let value = match bound {
                 Some(text) if text.contains("${{") => self.bound(text, node, comments),
-                Some(text) if node.as_map().is_some() => asset(text).map_or(Value::Null, Value::from),
+                Some(text) if node.as_map().is_some() => {
+                    asset(&self.folder, text).map_or(Value::Null, Value::from)
+                }
                 _ => node.to_json(),
             };
             let declared =
@@ -388,37 +401,70 @@ struct Inputs {
     paths: Vec<String>,
 }
 
-/// A command as shell text: inputs and outputs come in variables.
-fn shell(command: &str, code: Option<&str>, inputs: &Inputs) -> String {
+/// A command as shell text: inputs and outputs come in variables. `code` is the folder that it is to run in, `folders` are the outputs that
+/// are folders, which Azure ML makes before.
+fn shell(command: &str, code: Option<&str>, inputs: &Inputs, folders: &[String]) -> String {
     let command = OPTIONAL.replace_all(command, |found: &Captures<'_>| {
         let named = EXPRESSION.captures(&found[1]).map(|inner| inner[1].to_owned()).unwrap_or_default();
         let given = named.strip_prefix("inputs.").is_some_and(|name| inputs.names.find(name).is_some());
         if given { found[1].to_owned() } else { String::new() }
     });
     let variable =
-        |kind: &str, name: &str| format!("$MILLRACE_{kind}_{}", crate::names::name_of(name).to_uppercase());
-    let command = EXPRESSION.replace_all(&command, |found: &Captures<'_>| {
+        |kind: &str, name: &str| format!("MILLRACE_{kind}_{}", crate::names::name_of(name).to_uppercase());
+    let replaced = EXPRESSION.replace_all(&command, |found: &Captures<'_>| {
         let inner = &found[1];
-        match (inner.strip_prefix("inputs."), inner.strip_prefix("outputs.")) {
-            (Some(name), _) => format!("\"{}\"", variable("INPUT", name)),
-            (_, Some(name)) => format!("\"{}\"", variable("OUTPUT", name)),
-            _ => found[0].to_owned(),
+        let variable = match (inner.strip_prefix("inputs."), inner.strip_prefix("outputs.")) {
+            (Some(name), _) => variable("INPUT", name),
+            (_, Some(name)) => variable("OUTPUT", name),
+            _ => return found[0].to_owned(),
+        };
+        let before = found.get(0).and_then(|whole| command.get(..whole.start())).unwrap_or_default();
+        let within = |quote: char| before.matches(quote).count() % 2 == 1;
+        match (within('"'), within('\'')) {
+            (true, _) => format!("${{{variable}}}"),
+            (false, true) => format!("'\"${variable}\"'"),
+            (false, false) => format!("\"${variable}\""),
         }
     });
-    // Quotes that were there already would end at ours.
-    let command = command.replace("'\"$MILLRACE", "\"$MILLRACE").replace("\"\"$MILLRACE", "\"$MILLRACE");
-    let code =
-        code.map(|code| code.trim_start_matches("./").trim_end_matches('/')).filter(|code| !code.is_empty());
-    let Some(code) = code.filter(|code| *code != ".") else { return command };
-    let mut lines = Vec::new();
-    for name in &inputs.paths {
-        // The folder of the code is not the one that a path of the workspace begins in.
-        let variable = format!("MILLRACE_INPUT_{}", name.to_uppercase());
-        lines.push(format!("export {variable}=\"$(realpath \"${variable}\")\""));
+    let mut lines: Vec<String> =
+        folders.iter().map(|name| format!("mkdir -p \"${}\"", variable("OUTPUT", name))).collect();
+    if let Some(code) = code.filter(|code| !code.is_empty()) {
+        for name in &inputs.paths {
+            // The folder of the code is not the one that a path of the workspace begins in.
+            let variable = variable("INPUT", name);
+            lines.push(format!("export {variable}=\"$(realpath \"${variable}\")\""));
+        }
+        lines.push(format!("cd \"{code}\""));
     }
-    lines.push(format!("cd \"{code}\""));
-    lines.push(command);
+    if lines.is_empty() {
+        return replaced.into_owned();
+    }
+    lines.push(replaced.trim_end().to_owned());
     lines.join("\n") + "\n"
+}
+
+/// The folder that a path lies in.
+fn folder_of(path: &str) -> String {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned()
+}
+
+/// A path that begins in a folder, without `.` and `..`.
+fn joined(folder: &str, path: &str) -> String {
+    if path.starts_with('/') {
+        return path.to_owned();
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            other => parts.push(other),
+        }
+    }
+    let root = if folder.starts_with('/') { "/" } else { "" };
+    format!("{root}{}", parts.join("/"))
 }
 
 /// The word here of a type of data.
@@ -431,10 +477,11 @@ fn type_of(kind: &str) -> &str {
     }
 }
 
-/// A path as it can be given here: a file of the workspace, a web address, a registered name. `None` for stores of Azure.
-fn asset(path: &str) -> Option<String> {
-    if path.starts_with("azureml:") || path.starts_with("wasbs:") || path.starts_with("abfss:") {
-        return None;
+/// A path as it can be given here: a file of the workspace or a web address. `None` for stores of Azure.
+fn asset(folder: &str, path: &str) -> Option<String> {
+    match path.split_once(':') {
+        Some(("azureml" | "wasbs" | "abfss" | "adl", _)) => None,
+        Some(_) => Some(path.to_owned()),
+        None => Some(joined(folder, path)),
     }
-    Some(path.trim_start_matches("./").to_owned())
 }

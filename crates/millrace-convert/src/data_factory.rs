@@ -148,6 +148,7 @@ fn pipeline(
         names: Names::default(),
         steps: Map::default(),
         variables: IndexMap::new(),
+        branches: IndexMap::new(),
     };
     steps.all(properties);
     pipeline.put("steps", steps.steps);

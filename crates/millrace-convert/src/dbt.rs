@@ -116,6 +116,7 @@ impl<'a> Importer<'a> {
                 steps.put(&id, step);
             }
             Err(found) => {
+                steps.comments_of(step);
                 let message = format!("the model `{name}` ({path}) uses `{found}`, which is a macro of dbt");
                 self.gap(
                     steps,

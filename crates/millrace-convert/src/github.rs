@@ -141,6 +141,8 @@ fn job(name: &str, job: &Node, tree: &Node, names: &mut Names, gaps: &mut Gaps, 
         part(item, gaps, &mut step, &mut script, &mut env);
     }
     if script.is_empty() {
+        steps.comments_of(step);
+        steps.comments_of(env);
         let message = format!("the job `{name}` has no shell steps");
         gaps.add(&job.place, steps, &message, Some("write what it does as a step of its own"));
         return;

@@ -73,6 +73,11 @@ impl Map {
         self.0.push(Line::Comment(text.replace('\n', " ")));
     }
 
+    /// The comments of another one, which itself is left out.
+    pub(crate) fn comments_of(&mut self, other: Self) {
+        self.0.extend(other.0.into_iter().filter(|line| matches!(line, Line::Comment(_))));
+    }
+
     pub(crate) fn has(&self, key: &str) -> bool {
         self.0.iter().any(|line| matches!(line, Line::Field(name, _) if name == key))
     }

@@ -9,6 +9,9 @@ use crate::names::{Names, name_of};
 use crate::report::Gaps;
 use crate::yaml_out::Map;
 
+/// Stands among the dependency conditions of what comes after a condition.
+const AFTER_BRANCHES: &str = "after branches";
+
 /// The steps of a pipeline while they are made.
 pub(super) struct Steps<'a> {
     pub(super) importer: &'a Importer,
@@ -18,6 +21,8 @@ pub(super) struct Steps<'a> {
     pub(super) steps: Map,
     /// Variables that one activity sets, with the step that it became.
     pub(super) variables: IndexMap<String, String>,
+    /// Conditions, with the steps of their branches.
+    pub(super) branches: IndexMap<String, Vec<String>>,
 }
 
 /// What expressions may name: steps that are there, with the outputs that they have.
@@ -180,6 +185,9 @@ impl Steps<'_> {
             let activities = list(details.get(branch));
             let branch = Branch { condition, needs: needs.clone() };
             self.activities(activities, known, Some(&branch));
+            let steps = activities.iter().map(|activity| self.names.give(text(activity, "name")));
+            let steps: Vec<String> = steps.collect();
+            self.branches.entry(name.to_owned()).or_default().extend(steps);
         }
         self.steps.comment(&format!("`{name}` was a condition; its activities have it as `if:`"));
     }
@@ -188,7 +196,15 @@ impl Steps<'_> {
     fn needs(&mut self, activity: &Node) -> (Vec<String>, Vec<String>) {
         let (mut needs, mut conditions) = (Vec::new(), Vec::new());
         for dependency in list(activity.get("dependsOn")) {
-            needs.push(self.names.give(text(dependency, "activity")));
+            let name = text(dependency, "activity");
+            match self.branches.get(name) {
+                // One branch is skipped, which is no reason to skip what comes after both.
+                Some(steps) => {
+                    needs.extend(steps.iter().cloned());
+                    conditions.push(AFTER_BRANCHES.to_owned());
+                }
+                None => needs.push(self.names.give(name)),
+            }
             let words = list(dependency.get("dependencyConditions"));
             conditions.extend(words.iter().filter_map(|word| word.as_text().map(str::to_owned)));
         }
@@ -207,6 +223,7 @@ impl Steps<'_> {
         }
         let joined = match conditions.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             [] => None,
+            [AFTER_BRANCHES] => Some("not failed()"),
             ["Failed"] => Some("failed()"),
             ["Completed"] => Some("always()"),
             _ => {

@@ -18,8 +18,7 @@ pub(super) async fn import_azureml(arguments: &ImportFiles, printer: &Printer) -
     let reads = |importer: &Importer, files: &[SourceFile]| {
         each(files, |file| {
             let folder = Path::new(&file.path).parent().map(Path::to_path_buf).unwrap_or_default();
-            let beside =
-                |name: &str| fs_err::read_to_string(folder.join(name.trim_start_matches("file:"))).ok();
+            let beside = |name: &str| fs_err::read_to_string(folder.join(name)).ok();
             importer.azureml(file, &beside)
         })
     };

@@ -17,8 +17,8 @@ fn an_azure_ml_pipeline_is_imported_and_runs() {
     let project = Project::new(&[
         ("theirs/pipeline.yml", case!("azureml/pipeline.yml")),
         ("theirs/count.yml", case!("azureml/count.yml")),
-        ("src/count.sh", COUNT),
-        ("words.txt", "a b a c b a\n"),
+        ("theirs/src/count.sh", COUNT),
+        ("theirs/words.txt", "a b a c b a\n"),
     ]);
     let said = project.millrace(&["import", "azureml", "theirs/pipeline.yml"]);
     assert!(said.contains("pipelines/count_words.yaml written"), "{said}");
