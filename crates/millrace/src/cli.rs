@@ -79,10 +79,10 @@ pub(crate) enum Command {
     /// Keep secrets in an encrypted file that is committed with the rest.
     #[command(subcommand)]
     Secrets(Secrets),
-    /// Take over what another tracking server has, or make pipelines of another orchestrator's files.
+    /// Take over what another tracking server has.
     #[command(subcommand)]
     Import(Import),
-    /// Write what is tracked here for another tracking server, or a pipeline for another orchestrator.
+    /// Write what is tracked here for another tracking server.
     #[command(subcommand)]
     Export(Export),
     /// List, delete, restore, rename and purge experiments and their runs; say what they take and for how long they are kept.
@@ -349,27 +349,6 @@ pub(crate) struct Retention {
 pub(crate) enum Import {
     /// Take over experiments, runs, models and traces of MLflow, with their ids, times and files; begun again, it goes on.
     Mlflow(ImportMlflow),
-    /// Make a pipeline of a pipeline job of Azure Machine Learning (CLI v2), with the components that lie beside it.
-    Azureml(ImportFiles),
-    /// Make pipelines of Data Factory's pipelines and triggers: JSON files, a folder of them, or an ARM template.
-    Adf(ImportFiles),
-    /// Make a pipeline of a dbt project, a step for each model, from its `manifest.json`.
-    Dbt(ImportFiles),
-    /// Make a pipeline of a GitHub Actions workflow: its schedules, inputs and shell steps.
-    Github(ImportFiles),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ImportFiles {
-    /// The files, or folders of them.
-    #[arg(required = true)]
-    pub(crate) files: Vec<PathBuf>,
-    /// Replace files that are there already.
-    #[arg(long)]
-    pub(crate) overwrite: bool,
-    /// Only say what would be made and what has no counterpart.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -397,22 +376,6 @@ pub(crate) struct ImportMlflow {
 pub(crate) enum Export {
     /// Write an `mlruns` folder that MLflow's own client opens.
     Mlruns(ExportMlruns),
-    /// Write a pipeline as a pipeline job of Azure Machine Learning (CLI v2) and its schedules.
-    Azureml(ExportPipeline),
-    /// Write a pipeline as a pipeline and triggers of Data Factory.
-    Adf(ExportPipeline),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ExportPipeline {
-    /// A pipeline's name or file.
-    pub(crate) pipeline: String,
-    /// Folder of the files that are made.
-    #[arg(long, default_value = ".")]
-    pub(crate) to: PathBuf,
-    /// Replace files that are there already.
-    #[arg(long)]
-    pub(crate) overwrite: bool,
 }
 
 #[derive(Debug, Args)]

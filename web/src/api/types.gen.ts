@@ -282,6 +282,16 @@ recent_runs: Array<RunSummary>,
  */
 command: string, };
 
+export type RunCaller = { 
+/**
+ * Its word, for example `airflow`.
+ */
+system: string, 
+/**
+ * Where its own run is to be seen.
+ */
+url?: string, };
+
 export type StartRun = { 
 /**
  * Values of inputs; defaults stand in for the others.
@@ -290,7 +300,11 @@ inputs?: JsonMap,
 /**
  * Run every step, reuse nothing.
  */
-force?: boolean, };
+force?: boolean, 
+/**
+ * Who asks, if it is another system; the run shows it.
+ */
+caller?: RunCaller, };
 
 export type ParentView = { 
 /**

@@ -5,7 +5,6 @@ mod bucket;
 mod called;
 mod clients;
 mod commands;
-mod convert;
 mod datasets;
 mod demo_kills;
 mod experiments;
