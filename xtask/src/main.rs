@@ -72,15 +72,17 @@ fn test(root: &Path) -> Result<()> {
     tools::typos(root)?;
     tools::deny(root)?;
     let python = client_python.to_string_lossy();
-    let with_clients = format!("MILLRACE_TEST_PYTHON={python}");
+    let mut with_clients = vec![format!("MILLRACE_TEST_PYTHON={python}")];
+    for (name, python) in tools::orchestrators(root)? {
+        with_clients.push(format!("MILLRACE_TEST_{}={}", name.to_uppercase(), python.display()));
+    }
+    let with_clients = with_clients.iter().map(String::as_str);
     if tools::has("cargo-nextest") {
-        run(root, "env", &[&with_clients, "cargo", "nextest", "run", "--workspace", "--all-features"])?;
+        let test = ["cargo", "nextest", "run", "--workspace", "--all-features"];
+        run(root, "env", &with_clients.chain(test).collect::<Vec<_>>())?;
     } else {
-        run(
-            root,
-            "env",
-            &[&with_clients, "cargo", "test", "--workspace", "--all-features", "--all-targets"],
-        )?;
+        let test = ["cargo", "test", "--workspace", "--all-features", "--all-targets"];
+        run(root, "env", &with_clients.chain(test).collect::<Vec<_>>())?;
     }
     run(root, "cargo", &["test", "--workspace", "--all-features", "--doc"])?;
     run(root, "env", &["PYTHONPATH=python", "python3", "-m", "unittest", "discover", "python/tests"])?;

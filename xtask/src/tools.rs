@@ -76,6 +76,18 @@ pub(crate) fn client_python(root: &Path) -> Result<PathBuf> {
     python_with("test-venv", &["-r", &file.to_string_lossy()], &content)
 }
 
+/// Real orchestrators that `call` steps are tested against, each with its interpreter.
+pub(crate) fn orchestrators(root: &Path) -> Result<Vec<(&'static str, PathBuf)>> {
+    let mut found = Vec::new();
+    for name in ["airflow", "prefect", "dagster"] {
+        let file = root.join(format!("python/tests/orchestrators/{name}.txt"));
+        let content =
+            std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        found.push((name, python_with(&format!("{name}-venv"), &["-r", &file.to_string_lossy()], &content)?));
+    }
+    Ok(found)
+}
+
 /// Checks the spelling of everything.
 pub(crate) fn typos(root: &Path) -> Result<()> {
     let python = python_with("typos-venv", &[TYPOS], TYPOS)?;

@@ -6,7 +6,7 @@
 //! | `/api/search?q&limit` | GET | `[SearchHit]` |
 //! | `/api/kinds` | GET | `[KindView]` |
 //! | `/api/pipelines`, `/api/pipelines/{name}` | GET | `[PipelineSummary]`, `PipelineView` |
-//! | `/api/pipelines/{name}/runs` | POST `StartRun`, header `Idempotency-Key` | `RunSummary` |
+//! | `/api/pipelines/{name}/runs?wait` | POST `StartRun`, header `Idempotency-Key` | `RunSummary`, 202 while it goes on |
 //! | `/api/pipelines/{name}/plan` | POST `StartRun` | `[PlannedStepView]` |
 //! | `/api/triggers` | GET | `[TriggerStatusView]` |
 //! | `/api/pipelines/{name}/triggers/{trigger}/pause`, `…/resume` | POST | `TriggerStatusView` |
@@ -15,7 +15,7 @@
 //! | `/api/runs?pipeline&status&trigger&since&until&text&parent&step&all&after&limit` | GET | `RunPage` |
 //! | `/api/runs/cancel` | POST `CancelRuns` | `CancelledRuns` |
 //! | `/api/timeline?from&to&limit` | GET | `TimelineView` |
-//! | `/api/runs/{id}`, `/api/runs/{id}/compare/{other}` | GET | `RunView`, `RunComparison` |
+//! | `/api/runs/{id}?wait`, `/api/runs/{id}/compare/{other}` | GET | `RunView`, `RunComparison` |
 //! | `/api/runs/{id}/cancel`, `…/pause`, `…/resume`, `…/rerun?failed&from` | POST | `RunSummary` |
 //! | `/api/runs/{id}/steps/{step}/items?status&after&limit` | GET | `ItemPage` |
 //! | `/api/runs/{id}/why` | GET | `[WhyView]` |

@@ -25,5 +25,6 @@ pub(crate) mod timeline;
 pub(crate) mod traces;
 pub(crate) mod tracking;
 pub(crate) mod triggers;
+pub(crate) mod wait;
 pub(crate) mod webhooks;
 pub(crate) mod workspace;

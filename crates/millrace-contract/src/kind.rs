@@ -20,6 +20,8 @@ pub enum KindFamily {
     Channel,
     /// What starts a pipeline: `cron`.
     Trigger,
+    /// Another orchestrator that a `call` step can call: `airflow`, …
+    CallTarget,
 }
 
 /// Documentation of a kind: the source of the JSON Schema, the form in the UI, `millrace explain` and the reference page.

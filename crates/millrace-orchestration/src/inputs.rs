@@ -1,6 +1,7 @@
 //! The inputs of a run: defaults, types, allowed values.
 
 use indexmap::IndexMap;
+use millrace_spec::duration::parse_ms;
 use millrace_spec::pipeline::{InputSpec, Pipeline};
 use millrace_spec::problem::Problem;
 use serde_json::Value;
@@ -31,7 +32,12 @@ pub(crate) fn resolve(
                 .hint(format!("give one: `-i {name}=…`")));
         };
         let value = coerce(&spec.type_name, value).map_err(|found| {
-            Problem::error("input-type", format!("the input `{name}` is {}, not {found}", spec.type_name))
+            let message = format!("the input `{name}` is {}, not {found}", spec.type_name);
+            let problem = Problem::error("input-type", message);
+            match example(&spec.type_name) {
+                Some(example) => problem.hint(format!("write it as `{example}`")),
+                None => problem,
+            }
         })?;
         check_allowed(name, spec, &value)?;
         values.insert(name.clone(), value);
@@ -63,9 +69,29 @@ fn coerce(type_name: &str, value: Value) -> Result<Value, String> {
             _ => Err(found),
         },
         ("integer" | "number" | "boolean", _) => Err(found),
-        ("string" | "date" | "datetime" | "duration", Value::String(_)) => Ok(value),
+        ("string", Value::String(_)) => Ok(value),
+        ("date", Value::String(text)) if text.parse::<jiff::civil::Date>().is_ok() => Ok(value),
+        ("datetime", Value::String(text)) if is_datetime(text) => Ok(value),
+        ("duration", Value::String(text)) if parse_ms(text).is_some() => Ok(value),
         ("string" | "date" | "datetime" | "duration", _) => Err(found),
         _ => Ok(value),
+    }
+}
+
+/// An instant with its offset or zone, or a time of the workspace's zone.
+fn is_datetime(text: &str) -> bool {
+    text.parse::<jiff::Timestamp>().is_ok()
+        || text.parse::<jiff::Zoned>().is_ok()
+        || text.parse::<jiff::civil::DateTime>().is_ok()
+}
+
+/// How a value of a type is written, where that is not plain.
+fn example(type_name: &str) -> Option<&'static str> {
+    match type_name {
+        "date" => Some("2026-03-01"),
+        "datetime" => Some("2026-03-01T06:00:00Z"),
+        "duration" => Some("1h30m"),
+        _ => None,
     }
 }
 
@@ -80,5 +106,22 @@ mod tests {
         assert_eq!(coerce("boolean", "true".into()), Ok(true.into()));
         assert_eq!(coerce("integer", "seven".into()), Err("\"seven\"".to_owned()));
         assert_eq!(coerce("string", 7.into()), Err("7".to_owned()));
+    }
+
+    #[test]
+    fn a_date_is_one() {
+        for (type_name, text) in [
+            ("date", "2026-02-28"),
+            ("datetime", "2026-02-28T06:00:00+01:00"),
+            ("datetime", "2026-02-28T06:00"),
+            ("duration", "90s"),
+        ] {
+            assert_eq!(coerce(type_name, text.into()), Ok(text.into()));
+        }
+        for (type_name, text) in
+            [("date", "2026-02-29"), ("date", "tomorrow"), ("datetime", "6 am"), ("duration", "90")]
+        {
+            assert!(coerce(type_name, text.into()).is_err(), "{type_name} {text}");
+        }
     }
 }

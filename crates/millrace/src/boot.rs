@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use indexmap::IndexMap;
 use millrace_api::{Permission, UrlSigner};
+use millrace_call::{Call, CallServices};
 use millrace_compute::{
     Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files, steps as compute_steps,
 };
@@ -23,6 +24,7 @@ use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorSt
 use millrace_orchestration::{
     Engine, EngineServices, EngineSettings, StepRegistry, steps::Set, steps::SubPipeline,
 };
+use millrace_spec::problem::Problem;
 use millrace_spec::secret::{SecretText, VARIABLE_PREFIX};
 use millrace_storage::{FilePath, LocalCopies, Storage, StorageOptions};
 use millrace_tracking::lifecycle::Lifecycle;
@@ -363,6 +365,7 @@ fn data_kinds(
         .connect_timeout(Duration::from_secs(20))
         .read_timeout(Duration::from_secs(60))
         .build()?;
+    let call = call_services(&workspace)?;
     let copy = CopyServices {
         workspace: root.to_path_buf(),
         engine: queries,
@@ -374,7 +377,31 @@ fn data_kinds(
     all.extend(millrace_transform::steps::kinds(engine, datasets));
     all.push(Arc::new(compute_steps::Run::new(services.clone())));
     all.push(Arc::new(compute_steps::Python::new(services)));
+    all.push(Arc::new(Call::new(call)));
     Ok(all)
+}
+
+/// What it takes to call other orchestrators.
+fn call_services(workspace: &Workspace) -> Result<CallServices> {
+    let workspace = workspace.clone();
+    let connection = move |name: &str| {
+        let connections = workspace.connections().usable()?;
+        let Some(found) = connections.get(name) else {
+            let known: Vec<&str> = connections.keys().map(String::as_str).collect();
+            let problem = Problem::error("unknown-connection", format!("there is no connection `{name}`"));
+            let hint = match known.as_slice() {
+                [] => format!("write it into connections.yaml: `{name}: {{airflow: {{url: …}}}}`"),
+                known => format!("the connections are: {}", known.join(", ")),
+            };
+            return Err(Box::new(problem.hint(hint)));
+        };
+        found.unusable.clone().map_or_else(|| Ok(found.settings.clone()), Err)
+    };
+    let client = reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(10))
+        .timeout(Duration::from_secs(60))
+        .build()?;
+    Ok(CallServices { client, clock: Arc::new(SystemClock), connections: Arc::new(connection) })
 }
 
 impl Rooms {
@@ -450,6 +477,7 @@ impl Rooms {
         docs.extend(millrace_transform::transforms::docs());
         docs.extend(millrace_transfer::connectors());
         docs.extend(millrace_training::trainers::docs());
+        docs.extend(millrace_call::docs());
         docs.extend(millrace_orchestration::trigger_docs());
         docs
     }

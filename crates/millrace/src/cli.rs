@@ -183,6 +183,12 @@ pub(crate) struct Run {
     /// A request with a key that was used before starts nothing and follows the earlier run.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
+    /// Ask the server at this address to run its pipeline of that name; MILLRACE_TOKEN is sent if it is set.
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<url::Url>,
+    /// Wait until the server's run is over; Ctrl-C cancels it, a second one leaves it.
+    #[arg(long, requires = "server")]
+    pub(crate) wait: bool,
 }
 
 #[derive(Debug, Args)]

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use millrace_metastore::runs_read::RunFilter;
 use millrace_orchestration::plan::PlannedStep;
 use millrace_orchestration::{
@@ -21,6 +22,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::runs::summaries;
+use super::wait::{WaitQuery, until_over};
 use crate::app::{App, Definition};
 use crate::error::{ApiError, ApiResult};
 use crate::views::json::Json as AnyJson;
@@ -32,6 +34,8 @@ use crate::views::runs::RunSummary;
 
 /// Runs that a list shows for each pipeline.
 const STRIP: i64 = 20;
+/// Longest `Idempotency-Key`, characters.
+const LONGEST_KEY: usize = 255;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -89,22 +93,39 @@ async fn find_pipeline(State(app): State<App>, Path(name): Path<String>) -> ApiR
 }
 
 /// Starts a run. A request with the `Idempotency-Key` of an earlier one starts nothing and answers the earlier run.
+///
+/// With `wait` the answer comes when the run is over, or with 202 when the time is up; `Location` is where to ask then.
 #[utoipa::path(post, path = "/api/pipelines/{name}/runs", request_body = StartRun,
-    params(("name" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 200, body = RunSummary)))]
+    params(("name" = String, Path), ("Idempotency-Key" = Option<String>, Header), WaitQuery),
+    responses((status = 200, body = RunSummary), (status = 202, body = RunSummary, description = "The run goes on."),
+        (status = 422, description = "The inputs do not fit, or the key is that of another request.")))]
 async fn start_run(
     State(app): State<App>,
     Path(name): Path<String>,
+    query: Result<Query<WaitQuery>, QueryRejection>,
     headers: HeaderMap,
     body: Result<Json<StartRun>, JsonRejection>,
-) -> ApiResult<RunSummary> {
+) -> Result<Response, ApiError> {
+    let Query(query) = query?;
+    let wait = query.duration()?;
     let Json(wanted) = body?;
     let pipeline = runnable(&app, &name).await?;
-    let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
+    let key = idempotency_key(&headers)?;
+    let cause = cause(&wanted, key.is_some());
     let mut request = request(&app, &pipeline, wanted).await?;
-    request.idempotency_key = key.map(|key| format!("{name}/{key}"));
+    request.cause = cause.clone();
+    request.idempotency_key = key.as_ref().map(|key| format!("{name}/{key}"));
     let id = app.engine.submit(pipeline, request).await?;
-    super::runs::summary(&app, &id).await.map(Json)
+    if let Some(key) = key {
+        refuse_other_request(&app, &id, &key, &cause).await?;
+    }
+    let over = match wait {
+        Some(wait) => until_over(&app, &id, wait).await?,
+        None => true,
+    };
+    let status = if over { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let run = super::runs::summary(&app, &id).await?;
+    Ok((status, [(header::LOCATION, format!("/api/runs/{id}"))], Json(run)).into_response())
 }
 
 /// Says what such a run would do: which steps run, which are reused, and why. Nothing is done.
@@ -170,6 +191,49 @@ async fn request(app: &App, pipeline: &Pipeline, wanted: StartRun) -> Result<Run
     };
     let (inputs, cause) = (wanted.inputs.0, json!({"by": "manual"}));
     Ok(RunRequest { inputs, cause, force, take_over, window, ..RunRequest::default() })
+}
+
+/// The caller's key; without one every request is a run of its own.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().ok().map(str::trim).filter(|key| !key.is_empty() && key.len() <= LONGEST_KEY);
+    match key {
+        Some(key) => Ok(Some(key.to_owned())),
+        None => Err(Problem::error(
+            "invalid-idempotency-key",
+            format!("an `Idempotency-Key` is 1 to {LONGEST_KEY} visible ASCII characters"),
+        )
+        .into()),
+    }
+}
+
+/// What started the run; with a key also what was asked for, so that another request under the same key is noticed.
+fn cause(wanted: &StartRun, keyed: bool) -> Value {
+    let mut cause = json!({"by": "manual"});
+    if let Some(caller) = &wanted.caller {
+        cause = json!({"by": caller.system, "url": caller.url});
+    }
+    if keyed {
+        let asked = json!([wanted.inputs.0, wanted.force, wanted.force_steps, wanted.from, wanted.only, wanted.window]).to_string();
+        cause["request"] = json!(blake3::hash(asked.as_bytes()).to_hex().as_str());
+    }
+    cause
+}
+
+/// A key stands for one request: another one under it is a mistake of the caller, who would take the wrong run for theirs.
+async fn refuse_other_request(app: &App, id: &str, key: &str, cause: &Value) -> Result<(), ApiError> {
+    let row = super::runs::run_row(app, id).await?;
+    let stored: Value = serde_json::from_str(&row.cause)?;
+    match stored.get("request") {
+        Some(asked) if Some(asked) != cause.get("request") => {
+            let message = format!("the `Idempotency-Key` `{key}` was used for a request with other inputs");
+            let problem = Problem::error("idempotency-key-reused", message)
+                .note(format!("that request started the run {id}"))
+                .hint("send another key to start another run");
+            Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, problem))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn definition(app: &App, name: &str) -> Result<Definition, ApiError> {

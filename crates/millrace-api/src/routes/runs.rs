@@ -11,6 +11,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::wait::{WaitQuery, until_over};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::present::definition::definition_text;
@@ -26,9 +27,18 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(explain_run))
 }
 
-/// Shows a run with its steps.
-#[utoipa::path(get, path = "/api/runs/{id}", params(("id" = String, Path)), responses((status = 200, body = RunView)))]
-async fn find_run(State(app): State<App>, Path(id): Path<String>) -> ApiResult<RunView> {
+/// Shows a run with its steps; with `wait`, as soon as it is over or the time is up.
+#[utoipa::path(get, path = "/api/runs/{id}", params(("id" = String, Path), WaitQuery),
+    responses((status = 200, body = RunView)))]
+async fn find_run(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    query: Result<Query<WaitQuery>, QueryRejection>,
+) -> ApiResult<RunView> {
+    let Query(query) = query?;
+    if let Some(wait) = query.duration()? {
+        until_over(&app, &id, wait).await?;
+    }
     let row = run_row(&app, &id).await?;
     run_view(&app, row).await.map(Json)
 }

@@ -133,6 +133,21 @@ pub struct StartRun {
     /// Only this step; what it needs is taken over from earlier runs.
     #[ts(optional)]
     pub only: Option<String>,
+    /// Who asks, if it is another system; the run shows it.
+    #[ts(optional)]
+    pub caller: Option<RunCaller>,
+}
+
+/// Another system that starts a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+#[serde(deny_unknown_fields)]
+pub struct RunCaller {
+    /// Its word, for example `airflow`.
+    pub system: String,
+    /// Where its own run is to be seen.
+    #[serde(default)]
+    #[ts(optional)]
+    pub url: Option<String>,
 }
 
 /// What a run would do with a step.

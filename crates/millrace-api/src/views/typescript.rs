@@ -30,6 +30,7 @@ pub fn typescript() -> String {
     declare!(
         pipelines::PipelineSummary,
         pipelines::PipelineView,
+        pipelines::RunCaller,
         pipelines::StartRun,
         pipelines::PlannedStepView
     );

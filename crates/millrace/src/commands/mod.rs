@@ -16,6 +16,7 @@ mod items;
 mod logs;
 mod models;
 mod plan;
+mod remote;
 mod run;
 pub(crate) mod run_lock;
 mod runs;

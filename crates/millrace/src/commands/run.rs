@@ -9,10 +9,14 @@ use serde_json::{Value, json};
 use crate::boot;
 use crate::cli::{Part, Run};
 use crate::commands::follow::{follow, report};
+use crate::commands::remote;
 use crate::printer::Printer;
 use crate::server::Server;
 
 pub(crate) async fn run(arguments: &Run, printer: &Printer) -> Result<ExitCode> {
+    if let Some(server) = &arguments.server {
+        return remote::run(server, arguments, printer).await;
+    }
     let rooms = boot::open_here().await?;
     let file = rooms.workspace.find_pipeline(&arguments.pipeline)?;
     file.print_problems(&rooms.workspace, printer);
@@ -67,7 +71,7 @@ pub(crate) async fn request(
 }
 
 /// `name=value` pairs; values are text, which the input's type turns into what it is.
-fn inputs(pairs: &[String]) -> Result<IndexMap<String, Value>> {
+pub(super) fn inputs(pairs: &[String]) -> Result<IndexMap<String, Value>> {
     let mut inputs = IndexMap::new();
     for pair in pairs {
         let Some((name, value)) = pair.split_once('=') else {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod bucket;
+mod called;
 mod clients;
 mod commands;
 mod datasets;
@@ -13,6 +14,7 @@ mod fuzz;
 mod import;
 mod items;
 mod mlflow;
+mod orchestrators;
 mod project;
 mod restart;
 mod run_page;
