@@ -1,5 +1,6 @@
 //! Rows and values of the rooms as views.
 
+pub(crate) mod approvals;
 pub(crate) mod arrow_stream;
 pub(crate) mod assets;
 pub(crate) mod runs;

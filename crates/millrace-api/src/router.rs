@@ -38,6 +38,8 @@
 //! | `/api/models/{name}/compare?versions` | GET | `ModelComparison` |
 //! | `/api/models/{name}/promotions`, `/api/promotions?model` | POST `RequestPromotion`, GET | `PromotionView`, `[PromotionView]` |
 //! | `/api/promotions/{id}/votes`, `…/withdraw` | POST `CastVote`, `Withdraw` | `PromotionView` |
+//! | `/api/approvals?state&run&after&limit`, `/api/approvals/{id}` | GET | `ApprovalPage`, `ApprovalView` |
+//! | `/api/approvals/{id}/decisions` | POST `DecideApproval` | `ApprovalView` |
 //! | `/api/endpoints`, `/api/endpoints/{name}` | GET | `[EndpointSummary]`, `EndpointView` |
 //! | `/api/monitors`, `/api/monitors/{name}` | GET | `[MonitorSummary]`, `MonitorView` |
 //! | `/api/alerts` | GET | `[AlertView]` |
@@ -108,6 +110,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::prompts::routes())
         .merge(routes::webhooks::routes())
         .merge(routes::evaluation::routes())
+        .merge(routes::approvals::routes())
 }
 
 /// The OpenAPI document, JSON with a newline at the end.

@@ -1,5 +1,6 @@
 //! Handlers, one file a room.
 
+pub(crate) mod approvals;
 pub(crate) mod artifacts;
 pub(crate) mod dataset_labels;
 pub(crate) mod datasets;

@@ -1,5 +1,6 @@
 //! Every JSON shape of Millrace's own API, plain data. `typescript` writes the same shapes for the web UI.
 
+pub mod approvals;
 pub mod datasets;
 pub mod endpoints;
 pub mod json;

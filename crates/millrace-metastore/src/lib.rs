@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod accounts;
+pub mod approvals;
 pub mod asset_labels;
 pub mod assets;
 pub mod deployments;

@@ -6,6 +6,7 @@
 //! epoch. Start from [`Engine`] and [`planner::decide`].
 #![warn(missing_docs)]
 
+pub mod approvals;
 mod assets;
 mod attempt;
 pub mod cache;

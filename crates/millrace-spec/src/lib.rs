@@ -4,6 +4,7 @@
 //! touches a file, a socket, a clock or a database. Start from [`pipeline::Pipeline`], [`asset::Asset`] and [`problem::Problem`].
 #![warn(missing_docs)]
 
+pub mod access;
 pub mod asset;
 pub mod check;
 pub mod duration;

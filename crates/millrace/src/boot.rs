@@ -20,7 +20,9 @@ use millrace_contract::{
 use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
 use millrace_metastore::Metastore;
 use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorStep};
-use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry, steps::Set};
+use millrace_orchestration::approvals::Approvals;
+use millrace_orchestration::steps::{Approve, Set};
+use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry};
 use millrace_spec::secret::{SecretText, VARIABLE_PREFIX};
 use millrace_storage::{FilePath, LocalCopies, Storage, StorageOptions};
 use millrace_tracking::lifecycle::Lifecycle;
@@ -30,7 +32,7 @@ use millrace_transfer::{Copy, CopyServices};
 use millrace_transform::{DataFusionEngine, EngineConfig};
 use tokio::sync::Notify;
 
-use crate::declared::sound;
+use crate::declared::{access, sound};
 use crate::secrets::{KEY_VARIABLE, Keyring, SecretStore};
 use crate::workspace::{Workspace, find_root};
 
@@ -49,6 +51,7 @@ pub(crate) struct Rooms {
     pub(crate) endpoints: Arc<EndpointServer>,
     pub(crate) signals: Arc<LatestSignals>,
     pub(crate) alerts: Alerts,
+    pub(crate) approvals: Approvals,
     /// Told of every new result of a monitor.
     pub(crate) observed: Arc<Notify>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -294,6 +297,10 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         signals.clone(),
         observed.clone(),
     )));
+    let whole = root.to_path_buf();
+    let groups_and_roles = Arc::new(move || access(&whole).usable());
+    let approvals = Approvals::new(store.clone(), clock.clone(), (datasets.clone(), models.clone()), groups_and_roles);
+    all.push(Arc::new(Approve::new(approvals.clone())));
     all.push(Arc::new(Set::new()));
     let kinds: Arc<StepRegistry> = Arc::new(all.into_iter().map(|kind| (kind.doc().name, kind)).collect());
     let workspace = Workspace::open(root.to_path_buf(), state, kinds.clone(), secrets)?;
@@ -309,6 +316,7 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         endpoints,
         signals,
         alerts,
+        approvals,
         observed,
         clock,
         scratch: None,

@@ -6,9 +6,11 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use millrace_spec::ids::SecretName;
 
+mod approvals;
 mod data;
 mod models;
 
+pub(crate) use approvals::{Approvals, DecideOn};
 pub(crate) use data::{Data, DataCommand, DataPreview};
 pub(crate) use models::{Models, ModelsCommand, PromotionRequest, Verdict};
 
@@ -54,6 +56,12 @@ pub(crate) enum Command {
     Logs(Logs),
     /// Say why a step ran or was reused, and why it was skipped or failed.
     Why(Why),
+    /// List what waits for an approval.
+    Approvals(Approvals),
+    /// Approve what waits.
+    Approve(DecideOn),
+    /// Reject what waits, and say why.
+    Reject(DecideOn),
     /// Copy a table between files, web servers, databases and datasets.
     Copy(Copy),
     /// Query the workspace's datasets with SQL.

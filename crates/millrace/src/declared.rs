@@ -3,6 +3,7 @@
 use millrace_contract::Explain as _;
 use millrace_deployment::EndpointFile;
 use millrace_monitoring::rule::AlertRule;
+use millrace_spec::access::Access;
 use millrace_spec::problem::Problem;
 
 use crate::workspace::{Workspace, read};
@@ -11,6 +12,9 @@ use crate::workspace::{Workspace, read};
 const ENDPOINTS: &str = "endpoints";
 /// Folder of alert rules.
 const MONITORS: &str = "monitors";
+
+/// Groups and roles, in the workspace's root.
+pub(crate) const ACCESS: &str = "access.yaml";
 
 /// A file, what it says, and what is wrong with it.
 pub(crate) struct Declared<T> {
@@ -26,6 +30,18 @@ impl<T> Declared<T> {
             let unreadable = || Problem::error("unreadable-file", format!("cannot read `{}`", self.file));
             Box::new(problems.into_iter().next().unwrap_or_else(unreadable))
         })
+    }
+}
+
+/// What `access.yaml` says now. No file, no groups and roles.
+pub(crate) fn access(root: &std::path::Path) -> Declared<Access> {
+    let file = ACCESS.to_owned();
+    if !root.join(ACCESS).exists() {
+        return Declared { file, text: String::new(), content: Ok(Access::default()) };
+    }
+    match read(root, ACCESS) {
+        Ok(text) => Declared { content: Access::parse(ACCESS, &text), file, text },
+        Err(error) => Declared { file, text: String::new(), content: Err(vec![error.problem()]) },
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use millrace_metastore::runs_read::RunFilter;
 use millrace_orchestration::{NextFiring, RunRequest, next_firings};
 use millrace_spec::pipeline::{Pipeline, Trigger};
@@ -15,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::runs::summaries;
+use crate::accounts::Caller;
 use crate::app::{App, Definition};
 use crate::error::{ApiError, ApiResult};
 use crate::views::json::Json as AnyJson;
@@ -84,6 +85,7 @@ async fn find_pipeline(State(app): State<App>, Path(name): Path<String>) -> ApiR
     responses((status = 200, body = RunSummary)))]
 async fn start_run(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Result<Json<StartRun>, JsonRejection>,
@@ -97,8 +99,9 @@ async fn start_run(
         return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, problem.hint("millrace check")));
     };
     let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
-    let mut request =
-        RunRequest { inputs: wanted.inputs.0, cause: json!({"by": "manual"}), ..RunRequest::default() };
+    let user = super::approvals::person(&app, &caller, None)?.name;
+    let cause = json!({"by": "manual", "user": user});
+    let mut request = RunRequest { inputs: wanted.inputs.0, cause, ..RunRequest::default() };
     request.idempotency_key = key.map(|key| format!("{name}/{key}"));
     if wanted.force {
         request.force = serde_json::from_value(json!("all"))?;

@@ -1,8 +1,8 @@
 //! Pipeline runs: lists, details, what can be done to them, logs.
 
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
+use axum::{Extension, Json};
 use millrace_metastore::runs::PipelineRunRow;
 use millrace_metastore::runs_read::RunFilter;
 use millrace_orchestration::RunRequest;
@@ -15,6 +15,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::accounts::Caller;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::present::runs as present;
@@ -114,7 +115,11 @@ async fn cancel_run(State(app): State<App>, Path(id): Path<String>) -> ApiResult
 /// Starts the pipeline again as its file is now, with the inputs of this run; what did not change is reused.
 #[utoipa::path(post, path = "/api/runs/{id}/rerun", params(("id" = String, Path)),
     responses((status = 200, body = RunSummary)))]
-async fn rerun(State(app): State<App>, Path(id): Path<String>) -> ApiResult<RunSummary> {
+async fn rerun(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> ApiResult<RunSummary> {
     let row = run_row(&app, &id).await?;
     let current = app.definitions.definition(&row.pipeline).await.and_then(|definition| definition.pipeline);
     let pipeline = match current {
@@ -123,7 +128,8 @@ async fn rerun(State(app): State<App>, Path(id): Path<String>) -> ApiResult<RunS
     };
     let mut inputs = present::inputs(&row)?;
     inputs.retain(|name, _| pipeline.inputs.contains_key(name));
-    let cause = json!({"by": "rerun", "of": id});
+    let user = super::approvals::person(&app, &caller, None)?.name;
+    let cause = json!({"by": "rerun", "of": id, "user": user});
     let started = app.engine.submit(pipeline, RunRequest { inputs, cause, ..RunRequest::default() }).await?;
     summary(&app, &started).await.map(Json)
 }

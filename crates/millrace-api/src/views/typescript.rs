@@ -3,7 +3,7 @@
 use ts_rs::{Config, TS};
 
 use super::{
-    datasets, endpoints, json, lifecycle, models, monitors, pipelines, prompts, runs, traces, tracking,
+    approvals, datasets, endpoints, json, lifecycle, models, monitors, pipelines, prompts, runs, traces, tracking,
     workspace,
 };
 
@@ -85,6 +85,14 @@ pub fn typescript() -> String {
         monitors::MonitorPoint
     );
     declare!(monitors::MonitorView, monitors::AlertChange, monitors::AlertView);
+    declare!(
+        approvals::ApprovalSubjectView,
+        approvals::ApproverView,
+        approvals::ApprovalDecisionView,
+        approvals::ApprovalView,
+        approvals::ApprovalPage,
+        approvals::DecideApproval
+    );
     declare!(lifecycle::StorageUseView, lifecycle::ExperimentUse, lifecycle::StorageUseList);
     declare!(
         lifecycle::ExperimentLifecycle,

@@ -7,7 +7,7 @@ use millrace_transfer::Connections;
 use crate::boot;
 use crate::cli::Check;
 use crate::connections::CONNECTIONS;
-use crate::declared::Declared;
+use crate::declared::{ACCESS, Declared, access};
 use crate::printer::Printer;
 use crate::secrets;
 use crate::workspace::{Workspace, read};
@@ -24,6 +24,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     let asked = |file: &str| everything || named.iter().any(|name| name == file);
     let endpoints: Vec<_> = workspace.endpoint_files().into_iter().filter(|file| asked(&file.file)).collect();
     let rules: Vec<_> = workspace.alert_rules().into_iter().filter(|file| asked(&file.file)).collect();
+    let roles = Some(access(&workspace.root)).filter(|file| asked(&file.file));
     let connections = Some(workspace.connections()).filter(|file| asked(&file.file));
     let pipelines = if everything {
         workspace.check_all()
@@ -31,7 +32,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         let declared = |name: &&String| {
             !endpoints.iter().any(|file| file.file == **name)
                 && !rules.iter().any(|file| file.file == **name)
-                && ![CONNECTIONS, secrets::FILE].contains(&name.as_str())
+                && ![CONNECTIONS, ACCESS, secrets::FILE].contains(&name.as_str())
         };
         let checked: Result<Vec<_>, _> =
             named.iter().filter(declared).map(|file| workspace.check_file(file)).collect();
@@ -45,6 +46,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     let wrong = pipelines.iter().filter(|file| file.has_errors()).count()
         + print_wrong(&endpoints, printer)
         + print_wrong(&rules, printer)
+        + print_wrong(roles.as_slice(), printer)
         + connections.as_ref().map_or(0, |file| print_unusable(file, printer));
     if asked(secrets::FILE) {
         warn_of_secrets(workspace, printer);
@@ -62,6 +64,11 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         kinds.push(format!("{} alert rules", rules.len()));
     }
     let mut files = pipelines.len() + endpoints.len() + rules.len();
+    if let Some(file) = roles.filter(|file| !file.text.is_empty()) {
+        files += 1;
+        let counted = file.content.map_or((0, 0), |access| (access.groups.len(), access.roles.len()));
+        kinds.push(format!("{} groups and {} roles", counted.0, counted.1));
+    }
     if let Some(file) = connections.filter(|file| !file.text.is_empty()) {
         files += 1;
         kinds.push(format!("{} connections", file.content.map_or(0, |connections| connections.len())));

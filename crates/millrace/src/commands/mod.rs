@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod approvals;
 mod check;
 mod copy;
 mod data;
@@ -40,6 +41,9 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Runs(arguments) => runs::run(&arguments, printer).await,
         Command::Logs(arguments) => logs::run(&arguments, printer).await,
         Command::Why(arguments) => why::run(&arguments, printer).await,
+        Command::Approvals(arguments) => approvals::list(&arguments, printer).await,
+        Command::Approve(arguments) => approvals::decide(&arguments, true, printer).await,
+        Command::Reject(arguments) => approvals::decide(&arguments, false, printer).await,
         Command::Copy(arguments) => copy::run(&arguments, printer).await,
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
         Command::Secrets(command) => secrets::run(&command, printer).await,

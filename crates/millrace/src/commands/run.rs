@@ -27,7 +27,7 @@ pub(crate) async fn run(arguments: &Run, printer: &Printer) -> Result<ExitCode> 
     let events = engine.subscribe();
     let request = RunRequest {
         inputs: inputs(&arguments.inputs)?,
-        cause: json!({"by": "manual"}),
+        cause: json!({"by": "manual", "user": boot::user_name()}),
         idempotency_key: arguments.idempotency_key.clone(),
         force: match &arguments.force {
             None => Force::Nothing,

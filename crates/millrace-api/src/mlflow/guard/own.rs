@@ -14,7 +14,8 @@ use crate::mlflow::error::MlflowError;
 use millrace_storage::decode_text;
 
 /// First words of addresses under `/api/` that tell nothing of experiments, models and prompts.
-const WITHOUT_PERMISSIONS: [&str; 10] = [
+const WITHOUT_PERMISSIONS: [&str; 11] = [
+    "approvals",
     "workspace",
     "kinds",
     "pipelines",
@@ -62,6 +63,8 @@ fn runs_what_is_declared(parts: &[&str]) -> bool {
         ["api", "sql"]
             | ["api", "pipelines", _, "runs"]
             | ["api", "runs", _, "cancel" | "rerun"]
+            // Who is asked, the approval says.
+            | ["api", "approvals", _, "decisions"]
             | ["endpoints", _, "score" | "invocations"]
             | ["v2", ..]
     )
@@ -84,6 +87,7 @@ mod tests {
             "/api/sql",
             "/api/pipelines/p/runs",
             "/api/runs/1/cancel",
+            "/api/approvals/1/decisions",
             "/endpoints/e/score",
             "/v2/models/m/infer",
         ] {

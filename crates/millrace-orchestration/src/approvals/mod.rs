@@ -1,0 +1,455 @@
+//! Approvals: what people are asked, who may decide, and what comes of it.
+//!
+//! An approval is a row. Whoever waits for it holds nothing and looks when it changes; whoever decides changes the row in one
+//! transaction, in which the rules are asked ([`ApprovalRule`]). It is about one content: a yes counts only while the subject still has
+//! the digest that it had when it was asked.
+
+mod error;
+mod form;
+mod rule;
+mod subject;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use millrace_contract::{Clock, DatasetCatalog, ModelRegistry, StepContext, StepError};
+use millrace_metastore::approvals::{
+    ApprovalChange, ApprovalDecisionRow, ApprovalRefusal, ApprovalRow, approval_state,
+};
+use millrace_metastore::runs::PipelineRunRow;
+use millrace_metastore::{Metastore, MetastoreError};
+use millrace_spec::access::{Access, Approver, Person};
+use millrace_spec::problem::Problem;
+use serde_json::Value;
+
+pub use error::ApprovalError;
+pub use rule::{ApprovalRule, EachWord, OnTimeout, Quorum};
+pub use subject::Subject;
+
+use crate::error::chain;
+use subject::Catalogs;
+
+/// Longest time between two looks of a step that waits; changes are told of sooner.
+const LOOK_AGAIN: Duration = Duration::from_secs(3_600);
+/// The same while the database does not answer.
+const LOOK_SOON: Duration = Duration::from_secs(5);
+
+/// The groups and roles of the workspace as its file is now.
+pub type AccessSource = Arc<dyn Fn() -> Result<Access, Box<Problem>> + Send + Sync>;
+
+/// Asks people and takes their decisions.
+#[derive(Clone)]
+pub struct Approvals {
+    store: Metastore,
+    clock: Arc<dyn Clock>,
+    catalogs: Catalogs,
+    access: AccessSource,
+}
+
+impl std::fmt::Debug for Approvals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Approvals")
+    }
+}
+
+/// An approval with its documents read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Approval {
+    /// The row.
+    pub row: ApprovalRow,
+    /// Who is asked and how it is decided.
+    pub rule: ApprovalRule,
+    /// What is to be approved.
+    pub subject: Subject,
+    /// Values of the form, once somebody filled it in.
+    pub form: Option<IndexMap<String, Value>>,
+}
+
+/// What one person says.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// Who.
+    pub person: Person,
+    /// Yes or no.
+    pub approve: bool,
+    /// Why.
+    pub comment: String,
+    /// What they filled in.
+    pub form: IndexMap<String, Value>,
+    /// `api` or `command`.
+    pub via: &'static str,
+}
+
+/// How an approval stands, for the step that waits for it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Answer {
+    /// Nobody has decided.
+    Waiting { reason: String, look_again: Duration },
+    /// Yes.
+    Approved(Box<Approval>),
+}
+
+impl Approval {
+    /// Reads the documents of a row.
+    ///
+    /// # Errors
+    /// If a newer program wrote them.
+    pub fn of(row: ApprovalRow) -> Result<Self, ApprovalError> {
+        let wrong = |error| ApprovalError::Document { id: row.id.clone(), error };
+        let rule = serde_json::from_str(&row.rule).map_err(wrong)?;
+        let subject = serde_json::from_str(&row.subject).map_err(wrong)?;
+        let form = row.form.as_deref().map(serde_json::from_str).transpose().map_err(wrong)?;
+        Ok(Self { rule, subject, form, row })
+    }
+
+    /// Whether it waits.
+    pub fn is_waiting(&self) -> bool {
+        self.row.state == approval_state::WAITING
+    }
+
+    /// Whether others were asked after the deadline.
+    pub fn is_escalated(&self) -> bool {
+        self.row.escalated_at.is_some()
+    }
+
+    /// How many of [`ApprovalRule::needed`] approvals are there.
+    pub fn given(&self) -> usize {
+        self.rule.given(&self.yes(&self.row.decisions))
+    }
+
+    /// What it waits for, one clause.
+    pub fn waits_for(&self) -> String {
+        let (given, needed) = (self.given(), self.rule.needed());
+        let how_many = match (given, needed) {
+            (_, 1) => "an approval".to_owned(),
+            (0, _) => format!("{needed} approvals"),
+            _ => format!("{} more of {needed} approvals", needed.saturating_sub(given)),
+        };
+        let each = if matches!(self.rule.min, Quorum::Each(_)) { "each of " } else { "" };
+        let until = self.row.deadline.map(|at| format!(", until {}", minute(at))).unwrap_or_default();
+        format!("for {how_many} by {each}{}{until}", self.rule.asked_words(self.is_escalated()))
+    }
+
+    /// Of each who said yes, what they were.
+    fn yes(&self, decisions: &[ApprovalDecisionRow]) -> Vec<Vec<Approver>> {
+        let said_yes = decisions.iter().filter(|decision| decision.approves);
+        said_yes.map(|decision| standing_of(decision)).collect()
+    }
+
+    /// Why a person may not say yes; `None` if they may.
+    pub fn refusal(&self, access: &Access, person: &Person) -> Option<ApprovalRefusal> {
+        if !self.is_waiting() {
+            let (id, state) = (self.row.id.clone(), self.row.state.clone());
+            return Some(ApprovalRefusal::Decided { id, state });
+        }
+        if self.standing(access, person).is_empty() {
+            let asked = self.rule.asked_words(self.is_escalated());
+            return Some(ApprovalRefusal::NotAsked { who: person.name.clone(), asked });
+        }
+        if !self.rule.own && self.row.asked_by.as_deref() == Some(person.name.as_str()) {
+            return Some(ApprovalRefusal::OwnRun { who: person.name.clone() });
+        }
+        let said_yes =
+            |decision: &ApprovalDecisionRow| decision.approves && decision.decided_by == person.name;
+        let again = self.row.decisions.iter().any(said_yes);
+        again.then(|| ApprovalRefusal::Again { who: person.name.clone() })
+    }
+
+    /// The approvers that a person is one of.
+    fn standing(&self, access: &Access, person: &Person) -> Vec<Approver> {
+        let asked = self.rule.asked(self.is_escalated()).into_iter();
+        asked.filter(|approver| access.includes(approver, person)).collect()
+    }
+
+    /// What a decision changes.
+    fn decided(&self, decision: &Decision, access: &Access, now: i64) -> Result<ApprovalChange, ApprovalRefusal> {
+        match self.refusal(access, &decision.person) {
+            // Whoever is asked may say no, also to a run of their own or after their yes.
+            Some(ApprovalRefusal::OwnRun { .. } | ApprovalRefusal::Again { .. }) if !decision.approve => {}
+            Some(refusal) => return Err(refusal),
+            None => {}
+        }
+        if !decision.approve && decision.comment.trim().is_empty() {
+            return Err(ApprovalRefusal::NoReason);
+        }
+        let row = ApprovalDecisionRow {
+            decided_by: decision.person.name.clone(),
+            approves: decision.approve,
+            standing: json(&self.standing(access, &decision.person)),
+            comment: decision.comment.clone(),
+            via: decision.via.to_owned(),
+            decided_at: now,
+        };
+        if !decision.approve {
+            let reason = format!("{} rejected it: {}", row.decided_by, row.comment);
+            let end = Some((approval_state::REJECTED, Some(reason), now));
+            return Ok(ApprovalChange { decision: Some(row), end, ..ApprovalChange::default() });
+        }
+        let form = form::fill(&self.rule.form, &decision.form, self.form.as_ref())?;
+        let mut decisions = self.row.decisions.clone();
+        decisions.retain(|other| other.decided_by != row.decided_by);
+        decisions.push(row.clone());
+        let met = self.rule.is_met(self.is_escalated(), &self.yes(&decisions));
+        Ok(ApprovalChange {
+            decision: Some(row),
+            form: (!self.rule.form.is_empty()).then(|| json(&form)),
+            end: met.then_some((approval_state::APPROVED, None, now)),
+            escalation: None,
+        })
+    }
+
+    /// What its deadline changes at `now`, if it is over.
+    fn overdue(&self, now: i64) -> ApprovalChange {
+        let Some(deadline) = self.row.deadline.filter(|deadline| *deadline <= now) else {
+            return ApprovalChange::default();
+        };
+        let nobody = format!("nobody decided by {}", minute(deadline));
+        let end = |state, reason| ApprovalChange { end: Some((state, Some(reason), now)), ..ApprovalChange::default() };
+        match &self.rule.on_timeout {
+            OnTimeout::Approve => {
+                end(approval_state::APPROVED, format!("{nobody}, and `on_timeout` is `approve`"))
+            }
+            OnTimeout::Escalate(_) if !self.is_escalated() => {
+                let again = self.rule.timeout_ms.map(|ms| after(now, ms));
+                ApprovalChange { escalation: Some((now, again)), ..ApprovalChange::default() }
+            }
+            OnTimeout::Reject | OnTimeout::Escalate(_) => end(approval_state::REJECTED, nobody),
+        }
+    }
+}
+
+impl Approvals {
+    /// Keeps approvals in `store`; who has which role, `access` says each time that somebody decides.
+    pub fn new(
+        store: Metastore,
+        clock: Arc<dyn Clock>,
+        (datasets, models): (Arc<dyn DatasetCatalog>, Arc<dyn ModelRegistry>),
+        access: AccessSource,
+    ) -> Self {
+        Self { store, clock, catalogs: Catalogs { datasets, models }, access }
+    }
+
+    /// The groups and roles as they are now.
+    ///
+    /// # Errors
+    /// If `access.yaml` is wrong.
+    pub fn access(&self) -> Result<Access, ApprovalError> {
+        (self.access)().map_err(ApprovalError::Access)
+    }
+
+    /// One approval.
+    ///
+    /// # Errors
+    /// If there is none with this id, or the database fails.
+    pub async fn find(&self, id: &str) -> Result<Approval, ApprovalError> {
+        let row = self.store.find_approval(id.to_owned()).await;
+        Approval::of(row.map_err(ApprovalError::store("read the approval"))?)
+    }
+
+    /// Takes a decision. The one that completes the quorum, and any no, ends the approval.
+    ///
+    /// An approval whose subject has changed is void: its state says so, and the decision is not taken.
+    ///
+    /// # Errors
+    /// If the rules forbid it, `access.yaml` is wrong, or the database fails. Nothing was changed then.
+    pub async fn decide(&self, id: &str, decision: Decision) -> Result<Approval, ApprovalError> {
+        let before = self.find(id).await?;
+        let access = self.access()?;
+        if before.is_waiting() {
+            // Whoever is not asked must not make anything void or late.
+            if let Some(refusal @ ApprovalRefusal::NotAsked { .. }) = before.refusal(&access, &decision.person) {
+                return Err(ApprovalError::Refused(refusal));
+            }
+            if before.row.deadline.is_some_and(|at| at <= self.now()) {
+                self.pass_deadline(id).await?;
+            }
+            if let Some(why) = self.change_of(&before).await? {
+                return self.end(id, approval_state::VOID, why).await;
+            }
+        }
+        let now = self.now();
+        self.change(id, "store the decision", move |approval| approval.decided(&decision, &access, now)).await
+    }
+
+    /// Does what an approval's rule says about its deadline, if that is over.
+    ///
+    /// # Errors
+    /// If it was decided meanwhile, or the database fails.
+    pub async fn pass_deadline(&self, id: &str) -> Result<Approval, ApprovalError> {
+        let now = self.now();
+        self.change(id, "pass the deadline", move |approval| Ok(approval.overdue(now))).await
+    }
+
+    /// Asks, once an attempt. `subject`: the value it is about, else it is the run's plan.
+    pub(crate) async fn ask(
+        &self,
+        context: &StepContext,
+        subject: Option<&Value>,
+        rule: &ApprovalRule,
+        environment: Option<&str>,
+    ) -> Result<ApprovalRow, StepError> {
+        let run = self.run(&context.run_id).await?;
+        let subject = Subject::of(subject, context, &run);
+        let now = self.now();
+        let row = ApprovalRow {
+            id: uuid::Uuid::now_v7().simple().to_string(),
+            run_id: context.run_id.clone(),
+            step: context.step.clone(),
+            attempt: context.attempt.into(),
+            pipeline: context.pipeline.clone(),
+            environment: environment.map(str::to_owned),
+            digest: subject.digest.clone(),
+            subject: json(&subject),
+            asked_by: author(&run),
+            rule: json(rule),
+            asked_at: now,
+            deadline: rule.timeout_ms.map(|ms| after(now, ms)),
+            ..ApprovalRow::default()
+        };
+        let asked = self.store.insert_approval(row).await.map_err(|error| store_failed(&error))?;
+        context.log.line(&format!("asked {} to approve {}", rule.asked_words(false), subject.label));
+        Ok(asked)
+    }
+
+    /// Looks how an approval stands, does what is due, and notes that the step knows it.
+    ///
+    /// # Errors
+    /// If it was rejected, has become void, or was withdrawn. A database that fails is waited for.
+    pub(crate) async fn look(&self, id: &str) -> Result<Answer, StepError> {
+        match self.look_now(id).await {
+            Ok(answer) => answer,
+            Err(ApprovalError::Refused(ApprovalRefusal::NoApproval { id })) => {
+                let problem = Problem::error("approval-gone", format!("the approval `{id}` is gone"));
+                Err(StepError::permanent(problem.hint("run the step again")))
+            }
+            Err(error) => {
+                tracing::warn!(approval = id, error = %chain(&error), "an approval cannot be looked at");
+                let reason = "for the database, which does not answer".to_owned();
+                Ok(Answer::Waiting { reason, look_again: LOOK_SOON })
+            }
+        }
+    }
+
+    async fn look_now(&self, id: &str) -> Result<Result<Answer, StepError>, ApprovalError> {
+        let mut approval = self.find(id).await?;
+        if approval.is_waiting() && approval.row.deadline.is_some_and(|at| at <= self.now()) {
+            approval = self.settled(id, self.pass_deadline(id).await).await?;
+        }
+        let mut changed = None;
+        if matches!(approval.row.state.as_str(), approval_state::WAITING | approval_state::APPROVED) {
+            changed = self.change_of(&approval).await?;
+        }
+        if let Some(why) = changed.clone().filter(|_| approval.is_waiting()) {
+            approval = self.settled(id, self.end(id, approval_state::VOID, why).await).await?;
+        }
+        if approval.row.seen < approval.row.revision {
+            let seen = self.store.mark_approval_seen(id.to_owned(), approval.row.revision).await;
+            seen.map_err(ApprovalError::store("note what the step knows"))?;
+        }
+        let reason = approval.row.reason.clone().unwrap_or_default();
+        Ok(match approval.row.state.as_str() {
+            approval_state::WAITING => {
+                let left = approval.row.deadline.map(|at| u64::try_from(at - self.now()).unwrap_or(0));
+                let look_again = left.map_or(LOOK_AGAIN, |left| Duration::from_micros(left).min(LOOK_AGAIN));
+                Ok(Answer::Waiting { reason: approval.waits_for(), look_again })
+            }
+            approval_state::APPROVED => match changed {
+                None => Ok(Answer::Approved(Box::new(approval))),
+                Some(why) => Err(void(&approval, &why)),
+            },
+            approval_state::REJECTED => Err(StepError::rejected(reason)),
+            approval_state::VOID => Err(void(&approval, &reason)),
+            _ => Err(StepError::cancelled()),
+        })
+    }
+
+    /// Says that nobody waits for it any more.
+    pub(crate) async fn withdraw(&self, id: &str) {
+        let why = "the run does not wait for it any more".to_owned();
+        match self.end(id, approval_state::WITHDRAWN, why).await {
+            Ok(_) | Err(ApprovalError::Refused(_)) => {}
+            Err(error) => tracing::warn!(approval = id, error = %chain(&error), "an approval stays in the inbox"),
+        }
+    }
+
+    /// The run of a step.
+    pub(crate) async fn run(&self, id: &str) -> Result<PipelineRunRow, StepError> {
+        let found = self.store.find_pipeline_run(id.to_owned()).await.map_err(|error| store_failed(&error))?;
+        let gone = || StepError::permanent(Problem::error("unknown-run", format!("there is no run `{id}`")));
+        found.ok_or_else(gone)
+    }
+
+    /// Why the subject is not what it was.
+    async fn change_of(&self, approval: &Approval) -> Result<Option<String>, ApprovalError> {
+        let changed = self.catalogs.change_of(&approval.subject).await;
+        changed.map_err(|error| ApprovalError::Subject { message: error.to_string() })
+    }
+
+    async fn end(&self, id: &str, state: &'static str, why: String) -> Result<Approval, ApprovalError> {
+        let now = self.now();
+        let end = Some((state, Some(why), now));
+        self.change(id, "end the approval", move |_| Ok(ApprovalChange { end, ..ApprovalChange::default() })).await
+    }
+
+    /// What somebody else decided in the same moment is as good.
+    async fn settled(&self, id: &str, changed: Result<Approval, ApprovalError>) -> Result<Approval, ApprovalError> {
+        match changed {
+            Err(ApprovalError::Refused(ApprovalRefusal::Decided { .. })) => self.find(id).await,
+            other => other,
+        }
+    }
+
+    async fn change<F>(&self, id: &str, action: &'static str, change: F) -> Result<Approval, ApprovalError>
+    where
+        F: FnOnce(&Approval) -> Result<ApprovalChange, ApprovalRefusal> + Send + 'static,
+    {
+        // Read before, so that only what the database does can fail inside the transaction.
+        self.find(id).await?;
+        let changed = self.store.change_approval(id.to_owned(), move |row| match Approval::of(row.clone()) {
+            Ok(approval) => change(&approval),
+            Err(_) => Err(ApprovalRefusal::NoApproval { id: row.id.clone() }),
+        });
+        Approval::of(changed.await.map_err(ApprovalError::store(action))?)
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.now().as_microsecond()
+    }
+}
+
+/// The person who started a run; `None` if a trigger did.
+pub(crate) fn author(run: &PipelineRunRow) -> Option<String> {
+    let cause: Value = serde_json::from_str(&run.cause).ok()?;
+    Some(cause.get("user")?.as_str()?.to_owned())
+}
+
+/// What somebody who decided was.
+pub fn standing_of(decision: &ApprovalDecisionRow) -> Vec<Approver> {
+    serde_json::from_str(&decision.standing).unwrap_or_default()
+}
+
+fn void(approval: &Approval, why: &str) -> StepError {
+    let message = format!("the approval of {} is void: {why}", approval.subject.label);
+    StepError::permanent(Problem::error("approval-void", message).hint("run it again to ask for what it is now"))
+}
+
+fn store_failed(error: &MetastoreError) -> StepError {
+    StepError::transient(Problem::error("store-failed", chain(error)))
+}
+
+fn after(now: i64, ms: u64) -> i64 {
+    now.saturating_add(i64::try_from(ms.saturating_mul(1_000)).unwrap_or(i64::MAX))
+}
+
+/// An instant for people, to the minute.
+fn minute(at: i64) -> String {
+    let at = Timestamp::from_microsecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
