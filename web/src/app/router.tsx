@@ -1,5 +1,5 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
-import { pipelineSearch, runSearch, runsSearch } from "../rooms/orchestration/search";
+import { approvalsSearch, pipelineSearch, runSearch, runsSearch } from "../rooms/orchestration/search";
 import { monitorSearch } from "../rooms/monitoring/search";
 import {
   dataSearch,
@@ -46,6 +46,17 @@ const routes = [
     path: "/runs/$run",
     validateSearch: runSearch,
     component: lazyRouteComponent(() => import("../rooms/orchestration/runs/RunPage"), "RunPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/approvals",
+    validateSearch: approvalsSearch,
+    component: lazyRouteComponent(() => import("../rooms/orchestration/approvals/ApprovalsPage"), "ApprovalsPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/approvals/$approval",
+    component: lazyRouteComponent(() => import("../rooms/orchestration/approvals/ApprovalPage"), "ApprovalPage"),
   }),
   createRoute({
     getParentRoute,

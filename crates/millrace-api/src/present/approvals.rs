@@ -13,7 +13,12 @@ use crate::views::json::{Json, JsonMap};
 use crate::views::pipelines::InputView;
 
 /// An approval as `person` sees it; without the groups and roles nobody can tell who may decide.
-pub fn approval(approval: Approval, access: &Result<Access, ApprovalError>, person: &Person) -> ApprovalView {
+pub fn approval(
+    approval: Approval,
+    access: &Result<Access, ApprovalError>,
+    person: &Person,
+    logged_in: bool,
+) -> ApprovalView {
     let may_not = match access {
         Ok(access) => approval.refusal(access, person).filter(|refusal| {
             // An ended one says so by its state.
@@ -89,6 +94,7 @@ pub fn approval(approval: Approval, access: &Result<Access, ApprovalError>, pers
         reason: row.reason,
         decided_at: row.decided_at.map(instant),
         caller: person.name.clone(),
+        logged_in,
         may_not,
     }
 }

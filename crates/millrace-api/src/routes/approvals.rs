@@ -61,6 +61,10 @@ pub(super) fn person(app: &App, caller: &Caller, said: Option<&str>) -> Result<P
     Ok(Person { name, is_admin })
 }
 
+fn logged_in(caller: &Caller) -> bool {
+    !matches!(caller, Caller::Anybody)
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ApprovalQuery {
@@ -108,7 +112,7 @@ async fn list_approvals(
     let (person, access) = (person(&app, &caller, None)?, app.approvals.access());
     let mut approvals = Vec::with_capacity(rows.len());
     for row in rows {
-        approvals.push(present(Approval::of(row)?, &access, &person));
+        approvals.push(present(Approval::of(row)?, &access, &person, logged_in(&caller)));
     }
     let waiting = u32::try_from(waiting).unwrap_or(u32::MAX).saturating_add(waiting_promotions as u32);
     Ok(Json(ApprovalPage { approvals, promotions, waiting, next }))
@@ -140,7 +144,7 @@ async fn find_approval(
     Path(id): Path<String>,
 ) -> ApiResult<ApprovalView> {
     let found = app.approvals.find(&known_id(id)?).await?;
-    Ok(Json(present(found, &app.approvals.access(), &person(&app, &caller, None)?)))
+    Ok(Json(present(found, &app.approvals.access(), &person(&app, &caller, None)?, logged_in(&caller))))
 }
 
 /// Approves or rejects. Answers the approval as it is then: void, if its subject has changed meanwhile.
@@ -167,7 +171,7 @@ async fn decide_approval(
     };
     let decided = app.approvals.decide(&known_id(id)?, decision).await?;
     app.engine.nudge(&decided.row.run_id, &decided.row.step);
-    Ok(Json(present(decided, &app.approvals.access(), &person)))
+    Ok(Json(present(decided, &app.approvals.access(), &person, logged_in(&caller))))
 }
 
 fn known_id(id: String) -> Result<String, ApiError> {

@@ -105,6 +105,8 @@ pub struct ApprovalView {
     pub decided_at: Option<String>,
     /// As whom the caller would decide.
     pub caller: String,
+    /// Whether a login says so; else decisions may name anybody.
+    pub logged_in: bool,
     /// Why the caller may not approve it; absent if they may.
     pub may_not: Option<String>,
 }

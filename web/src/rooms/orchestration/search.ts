@@ -19,6 +19,11 @@ export interface RunsSearch {
   after?: string;
 }
 
+export interface ApprovalsSearch {
+  state?: "all";
+  after?: string;
+}
+
 type Raw = Record<string, unknown>;
 
 const text = (value: unknown) => (value === undefined || value === null || value === "" ? undefined : String(value));
@@ -36,5 +41,10 @@ export const runSearch = (raw: Raw): RunSearch => ({
 export const runsSearch = (raw: Raw): RunsSearch => ({
   pipeline: text(raw.pipeline),
   status: text(raw.status),
+  after: text(raw.after),
+});
+
+export const approvalsSearch = (raw: Raw): ApprovalsSearch => ({
+  state: word(raw.state, ["all"] as const),
   after: text(raw.after),
 });

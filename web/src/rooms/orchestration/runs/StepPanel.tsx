@@ -10,6 +10,7 @@ import { Facts } from "../../../ui/Facts";
 import { Failure } from "../../../ui/Failure";
 import { Status } from "../../../ui/Status";
 import { Tabs } from "../../../ui/Tabs";
+import { WaitsForApproval } from "../approvals/WaitsForApproval";
 import { AttemptTable } from "./AttemptTable";
 import { LogView } from "./LogView";
 import { Outputs } from "./Outputs";
@@ -37,11 +38,14 @@ export function StepPanel({ run, step, now }: { run: string; step: StepView; now
         </span>
       }
       actions={
-        step.tracking_run_id && (
-          <Link to="/tracked/$run" params={{ run: step.tracking_run_id }} className="button">
-            Tracked run
-          </Link>
-        )
+        <>
+          {(step.kind === "approve" || step.kind === "deploy") && <WaitsForApproval run={run} step={step.id} />}
+          {step.tracking_run_id && (
+            <Link to="/tracked/$run" params={{ run: step.tracking_run_id }} className="button">
+              Tracked run
+            </Link>
+          )}
+        </>
       }
     >
       <div className="stack">
