@@ -3,6 +3,7 @@
 pub(crate) mod approvals;
 pub(crate) mod arrow_stream;
 pub(crate) mod assets;
+pub(crate) mod environments;
 pub(crate) mod runs;
 pub(crate) mod table;
 pub(crate) mod traces;

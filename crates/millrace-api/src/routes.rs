@@ -5,6 +5,7 @@ pub(crate) mod artifacts;
 pub(crate) mod dataset_labels;
 pub(crate) mod datasets;
 pub(crate) mod endpoints;
+pub(crate) mod environments;
 pub(crate) mod evaluation;
 pub(crate) mod lifecycle;
 pub(crate) mod lineage;

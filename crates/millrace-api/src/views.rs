@@ -3,6 +3,7 @@
 pub mod approvals;
 pub mod datasets;
 pub mod endpoints;
+pub mod environments;
 pub mod json;
 pub mod lifecycle;
 pub mod models;

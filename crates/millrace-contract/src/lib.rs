@@ -7,6 +7,7 @@
 mod catalog;
 mod clock;
 mod compute;
+mod environment;
 mod flow;
 mod kind;
 mod model;
@@ -23,6 +24,7 @@ pub use catalog::{
 };
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compute::{CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget};
+pub use environment::{EnvironmentGate, Passage};
 pub use flow::{FlowPreview, NodeSchema, PreviewColumn, TablePreview};
 pub use kind::{Explain, KindDoc, KindFamily};
 pub use model::{LoadedModel, ModelColumn, ModelError, ModelRuntime, ModelSignature};

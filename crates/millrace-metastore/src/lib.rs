@@ -10,6 +10,7 @@ pub mod approvals;
 pub mod asset_labels;
 pub mod assets;
 pub mod deployments;
+pub mod environments;
 mod error;
 pub mod eval_datasets;
 pub mod experiments;

@@ -39,6 +39,7 @@ const ALL: &[Migration] = &[
     migration!("0052_model_cards"),
     migration!("0060_accounts"),
     migration!("0130_approvals"),
+    migration!("0131_environments"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.

@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::attempt::AttemptStart;
 use crate::cache::{Components, ReuseDecision, first_difference};
+use crate::environments::with_branch;
 use crate::error::{OrchestrationError, chain};
 use crate::events::{RunEvent, RunEventKind};
 use crate::state::{RunState, StepState};
@@ -302,7 +303,7 @@ impl Engine {
             definition: document(serde_json::to_value(&pipeline).unwrap_or(Value::Null)),
             inputs: document(json!(inputs)),
             options: document(json!({"force": request.force})),
-            cause: document(request.cause),
+            cause: document(with_branch(request.cause, &pipeline, &shared.settings.workspace)),
             state: RunState::Queued.as_str().to_owned(),
             idempotency_key: request.idempotency_key,
             concurrency_key,

@@ -99,6 +99,43 @@ impl JsonSchema for Approver {
     }
 }
 
+/// How many must say yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Quorum {
+    /// So many people, whichever of `by` they are.
+    Count(#[schemars(range(min = 1, max = 100))] u32),
+    /// Somebody for each entry of `by`, each a different person.
+    Each(EachWord),
+}
+
+/// The word `each`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EachWord {
+    /// One of each.
+    Each,
+}
+
+impl Default for Quorum {
+    fn default() -> Self {
+        Self::Count(1)
+    }
+}
+
+/// What happens when nobody decides in time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnTimeout {
+    /// It is rejected.
+    #[default]
+    Reject,
+    /// It is approved.
+    Approve,
+    /// These are asked too, for as long again: one of them is enough. Then it is rejected.
+    Escalate(Approver),
+}
+
 /// Groups and roles of a workspace, `access.yaml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -21,6 +21,7 @@ use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
 use millrace_metastore::Metastore;
 use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorStep};
 use millrace_orchestration::approvals::Approvals;
+use millrace_orchestration::environments::EnvironmentRules;
 use millrace_orchestration::steps::{Approve, Set};
 use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry};
 use millrace_spec::secret::{SecretText, VARIABLE_PREFIX};
@@ -32,7 +33,7 @@ use millrace_transfer::{Copy, CopyServices};
 use millrace_transform::{DataFusionEngine, EngineConfig};
 use tokio::sync::Notify;
 
-use crate::declared::{access, sound};
+use crate::declared::{access, environments, sound};
 use crate::secrets::{KEY_VARIABLE, Keyring, SecretStore};
 use crate::workspace::{Workspace, find_root};
 
@@ -52,6 +53,7 @@ pub(crate) struct Rooms {
     pub(crate) signals: Arc<LatestSignals>,
     pub(crate) alerts: Alerts,
     pub(crate) approvals: Approvals,
+    pub(crate) environments: EnvironmentRules,
     /// Told of every new result of a monitor.
     pub(crate) observed: Arc<Notify>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -289,7 +291,16 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     let runtime: Arc<dyn ModelRuntime> = runtime;
     all.extend(millrace_training::steps::kinds(queries.clone(), runtime, tracker.clone()));
     all.extend(millrace_tracking::steps::kinds(&models));
-    all.extend(millrace_deployment::steps::kinds(&endpoints, &queries, &datasets));
+    let whole = root.to_path_buf();
+    let groups_and_roles = Arc::new(move || access(&whole).usable());
+    let approvals = Approvals::new(store.clone(), clock.clone(), (datasets.clone(), models.clone()), groups_and_roles);
+    // Read without the kinds, which are only being made.
+    let zone = Workspace::open(root.to_path_buf(), state.clone(), Arc::default(), secrets.clone())?.timezone;
+    let (whole, own_zone) = (root.to_path_buf(), zone.clone());
+    let written = Arc::new(move || environments(&whole, &own_zone).usable());
+    let rules = EnvironmentRules::new(store.clone(), clock.clone(), approvals.clone(), written, zone);
+    let gate = Arc::new(rules.clone());
+    all.extend(millrace_deployment::steps::kinds(&endpoints, &queries, &datasets, gate));
     all.push(Arc::new(MonitorStep::new(
         queries.clone(),
         store.clone(),
@@ -297,9 +308,6 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         signals.clone(),
         observed.clone(),
     )));
-    let whole = root.to_path_buf();
-    let groups_and_roles = Arc::new(move || access(&whole).usable());
-    let approvals = Approvals::new(store.clone(), clock.clone(), (datasets.clone(), models.clone()), groups_and_roles);
     all.push(Arc::new(Approve::new(approvals.clone())));
     all.push(Arc::new(Set::new()));
     let kinds: Arc<StepRegistry> = Arc::new(all.into_iter().map(|kind| (kind.doc().name, kind)).collect());
@@ -317,6 +325,7 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         signals,
         alerts,
         approvals,
+        environments: rules,
         observed,
         clock,
         scratch: None,

@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Approve(DecideOn),
     /// Reject what waits, and say why.
     Reject(DecideOn),
+    /// List the environments, what a deployment into each takes, and which run has it.
+    Environments,
     /// Copy a table between files, web servers, databases and datasets.
     Copy(Copy),
     /// Query the workspace's datasets with SQL.

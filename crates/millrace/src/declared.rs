@@ -1,9 +1,12 @@
 //! Files of a workspace beside its pipelines: endpoints and alert rules. Read anew each time, since people edit them.
 
+use std::path::Path;
+
 use millrace_contract::Explain as _;
 use millrace_deployment::EndpointFile;
 use millrace_monitoring::rule::AlertRule;
 use millrace_spec::access::Access;
+use millrace_spec::environment::Environments;
 use millrace_spec::problem::Problem;
 
 use crate::workspace::{Workspace, read};
@@ -15,6 +18,9 @@ const MONITORS: &str = "monitors";
 
 /// Groups and roles, in the workspace's root.
 pub(crate) const ACCESS: &str = "access.yaml";
+
+/// Environments that are deployed into, in the workspace's root.
+pub(crate) const ENVIRONMENTS: &str = "environments.yaml";
 
 /// A file, what it says, and what is wrong with it.
 pub(crate) struct Declared<T> {
@@ -34,13 +40,30 @@ impl<T> Declared<T> {
 }
 
 /// What `access.yaml` says now. No file, no groups and roles.
-pub(crate) fn access(root: &std::path::Path) -> Declared<Access> {
-    let file = ACCESS.to_owned();
-    if !root.join(ACCESS).exists() {
-        return Declared { file, text: String::new(), content: Ok(Access::default()) };
+pub(crate) fn access(root: &Path) -> Declared<Access> {
+    in_root(root, ACCESS, |text| Access::parse(ACCESS, text))
+}
+
+/// What `environments.yaml` says now; `zone` is the workspace's. No file, no environments. A file of groups and roles that is wrong is
+/// its own problem: here nobody is in any of them.
+pub(crate) fn environments(root: &Path, zone: &str) -> Declared<Environments> {
+    in_root(root, ENVIRONMENTS, |text| {
+        let access = access(root).content.unwrap_or_default();
+        Environments::parse(ENVIRONMENTS, text, &access, zone)
+    })
+}
+
+fn in_root<T: Default>(
+    root: &Path,
+    name: &str,
+    parse: impl FnOnce(&str) -> Result<T, Vec<Problem>>,
+) -> Declared<T> {
+    let file = name.to_owned();
+    if !root.join(name).exists() {
+        return Declared { file, text: String::new(), content: Ok(T::default()) };
     }
-    match read(root, ACCESS) {
-        Ok(text) => Declared { content: Access::parse(ACCESS, &text), file, text },
+    match read(root, name) {
+        Ok(text) => Declared { content: parse(&text), file, text },
         Err(error) => Declared { file, text: String::new(), content: Err(vec![error.problem()]) },
     }
 }

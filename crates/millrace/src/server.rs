@@ -236,6 +236,7 @@ fn parts(
         },
         engine: engine.clone(),
         approvals: rooms.approvals.clone(),
+        environments: rooms.environments.clone(),
         local_user: boot::user_name(),
         steps: (*rooms.kinds).clone(),
         kinds: rooms.kind_docs(),

@@ -2,8 +2,8 @@
 
 use millrace_contract::Explain as _;
 use millrace_metastore::approvals::ApprovalRefusal;
-use millrace_orchestration::approvals::{Approval, ApprovalError, OnTimeout, Quorum, standing_of};
-use millrace_spec::access::{Access, Person};
+use millrace_orchestration::approvals::{Approval, ApprovalError, standing_of};
+use millrace_spec::access::{Access, OnTimeout, Person, Quorum};
 use millrace_spec::asset::Asset;
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 use ts_rs::{Config, TS};
 
 use super::{
-    approvals, datasets, endpoints, json, lifecycle, models, monitors, pipelines, prompts, runs, traces, tracking,
+    approvals, datasets, endpoints, environments, json, lifecycle, models, monitors, pipelines, prompts, runs, traces, tracking,
     workspace,
 };
 
@@ -93,6 +93,7 @@ pub fn typescript() -> String {
         approvals::ApprovalPage,
         approvals::DecideApproval
     );
+    declare!(environments::EnvironmentHoldView, environments::EnvironmentView);
     declare!(lifecycle::StorageUseView, lifecycle::ExperimentUse, lifecycle::StorageUseList);
     declare!(
         lifecycle::ExperimentLifecycle,

@@ -21,12 +21,12 @@ use millrace_metastore::approvals::{
 };
 use millrace_metastore::runs::PipelineRunRow;
 use millrace_metastore::{Metastore, MetastoreError};
-use millrace_spec::access::{Access, Approver, Person};
+use millrace_spec::access::{Access, Approver, OnTimeout, Person, Quorum};
 use millrace_spec::problem::Problem;
 use serde_json::Value;
 
 pub use error::ApprovalError;
-pub use rule::{ApprovalRule, EachWord, OnTimeout, Quorum};
+pub use rule::ApprovalRule;
 pub use subject::Subject;
 
 use crate::error::chain;

@@ -1,47 +1,9 @@
 //! Who is asked and when it is decided: plain data, and the questions that it answers by itself.
 
 use indexmap::IndexMap;
-use millrace_spec::access::Approver;
+use millrace_spec::access::{Approver, OnTimeout, Quorum};
 use millrace_spec::pipeline::InputSpec;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// How many must say yes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Quorum {
-    /// So many people, whichever of `by` they are.
-    Count(#[schemars(range(min = 1, max = 100))] u32),
-    /// Somebody for each entry of `by`, each a different person.
-    Each(EachWord),
-}
-
-/// The word `each`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EachWord {
-    /// One of each.
-    Each,
-}
-
-impl Default for Quorum {
-    fn default() -> Self {
-        Self::Count(1)
-    }
-}
-
-/// What happens when nobody decides in time.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OnTimeout {
-    /// It is rejected.
-    #[default]
-    Reject,
-    /// It is approved.
-    Approve,
-    /// These are asked too, for as long again: one of them is enough. Then it is rejected.
-    Escalate(Approver),
-}
 
 /// Who is asked and how it is decided, as it is stored with an approval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -145,6 +107,8 @@ impl ApprovalRule {
 
 #[cfg(test)]
 mod tests {
+    use millrace_spec::access::EachWord;
+
     use super::*;
 
     fn approver(text: &str) -> Approver {

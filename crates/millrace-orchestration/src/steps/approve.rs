@@ -4,7 +4,7 @@ use millrace_contract::{
     KindDoc, KindFamily, Look, OutputDoc, StepContext, StepError, StepKind, StepOutcome, StepTraits,
 };
 use millrace_metastore::approvals::ApprovalRow;
-use millrace_spec::access::{Access, Approver};
+use millrace_spec::access::{Access, Approver, OnTimeout, Quorum};
 use millrace_spec::duration::parse_ms;
 use millrace_spec::pipeline::InputSpec;
 use millrace_spec::problem::Problem;
@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::approvals::{Answer, Approval, ApprovalRule, Approvals, OnTimeout, Quorum};
+use crate::approvals::{Answer, Approval, ApprovalRule, Approvals};
 
 /// Waits until people approve.
 ///

@@ -7,7 +7,7 @@ use millrace_transfer::Connections;
 use crate::boot;
 use crate::cli::Check;
 use crate::connections::CONNECTIONS;
-use crate::declared::{ACCESS, Declared, access};
+use crate::declared::{ACCESS, Declared, ENVIRONMENTS, access, environments};
 use crate::printer::Printer;
 use crate::secrets;
 use crate::workspace::{Workspace, read};
@@ -25,6 +25,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     let endpoints: Vec<_> = workspace.endpoint_files().into_iter().filter(|file| asked(&file.file)).collect();
     let rules: Vec<_> = workspace.alert_rules().into_iter().filter(|file| asked(&file.file)).collect();
     let roles = Some(access(&workspace.root)).filter(|file| asked(&file.file));
+    let targets = Some(environments(&workspace.root, &workspace.timezone)).filter(|file| asked(&file.file));
     let connections = Some(workspace.connections()).filter(|file| asked(&file.file));
     let pipelines = if everything {
         workspace.check_all()
@@ -32,7 +33,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         let declared = |name: &&String| {
             !endpoints.iter().any(|file| file.file == **name)
                 && !rules.iter().any(|file| file.file == **name)
-                && ![CONNECTIONS, ACCESS, secrets::FILE].contains(&name.as_str())
+                && ![CONNECTIONS, ACCESS, ENVIRONMENTS, secrets::FILE].contains(&name.as_str())
         };
         let checked: Result<Vec<_>, _> =
             named.iter().filter(declared).map(|file| workspace.check_file(file)).collect();
@@ -47,6 +48,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         + print_wrong(&endpoints, printer)
         + print_wrong(&rules, printer)
         + print_wrong(roles.as_slice(), printer)
+        + print_wrong(targets.as_slice(), printer)
         + connections.as_ref().map_or(0, |file| print_unusable(file, printer));
     if asked(secrets::FILE) {
         warn_of_secrets(workspace, printer);
@@ -68,6 +70,10 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         files += 1;
         let counted = file.content.map_or((0, 0), |access| (access.groups.len(), access.roles.len()));
         kinds.push(format!("{} groups and {} roles", counted.0, counted.1));
+    }
+    if let Some(file) = targets.filter(|file| !file.text.is_empty()) {
+        files += 1;
+        kinds.push(format!("{} environments", file.content.map_or(0, |all| all.0.len())));
     }
     if let Some(file) = connections.filter(|file| !file.text.is_empty()) {
         files += 1;

@@ -6,6 +6,7 @@ mod copy;
 mod data;
 mod demo;
 mod doctor;
+mod environments;
 mod experiments;
 mod explain;
 mod export;
@@ -44,6 +45,7 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Approvals(arguments) => approvals::list(&arguments, printer).await,
         Command::Approve(arguments) => approvals::decide(&arguments, true, printer).await,
         Command::Reject(arguments) => approvals::decide(&arguments, false, printer).await,
+        Command::Environments => environments::run(printer).await,
         Command::Copy(arguments) => copy::run(&arguments, printer).await,
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
         Command::Secrets(command) => secrets::run(&command, printer).await,

@@ -1,11 +1,13 @@
 //! Drives the real executable in workspaces of their own, as a user would.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod approvals;
 mod bucket;
 mod clients;
 mod commands;
 mod datasets;
 mod demo_kills;
+mod environments;
 mod experiments;
 mod faults;
 mod full_disk;

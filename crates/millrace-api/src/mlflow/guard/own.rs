@@ -14,8 +14,9 @@ use crate::mlflow::error::MlflowError;
 use millrace_storage::decode_text;
 
 /// First words of addresses under `/api/` that tell nothing of experiments, models and prompts.
-const WITHOUT_PERMISSIONS: [&str; 11] = [
+const WITHOUT_PERMISSIONS: [&str; 12] = [
     "approvals",
+    "environments",
     "workspace",
     "kinds",
     "pipelines",
