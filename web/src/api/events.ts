@@ -5,8 +5,8 @@ export type LiveState = "connecting" | "live" | "lost";
 
 /** Which lists and pages an event makes stale, by the first word of their query keys. */
 const STALE: Record<string, string[]> = {
-  run: ["runs", "pipelines", "experiments", "tracked-runs", "approvals"],
-  step: ["runs", "approvals"],
+  run: ["runs", "pipelines", "experiments", "tracked-runs", "approvals", "environments"],
+  step: ["runs", "approvals", "environments"],
   progress: ["runs"],
   pipeline: ["pipelines"],
   dataset: ["datasets", "lineage"],

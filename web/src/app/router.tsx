@@ -60,6 +60,14 @@ const routes = [
   }),
   createRoute({
     getParentRoute,
+    path: "/environments",
+    component: lazyRouteComponent(
+      () => import("../rooms/orchestration/environments/EnvironmentsPage"),
+      "EnvironmentsPage",
+    ),
+  }),
+  createRoute({
+    getParentRoute,
     path: "/experiments",
     component: lazyRouteComponent(() => import("../rooms/tracking/experiments/ExperimentsPage"), "ExperimentsPage"),
   }),

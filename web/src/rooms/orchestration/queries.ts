@@ -4,6 +4,7 @@ import type {
   ApprovalPage,
   ApprovalView,
   DecideApproval,
+  EnvironmentView,
   LogChunk,
   PipelineSummary,
   PipelineView,
@@ -100,3 +101,9 @@ export const approvalQuery = (id: string) =>
 
 export const decideApproval = (id: string, decision: DecideApproval) =>
   post<ApprovalView>(`/api/approvals/${path(id)}/decisions`, decision);
+
+export const environmentsQuery = () =>
+  queryOptions({
+    queryKey: ["environments"],
+    queryFn: ({ signal }) => get<EnvironmentView[]>("/api/environments", {}, signal),
+  });

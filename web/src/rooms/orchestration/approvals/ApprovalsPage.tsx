@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import type { ApprovalPage } from "../../../api/types.gen";
 import { plural } from "../../../format/number";
 import { Answer } from "../../../ui/Answer";
@@ -20,7 +20,15 @@ export function ApprovalsPage() {
   const set = (change: typeof search) => void navigate({ search: { ...search, after: undefined, ...change } });
   return (
     <>
-      <PageHead title="Approvals" about="Steps, environments and promotions of models that wait for people." />
+      <PageHead
+        title="Approvals"
+        about="Steps, environments and promotions of models that wait for people."
+        actions={
+          <Link to="/environments" className="button">
+            Environments
+          </Link>
+        }
+      />
       <div className="row" role="group" aria-label="state">
         <button type="button" className="button" aria-pressed={!all} onClick={() => set({ state: undefined })}>
           waiting
