@@ -34,7 +34,12 @@ pub trait EnvironmentGate: Send + Sync {
     fn has_endpoints(&self) -> bool;
 
     /// Asks for what the rules ask for, once an attempt; returns how to find it again.
-    async fn begin(&self, context: &StepContext, environment: &str, subject: &Asset) -> Result<Value, StepError>;
+    async fn begin(
+        &self,
+        context: &StepContext,
+        environment: &str,
+        subject: &Asset,
+    ) -> Result<Value, StepError>;
 
     /// Whether every rule holds now. An exclusive environment belongs to the run from then on, until it is over.
     ///

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use millrace_contract::{
-    CatalogError, DatasetCatalog, EnvironmentGate, Explain as _, KindDoc, ModelRegistry, ModelRuntime, ModelVersion,
-    QueryEngine, StepError, StepKind,
+    CatalogError, DatasetCatalog, EnvironmentGate, Explain as _, KindDoc, ModelRegistry, ModelRuntime,
+    ModelVersion, QueryEngine, StepError, StepKind,
 };
 use millrace_spec::asset::{Asset, AssetType};
 use millrace_spec::problem::Problem;

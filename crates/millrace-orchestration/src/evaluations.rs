@@ -36,7 +36,8 @@ pub async fn of_digest(store: &Metastore, digest: String) -> Result<Vec<Evaluati
 /// If the database fails.
 pub async fn of_uses(store: &Metastore, uses: &[StepUse]) -> Result<Vec<Evaluation>, MetastoreError> {
     let mut found = Vec::new();
-    let judges = uses.iter().filter(|used| used.asset.direction == Direction::Read && used.step_kind == "evaluate");
+    let judges =
+        uses.iter().filter(|used| used.asset.direction == Direction::Read && used.step_kind == "evaluate");
     for used in judges {
         found.extend(of_step(store, used).await?);
     }

@@ -171,7 +171,8 @@ impl Access {
         let at = |pointer: &str| node.nearest(pointer).place.clone();
         let mut problems = Vec::new();
         // Each approver is read on its own, so that each mistake has its place.
-        for (role, members) in value.get("roles").and_then(serde_json::Value::as_object).into_iter().flatten() {
+        for (role, members) in value.get("roles").and_then(serde_json::Value::as_object).into_iter().flatten()
+        {
             for (index, member) in members.as_array().into_iter().flatten().enumerate() {
                 let place = at(&format!("/roles/{role}/{index}"));
                 if let Err(error) = member.as_str().unwrap_or_default().parse::<Approver>() {
@@ -193,8 +194,11 @@ impl Access {
                 let place = at(&format!("/roles/{role}/{index}"));
                 match member {
                     Approver::Role(_) => problems.push(
-                        Problem::error("access-file", format!("`{member}` stands in a role: roles have people and groups"))
-                            .at(place),
+                        Problem::error(
+                            "access-file",
+                            format!("`{member}` stands in a role: roles have people and groups"),
+                        )
+                        .at(place),
                     ),
                     other => problems.extend(access.unknown(other).map(|problem| problem.at(place))),
                 }
@@ -219,7 +223,9 @@ impl Access {
             Approver::Role(name) => {
                 let members = self.roles.get(name).into_iter().flatten();
                 // A role has no roles in it, so that this ends.
-                members.filter(|member| !matches!(member, Approver::Role(_))).any(|member| self.includes(member, person))
+                members
+                    .filter(|member| !matches!(member, Approver::Role(_)))
+                    .any(|member| self.includes(member, person))
             }
         }
     }
@@ -253,14 +259,20 @@ impl Access {
         if known.contains(&name.as_str()) {
             let empty = self.people(approver).is_some_and(|people| people.is_empty());
             return empty.then(|| {
-                Problem::error(format!("empty-{what}"), format!("nobody is in the {what} `{name}`"))
-                    .hint(format!("add somebody to it in `access.yaml`: {name}: [{}anna]", if what == "role" { "user:" } else { "" }))
+                Problem::error(format!("empty-{what}"), format!("nobody is in the {what} `{name}`")).hint(
+                    format!(
+                        "add somebody to it in `access.yaml`: {name}: [{}anna]",
+                        if what == "role" { "user:" } else { "" }
+                    ),
+                )
             });
         }
         let problem = Problem::error(format!("unknown-{what}"), format!("there is no {what} `{name}`"));
         Some(match nearest(name, &known) {
             Some(near) => problem.hint(format!("did you mean `{what}:{near}`?")),
-            None if what == "role" => problem.hint(format!("add it to `access.yaml`: roles: {{{name}: [user:anna]}}")),
+            None if what == "role" => {
+                problem.hint(format!("add it to `access.yaml`: roles: {{{name}: [user:anna]}}"))
+            }
             None => problem.hint(format!("add it to `access.yaml`: groups: {{{name}: [anna]}}")),
         })
     }
@@ -280,7 +292,8 @@ mod tests {
     #[test]
     fn a_role_has_people_and_groups() {
         let access = Access::parse("access.yaml", FILE).unwrap();
-        let includes = |approver: &str, name: &str| access.includes(&approver.parse().unwrap(), &person(name));
+        let includes =
+            |approver: &str, name: &str| access.includes(&approver.parse().unwrap(), &person(name));
         for (approver, name) in [
             ("user:anna", "anna"),
             ("group:risk", "cleo"),
@@ -290,9 +303,13 @@ mod tests {
         ] {
             assert!(includes(approver, name), "{approver} {name}");
         }
-        for (approver, name) in
-            [("user:anna", "Anna"), ("group:risk", "anna"), ("role:head", "anna"), ("role:admin", "anna"), ("role:gone", "anna")]
-        {
+        for (approver, name) in [
+            ("user:anna", "Anna"),
+            ("group:risk", "anna"),
+            ("role:head", "anna"),
+            ("role:admin", "anna"),
+            ("role:gone", "anna"),
+        ] {
             assert!(!includes(approver, name), "{approver} {name}");
         }
         let people = access.people(&"role:ml_owner".parse().unwrap()).unwrap();

@@ -87,7 +87,9 @@ impl RequiredEvaluation {
 
     /// Whether a value is good enough; NaN never is.
     pub fn accepts(&self, value: f64) -> bool {
-        self.at_least.is_none_or(|least| value >= least) && self.at_most.is_none_or(|most| value <= most) && !value.is_nan()
+        self.at_least.is_none_or(|least| value >= least)
+            && self.at_most.is_none_or(|most| value <= most)
+            && !value.is_nan()
     }
 
     /// For people: `auc of at least 0.8 on churn_holdout`.
@@ -118,8 +120,8 @@ impl Environments {
             };
             return Err(found.iter().map(problem).collect());
         }
-        let all: Self =
-            serde_json::from_value(value).map_err(|error| vec![wrong(error.to_string()).at(node.place.clone())])?;
+        let all: Self = serde_json::from_value(value)
+            .map_err(|error| vec![wrong(error.to_string()).at(node.place.clone())])?;
         let mut problems = Vec::new();
         for (name, environment) in &all.0 {
             if let Err((below, problem)) = environment.check(name, access, zone) {
@@ -160,7 +162,8 @@ impl Environments {
 
     /// The environment that an endpoint belongs to.
     pub fn of_endpoint(&self, endpoint: &str) -> Option<&str> {
-        let owner = self.0.iter().find(|(_, environment)| environment.endpoints.iter().any(|name| name == endpoint));
+        let owner =
+            self.0.iter().find(|(_, environment)| environment.endpoints.iter().any(|name| name == endpoint));
         owner.map(|(name, _)| name.as_str())
     }
 }
@@ -182,7 +185,10 @@ impl Environment {
         }
         if let Some(approval) = &self.approvers {
             if approval.by.is_empty() {
-                return Err(("/approvers/by".to_owned(), wrong("`by` names nobody".to_owned()).hint("by: [role:ml_owner]")));
+                return Err((
+                    "/approvers/by".to_owned(),
+                    wrong("`by` names nobody".to_owned()).hint("by: [role:ml_owner]"),
+                ));
             }
             for (index, approver) in approval.by.iter().enumerate() {
                 if let Some(problem) = access.unknown(approver) {
@@ -190,11 +196,13 @@ impl Environment {
                 }
             }
             if approval.timeout.as_deref().is_some_and(|text| parse_ms(text).is_none_or(|ms| ms == 0)) {
-                let problem = Problem::error("not-a-duration", "`timeout` is not a duration").hint("timeout: 3d");
+                let problem =
+                    Problem::error("not-a-duration", "`timeout` is not a duration").hint("timeout: 3d");
                 return Err(("/approvers/timeout".to_owned(), problem));
             }
             if approval.on_timeout != OnTimeout::Reject && approval.timeout.is_none() {
-                let problem = wrong("`on_timeout` does nothing without a `timeout`".to_owned()).hint("timeout: 3d");
+                let problem =
+                    wrong("`on_timeout` does nothing without a `timeout`".to_owned()).hint("timeout: 3d");
                 return Err(("/approvers/on_timeout".to_owned(), problem));
             }
         }
@@ -246,7 +254,9 @@ mod tests {
         let all = Environments::parse("environments.yaml", FILE, &access(), "UTC").unwrap();
         assert_eq!(all.of_endpoint("churn"), Some("production"));
         let production = all.named("production").unwrap();
-        for (branch, allowed) in [("main", true), ("release/1.2", true), ("maintenance", false), ("feature/main", false)] {
+        for (branch, allowed) in
+            [("main", true), ("release/1.2", true), ("maintenance", false), ("feature/main", false)]
+        {
             assert_eq!(production.allows_branch(branch), allowed, "{branch}");
         }
         let evaluation = &production.evaluation[0];
@@ -258,7 +268,9 @@ mod tests {
     #[test]
     fn a_wrong_file_is_refused_at_its_place() {
         let refused = |from: &str, to: &str| {
-            let problems = Environments::parse("environments.yaml", &FILE.replace(from, to), &access(), "UTC").unwrap_err();
+            let problems =
+                Environments::parse("environments.yaml", &FILE.replace(from, to), &access(), "UTC")
+                    .unwrap_err();
             let place = problems[0].place.clone().unwrap();
             (place.line, place.column)
         };
@@ -271,9 +283,14 @@ mod tests {
 
     #[test]
     fn patterns_have_any_number_of_stars() {
-        for (pattern, text, fits) in
-            [("*", "a", true), ("a*c", "abc", true), ("a*c", "ab", false), ("*b*", "abc", true), ("ab", "abc", false), ("a*a", "a", false)]
-        {
+        for (pattern, text, fits) in [
+            ("*", "a", true),
+            ("a*c", "abc", true),
+            ("a*c", "ab", false),
+            ("*b*", "abc", true),
+            ("ab", "abc", false),
+            ("a*a", "a", false),
+        ] {
             assert_eq!(matches_pattern(pattern, text), fits, "{pattern} {text}");
         }
     }

@@ -84,9 +84,13 @@ impl Hours {
             message: format!("there is no time zone `{zone}`"),
         })?;
         let time = |field: &'static str, text: &str| {
-            let full = text.split_once(':').is_some_and(|(hour, minute)| hour.len() == 2 && minute.len() == 2);
+            let full =
+                text.split_once(':').is_some_and(|(hour, minute)| hour.len() == 2 && minute.len() == 2);
             let read = text.parse::<Time>().ok().filter(|_| full);
-            read.ok_or_else(|| InvalidHours { field, message: format!("`{text}` is not a time of day such as \"09:00\"") })
+            read.ok_or_else(|| InvalidHours {
+                field,
+                message: format!("`{text}` is not a time of day such as \"09:00\""),
+            })
         };
         let date = |text: &String| {
             let message = format!("`{text}` is not a date such as \"2026-12-25\"");
@@ -162,7 +166,8 @@ impl OpeningHours {
 
     fn begins_on(&self, day: Date) -> bool {
         let weekday = day.weekday().since(Weekday::Monday);
-        usize::try_from(weekday).is_ok_and(|index| self.days.get(index) == Some(&true)) && !self.closed.contains(&day)
+        usize::try_from(weekday).is_ok_and(|index| self.days.get(index) == Some(&true))
+            && !self.closed.contains(&day)
     }
 
     /// Beginning and end of the hours of a day.

@@ -293,7 +293,8 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     all.extend(millrace_tracking::steps::kinds(&models));
     let whole = root.to_path_buf();
     let groups_and_roles = Arc::new(move || access(&whole).usable());
-    let approvals = Approvals::new(store.clone(), clock.clone(), (datasets.clone(), models.clone()), groups_and_roles);
+    let approvals =
+        Approvals::new(store.clone(), clock.clone(), (datasets.clone(), models.clone()), groups_and_roles);
     // Read without the kinds, which are only being made.
     let zone = Workspace::open(root.to_path_buf(), state.clone(), Arc::default(), secrets.clone())?.timezone;
     let (whole, own_zone) = (root.to_path_buf(), zone.clone());

@@ -214,7 +214,7 @@ impl Surroundings for Workspace {
                 .map(|output| (output.name, output.type_name))
                 .collect(),
             files: kind.code_files(&step.config),
-            problems: kind.check(&step.config),
+            problems: kind.check_places(&step.config),
         })
     }
 

@@ -20,10 +20,13 @@ pub fn approval(
     logged_in: bool,
 ) -> ApprovalView {
     let may_not = match access {
-        Ok(access) => approval.refusal(access, person).filter(|refusal| {
-            // An ended one says so by its state.
-            !matches!(refusal, ApprovalRefusal::Decided { .. })
-        }).map(|refusal| refusal.to_string()),
+        Ok(access) => approval
+            .refusal(access, person)
+            .filter(|refusal| {
+                // An ended one says so by its state.
+                !matches!(refusal, ApprovalRefusal::Decided { .. })
+            })
+            .map(|refusal| refusal.to_string()),
         Err(error) => Some(error.problem().message),
     };
     let asked = approval.rule.asked(approval.is_escalated());

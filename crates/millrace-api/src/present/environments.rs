@@ -20,7 +20,9 @@ pub fn environment(status: EnvironmentStatus, waiting: u32) -> EnvironmentView {
         name: status.name,
         description: rules.description,
         endpoints: rules.endpoints,
-        approvers: approval.map(|approval| approval.by.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+        approvers: approval
+            .map(|approval| approval.by.iter().map(ToString::to_string).collect())
+            .unwrap_or_default(),
         approvals: approval.and_then(|approval| match approval.min {
             Quorum::Count(count) => Some(count),
             Quorum::Each(_) => None,

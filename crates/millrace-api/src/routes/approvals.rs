@@ -51,7 +51,8 @@ pub(super) fn person(app: &App, caller: &Caller, said: Option<&str>) -> Result<P
         Caller::Account(account) => (account.name.clone(), account.is_admin),
     };
     if said.is_some_and(|said| said != name) {
-        let problem = Problem::error("not-you", format!("this login is `{name}`, so nobody else can decide with it"));
+        let problem =
+            Problem::error("not-you", format!("this login is `{name}`, so nobody else can decide with it"));
         return Err(ApiError::new(StatusCode::FORBIDDEN, problem.hint("log in as whoever decides")));
     }
     if name.trim().is_empty() || name.len() > LONGEST_NAME || name.contains('\0') {

@@ -25,9 +25,14 @@ async fn list_environments(State(app): State<App>) -> ApiResult<Vec<EnvironmentV
     let state = Some(approval_state::WAITING.to_owned());
     let filter = ApprovalFilter { state, limit: MOST, ..ApprovalFilter::default() };
     let waiting = app.engine.store().list_approvals(filter).await?;
-    let of = |name: &str| waiting.iter().filter(|row| row.environment.as_deref() == Some(name)).count() as u32;
-    Ok(Json(all.into_iter().map(|status| {
-        let waiting = of(&status.name);
-        environment(status, waiting)
-    }).collect()))
+    let of =
+        |name: &str| waiting.iter().filter(|row| row.environment.as_deref() == Some(name)).count() as u32;
+    Ok(Json(
+        all.into_iter()
+            .map(|status| {
+                let waiting = of(&status.name);
+                environment(status, waiting)
+            })
+            .collect(),
+    ))
 }

@@ -3,8 +3,8 @@
 use ts_rs::{Config, TS};
 
 use super::{
-    approvals, datasets, endpoints, environments, json, lifecycle, models, monitors, pipelines, prompts, runs, traces, tracking,
-    workspace,
+    approvals, datasets, endpoints, environments, json, lifecycle, models, monitors, pipelines, prompts,
+    runs, traces, tracking, workspace,
 };
 
 /// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.

@@ -4,8 +4,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    EnvironmentGate, KindDoc, KindFamily, Look, ModelVersion, OutputDoc, Passage, StepContext, StepError, StepKind, StepOutcome,
-    StepTraits,
+    EnvironmentGate, KindDoc, KindFamily, Look, ModelVersion, OutputDoc, Passage, StepContext, StepError,
+    StepKind, StepOutcome, StepTraits,
 };
 use millrace_spec::problem::Problem;
 use schemars::JsonSchema;
@@ -117,6 +117,8 @@ impl StepKind for DeployStep {
         let deployment = text("deployment").and_then(|name| check_name("a deployment", name).err());
         let to = text("to").map(endpoint_name).unwrap_or_default();
         let environment = self.gate.environment_of(text("environment"), to).err();
+        // What is wrong with the file of the rules is told there.
+        let environment = environment.filter(|problem| problem.place.is_none());
         endpoint.into_iter().chain(deployment).chain(environment).collect()
     }
 
@@ -165,8 +167,11 @@ impl StepKind for DeployStep {
     async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {
         let wanted = self.wanted(&context).await?;
         if let Some(environment) = &wanted.environment {
-            let message = format!("the endpoint came to belong to `{environment}`, whose rules were not asked");
-            return Err(StepError::permanent(Problem::error("environment-changed", message).hint("run it again")));
+            let message =
+                format!("the endpoint came to belong to `{environment}`, whose rules were not asked");
+            return Err(StepError::permanent(
+                Problem::error("environment-changed", message).hint("run it again"),
+            ));
         }
         self.deploy(&context, wanted).await
     }

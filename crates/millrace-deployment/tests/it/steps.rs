@@ -9,9 +9,9 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    BatchStream, CatalogError, DatasetCatalog, DatasetVersion, EnvironmentGate, NewDatasetVersion, Passage, Progress, ProgressSink,
-    QueryEngine, QueryError, QueryRequest, Selection, StepContext, StepError, StepKind, StepLog, StepOutcome,
-    TableProfile, TableRef, WriteMode, WrittenTable,
+    BatchStream, CatalogError, DatasetCatalog, DatasetVersion, EnvironmentGate, NewDatasetVersion, Passage,
+    Progress, ProgressSink, QueryEngine, QueryError, QueryRequest, Selection, StepContext, StepError,
+    StepKind, StepLog, StepOutcome, TableProfile, TableRef, WriteMode, WrittenTable,
 };
 use millrace_deployment::{Dialect, steps};
 use millrace_spec::asset::Asset;
@@ -28,7 +28,9 @@ impl EnvironmentGate for NoEnvironments {
     fn environment_of(&self, named: Option<&str>, _: &str) -> Result<Option<String>, Problem> {
         match named {
             None => Ok(None),
-            Some(name) => Err(Problem::error("unknown-environment", format!("there is no environment `{name}`"))),
+            Some(name) => {
+                Err(Problem::error("unknown-environment", format!("there is no environment `{name}`")))
+            }
         }
     }
 

@@ -75,7 +75,10 @@ async fn an_attempt_asks_once() {
             assert_eq!(ids(all.clone()).await, ["c", "a"]);
             assert_eq!(ids(ApprovalFilter { limit: 1, ..all.clone() }).await, ["c"]);
             assert_eq!(ids(ApprovalFilter { before: Some((2, "c".to_owned())), ..all.clone() }).await, ["a"]);
-            assert_eq!(ids(ApprovalFilter { run_id: Some("other".to_owned()), ..all.clone() }).await, [""; 0]);
+            assert_eq!(
+                ids(ApprovalFilter { run_id: Some("other".to_owned()), ..all.clone() }).await,
+                [""; 0]
+            );
             assert_eq!(ids(ApprovalFilter { state: Some("approved".to_owned()), ..all }).await, [""; 0]);
         })
     })
@@ -118,7 +121,8 @@ async fn approval_decided_by_many_at_once_has_one_outcome() {
                         if person % 4 == 3 {
                             let no = says(&format!("p{person}"), false);
                             let end = Some((approval_state::REJECTED, None, 9));
-                            let change = ApprovalChange { decision: Some(no), end, ..ApprovalChange::default() };
+                            let change =
+                                ApprovalChange { decision: Some(no), end, ..ApprovalChange::default() };
                             return store.change_approval(id, move |_| Ok(change)).await;
                         }
                         approve(&store, &id, &format!("p{person}")).await
@@ -178,7 +182,9 @@ async fn environment_belongs_to_one_open_run() {
             for id in ["a", "b", "c"] {
                 run_of(&store, id).await;
             }
-            let take = |run: &str| store.take_environment("production".to_owned(), run.to_owned(), "deploy".to_owned(), 3);
+            let take = |run: &str| {
+                store.take_environment("production".to_owned(), run.to_owned(), "deploy".to_owned(), 3)
+            };
             assert_eq!(take("a").await.unwrap(), None);
             assert_eq!(take("a").await.unwrap(), None, "it has it already");
             assert_eq!(take("b").await.unwrap().map(|hold| hold.run_id), Some("a".to_owned()));

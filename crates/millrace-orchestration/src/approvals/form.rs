@@ -29,7 +29,8 @@ pub(super) fn fill(
     let mut values = IndexMap::new();
     for (name, spec) in form {
         let earlier = before.and_then(|before| before.get(name)).cloned();
-        let Some(value) = given.get(name).cloned().or(earlier.clone()).or_else(|| spec.default.clone()) else {
+        let Some(value) = given.get(name).cloned().or(earlier.clone()).or_else(|| spec.default.clone())
+        else {
             let message = format!("the field `{name}` of the form is not filled in");
             return Err(refusal(message, format!("millrace approve … --form {name}=…")));
         };
@@ -80,11 +81,17 @@ mod tests {
         assert_eq!(said(json!({"ticket": "A-1"}), None), Ok(json!({"traffic": 10, "ticket": "A-1"})));
         let filled = Some(json!({"traffic": 50, "ticket": "A-1"}));
         assert_eq!(said(json!({}), filled.clone()), Ok(json!({"traffic": 50, "ticket": "A-1"})));
-        assert_eq!(said(json!({"traffic": "50"}), filled.clone()), Ok(json!({"traffic": 50, "ticket": "A-1"})));
+        assert_eq!(
+            said(json!({"traffic": "50"}), filled.clone()),
+            Ok(json!({"traffic": 50, "ticket": "A-1"}))
+        );
         let refused = |given: Value, before| said(given, before).unwrap_err();
         assert_eq!(refused(json!({"traffic": 10}), filled), "somebody approved it with `traffic` 50, not 10");
         assert_eq!(refused(json!({}), None), "the field `ticket` of the form is not filled in");
-        assert_eq!(refused(json!({"ticket": "A", "traffic": 20}), None), "the field `traffic` of the form may not be 20");
+        assert_eq!(
+            refused(json!({"ticket": "A", "traffic": 20}), None),
+            "the field `traffic` of the form may not be 20"
+        );
         assert_eq!(refused(json!({"tickets": "A"}), None), "the form has no field `tickets`");
     }
 }

@@ -165,7 +165,12 @@ impl Approval {
     }
 
     /// What a decision changes.
-    fn decided(&self, decision: &Decision, access: &Access, now: i64) -> Result<ApprovalChange, ApprovalRefusal> {
+    fn decided(
+        &self,
+        decision: &Decision,
+        access: &Access,
+        now: i64,
+    ) -> Result<ApprovalChange, ApprovalRefusal> {
         match self.refusal(access, &decision.person) {
             // Whoever is asked may say no, also to a run of their own or after their yes.
             Some(ApprovalRefusal::OwnRun { .. } | ApprovalRefusal::Again { .. }) if !decision.approve => {}
@@ -207,7 +212,10 @@ impl Approval {
             return ApprovalChange::default();
         };
         let nobody = format!("nobody decided by {}", minute(deadline));
-        let end = |state, reason| ApprovalChange { end: Some((state, Some(reason), now)), ..ApprovalChange::default() };
+        let end = |state, reason| ApprovalChange {
+            end: Some((state, Some(reason), now)),
+            ..ApprovalChange::default()
+        };
         match &self.rule.on_timeout {
             OnTimeout::Approve => {
                 end(approval_state::APPROVED, format!("{nobody}, and `on_timeout` is `approve`"))
@@ -260,7 +268,9 @@ impl Approvals {
         let access = self.access()?;
         if before.is_waiting() {
             // Whoever is not asked must not make anything void or late.
-            if let Some(refusal @ ApprovalRefusal::NotAsked { .. }) = before.refusal(&access, &decision.person) {
+            if let Some(refusal @ ApprovalRefusal::NotAsked { .. }) =
+                before.refusal(&access, &decision.person)
+            {
                 return Err(ApprovalError::Refused(refusal));
             }
             if before.row.deadline.is_some_and(|at| at <= self.now()) {
@@ -371,13 +381,16 @@ impl Approvals {
         let why = "the run does not wait for it any more".to_owned();
         match self.end(id, approval_state::WITHDRAWN, why).await {
             Ok(_) | Err(ApprovalError::Refused(_)) => {}
-            Err(error) => tracing::warn!(approval = id, error = %chain(&error), "an approval stays in the inbox"),
+            Err(error) => {
+                tracing::warn!(approval = id, error = %chain(&error), "an approval stays in the inbox")
+            }
         }
     }
 
     /// The run of a step.
     pub(crate) async fn run(&self, id: &str) -> Result<PipelineRunRow, StepError> {
-        let found = self.store.find_pipeline_run(id.to_owned()).await.map_err(|error| store_failed(&error))?;
+        let found =
+            self.store.find_pipeline_run(id.to_owned()).await.map_err(|error| store_failed(&error))?;
         let gone = || StepError::permanent(Problem::error("unknown-run", format!("there is no run `{id}`")));
         found.ok_or_else(gone)
     }
@@ -391,11 +404,16 @@ impl Approvals {
     async fn end(&self, id: &str, state: &'static str, why: String) -> Result<Approval, ApprovalError> {
         let now = self.now();
         let end = Some((state, Some(why), now));
-        self.change(id, "end the approval", move |_| Ok(ApprovalChange { end, ..ApprovalChange::default() })).await
+        self.change(id, "end the approval", move |_| Ok(ApprovalChange { end, ..ApprovalChange::default() }))
+            .await
     }
 
     /// What somebody else decided in the same moment is as good.
-    async fn settled(&self, id: &str, changed: Result<Approval, ApprovalError>) -> Result<Approval, ApprovalError> {
+    async fn settled(
+        &self,
+        id: &str,
+        changed: Result<Approval, ApprovalError>,
+    ) -> Result<Approval, ApprovalError> {
         match changed {
             Err(ApprovalError::Refused(ApprovalRefusal::Decided { .. })) => self.find(id).await,
             other => other,
@@ -433,7 +451,9 @@ pub fn standing_of(decision: &ApprovalDecisionRow) -> Vec<Approver> {
 
 fn void(approval: &Approval, why: &str) -> StepError {
     let message = format!("the approval of {} is void: {why}", approval.subject.label);
-    StepError::permanent(Problem::error("approval-void", message).hint("run it again to ask for what it is now"))
+    StepError::permanent(
+        Problem::error("approval-void", message).hint("run it again to ask for what it is now"),
+    )
 }
 
 fn store_failed(error: &MetastoreError) -> StepError {

@@ -79,7 +79,9 @@ impl ApprovalRule {
     /// The largest number of entries of `by` that can be given a person of their own (augmenting paths in a bipartite graph).
     fn covered(&self, yes: &[Vec<Approver>]) -> usize {
         let mut entry_of: Vec<Option<usize>> = vec![None; yes.len()];
-        (0..self.by.len()).filter(|entry| self.place(*entry, yes, &mut entry_of, &mut vec![false; yes.len()])).count()
+        (0..self.by.len())
+            .filter(|entry| self.place(*entry, yes, &mut entry_of, &mut vec![false; yes.len()]))
+            .count()
     }
 
     /// Finds a person for an entry, moving others to another entry of theirs if it must.

@@ -59,7 +59,8 @@ impl Subject {
         Self {
             label: asset.label(),
             digest: asset.digest.clone(),
-            reference: written.or_else(|| version.map(|(name, version)| format!("{family}:{name}@{version}"))),
+            reference: written
+                .or_else(|| version.map(|(name, version)| format!("{family}:{name}@{version}"))),
             value: asset.to_value(),
             kind,
         }
@@ -102,7 +103,8 @@ impl Catalogs {
 fn reference_as_written(run: &PipelineRunRow, step: &str) -> Option<String> {
     let pipeline: Pipeline = serde_json::from_str(&run.definition).ok()?;
     let inputs: Value = serde_json::from_str(&run.inputs).ok()?;
-    let step = pipeline.steps.values().chain(pipeline.finally.values()).find(|found| found.id.as_str() == step)?;
+    let step =
+        pipeline.steps.values().chain(pipeline.finally.values()).find(|found| found.id.as_str() == step)?;
     let written = step.config.get("subject")?;
     // What another step left has no name in here, and is that step's for good.
     let rendered = expression::render(written, &json!({"inputs": inputs})).ok()?;

@@ -36,7 +36,9 @@ impl Approvals {
             match self.pass_deadline(&id).await {
                 Ok(_) | Err(ApprovalError::Refused(_)) => {}
                 // One that cannot be read must not keep the others from their ends.
-                Err(error) => tracing::warn!(approval = id, error = %chain(&error), "a deadline cannot be passed"),
+                Err(error) => {
+                    tracing::warn!(approval = id, error = %chain(&error), "a deadline cannot be passed")
+                }
             }
         }
         let unseen = self.store.list_unseen_approvals(MOST).await;

@@ -88,9 +88,11 @@ impl EnvironmentRules {
     /// If `environments.yaml` is wrong or the database fails.
     pub async fn list(&self) -> Result<Vec<EnvironmentStatus>, Box<Problem>> {
         let all = (self.source)()?;
-        let holds = self.store.list_environment_holds().await.map_err(|error| {
-            Box::new(Problem::error("store-failed", chain(&error)))
-        })?;
+        let holds = self
+            .store
+            .list_environment_holds()
+            .await
+            .map_err(|error| Box::new(Problem::error("store-failed", chain(&error))))?;
         let now = self.clock.now();
         let status = |(name, rules): (String, Environment)| {
             let hours = rules.hours.as_ref().and_then(|hours| hours.read(&self.zone).ok());
@@ -110,7 +112,12 @@ impl EnvironmentRules {
         all.named(environment).cloned().map_err(StepError::permanent)
     }
 
-    async fn check_branch(&self, context: &StepContext, name: &str, rules: &Environment) -> Result<(), StepError> {
+    async fn check_branch(
+        &self,
+        context: &StepContext,
+        name: &str,
+        rules: &Environment,
+    ) -> Result<(), StepError> {
         if rules.branches.is_empty() {
             return Ok(());
         }
@@ -119,12 +126,16 @@ impl EnvironmentRules {
         let allowed = rules.branches.join(", ");
         let problem = match branch::branch_of(&cause) {
             Some(branch) if rules.allows_branch(&branch) => return Ok(()),
-            Some(branch) => {
-                Problem::error("environment-branch", format!("`{name}` takes runs of {allowed}, and this one is of `{branch}`"))
-                    .hint("merge it, and run the pipeline from there")
-            }
-            None => Problem::error("environment-branch", format!("`{name}` takes runs of {allowed}, and this one is of no branch"))
-                .hint("keep the workspace in a git repository with a branch checked out"),
+            Some(branch) => Problem::error(
+                "environment-branch",
+                format!("`{name}` takes runs of {allowed}, and this one is of `{branch}`"),
+            )
+            .hint("merge it, and run the pipeline from there"),
+            None => Problem::error(
+                "environment-branch",
+                format!("`{name}` takes runs of {allowed}, and this one is of no branch"),
+            )
+            .hint("keep the workspace in a git repository with a branch checked out"),
         };
         Err(StepError::permanent(problem))
     }
@@ -147,7 +158,11 @@ impl EnvironmentRules {
                 None => missing.push(wanted.words()),
                 Some(value) if wanted.accepts(value) => {}
                 Some(value) => {
-                    let message = format!("`{name}` takes models with {}, and {} has {value}", wanted.words(), subject.label());
+                    let message = format!(
+                        "`{name}` takes models with {}, and {} has {value}",
+                        wanted.words(),
+                        subject.label()
+                    );
                     return Err(StepError::permanent(Problem::error("environment-evaluation", message)));
                 }
             }
@@ -158,16 +173,21 @@ impl EnvironmentRules {
 
     fn missing_hours(&self, rules: &Environment) -> Result<Option<Missing>, StepError> {
         let Some(hours) = &rules.hours else { return Ok(None) };
-        let opening = hours.read(&self.zone).map_err(|error| {
-            StepError::permanent(Problem::error("environments-file", error.message))
-        })?;
+        let opening = hours
+            .read(&self.zone)
+            .map_err(|error| StepError::permanent(Problem::error("environments-file", error.message)))?;
         let now = self.clock.now();
         Ok(match opening.at(now) {
             OpenState::Open(_) => None,
             OpenState::Closed(from) => {
-                let when = from.map(|from| format!(", from {}", from.strftime("%Y-%m-%d %H:%M UTC"))).unwrap_or_default();
+                let when = from
+                    .map(|from| format!(", from {}", from.strftime("%Y-%m-%d %H:%M UTC")))
+                    .unwrap_or_default();
                 let left = from.map_or(LOOK_AT_HOURS, |from| until(now, from).min(LOOK_AT_HOURS));
-                Some(Missing { reason: format!("for the hours of {}{when}", hours.words()), look_again: left })
+                Some(Missing {
+                    reason: format!("for the hours of {}{when}", hours.words()),
+                    look_again: left,
+                })
             }
         })
     }
@@ -175,11 +195,13 @@ impl EnvironmentRules {
     /// Takes an exclusive environment; what is missing if another run has it.
     async fn take(&self, context: &StepContext, name: &str) -> Result<Option<Missing>, StepError> {
         let now = self.clock.now().as_microsecond();
-        let taken = self.store.take_environment(name.to_owned(), context.run_id.clone(), context.step.clone(), now);
+        let taken =
+            self.store.take_environment(name.to_owned(), context.run_id.clone(), context.step.clone(), now);
         let holder = taken.await.map_err(|error| store_failed(&error))?;
         Ok(holder.map(|holder| {
             let short = holder.run_id.get(holder.run_id.len().saturating_sub(10)..).unwrap_or_default();
-            let reason = format!("for the run {short} of {}, which has `{name}` until it ends", holder.pipeline);
+            let reason =
+                format!("for the run {short} of {}, which has `{name}` until it ends", holder.pipeline);
             Missing { reason, look_again: LOOK_AGAIN }
         }))
     }
@@ -194,7 +216,8 @@ impl EnvironmentRules {
         let rules = self.rules(environment)?;
         let asked_for = handle.get("digest").and_then(Value::as_str);
         if asked_for.is_some_and(|digest| digest != subject.digest) {
-            let message = format!("the model is {} now, another content than when it was asked for", subject.label());
+            let message =
+                format!("the model is {} now, another content than when it was asked for", subject.label());
             let problem = Problem::error("approval-void", message);
             return Err(StepError::permanent(problem.hint("run it again to ask for what it is now")));
         }
@@ -225,7 +248,9 @@ impl EnvironmentGate for EnvironmentRules {
         let owner = all.of_endpoint(endpoint);
         match (named, owner) {
             (Some(named), Some(owner)) if named != owner => {
-                let message = format!("the endpoint `{endpoint}` belongs to the environment `{owner}`, not to `{named}`");
+                let message = format!(
+                    "the endpoint `{endpoint}` belongs to the environment `{owner}`, not to `{named}`"
+                );
                 Err(Problem::error("environment-endpoint", message).hint(format!("environment: {owner}")))
             }
             (Some(named), _) => all.named(named).map(|_| Some(named.to_owned())),
@@ -235,10 +260,16 @@ impl EnvironmentGate for EnvironmentRules {
 
     fn has_endpoints(&self) -> bool {
         // A file that cannot be read must not open what it may close.
-        (self.source)().map_or(true, |all| all.0.values().any(|environment| !environment.endpoints.is_empty()))
+        (self.source)()
+            .map_or(true, |all| all.0.values().any(|environment| !environment.endpoints.is_empty()))
     }
 
-    async fn begin(&self, context: &StepContext, environment: &str, subject: &Asset) -> Result<Value, StepError> {
+    async fn begin(
+        &self,
+        context: &StepContext,
+        environment: &str,
+        subject: &Asset,
+    ) -> Result<Value, StepError> {
         let rules = self.rules(environment)?;
         // Nobody should be asked for what will never be.
         self.check_branch(context, environment, &rules).await?;
@@ -246,7 +277,8 @@ impl EnvironmentGate for EnvironmentRules {
         let asked = match &rules.approvers {
             Some(approval) => {
                 let rule = approval_rule(approval, environment);
-                let asked = self.approvals.ask(context, Some(&subject.to_value()), &rule, Some(environment)).await?;
+                let asked =
+                    self.approvals.ask(context, Some(&subject.to_value()), &rule, Some(environment)).await?;
                 Some(asked.id)
             }
             None => None,
@@ -285,7 +317,8 @@ fn newest_value(found: &[Evaluation], wanted: &RequiredEvaluation) -> Option<f64
     let fits = |evaluation: &&Evaluation| {
         evaluation.dataset == name && version.is_none_or(|version| evaluation.version == Some(version))
     };
-    let with_metric = |evaluation: &Evaluation| Some((evaluation.ended_at, *evaluation.metrics.get(&wanted.metric)?));
+    let with_metric =
+        |evaluation: &Evaluation| Some((evaluation.ended_at, *evaluation.metrics.get(&wanted.metric)?));
     let values = found.iter().filter(fits).filter_map(with_metric);
     values.max_by_key(|(ended_at, _)| *ended_at).map(|(_, value)| value)
 }

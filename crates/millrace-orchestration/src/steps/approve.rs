@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
@@ -95,14 +97,15 @@ impl StepKind for Approve {
         .into()
     }
 
-    fn check(&self, config: &Value) -> Vec<Problem> {
+    fn check_places(&self, config: &Value) -> Vec<(String, Problem)> {
         let mut problems = Vec::new();
+        // A file of groups and roles that is wrong is told there.
         if let Ok(access) = self.approvals.access() {
             check_approvers(config, &access, &mut problems);
         }
         problems.extend(check_times(config));
         for (name, field) in config.get("form").and_then(Value::as_object).into_iter().flatten() {
-            problems.extend(field_spec(name, field).err());
+            problems.extend(field_spec(name, field).err().map(|problem| (format!("/form/{name}"), problem)));
         }
         problems
     }
@@ -185,7 +188,13 @@ fn outcome(approval: &Approval) -> StepOutcome {
     let form = match &approval.form {
         Some(form) => json!(form),
         // Approved by its deadline: nobody filled it in.
-        None => approval.rule.form.iter().map(|(name, field)| (name.clone(), json!(field.default))).collect::<Map<_, _>>().into(),
+        None => approval
+            .rule
+            .form
+            .iter()
+            .map(|(name, field)| (name.clone(), json!(field.default)))
+            .collect::<Map<_, _>>()
+            .into(),
     };
     let decided_at = approval.row.decided_at.and_then(|at| jiff::Timestamp::from_microsecond(at).ok());
     let subject = match &approval.subject.value {
@@ -210,49 +219,61 @@ fn timeout_ms(text: &str) -> Result<u64, Problem> {
 }
 
 /// Approvers that nobody knows, and quorums that cannot be met.
-fn check_approvers(config: &Value, access: &Access, problems: &mut Vec<Problem>) {
-    let written = |value: &Value| value.as_str().filter(|text| !text.contains("${{")).map(str::to_owned);
+fn check_approvers(config: &Value, access: &Access, problems: &mut Vec<(String, Problem)>) {
     let Some(entries) = config.get("by").and_then(Value::as_array) else { return };
     if entries.is_empty() {
-        problems.push(Problem::error("nobody-asked", "`by` names nobody").hint("by: [role:ml_owner]"));
+        let problem = Problem::error("nobody-asked", "`by` names nobody").hint("by: [role:ml_owner]");
+        problems.push(("/by".to_owned(), problem));
     }
-    let escalate = config.pointer("/on_timeout/escalate").and_then(written);
-    let mut people = Some(std::collections::BTreeSet::new());
-    for text in entries.iter().filter_map(written).chain(escalate.clone()) {
-        match text.parse::<Approver>() {
-            Ok(approver) => problems.extend(access.unknown(&approver)),
-            Err(error) => problems.push(Problem::error("not-an-approver", error.to_string())),
-        }
-    }
-    for entry in entries {
-        let of = written(entry).and_then(|text| text.parse().ok()).and_then(|approver| access.people(&approver));
-        match (&mut people, of) {
-            (Some(all), Some(of)) => all.extend(of),
-            _ => people = None,
-        }
+    let by = entries.iter().enumerate().map(|(index, entry)| (format!("/by/{index}"), entry));
+    let escalate =
+        config.pointer("/on_timeout/escalate").map(|entry| ("/on_timeout/escalate".to_owned(), entry));
+    for (pointer, entry) in by.chain(escalate) {
+        let wrong = match written(entry).map(|text| text.parse::<Approver>()) {
+            Some(Ok(approver)) => access.unknown(&approver),
+            Some(Err(error)) => Some(Problem::error("not-an-approver", error.to_string())),
+            None => None,
+        };
+        problems.extend(wrong.map(|problem| (pointer, problem)));
     }
     let wanted = match config.get("min") {
         Some(Value::Number(count)) => count.as_u64().unwrap_or(0),
         Some(Value::String(word)) if word == "each" => entries.len() as u64,
         _ => 1,
     };
+    let mut people = Some(BTreeSet::new());
+    for entry in entries {
+        let approver = written(entry).and_then(|text| text.parse::<Approver>().ok());
+        match (&mut people, approver.and_then(|approver| access.people(&approver))) {
+            (Some(all), Some(of)) => all.extend(of),
+            _ => people = None,
+        }
+    }
     if let Some(people) = people.filter(|people| !people.is_empty() && (people.len() as u64) < wanted) {
         let message = format!("{wanted} people must approve, but only {} can", people.len());
-        problems.push(Problem::error("quorum-out-of-reach", message).hint("lower `min`, or add people in `access.yaml`"));
+        let problem = Problem::error("quorum-out-of-reach", message);
+        problems.push(("/min".to_owned(), problem.hint("lower `min`, or add people in `access.yaml`")));
     }
     if wanted == 0 || wanted > 100 {
-        problems.push(Problem::error("out-of-range", "`min` is between 1 and 100").hint("min: 1"));
+        let problem = Problem::error("out-of-range", "`min` is between 1 and 100").hint("min: 1");
+        problems.push(("/min".to_owned(), problem));
     }
 }
 
-fn check_times(config: &Value) -> Option<Problem> {
-    let timeout = config.get("timeout").and_then(Value::as_str).filter(|text| !text.contains("${{"));
+/// A text without expressions.
+fn written(value: &Value) -> Option<&str> {
+    value.as_str().filter(|text| !text.contains("${{"))
+}
+
+fn check_times(config: &Value) -> Option<(String, Problem)> {
+    let timeout = config.get("timeout").and_then(written);
     if let Some(problem) = timeout.and_then(|text| timeout_ms(text).err()) {
-        return Some(problem);
+        return Some(("/timeout".to_owned(), problem));
     }
     let acts = config.get("on_timeout").is_some_and(|word| word.as_str() != Some("reject"));
     (acts && config.get("timeout").is_none()).then(|| {
-        Problem::error("no-timeout", "`on_timeout` does nothing without a `timeout`").hint("timeout: 3d")
+        let problem = Problem::error("no-timeout", "`on_timeout` does nothing without a `timeout`");
+        ("/on_timeout".to_owned(), problem.hint("timeout: 3d"))
     })
 }
 

@@ -93,20 +93,32 @@ fn show(rooms: &Rooms, found: Approval, printer: &Printer) -> Result<ExitCode> {
         for approver in &shown.approvers {
             let people = approver.people.as_ref().map(|people| people.join(", "));
             let people = people.filter(|_| !approver.name.starts_with("user:"));
-            line("asked", Some(format!("{}{}", approver.name, people.map(|who| format!(" ({who})")).unwrap_or_default())));
+            line(
+                "asked",
+                Some(format!(
+                    "{}{}",
+                    approver.name,
+                    people.map(|who| format!(" ({who})")).unwrap_or_default()
+                )),
+            );
         }
         let each = if shown.each { ", each of those asked" } else { "" };
         line("approvals", Some(format!("{} of {}{each}", shown.given, shown.needed)));
         line("until", shown.deadline.as_ref().map(|at| format!("{at}, then {}", shown.on_timeout)));
         for field in &shown.form {
-            let value = shown.values.0.get(&field.name).or(Some(&field.default.0)).filter(|value| !value.is_null());
+            let value =
+                shown.values.0.get(&field.name).or(Some(&field.default.0)).filter(|value| !value.is_null());
             let value = value.map(|value| format!(" = {value}")).unwrap_or_default();
             line("form", Some(format!("{}: {}{value}", field.name, field.type_name)));
         }
         for decision in &shown.decisions {
             let word = if decision.approve { "approves" } else { "rejects" };
-            let comment = if decision.comment.is_empty() { String::new() } else { format!(": {}", decision.comment) };
-            line("decision", Some(format!("{} {word} as {}{comment}", decision.by, decision.standing.join(", "))));
+            let comment =
+                if decision.comment.is_empty() { String::new() } else { format!(": {}", decision.comment) };
+            line(
+                "decision",
+                Some(format!("{} {word} as {}{comment}", decision.by, decision.standing.join(", "))),
+            );
         }
         line("reason", shown.reason.clone());
         lines.join("\n")
@@ -181,8 +193,9 @@ fn form(pairs: &[String]) -> Result<IndexMap<String, Value>> {
 async fn find_approval(rooms: &Rooms, wanted: &str) -> Result<Option<Approval>> {
     let filter = ApprovalFilter { limit: RECENT, ..ApprovalFilter::default() };
     let all = rooms.store.list_approvals(filter).await?;
-    let mut matching =
-        all.into_iter().filter(|row| wanted.len() >= 4 && (row.id.starts_with(wanted) || row.id.ends_with(wanted)));
+    let mut matching = all
+        .into_iter()
+        .filter(|row| wanted.len() >= 4 && (row.id.starts_with(wanted) || row.id.ends_with(wanted)));
     match (matching.next(), matching.next()) {
         (Some(row), None) => Ok(Some(Approval::of(row)?)),
         (None, _) => Ok(None),
@@ -201,19 +214,27 @@ async fn waiting_step(rooms: &Rooms, run: &str, step: Option<&String>) -> Result
     match (waiting.next(), waiting.next()) {
         (Some(row), None) => Ok(Approval::of(row.clone())?),
         (Some(_), Some(_)) => {
-            let steps: Vec<&str> = all.iter().filter(|row| row.state == approval_state::WAITING).map(|row| row.step.as_str()).collect();
+            let steps: Vec<&str> = all
+                .iter()
+                .filter(|row| row.state == approval_state::WAITING)
+                .map(|row| row.step.as_str())
+                .collect();
             bail!("several steps of this run wait: name one of {}", steps.join(", "))
         }
         (None, _) => match all.into_iter().next() {
             Some(row) => bail!("the approval of `{}` is {} already", row.step, row.state),
-            None => bail!("nothing in the run {} waits for an approval; `millrace approvals` lists what does", short(&run.id)),
+            None => bail!(
+                "nothing in the run {} waits for an approval; `millrace approvals` lists what does",
+                short(&run.id)
+            ),
         },
     }
 }
 
 async fn promotion_id(rooms: &Rooms, wanted: &str) -> Result<Option<String>> {
     let all = rooms.store.list_promotions(None).await?;
-    let mut matching = all.into_iter().filter(|row| row.id == wanted || (wanted.len() >= 4 && row.id.ends_with(wanted)));
+    let mut matching =
+        all.into_iter().filter(|row| row.id == wanted || (wanted.len() >= 4 && row.id.ends_with(wanted)));
     Ok(match (matching.next(), matching.next()) {
         (Some(one), None) => Some(one.id),
         _ => None,

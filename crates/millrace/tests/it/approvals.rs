@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 use crate::project::{Project, wait_until};
 use crate::server::{TOKEN, Up};
 
-const ACCESS: &str =
-    "groups:\n  risk: [cleo]\nroles:\n  ml_owner: [user:anna, user:bert]\n  risk: [group:risk]\n  head: [user:dora]\n";
+const ACCESS: &str = "groups:\n  risk: [cleo]\nroles:\n  ml_owner: [user:anna, user:bert]\n  risk: [group:risk]\n  head: [user:dora]\n";
 
 /// A pipeline whose step `gate` asks, with what stands under `approve`.
 fn asks(approve: &str) -> String {
@@ -186,7 +185,10 @@ fn approval_bound_to_digest() {
     let server = Up::start(&project);
     let run = start(&server);
     let asked = approval(&server, &run);
-    assert_eq!((&asked["subject"]["label"], &asked["subject"]["reference"]), (&json!("rows@1"), &json!("data:rows@latest")));
+    assert_eq!(
+        (&asked["subject"]["label"], &asked["subject"]["reference"]),
+        (&json!("rows@1"), &json!("data:rows@latest"))
+    );
     // The same rows again are the same content.
     let again = server.post("/api/pipelines/load/runs", "{}");
     ended(&server, again["id"].as_str().unwrap());
@@ -214,12 +216,18 @@ fn approval_deadline_rejects_approves_or_asks_others() {
     assert_eq!(states(&rejected), "failed: rejected skipped succeeded");
     let why = rejected["steps"]["gate"]["problem"]["message"].as_str().unwrap();
     assert!(why.starts_with("nobody decided by 20"), "{why}");
-    project.write("pipelines/p.yaml", asks("{by: [user:anna], timeout: 300ms, on_timeout: approve, form: {traffic: 5}}"));
+    project.write(
+        "pipelines/p.yaml",
+        asks("{by: [user:anna], timeout: 300ms, on_timeout: approve, form: {traffic: 5}}"),
+    );
     let approved = ended(&server, &start(&server));
     assert_eq!(states(&approved), "succeeded: succeeded succeeded skipped");
     assert_eq!(approved["steps"]["gate"]["outputs"]["approved_by"], json!([]));
     assert_eq!(approved["steps"]["gate"]["outputs"]["form"], json!({"traffic": 5}));
-    project.write("pipelines/p.yaml", asks("{by: [user:anna], min: 1, timeout: 1s, on_timeout: {escalate: \"role:head\"}}"));
+    project.write(
+        "pipelines/p.yaml",
+        asks("{by: [user:anna], min: 1, timeout: 1s, on_timeout: {escalate: \"role:head\"}}"),
+    );
     let run = start(&server);
     let asked = approval(&server, &run);
     let early = decide(&server, &asked, json!({"approve": true, "by": "dora"}));
@@ -244,7 +252,11 @@ fn approval_form_becomes_inputs_of_later_steps() {
     let empty = decide(&server, &asked, json!({"approve": true, "by": "anna"}));
     assert_eq!(empty["code"], "approval-form", "{empty}");
     let wrong = decide(&server, &asked, json!({"approve": true, "by": "anna", "form": {"traffic": 11}}));
-    assert_eq!(wrong["detail"].as_str().or(wrong["message"].as_str()), Some("the field `traffic` of the form may not be 11"), "{wrong}");
+    assert_eq!(
+        wrong["detail"].as_str().or(wrong["message"].as_str()),
+        Some("the field `traffic` of the form may not be 11"),
+        "{wrong}"
+    );
     decide(&server, &asked, json!({"approve": true, "by": "anna", "form": {"traffic": 10, "ticket": "A-7"}}));
     let other = decide(&server, &asked, json!({"approve": true, "by": "bert", "form": {"traffic": 50}}));
     assert_eq!(other["code"], "approval-form", "nobody's yes stands for other values: {other}");
@@ -261,20 +273,48 @@ fn approval_survives_kill_and_is_decided_by_command() {
     approval(&server, &run);
     drop(server);
     // Nobody serves while the first one decides.
-    assert_snapshot!(project.millrace(&["approve", "latest", "gate", "--as", "anna", "--comment", "good"]), @"");
+    let minutes = |text: String| {
+        let minute = regex::Regex::new(r"20\d\d-\d\d-\d\d \d\d:\d\d").unwrap();
+        minute.replace_all(&text, "[minute]").into_owned()
+    };
+    let told = project.millrace(&["approve", "latest", "gate", "--as", "anna", "--comment", "good"]);
+    assert_snapshot!(minutes(told), @"
+    exit 0
+    approved as anna; gate of p waits for 1 more of 2 approvals by user:anna, user:bert, until [minute] UTC
+    ----
+    ");
     let server = Up::start(&project);
     let row = project.json(&["approvals", "--json"]);
-    assert_eq!((&row["given"], &row["needed"], &row["kind"]), (&json!(1), &json!(2), &json!("step")), "{row}");
-    let listed = project.millrace(&["approvals"]);
-    let until = regex::Regex::new(r"20\d\d-\d\d-\d\d \d\d:\d\d").unwrap().replace_all(&listed, "[minute]");
-    assert_snapshot!(until, @"");
+    assert_eq!(
+        (&row["given"], &row["needed"], &row["kind"]),
+        (&json!(1), &json!(2), &json!("step")),
+        "{row}"
+    );
+    assert_snapshot!(minutes(project.millrace(&["approvals"])), @"
+    exit 0
+    APPROVAL    WHAT  OF                 STATE    APPROVALS  ASKED                 UNTIL
+    [id]  p #1  p/gate [id]  waiting  1 of 2     user:anna, user:bert  [minute]
+    ----
+    ");
     assert_eq!(server.get(&format!("/api/runs/{run}"))["steps"][0]["attempts"].as_array().unwrap().len(), 1);
     // Another process decides; the server notices by itself.
-    assert_snapshot!(project.millrace(&["approve", "latest", "--as", "anna"]), @"");
-    assert_snapshot!(project.millrace(&["approve", "latest", "--as", "bert"]), @"");
+    assert_snapshot!(project.millrace(&["approve", "latest", "--as", "anna"]), @"
+    exit 1
+    ----
+    error[approval-decided]: `anna` has approved it already
+    ");
+    assert_snapshot!(project.millrace(&["approve", "latest", "--as", "bert"]), @"
+    exit 0
+    approved: gate of p goes on
+    ----
+    ");
     assert_eq!(states(&ended(&server, &run)), "succeeded: succeeded succeeded skipped");
     assert_eq!(project.read("after"), "went\n");
-    assert_snapshot!(project.millrace(&["approvals"]), @"");
+    assert_snapshot!(project.millrace(&["approvals"]), @"
+    exit 0
+    ----
+    nothing waits for an approval
+    ");
 }
 
 #[test]
@@ -330,7 +370,8 @@ fn approval_mail_link_get_never_decides() {
 
 #[test]
 fn approval_mistakes_are_found_before_it_runs() {
-    let project = project("{by: [role:ml_ownr, nobody], min: 3, timeout: 3 days, form: {traffic: {type: integr}}}");
+    let project =
+        project("{by: [role:ml_ownr, nobody], min: 3, timeout: 3 days, form: {traffic: {type: integr}}}");
     assert_snapshot!(project.millrace(&["check"]), @"");
     project.write("access.yaml", "roles:\n  ml_owner: [group:rsik]\n");
     project.write("pipelines/p.yaml", asks("{by: [user:anna, user:bert], min: 3, on_timeout: approve}"));
@@ -340,7 +381,8 @@ fn approval_mistakes_are_found_before_it_runs() {
 /// 1,000 runs that wait cost less than one hundredth of a core.
 #[test]
 fn approval_of_a_thousand_runs_costs_next_to_nothing() {
-    let project = Project::new(&[("pipelines/p.yaml", "steps:\n  gate: {approve: {by: [user:anna], timeout: 3d}}\n")]);
+    let project =
+        Project::new(&[("pipelines/p.yaml", "steps:\n  gate: {approve: {by: [user:anna], timeout: 3d}}\n")]);
     let server = Up::start(&project);
     for _ in 0..1_000 {
         start(&server);

@@ -61,7 +61,8 @@ fn until(server: &Up, run: &str, name: &str, status: &str) -> Value {
 fn environment_exclusive_lock() {
     let project = project("production: {exclusive: true, endpoints: [late]}\n");
     // Another pipeline, which does not name the environment: the endpoint belongs to it.
-    let other = "steps:\n  deploy: {deploy: {model: late@champion, to: late, deployment: green, traffic: 10}}\n";
+    let other =
+        "steps:\n  deploy: {deploy: {model: late@champion, to: late, deployment: green, traffic: 10}}\n";
     project.write("pipelines/other.yaml", other);
     let server = Up::start(&project);
     let first = start(&server, "p");
@@ -97,13 +98,19 @@ fn environment_lock_of_a_cancelled_run_is_free() {
 
 #[test]
 fn environment_approvers_decide_on_the_version() {
-    let project = project("production: {approvers: {by: [role:ml_owner], timeout: 1d}, description: Where customers are}\n");
+    let project = project(
+        "production: {approvers: {by: [role:ml_owner], timeout: 1d}, description: Where customers are}\n",
+    );
     project.write("go", "");
     let server = Up::start(&project);
     let run = start(&server, "p");
     waits_for(&server, &run, "for an approval by role:ml_owner");
     let asked = server.get(&format!("/api/approvals?run={run}"))["approvals"][0].clone();
-    assert_eq!((&asked["environment"], &asked["subject"]["label"]), (&json!("production"), &json!("late@1")), "{asked}");
+    assert_eq!(
+        (&asked["environment"], &asked["subject"]["label"]),
+        (&json!("production"), &json!("late@1")),
+        "{asked}"
+    );
     let row = project.json(&["environments", "--json"]);
     assert_eq!((&row["waiting"], &row["approvers"]), (&json!(1), &json!(["role:ml_owner"])), "{row}");
     assert_eq!(project.json(&["approvals", "--json"])["kind"], "environment");
@@ -148,7 +155,9 @@ fn environment_branch_hours_and_evaluation() {
     waits_for(&server, &run, "for the hours of mon-sun 00:00 to 00:01, from 20");
     server.post(&format!("/api/runs/{run}/cancel"), "{}");
     let wants = |limit: f64| {
-        format!("production: {{branches: [main], evaluation: [{{data: rows_test, metric: auc, at_least: {limit}}}]}}\n")
+        format!(
+            "production: {{branches: [main], evaluation: [{{data: rows_test, metric: auc, at_least: {limit}}}]}}\n"
+        )
     };
     project.write("environments.yaml", wants(1.5));
     let refused = until_ended(&server, &start(&server, "p"));
@@ -166,9 +175,21 @@ fn environments_are_listed_and_checked() {
         "production:\n  approvers: {by: [role:ml_owner]}\n  branches: [main, release/*]\n  hours: {from: \"09:00\", until: \"17:00\", timezone: Europe/Berlin}\n  \
          exclusive: true\n  evaluation:\n    - {data: rows_test, metric: auc, at_least: 0.8}\nstaging: {}\n",
     );
-    let listed = project.millrace(&["environments"]).replace(": open", ": [now]").replace(": closed", ": [now]");
-    assert_snapshot!(listed, @"");
-    project.write("pipelines/p.yaml", pipeline().replace("environment: production", "environment: prodction"));
-    project.write("environments.yaml", "production: {approvers: {by: [role:ml_ownr]}, hours: {from: \"9\", until: \"17:00\"}}\n");
+    let listed =
+        project.millrace(&["environments"]).replace(": open  ", ": [now]").replace(": closed", ": [now]");
+    assert_snapshot!(listed, @"
+    exit 0
+    ENVIRONMENT  APPROVED BY    BRANCHES         HOURS                                           EVALUATION                        HELD BY  WAITING
+    production   role:ml_owner  main, release/*  mon-fri 09:00 to 17:00 (Europe/Berlin): [now]  auc of at least 0.8 on rows_test  nobody   0
+    staging                                                                                                                                 0
+    ----
+    ");
+    project
+        .write("pipelines/p.yaml", pipeline().replace("environment: production", "environment: prodction"));
+    assert_snapshot!(project.millrace(&["check"]), @"");
+    project.write(
+        "environments.yaml",
+        "production: {approvers: {by: [role:ml_ownr]}, hours: {from: \"9\", until: \"17:00\"}}\n",
+    );
     assert_snapshot!(project.millrace(&["check"]), @"");
 }
