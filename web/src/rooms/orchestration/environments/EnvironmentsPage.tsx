@@ -93,11 +93,10 @@ function Endpoints({ names }: { names: string[] }) {
 function Hours({ environment }: { environment: EnvironmentView }) {
   return (
     <>
-      {environment.hours}, {environment.open ? "open" : "closed"}
+      {environment.hours}: {environment.open ? "open" : "closed"}
       {environment.open_changes_at && (
         <>
-          {" "}
-          until <Ago at={environment.open_changes_at} />
+          , {environment.open ? "closes" : "opens"} <Ago at={environment.open_changes_at} />
         </>
       )}
     </>
