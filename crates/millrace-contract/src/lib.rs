@@ -12,6 +12,7 @@ mod flow;
 mod kind;
 mod model;
 pub mod network;
+mod notify;
 mod query;
 mod secret;
 mod signal;
@@ -28,6 +29,7 @@ pub use environment::{EnvironmentGate, Passage};
 pub use flow::{FlowPreview, NodeSchema, PreviewColumn, TablePreview};
 pub use kind::{Explain, KindDoc, KindFamily};
 pub use model::{LoadedModel, ModelColumn, ModelError, ModelRuntime, ModelSignature};
+pub use notify::{Note, Notifier};
 pub use query::{
     BatchStream, ColumnProfile, HistogramBin, QueryEngine, QueryError, QueryRequest, Selection, TableProfile,
     TableRef, TopValue, WriteMode, WrittenTable,

@@ -57,6 +57,9 @@ pub struct EnvironmentApproval {
     /// Whether who started the run may approve.
     #[serde(default, rename = "self")]
     pub own: bool,
+    /// Channels of `channels.yaml` that are told.
+    #[serde(default)]
+    pub notify: Vec<String>,
 }
 
 /// A number that an `evaluate` step must have found for the model that is deployed.

@@ -15,14 +15,15 @@ use millrace_compute::{
     Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files, steps as compute_steps,
 };
 use millrace_contract::{
-    Clock, DatasetCatalog, KindDoc, ModelRegistry, ModelRuntime, QueryEngine, StepKind, SystemClock,
+    Clock, DatasetCatalog, KindDoc, ModelRegistry, ModelRuntime, Notifier, QueryEngine, StepKind, SystemClock,
 };
 use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
 use millrace_metastore::Metastore;
+use millrace_monitoring::notifications::{ChannelSource, NamedChannels, Notifications};
 use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorStep};
 use millrace_orchestration::approvals::Approvals;
 use millrace_orchestration::environments::EnvironmentRules;
-use millrace_orchestration::steps::{Approve, Set};
+use millrace_orchestration::steps::{Approve, NotifyStep, Set};
 use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry};
 use millrace_spec::secret::{SecretText, VARIABLE_PREFIX};
 use millrace_storage::{FilePath, LocalCopies, Storage, StorageOptions};
@@ -33,7 +34,7 @@ use millrace_transfer::{Copy, CopyServices};
 use millrace_transform::{DataFusionEngine, EngineConfig};
 use tokio::sync::Notify;
 
-use crate::declared::{access, environments, sound};
+use crate::declared::{access, channels, environments, sound};
 use crate::secrets::{KEY_VARIABLE, Keyring, SecretStore};
 use crate::workspace::{Workspace, find_root};
 
@@ -291,15 +292,10 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     let runtime: Arc<dyn ModelRuntime> = runtime;
     all.extend(millrace_training::steps::kinds(queries.clone(), runtime, tracker.clone()));
     all.extend(millrace_tracking::steps::kinds(&models));
-    let whole = root.to_path_buf();
-    let groups_and_roles = Arc::new(move || access(&whole).usable());
-    let approvals =
-        Approvals::new(store.clone(), clock.clone(), (datasets.clone(), models.clone()), groups_and_roles);
-    // Read without the kinds, which are only being made.
-    let zone = Workspace::open(root.to_path_buf(), state.clone(), Arc::default(), secrets.clone())?.timezone;
-    let (whole, own_zone) = (root.to_path_buf(), zone.clone());
-    let written = Arc::new(move || environments(&whole, &own_zone).usable());
-    let rules = EnvironmentRules::new(store.clone(), clock.clone(), approvals.clone(), written, zone);
+    let channels = channel_source(root);
+    let notifier = notifier(root, &state, (&store, &clock, &observed), channels.clone(), &secrets)?;
+    let (approvals, rules) =
+        decisions(root, &state, (&store, &clock), (&datasets, &models), notifier.clone(), &secrets)?;
     let gate = Arc::new(rules.clone());
     all.extend(millrace_deployment::steps::kinds(&endpoints, &queries, &datasets, gate));
     all.push(Arc::new(MonitorStep::new(
@@ -310,10 +306,11 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         observed.clone(),
     )));
     all.push(Arc::new(Approve::new(approvals.clone())));
+    all.push(Arc::new(NotifyStep::new(notifier)));
     all.push(Arc::new(Set::new()));
     let kinds: Arc<StepRegistry> = Arc::new(all.into_iter().map(|kind| (kind.doc().name, kind)).collect());
     let workspace = Workspace::open(root.to_path_buf(), state, kinds.clone(), secrets)?;
-    let alerts = alerts(&store, &clock, &signals, &workspace)?;
+    let alerts = alerts(&store, &clock, &signals, &workspace, channels)?;
     Ok(Rooms {
         workspace,
         store,
@@ -333,12 +330,61 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     })
 }
 
+/// The workspace's own facts, read without the kinds, which are only being made.
+fn bare_workspace(root: &Path, state: &Path, secrets: &Arc<SecretStore>) -> Result<Workspace> {
+    Ok(Workspace::open(root.to_path_buf(), state.to_path_buf(), Arc::default(), secrets.clone())?)
+}
+
+fn channel_source(root: &Path) -> ChannelSource {
+    let root = root.to_path_buf();
+    Arc::new(move || channels(&root).usable())
+}
+
+/// Tells people; its links begin as people reach the server.
+fn notifier(
+    root: &Path,
+    state: &Path,
+    (store, clock, wake): (&Metastore, &Arc<dyn Clock>, &Arc<Notify>),
+    channels: ChannelSource,
+    secrets: &Arc<SecretStore>,
+) -> Result<Arc<dyn Notifier>> {
+    let bare = bare_workspace(root, state, secrets)?;
+    // A server that listens everywhere does not know what people call it.
+    let base = Arc::new(move || match &bare.url {
+        Some(url) => url.clone(),
+        None => fs_err::read_to_string(bare.server_file()).unwrap_or_default(),
+    });
+    Ok(Arc::new(Notifications::new(store.clone(), clock.clone(), channels, base, wake.clone())))
+}
+
+/// What people decide, and the rules of environments.
+fn decisions(
+    root: &Path,
+    state: &Path,
+    (store, clock): (&Metastore, &Arc<dyn Clock>),
+    (datasets, models): (&Arc<dyn DatasetCatalog>, &Arc<dyn ModelRegistry>),
+    notifier: Arc<dyn Notifier>,
+    secrets: &Arc<SecretStore>,
+) -> Result<(Approvals, EnvironmentRules)> {
+    let zone = bare_workspace(root, state, secrets)?.timezone;
+    let whole = root.to_path_buf();
+    let people = Arc::new(move || access(&whole).usable());
+    let catalogs = (datasets.clone(), models.clone());
+    let approvals = Approvals::new(store.clone(), clock.clone(), catalogs, people, notifier);
+    let (whole, own_zone) = (root.to_path_buf(), zone.clone());
+    let written = Arc::new(move || environments(&whole, &own_zone).usable());
+    let rules = EnvironmentRules::new(store.clone(), clock.clone(), approvals.clone(), written, zone);
+    Ok((approvals, rules))
+}
+
 fn alerts(
     store: &Metastore,
     clock: &Arc<dyn Clock>,
     signals: &Arc<LatestSignals>,
     workspace: &Workspace,
+    channels: ChannelSource,
 ) -> Result<Alerts> {
+    let channels = NamedChannels::new(channels, workspace.secrets.clone());
     let workspace = workspace.clone();
     let rules = Arc::new(move || sound(workspace.alert_rules()));
     // A redirect could lead to where the rule's address may not.
@@ -347,7 +393,7 @@ fn alerts(
         .connect_timeout(Duration::from_secs(10))
         .timeout(Duration::from_secs(30))
         .build()?;
-    Ok(Alerts::new(store.clone(), clock.clone(), signals.clone(), rules, client))
+    Ok(Alerts::new(store.clone(), clock.clone(), signals.clone(), rules, (channels, client)))
 }
 
 /// The kinds of step that move and make tables, in the order the manual prints them.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use millrace_contract::Explain as _;
 use millrace_deployment::EndpointFile;
+use millrace_monitoring::notifications::Channels;
 use millrace_monitoring::rule::AlertRule;
 use millrace_spec::access::Access;
 use millrace_spec::environment::Environments;
@@ -21,6 +22,9 @@ pub(crate) const ACCESS: &str = "access.yaml";
 
 /// Environments that are deployed into, in the workspace's root.
 pub(crate) const ENVIRONMENTS: &str = "environments.yaml";
+
+/// Channels through which people are told, in the workspace's root.
+pub(crate) const CHANNELS: &str = "channels.yaml";
 
 /// A file, what it says, and what is wrong with it.
 pub(crate) struct Declared<T> {
@@ -51,6 +55,11 @@ pub(crate) fn environments(root: &Path, zone: &str) -> Declared<Environments> {
         let access = access(root).content.unwrap_or_default();
         Environments::parse(ENVIRONMENTS, text, &access, zone)
     })
+}
+
+/// What `channels.yaml` says now, its secrets not in place. No file, no channels.
+pub(crate) fn channels(root: &Path) -> Declared<Channels> {
+    in_root(root, CHANNELS, |text| Channels::parse(CHANNELS, text))
 }
 
 fn in_root<T: Default>(

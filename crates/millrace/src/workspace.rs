@@ -20,6 +20,9 @@ pub(crate) const MARK: &str = "millrace.yaml";
 /// Folder of everything that is not in git.
 pub(crate) const STATE: &str = ".millrace";
 
+/// File in that folder that says where the server answers.
+pub(crate) const SERVER_FILE: &str = "server.url";
+
 /// Why a workspace cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WorkspaceError {
@@ -62,6 +65,8 @@ pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     pub(crate) name: String,
     pub(crate) timezone: String,
+    /// Where people reach the server, for links in notes.
+    pub(crate) url: Option<String>,
     pub(crate) pools: IndexMap<String, u32>,
     pub(crate) secrets: Arc<SecretStore>,
     state: PathBuf,
@@ -101,7 +106,7 @@ impl Workspace {
     ) -> Result<Self, WorkspaceError> {
         let text = if root.join(MARK).exists() { read(&root, MARK)? } else { String::new() };
         let tree = yaml::parse(MARK, &text).map_err(WorkspaceError::Wrong)?;
-        let known = ["name", "description", "timezone", "pools"];
+        let known = ["name", "description", "timezone", "pools", "url"];
         for (key, _) in tree.as_map().unwrap_or_default() {
             if !known.contains(&key.name.as_str()) {
                 let problem = Problem::error("unknown-key", format!("`{MARK}` has no key `{}`", key.name))
@@ -119,6 +124,7 @@ impl Workspace {
         let pools = tree.get("pools").map(|node| node.to_json());
         Ok(Self {
             name: field("name").unwrap_or(folder_name),
+            url: field("url").map(|url| url.trim_end_matches('/').to_owned()),
             timezone: field("timezone").unwrap_or_else(|| "UTC".to_owned()),
             pools: pools.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default(),
             root,
@@ -134,7 +140,7 @@ impl Workspace {
 
     /// The file that says where the workspace's server listens.
     pub(crate) fn server_file(&self) -> PathBuf {
-        self.state.join("server.url")
+        self.state.join(SERVER_FILE)
     }
 
     /// Paths of all pipeline files, relative, sorted.

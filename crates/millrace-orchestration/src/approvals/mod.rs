@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use millrace_contract::{Clock, DatasetCatalog, ModelRegistry, StepContext, StepError};
+use millrace_contract::{Clock, DatasetCatalog, ModelRegistry, Note, Notifier, StepContext, StepError};
 use millrace_metastore::approvals::{
     ApprovalChange, ApprovalDecisionRow, ApprovalRefusal, ApprovalRow, approval_state,
 };
@@ -47,6 +47,7 @@ pub struct Approvals {
     clock: Arc<dyn Clock>,
     catalogs: Catalogs,
     access: AccessSource,
+    notifier: Arc<dyn Notifier>,
 }
 
 impl std::fmt::Debug for Approvals {
@@ -230,14 +231,16 @@ impl Approval {
 }
 
 impl Approvals {
-    /// Keeps approvals in `store`; who has which role, `access` says each time that somebody decides.
+    /// Keeps approvals in `store`; who has which role, `access` says each time that somebody decides. Who is asked is told through
+    /// `notifier`.
     pub fn new(
         store: Metastore,
         clock: Arc<dyn Clock>,
         (datasets, models): (Arc<dyn DatasetCatalog>, Arc<dyn ModelRegistry>),
         access: AccessSource,
+        notifier: Arc<dyn Notifier>,
     ) -> Self {
-        Self { store, clock, catalogs: Catalogs { datasets, models }, access }
+        Self { store, clock, catalogs: Catalogs { datasets, models }, access, notifier }
     }
 
     /// The groups and roles as they are now.
@@ -321,7 +324,42 @@ impl Approvals {
         };
         let asked = self.store.insert_approval(row).await.map_err(|error| store_failed(&error))?;
         context.log.line(&format!("asked {} to approve {}", rule.asked_words(false), subject.label));
+        self.tell(&asked.id, rule, &subject.label, context).await?;
         Ok(asked)
+    }
+
+    /// Tells the channels of the rule, once an approval. The link opens a page; deciding takes a login and a click there.
+    async fn tell(
+        &self,
+        id: &str,
+        rule: &ApprovalRule,
+        label: &str,
+        context: &StepContext,
+    ) -> Result<(), StepError> {
+        if rule.notify.is_empty() {
+            return Ok(());
+        }
+        let asked =
+            format!("{} of {} waits for {}.", context.step, context.pipeline, rule.asked_words(false));
+        let note = Note {
+            id: format!("approval-{id}"),
+            subject: format!("Approve {label}?"),
+            text: [rule.message.clone(), asked]
+                .into_iter()
+                .filter(|text| !text.is_empty())
+                .collect::<Vec<_>>()
+                .join("\n"),
+            path: Some(format!("/approvals/{id}")),
+        };
+        self.notifier.notify(&rule.notify, note).await.map_err(|problem| {
+            let transient = problem.code == "store-failed";
+            StepError { problem, transient, cancelled: false }
+        })
+    }
+
+    /// What is wrong with the name of a channel.
+    pub(crate) fn unknown_channel(&self, name: &str) -> Option<Problem> {
+        self.notifier.unknown(name)
     }
 
     /// Looks how an approval stands, does what is due, and notes that the step knows it.

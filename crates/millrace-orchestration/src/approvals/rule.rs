@@ -25,6 +25,9 @@ pub struct ApprovalRule {
     /// What the people who are asked should know.
     #[serde(default)]
     pub message: String,
+    /// Channels that are told.
+    #[serde(default)]
+    pub notify: Vec<String>,
     /// What they fill in.
     #[serde(default)]
     pub form: IndexMap<String, InputSpec>,
@@ -125,6 +128,7 @@ mod tests {
             timeout_ms: None,
             on_timeout: OnTimeout::Escalate(approver("role:head")),
             message: String::new(),
+            notify: Vec::new(),
             form: IndexMap::new(),
         }
     }

@@ -331,6 +331,7 @@ fn approval_rule(approval: &EnvironmentApproval, environment: &str) -> ApprovalR
         timeout_ms: approval.timeout.as_deref().and_then(parse_ms),
         on_timeout: approval.on_timeout.clone(),
         message: format!("deployment into {environment}"),
+        notify: approval.notify.clone(),
         form: indexmap::IndexMap::new(),
     }
 }

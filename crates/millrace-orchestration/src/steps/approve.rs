@@ -51,6 +51,9 @@ pub(crate) struct ApproveSpec {
     /// Whether who started the run may approve it.
     #[serde(default, rename = "self")]
     own: bool,
+    /// Channels of `channels.yaml` that are told, with a link to where it is decided.
+    #[serde(default)]
+    notify: Vec<String>,
 }
 
 const EXAMPLE: &str = "approve:\n  subject: ${{ steps.train.model }}\n  by: [role:ml_owner, user:anna]\n  min: 2\n  timeout: 3d\n  message: AUC ${{ steps.evaluate.auc }}\n  form:\n    traffic: {type: integer, default: 10, enum: [10, 50, 100]}";
@@ -103,6 +106,10 @@ impl StepKind for Approve {
         if let Ok(access) = self.approvals.access() {
             check_approvers(config, &access, &mut problems);
         }
+        let channels = config.get("notify").and_then(Value::as_array).into_iter().flatten().enumerate();
+        problems.extend(channels.filter_map(|(index, name)| {
+            Some((format!("/notify/{index}"), self.approvals.unknown_channel(written(name)?)?))
+        }));
         problems.extend(check_times(config));
         for (name, field) in config.get("form").and_then(Value::as_object).into_iter().flatten() {
             problems.extend(field_spec(name, field).err().map(|problem| (format!("/form/{name}"), problem)));
@@ -168,6 +175,7 @@ impl ApproveSpec {
             own: self.own,
             timeout_ms,
             on_timeout: self.on_timeout,
+            notify: self.notify,
             message: self.message.filter(|message| !message.is_null()).map(text).unwrap_or_default(),
             form,
         })

@@ -14,6 +14,7 @@ mod full_disk;
 mod fuzz;
 mod import;
 mod mlflow;
+mod notify;
 mod project;
 mod restart;
 mod secrets;
