@@ -40,6 +40,7 @@ const ALL: &[Migration] = &[
     migration!("0060_accounts"),
     migration!("0130_approvals"),
     migration!("0131_environments"),
+    migration!("0140_items_and_sub_runs"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.

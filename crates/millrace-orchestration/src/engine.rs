@@ -10,25 +10,24 @@ use millrace_contract::{
     StepKind, StepOutcome,
 };
 use millrace_metastore::Metastore;
-use millrace_metastore::runs::{FiringRow, InsertedRun, PipelineRunRow, StepRunRow};
+use millrace_metastore::runs::PoolClaim;
 use millrace_spec::asset::Asset;
-use millrace_spec::expression;
-use millrace_spec::ids::StepId;
-use millrace_spec::pipeline::{CachePolicy, Pipeline};
+use millrace_spec::ids::StepKey;
+use millrace_spec::pipeline::CachePolicy;
 use millrace_spec::problem::Problem;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use tokio::sync::{Notify, broadcast};
+use serde_json::Value;
+use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::attempt::AttemptStart;
 use crate::cache::{Components, ReuseDecision, first_difference};
-use crate::environments::with_branch;
 use crate::error::{OrchestrationError, chain};
 use crate::events::{RunEvent, RunEventKind};
-use crate::state::{RunState, StepState};
-use crate::{inputs, recovery, run_task};
+use crate::recovery;
+use crate::state::RunState;
+use crate::submit::TakeOver;
 
 /// The step kinds by the word users write.
 pub type StepRegistry = IndexMap<&'static str, Arc<dyn StepKind>>;
@@ -63,8 +62,32 @@ pub struct EngineSettings {
     pub state_folder: PathBuf,
     /// Attempts that may run at once.
     pub max_running: u32,
-    /// Sizes of the named pools; an unnamed pool has one slot.
-    pub pools: IndexMap<String, u32>,
+    /// The named pools; one that is not named here has one slot.
+    pub pools: IndexMap<String, PoolSize>,
+}
+
+/// How much a pool gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolSize {
+    /// Slots that may be held at once.
+    pub slots: u32,
+    /// Attempts that may begin in so many milliseconds.
+    pub rate: Option<(u32, u64)>,
+}
+
+impl EngineSettings {
+    /// What an attempt takes from a pool.
+    pub(crate) fn claim(&self, pool: &str, slots: u32) -> PoolClaim {
+        let size = self.pools.get(pool).copied().unwrap_or(PoolSize { slots: 1, rate: None });
+        PoolClaim {
+            pool: pool.to_owned(),
+            slots: slots.into(),
+            size: size.slots.into(),
+            rate: size.rate.map(|(most, period_ms)| {
+                (most.into(), i64::try_from(period_ms).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000))
+            }),
+        }
+    }
 }
 
 /// What is asked for when a run is started.
@@ -80,6 +103,21 @@ pub struct RunRequest {
     pub force: Force,
     /// A firing that this run stands for: trigger name and instant in microseconds.
     pub firing: Option<(String, i64)>,
+    /// Steps that do not run, since what they left in an earlier run stands in.
+    pub take_over: Option<TakeOver>,
+    /// The step of another run that starts it.
+    pub parent: Option<Parent>,
+}
+
+/// The step of a run that starts another run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parent {
+    /// The run.
+    pub run_id: String,
+    /// Its step, with its item: `score[3]`.
+    pub step: String,
+    /// Runs above the new one.
+    pub depth: u32,
 }
 
 /// Which steps run although an earlier result would fit.
@@ -113,11 +151,13 @@ pub(crate) struct Shared {
     pub(crate) settings: EngineSettings,
     pub(crate) epoch: i64,
     pub(crate) stop: CancellationToken,
-    /// Told whenever a slot or a concurrency key may have come free.
-    pub(crate) freed: Notify,
+    /// Counts how often a slot or a concurrency key may have come free.
+    pub(crate) freed: watch::Sender<u64>,
     pub(crate) tasks: TaskTracker,
     events: broadcast::Sender<RunEvent>,
     cancels: Mutex<HashMap<String, CancellationToken>>,
+    /// Of each run that is looked after here, whether somebody holds it.
+    pauses: Mutex<HashMap<String, watch::Sender<bool>>>,
     progress: Mutex<HashMap<(String, String), Progress>>,
     /// Of each waiting step, what makes it look.
     nudges: Mutex<HashMap<(String, String), Arc<Notify>>>,
@@ -161,6 +201,29 @@ impl Shared {
 
     pub(crate) fn forget_run(&self, run_id: &str) {
         self.cancels.lock().unwrap_or_else(PoisonError::into_inner).remove(run_id);
+        self.pauses.lock().unwrap_or_else(PoisonError::into_inner).remove(run_id);
+    }
+
+    /// Follows whether a run is held.
+    pub(crate) fn follow_pause(&self, run_id: &str, paused: bool) -> watch::Receiver<bool> {
+        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = pauses.entry(run_id.to_owned()).or_insert_with(|| watch::channel(paused).0);
+        sender.subscribe()
+    }
+
+    pub(crate) fn tell_pause(&self, run_id: &str, paused: bool) {
+        let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = pauses.get(run_id) {
+            sender.send_replace(paused);
+        }
+    }
+
+    /// Makes a waiting step look now.
+    pub(crate) fn nudge(&self, run_id: &str, step: &str) {
+        let nudges = self.nudges.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(nudge) = nudges.get(&(run_id.to_owned(), step.to_owned())) {
+            nudge.notify_one();
+        }
     }
 
     pub(crate) async fn store_handle(
@@ -187,37 +250,37 @@ impl Shared {
         if start.force {
             return (ReuseDecision::NotReusable { why: "it was forced".to_owned() }, None);
         }
-        let entry = self.store.find_step_cache(key.to_owned()).await.ok().flatten();
-        if let Some(entry) = entry {
-            let too_old = match &start.step.cache {
-                CachePolicy::Within { ttl_ms } => {
-                    self.now() - entry.created_at > i64::try_from(*ttl_ms).unwrap_or(i64::MAX / 1_000) * 1_000
-                }
-                _ => false,
-            };
-            if too_old {
-                return (
-                    ReuseDecision::NotReusable {
-                        why: "the earlier result is older than its `ttl`".to_owned(),
-                    },
-                    None,
-                );
-            }
-            return match serde_json::from_str::<StepOutcome>(&entry.outcome) {
-                Ok(outcome) if outputs_exist(&outcome).await => {
-                    (ReuseDecision::Reused { from_run: entry.run_id }, Some(outcome))
-                }
-                _ => (ReuseDecision::OutputsGone { from_run: entry.run_id }, None),
-            };
+        let (pipeline, step) = (start.pipeline.clone(), start.key.to_string());
+        let found = self.store.look_up_step_cache(key.to_owned(), pipeline, step).await.ok().flatten();
+        let Some(entry) = found else { return (ReuseDecision::FirstTime, None) };
+        if entry.cache_key != key {
+            let compared_with = entry.run_id;
+            let earlier = serde_json::from_str::<Components>(&entry.components);
+            let difference = earlier.ok().and_then(|earlier| first_difference(&earlier, components));
+            let decision = difference.map(|(component, before, after)| ReuseDecision::Changed {
+                component,
+                before,
+                after,
+                compared_with,
+            });
+            return (decision.unwrap_or(ReuseDecision::FirstTime), None);
         }
-        let pipeline = start.run.pipeline.name.to_string();
-        let nearest = self.store.newest_step_cache(pipeline, start.step.id.to_string()).await.ok().flatten();
-        let decision = nearest.and_then(|nearest| {
-            let earlier: Components = serde_json::from_str(&nearest.components).ok()?;
-            let (component, before, after) = first_difference(&earlier, components)?;
-            Some(ReuseDecision::Changed { component, before, after, compared_with: nearest.run_id })
-        });
-        (decision.unwrap_or(ReuseDecision::FirstTime), None)
+        let too_old = match &start.step.cache {
+            CachePolicy::Within { ttl_ms } => {
+                self.now() - entry.created_at > i64::try_from(*ttl_ms).unwrap_or(i64::MAX / 1_000) * 1_000
+            }
+            _ => false,
+        };
+        if too_old {
+            let why = "the earlier result is older than its `ttl`".to_owned();
+            return (ReuseDecision::NotReusable { why }, None);
+        }
+        match serde_json::from_str::<StepOutcome>(&entry.outcome) {
+            Ok(outcome) if outputs_exist(&outcome).await => {
+                (ReuseDecision::Reused { from_run: entry.run_id }, Some(outcome))
+            }
+            _ => (ReuseDecision::OutputsGone { from_run: entry.run_id }, None),
+        }
     }
 }
 
@@ -236,7 +299,7 @@ async fn outputs_exist(outcome: &StepOutcome) -> bool {
 /// Runs pipelines on one store. Dropping it stops nothing; call [`Engine::shutdown`].
 #[derive(Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Engine {
@@ -252,6 +315,29 @@ impl Engine {
     ) -> Result<Self, OrchestrationError> {
         let epoch =
             store.begin_engine_epoch().await.map_err(OrchestrationError::store("take over the workspace"))?;
+        let engine = Self::with_epoch(store, kinds, services, settings, epoch);
+        recovery::resume_open_runs(&engine.shared).await?;
+        Ok(engine)
+    }
+
+    /// An engine that only says what would be done ([`Engine::plan`]): it takes over nothing, beside another one that runs.
+    pub fn for_planning(
+        store: Metastore,
+        kinds: StepRegistry,
+        services: EngineServices,
+        settings: EngineSettings,
+    ) -> Self {
+        // No transition of such an epoch is ever stored.
+        Self::with_epoch(store, kinds, services, settings, -1)
+    }
+
+    fn with_epoch(
+        store: Metastore,
+        kinds: StepRegistry,
+        services: EngineServices,
+        settings: EngineSettings,
+        epoch: i64,
+    ) -> Self {
         let (events, _) = broadcast::channel(4_096);
         let shared = Arc::new(Shared {
             store,
@@ -260,83 +346,15 @@ impl Engine {
             settings,
             epoch,
             stop: CancellationToken::new(),
-            freed: Notify::new(),
+            freed: watch::Sender::new(0),
             tasks: TaskTracker::new(),
             events,
             cancels: Mutex::new(HashMap::new()),
+            pauses: Mutex::new(HashMap::new()),
             progress: Mutex::new(HashMap::new()),
             nudges: Mutex::new(HashMap::new()),
         });
-        recovery::resume_open_runs(&shared).await?;
-        Ok(Self { shared })
-    }
-
-    /// Starts a run and returns its id; the id of the earlier run if the request or the firing was seen before.
-    ///
-    /// # Errors
-    /// If the inputs do not fit or the database fails.
-    pub async fn submit(
-        &self,
-        pipeline: Pipeline,
-        request: RunRequest,
-    ) -> Result<String, OrchestrationError> {
-        let shared = &self.shared;
-        let inputs = inputs::resolve(&pipeline, &request.inputs)
-            .map_err(|problem| OrchestrationError::Invalid(Box::new(problem)))?;
-        let (concurrency_key, concurrency_limit) = concurrency(&pipeline, &inputs)?;
-        let id = uuid::Uuid::now_v7().simple().to_string();
-        let steps = pipeline.steps.iter().chain(&pipeline.finally).enumerate();
-        let rows = steps
-            .map(|(position, (name, step))| StepRunRow {
-                step: name.to_string(),
-                position: i64::try_from(position).unwrap_or(i64::MAX),
-                kind: step.kind.clone(),
-                state: StepState::Pending.as_str().to_owned(),
-                ..StepRunRow::default()
-            })
-            .collect();
-        let document = |value: Value| value.to_string();
-        let row = PipelineRunRow {
-            id: id.clone(),
-            number: 0,
-            pipeline: pipeline.name.to_string(),
-            definition: document(serde_json::to_value(&pipeline).unwrap_or(Value::Null)),
-            inputs: document(json!(inputs)),
-            options: document(json!({"force": request.force})),
-            cause: document(with_branch(request.cause, &pipeline, &shared.settings.workspace)),
-            state: RunState::Queued.as_str().to_owned(),
-            idempotency_key: request.idempotency_key,
-            concurrency_key,
-            concurrency_limit,
-            cancel_requested: false,
-            error: None,
-            created_at: shared.now(),
-            started_at: None,
-            ended_at: None,
-        };
-        let firing = request.firing.map(|(trigger, instant)| FiringRow { trigger, instant });
-        let stored = shared.store.insert_pipeline_run(row, rows, firing).await;
-        match stored.map_err(OrchestrationError::store("store the new run"))? {
-            InsertedRun::Existing { id } => Ok(id),
-            InsertedRun::New { .. } => {
-                run_task::spawn(shared, recovery::load(shared, &id).await?);
-                Ok(id)
-            }
-        }
-    }
-
-    /// Asks a run to end: running steps are stopped, waiting ones do not begin, `finally` still runs.
-    ///
-    /// # Errors
-    /// If the run is absent or over.
-    pub async fn cancel(&self, run_id: &str) -> Result<(), OrchestrationError> {
-        let asked = self.shared.store.request_run_cancel(run_id.to_owned()).await;
-        if asked.map_err(OrchestrationError::store("cancel the run"))? {
-            self.shared.cancel_token(run_id).cancel();
-            return Ok(());
-        }
-        let state = self.state(run_id).await?;
-        Err(OrchestrationError::RunIsOver { id: run_id.to_owned(), state: state.as_str() })
+        Self { shared }
     }
 
     /// The state of a run now.
@@ -385,10 +403,7 @@ impl Engine {
 
     /// Makes a waiting step look now: what it waits for may have come. Nothing happens if no such step waits here.
     pub fn nudge(&self, run_id: &str, step: &str) {
-        let nudges = self.shared.nudges.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(nudge) = nudges.get(&(run_id.to_owned(), step.to_owned())) {
-            nudge.notify_one();
-        }
+        self.shared.nudge(run_id, step);
     }
 
     /// How far a running step is, if it said so.
@@ -398,8 +413,8 @@ impl Engine {
     }
 
     /// Folder of an attempt: its log, inputs and outputs.
-    pub fn attempt_folder(&self, run_id: &str, step: &StepId, attempt: u32) -> PathBuf {
-        crate::attempt::attempt_folder(&self.shared, run_id, step.as_str(), attempt)
+    pub fn attempt_folder(&self, run_id: &str, key: &StepKey, attempt: u32) -> PathBuf {
+        crate::attempt::attempt_folder(&self.shared.settings.state_folder, run_id, key, attempt)
     }
 
     /// The store it runs on.
@@ -414,23 +429,4 @@ impl Engine {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
     }
-}
-
-/// Key and limit under which a run is counted.
-fn concurrency(
-    pipeline: &Pipeline,
-    inputs: &IndexMap<String, Value>,
-) -> Result<(Option<String>, Option<i64>), OrchestrationError> {
-    let Some(rule) = &pipeline.concurrency else { return Ok((None, None)) };
-    let key = match &rule.key {
-        None => String::new(),
-        Some(text) => {
-            let context = json!({"inputs": inputs});
-            let value = expression::render(&Value::String(text.clone()), &context).map_err(|error| {
-                OrchestrationError::Invalid(Box::new(Problem::error("concurrency-key", error.to_string())))
-            })?;
-            value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-        }
-    };
-    Ok((Some(format!("{}/{key}", pipeline.name)), Some(rule.limit.into())))
 }

@@ -44,6 +44,22 @@ pub trait PipelineSource: Send + Sync {
 
     /// Zone of triggers that name none.
     fn timezone(&self) -> String;
+
+    /// A pipeline by its name or its file.
+    ///
+    /// # Errors
+    /// If there is none, or it has errors.
+    async fn find(&self, name_or_file: &str) -> Result<Pipeline, Problem> {
+        let all = self.pipelines().await;
+        let found = all.into_iter().find(|one| one.name.as_str() == name_or_file || one.file == name_or_file);
+        found.ok_or_else(|| {
+            Problem::error(
+                "unknown-pipeline",
+                format!("there is no pipeline `{name_or_file}` without errors"),
+            )
+            .hint("millrace check")
+        })
+    }
 }
 
 /// The next instants of a trigger.

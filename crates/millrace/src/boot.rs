@@ -1,6 +1,8 @@
 //! Wires the rooms together. The one place that reads the environment.
 #![allow(clippy::disallowed_methods, reason = "boot reads the environment once and passes it on")]
 
+mod people;
+
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -15,15 +17,15 @@ use millrace_compute::{
     Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files, steps as compute_steps,
 };
 use millrace_contract::{
-    Clock, DatasetCatalog, KindDoc, ModelRegistry, ModelRuntime, Notifier, QueryEngine, StepKind, SystemClock,
+    Clock, DatasetCatalog, KindDoc, ModelRegistry, ModelRuntime, QueryEngine, StepKind, SystemClock,
 };
 use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
 use millrace_metastore::Metastore;
-use millrace_monitoring::notifications::{ChannelSource, NamedChannels, Notifications};
+use millrace_monitoring::notifications::{ChannelSource, NamedChannels};
 use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorStep};
 use millrace_orchestration::approvals::Approvals;
 use millrace_orchestration::environments::EnvironmentRules;
-use millrace_orchestration::steps::{Approve, NotifyStep, Set};
+use millrace_orchestration::steps::{Approve, NotifyStep, Set, SubPipeline};
 use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry};
 use millrace_spec::secret::{SecretText, VARIABLE_PREFIX};
 use millrace_storage::{FilePath, LocalCopies, Storage, StorageOptions};
@@ -34,7 +36,7 @@ use millrace_transfer::{Copy, CopyServices};
 use millrace_transform::{DataFusionEngine, EngineConfig};
 use tokio::sync::Notify;
 
-use crate::declared::{access, channels, environments, sound};
+use crate::declared::sound;
 use crate::secrets::{KEY_VARIABLE, Keyring, SecretStore};
 use crate::workspace::{Workspace, find_root};
 
@@ -58,6 +60,8 @@ pub(crate) struct Rooms {
     /// Told of every new result of a monitor.
     pub(crate) observed: Arc<Notify>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Starts pipelines for steps of others, once there is an engine.
+    sub_pipelines: Arc<SubPipeline>,
     /// Removed with this, if the state is a temporary one.
     scratch: Option<tempfile::TempDir>,
 }
@@ -292,10 +296,10 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     let runtime: Arc<dyn ModelRuntime> = runtime;
     all.extend(millrace_training::steps::kinds(queries.clone(), runtime, tracker.clone()));
     all.extend(millrace_tracking::steps::kinds(&models));
-    let channels = channel_source(root);
-    let notifier = notifier(root, &state, (&store, &clock, &observed), channels.clone(), &secrets)?;
+    let channels = people::channel_source(root);
+    let notifier = people::notifier(root, &state, (&store, &clock, &observed), channels.clone(), &secrets)?;
     let (approvals, rules) =
-        decisions(root, &state, (&store, &clock), (&datasets, &models), notifier.clone(), &secrets)?;
+        people::decisions(root, &state, (&store, &clock), (&datasets, &models), notifier.clone(), &secrets)?;
     let gate = Arc::new(rules.clone());
     all.extend(millrace_deployment::steps::kinds(&endpoints, &queries, &datasets, gate));
     all.push(Arc::new(MonitorStep::new(
@@ -308,6 +312,8 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     all.push(Arc::new(Approve::new(approvals.clone())));
     all.push(Arc::new(NotifyStep::new(notifier)));
     all.push(Arc::new(Set::new()));
+    let sub_pipelines = Arc::new(SubPipeline::new());
+    all.push(sub_pipelines.clone());
     let kinds: Arc<StepRegistry> = Arc::new(all.into_iter().map(|kind| (kind.doc().name, kind)).collect());
     let workspace = Workspace::open(root.to_path_buf(), state, kinds.clone(), secrets)?;
     let alerts = alerts(&store, &clock, &signals, &workspace, channels)?;
@@ -326,55 +332,9 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         environments: rules,
         observed,
         clock,
+        sub_pipelines,
         scratch: None,
     })
-}
-
-/// The workspace's own facts, read without the kinds, which are only being made.
-fn bare_workspace(root: &Path, state: &Path, secrets: &Arc<SecretStore>) -> Result<Workspace> {
-    Ok(Workspace::open(root.to_path_buf(), state.to_path_buf(), Arc::default(), secrets.clone())?)
-}
-
-fn channel_source(root: &Path) -> ChannelSource {
-    let root = root.to_path_buf();
-    Arc::new(move || channels(&root).usable())
-}
-
-/// Tells people; its links begin as people reach the server.
-fn notifier(
-    root: &Path,
-    state: &Path,
-    (store, clock, wake): (&Metastore, &Arc<dyn Clock>, &Arc<Notify>),
-    channels: ChannelSource,
-    secrets: &Arc<SecretStore>,
-) -> Result<Arc<dyn Notifier>> {
-    let bare = bare_workspace(root, state, secrets)?;
-    // A server that listens everywhere does not know what people call it.
-    let base = Arc::new(move || match &bare.url {
-        Some(url) => url.clone(),
-        None => fs_err::read_to_string(bare.server_file()).unwrap_or_default(),
-    });
-    Ok(Arc::new(Notifications::new(store.clone(), clock.clone(), channels, base, wake.clone())))
-}
-
-/// What people decide, and the rules of environments.
-fn decisions(
-    root: &Path,
-    state: &Path,
-    (store, clock): (&Metastore, &Arc<dyn Clock>),
-    (datasets, models): (&Arc<dyn DatasetCatalog>, &Arc<dyn ModelRegistry>),
-    notifier: Arc<dyn Notifier>,
-    secrets: &Arc<SecretStore>,
-) -> Result<(Approvals, EnvironmentRules)> {
-    let zone = bare_workspace(root, state, secrets)?.timezone;
-    let whole = root.to_path_buf();
-    let people = Arc::new(move || access(&whole).usable());
-    let catalogs = (datasets.clone(), models.clone());
-    let approvals = Approvals::new(store.clone(), clock.clone(), catalogs, people, notifier);
-    let (whole, own_zone) = (root.to_path_buf(), zone.clone());
-    let written = Arc::new(move || environments(&whole, &own_zone).usable());
-    let rules = EnvironmentRules::new(store.clone(), clock.clone(), approvals.clone(), written, zone);
-    Ok((approvals, rules))
 }
 
 fn alerts(
@@ -436,6 +396,19 @@ fn data_kinds(
 impl Rooms {
     /// Starts the engine, which takes over what an earlier one left.
     pub(crate) async fn start_engine(&self, server: Option<&str>) -> Result<Engine> {
+        let (services, settings) = self.engine_parts(server)?;
+        let engine = Engine::start(self.store.clone(), (*self.kinds).clone(), services, settings).await?;
+        self.sub_pipelines.connect(&engine, Arc::new(self.workspace.clone()));
+        Ok(engine)
+    }
+
+    /// An engine that says what would be done, and does nothing.
+    pub(crate) fn planning_engine(&self) -> Result<Engine> {
+        let (services, settings) = self.engine_parts(None)?;
+        Ok(Engine::for_planning(self.store.clone(), (*self.kinds).clone(), services, settings))
+    }
+
+    fn engine_parts(&self, server: Option<&str>) -> Result<(EngineServices, EngineSettings)> {
         let state = self.workspace.state_folder();
         let shims = vec![
             std::env::current_exe().context("cannot find the running program")?.into_os_string(),
@@ -472,7 +445,7 @@ impl Rooms {
             max_running: cores * RUNNING_PER_CORE,
             pools: self.workspace.pools.clone(),
         };
-        Ok(Engine::start(self.store.clone(), (*self.kinds).clone(), services, settings).await?)
+        Ok((services, settings))
     }
 
     /// Whether nothing that is kept here outlives the command.

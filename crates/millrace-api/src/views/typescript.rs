@@ -29,10 +29,14 @@ pub fn typescript() -> String {
     );
     declare!(pipelines::PipelineSummary, pipelines::PipelineView, pipelines::StartRun);
     declare!(
+        runs::ParentView,
         runs::RunSummary,
         runs::RunPage,
         runs::ProgressView,
         runs::AttemptView,
+        runs::ItemView,
+        runs::ItemsView,
+        runs::ItemPage,
         runs::StepView,
         runs::RunView
     );

@@ -3,6 +3,7 @@
 use millrace_metastore::approvals::{
     ApprovalChange, ApprovalDecisionRow, ApprovalFilter, ApprovalRefusal, ApprovalRow, approval_state,
 };
+use millrace_metastore::runs::{RunEnd, RunTransition};
 use millrace_metastore::{Metastore, MetastoreError};
 
 use crate::{on_both, run, step};
@@ -190,8 +191,8 @@ async fn environment_belongs_to_one_open_run() {
             assert_eq!(take("b").await.unwrap().map(|hold| hold.run_id), Some("a".to_owned()));
             assert_eq!(store.list_environment_holds().await.unwrap().len(), 1);
             // However the run ends, nothing has to be given back.
-            let over = millrace_metastore::runs::RunTransition {
-                run: Some(("failed".to_owned(), None)),
+            let over = RunTransition {
+                run: Some(RunEnd { state: "failed".to_owned(), error: None, outputs: None }),
                 ..crate::transition("a", store.begin_engine_epoch().await.unwrap(), Vec::new())
             };
             store.store_transition(over).await.unwrap();

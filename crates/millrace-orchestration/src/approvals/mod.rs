@@ -155,6 +155,8 @@ impl Approvals {
     ) -> Result<ApprovalRow, StepError> {
         let run = self.run(&context.run_id).await?;
         let subject = Subject::of(subject, context, &run);
+        // Nobody for what a trigger started.
+        let author = self.origin(&run).await?;
         let now = self.now();
         let row = ApprovalRow {
             id: uuid::Uuid::now_v7().simple().to_string(),
@@ -165,7 +167,7 @@ impl Approvals {
             environment: environment.map(str::to_owned),
             digest: subject.digest.clone(),
             subject: json(&subject),
-            asked_by: author(&run),
+            asked_by: author.get("user").and_then(Value::as_str).map(str::to_owned),
             rule: json(rule),
             asked_at: now,
             deadline: rule.timeout_ms.map(|ms| after(now, ms)),
@@ -282,6 +284,15 @@ impl Approvals {
         found.ok_or_else(gone)
     }
 
+    /// What started a run: of a sub-pipeline's, what started the run that it is part of.
+    pub(crate) async fn origin(&self, run: &PipelineRunRow) -> Result<Value, StepError> {
+        let mut top = run.clone();
+        while let Some(parent) = top.parent_run.take() {
+            top = self.run(&parent).await?;
+        }
+        Ok(serde_json::from_str(&top.cause).unwrap_or_default())
+    }
+
     /// Why the subject is not what it was.
     async fn change_of(&self, approval: &Approval) -> Result<Option<String>, ApprovalError> {
         let changed = self.catalogs.change_of(&approval.subject).await;
@@ -323,12 +334,6 @@ impl Approvals {
     fn now(&self) -> i64 {
         self.clock.now().as_microsecond()
     }
-}
-
-/// The person who started a run; `None` if a trigger did.
-pub(crate) fn author(run: &PipelineRunRow) -> Option<String> {
-    let cause: Value = serde_json::from_str(&run.cause).ok()?;
-    Some(cause.get("user")?.as_str()?.to_owned())
 }
 
 fn void(approval: &Approval, why: &str) -> StepError {

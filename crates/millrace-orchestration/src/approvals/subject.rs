@@ -6,6 +6,7 @@ use millrace_contract::{CatalogError, DatasetCatalog, ModelRegistry, StepContext
 use millrace_metastore::runs::PipelineRunRow;
 use millrace_spec::asset::Asset;
 use millrace_spec::expression;
+use millrace_spec::ids::StepKey;
 use millrace_spec::pipeline::Pipeline;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -103,8 +104,8 @@ impl Catalogs {
 fn reference_as_written(run: &PipelineRunRow, step: &str) -> Option<String> {
     let pipeline: Pipeline = serde_json::from_str(&run.definition).ok()?;
     let inputs: Value = serde_json::from_str(&run.inputs).ok()?;
-    let step =
-        pipeline.steps.values().chain(pipeline.finally.values()).find(|found| found.id.as_str() == step)?;
+    let key: StepKey = step.parse().ok()?;
+    let step = pipeline.steps.get(&key.step).or_else(|| pipeline.finally.get(&key.step))?;
     let written = step.config.get("subject")?;
     // What another step left has no name in here, and is that step's for good.
     let rendered = expression::render(written, &json!({"inputs": inputs})).ok()?;

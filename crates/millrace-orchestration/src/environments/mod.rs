@@ -122,7 +122,7 @@ impl EnvironmentRules {
             return Ok(());
         }
         let run = self.approvals.run(&context.run_id).await?;
-        let cause: Value = serde_json::from_str(&run.cause).unwrap_or_default();
+        let cause = self.approvals.origin(&run).await?;
         let allowed = rules.branches.join(", ");
         let problem = match branch::branch_of(&cause) {
             Some(branch) if rules.allows_branch(&branch) => return Ok(()),
