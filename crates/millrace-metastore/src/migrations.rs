@@ -41,6 +41,7 @@ const ALL: &[Migration] = &[
     migration!("0130_approvals"),
     migration!("0131_environments"),
     migration!("0140_items_and_sub_runs"),
+    migration!("0170_roles"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.
