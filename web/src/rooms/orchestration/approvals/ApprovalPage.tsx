@@ -52,8 +52,9 @@ function ApprovalBody({ approval }: { approval: ApprovalView }) {
   );
 }
 
+const people = (names: string[] | null) => (names && names.length > 0 ? ` (${names.join(", ")})` : "");
+
 function ApprovalFacts({ approval }: { approval: ApprovalView }) {
-  const people = (names: string[] | null) => (names && names.length > 0 ? ` (${names.join(", ")})` : "");
   return (
     <Facts
       facts={[

@@ -66,12 +66,15 @@ function EnvironmentCard({ environment }: { environment: EnvironmentView }) {
         {environment.description && <p>{environment.description}</p>}
         <Facts
           facts={[
-            ["endpoints", environment.endpoints.length > 0 && <Endpoints names={environment.endpoints} />],
+            [
+              "endpoints",
+              environment.endpoints.length > 0 && <Endpoints key="endpoints" names={environment.endpoints} />,
+            ],
             ["approved by", approvers.length > 0 && how + approvers.join(", ")],
             ["branches", environment.branches.join(", ")],
-            ["hours", environment.hours && <Hours environment={environment} />],
+            ["hours", environment.hours && <Hours key="hours" environment={environment} />],
             ["evaluation", environment.evaluation.join("; ")],
-            ["exclusive", environment.exclusive && (held ? <Hold environment={environment} /> : "free")],
+            ["exclusive", environment.exclusive && (held ? <Hold key="hold" environment={environment} /> : "free")],
           ]}
         />
       </div>
