@@ -399,3 +399,20 @@ fn approval_of_a_thousand_runs_costs_next_to_nothing() {
     let spent = Duration::from_millis((cpu() - before) * 10);
     assert!(spent < watched / 100, "{spent:?} of a core in {watched:?}");
 }
+
+#[test]
+fn approval_inbox_has_promotions_of_models() {
+    let files = [("pipelines/p.yaml", crate::serving::PIPELINE), ("raw.csv", &crate::serving::rows())];
+    let project = Project::new(&files);
+    assert_eq!(project.json(&["run", "p", "--json"])["state"], "succeeded");
+    project.json(&["models", "request", "late@1", "live", "--as", "anna", "--message", "better", "--json"]);
+    let row = project.json(&["approvals", "--json"]);
+    assert_eq!((&row["kind"], &row["what"]), (&json!("promotion"), &json!("late@1 as live")), "{row}");
+    let server = Up::start(&project);
+    let inbox = server.get("/api/approvals?state=waiting");
+    assert_eq!((&inbox["waiting"], &inbox["promotions"][0]["by"]), (&json!(1), &json!("anna")), "{inbox}");
+    let decided = project.json(&["approve", row["id"].as_str().unwrap(), "--as", "bert", "--json"]);
+    assert_eq!(decided["state"], "approved", "{decided}");
+    assert_eq!(server.get("/api/approvals?state=waiting")["waiting"], 0);
+    assert_eq!(project.json(&["models", "show", "late@live", "--json"])["version"], 1);
+}
