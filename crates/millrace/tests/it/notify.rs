@@ -203,5 +203,9 @@ fn notify_mistakes_are_found_before_it_runs() {
     ]);
     assert_snapshot!(project.millrace(&["check", "channels.yaml"]), @"");
     project.write("channels.yaml", "team: [log]\n");
+    project.write(
+        "pipelines/short.yaml",
+        "steps:\n  tell: {notify: team, message: \"run ${{ run.id }}\"}\n  other: {run: echo, message: no}\n",
+    );
     assert_snapshot!(project.millrace(&["check"]), @"");
 }
