@@ -6,6 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use millrace_contract::{Clock, DatasetCatalog, KindDoc, ModelRegistry, QueryEngine};
+use millrace_orchestration::approvals::Approvals;
+use millrace_orchestration::environments::EnvironmentRules;
 use millrace_orchestration::{Engine, PipelineSource, StepRegistry};
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
@@ -142,6 +144,12 @@ pub struct Parts {
     pub workspace: WorkspaceView,
     /// Runs pipelines.
     pub engine: Engine,
+    /// Asks people and takes their decisions.
+    pub approvals: Approvals,
+    /// Keeps the rules of environments.
+    pub environments: EnvironmentRules,
+    /// Who acts where nobody logs in: the user of the system.
+    pub local_user: String,
     /// The step kinds, as the engine has them.
     pub steps: StepRegistry,
     /// Pages of everything that can be named.

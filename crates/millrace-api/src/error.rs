@@ -9,6 +9,7 @@ use millrace_metastore::MetastoreError;
 use millrace_metastore::experiments::Refusal;
 use millrace_metastore::registry::RegistryRefusal;
 use millrace_orchestration::OrchestrationError;
+use millrace_orchestration::approvals::ApprovalError;
 use millrace_spec::problem::Problem;
 use millrace_storage::StorageError;
 use millrace_tracking::tables::TablesError;
@@ -103,6 +104,23 @@ impl From<OrchestrationError> for ApiError {
             answer.status = StatusCode::UNPROCESSABLE_ENTITY;
         }
         answer
+    }
+}
+
+impl From<ApprovalError> for ApiError {
+    fn from(error: ApprovalError) -> Self {
+        if let ApprovalError::Store { .. } = &error {
+            return Self::internal(&error);
+        }
+        let problem = error.problem();
+        let status = match problem.code.as_str() {
+            "not-asked" | "own-run" => StatusCode::FORBIDDEN,
+            "approval-decided" => StatusCode::CONFLICT,
+            "approval-form" => StatusCode::UNPROCESSABLE_ENTITY,
+            "access-file" | "unreadable-file" => StatusCode::SERVICE_UNAVAILABLE,
+            _ => return problem.into(),
+        };
+        Self::new(status, problem)
     }
 }
 

@@ -30,7 +30,9 @@ pub use app::{
 };
 pub use error::{ApiError, ApiResult};
 pub use mlflow::guard::Permission;
+pub use present::approvals::approval;
 pub use present::assets::{model_summary, promotion};
+pub use present::environments::environment;
 pub use router::{openapi, router};
 pub use serve::serve;
 pub use signed_url::UrlSigner;

@@ -6,8 +6,8 @@ use millrace_metastore::experiments::TrackedRunRow;
 use millrace_metastore::lineage::{Direction, StepUse};
 use millrace_metastore::registry::CardRow;
 use millrace_metastore::{Metastore, MetastoreError};
+use millrace_orchestration::evaluations;
 use millrace_tracking::lineage::{self, Graph, Tie};
-use serde_json::Value;
 
 use crate::app::{ModelFacts, ModelInspector};
 use crate::present::{assets, instant};
@@ -130,12 +130,14 @@ async fn metrics_by_dataset(
     version: &ModelVersion,
     uses: &[StepUse],
 ) -> Result<Vec<DatasetMetrics>, MetastoreError> {
-    let mut found = Vec::new();
-    for used in
-        uses.iter().filter(|used| used.asset.direction == Direction::Read && used.step_kind == "evaluate")
-    {
-        found.extend(judged_by(store, used).await?);
-    }
+    let by_steps = evaluations::of_uses(store, uses).await?.into_iter().map(|evaluation| DatasetMetrics {
+        dataset: evaluation.dataset,
+        version: evaluation.version,
+        run_id: evaluation.run_id,
+        step: Some(evaluation.step),
+        metrics: assets::numbers(&evaluation.metrics),
+    });
+    let mut found: Vec<DatasetMetrics> = by_steps.collect();
     let (name, number) = (version.asset.name.clone().unwrap_or_default(), version.asset.version);
     let number = number.and_then(|number| i64::try_from(number).ok()).unwrap_or_default();
     let model_id = store.find_model_version(name, number).await.ok().and_then(|row| row.model_id);
@@ -160,30 +162,4 @@ async fn metrics_by_dataset(
         found.extend(of.into_values());
     }
     Ok(found)
-}
-
-/// The numbers of an evaluating step, with the dataset that it read.
-async fn judged_by(store: &Metastore, used: &StepUse) -> Result<Option<DatasetMetrics>, MetastoreError> {
-    let all = store.list_uses_of_run(used.run_id.clone()).await?;
-    let data = all.into_iter().find(|other| {
-        other.step == used.step && other.asset.direction == Direction::Read && other.asset.kind == "dataset"
-    });
-    let step = store.find_step_run(used.run_id.clone(), used.step.clone()).await?;
-    let outcome = step.and_then(|step| step.outcome);
-    let outcome: Value = outcome.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    let metrics: IndexMap<String, f64> = outcome
-        .get("metrics")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)))
-        .collect();
-    let asset = data.map(|data| data.asset);
-    Ok((!metrics.is_empty()).then(|| DatasetMetrics {
-        dataset: asset.as_ref().map(|asset| asset.name.clone()).unwrap_or_default(),
-        version: asset.and_then(|asset| u64::try_from(asset.version).ok()).filter(|version| *version > 0),
-        run_id: used.run_id.clone(),
-        step: Some(used.step.clone()),
-        metrics: assets::numbers(&metrics),
-    }))
 }

@@ -1,9 +1,11 @@
 //! Rows and values of the rooms as views.
 
+pub(crate) mod approvals;
 pub(crate) mod arrow_stream;
 pub(crate) mod assets;
 pub(crate) mod compare;
 pub(crate) mod definition;
+pub(crate) mod environments;
 pub(crate) mod runs;
 pub(crate) mod table;
 pub(crate) mod traces;

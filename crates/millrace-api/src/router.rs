@@ -48,6 +48,9 @@
 //! | `/api/models/{name}/compare?versions` | GET | `ModelComparison` |
 //! | `/api/models/{name}/promotions`, `/api/promotions?model` | POST `RequestPromotion`, GET | `PromotionView`, `[PromotionView]` |
 //! | `/api/promotions/{id}/votes`, `…/withdraw` | POST `CastVote`, `Withdraw` | `PromotionView` |
+//! | `/api/approvals?state&run&after&limit`, `/api/approvals/{id}` | GET | `ApprovalPage`, `ApprovalView` |
+//! | `/api/environments` | GET | `[EnvironmentView]` |
+//! | `/api/approvals/{id}/decisions` | POST `DecideApproval` | `ApprovalView` |
 //! | `/api/endpoints`, `/api/endpoints/{name}` | GET | `[EndpointSummary]`, `EndpointView` |
 //! | `/api/monitors`, `/api/monitors/{name}` | GET | `[MonitorSummary]`, `MonitorView` |
 //! | `/api/alerts` | GET | `[AlertView]` |
@@ -124,6 +127,8 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::prompts::routes())
         .merge(routes::webhooks::routes())
         .merge(routes::evaluation::routes())
+        .merge(routes::approvals::routes())
+        .merge(routes::environments::routes())
 }
 
 /// The OpenAPI document, JSON with a newline at the end.

@@ -1,9 +1,11 @@
 //! Handlers, one file a room.
 
+pub(crate) mod approvals;
 pub(crate) mod artifacts;
 pub(crate) mod dataset_labels;
 pub(crate) mod datasets;
 pub(crate) mod endpoints;
+pub(crate) mod environments;
 pub(crate) mod evaluation;
 pub(crate) mod lifecycle;
 pub(crate) mod lineage;

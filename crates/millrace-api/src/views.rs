@@ -1,8 +1,10 @@
 //! Every JSON shape of Millrace's own API, plain data. `typescript` writes the same shapes for the web UI.
 
+pub mod approvals;
 pub mod compare;
 pub mod datasets;
 pub mod endpoints;
+pub mod environments;
 pub mod json;
 pub mod lifecycle;
 pub mod logs;

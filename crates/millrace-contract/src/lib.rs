@@ -8,11 +8,13 @@ mod catalog;
 mod clock;
 mod compute;
 mod cost;
+mod environment;
 mod flow;
 mod kind;
 pub mod log_index;
 mod model;
 pub mod network;
+mod notify;
 mod query;
 mod secret;
 mod signal;
@@ -26,9 +28,11 @@ pub use catalog::{
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compute::{CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget};
 pub use cost::AttemptCost;
+pub use environment::{EnvironmentGate, Passage};
 pub use flow::{FlowPreview, NodeSchema, PreviewColumn, TablePreview};
 pub use kind::{Explain, KindDoc, KindFamily};
 pub use model::{LoadedModel, ModelColumn, ModelError, ModelRuntime, ModelSignature};
+pub use notify::{Note, Notifier};
 pub use query::{
     BatchStream, ColumnProfile, HistogramBin, QueryEngine, QueryError, QueryRequest, Selection, TableProfile,
     TableRef, TopValue, WriteMode, WrittenTable,

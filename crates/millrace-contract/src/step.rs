@@ -237,6 +237,11 @@ pub trait StepKind: Send + Sync {
         Vec::new()
     }
 
+    /// The same with the places: each problem with the JSON pointer into `config` that it is about.
+    fn check_places(&self, config: &Value) -> Vec<(String, Problem)> {
+        self.check(config).into_iter().map(|problem| (String::new(), problem)).collect()
+    }
+
     /// Where this attempt is to run.
     async fn place(&self, context: &StepContext) -> Result<Placement, StepError> {
         let _ = context;

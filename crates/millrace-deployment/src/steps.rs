@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use millrace_contract::{
-    CatalogError, DatasetCatalog, Explain as _, KindDoc, ModelRegistry, ModelRuntime, ModelVersion,
-    QueryEngine, StepError, StepKind,
+    CatalogError, DatasetCatalog, EnvironmentGate, Explain as _, KindDoc, ModelRegistry, ModelRuntime,
+    ModelVersion, QueryEngine, StepError, StepKind,
 };
 use millrace_spec::asset::{Asset, AssetType};
 use millrace_spec::problem::Problem;
@@ -23,11 +23,12 @@ pub fn kinds(
     server: &Arc<EndpointServer>,
     engine: &Arc<dyn QueryEngine>,
     datasets: &Arc<dyn DatasetCatalog>,
+    gate: Arc<dyn EnvironmentGate>,
 ) -> Vec<Arc<dyn StepKind>> {
     let runtime: Arc<dyn ModelRuntime> = server.services.runtime.clone();
     let registry: Arc<dyn ModelRegistry> = server.services.registry.clone();
     let services = ScoreServices { runtime, registry, engine: engine.clone(), datasets: datasets.clone() };
-    vec![Arc::new(DeployStep::new(server.clone())), Arc::new(ScoreStep::new(services))]
+    vec![Arc::new(DeployStep::new(server.clone(), gate)), Arc::new(ScoreStep::new(services))]
 }
 
 /// The pages of this room's step kinds.

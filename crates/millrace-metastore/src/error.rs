@@ -59,6 +59,9 @@ pub enum MetastoreError {
     /// What the caller asks of the model registry cannot be; nothing was changed.
     #[error(transparent)]
     Registry(#[from] crate::registry::RegistryRefusal),
+    /// What the caller asks of an approval cannot be; nothing was changed.
+    #[error(transparent)]
+    Approval(#[from] crate::approvals::ApprovalRefusal),
     /// The transaction was not committed, by the database's fault (a full disk, say); nothing of it was done, and it may be tried again.
     #[error("the transaction could not be committed: {message}")]
     NotCommitted {

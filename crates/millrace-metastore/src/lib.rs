@@ -6,9 +6,11 @@
 #![warn(missing_docs)]
 
 pub mod accounts;
+pub mod approvals;
 pub mod asset_labels;
 pub mod assets;
 pub mod deployments;
+pub mod environments;
 mod error;
 pub mod eval_datasets;
 pub mod experiments;

@@ -40,6 +40,8 @@ const ALL: &[Migration] = &[
     migration!("0060_accounts"),
     migration!("0110_schedules"),
     migration!("0111_windows"),
+    migration!("0130_approvals"),
+    migration!("0131_environments"),
     migration!("0140_items_and_sub_runs"),
     migration!("0141_queue_is_asked"),
     migration!("0170_roles"),

@@ -200,6 +200,43 @@ impl Metastore {
         .await
     }
 
+    /// Stores notes; one with a known id is stored once.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn insert_notes(&self, notes: Vec<AlertNoteRow>) -> Result<(), MetastoreError> {
+        self.write(move |session| {
+            Box::pin(async move {
+                for note in &notes {
+                    OUTBOX.insert_new(session, note).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Puts notes for single destinations in the place of one for all of them.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn spread_note(
+        &self,
+        id: String,
+        notes: Vec<AlertNoteRow>,
+        now: i64,
+    ) -> Result<(), MetastoreError> {
+        self.write(move |session| {
+            Box::pin(async move {
+                for note in &notes {
+                    OUTBOX.insert_new(session, note).await?;
+                }
+                OUTBOX.delivered(session, &id, now).await
+            })
+        })
+        .await
+    }
+
     /// Notes that are due at `now`, oldest first.
     ///
     /// # Errors

@@ -41,6 +41,26 @@ impl Outbox {
         session.execute(&sql, &args).await.map(drop)
     }
 
+    /// Stores a note unless one with its id is there already.
+    pub(crate) async fn insert_new(
+        self,
+        session: &mut Session,
+        note: &NoteRow,
+    ) -> Result<(), MetastoreError> {
+        let Self { table, to } = self;
+        let sql = format!(
+            "INSERT INTO {table} (id, {to}, body, attempts, next_at, dead) VALUES ($1, $2, $3, $4, $5, 0) ON CONFLICT (id) DO NOTHING"
+        );
+        let args = [
+            note.id.as_str().into(),
+            note.to.as_str().into(),
+            note.body.as_str().into(),
+            note.attempts.into(),
+            note.next_at.into(),
+        ];
+        session.execute(&sql, &args).await.map(drop)
+    }
+
     /// Notes that are due at `now`, oldest first: `limit` at most, `each` for the same address, so that one that takes nothing does not
     /// keep the others waiting.
     pub(crate) async fn due(

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::alert::{AlertChange, AlertMemory, AlertState};
 use crate::channel::{deliver, pause_before};
 use crate::latest::LatestSignals;
+use crate::notifications::{Addressee, NamedChannels};
 use crate::rule::{AlertRule, WatchedSignal};
 
 /// Longest time between two rounds.
@@ -60,6 +61,7 @@ pub struct Alerts {
     clock: Arc<dyn Clock>,
     signals: Arc<LatestSignals>,
     rules: RuleSource,
+    channels: NamedChannels,
     client: reqwest::Client,
 }
 
@@ -70,15 +72,15 @@ impl std::fmt::Debug for Alerts {
 }
 
 impl Alerts {
-    /// Reads observations from `store` and `signals`; webhooks are sent with `client`, which needs timeouts.
+    /// Reads observations from `store` and `signals`; notes go to what `channels` names, webhooks with `client`, which needs timeouts.
     pub fn new(
         store: Metastore,
         clock: Arc<dyn Clock>,
         signals: Arc<LatestSignals>,
         rules: RuleSource,
-        client: reqwest::Client,
+        (channels, client): (NamedChannels, reqwest::Client),
     ) -> Self {
-        Self { store, clock, signals, rules, client }
+        Self { store, clock, signals, rules, channels, client }
     }
 
     /// Rounds until `stop`: whenever `wake` is notified, and every 15 seconds.
@@ -196,9 +198,28 @@ impl Alerts {
     }
 
     async fn deliver_due(&self) -> Result<(), MetastoreError> {
+        // What names a channel becomes a note for each of its destinations, which the second round delivers.
+        self.deliver_round().await?;
+        self.deliver_round().await
+    }
+
+    async fn deliver_round(&self) -> Result<(), MetastoreError> {
         let now = self.clock.now().as_microsecond();
         for note in self.store.list_due_alert_notes(now, 100).await? {
-            match deliver(&self.client, &note).await {
+            let delivered = match self.channels.addressee(&note.to) {
+                Ok(Addressee::Channel(name, count)) => {
+                    let one = |place: usize| AlertNoteRow {
+                        id: format!("{}/{place}", note.id),
+                        to: json!({"named": name, "place": place}).to_string(),
+                        ..note.clone()
+                    };
+                    self.store.spread_note(note.id.clone(), (0..count).map(one).collect(), now).await?;
+                    continue;
+                }
+                Ok(Addressee::Destination(channel)) => deliver(&self.client, &channel, &note).await,
+                Err(problem) => Err(problem.message),
+            };
+            match delivered {
                 Ok(()) => self.store.mark_alert_note_delivered(note.id, now).await?,
                 Err(error) => {
                     let again = (note.attempts + 1 < MOST_TRIES).then(|| now + pause_before(note.attempts));
@@ -302,7 +323,8 @@ mod tests {
         let clock = Arc::new(FixedClock::at(Timestamp::from_second(1_000).unwrap()));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
         let rules: RuleSource = Arc::new(move || vec![AlertRule::parse("monitors/a.yaml", &rule).unwrap()]);
-        let alerts = Alerts::new(store, clock.clone(), Arc::default(), rules, client);
+        let alerts =
+            Alerts::new(store, clock.clone(), Arc::default(), rules, (NamedChannels::none(), client));
         Place { alerts, clock, _folder: folder }
     }
 

@@ -11,6 +11,7 @@ pub mod distribution;
 pub mod drift;
 pub mod latest;
 pub mod measure;
+pub mod notifications;
 pub mod rule;
 pub mod sample;
 pub mod step;

@@ -84,8 +84,37 @@ pub enum Comparison {
 pub enum Channel {
     /// The server's log.
     Log,
-    /// A web server that takes Alertmanager's version 4 body.
+    /// A web server that takes Alertmanager's version 4 body for alerts, and `{id, subject, text, link}` for other notes.
     Webhook(Webhook),
+    /// Mail.
+    Mail(Mail),
+    /// An incoming webhook of Slack, Mattermost or Rocket.Chat.
+    Slack(Webhook),
+    /// A workflow of Microsoft Teams that posts what a webhook brings.
+    Teams(Webhook),
+    /// A channel of `channels.yaml`, by its name.
+    Channel(String),
+}
+
+/// A mail, sent through a server that takes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// `smtp://host:587`, which must offer TLS unless it is this machine, or `smtps://host`.
+    pub server: url::Url,
+    /// Whose mail it is: `Millrace <millrace@example.com>`.
+    pub from: String,
+    /// To whom it goes.
+    pub to: Vec<String>,
+    /// Name at the server.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Its password: `${{ secrets.NAME }}`.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// Whether servers in private networks are allowed. Loopback always is.
+    #[serde(default)]
+    pub allow_private: bool,
 }
 
 /// A web server.

@@ -92,6 +92,7 @@ impl Engine {
         run_id: &str,
         what: RerunOf,
         pipeline: Option<Pipeline>,
+        user: &str,
     ) -> Result<String, OrchestrationError> {
         let store = &self.shared.store;
         let row = store.find_pipeline_run(run_id.to_owned()).await;
@@ -114,7 +115,7 @@ impl Engine {
         let mut inputs: indexmap::IndexMap<String, serde_json::Value> =
             document("inputs", &row.id, &row.inputs)?;
         inputs.retain(|name, _| now.inputs.contains_key(name));
-        let cause = json!({"by": "rerun", "of": run_id});
+        let cause = json!({"by": "rerun", "of": run_id, "user": user});
         // What somebody names is to be done again, whatever the cache has.
         let force = match what {
             RerunOf::From(step) => Force::Steps(vec![step]),

@@ -55,7 +55,7 @@ fn check_allowed(name: &str, spec: &InputSpec, value: &Value) -> Result<(), Prob
         .hint(format!("allowed are {}", list.join(", "))))
 }
 
-fn coerce(type_name: &str, value: Value) -> Result<Value, String> {
+pub(crate) fn coerce(type_name: &str, value: Value) -> Result<Value, String> {
     let found = value.to_string();
     match (type_name, &value) {
         ("integer", Value::Number(n)) if n.is_i64() || n.is_u64() => Ok(value),

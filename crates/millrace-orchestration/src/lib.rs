@@ -6,6 +6,7 @@
 //! epoch. Start from [`Engine`] and [`planner::decide`].
 #![warn(missing_docs)]
 
+pub mod approvals;
 mod assets;
 mod attempt;
 pub mod cache;
@@ -14,7 +15,9 @@ mod control;
 pub mod cost;
 mod critical;
 mod engine;
+pub mod environments;
 mod error;
+pub mod evaluations;
 mod events;
 mod firing;
 mod inputs;

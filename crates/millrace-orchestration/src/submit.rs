@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::cache::ReuseDecision;
 use crate::engine::{Engine, RunRequest};
+use crate::environments::with_branch;
 use crate::error::OrchestrationError;
 use crate::firing::{Firing, Started};
 use crate::state::{RunState, StepState};
@@ -86,7 +87,7 @@ impl Engine {
             options: document(
                 json!({"force": request.force, "window": window.as_ref().map(RunWindow::document)}),
             ),
-            cause: document(request.cause),
+            cause: document(with_branch(request.cause, &pipeline, &shared.settings.workspace)),
             state: RunState::Queued.as_str().to_owned(),
             idempotency_key: request.idempotency_key,
             concurrency_key,

@@ -24,8 +24,8 @@ pub struct StepKindFacts {
     pub outputs: Vec<(String, String)>,
     /// Files of the workspace that it names.
     pub files: Vec<String>,
-    /// What the kind itself has to say about the config.
-    pub problems: Vec<Problem>,
+    /// What the kind itself has to say about the config, each with a JSON pointer into it.
+    pub problems: Vec<(String, Problem)>,
 }
 
 /// What the check asks of its surroundings.
@@ -128,9 +128,9 @@ impl Checker<'_> {
                 );
             }
         }
-        for problem in &facts.problems {
+        for (pointer, problem) in &facts.problems {
             let mut problem = problem.clone();
-            problem.place.get_or_insert_with(|| config.place.clone());
+            problem.place.get_or_insert_with(|| config.nearest(pointer).place.clone());
             self.problems.push(problem);
         }
     }

@@ -4,12 +4,15 @@
 //! touches a file, a socket, a clock or a database. Start from [`pipeline::Pipeline`], [`asset::Asset`] and [`problem::Problem`].
 #![warn(missing_docs)]
 
+pub mod access;
 pub mod asset;
 pub mod check;
 pub mod check_triggers;
 pub mod duration;
+pub mod environment;
 pub mod expression;
 pub mod frame;
+pub mod hours;
 pub mod ids;
 pub mod load;
 mod load_include;

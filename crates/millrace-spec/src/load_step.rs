@@ -1,7 +1,7 @@
 //! The `steps:` of a pipeline file.
 
 use indexmap::IndexMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::expression;
 use crate::ids::StepId;
@@ -29,6 +29,7 @@ const STEP_KEYS: &[&str] = &[
     "parallel",
     "fail_fast",
     "max_failures",
+    "message",
 ];
 
 /// What steps have that do not say it themselves.
@@ -75,9 +76,10 @@ impl Reader<'_> {
             NodeValue::Bool(truth) => Some(truth.to_string()),
             _ => self.text(node, "`if`"),
         });
+        let config = self.config(&kind, config, node);
         let mut step = Step {
             kind,
-            config: config.to_json(),
+            config,
             inputs: node.get("inputs").map(|node| self.values(node, "`inputs`")).unwrap_or_default(),
             outputs: node.get("outputs").map(|node| self.outputs(node)).unwrap_or_default(),
             needs: node.get("needs").map(|node| self.needs(node)).unwrap_or_default(),
@@ -104,6 +106,25 @@ impl Reader<'_> {
         };
         self.add_inferred_needs(&mut step, node);
         Some(step)
+    }
+
+    /// What stands under the kind's key. `notify: team` with `message:` beside it is short for `notify: {to: team, message: …}`.
+    fn config(&mut self, kind: &str, config: &Node, step: &Node) -> Value {
+        match step.get("message") {
+            None => config.to_json(),
+            Some(message) if kind == "notify" && config.as_map().is_none() => {
+                json!({"to": config.to_json(), "message": message.to_json()})
+            }
+            Some(message) => {
+                let problem = self.complain(
+                    &message.place,
+                    "unknown-key",
+                    "`message` stands beside `notify: CHANNEL` and nowhere else",
+                );
+                problem.hints.push("remove it, or write it under the kind's key".to_owned());
+                config.to_json()
+            }
+        }
     }
 
     /// The one key that names the kind.

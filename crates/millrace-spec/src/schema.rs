@@ -106,6 +106,7 @@ fn step_properties() -> Map<String, Value> {
         "env": {"type": "object", "description": "Variables of a command."},
         "pool": {"type": "object", "description": "Slots of named pools.", "additionalProperties": {"type": "integer", "minimum": 1}},
         "description": {"type": "string"},
+        "message": {"description": "What `notify: CHANNEL` says."},
     });
     match properties {
         Value::Object(properties) => properties,

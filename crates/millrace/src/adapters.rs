@@ -246,6 +246,10 @@ fn alert_view(status: AlertStatus) -> AlertView {
     };
     let channel = |channel: &Channel| match channel {
         Channel::Log => "log".to_owned(),
+        Channel::Mail(mail) => format!("mail to {}", mail.to.join(", ")),
+        Channel::Slack(webhook) => format!("slack {}", webhook.url.host_str().unwrap_or_default()),
+        Channel::Teams(webhook) => format!("teams {}", webhook.url.host_str().unwrap_or_default()),
+        Channel::Channel(name) => name.clone(),
         Channel::Webhook(webhook) => format!("webhook {}", webhook.url.host_str().unwrap_or_default()),
     };
     AlertView {

@@ -1,6 +1,8 @@
 //! Wires the rooms together. The one place that reads the environment.
 #![allow(clippy::disallowed_methods, reason = "boot reads the environment once and passes it on")]
 
+mod people;
+
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -20,10 +22,12 @@ use millrace_contract::{
 };
 use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
 use millrace_metastore::Metastore;
+use millrace_monitoring::notifications::{ChannelSource, NamedChannels};
 use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorStep};
-use millrace_orchestration::{
-    Engine, EngineServices, EngineSettings, StepRegistry, steps::Set, steps::SubPipeline,
-};
+use millrace_orchestration::approvals::Approvals;
+use millrace_orchestration::environments::EnvironmentRules;
+use millrace_orchestration::steps::{Approve, NotifyStep, Set, SubPipeline};
+use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry};
 use millrace_spec::problem::Problem;
 use millrace_spec::secret::{SecretText, VARIABLE_PREFIX};
 use millrace_storage::{FilePath, LocalCopies, Storage, StorageOptions};
@@ -54,6 +58,8 @@ pub(crate) struct Rooms {
     pub(crate) endpoints: Arc<EndpointServer>,
     pub(crate) signals: Arc<LatestSignals>,
     pub(crate) alerts: Alerts,
+    pub(crate) approvals: Approvals,
+    pub(crate) environments: EnvironmentRules,
     /// Told of every new result of a monitor.
     pub(crate) observed: Arc<Notify>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -293,7 +299,12 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     let runtime: Arc<dyn ModelRuntime> = runtime;
     all.extend(millrace_training::steps::kinds(queries.clone(), runtime, tracker.clone()));
     all.extend(millrace_tracking::steps::kinds(&models));
-    all.extend(millrace_deployment::steps::kinds(&endpoints, &queries, &datasets));
+    let channels = people::channel_source(root);
+    let notifier = people::notifier(root, &state, (&store, &clock, &observed), channels.clone(), &secrets)?;
+    let (approvals, rules) =
+        people::decisions(root, &state, (&store, &clock), (&datasets, &models), notifier.clone(), &secrets)?;
+    let gate = Arc::new(rules.clone());
+    all.extend(millrace_deployment::steps::kinds(&endpoints, &queries, &datasets, gate));
     all.push(Arc::new(MonitorStep::new(
         queries.clone(),
         store.clone(),
@@ -301,12 +312,14 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         signals.clone(),
         observed.clone(),
     )));
+    all.push(Arc::new(Approve::new(approvals.clone())));
+    all.push(Arc::new(NotifyStep::new(notifier)));
     all.push(Arc::new(Set::new()));
     let sub_pipelines = Arc::new(SubPipeline::new());
     all.push(sub_pipelines.clone());
     let kinds: Arc<StepRegistry> = Arc::new(all.into_iter().map(|kind| (kind.doc().name, kind)).collect());
     let workspace = Workspace::open(root.to_path_buf(), state, kinds.clone(), secrets)?;
-    let alerts = alerts(&store, &clock, &signals, &workspace)?;
+    let alerts = alerts(&store, &clock, &signals, &workspace, channels)?;
     Ok(Rooms {
         workspace,
         store,
@@ -318,6 +331,8 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         endpoints,
         signals,
         alerts,
+        approvals,
+        environments: rules,
         observed,
         clock,
         sub_pipelines,
@@ -330,7 +345,9 @@ fn alerts(
     clock: &Arc<dyn Clock>,
     signals: &Arc<LatestSignals>,
     workspace: &Workspace,
+    channels: ChannelSource,
 ) -> Result<Alerts> {
+    let channels = NamedChannels::new(channels, workspace.secrets.clone());
     let workspace = workspace.clone();
     let rules = Arc::new(move || sound(workspace.alert_rules()));
     // A redirect could lead to where the rule's address may not.
@@ -339,7 +356,7 @@ fn alerts(
         .connect_timeout(Duration::from_secs(10))
         .timeout(Duration::from_secs(30))
         .build()?;
-    Ok(Alerts::new(store.clone(), clock.clone(), signals.clone(), rules, client))
+    Ok(Alerts::new(store.clone(), clock.clone(), signals.clone(), rules, (channels, client)))
 }
 
 /// The kinds of step that move and make tables, in the order the manual prints them.

@@ -6,11 +6,13 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use millrace_spec::ids::SecretName;
 
+mod approvals;
 mod data;
 mod models;
 mod runs;
 mod schedules;
 
+pub(crate) use approvals::{Approvals, DecideOn};
 pub(crate) use data::{Data, DataCommand, DataPreview};
 pub(crate) use models::{Models, ModelsCommand, PromotionRequest, Verdict};
 pub(crate) use runs::{Items, OneRun, Part, Plan, Rerun};
@@ -76,6 +78,14 @@ pub(crate) enum Command {
     Windows(Windows),
     /// Run the windows of a range, also those before the trigger's beginning, and those again that are over.
     Backfill(Backfill),
+    /// List what waits for an approval.
+    Approvals(Approvals),
+    /// Approve what waits.
+    Approve(DecideOn),
+    /// Reject what waits, and say why.
+    Reject(DecideOn),
+    /// List the environments, what a deployment into each takes, and which run has it.
+    Environments,
     /// Copy a table between files, web servers, databases and datasets.
     Copy(Copy),
     /// Query the workspace's datasets with SQL.

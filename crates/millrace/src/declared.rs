@@ -1,8 +1,13 @@
 //! Files of a workspace beside its pipelines: endpoints, alert rules and calendars. Read anew each time, since people edit them.
 
+use std::path::Path;
+
 use millrace_contract::Explain as _;
 use millrace_deployment::EndpointFile;
+use millrace_monitoring::notifications::Channels;
 use millrace_monitoring::rule::AlertRule;
+use millrace_spec::access::Access;
+use millrace_spec::environment::Environments;
 use millrace_spec::problem::Problem;
 use millrace_spec::schedule::Calendar;
 
@@ -14,6 +19,15 @@ const ENDPOINTS: &str = "endpoints";
 pub(crate) const CALENDARS: &str = "calendars";
 /// Folder of alert rules.
 const MONITORS: &str = "monitors";
+
+/// Groups and roles, in the workspace's root.
+pub(crate) const ACCESS: &str = "access.yaml";
+
+/// Environments that are deployed into, in the workspace's root.
+pub(crate) const ENVIRONMENTS: &str = "environments.yaml";
+
+/// Channels through which people are told, in the workspace's root.
+pub(crate) const CHANNELS: &str = "channels.yaml";
 
 /// A file, what it says, and what is wrong with it.
 pub(crate) struct Declared<T> {
@@ -29,6 +43,40 @@ impl<T> Declared<T> {
             let unreadable = || Problem::error("unreadable-file", format!("cannot read `{}`", self.file));
             Box::new(problems.into_iter().next().unwrap_or_else(unreadable))
         })
+    }
+}
+
+/// What `access.yaml` says now. No file, no groups and roles.
+pub(crate) fn access(root: &Path) -> Declared<Access> {
+    in_root(root, ACCESS, |text| Access::parse(ACCESS, text))
+}
+
+/// What `environments.yaml` says now; `zone` is the workspace's. No file, no environments. A file of groups and roles that is wrong is
+/// its own problem: here nobody is in any of them.
+pub(crate) fn environments(root: &Path, zone: &str) -> Declared<Environments> {
+    in_root(root, ENVIRONMENTS, |text| {
+        let access = access(root).content.unwrap_or_default();
+        Environments::parse(ENVIRONMENTS, text, &access, zone)
+    })
+}
+
+/// What `channels.yaml` says now, its secrets not in place. No file, no channels.
+pub(crate) fn channels(root: &Path) -> Declared<Channels> {
+    in_root(root, CHANNELS, |text| Channels::parse(CHANNELS, text))
+}
+
+fn in_root<T: Default>(
+    root: &Path,
+    name: &str,
+    parse: impl FnOnce(&str) -> Result<T, Vec<Problem>>,
+) -> Declared<T> {
+    let file = name.to_owned();
+    if !root.join(name).exists() {
+        return Declared { file, text: String::new(), content: Ok(T::default()) };
+    }
+    match read(root, name) {
+        Ok(text) => Declared { content: parse(&text), file, text },
+        Err(error) => Declared { file, text: String::new(), content: Err(vec![error.problem()]) },
     }
 }
 

@@ -131,6 +131,9 @@ fn problem_of(error: &anyhow::Error) -> Option<Problem> {
         let problem = Problem::error("import-names-taken", error.to_string());
         return Some(problem.hint("give those of the source a prefix: `--experiment-prefix old/`"));
     }
+    if let Some(error) = error.downcast_ref::<millrace_orchestration::approvals::ApprovalError>() {
+        return Some(error.problem());
+    }
     error.downcast_ref::<millrace_orchestration::OrchestrationError>().map(Explain::problem)
 }
 

@@ -53,6 +53,8 @@ pub(crate) struct Server {
     pub(crate) url: String,
     stop: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
+    /// Passes the deadlines of approvals and tells steps of decisions.
+    deciding: JoinHandle<()>,
     /// Triggers and alert rules.
     watching: Vec<JoinHandle<()>>,
     endpoints: Arc<EndpointServer>,
@@ -111,12 +113,15 @@ impl Server {
         let works = (webhooks.clone(), lifecycle.clone());
         let parts = parts(rooms, &engine, &url, (access, signer), works, stop.clone());
         let app = App::new(Parts { mlflow_pages, ..parts });
+        let approvals = rooms.approvals.clone().watch(engine.clone(), stop.clone());
+        let deciding = tokio::spawn(approvals);
         let serving = tokio::spawn(millrace_api::serve(app, listener, stop.clone()));
         Ok(Self {
             engine,
             url,
             stop,
             serving,
+            deciding,
             watching: Vec::new(),
             endpoints: rooms.endpoints.clone(),
             alerts: rooms.alerts.clone(),
@@ -146,6 +151,7 @@ impl Server {
     pub(crate) async fn stop(self) -> Result<()> {
         self.stop.cancel();
         self.serving.await??;
+        self.deciding.await?;
         let watched = !self.watching.is_empty();
         for task in self.watching {
             task.await?;
@@ -230,6 +236,9 @@ fn parts(
             path: rooms.workspace.root.display().to_string(),
         },
         engine: engine.clone(),
+        approvals: rooms.approvals.clone(),
+        environments: rooms.environments.clone(),
+        local_user: boot::user_name(),
         steps: (*rooms.kinds).clone(),
         kinds: rooms.kind_docs(),
         definitions: Arc::new(rooms.workspace.clone()),

@@ -30,6 +30,9 @@ const PIPELINES: &str = "pipelines";
 /// Folder of everything that is not in git.
 pub(crate) const STATE: &str = ".millrace";
 
+/// File in that folder that says where the server answers.
+pub(crate) const SERVER_FILE: &str = "server.url";
+
 /// Why a workspace cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WorkspaceError {
@@ -72,6 +75,8 @@ pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     pub(crate) name: String,
     pub(crate) timezone: String,
+    /// Where people reach the server, for links in notes.
+    pub(crate) url: Option<String>,
     pub(crate) pools: IndexMap<String, PoolSize>,
     /// Attempts that may run at once; a multiple of the cores if absent.
     pub(crate) max_running: Option<u32>,
@@ -125,7 +130,7 @@ impl Workspace {
     ) -> Result<Self, WorkspaceError> {
         let text = if root.join(MARK).exists() { read(&root, MARK)? } else { String::new() };
         let tree = yaml::parse(MARK, &text).map_err(WorkspaceError::Wrong)?;
-        let known = ["name", "description", "timezone", "pools", "max_running"];
+        let known = ["name", "description", "timezone", "pools", "max_running", "url"];
         for (key, _) in tree.as_map().unwrap_or_default() {
             if !known.contains(&key.name.as_str()) {
                 let problem = Problem::error("unknown-key", format!("`{MARK}` has no key `{}`", key.name))
@@ -146,6 +151,7 @@ impl Workspace {
         let max_running = max_running.map_err(WorkspaceError::Wrong)?;
         Ok(Self {
             name: field("name").unwrap_or(folder_name),
+            url: field("url").map(|url| url.trim_end_matches('/').to_owned()),
             timezone: field("timezone").unwrap_or_else(|| "UTC".to_owned()),
             pools: pools.unwrap_or_default(),
             max_running,
@@ -258,7 +264,7 @@ impl Surroundings for Workspace {
                 .map(|output| (output.name, output.type_name))
                 .collect(),
             files: kind.code_files(&step.config),
-            problems: kind.check(&step.config),
+            problems: kind.check_places(&step.config),
         };
         if step.kind == "pipeline" {
             sub_pipeline::add_facts(self, step, &mut facts);

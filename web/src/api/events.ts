@@ -5,12 +5,12 @@ export type LiveState = "connecting" | "live" | "lost";
 
 /** Which lists and pages an event makes stale, by the first word of their query keys. */
 const STALE: Record<string, string[]> = {
-  run: ["runs", "pipelines", "experiments", "tracked-runs"],
-  step: ["runs"],
+  run: ["runs", "pipelines", "experiments", "tracked-runs", "approvals", "environments"],
+  step: ["runs", "approvals", "environments"],
   progress: ["runs"],
   pipeline: ["pipelines"],
   dataset: ["datasets", "lineage"],
-  model: ["models", "lineage", "prompts"],
+  model: ["models", "lineage", "prompts", "approvals"],
   tracking: ["experiments", "tracked-runs"],
   trace: ["traces"],
   webhook: ["webhooks"],

@@ -2487,6 +2487,286 @@ labels: TextMap,
  */
 history: Array<AlertChange>, };
 
+export type ApprovalSubjectView = { 
+/**
+ * `model`, `table`, another type of asset, `value`, or `run` for the run's plan.
+ */
+kind: string, 
+/**
+ * For people: `churn@3`.
+ */
+label: string, 
+/**
+ * Of the content that it is about.
+ */
+digest: string, 
+/**
+ * What it was found by, `model:churn@challenger`.
+ */
+reference: string | null, 
+/**
+ * Name of a registered model or dataset.
+ */
+name: string | null, 
+/**
+ * Its version.
+ */
+version: number | null, };
+
+export type ApproverView = { 
+/**
+ * `user:NAME`, `group:NAME` or `role:NAME`.
+ */
+name: string, 
+/**
+ * Who that is now; absent if no file says so, as of administrators.
+ */
+people: Array<string> | null, };
+
+export type ApprovalDecisionView = { 
+/**
+ * Who.
+ */
+by: string, 
+/**
+ * Yes or no.
+ */
+approve: boolean, 
+/**
+ * As what: the approvers that the person was one of.
+ */
+as: Array<string>, 
+/**
+ * Why.
+ */
+comment: string, 
+/**
+ * `api` or `command`.
+ */
+via: string, 
+/**
+ * RFC 3339.
+ */
+at: string, };
+
+export type ApprovalView = { 
+/**
+ * Id.
+ */
+id: string, 
+/**
+ * `waiting`, `approved`, `rejected`, `void` or `withdrawn`.
+ */
+state: string, 
+/**
+ * Run that waits.
+ */
+run: string, 
+/**
+ * Its pipeline.
+ */
+pipeline: string, 
+/**
+ * Its step.
+ */
+step: string, 
+/**
+ * The environment whose rules ask; absent for an `approve` step.
+ */
+environment: string | null, 
+/**
+ * What is to be approved.
+ */
+subject: ApprovalSubjectView, 
+/**
+ * What the people who are asked should know.
+ */
+message: string, 
+/**
+ * Who started the run; absent if a trigger did.
+ */
+asked_by: string | null, 
+/**
+ * Whether that person may approve it.
+ */
+own: boolean, 
+/**
+ * RFC 3339.
+ */
+asked_at: string, 
+/**
+ * RFC 3339.
+ */
+deadline: string | null, 
+/**
+ * `reject`, `approve`, or who is asked then.
+ */
+on_timeout: string, 
+/**
+ * When others were asked too, RFC 3339.
+ */
+escalated_at: string | null, 
+/**
+ * Who may decide.
+ */
+approvers: Array<ApproverView>, 
+/**
+ * Whether somebody of each of them must approve.
+ */
+each: boolean, 
+/**
+ * Approvals that it needs.
+ */
+needed: number, 
+/**
+ * Approvals that it has.
+ */
+given: number, 
+/**
+ * What it waits for, one clause.
+ */
+waits_for: string | null, 
+/**
+ * What is to be filled in.
+ */
+form: Array<InputView>, 
+/**
+ * What was filled in.
+ */
+values: JsonMap, 
+/**
+ * Oldest first.
+ */
+decisions: Array<ApprovalDecisionView>, 
+/**
+ * Why it ended so.
+ */
+reason: string | null, 
+/**
+ * When it ended, RFC 3339.
+ */
+decided_at: string | null, 
+/**
+ * As whom the caller would decide.
+ */
+caller: string, 
+/**
+ * Whether a login says so; else decisions may name anybody.
+ */
+logged_in: boolean, 
+/**
+ * Why the caller may not approve it; absent if they may.
+ */
+may_not: string | null, };
+
+export type ApprovalPage = { 
+/**
+ * Those of steps and environments.
+ */
+approvals: Array<ApprovalView>, 
+/**
+ * Requests to promote a version of a model; only on the first page.
+ */
+promotions: Array<PromotionView>, 
+/**
+ * How many wait in all, requests to promote included.
+ */
+waiting: number, 
+/**
+ * `after` of the next page.
+ */
+next: string | null, };
+
+export type DecideApproval = { 
+/**
+ * Yes or no.
+ */
+approve: boolean, 
+/**
+ * Why; a no needs one.
+ */
+comment?: string, 
+/**
+ * Values of the form; defaults, or what was filled in before, stand in for the others.
+ */
+form?: JsonMap, 
+/**
+ * Who, on a server that asks nobody who they are.
+ */
+by?: string, };
+
+export type EnvironmentHoldView = { 
+/**
+ * Run.
+ */
+run: string, 
+/**
+ * Its pipeline.
+ */
+pipeline: string, 
+/**
+ * The step that took it.
+ */
+step: string, 
+/**
+ * RFC 3339.
+ */
+since: string, };
+
+export type EnvironmentView = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * One sentence.
+ */
+description: string | null, 
+/**
+ * Endpoints that belong to it.
+ */
+endpoints: Array<string>, 
+/**
+ * Who approves each deployment: `user:NAME`, `group:NAME` or `role:NAME`.
+ */
+approvers: Array<string>, 
+/**
+ * How many of them must; absent if somebody of each.
+ */
+approvals: number | null, 
+/**
+ * Branches that runs may come from; any if empty.
+ */
+branches: Array<string>, 
+/**
+ * When it may be deployed into: `mon-fri 09:00 to 17:00 (Europe/Berlin)`.
+ */
+hours: string | null, 
+/**
+ * Whether it is within its hours.
+ */
+open: boolean, 
+/**
+ * When that changes, RFC 3339.
+ */
+open_changes_at: string | null, 
+/**
+ * Whether one run at a time has it.
+ */
+exclusive: boolean, 
+/**
+ * The run that has it.
+ */
+held_by: EnvironmentHoldView | null, 
+/**
+ * Numbers that a model must have reached, a clause each.
+ */
+evaluation: Array<string>, 
+/**
+ * Approvals that wait for deployments into it.
+ */
+waiting: number, };
+
 export type StorageUseView = { 
 /**
  * Runs that were measured.

@@ -1,3 +1,4 @@
+import { useQuery } from "@tanstack/react-query";
 import IconActivity from "@tabler/icons-react/dist/esm/icons/IconActivity.mjs";
 import IconCalendarTime from "@tabler/icons-react/dist/esm/icons/IconCalendarTime.mjs";
 import IconChecklist from "@tabler/icons-react/dist/esm/icons/IconChecklist.mjs";
@@ -10,15 +11,18 @@ import IconMessage from "@tabler/icons-react/dist/esm/icons/IconMessage.mjs";
 import IconPlayerPlay from "@tabler/icons-react/dist/esm/icons/IconPlayerPlay.mjs";
 import IconPlugConnected from "@tabler/icons-react/dist/esm/icons/IconPlugConnected.mjs";
 import IconRoute from "@tabler/icons-react/dist/esm/icons/IconRoute.mjs";
+import IconThumbUp from "@tabler/icons-react/dist/esm/icons/IconThumbUp.mjs";
 import IconTimeline from "@tabler/icons-react/dist/esm/icons/IconTimeline.mjs";
 import IconWebhook from "@tabler/icons-react/dist/esm/icons/IconWebhook.mjs";
 import { Link, useLocation } from "@tanstack/react-router";
 import { useEffect } from "react";
+import { approvalsQuery } from "../rooms/orchestration/queries";
 
 const ITEMS = [
   { to: "/", name: "Home", icon: IconHome },
   { to: "/pipelines", name: "Pipelines", icon: IconRoute },
   { to: "/runs", name: "Runs", icon: IconPlayerPlay },
+  { to: "/approvals", name: "Approvals", icon: IconThumbUp },
   { to: "/triggers", name: "Triggers", icon: IconCalendarTime },
   { to: "/timeline", name: "Timeline", icon: IconTimeline },
   { to: "/experiments", name: "Experiments", icon: IconFlask },
@@ -40,10 +44,16 @@ export function Nav() {
     const item = document.querySelector(`.nav .item[href="/${CSS.escape(noun)}"]`);
     item?.scrollIntoView({ inline: "center", block: "nearest" });
   }, [noun]);
+  const waiting = useQuery(approvalsQuery({ state: "waiting", limit: 1 })).data?.waiting ?? 0;
   return ITEMS.map(({ to, name, icon: Icon }) => (
     <Link key={to} to={to} className="item" activeOptions={{ exact: to === "/", includeSearch: false }}>
       <Icon size={17} stroke={1.8} aria-hidden />
       {name}
+      {to === "/approvals" && waiting > 0 && (
+        <span className="tag accent" aria-label={`${waiting} wait for an approval`}>
+          {waiting}
+        </span>
+      )}
     </Link>
   ));
 }

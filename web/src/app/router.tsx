@@ -1,5 +1,12 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
-import { compareSearch, pipelineSearch, runSearch, runsSearch, timelineSearch } from "../rooms/orchestration/search";
+import {
+  approvalsSearch,
+  compareSearch,
+  pipelineSearch,
+  runSearch,
+  runsSearch,
+  timelineSearch,
+} from "../rooms/orchestration/search";
 import { monitorSearch } from "../rooms/monitoring/search";
 import {
   dataSearch,
@@ -68,6 +75,25 @@ const routes = [
     path: "/timeline",
     validateSearch: timelineSearch,
     component: lazyRouteComponent(() => import("../rooms/orchestration/timeline/TimelinePage"), "TimelinePage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/approvals",
+    validateSearch: approvalsSearch,
+    component: lazyRouteComponent(() => import("../rooms/orchestration/approvals/ApprovalsPage"), "ApprovalsPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/approvals/$approval",
+    component: lazyRouteComponent(() => import("../rooms/orchestration/approvals/ApprovalPage"), "ApprovalPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/environments",
+    component: lazyRouteComponent(
+      () => import("../rooms/orchestration/environments/EnvironmentsPage"),
+      "EnvironmentsPage",
+    ),
   }),
   createRoute({
     getParentRoute,

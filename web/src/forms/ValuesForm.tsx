@@ -6,6 +6,8 @@ interface ValuesFormProps {
   fields: FieldSpec[];
   submit: string;
   busy: boolean;
+  /** Whether it may not be sent at all. */
+  disabled?: boolean;
   label: string;
   onSubmit: (values: Record<string, unknown>) => void;
   /** Told on each change, for the command line beside the form. */
@@ -14,7 +16,8 @@ interface ValuesFormProps {
 }
 
 /** A form for named, typed values. */
-export function ValuesForm({ fields, submit, busy, label, onSubmit, onValues, children }: ValuesFormProps) {
+export function ValuesForm(props: ValuesFormProps) {
+  const { fields, submit, busy, disabled = false, label, onSubmit, onValues, children } = props;
   const [raw, setRaw] = useState<Record<string, FieldValue>>(() =>
     Object.fromEntries(fields.map((field) => [field.name, initial(field.default)])),
   );
@@ -46,7 +49,7 @@ export function ValuesForm({ fields, submit, busy, label, onSubmit, onValues, ch
         ))}
       </div>
       <div className="row">
-        <button type="submit" className="button primary" disabled={busy}>
+        <button type="submit" className="button primary" disabled={busy || disabled}>
           {busy ? "Working…" : submit}
         </button>
         {children}

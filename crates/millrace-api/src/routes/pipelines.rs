@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
 use millrace_metastore::runs_read::RunFilter;
 use millrace_orchestration::plan::PlannedStep;
 use millrace_orchestration::{
@@ -23,6 +23,7 @@ use utoipa_axum::routes;
 
 use super::runs::summaries;
 use super::wait::{WaitQuery, until_over};
+use crate::accounts::Caller;
 use crate::app::{App, Definition};
 use crate::error::{ApiError, ApiResult};
 use crate::views::json::Json as AnyJson;
@@ -101,6 +102,7 @@ async fn find_pipeline(State(app): State<App>, Path(name): Path<String>) -> ApiR
         (status = 422, description = "The inputs do not fit, or the key is that of another request.")))]
 async fn start_run(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     query: Result<Query<WaitQuery>, QueryRejection>,
     headers: HeaderMap,
@@ -111,7 +113,8 @@ async fn start_run(
     let Json(wanted) = body?;
     let pipeline = runnable(&app, &name).await?;
     let key = idempotency_key(&headers)?;
-    let cause = cause(&wanted, key.is_some());
+    let user = super::approvals::person(&app, &caller, None)?.name;
+    let cause = cause(&wanted, key.is_some(), &user);
     let mut request = request(&app, &pipeline, wanted).await?;
     request.cause = cause.clone();
     request.idempotency_key = key.as_ref().map(|key| format!("{name}/{key}"));
@@ -208,10 +211,10 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 }
 
 /// What started the run; with a key also what was asked for, so that another request under the same key is noticed.
-fn cause(wanted: &StartRun, keyed: bool) -> Value {
-    let mut cause = json!({"by": "manual"});
+fn cause(wanted: &StartRun, keyed: bool, user: &str) -> Value {
+    let mut cause = json!({"by": "manual", "user": user});
     if let Some(caller) = &wanted.caller {
-        cause = json!({"by": caller.system, "url": caller.url});
+        cause = json!({"by": caller.system, "url": caller.url, "user": user});
     }
     if keyed {
         let asked = json!([wanted.inputs.0, wanted.force, wanted.force_steps, wanted.from, wanted.only, wanted.window]).to_string();

@@ -1,8 +1,8 @@
 //! Pipeline runs: their pages, and what can be done to them.
 
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
+use axum::{Extension, Json};
 use millrace_metastore::runs::PipelineRunRow;
 use millrace_orchestration::{RerunOf, why_waiting};
 use millrace_spec::ids::StepKey;
@@ -12,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::wait::{WaitQuery, until_over};
+use crate::accounts::Caller;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::present::definition::definition_text;
@@ -107,6 +108,7 @@ struct RerunQuery {
     responses((status = 200, body = RunSummary)))]
 async fn rerun(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     query: Result<Query<RerunQuery>, QueryRejection>,
 ) -> ApiResult<RunSummary> {
@@ -118,7 +120,8 @@ async fn rerun(
         (None, true) => RerunOf::Failed,
         (None, false) => RerunOf::Everything,
     };
-    let started = app.engine.rerun(&id, what, current).await?;
+    let user = super::approvals::person(&app, &caller, None)?.name;
+    let started = app.engine.rerun(&id, what, current, &user).await?;
     summary(&app, &started).await.map(Json)
 }
 

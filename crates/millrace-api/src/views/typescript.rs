@@ -3,8 +3,8 @@
 use ts_rs::{Config, TS};
 
 use super::{
-    compare, datasets, endpoints, json, lifecycle, logs, models, monitors, pipelines, prompts, runs,
-    timeline, traces, tracking, triggers, workspace,
+    approvals, compare, datasets, endpoints, environments, json, lifecycle, logs, models, monitors,
+    pipelines, prompts, runs, timeline, traces, tracking, triggers, workspace,
 };
 
 /// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.
@@ -113,6 +113,15 @@ pub fn typescript() -> String {
         monitors::MonitorPoint
     );
     declare!(monitors::MonitorView, monitors::AlertChange, monitors::AlertView);
+    declare!(
+        approvals::ApprovalSubjectView,
+        approvals::ApproverView,
+        approvals::ApprovalDecisionView,
+        approvals::ApprovalView,
+        approvals::ApprovalPage,
+        approvals::DecideApproval
+    );
+    declare!(environments::EnvironmentHoldView, environments::EnvironmentView);
     declare!(lifecycle::StorageUseView, lifecycle::ExperimentUse, lifecycle::StorageUseList);
     declare!(
         lifecycle::ExperimentLifecycle,

@@ -1,14 +1,16 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    KindDoc, KindFamily, OutputDoc, StepContext, StepError, StepKind, StepOutcome, StepTraits,
+    EnvironmentGate, KindDoc, KindFamily, Look, ModelVersion, OutputDoc, Passage, StepContext, StepError,
+    StepKind, StepOutcome, StepTraits,
 };
 use millrace_spec::problem::Problem;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{ModelArgument, config_error, resolve};
 use crate::deploy::{DeployRequest, target_of};
@@ -27,6 +29,10 @@ struct DeployConfig {
     model: Value,
     /// The endpoint, `endpoint:NAME` or `NAME`; made if absent.
     to: String,
+    /// The environment of `environments.yaml` whose rules are kept first; the one that the endpoint belongs to, if absent. The step waits
+    /// until all of them hold.
+    #[serde(default)]
+    environment: Option<String>,
     /// Name of the deployment; one with this name is replaced.
     #[serde(default = "default_deployment")]
     deployment: String,
@@ -58,10 +64,14 @@ pub(super) fn doc() -> KindDoc {
     KindDoc::of::<DeployConfig>(KindFamily::Step, "deploy", EXAMPLE)
 }
 
+/// Time between looks while the database does not answer.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
 /// The step kind `deploy`.
 pub struct DeployStep {
     doc: KindDoc,
     server: Arc<EndpointServer>,
+    gate: Arc<dyn EnvironmentGate>,
 }
 
 impl std::fmt::Debug for DeployStep {
@@ -71,9 +81,9 @@ impl std::fmt::Debug for DeployStep {
 }
 
 impl DeployStep {
-    /// Deploys to `server`, which runs in this process.
-    pub fn new(server: Arc<EndpointServer>) -> Self {
-        Self { doc: doc(), server }
+    /// Deploys to `server`, which runs in this process, as soon as `gate` is open.
+    pub fn new(server: Arc<EndpointServer>, gate: Arc<dyn EnvironmentGate>) -> Self {
+        Self { doc: doc(), server, gate }
     }
 }
 
@@ -89,8 +99,8 @@ impl StepKind for DeployStep {
 
     /// The store has the deployment as it would be made now.
     async fn still_holds(&self, context: &StepContext, _: &StepOutcome) -> bool {
-        match self.request(context).await {
-            Ok(request) => self.server.is_stored(&request).await,
+        match self.wanted(context).await {
+            Ok(wanted) => self.server.is_stored(&request(context, wanted)).await,
             Err(_) => false,
         }
     }
@@ -105,11 +115,93 @@ impl StepKind for DeployStep {
         let text = |key: &str| config.get(key).and_then(Value::as_str).filter(|text| !text.contains("${{"));
         let endpoint = text("to").and_then(|to| check_name("an endpoint", endpoint_name(to)).err());
         let deployment = text("deployment").and_then(|name| check_name("a deployment", name).err());
-        endpoint.into_iter().chain(deployment).collect()
+        let to = text("to").map(endpoint_name).unwrap_or_default();
+        let environment = self.gate.environment_of(text("environment"), to).err();
+        // What is wrong with the file of the rules is told there.
+        let environment = environment.filter(|problem| problem.place.is_none());
+        endpoint.into_iter().chain(deployment).chain(environment).collect()
+    }
+
+    fn waits(&self, config: &Value) -> bool {
+        let text = |key: &str| config.get(key).and_then(Value::as_str);
+        let to = text("to").unwrap_or_default();
+        match text("environment") {
+            Some(_) => true,
+            // Which endpoint that is, and whose, shows when it is resolved.
+            None if to.contains("${{") => self.gate.has_endpoints(),
+            None => !matches!(self.gate.environment_of(None, endpoint_name(to)), Ok(None)),
+        }
+    }
+
+    async fn begin_waiting(&self, context: &StepContext) -> Result<Value, StepError> {
+        let wanted = self.wanted(context).await?;
+        let Some(environment) = wanted.environment else { return Ok(Value::Null) };
+        let asked = self.gate.begin(context, &environment, &wanted.version.asset).await?;
+        Ok(json!({"environment": environment, "gate": asked}))
+    }
+
+    async fn look(&self, context: &StepContext, handle: &Value) -> Result<Look, StepError> {
+        let wanted = match self.wanted(context).await {
+            // A database that is away for a moment does not fail what has waited for days.
+            Err(error) if error.transient => {
+                let reason = "for the database, which does not answer".to_owned();
+                return Ok(Look::Waiting { reason, look_again: LOOK_AGAIN });
+            }
+            wanted => wanted?,
+        };
+        if let Some(environment) = handle.get("environment").and_then(Value::as_str) {
+            let asked = handle.get("gate").unwrap_or(&Value::Null);
+            match self.gate.look(context, environment, &wanted.version.asset, asked).await? {
+                Passage::Closed { reason, look_again } => return Ok(Look::Waiting { reason, look_again }),
+                Passage::Open => context.log.line(&format!("every rule of {environment} holds")),
+            }
+        }
+        // The version that was looked at and no other: an alias may move at any moment.
+        self.deploy(context, wanted).await.map(Look::Done)
+    }
+
+    async fn abandon(&self, _: &StepContext, handle: &Value) {
+        self.gate.abandon(handle.get("gate").unwrap_or(&Value::Null)).await;
     }
 
     async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {
-        let request = self.request(&context).await?;
+        let wanted = self.wanted(&context).await?;
+        if let Some(environment) = &wanted.environment {
+            let message =
+                format!("the endpoint came to belong to `{environment}`, whose rules were not asked");
+            return Err(StepError::permanent(
+                Problem::error("environment-changed", message).hint("run it again"),
+            ));
+        }
+        self.deploy(&context, wanted).await
+    }
+}
+
+/// What is to be deployed where.
+struct Wanted {
+    config: DeployConfig,
+    environment: Option<String>,
+    version: ModelVersion,
+}
+
+impl DeployStep {
+    /// What the config asks for, its reference resolved.
+    async fn wanted(&self, context: &StepContext) -> Result<Wanted, StepError> {
+        let config =
+            DeployConfig::deserialize(&context.config).map_err(|error| config_error("deploy", &error))?;
+        if config.traffic > 100 || !(0.0..=1.0).contains(&config.sample) {
+            let problem =
+                Problem::error("traffic", "`traffic` is at most 100 per cent and `sample` between 0 and 1");
+            return Err(StepError::permanent(problem.hint("traffic: 100")));
+        }
+        let environment = self.gate.environment_of(config.environment.as_deref(), endpoint_name(&config.to));
+        let environment = environment.map_err(StepError::permanent)?;
+        let version = resolve(self.server.services.registry.as_ref(), &reference(&config)?).await?;
+        Ok(Wanted { config, environment, version })
+    }
+
+    async fn deploy(&self, context: &StepContext, wanted: Wanted) -> Result<StepOutcome, StepError> {
+        let request = request(context, wanted);
         let (endpoint, target) = (request.endpoint.clone(), request.target.clone());
         let deployed = tokio::select! {
             biased;
@@ -134,35 +226,27 @@ impl StepKind for DeployStep {
     }
 }
 
-impl DeployStep {
-    /// What the config asks for, its reference resolved.
-    async fn request(&self, context: &StepContext) -> Result<DeployRequest, StepError> {
-        let config =
-            DeployConfig::deserialize(&context.config).map_err(|error| config_error("deploy", &error))?;
-        if config.traffic > 100 || !(0.0..=1.0).contains(&config.sample) {
-            let problem =
-                Problem::error("traffic", "`traffic` is at most 100 per cent and `sample` between 0 and 1");
-            return Err(StepError::permanent(problem.hint("traffic: 100")));
+fn request(context: &StepContext, wanted: Wanted) -> DeployRequest {
+    let Wanted { config, version, .. } = wanted;
+    DeployRequest {
+        endpoint: endpoint_name(&config.to).to_owned(),
+        deployment: config.deployment,
+        target: target_of(&version),
+        traffic: config.traffic,
+        sample: config.sample,
+        producer: Some((context.run_id.clone(), context.step.clone())),
+    }
+}
+
+/// The version as it can be looked up.
+fn reference(config: &DeployConfig) -> Result<String, StepError> {
+    match ModelArgument::read(&config.model)? {
+        ModelArgument::Reference(text) => Ok(text),
+        ModelArgument::Asset(asset) if asset.name.is_some() && asset.version.is_some() => Ok(asset.label()),
+        ModelArgument::Asset(_) => {
+            let problem = Problem::error("not-registered", "only a registered model can be deployed");
+            Err(StepError::permanent(problem.hint("add a `register` step and deploy its output `version`")))
         }
-        let reference = match ModelArgument::read(&config.model)? {
-            ModelArgument::Reference(text) => text,
-            ModelArgument::Asset(asset) if asset.name.is_some() && asset.version.is_some() => asset.label(),
-            ModelArgument::Asset(_) => {
-                let problem = Problem::error("not-registered", "only a registered model can be deployed");
-                return Err(StepError::permanent(
-                    problem.hint("add a `register` step and deploy its output `version`"),
-                ));
-            }
-        };
-        let version = resolve(self.server.services.registry.as_ref(), &reference).await?;
-        Ok(DeployRequest {
-            endpoint: endpoint_name(&config.to).to_owned(),
-            deployment: config.deployment,
-            target: target_of(&version),
-            traffic: config.traffic,
-            sample: config.sample,
-            producer: Some((context.run_id.clone(), context.step.clone())),
-        })
     }
 }
 

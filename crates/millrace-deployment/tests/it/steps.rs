@@ -9,15 +9,45 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    BatchStream, CatalogError, DatasetCatalog, DatasetVersion, NewDatasetVersion, Progress, ProgressSink,
-    QueryEngine, QueryError, QueryRequest, Selection, StepContext, StepError, StepKind, StepLog, StepOutcome,
-    TableProfile, TableRef, WriteMode, WrittenTable,
+    BatchStream, CatalogError, DatasetCatalog, DatasetVersion, EnvironmentGate, NewDatasetVersion, Passage,
+    Progress, ProgressSink, QueryEngine, QueryError, QueryRequest, Selection, StepContext, StepError,
+    StepKind, StepLog, StepOutcome, TableProfile, TableRef, WriteMode, WrittenTable,
 };
 use millrace_deployment::{Dialect, steps};
 use millrace_spec::asset::Asset;
+use millrace_spec::problem::Problem;
 use serde_json::{Value, json};
 
 use crate::support::{TestServer, row};
+
+/// A workspace without environments.
+struct NoEnvironments;
+
+#[async_trait]
+impl EnvironmentGate for NoEnvironments {
+    fn environment_of(&self, named: Option<&str>, _: &str) -> Result<Option<String>, Problem> {
+        match named {
+            None => Ok(None),
+            Some(name) => {
+                Err(Problem::error("unknown-environment", format!("there is no environment `{name}`")))
+            }
+        }
+    }
+
+    fn has_endpoints(&self) -> bool {
+        false
+    }
+
+    async fn begin(&self, _: &StepContext, _: &str, _: &Asset) -> Result<Value, StepError> {
+        Ok(Value::Null)
+    }
+
+    async fn look(&self, _: &StepContext, _: &str, _: &Asset, _: &Value) -> Result<Passage, StepError> {
+        Ok(Passage::Open)
+    }
+
+    async fn abandon(&self, _: &Value) {}
+}
 
 /// Tables in memory, in batches of ten rows.
 #[derive(Default)]
@@ -152,7 +182,7 @@ impl Steps {
         let (tables, datasets) = (Arc::new(Tables::default()), Arc::new(Datasets::default()));
         let (engine, catalog): (Arc<dyn QueryEngine>, Arc<dyn DatasetCatalog>) =
             (tables.clone(), datasets.clone());
-        let kinds = steps::kinds(&test.server, &engine, &catalog);
+        let kinds = steps::kinds(&test.server, &engine, &catalog, Arc::new(NoEnvironments));
         Self { test, tables, datasets, progress: Arc::new(Kept::default()), kinds }
     }
 

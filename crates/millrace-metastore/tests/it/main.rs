@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod accounts;
+mod approvals;
 mod eval_datasets;
 mod experiments;
 mod imports;

@@ -7,7 +7,7 @@ use millrace_transfer::Connections;
 use crate::boot;
 use crate::cli::Check;
 use crate::connections::CONNECTIONS;
-use crate::declared::Declared;
+use crate::declared::{ACCESS, CHANNELS, Declared, ENVIRONMENTS, access, channels, environments};
 use crate::printer::Printer;
 use crate::secrets;
 use crate::workspace::{Workspace, read};
@@ -25,6 +25,9 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     let endpoints: Vec<_> = workspace.endpoint_files().into_iter().filter(|file| asked(&file.file)).collect();
     let rules: Vec<_> = workspace.alert_rules().into_iter().filter(|file| asked(&file.file)).collect();
     let calendars: Vec<_> = workspace.calendar_files().into_iter().filter(|file| asked(&file.file)).collect();
+    let roles = Some(access(&workspace.root)).filter(|file| asked(&file.file));
+    let targets = Some(environments(&workspace.root, &workspace.timezone)).filter(|file| asked(&file.file));
+    let told = Some(channels(&workspace.root)).filter(|file| asked(&file.file));
     let connections = Some(workspace.connections()).filter(|file| asked(&file.file));
     let pipelines = if everything {
         workspace.check_all()
@@ -33,7 +36,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
             !endpoints.iter().any(|file| file.file == **name)
                 && !rules.iter().any(|file| file.file == **name)
                 && !calendars.iter().any(|file| file.file == **name)
-                && ![CONNECTIONS, secrets::FILE].contains(&name.as_str())
+                && ![CONNECTIONS, ACCESS, ENVIRONMENTS, CHANNELS, secrets::FILE].contains(&name.as_str())
         };
         let checked: Result<Vec<_>, _> =
             named.iter().filter(declared).map(|file| workspace.check_file(file)).collect();
@@ -46,6 +49,9 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         + print_wrong(&endpoints, printer)
         + print_wrong(&rules, printer)
         + print_wrong(&calendars, printer)
+        + print_wrong(roles.as_slice(), printer)
+        + print_wrong(targets.as_slice(), printer)
+        + print_wrong(told.as_slice(), printer)
         + connections.as_ref().map_or(0, |file| print_unusable(file, printer));
     if asked(secrets::FILE) {
         warn_of_secrets(workspace, printer);
@@ -66,6 +72,19 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         kinds.push(format!("{} calendars", calendars.len()));
     }
     let mut files = pipelines.len() + endpoints.len() + rules.len() + calendars.len();
+    if let Some(file) = roles.filter(|file| !file.text.is_empty()) {
+        files += 1;
+        let counted = file.content.map_or((0, 0), |access| (access.groups.len(), access.roles.len()));
+        kinds.push(format!("{} groups and {} roles", counted.0, counted.1));
+    }
+    if let Some(file) = targets.filter(|file| !file.text.is_empty()) {
+        files += 1;
+        kinds.push(format!("{} environments", file.content.map_or(0, |all| all.0.len())));
+    }
+    if let Some(file) = told.filter(|file| !file.text.is_empty()) {
+        files += 1;
+        kinds.push(format!("{} channels", file.content.map_or(0, |channels| channels.names().len())));
+    }
     if let Some(file) = connections.filter(|file| !file.text.is_empty()) {
         files += 1;
         kinds.push(format!("{} connections", file.content.map_or(0, |connections| connections.len())));

@@ -113,13 +113,14 @@ async fn rerun_here(
     };
     let server = Server::start_for_one_run(rooms).await?;
     let events = server.engine.subscribe();
-    let outcome = match server.engine.rerun(&run.id, what, Some(loaded.pipeline.clone())).await {
-        Ok(id) => {
-            follow(&server.engine, events, &id, printer).await?;
-            report(rooms, &server.engine, &id, &file, printer).await
-        }
-        Err(error) => Err(error.into()),
-    };
+    let outcome =
+        match server.engine.rerun(&run.id, what, Some(loaded.pipeline.clone()), &boot::user_name()).await {
+            Ok(id) => {
+                follow(&server.engine, events, &id, printer).await?;
+                report(rooms, &server.engine, &id, &file, printer).await
+            }
+            Err(error) => Err(error.into()),
+        };
     server.stop().await?;
     outcome
 }

@@ -1,11 +1,13 @@
 //! One file a command.
 
+mod approvals;
 mod check;
 mod control;
 mod copy;
 mod data;
 mod demo;
 mod doctor;
+mod environments;
 mod experiments;
 mod explain;
 mod export;
@@ -56,6 +58,10 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Triggers(arguments) => triggers::run(&arguments, printer).await,
         Command::Windows(arguments) => windows::run(&arguments, printer).await,
         Command::Backfill(arguments) => windows::run_backfill(&arguments, printer).await,
+        Command::Approvals(arguments) => approvals::list(&arguments, printer).await,
+        Command::Approve(arguments) => approvals::decide(&arguments, true, printer).await,
+        Command::Reject(arguments) => approvals::decide(&arguments, false, printer).await,
+        Command::Environments => environments::run(printer).await,
         Command::Copy(arguments) => copy::run(&arguments, printer).await,
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
         Command::Secrets(command) => secrets::run(&command, printer).await,

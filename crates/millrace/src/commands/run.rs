@@ -63,7 +63,7 @@ pub(crate) async fn request(
     };
     Ok(RunRequest {
         inputs: inputs(pairs)?,
-        cause: json!({"by": "manual"}),
+        cause: json!({"by": "manual", "user": boot::user_name()}),
         force,
         take_over,
         ..RunRequest::default()

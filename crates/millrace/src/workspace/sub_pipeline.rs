@@ -15,17 +15,16 @@ pub(super) fn add_facts(workspace: &Workspace, step: &Step, facts: &mut StepKind
         let names: Vec<String> = named(workspace).map(|(_, pipeline)| pipeline.name.to_string()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let problem = Problem::error("unknown-pipeline", format!("there is no pipeline `{name}`"));
-        facts.problems.push(match nearest(name, &names) {
+        let problem = match nearest(name, &names) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
             None => problem.note(format!("pipelines are {}", names.join(", "))),
-        });
+        };
+        facts.problems.push((String::new(), problem));
         return;
     };
     let Some(pipeline) = load_only(workspace, &file) else {
-        facts.problems.push(
-            Problem::error("invalid-pipeline", format!("`{file}` cannot be read"))
-                .hint(format!("millrace check {file}")),
-        );
+        let problem = Problem::error("invalid-pipeline", format!("`{file}` cannot be read"));
+        facts.problems.push((String::new(), problem.hint(format!("millrace check {file}"))));
         return;
     };
     let outputs = pipeline.outputs.keys().map(|name| (name.clone(), "json".to_owned()));
@@ -37,18 +36,18 @@ fn check_inputs(step: &Step, pipeline: &Pipeline, facts: &mut StepKindFacts) {
     let known: Vec<&str> = pipeline.inputs.keys().map(String::as_str).collect();
     for name in step.inputs.keys().filter(|name| !known.contains(&name.as_str())) {
         let problem = Problem::error("unknown-input", format!("`{}` has no input `{name}`", pipeline.name));
-        facts.problems.push(match nearest(name, &known) {
+        let problem = match nearest(name, &known) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
             None if known.is_empty() => problem.note("it has no inputs"),
             None => problem.note(format!("its inputs are {}", known.join(", "))),
-        });
+        };
+        facts.problems.push((String::new(), problem));
     }
     let required = pipeline.inputs.iter().filter(|(_, input)| input.default.is_none());
     for (name, _) in required.filter(|(name, _)| !step.inputs.contains_key(*name)) {
-        facts.problems.push(
-            Problem::error("missing-input", format!("`{}` needs its input `{name}`", pipeline.name))
-                .hint(format!("add `inputs: {{{name}: …}}`")),
-        );
+        let problem =
+            Problem::error("missing-input", format!("`{}` needs its input `{name}`", pipeline.name));
+        facts.problems.push((String::new(), problem.hint(format!("add `inputs: {{{name}: …}}`"))));
     }
 }
 

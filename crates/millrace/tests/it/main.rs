@@ -1,12 +1,14 @@
 //! Drives the real executable in workspaces of their own, as a user would.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod approvals;
 mod bucket;
 mod called;
 mod clients;
 mod commands;
 mod datasets;
 mod demo_kills;
+mod environments;
 mod experiments;
 mod faults;
 mod full_disk;
@@ -14,6 +16,7 @@ mod fuzz;
 mod import;
 mod items;
 mod mlflow;
+mod notify;
 mod orchestrators;
 mod project;
 mod restart;

@@ -1,8 +1,12 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { address, get, post, type Query } from "../../api/client";
 import type {
+  ApprovalPage,
+  ApprovalView,
   CancelledRuns,
   CancelRuns,
+  DecideApproval,
+  EnvironmentView,
   LogView,
   PipelineSummary,
   PipelineView,
@@ -162,3 +166,32 @@ const ENDED = new Set(["succeeded", "failed", "cancelled", "skipped", "cached", 
 
 /** Whether nothing more will happen. */
 export const isOver = (status: string): boolean => ENDED.has(status.toLowerCase());
+
+export interface ApprovalFilter {
+  state?: string;
+  run?: string;
+  after?: string;
+  limit?: number;
+}
+
+export const approvalsQuery = (filter: ApprovalFilter) =>
+  queryOptions({
+    queryKey: ["approvals", "list", filter],
+    queryFn: ({ signal }) => get<ApprovalPage>("/api/approvals", { ...filter }, signal),
+    placeholderData: keepPreviousData,
+  });
+
+export const approvalQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["approvals", id],
+    queryFn: ({ signal }) => get<ApprovalView>(`/api/approvals/${path(id)}`, {}, signal),
+  });
+
+export const decideApproval = (id: string, decision: DecideApproval) =>
+  post<ApprovalView>(`/api/approvals/${path(id)}/decisions`, decision);
+
+export const environmentsQuery = () =>
+  queryOptions({
+    queryKey: ["environments"],
+    queryFn: ({ signal }) => get<EnvironmentView[]>("/api/environments", {}, signal),
+  });

@@ -42,6 +42,11 @@ export interface RunsSearch {
   after?: string;
 }
 
+export interface ApprovalsSearch {
+  state?: "all";
+  after?: string;
+}
+
 type Raw = Record<string, unknown>;
 
 const text = (value: unknown) => (value === undefined || value === null || value === "" ? undefined : String(value));
@@ -69,5 +74,10 @@ export const runsSearch = (raw: Raw): RunsSearch => ({
   trigger: text(raw.trigger),
   age: word(raw.age, Object.keys(AGES)),
   text: text(raw.text),
+  after: text(raw.after),
+});
+
+export const approvalsSearch = (raw: Raw): ApprovalsSearch => ({
+  state: word(raw.state, ["all"] as const),
   after: text(raw.after),
 });

@@ -14,7 +14,9 @@ use crate::mlflow::error::MlflowError;
 use millrace_storage::decode_text;
 
 /// First words of addresses under `/api/` that tell nothing of experiments, models and prompts.
-const WITHOUT_PERMISSIONS: [&str; 11] = [
+const WITHOUT_PERMISSIONS: [&str; 13] = [
+    "approvals",
+    "environments",
     "workspace",
     "kinds",
     "pipelines",
@@ -64,6 +66,8 @@ fn runs_what_is_declared(parts: &[&str]) -> bool {
             | ["api", "pipelines", _, "runs"]
             | ["api", "runs", _, "cancel" | "rerun"]
             | ["api", "runs", "cancel"]
+            // Who is asked, the approval says.
+            | ["api", "approvals", _, "decisions"]
             | ["endpoints", _, "score" | "invocations"]
             | ["v2", ..]
     )
@@ -87,6 +91,7 @@ mod tests {
             "/api/pipelines/p/runs",
             "/api/runs/1/cancel",
             "/api/runs/cancel",
+            "/api/approvals/1/decisions",
             "/endpoints/e/score",
             "/v2/models/m/infer",
         ] {

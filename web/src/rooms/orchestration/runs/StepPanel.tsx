@@ -11,6 +11,7 @@ import { Facts } from "../../../ui/Facts";
 import { Failure } from "../../../ui/Failure";
 import { Status } from "../../../ui/Status";
 import { Tabs } from "../../../ui/Tabs";
+import { WaitsForApproval } from "../approvals/WaitsForApproval";
 import { isOver, whyQuery } from "../queries";
 import { AttemptTable } from "./AttemptTable";
 import { costWords } from "./cost";
@@ -51,6 +52,7 @@ export function StepPanel({ run, step, now, over }: StepPanelProps) {
       actions={
         <>
           {over && <RerunFrom run={run} step={step.id} />}
+          {(step.kind === "approve" || step.kind === "deploy") && <WaitsForApproval run={run} step={step.id} />}
           {step.tracking_run_id && (
             <Link to="/tracked/$run" params={{ run: step.tracking_run_id }} className="button">
               Tracked run

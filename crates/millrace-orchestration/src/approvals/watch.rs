@@ -1,0 +1,50 @@
+//! Passes deadlines and wakes the steps whose approval changed, whichever process changed it.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{ApprovalError, Approvals};
+use crate::engine::Engine;
+use crate::error::chain;
+
+/// Time between two rounds: two indexed questions, however many approvals wait.
+const ROUND: Duration = Duration::from_secs(1);
+/// Approvals of one kind that a round takes.
+const MOST: i64 = 1_000;
+
+impl Approvals {
+    /// Rounds until `stop`.
+    pub async fn watch(self, engine: Engine, stop: CancellationToken) {
+        let mut failed = false;
+        while stop.run_until_cancelled(tokio::time::sleep(ROUND)).await.is_some() {
+            match self.round(&engine).await {
+                Ok(()) => failed = false,
+                // Once, not every second that a database is away.
+                Err(error) if !failed => {
+                    failed = true;
+                    tracing::warn!(error = %chain(&error), "approvals cannot be looked at; it is tried again");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn round(&self, engine: &Engine) -> Result<(), ApprovalError> {
+        let overdue = self.store.list_overdue_approvals(self.now(), MOST).await;
+        for id in overdue.map_err(ApprovalError::store("list the approvals that are due"))? {
+            match self.pass_deadline(&id).await {
+                Ok(_) | Err(ApprovalError::Refused(_)) => {}
+                // One that cannot be read must not keep the others from their ends.
+                Err(error) => {
+                    tracing::warn!(approval = id, error = %chain(&error), "a deadline cannot be passed")
+                }
+            }
+        }
+        let unseen = self.store.list_unseen_approvals(MOST).await;
+        for (run, step) in unseen.map_err(ApprovalError::store("list the approvals that changed"))? {
+            engine.nudge(&run, &step);
+        }
+        Ok(())
+    }
+}
