@@ -7,7 +7,9 @@
 mod catalog;
 mod clock;
 mod compute;
+mod event;
 mod flow;
+mod git_facts;
 mod kind;
 mod model;
 pub mod network;
@@ -23,7 +25,9 @@ pub use catalog::{
 };
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compute::{CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget};
+pub use event::{Event, EventSource, EventSources, Polled};
 pub use flow::{FlowPreview, NodeSchema, PreviewColumn, TablePreview};
+pub use git_facts::GitFacts;
 pub use kind::{Explain, KindDoc, KindFamily};
 pub use model::{LoadedModel, ModelColumn, ModelError, ModelRuntime, ModelSignature};
 pub use query::{

@@ -38,6 +38,7 @@ const ALL: &[Migration] = &[
     migration!("0051_what_runs_read"),
     migration!("0052_model_cards"),
     migration!("0060_accounts"),
+    migration!("0120_event_inbox"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.

@@ -171,7 +171,7 @@ async fn earlier_run(
     found.map(|row| row.text("id")).transpose()
 }
 
-async fn insert_run(session: &mut Session, run: &PipelineRunRow) -> Result<i64, MetastoreError> {
+pub(crate) async fn insert_run(session: &mut Session, run: &PipelineRunRow) -> Result<i64, MetastoreError> {
     let newest = session
         .fetch_optional(
             "SELECT COALESCE(MAX(number), 0) AS newest FROM pipeline_run WHERE pipeline = $1",
@@ -203,7 +203,7 @@ async fn insert_run(session: &mut Session, run: &PipelineRunRow) -> Result<i64, 
     Ok(number)
 }
 
-async fn insert_step(session: &mut Session, run_id: &str, step: &StepRunRow) -> Result<(), MetastoreError> {
+pub(crate) async fn insert_step(session: &mut Session, run_id: &str, step: &StepRunRow) -> Result<(), MetastoreError> {
     session
         .execute(
             "INSERT INTO step_run (run_id, step, position, kind, state, reason, outcome) VALUES ($1, $2, $3, $4, $5, $6, $7)",

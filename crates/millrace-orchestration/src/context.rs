@@ -34,7 +34,7 @@ pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], secrets: &
         steps.insert(id.to_string(), Value::Object(entry));
     }
     let error = run.first_error().map(|(id, problem)| json!({"step": id, "message": problem.message}));
-    json!({
+    let mut context = json!({
         "inputs": run.inputs,
         "steps": steps,
         "run": {
@@ -44,7 +44,12 @@ pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], secrets: &
             "error": error.unwrap_or_else(|| json!({"step": "", "message": ""})),
         },
         "secrets": secrets.to_value(),
-    })
+    });
+    if let (Some(event), Some(context)) = (&run.event, context.as_object_mut()) {
+        context.insert("event".to_owned(), event.clone());
+        context.insert("events".to_owned(), json!(run.events));
+    }
+    context
 }
 
 /// Evaluates an `if:`.

@@ -79,6 +79,19 @@ pub struct RunRequest {
     pub force: Force,
     /// A firing that this run stands for: trigger name and instant in microseconds.
     pub firing: Option<(String, i64)>,
+    /// Events of the inbox that this run is of; it is stored together with their end.
+    pub events: Option<RunEvents>,
+}
+
+/// The events that a run is of.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunEvents {
+    /// Their ids in the inbox.
+    pub ids: Vec<String>,
+    /// What `event` is in expressions: the newest of them.
+    pub newest: Value,
+    /// What `events` is, if several are gathered: all of them, oldest first.
+    pub all: Vec<Value>,
 }
 
 /// Which steps run although an earlier result would fit.
@@ -287,7 +300,7 @@ impl Engine {
             pipeline: pipeline.name.to_string(),
             definition: document(serde_json::to_value(&pipeline).unwrap_or(Value::Null)),
             inputs: document(json!(inputs)),
-            options: document(json!({"force": request.force})),
+            options: document(options(&request)),
             cause: document(request.cause),
             state: RunState::Queued.as_str().to_owned(),
             idempotency_key: request.idempotency_key,
@@ -300,7 +313,10 @@ impl Engine {
             ended_at: None,
         };
         let firing = request.firing.map(|(trigger, instant)| FiringRow { trigger, instant });
-        let stored = shared.store.insert_pipeline_run(row, rows, firing).await;
+        let stored = match request.events {
+            Some(events) => shared.store.insert_run_of_events(row, rows, events.ids).await,
+            None => shared.store.insert_pipeline_run(row, rows, firing).await,
+        };
         match stored.map_err(OrchestrationError::store("store the new run"))? {
             InsertedRun::Existing { id } => Ok(id),
             InsertedRun::New { .. } => {
@@ -379,6 +395,11 @@ impl Engine {
         crate::attempt::attempt_folder(&self.shared, run_id, step.as_str(), attempt)
     }
 
+    /// Where secrets come from.
+    pub(crate) fn secret_source(&self) -> Arc<dyn SecretSource> {
+        self.shared.services.secrets.clone()
+    }
+
     /// The store it runs on.
     pub fn store(&self) -> &Metastore {
         &self.shared.store
@@ -391,6 +412,16 @@ impl Engine {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
     }
+}
+
+/// What is stored of a request beside its inputs.
+fn options(request: &RunRequest) -> Value {
+    let mut options = json!({"force": request.force});
+    if let (Some(events), Some(options)) = (&request.events, options.as_object_mut()) {
+        options.insert("event".to_owned(), events.newest.clone());
+        options.insert("events".to_owned(), json!(events.all));
+    }
+    options
 }
 
 /// Key and limit under which a run is counted.

@@ -13,6 +13,7 @@ mod context;
 mod engine;
 mod error;
 mod events;
+pub mod inbox;
 mod inputs;
 mod log;
 pub mod planner;
@@ -22,7 +23,7 @@ pub mod state;
 pub mod steps;
 mod triggers;
 
-pub use engine::{Engine, EngineServices, EngineSettings, Force, RunRequest, StepRegistry};
+pub use engine::{Engine, EngineServices, EngineSettings, Force, RunEvents, RunRequest, StepRegistry};
 pub use error::OrchestrationError;
 pub use events::{RunEvent, RunEventKind};
 pub use log::{LogLine, LogPage, for_each_line, read_log};

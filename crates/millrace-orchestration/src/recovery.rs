@@ -9,6 +9,7 @@ use millrace_spec::ids::StepId;
 use millrace_spec::pipeline::Pipeline;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::attempt::attempt_folder;
 use crate::engine::{Force, Shared};
@@ -28,6 +29,10 @@ pub(crate) struct LoadedRun {
 struct RunOptions {
     #[serde(default)]
     force: Force,
+    #[serde(default)]
+    event: Option<Value>,
+    #[serde(default)]
+    events: Vec<Value>,
 }
 
 /// Goes on with every open run.
@@ -87,6 +92,8 @@ async fn load_row(shared: &Arc<Shared>, row: PipelineRunRow) -> Result<LoadedRun
         state: RunState::parse(&row.state).unwrap_or(RunState::Queued),
         cancel_requested: row.cancel_requested,
         created_at: row.created_at,
+        event: options.event,
+        events: options.events,
         pipeline,
         steps,
         id,

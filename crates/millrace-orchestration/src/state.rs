@@ -155,6 +155,10 @@ pub struct RunSnapshot {
     pub pipeline: Pipeline,
     /// Resolved inputs.
     pub inputs: IndexMap<String, Value>,
+    /// What happened elsewhere and started it, if that is how it began.
+    pub event: Option<Value>,
+    /// All of what happened, if several events were gathered.
+    pub events: Vec<Value>,
     /// Where it is.
     pub state: RunState,
     /// Whether somebody asked for its end.

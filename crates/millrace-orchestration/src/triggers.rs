@@ -57,7 +57,7 @@ pub fn next_firings(
 ) -> Result<Vec<NextFiring>, Problem> {
     let mut firings = Vec::new();
     for (name, trigger) in &pipeline.triggers {
-        let Trigger::Cron { cron, timezone, .. } = trigger;
+        let Trigger::Cron { cron, timezone, .. } = trigger else { continue };
         let rule = CronRule::parse(cron, timezone.as_deref().unwrap_or(default_zone))?;
         firings.extend(rule.after(after).take(count).map(|at| NextFiring { trigger: name.clone(), at }));
     }
@@ -170,7 +170,7 @@ impl TriggerLoop {
         earlier: Option<&TriggerStateRow>,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, OrchestrationError> {
-        let Trigger::Cron { cron, timezone, missed, inputs } = trigger;
+        let Trigger::Cron { cron, timezone, missed, inputs } = trigger else { return Ok(None) };
         let zone = timezone.clone().unwrap_or_else(|| self.source.timezone());
         let rule =
             CronRule::parse(cron, &zone).map_err(|problem| OrchestrationError::Invalid(Box::new(problem)))?;

@@ -1,5 +1,45 @@
 //! Durations as people write them: `30s`, `1h30m`, `250ms`, `7d`.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What a schema says of a duration; [`crate::validate`] explains what does not fit it.
+pub const PATTERN: &str = "^([0-9]+(ms|s|m|h|d))+$";
+
+/// A duration as it stands in a file; milliseconds inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DurationText(pub u64);
+
+impl Serialize for DurationText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}ms", self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for DurationText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let parsed = parse_ms(&text).map(Self);
+        parsed.ok_or_else(|| serde::de::Error::custom(format_args!("`{text}` is not a duration")))
+    }
+}
+
+impl JsonSchema for DurationText {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": PATTERN})
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
 /// Milliseconds of a duration, or `None` if the text is not one.
 ///
 /// A number and a unit (`ms`, `s`, `m`, `h`, `d`), one or more, without blanks; days are 24 hours.

@@ -7,10 +7,13 @@
 pub mod asset;
 pub mod check;
 pub mod duration;
+pub mod event_triggers;
 pub mod expression;
 pub mod frame;
+pub mod glob;
 pub mod ids;
 pub mod load;
+mod load_events;
 mod load_triggers;
 pub mod pipeline;
 pub mod problem;

@@ -37,6 +37,9 @@ impl Reader<'_> {
             problem.hints.push(format!("write `{name}: {{cron: \"0 6 * * *\"}}`"));
             return None;
         };
+        if let Some(kind) = crate::load_events::kind_of(node) {
+            return self.event_trigger(name, &kind, node).map(|event| Trigger::Event(Box::new(event)));
+        }
         self.known_keys(fields, &["cron", "timezone", "missed", "inputs"], "a cron trigger");
         let Some(cron_node) = node.get("cron") else {
             self.complain(&node.place, "no-trigger-kind", format!("the trigger `{name}` has no `cron`"));

@@ -120,6 +120,8 @@ pub enum Trigger {
         #[serde(default)]
         inputs: IndexMap<String, Value>,
     },
+    /// When something happens elsewhere.
+    Event(Box<crate::event_triggers::EventTrigger>),
 }
 
 /// What is owed for firings that passed while nothing ran.

@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use crate::duration;
 use crate::problem::Place;
 use crate::suggest::nearest;
 use crate::yaml::Node;
@@ -253,6 +254,12 @@ fn check_value(schema: &Value, value: &Value, pointer: &str, found: &mut Vec<Vio
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("allowed are {}", list.join(", ")),
         });
+        found.push(wrong);
+    }
+    let is_duration = schema.get("pattern").and_then(Value::as_str) == Some(duration::PATTERN);
+    if let Some(text) = value.as_str().filter(|text| is_duration && duration::parse_ms(text).is_none()) {
+        let mut wrong = violation(pointer, "not-a-duration", format!("`{text}` is not a duration"));
+        wrong.hints.push("write a number and a unit: `90s`, `15m`, `1h30m`, `7d`".to_owned());
         found.push(wrong);
     }
     let Some(number) = value.as_f64() else { return };
