@@ -1,0 +1,165 @@
+//! Files that come, change or go.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use millrace_contract::{Clock, Event, EventSource, Polled};
+use millrace_spec::event_triggers::{FileChange, Files};
+use millrace_spec::problem::Problem;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::listing::{Found, Listing};
+
+/// Shortest pause between two looks.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+pub(crate) struct FileSource {
+    spec: Files,
+    listing: Listing,
+    clock: Arc<dyn Clock>,
+}
+
+impl FileSource {
+    pub(crate) fn new(spec: Files, listing: Listing, clock: Arc<dyn Clock>) -> Self {
+        Self { spec, listing, clock }
+    }
+
+    fn event(&self, change: FileChange, file: &Found) -> Event {
+        let uri = self.listing.uri(&file.path);
+        let family = if self.spec.blob.is_some() { "blob" } else { "file" };
+        let name = file.path.rsplit('/').next().unwrap_or(&file.path);
+        let blob = json!({
+            "uri": uri, "path": file.path, "name": name, "size": file.size, "etag": file.etag, "change": change.word(),
+        });
+        let event = Event {
+            id: format!("{}:{uri}:{}", change.word(), file.etag),
+            source: self.listing.base.clone(),
+            kind: format!("{family}.{}", change.word()),
+            subject: Some(file.path.clone()),
+            time: None,
+            data: blob.clone(),
+            facts: Map::new(),
+        };
+        event.with_fact("blob", blob)
+    }
+}
+
+#[async_trait]
+impl EventSource for FileSource {
+    async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Problem> {
+        let mut found = self.listing.list().await?;
+        found.retain(|file| file.size > 0 || self.spec.empty);
+        let every = Duration::from_millis(self.spec.every.0).max(SHORTEST);
+        let Some(before) = cursor.and_then(|cursor| serde_json::from_value::<Seen>(cursor.clone()).ok()) else {
+            let begun = Seen { known: known(&found), settling: BTreeMap::new() };
+            return Ok(Polled { events: Vec::new(), cursor: json!(begun), look_again: every });
+        };
+        let now = self.clock.now().as_millisecond();
+        let Looked { changes, seen, settles_in_ms } = look(before, &found, now, self.spec.settle.0);
+        let wanted = |(change, _): &(FileChange, Found)| self.spec.events.contains(change);
+        let events = changes.iter().filter(|change| wanted(change)).map(|(change, file)| self.event(*change, file));
+        let settles = settles_in_ms.map_or(every, Duration::from_millis).max(SHORTEST);
+        Ok(Polled { events: events.collect(), cursor: json!(seen), look_again: every.min(settles) })
+    }
+}
+
+/// What was there at the last look.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Seen {
+    /// Path to etag and size.
+    known: BTreeMap<String, (String, u64)>,
+    /// Files that are new or changed, and may still be written: etag, and since when it has not changed, milliseconds since 1970.
+    settling: BTreeMap<String, (String, i64)>,
+}
+
+/// What a look found out.
+struct Looked {
+    changes: Vec<(FileChange, Found)>,
+    seen: Seen,
+    /// When the next file has settled if nobody writes to it, from now.
+    settles_in_ms: Option<u64>,
+}
+
+fn known(found: &[Found]) -> BTreeMap<String, (String, u64)> {
+    found.iter().map(|file| (file.path.clone(), (file.etag.clone(), file.size))).collect()
+}
+
+/// Compares what is there with what was. `now` in milliseconds since 1970.
+fn look(before: Seen, found: &[Found], now: i64, settle_ms: u64) -> Looked {
+    let settle = i64::try_from(settle_ms).unwrap_or(i64::MAX);
+    let mut changes = Vec::new();
+    let mut seen = Seen::default();
+    let mut settles_in: Option<i64> = None;
+    for file in found {
+        let same = before.known.get(&file.path).filter(|(etag, _)| *etag == file.etag);
+        if let Some(known) = same {
+            seen.known.insert(file.path.clone(), known.clone());
+            continue;
+        }
+        let since = match before.settling.get(&file.path) {
+            Some((etag, since)) if *etag == file.etag => *since,
+            _ => now,
+        };
+        let left = since.saturating_add(settle) - now;
+        if left <= 0 {
+            changes.push((FileChange::Created, file.clone()));
+            seen.known.insert(file.path.clone(), (file.etag.clone(), file.size));
+            continue;
+        }
+        seen.settling.insert(file.path.clone(), (file.etag.clone(), since));
+        // What it was before stays known until the new content has settled.
+        if let Some(known) = before.known.get(&file.path) {
+            seen.known.insert(file.path.clone(), known.clone());
+        }
+        settles_in = Some(settles_in.map_or(left, |least| least.min(left)));
+    }
+    for (path, (etag, size)) in before.known {
+        if found.binary_search_by(|file| file.path.cmp(&path)).is_err() {
+            changes.push((FileChange::Deleted, Found { path, size, etag }));
+        }
+    }
+    Looked { changes, seen, settles_in_ms: settles_in.and_then(|left| u64::try_from(left).ok()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(files: &[(&str, &str)]) -> Vec<Found> {
+        let file = |&(path, etag): &(&str, &str)| Found { path: path.to_owned(), size: 1, etag: etag.to_owned() };
+        files.iter().map(file).collect()
+    }
+
+    fn words(looked: &Looked) -> String {
+        let word = |(change, file): &(FileChange, Found)| format!("{} {}@{}", change.word(), file.path, file.etag);
+        looked.changes.iter().map(word).collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn a_file_comes_once_it_is_whole_and_goes_once() {
+        let begun = Seen { known: known(&found(&[("a", "1")])), settling: BTreeMap::new() };
+        let looked = look(begun, &found(&[("a", "1"), ("b", "1")]), 1_000, 5_000);
+        assert_eq!((words(&looked).as_str(), looked.settles_in_ms), ("", Some(5_000)));
+        // It is still written to: the time begins anew.
+        let looked = look(looked.seen, &found(&[("a", "1"), ("b", "2")]), 5_000, 5_000);
+        assert_eq!((words(&looked).as_str(), looked.settles_in_ms), ("", Some(5_000)));
+        let looked = look(looked.seen, &found(&[("a", "1"), ("b", "2")]), 9_000, 5_000);
+        assert_eq!((words(&looked).as_str(), looked.settles_in_ms), ("", Some(1_000)));
+        let looked = look(looked.seen, &found(&[("a", "1"), ("b", "2")]), 10_000, 5_000);
+        assert_eq!(words(&looked), "created b@2");
+        let looked = look(looked.seen, &found(&[("b", "2")]), 11_000, 5_000);
+        assert_eq!(words(&looked), "deleted a@1");
+        let looked = look(looked.seen, &found(&[("b", "3")]), 12_000, 0);
+        assert_eq!(words(&looked), "created b@3");
+        assert_eq!(words(&look(looked.seen, &found(&[("b", "3")]), 13_000, 0)), "");
+    }
+
+    #[test]
+    fn a_file_that_goes_before_it_settled_was_never_there() {
+        let looked = look(Seen::default(), &found(&[("b", "1")]), 1_000, 5_000);
+        assert_eq!(words(&look(looked.seen, &[], 9_000, 5_000)), "");
+    }
+}
