@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use millrace_spec::event_triggers::EventSpec;
+use millrace_spec::triggers::event::EventSpec;
 use millrace_spec::problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

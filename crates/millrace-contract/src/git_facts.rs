@@ -1,4 +1,4 @@
-use millrace_spec::event_triggers::GitEvent;
+use millrace_spec::triggers::event::GitEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

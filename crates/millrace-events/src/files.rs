@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use millrace_contract::{Clock, Event, EventSource, Polled};
-use millrace_spec::event_triggers::{FileChange, Files};
+use millrace_spec::triggers::event::{FileChange, Files};
 use millrace_spec::problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use millrace_contract::{EventSource, GitFacts, Polled};
-use millrace_spec::event_triggers::{GitChange, GitEvent};
+use millrace_spec::triggers::event::{GitChange, GitEvent};
 use millrace_spec::problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

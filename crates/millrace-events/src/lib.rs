@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use millrace_contract::{Clock, EventSource, EventSources};
-use millrace_spec::event_triggers::{EventSpec, LooksAt};
+use millrace_spec::triggers::event::{EventSpec, LooksAt};
 use millrace_spec::problem::Problem;
 use millrace_storage::{Storage, StorageOptions};
 

@@ -27,4 +27,4 @@ pub use engine::{Engine, EngineServices, EngineSettings, Force, RunEvents, RunRe
 pub use error::OrchestrationError;
 pub use events::{RunEvent, RunEventKind};
 pub use log::{LogLine, LogPage, for_each_line, read_log};
-pub use triggers::{NextFiring, PipelineSource, TriggerLoop, next_firings};
+pub use triggers::{NextFiring, PipelineSource, TriggerLoop, next_firings, trigger_docs};

@@ -12,9 +12,11 @@ use async_trait::async_trait;
 use croner::Cron;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
+use millrace_contract::{KindDoc, KindFamily};
 use millrace_metastore::runs_read::TriggerStateRow;
-use millrace_spec::pipeline::{Missed, Pipeline, Trigger};
+use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
+use millrace_spec::triggers::{self, Missed, Trigger};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +27,14 @@ use crate::error::OrchestrationError;
 const MOST_MISSED: usize = 1_000;
 /// How often the files are looked at again although no firing is due.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// The pages of the kinds of trigger.
+pub fn trigger_docs() -> Vec<KindDoc> {
+    let doc = |entry: &triggers::Entry| {
+        KindDoc::of_schema(KindFamily::Trigger, entry.word, entry.example, (entry.schema)())
+    };
+    triggers::ALL.iter().map(doc).collect()
+}
 
 /// Where the pipelines are.
 #[async_trait]
@@ -57,8 +67,8 @@ pub fn next_firings(
 ) -> Result<Vec<NextFiring>, Problem> {
     let mut firings = Vec::new();
     for (name, trigger) in &pipeline.triggers {
-        let Trigger::Cron { cron, timezone, .. } = trigger else { continue };
-        let rule = CronRule::parse(cron, timezone.as_deref().unwrap_or(default_zone))?;
+        let Trigger::Cron(cron) = trigger;
+        let rule = CronRule::parse(&cron.cron, cron.timezone.as_deref().unwrap_or(default_zone))?;
         firings.extend(rule.after(after).take(count).map(|at| NextFiring { trigger: name.clone(), at }));
     }
     firings.sort_by_key(|firing| firing.at);
@@ -170,11 +180,11 @@ impl TriggerLoop {
         earlier: Option<&TriggerStateRow>,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, OrchestrationError> {
-        let Trigger::Cron { cron, timezone, missed, inputs } = trigger else { return Ok(None) };
-        let zone = timezone.clone().unwrap_or_else(|| self.source.timezone());
-        let rule =
-            CronRule::parse(cron, &zone).map_err(|problem| OrchestrationError::Invalid(Box::new(problem)))?;
-        let text = format!("{cron} {zone}");
+        let Trigger::Cron(cron) = trigger;
+        let zone = cron.timezone.clone().unwrap_or_else(|| self.source.timezone());
+        let rule = CronRule::parse(&cron.cron, &zone)
+            .map_err(|problem| OrchestrationError::Invalid(Box::new(problem)))?;
+        let text = format!("{} {zone}", cron.cron);
         if earlier.is_some_and(|state| state.paused) {
             return Ok(None);
         }
@@ -182,10 +192,10 @@ impl TriggerLoop {
         let since = earlier
             .filter(|state| state.rule == text)
             .and_then(|state| Timestamp::from_microsecond(state.checked_until).ok());
-        let instants = since.map(|since| due(&rule, *missed, since, now)).unwrap_or_default();
+        let instants = since.map(|since| due(&rule, cron.missed, since, now)).unwrap_or_default();
         for at in &instants {
             let request = RunRequest {
-                inputs: inputs.clone(),
+                inputs: cron.inputs.clone(),
                 cause: json!({"by": "cron", "trigger": name, "at": at.to_string()}),
                 firing: Some((name.to_owned(), at.as_microsecond())),
                 ..RunRequest::default()

@@ -1,42 +1,64 @@
 //! Durations as people write them: `30s`, `1h30m`, `250ms`, `7d`.
 
-use std::borrow::Cow;
+use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-/// What a schema says of a duration; [`crate::validate`] explains what does not fit it.
-pub const PATTERN: &str = "^([0-9]+(ms|s|m|h|d))+$";
+/// A length of elapsed time, text in files; a day has 24 hours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Elapsed {
+    /// Milliseconds.
+    pub ms: u64,
+}
 
-/// A duration as it stands in a file; milliseconds inside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DurationText(pub u64);
+impl Elapsed {
+    /// So many milliseconds.
+    pub const fn from_ms(ms: u64) -> Self {
+        Self { ms }
+    }
 
-impl Serialize for DurationText {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}ms", self.0))
+    /// Microseconds, as instants are stored.
+    pub fn micros(self) -> i64 {
+        i64::try_from(self.ms).ok().and_then(|ms| ms.checked_mul(1_000)).unwrap_or(i64::MAX / 4)
     }
 }
 
-impl<'de> Deserialize<'de> for DurationText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let parsed = parse_ms(&text).map(Self);
-        parsed.ok_or_else(|| serde::de::Error::custom(format_args!("`{text}` is not a duration")))
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
+        let (factor, unit) =
+            units.into_iter().find(|(factor, _)| self.ms > 0 && self.ms % factor == 0).unwrap_or((1, "ms"));
+        write!(f, "{}{unit}", self.ms / factor)
     }
 }
 
-impl JsonSchema for DurationText {
-    fn schema_name() -> Cow<'static, str> {
-        "Duration".into()
-    }
+impl TryFrom<String> for Elapsed {
+    type Error = String;
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": PATTERN})
+    fn try_from(text: String) -> Result<Self, String> {
+        parse_ms(&text).map(Self::from_ms).ok_or_else(|| format!("`{text}` is not a duration"))
+    }
+}
+
+impl From<Elapsed> for String {
+    fn from(elapsed: Elapsed) -> Self {
+        elapsed.to_string()
+    }
+}
+
+impl JsonSchema for Elapsed {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Elapsed".into()
     }
 
     fn inline_schema() -> bool {
         true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$", "examples": ["90s", "15m", "1h30m", "7d"]})
     }
 }
 

@@ -6,19 +6,20 @@
 
 pub mod asset;
 pub mod check;
+pub mod check_triggers;
 pub mod duration;
-pub mod event_triggers;
 pub mod expression;
 pub mod frame;
 pub mod glob;
 pub mod ids;
 pub mod load;
-mod load_events;
-mod load_triggers;
+pub mod period;
 pub mod pipeline;
 pub mod problem;
+pub mod schedule;
 pub mod schema;
 pub mod secret;
 pub mod suggest;
+pub mod triggers;
 pub mod validate;
 pub mod yaml;

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::ids::{PipelineName, StepId};
 use crate::problem::Place;
+use crate::triggers::Trigger;
 
 /// One pipeline file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,40 +102,6 @@ pub struct Concurrency {
     pub key: Option<String>,
     /// Runs at once, at least 1.
     pub limit: u32,
-}
-
-/// What starts a pipeline.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Trigger {
-    /// At the instants of a cron expression in a time zone.
-    Cron {
-        /// Five fields, or six with seconds first.
-        cron: String,
-        /// IANA zone; the workspace's if absent.
-        timezone: Option<String>,
-        /// What to do about instants that passed while no server ran.
-        #[serde(default)]
-        missed: Missed,
-        /// Inputs for the runs it starts.
-        #[serde(default)]
-        inputs: IndexMap<String, Value>,
-    },
-    /// When something happens elsewhere.
-    Event(Box<crate::event_triggers::EventTrigger>),
-}
-
-/// What is owed for firings that passed while nothing ran.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Missed {
-    /// Only the newest.
-    #[default]
-    Last,
-    /// Each of them, oldest first.
-    All,
-    /// Nothing.
-    None,
 }
 
 /// `retry:`.

@@ -2,24 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::triggers;
+
 /// The schema (draft 2020-12). `kinds`: the word and the schema of what stands under it.
 pub fn pipeline<'a>(kinds: impl Iterator<Item = (&'a str, Value)>) -> Value {
     let mut definitions = Map::new();
     let mut choices = Vec::new();
     let mut step_properties = step_properties();
-    for (word, mut schema) in kinds {
-        // A kind's own definitions move to the root, under a name of their own.
-        if let Some(Value::Object(inner)) = schema.as_object_mut().and_then(|schema| schema.remove("$defs")) {
-            let prefix = format!("{word}_");
-            for (name, definition) in inner {
-                definitions.insert(format!("{prefix}{name}"), with_prefix(definition, &prefix));
-            }
-            schema = with_prefix(schema, &prefix);
-        }
-        if let Some(schema) = schema.as_object_mut() {
-            schema.remove("$schema");
-        }
-        definitions.insert(format!("kind_{word}"), schema);
+    for (word, schema) in kinds {
+        definitions.extend(self::definitions(&format!("kind_{word}"), schema));
         step_properties.insert(word.to_owned(), json!({"$ref": format!("#/$defs/kind_{word}")}));
         choices.push(json!({"required": [word]}));
     }
@@ -34,6 +25,7 @@ pub fn pipeline<'a>(kinds: impl Iterator<Item = (&'a str, Value)>) -> Value {
         "steps".to_owned(),
         json!({"type": "object", "propertyNames": name, "additionalProperties": {"$ref": "#/$defs/step"}}),
     );
+    let triggers = triggers::schema(&mut definitions);
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Millrace pipeline",
@@ -47,14 +39,30 @@ pub fn pipeline<'a>(kinds: impl Iterator<Item = (&'a str, Value)>) -> Value {
             "defaults": {"type": "object", "description": "Defaults of every step.", "additionalProperties": false, "properties": {
                 "environment": {"type": "string"}, "retry": true, "timeout": {"$ref": "#/$defs/duration"}}},
             "concurrency": {"description": "Runs at once, or `{key, limit}`."},
-            "triggers": {"type": "object", "description": "What starts it beside a person.", "additionalProperties": {
-                "type": "object", "required": ["cron"], "additionalProperties": false, "properties": {
-                    "cron": {"type": "string"}, "timezone": {"type": "string"}, "missed": {"enum": ["last", "all", "none"]}, "inputs": {"type": "object"}}}},
+            "triggers": triggers,
             "steps": {"$ref": "#/$defs/steps"},
             "finally": {"$ref": "#/$defs/steps"},
         },
         "$defs": definitions,
     })
+}
+
+/// A kind's schema as a definition of the name, with its own definitions, which move to the root under names of their own.
+pub(crate) fn definitions(name: &str, mut schema: Value) -> Map<String, Value> {
+    let mut definitions = Map::new();
+    let own = schema.as_object_mut().and_then(|schema| {
+        schema.remove("$schema");
+        schema.remove("$defs")
+    });
+    if let Some(Value::Object(own)) = own {
+        let prefix = format!("{name}_");
+        for (inner, definition) in own {
+            definitions.insert(format!("{prefix}{inner}"), with_prefix(definition, &prefix));
+        }
+        schema = with_prefix(schema, &prefix);
+    }
+    definitions.insert(name.to_owned(), schema);
+    definitions
 }
 
 fn step_properties() -> Map<String, Value> {

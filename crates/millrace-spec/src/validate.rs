@@ -2,9 +2,9 @@
 //!
 //! A string with `${{` fits every type, since its value is known only when the step runs.
 
+use regex::Regex;
 use serde_json::Value;
 
-use crate::duration;
 use crate::problem::Place;
 use crate::suggest::nearest;
 use crate::yaml::Node;
@@ -94,6 +94,14 @@ impl<'a> Validator<'a> {
 
     /// The value must fit one of the choices; otherwise the choice it comes closest to explains itself.
     fn check_choices(&self, choices: &'a [Value], value: &Value, pointer: &str, found: &mut Vec<Violation>) {
+        // An enum whose words are documented comes as a choice of constants.
+        let words: Option<Vec<&Value>> = choices.iter().map(|choice| choice.get("const")).collect();
+        if let Some(words) = words
+            && value.is_string()
+        {
+            check_value(&serde_json::json!({"enum": words}), value, pointer, found);
+            return;
+        }
         let mut nearest_choice: Option<Vec<Violation>> = None;
         for choice in choices {
             let mut problems = Vec::new();
@@ -256,10 +264,16 @@ fn check_value(schema: &Value, value: &Value, pointer: &str, found: &mut Vec<Vio
         });
         found.push(wrong);
     }
-    let is_duration = schema.get("pattern").and_then(Value::as_str) == Some(duration::PATTERN);
-    if let Some(text) = value.as_str().filter(|text| is_duration && duration::parse_ms(text).is_none()) {
-        let mut wrong = violation(pointer, "not-a-duration", format!("`{text}` is not a duration"));
-        wrong.hints.push("write a number and a unit: `90s`, `15m`, `1h30m`, `7d`".to_owned());
+    if let (Some(pattern), Some(text)) = (schema.get("pattern").and_then(Value::as_str), value.as_str())
+        && Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
+    {
+        let mut wrong = violation(pointer, "wrong-value", format!("`{text}` cannot be read here"));
+        let examples = schema.get("examples").and_then(Value::as_array).into_iter().flatten();
+        let examples: Vec<String> =
+            examples.filter_map(Value::as_str).map(|text| format!("`{text}`")).collect();
+        if !examples.is_empty() {
+            wrong.hints.push(format!("write it as {}", examples.join(", ")));
+        }
         found.push(wrong);
     }
     let Some(number) = value.as_f64() else { return };

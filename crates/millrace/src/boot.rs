@@ -427,6 +427,7 @@ impl Rooms {
         docs.extend(millrace_transform::transforms::docs());
         docs.extend(millrace_transfer::connectors());
         docs.extend(millrace_training::trainers::docs());
+        docs.extend(millrace_orchestration::trigger_docs());
         docs
     }
 }

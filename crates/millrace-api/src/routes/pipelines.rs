@@ -8,8 +8,9 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use millrace_metastore::runs_read::RunFilter;
 use millrace_orchestration::{NextFiring, RunRequest, next_firings};
-use millrace_spec::pipeline::{Pipeline, Trigger};
+use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
+use millrace_spec::triggers::Trigger;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -164,11 +165,11 @@ fn steps(app: &App, pipeline: &Pipeline) -> Vec<PipelineStepView> {
 fn triggers(pipeline: &Pipeline, firings: &[NextFiring]) -> Vec<TriggerView> {
     let next: HashMap<_, _> = firings.iter().map(|firing| (firing.trigger.as_str(), firing.at)).collect();
     let view = |(name, trigger): (&String, &Trigger)| {
-        let Trigger::Cron { cron, timezone, .. } = trigger;
+        let Trigger::Cron(cron) = trigger;
         TriggerView {
             name: name.clone(),
-            cron: cron.clone(),
-            timezone: timezone.clone(),
+            cron: cron.cron.clone(),
+            timezone: cron.timezone.clone(),
             next_firing: next.get(name.as_str()).map(ToString::to_string),
         }
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use millrace_contract::{Clock, SecretSource};
-use millrace_spec::event_triggers::EventTrigger;
+use millrace_spec::triggers::event::EventTrigger;
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::secret::{SecretText, Secrets};
 use tokio::sync::Mutex;

@@ -1,7 +1,7 @@
 //! Whether an event starts a run: what its trigger wants, the words of git, the expression of `if:`.
 
 use millrace_contract::{Event, GitFacts};
-use millrace_spec::event_triggers::{EventSpec, EventTrigger, GitChange, GitEvent};
+use millrace_spec::triggers::event::{EventSpec, EventTrigger, GitChange, GitEvent};
 use millrace_spec::glob::Glob;
 use millrace_spec::expression::{self, ExpressionError, RunStatus};
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use indexmap::IndexMap;
 use millrace_metastore::inbox::HeldEvent;
-use millrace_spec::event_triggers::Shared;
+use millrace_spec::triggers::event::Shared;
 
 /// What begins now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ mod signature;
 
 use jiff::Timestamp;
 use millrace_contract::Event;
-use millrace_spec::event_triggers::{EventSpec, Sender};
+use millrace_spec::triggers::event::{EventSpec, Sender};
 use millrace_spec::secret::SecretText;
 
 /// A request as it came.

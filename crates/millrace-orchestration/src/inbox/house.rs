@@ -12,7 +12,7 @@ use millrace_contract::{Clock, Event, EventSource, Polled};
 use millrace_metastore::monitoring::AlertTransitionRow;
 use millrace_metastore::runs::PipelineRunRow;
 use millrace_metastore::{Metastore, MetastoreError};
-use millrace_spec::event_triggers::{AlertChange, AlertWord, EventSpec, ModelChange, ModelWord, PipelineEnd};
+use millrace_spec::triggers::event::{AlertChange, AlertWord, EventSpec, ModelChange, ModelWord, PipelineEnd};
 use millrace_spec::problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use millrace_contract::{Clock, Event, EventSources};
 use millrace_metastore::inbox::{NewEventRow, ReceivedEvent};
-use millrace_spec::event_triggers::EventTrigger;
+use millrace_spec::triggers::event::EventTrigger;
 use millrace_spec::pipeline::{Pipeline, Trigger};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

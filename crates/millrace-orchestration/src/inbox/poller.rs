@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use millrace_contract::{EventSource, Polled};
 use millrace_metastore::inbox::EventCursorRow;
-use millrace_spec::event_triggers::EventSpec;
+use millrace_spec::triggers::event::EventSpec;
 use millrace_spec::problem::Problem;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;

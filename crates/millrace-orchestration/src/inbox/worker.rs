@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use millrace_contract::{Event, Explain as _};
 use millrace_metastore::MetastoreError;
 use millrace_metastore::inbox::{EventRow, EventVerdict};
-use millrace_spec::event_triggers::{EventTrigger, Shared as Keys};
+use millrace_spec::triggers::event::{EventTrigger, Shared as Keys};
 use millrace_spec::expression;
 use millrace_spec::pipeline::Pipeline;
 use serde_json::{Value, json};

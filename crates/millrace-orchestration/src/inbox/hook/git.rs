@@ -1,7 +1,7 @@
 //! Pushes, tags and pull requests as GitHub, GitLab and Azure DevOps tell them, in the words of a repository that is asked.
 
 use millrace_contract::{Event, GitFacts};
-use millrace_spec::event_triggers::GitChange;
+use millrace_spec::triggers::event::GitChange;
 use serde_json::Value;
 
 use super::senders::text;

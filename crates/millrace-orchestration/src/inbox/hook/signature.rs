@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
-use millrace_spec::event_triggers::{Sender, Webhook};
+use millrace_spec::triggers::event::{Sender, Webhook};
 use millrace_spec::secret::SecretText;
 use sha2::Sha256;
 

@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) const EXAMPLE: &str = "fresh:\n  dataset: orders\n  inputs: {orders: \"data:orders@${{ event.dataset.version }}\"}";
+use super::{EventKind, EventSpec};
 
 /// A new version of a dataset.
 ///
@@ -12,4 +12,13 @@ pub(super) const EXAMPLE: &str = "fresh:\n  dataset: orders\n  inputs: {orders: 
 pub struct DatasetPublished {
     /// Name of the dataset.
     pub dataset: String,
+}
+
+impl EventKind for DatasetPublished {
+    const WORD: &'static str = "dataset";
+    const EXAMPLE: &'static str = "{dataset: orders, inputs: {orders: \"data:orders@${{ event.dataset.version }}\"}}";
+
+    fn into_spec(self) -> EventSpec {
+        EventSpec::Dataset(self)
+    }
 }

@@ -2,9 +2,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::webhook::{Sender, Webhook};
-use crate::duration::DurationText;
-
-pub(super) const EXAMPLE: &str = "code:\n  git: origin\n  branches: [main]\n  paths: [\"churn/**\"]\n  events: [push]\n  inputs: {commit: \"${{ event.git.sha }}\"}";
+use super::{EventKind, EventSpec, bad_globs};
+use crate::duration::Elapsed;
+use crate::problem::Problem;
 
 /// Commits that are pushed, pull requests, and tags of a git repository.
 ///
@@ -29,13 +29,32 @@ pub struct GitChange {
     pub paths: Vec<String>,
     /// How often the repository is asked: every minute if nobody tells of it by a webhook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub every: Option<DurationText>,
+    pub every: Option<Elapsed>,
     /// Who tells of it at `POST /hooks/PIPELINE/TRIGGER`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Sender>,
     /// Name of the secret that the sender signs with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
+}
+
+impl EventKind for GitChange {
+    const WORD: &'static str = "git";
+    const EXAMPLE: &'static str = "{git: origin, branches: [main], paths: [\"churn/**\"], events: [push]}";
+
+    fn into_spec(self) -> EventSpec {
+        EventSpec::Git(self)
+    }
+
+    fn mistakes(&self) -> Vec<(&'static str, Problem)> {
+        let globs = [("branches", &self.branches), ("tags", &self.tags), ("paths", &self.paths)];
+        let mut found: Vec<_> = globs.into_iter().flat_map(|(key, globs)| bad_globs(key, globs.iter())).collect();
+        if self.secret.is_some() && self.webhook.is_none() {
+            let problem = Problem::error("no-webhook", "`secret` is for requests, and no `webhook` sends any");
+            found.push(("secret", problem.hint("say who sends them: `webhook: github`")));
+        }
+        found
+    }
 }
 
 /// What happens in a git repository.
@@ -74,8 +93,8 @@ impl GitChange {
     }
 
     /// How often the repository is asked.
-    pub fn every(&self) -> DurationText {
-        self.every.unwrap_or(DurationText(60_000))
+    pub fn every(&self) -> Elapsed {
+        self.every.unwrap_or(Elapsed::from_ms(60_000))
     }
 }
 

@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) const EXAMPLE: &str = "promoted:\n  model: churn\n  events: [alias]\n  aliases: [champion]\n  inputs: {model: \"model:churn@${{ event.model.version }}\"}";
+use super::{EventKind, EventSpec};
 
 /// A new version of a registered model, or an alias of it that moved.
 ///
@@ -17,6 +17,15 @@ pub struct ModelChange {
     /// Only these aliases; all if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
+}
+
+impl EventKind for ModelChange {
+    const WORD: &'static str = "model";
+    const EXAMPLE: &'static str = "{model: churn, events: [alias], aliases: [champion]}";
+
+    fn into_spec(self) -> EventSpec {
+        EventSpec::Model(self)
+    }
 }
 
 /// What happens to a registered model.

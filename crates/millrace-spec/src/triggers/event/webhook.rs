@@ -1,7 +1,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) const EXAMPLE: &str = "published:\n  webhook: github\n  secret: hook_key\n  events: [release]\n  if: event.action == 'published'\n  inputs: {tag: \"${{ event.release.tag_name }}\"}";
+use super::{EventKind, EventSpec};
+use crate::problem::Problem;
 
 /// A request to `POST /hooks/PIPELINE/TRIGGER` of the server.
 ///
@@ -22,6 +23,23 @@ pub struct Webhook {
     /// Header with the signature, if it is not `X-Signature`; only of `hmac` and `cloudevents`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature_header: Option<String>,
+}
+
+impl EventKind for Webhook {
+    const WORD: &'static str = "webhook";
+    const EXAMPLE: &'static str = "{webhook: github, secret: hook_key, events: [release], if: \"event.action == 'published'\"}";
+
+    fn into_spec(self) -> EventSpec {
+        EventSpec::Webhook(self)
+    }
+
+    fn mistakes(&self) -> Vec<(&'static str, Problem)> {
+        if self.signature_header.is_none() || self.secret.is_some() {
+            return Vec::new();
+        }
+        let problem = Problem::error("no-secret", "`signature_header` without `secret` checks nothing");
+        vec![("signature_header", problem.hint("name the secret: `secret: NAME`"))]
+    }
 }
 
 /// Who sends requests, and so how they are signed and what they mean.

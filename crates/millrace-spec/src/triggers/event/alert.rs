@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) const EXAMPLE: &str = "drift:\n  alert: churn_feature_drift";
+use super::{EventKind, EventSpec};
 
 /// An alert of this workspace that fires, or that is resolved.
 ///
@@ -14,6 +14,15 @@ pub struct AlertChange {
     /// Which of its changes.
     #[serde(default = "firing")]
     pub states: Vec<AlertWord>,
+}
+
+impl EventKind for AlertChange {
+    const WORD: &'static str = "alert";
+    const EXAMPLE: &'static str = "{alert: churn_feature_drift}";
+
+    fn into_spec(self) -> EventSpec {
+        EventSpec::Alert(self)
+    }
 }
 
 /// A change of an alert.

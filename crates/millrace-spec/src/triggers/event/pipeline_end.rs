@@ -1,9 +1,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{EventKind, EventSpec};
 use crate::ids::PipelineName;
 
-pub(super) const EXAMPLE: &str = "ingested:\n  pipeline: ingest_orders\n  states: [succeeded]\n  inputs: {day: \"${{ event.run.inputs.day }}\"}";
 
 /// The end of a run of another pipeline of this workspace.
 ///
@@ -16,6 +16,15 @@ pub struct PipelineEnd {
     /// How it ended.
     #[serde(default = "succeeded")]
     pub states: Vec<EndState>,
+}
+
+impl EventKind for PipelineEnd {
+    const WORD: &'static str = "pipeline";
+    const EXAMPLE: &'static str = "{pipeline: ingest_orders, states: [succeeded]}";
+
+    fn into_spec(self) -> EventSpec {
+        EventSpec::Pipeline(self)
+    }
 }
 
 /// How a run ended.
