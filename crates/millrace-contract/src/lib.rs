@@ -37,7 +37,7 @@ pub use query::{
 pub use secret::SecretSource;
 pub use signal::{Signal, SignalSink};
 pub use step::{
-    OutputDoc, Placement, Progress, ProgressSink, StepContext, StepError, StepKind, StepLog, StepOutcome,
-    StepTraits,
+    Look, OutputDoc, Placement, Progress, ProgressSink, REJECTED, StepContext, StepError, StepKind, StepLog,
+    StepOutcome, StepTraits,
 };
 pub use tracker::{RunTracker, TrackerError};

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
@@ -38,6 +39,20 @@ pub enum Placement {
     InProcess,
     /// By a program under the shim; [`StepKind::collect`] takes in what it left.
     Command(Box<CommandSpec>),
+}
+
+/// What a step that waits has found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Look {
+    /// What it waits for has not come.
+    Waiting {
+        /// On what, for people: `for 1 of 2 approvals by role:ml_owner`.
+        reason: String,
+        /// Longest time until the next look; a nudge makes it sooner.
+        look_again: Duration,
+    },
+    /// It has come.
+    Done(StepOutcome),
 }
 
 /// How far a step is.
@@ -125,6 +140,9 @@ pub struct StepOutcome {
     pub sources: Vec<AssetKey>,
 }
 
+/// Code of a step that was rejected, which is a state of its own.
+pub const REJECTED: &str = "rejected";
+
 /// A step that failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[error("{}", problem.message)]
@@ -141,6 +159,11 @@ impl StepError {
     /// A failure that trying again will not mend.
     pub fn permanent(problem: Problem) -> Self {
         Self { problem, transient: false, cancelled: false }
+    }
+
+    /// A "no" of somebody who was asked: the step ends as rejected and is never tried again.
+    pub fn rejected(message: impl Into<String>) -> Self {
+        Self::permanent(Problem::error(REJECTED, message))
     }
 
     /// A failure that may pass.
@@ -211,6 +234,32 @@ pub trait StepKind: Send + Sync {
     async fn place(&self, context: &StepContext) -> Result<Placement, StepError> {
         let _ = context;
         Ok(Placement::InProcess)
+    }
+
+    /// Whether attempts of such a step only wait for something outside: an approval, a run of another system. They hold no worker, slot or
+    /// pool meanwhile. Of a kind that waits, [`StepKind::begin_waiting`], [`StepKind::look`] and [`StepKind::abandon`] are called, and
+    /// neither `place` nor `run`.
+    fn waits(&self, config: &Value) -> bool {
+        let _ = config;
+        false
+    }
+
+    /// Begins what is waited for and returns how to find it again, which is stored with the attempt. Called anew with the same idempotency
+    /// key if the server was killed before that was stored, so it must not begin twice.
+    async fn begin_waiting(&self, context: &StepContext) -> Result<Value, StepError> {
+        let _ = context;
+        Ok(Value::Null)
+    }
+
+    /// Looks whether what is waited for has come. Called at once, after the time it asked for, after a restart, and when nudged.
+    async fn look(&self, context: &StepContext, handle: &Value) -> Result<Look, StepError> {
+        let _ = (context, handle);
+        Ok(Look::Done(StepOutcome::default()))
+    }
+
+    /// Gives up what is waited for: the run was cancelled or the time is up.
+    async fn abandon(&self, context: &StepContext, handle: &Value) {
+        let _ = (context, handle);
     }
 
     /// Does the work in this process. Called unless `place` named a command.

@@ -70,7 +70,7 @@ pub struct StepRunRow {
     pub error: Option<String>,
     /// Why it was or was not reused.
     pub reuse: Option<String>,
-    /// Why it was skipped.
+    /// Why it was skipped, or on what it waits.
     pub reason: Option<String>,
 }
 
@@ -109,6 +109,8 @@ pub enum StepChange {
         attempt: i64,
         /// Since when it could have begun.
         ready_at: i64,
+        /// Whether it only waits for something outside: it begins whatever the limits, and does not count.
+        waits: bool,
         /// Slots it takes: pool, slots, size of the pool.
         pools: Vec<(String, i64, i64)>,
     },

@@ -113,7 +113,37 @@ impl Metastore {
         .await
     }
 
-    /// Stores how to find an attempt's command again.
+    /// Stores on what a waiting attempt waits. One that is over meanwhile is left alone.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn store_waiting_reason(
+        &self,
+        run_id: String,
+        step: String,
+        attempt: i64,
+        reason: String,
+    ) -> Result<(), MetastoreError> {
+        self.write(move |session| {
+            Box::pin(async move {
+                session
+                    .execute(
+                        "UPDATE step_run SET reason = $4 WHERE run_id = $1 AND step = $2 AND attempt = $3 AND state = 'waiting'",
+                        &[
+                            run_id.as_str().into(),
+                            step.as_str().into(),
+                            attempt.into(),
+                            reason.as_str().into(),
+                        ],
+                    )
+                    .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Stores how to find an attempt's command, or what it waits for, again.
     ///
     /// # Errors
     /// If the database fails.
@@ -228,8 +258,8 @@ async fn apply_change(
     waiting: &mut Vec<String>,
 ) -> Result<(), MetastoreError> {
     match change {
-        StepChange::Begin { step, ready_at, pools, .. } => {
-            if !has_room(session, transition.max_running, pools).await? {
+        StepChange::Begin { step, ready_at, pools, waits, .. } => {
+            if !*waits && !has_room(session, transition.max_running, pools).await? {
                 waiting.push(step.clone());
                 session
                     .execute(
@@ -293,21 +323,22 @@ async fn begin_attempt(
     transition: &RunTransition,
     change: &StepChange,
 ) -> Result<(), MetastoreError> {
-    let StepChange::Begin { step, attempt, ready_at, pools } = change else { return Ok(()) };
+    let StepChange::Begin { step, attempt, ready_at, waits, pools } = change else { return Ok(()) };
+    let state = if *waits { "waiting" } else { "running" };
     let (step, attempt) = (step.as_str(), *attempt);
     let run_id = transition.run_id.as_str();
     let now = transition.now;
     session
         .execute(
-            "UPDATE step_run SET state = 'running', attempt = $3, retry_at = NULL, ready_at = COALESCE(ready_at, $5), \
+            "UPDATE step_run SET state = $6, reason = NULL, attempt = $3, retry_at = NULL, ready_at = COALESCE(ready_at, $5), \
              started_at = COALESCE(started_at, $4) WHERE run_id = $1 AND step = $2",
-            &[run_id.into(), step.into(), attempt.into(), now.into(), (*ready_at).into()],
+            &[run_id.into(), step.into(), attempt.into(), now.into(), (*ready_at).into(), state.into()],
         )
         .await?;
     session
         .execute(
-            "INSERT INTO step_attempt (run_id, step, number, epoch, state, started_at) VALUES ($1, $2, $3, $4, 'running', $5)",
-            &[run_id.into(), step.into(), attempt.into(), transition.epoch.into(), now.into()],
+            "INSERT INTO step_attempt (run_id, step, number, epoch, state, started_at) VALUES ($1, $2, $3, $4, $6, $5)",
+            &[run_id.into(), step.into(), attempt.into(), transition.epoch.into(), now.into(), state.into()],
         )
         .await?;
     for (pool, slots, _) in pools {
@@ -347,7 +378,7 @@ async fn end_attempt(
     let ended = session
         .execute(
             "UPDATE step_attempt SET state = $4, exit = $5, error = $6, ended_at = $7 \
-             WHERE run_id = $1 AND step = $2 AND number = $3 AND state = 'running'",
+             WHERE run_id = $1 AND step = $2 AND number = $3 AND state IN ('running', 'waiting')",
             &[
                 run_id.into(),
                 step.as_str().into(),
@@ -367,7 +398,7 @@ async fn end_attempt(
     session
         .execute(
             "UPDATE step_run SET state = $3, retry_at = $4, lost = lost + $5, outcome = $6, error = $7, reuse = $8, \
-             ended_at = $9 WHERE run_id = $1 AND step = $2",
+             ended_at = $9, reason = NULL WHERE run_id = $1 AND step = $2",
             &[
                 run_id.into(),
                 step.as_str().into(),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use millrace_contract::{
-    CommandExit, CommandHandle, Explain as _, Placement, Progress, ProgressSink, StepContext, StepError,
-    StepKind, StepOutcome,
+    CommandExit, CommandHandle, Explain as _, Placement, Progress, ProgressSink, REJECTED, StepContext,
+    StepError, StepKind, StepOutcome,
 };
 use millrace_metastore::lineage::StepAsset;
 use millrace_spec::asset::Asset;
@@ -24,7 +24,9 @@ use crate::context::{expression_context, refuse_unreadable, resolve_config, reso
 use crate::engine::Shared;
 use crate::events::RunEventKind;
 use crate::log::FileLog;
+use crate::recovery::Interrupted;
 use crate::state::RunSnapshot;
+use crate::waiting;
 
 /// How an attempt ended, for the run's task.
 #[derive(Debug)]
@@ -55,6 +57,8 @@ pub(crate) enum AttemptResult {
     Succeeded(StepOutcome),
     Cached(StepOutcome),
     Failed(Problem),
+    /// Somebody said no.
+    Rejected(Problem),
     TimedOut,
     Cancelled,
     /// The process is gone without a trace; not the user's fault.
@@ -69,8 +73,8 @@ pub(crate) struct AttemptStart {
     pub(crate) attempt: u32,
     pub(crate) force: bool,
     pub(crate) cancel: CancellationToken,
-    /// A command that an earlier engine started and that is to be waited for.
-    pub(crate) reattach: Option<CommandHandle>,
+    /// What an earlier engine began and this one goes on with.
+    pub(crate) resume: Option<Interrupted>,
 }
 
 struct ProgressEvents {
@@ -105,7 +109,7 @@ pub(crate) async fn carry_out(shared: Arc<Shared>, start: AttemptStart) -> Attem
         assets: Vec::new(),
     };
     let work = work(&shared, &start, &mut end);
-    let outcome = match in_process_limit(&start) {
+    let outcome = match in_process_limit(&shared, &start) {
         // The kind sees the cancelled token and stops; a kind that does not is left behind after the grace time.
         Some(limit) => match tokio::time::timeout(limit, work).await {
             Ok(outcome) => outcome,
@@ -119,13 +123,21 @@ pub(crate) async fn carry_out(shared: Arc<Shared>, start: AttemptStart) -> Attem
     end.result = match outcome {
         Ok(result) => result,
         Err(error) if error.cancelled => AttemptResult::Cancelled,
+        Err(error) if error.problem.code == REJECTED => {
+            AttemptResult::Rejected(place_at(error.problem, &start.step))
+        }
         Err(error) => AttemptResult::Failed(place_at(error.problem, &start.step)),
     };
     end
 }
 
-/// The shim keeps the time of commands, so that a restart does not lengthen it; this is for everything else and, with slack, a belt.
-fn in_process_limit(start: &AttemptStart) -> Option<Duration> {
+/// The shim keeps the time of commands, and what waits keeps its own, so that a restart does not lengthen it; this is for everything else
+/// and, with slack, a belt.
+fn in_process_limit(shared: &Shared, start: &AttemptStart) -> Option<Duration> {
+    let kind = shared.kinds.get(start.step.kind.as_str());
+    if kind.is_some_and(|kind| kind.waits(&start.step.config)) {
+        return None;
+    }
     let limit = start.step.timeout_ms?;
     let slack = if matches!(start.step.kind.as_str(), "run" | "python") { 60_000 } else { 0 };
     Some(Duration::from_millis(limit + slack))
@@ -155,7 +167,7 @@ async fn work(
     })?;
     let context = build_context(shared, start, kind.as_ref()).await?;
     let read = assets::read_by(&context);
-    if start.reattach.is_none()
+    if start.resume.is_none()
         && let Some(outcome) = look_in_cache(shared, start, kind.as_ref(), &context, end).await
     {
         end.assets = assets::step_assets(&read, &outcome);
@@ -185,7 +197,7 @@ async fn work(
     Ok(AttemptResult::Succeeded(outcome))
 }
 
-const TIMED_OUT: &str = "timed-out";
+pub(crate) const TIMED_OUT: &str = "timed-out";
 
 /// `None` means that the command was lost.
 async fn do_work(
@@ -195,9 +207,12 @@ async fn do_work(
     context: StepContext,
     end: &mut AttemptEnd,
 ) -> Result<Option<StepOutcome>, StepError> {
-    let handle = match &start.reattach {
-        Some(handle) => handle.clone(),
-        None => match kind.place(&context).await? {
+    if kind.waits(&start.step.config) {
+        return waiting::see_through(shared, start, kind, &context).await.map(Some);
+    }
+    let handle = match &start.resume {
+        Some(Interrupted::Command(handle)) => handle.clone(),
+        _ => match kind.place(&context).await? {
             Placement::InProcess => return kind.run(context).await.map(Some),
             Placement::Command(command) => {
                 let handle = shared

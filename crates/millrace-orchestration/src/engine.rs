@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indexmap::IndexMap;
 use millrace_contract::{
-    Clock, CommandHandle, ComputeTarget, DatasetCatalog, ModelRegistry, Progress, RunTracker, SecretSource,
-    StepError, StepKind, StepOutcome,
+    Clock, ComputeTarget, DatasetCatalog, ModelRegistry, Progress, RunTracker, SecretSource, StepError,
+    StepKind, StepOutcome,
 };
 use millrace_metastore::Metastore;
 use millrace_metastore::runs::{FiringRow, InsertedRun, PipelineRunRow, StepRunRow};
@@ -131,6 +131,8 @@ pub(crate) struct Shared {
     events: broadcast::Sender<RunEvent>,
     cancels: Mutex<HashMap<String, CancellationToken>>,
     progress: Mutex<HashMap<(String, String), Progress>>,
+    /// Of each waiting step, what makes it look.
+    nudges: Mutex<HashMap<(String, String), Arc<Notify>>>,
 }
 
 impl Shared {
@@ -153,6 +155,17 @@ impl Shared {
         kept.remove(&(run_id.to_owned(), step.to_owned()));
     }
 
+    /// What tells a waiting step to look; it keeps one nudge that comes while nobody listens.
+    pub(crate) fn nudge_of(&self, run_id: &str, step: &str) -> Arc<Notify> {
+        let mut nudges = self.nudges.lock().unwrap_or_else(PoisonError::into_inner);
+        nudges.entry((run_id.to_owned(), step.to_owned())).or_default().clone()
+    }
+
+    pub(crate) fn forget_nudge(&self, run_id: &str, step: &str) {
+        let mut nudges = self.nudges.lock().unwrap_or_else(PoisonError::into_inner);
+        nudges.remove(&(run_id.to_owned(), step.to_owned()));
+    }
+
     pub(crate) fn cancel_token(&self, run_id: &str) -> CancellationToken {
         let mut cancels = self.cancels.lock().unwrap_or_else(PoisonError::into_inner);
         cancels.entry(run_id.to_owned()).or_default().clone()
@@ -167,7 +180,7 @@ impl Shared {
         run_id: &str,
         step: &str,
         attempt: u32,
-        handle: &CommandHandle,
+        handle: &impl Serialize,
     ) -> Result<(), StepError> {
         let document = serde_json::to_string(handle).unwrap_or_default();
         self.store
@@ -264,6 +277,7 @@ impl Engine {
             events,
             cancels: Mutex::new(HashMap::new()),
             progress: Mutex::new(HashMap::new()),
+            nudges: Mutex::new(HashMap::new()),
         });
         recovery::resume_open_runs(&shared).await?;
         Ok(Self { shared })
@@ -382,6 +396,14 @@ impl Engine {
     /// Follows what changes from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<RunEvent> {
         self.shared.events.subscribe()
+    }
+
+    /// Makes a waiting step look now: what it waits for may have come. Nothing happens if no such step waits here.
+    pub fn nudge(&self, run_id: &str, step: &str) {
+        let nudges = self.shared.nudges.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(nudge) = nudges.get(&(run_id.to_owned(), step.to_owned())) {
+            nudge.notify_one();
+        }
     }
 
     /// How far a running step is, if it said so.

@@ -22,6 +22,7 @@ mod run_task;
 pub mod state;
 pub mod steps;
 mod triggers;
+mod waiting;
 
 pub use engine::{Engine, EngineServices, EngineSettings, Force, RunEvents, RunRequest, StepRegistry};
 pub use error::OrchestrationError;

@@ -21,8 +21,23 @@ use crate::state::{RunSnapshot, RunState, StepRun, StepState};
 pub(crate) struct LoadedRun {
     pub(crate) run: RunSnapshot,
     pub(crate) force: Force,
-    /// Steps whose attempt was running: the command to wait for, or `None` if the work was in process and is gone.
-    pub(crate) interrupted: Vec<(StepId, Option<CommandHandle>)>,
+    /// Steps whose attempt had begun and not ended.
+    pub(crate) interrupted: Vec<(StepId, Interrupted)>,
+}
+
+/// What is left of an attempt that had begun.
+pub(crate) enum Interrupted {
+    /// A command to wait for.
+    Command(CommandHandle),
+    /// It was done in process, and is gone.
+    Gone,
+    /// It waits for something outside.
+    Waiting {
+        /// How to find that again, unless the server was killed before it knew.
+        handle: Option<Value>,
+        /// When the attempt began, microseconds since 1970.
+        began_at: i64,
+    },
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -74,13 +89,16 @@ async fn load_row(shared: &Arc<Shared>, row: PipelineRunRow) -> Result<LoadedRun
     for row in rows {
         let Ok(step_id) = row.step.parse::<StepId>() else { continue };
         let step = step_from_row(&id, &row)?;
+        if step.state == StepState::Waiting {
+            interrupted.push((step_id.clone(), find_waiting(shared, &id, &row).await?));
+        }
         if step.state == StepState::Running {
             let folder = attempt_folder(shared, &id, step_id.as_str(), step.attempt);
             let handle = match shared.services.compute.find(&folder).await {
-                Ok(handle) => handle,
+                Ok(handle) => handle.map_or(Interrupted::Gone, Interrupted::Command),
                 Err(error) => {
                     tracing::warn!(run = %id, step = %step_id, %error, "the attempt's folder cannot be read; it counts as lost");
-                    None
+                    Interrupted::Gone
                 }
             };
             interrupted.push((step_id.clone(), handle));
@@ -99,6 +117,21 @@ async fn load_row(shared: &Arc<Shared>, row: PipelineRunRow) -> Result<LoadedRun
         id,
     };
     Ok(LoadedRun { run, force: options.force, interrupted })
+}
+
+async fn find_waiting(
+    shared: &Shared,
+    run_id: &str,
+    row: &StepRunRow,
+) -> Result<Interrupted, OrchestrationError> {
+    let attempts = shared.store.list_step_attempts(run_id.to_owned()).await;
+    let attempts = attempts.map_err(OrchestrationError::store("read the attempts"))?;
+    let attempt =
+        attempts.into_iter().find(|attempt| attempt.step == row.step && attempt.number == row.attempt);
+    let began_at = attempt.as_ref().map_or_else(|| shared.now(), |attempt| attempt.started_at);
+    let handle = attempt.and_then(|attempt| attempt.handle);
+    let handle = handle.map(|text| document("handle", run_id, &text)).transpose()?;
+    Ok(Interrupted::Waiting { handle, began_at })
 }
 
 fn step_from_row(run_id: &str, row: &StepRunRow) -> Result<StepRun, OrchestrationError> {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use indexmap::IndexMap;
-use millrace_contract::CommandHandle;
 use millrace_metastore::MetastoreError;
 use millrace_metastore::runs::{RunTransition, StepCacheRow, StepChange, TransitionResult};
 use millrace_spec::ids::StepId;
@@ -19,7 +18,7 @@ use crate::engine::{Force, Shared};
 use crate::error::chain;
 use crate::events::RunEventKind;
 use crate::planner::{Decision, decide, next_retry};
-use crate::recovery::LoadedRun;
+use crate::recovery::{Interrupted, LoadedRun};
 use crate::state::{RunSnapshot, RunState, StepState};
 
 /// Attempts that may be lost with their process before the step counts as failed.
@@ -62,15 +61,15 @@ struct RunTask {
 }
 
 impl RunTask {
-    async fn drive(mut self, interrupted: Vec<(StepId, Option<CommandHandle>)>) {
+    async fn drive(mut self, interrupted: Vec<(StepId, Interrupted)>) {
         if !self.wait_for_admission().await {
             return;
         }
         if self.run.cancel_requested {
             self.cancel.cancel();
         }
-        for (step, handle) in interrupted {
-            self.take_back(step, handle);
+        for (step, left) in interrupted {
+            self.take_back(step, left);
         }
         while !self.shared.stop.is_cancelled() {
             match self.advance().await {
@@ -114,13 +113,13 @@ impl RunTask {
     }
 
     /// Takes over an attempt that an earlier engine had begun.
-    fn take_back(&mut self, step: StepId, handle: Option<CommandHandle>) {
-        match handle {
-            Some(handle) => {
+    fn take_back(&mut self, step: StepId, left: Interrupted) {
+        match left {
+            Interrupted::Command(_) | Interrupted::Waiting { .. } => {
                 let run = Arc::new(self.run.clone());
-                self.launch(&step, &run, Some(handle));
+                self.launch(&step, &run, Some(left));
             }
-            None => {
+            Interrupted::Gone => {
                 let attempt = self.run.steps.get(&step).map_or(0, |step| step.attempt);
                 self.settle(AttemptEnd {
                     step,
@@ -146,7 +145,9 @@ impl RunTask {
             let mut decided_something = false;
             for decision in decide(&self.run, self.shared.now()) {
                 match decision {
-                    Decision::Start { step } if !self.has_room() => self.note_ready(&step),
+                    Decision::Start { step } if !self.waits(&step) && !self.has_room() => {
+                        self.note_ready(&step)
+                    }
                     Decision::Start { step } => {
                         decided_something = true;
                         changes.push(self.begin(&step));
@@ -251,6 +252,14 @@ impl RunTask {
         running < self.shared.settings.max_running as usize
     }
 
+    /// Whether a step only waits for something outside, so that no limit holds it back.
+    fn waits(&self, id: &StepId) -> bool {
+        let step = self.definition(id);
+        step.is_some_and(|step| {
+            self.shared.kinds.get(step.kind.as_str()).is_some_and(|kind| kind.waits(&step.config))
+        })
+    }
+
     fn note_ready(&mut self, id: &StepId) {
         let now = self.shared.now();
         self.ready_since.entry(id.clone()).or_insert(now);
@@ -258,6 +267,7 @@ impl RunTask {
 
     /// Marks a step as running in memory; the row follows in the same round.
     fn begin(&mut self, id: &StepId) -> StepChange {
+        let waits = self.waits(id);
         let pools = self.definition(id).map(|step| step.pool.clone()).unwrap_or_default();
         let pools = pools
             .into_iter()
@@ -270,11 +280,11 @@ impl RunTask {
         if let Some(step) = self.run.steps.get_mut(id) {
             step.attempt += 1;
             attempt = step.attempt;
-            step.state = StepState::Running;
+            step.state = if waits { StepState::Waiting } else { StepState::Running };
             step.retry_at = None;
         }
         let ready_at = self.ready_since.swap_remove(id).unwrap_or_else(|| self.shared.now());
-        StepChange::Begin { step: id.to_string(), attempt: attempt.into(), ready_at, pools }
+        StepChange::Begin { step: id.to_string(), attempt: attempt.into(), ready_at, waits, pools }
     }
 
     fn undo_begin(&mut self, name: &str) {
@@ -303,7 +313,7 @@ impl RunTask {
         })
     }
 
-    fn launch(&mut self, id: &StepId, run: &Arc<RunSnapshot>, reattach: Option<CommandHandle>) {
+    fn launch(&mut self, id: &StepId, run: &Arc<RunSnapshot>, resume: Option<Interrupted>) {
         let Some(step) = self.definition(id).cloned() else { return };
         // `finally` runs although the run was cancelled; everything else stops with it.
         let cleans_up = self.run.pipeline.finally.contains_key(id);
@@ -313,7 +323,7 @@ impl RunTask {
             cancel: if cleans_up { CancellationToken::new() } else { self.cancel.child_token() },
             run: run.clone(),
             step,
-            reattach,
+            resume,
         };
         let (step, attempt, shared) = (id.clone(), start.attempt, self.shared.clone());
         self.attempts.spawn(async move {
@@ -385,6 +395,7 @@ impl RunTask {
             AttemptResult::TimedOut => {
                 ("timed_out", StepState::TimedOut, again(true), None, Some(timed_out(&end.step)))
             }
+            AttemptResult::Rejected(problem) => ("rejected", StepState::Rejected, None, None, Some(problem)),
             AttemptResult::Cancelled => ("cancelled", StepState::Cancelled, None, None, None),
             AttemptResult::Lost if cancelled => ("lost", StepState::Cancelled, None, None, None),
             AttemptResult::Lost if step.lost <= LOST_RETRIES => {

@@ -57,6 +57,8 @@ pub enum StepState {
     Pending,
     /// An attempt holds a slot and works.
     Running,
+    /// An attempt waits for something outside, an approval or another system, and holds no slot.
+    Waiting,
     /// The next attempt waits for its time.
     Retrying,
     /// It did its work.
@@ -67,6 +69,8 @@ pub enum StepState {
     Failed,
     /// It ran into its timeout for good.
     TimedOut,
+    /// Somebody who was asked said no.
+    Rejected,
     /// A condition or a need kept it from running.
     Skipped,
     /// The run was cancelled.
@@ -74,21 +78,23 @@ pub enum StepState {
 }
 
 impl StepState {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Pending,
         Self::Running,
+        Self::Waiting,
         Self::Retrying,
         Self::Succeeded,
         Self::Cached,
         Self::Failed,
         Self::TimedOut,
+        Self::Rejected,
         Self::Skipped,
         Self::Cancelled,
     ];
 
     /// Whether the step will not change any more.
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::Pending | Self::Running | Self::Retrying)
+        !matches!(self, Self::Pending | Self::Running | Self::Waiting | Self::Retrying)
     }
 
     /// Whether its outputs may be used.
@@ -98,7 +104,7 @@ impl StepState {
 
     /// Whether it counts as a failure of the run.
     pub fn is_failure(self) -> bool {
-        matches!(self, Self::Failed | Self::TimedOut)
+        matches!(self, Self::Failed | Self::TimedOut | Self::Rejected)
     }
 
     /// The word stored and shown.
@@ -106,11 +112,13 @@ impl StepState {
         match self {
             Self::Pending => "pending",
             Self::Running => "running",
+            Self::Waiting => "waiting",
             Self::Retrying => "retrying",
             Self::Succeeded => "succeeded",
             Self::Cached => "cached",
             Self::Failed => "failed",
             Self::TimedOut => "timed_out",
+            Self::Rejected => "rejected",
             Self::Skipped => "skipped",
             Self::Cancelled => "cancelled",
         }

@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 
+use crate::check_triggers::{self, WINDOW_VALUES};
 use crate::expression::{self, Reference};
 use crate::ids::StepId;
 use crate::load::LoadedPipeline;
-use crate::pipeline::Step;
+use crate::pipeline::{Pipeline, Step};
 use crate::problem::{Place, Problem};
 use crate::secret;
 use crate::suggest::nearest;
@@ -36,6 +37,16 @@ pub trait Surroundings {
 
     /// Names of the secrets that are set here; `None` if there may be more.
     fn secrets(&self) -> Option<Vec<String>>;
+
+    /// Names of the calendars; `None` if nobody knows.
+    fn calendars(&self) -> Option<Vec<String>> {
+        None
+    }
+
+    /// Every pipeline of the workspace that can be read; `None` if nobody knows.
+    fn pipelines(&self) -> Option<Vec<Pipeline>> {
+        None
+    }
 }
 
 /// Everything that is wrong or doubtful, in the file's order.
@@ -60,6 +71,7 @@ pub fn check(loaded: &LoadedPipeline, surroundings: &dyn Surroundings) -> Vec<Pr
     for (step, facts) in &facts {
         checker.step(step, facts.as_ref(), surroundings);
     }
+    checker.problems.extend(check_triggers::check(loaded, surroundings));
     checker.secrets(surroundings);
     checker.concurrency();
     checker.cycles();
@@ -205,14 +217,23 @@ impl Checker<'_> {
             ["secrets", name, ..] => {
                 self.used_secrets.push(((*name).to_owned(), step.id.clone(), place.clone()));
             }
-            ["window", ..] => self.problems.push(
-                Problem::error(
-                    "no-window",
-                    format!("`{}` uses `window`, but no trigger of this pipeline has windows", step.id),
-                )
-                .at(place.clone()),
-            ),
+            ["window", name, ..] => self.window_value(name, place, step),
             _ => {}
+        }
+    }
+
+    fn window_value(&mut self, name: &str, place: &Place, step: &Step) {
+        if self.loaded.pipeline.triggers.values().all(|trigger| trigger.window().is_none()) {
+            let message = format!("`{}` uses `window`, but no trigger of this pipeline has windows", step.id);
+            let hint = "add one: `triggers: {daily: {window: 1d, from: 2026-01-01}}`";
+            self.problems.push(Problem::error("no-window", message).at(place.clone()).hint(hint));
+        } else if !WINDOW_VALUES.contains(&name) {
+            let problem =
+                Problem::error("unknown-window-value", format!("a window has no `{name}`")).at(place.clone());
+            self.problems.push(match nearest(name, WINDOW_VALUES) {
+                Some(near) => problem.hint(format!("did you mean `window.{near}`?")),
+                None => problem.note(format!("it has {}", WINDOW_VALUES.join(", "))),
+            });
         }
     }
 

@@ -206,6 +206,11 @@ fn environment(status: Option<RunStatus>) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
+    environment.add_filter("date", |instant: String| local(&instant).map(|at| at.date().to_string()));
+    environment.add_filter("strftime", |instant: String, form: String| {
+        let refused = |error: jiff::Error| filter_error(error.to_string());
+        jiff::fmt::strtime::format(&form, local(&instant)?).map_err(refused)
+    });
     if let Some(status) = status {
         environment.add_function("succeeded", move || status.succeeded);
         environment.add_function("failed", move || status.failed);
@@ -219,6 +224,18 @@ fn environment(status: Option<RunStatus>) -> Environment<'static> {
         });
     }
     environment
+}
+
+/// The local time of an instant or a date as text.
+fn local(instant: &str) -> Result<jiff::civil::DateTime, minijinja::Error> {
+    let broken = jiff::fmt::strtime::BrokenDownTime::parse("%Y-%m-%dT%H:%M:%S%:z", instant)
+        .and_then(|broken| broken.to_datetime())
+        .or_else(|_| instant.parse::<jiff::civil::DateTime>());
+    broken.map_err(|_| filter_error(format!("`{instant}` is not an instant")))
+}
+
+fn filter_error(reason: String) -> minijinja::Error {
+    minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, reason)
 }
 
 fn collect_references(value: &Value, found: &mut BTreeSet<Reference>) -> Result<(), ExpressionError> {

@@ -113,7 +113,7 @@ fn sign(word: &str) -> (&'static str, &'static str) {
     match word {
         "succeeded" => ("32", "✓"),
         "cached" => ("36", "="),
-        "failed" | "timed_out" => ("31", "✗"),
+        "failed" | "timed_out" | "rejected" => ("31", "✗"),
         "cancelled" | "skipped" => ("90", "-"),
         _ => ("34", "·"),
     }

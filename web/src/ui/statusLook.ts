@@ -23,6 +23,7 @@ const LOOKS: Record<string, StatusLook> = {
   cached: { tone: "ok", word: "reused", icon: IconRecycle },
   failed: { tone: "bad", word: "failed", icon: IconCircleX },
   timed_out: { tone: "bad", word: "timed out", icon: IconCircleX },
+  rejected: { tone: "bad", word: "rejected", icon: IconBan },
   lost: { tone: "bad", word: "lost", icon: IconCircleX },
   running: { tone: "run", word: "running", icon: IconLoader2, moving: true },
   cancelling: { tone: "warn", word: "cancelling", icon: IconLoader2, moving: true },

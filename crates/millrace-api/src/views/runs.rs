@@ -86,7 +86,8 @@ pub struct StepView {
     pub id: String,
     /// The kind's word.
     pub kind: String,
-    /// `pending`, `running`, `retrying`, `succeeded`, `cached`, `failed`, `timed_out`, `skipped` or `cancelled`.
+    /// `pending`, `running`, `waiting`, `retrying`, `succeeded`, `cached`, `failed`, `timed_out`, `rejected`, `skipped` or
+    /// `cancelled`.
     pub status: String,
     /// Steps that come before.
     pub needs: Vec<String>,

@@ -72,7 +72,7 @@ fn transition(run_id: &str, epoch: i64, steps: Vec<StepChange>) -> RunTransition
 }
 
 fn begin(step: &str, attempt: i64, pools: Vec<(String, i64, i64)>) -> StepChange {
-    StepChange::Begin { step: step.to_owned(), attempt, ready_at: 5, pools }
+    StepChange::Begin { step: step.to_owned(), attempt, ready_at: 5, waits: false, pools }
 }
 
 fn end(step: &str, attempt: i64) -> StepChange {
@@ -143,6 +143,39 @@ async fn slots_are_counted_and_come_free_with_the_attempt() {
             let steps = store.list_step_runs("a".to_owned()).await.unwrap();
             let states: Vec<&str> = steps.iter().map(|step| step.state.as_str()).collect();
             assert_eq!(states, ["succeeded", "running"]);
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_attempt_that_only_waits_takes_no_room_and_says_on_what() {
+    on_both(|store| {
+        Box::pin(async move {
+            let epoch = store.begin_engine_epoch().await.unwrap();
+            store.insert_pipeline_run(run("a", None), vec![step("gate"), step("work")], None).await.unwrap();
+            let waits = StepChange::Begin {
+                step: "gate".to_owned(),
+                attempt: 1,
+                ready_at: 5,
+                waits: true,
+                pools: Vec::new(),
+            };
+            let mut both = transition("a", epoch, vec![waits, begin("work", 1, Vec::new())]);
+            both.max_running = 1;
+            let stored = store.store_transition(both).await.unwrap();
+            assert_eq!(stored, TransitionResult::Stored { waiting: Vec::new() });
+            let say = |attempt, text: &str| {
+                store.store_waiting_reason("a".to_owned(), "gate".to_owned(), attempt, text.to_owned())
+            };
+            say(1, "for anna").await.unwrap();
+            say(2, "for an attempt that is not there").await.unwrap();
+            let gate = store.list_step_runs("a".to_owned()).await.unwrap().swap_remove(0);
+            assert_eq!((gate.state.as_str(), gate.reason.as_deref()), ("waiting", Some("for anna")));
+            store.store_transition(transition("a", epoch, vec![end("gate", 1)])).await.unwrap();
+            say(1, "too late").await.unwrap();
+            let gate = store.list_step_runs("a".to_owned()).await.unwrap().swap_remove(0);
+            assert_eq!((gate.state.as_str(), gate.reason), ("succeeded", None));
         })
     })
     .await;

@@ -168,7 +168,7 @@ pub(crate) async fn report(
             duration(Duration::from_micros(u64::try_from(took).unwrap_or(0))),
             count("succeeded"),
             count("cached"),
-            count("failed") + count("timed_out"),
+            count("failed") + count("timed_out") + count("rejected"),
             count("skipped"),
         )
     });

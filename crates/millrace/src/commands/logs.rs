@@ -45,7 +45,8 @@ fn pick<'a>(steps: &'a [StepRunRow], wanted: Option<&str>) -> Result<&'a StepRun
     let found = match wanted {
         Some(name) => steps.iter().find(|step| step.step == name),
         None => {
-            let failed = steps.iter().find(|step| matches!(step.state.as_str(), "failed" | "timed_out"));
+            let failed =
+                steps.iter().find(|step| matches!(step.state.as_str(), "failed" | "timed_out" | "rejected"));
             failed.or_else(|| steps.iter().rev().find(|step| step.attempt > 0))
         }
     };

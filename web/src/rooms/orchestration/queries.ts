@@ -70,7 +70,7 @@ export const cancelRun = (id: string) => post<unknown>(`/api/runs/${path(id)}/ca
 
 export const rerun = (id: string) => post<RunSummary>(`/api/runs/${path(id)}/rerun`, {});
 
-const ENDED = new Set(["succeeded", "failed", "cancelled", "skipped", "cached", "timed_out"]);
+const ENDED = new Set(["succeeded", "failed", "cancelled", "skipped", "cached", "timed_out", "rejected"]);
 
 /** Whether nothing more will happen. */
 export const isOver = (status: string): boolean => ENDED.has(status.toLowerCase());

@@ -20,7 +20,7 @@ const TABS = [
   { key: "attempts", label: "Attempts" },
 ] as const;
 
-const TROUBLED = new Set(["failed", "timed_out", "retrying", "running"]);
+const TROUBLED = new Set(["failed", "timed_out", "rejected", "retrying", "running"]);
 
 /** Everything about one step of a run. */
 export function StepPanel({ run, step, now }: { run: string; step: StepView; now: number }) {

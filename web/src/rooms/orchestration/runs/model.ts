@@ -9,6 +9,8 @@ export function interestingStep(steps: readonly StepView[]): string | undefined 
   const found =
     by("failed") ??
     by("timed_out") ??
+    by("rejected") ??
+    by("waiting") ??
     by("retrying") ??
     by("running") ??
     steps.find((step) => step.kind === "evaluate") ??
