@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use millrace_contract::{Clock, DatasetCatalog, KindDoc, ModelRegistry, QueryEngine};
+use millrace_orchestration::inbox::Inbox;
 use millrace_orchestration::{Engine, StepRegistry};
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
@@ -142,6 +143,8 @@ pub struct Parts {
     pub workspace: WorkspaceView,
     /// Runs pipelines.
     pub engine: Engine,
+    /// Takes events in.
+    pub inbox: Inbox,
     /// The step kinds, as the engine has them.
     pub steps: StepRegistry,
     /// Pages of everything that can be named.

@@ -2,6 +2,7 @@
 
 pub mod datasets;
 pub mod endpoints;
+pub mod inbox;
 pub mod json;
 pub mod lifecycle;
 pub mod models;

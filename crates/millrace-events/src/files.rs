@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use millrace_contract::{Clock, Event, EventSource, Polled};
-use millrace_spec::triggers::event::{FileChange, Files};
+use millrace_spec::triggers::event::{BlobFiles, FileChange, LocalFiles};
 use millrace_spec::problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -16,20 +16,44 @@ use crate::listing::{Found, Listing};
 /// Shortest pause between two looks.
 const SHORTEST: Duration = Duration::from_millis(100);
 
+/// What a trigger wants of files.
+pub(crate) struct Wanted {
+    /// `file` or `blob`.
+    family: &'static str,
+    events: Vec<FileChange>,
+    settle_ms: u64,
+    every: Duration,
+    empty: bool,
+}
+
+impl From<&LocalFiles> for Wanted {
+    fn from(spec: &LocalFiles) -> Self {
+        let (settle_ms, every) = (spec.settle.ms, Duration::from_millis(spec.every.ms).max(SHORTEST));
+        Self { family: "file", events: spec.events.clone(), settle_ms, every, empty: spec.empty }
+    }
+}
+
+impl From<&BlobFiles> for Wanted {
+    fn from(spec: &BlobFiles) -> Self {
+        let (settle_ms, every) = (spec.settle.ms, Duration::from_millis(spec.every.ms).max(SHORTEST));
+        Self { family: "blob", events: spec.events.clone(), settle_ms, every, empty: spec.empty }
+    }
+}
+
+/// Tells of files that a listing has, or has no more.
 pub(crate) struct FileSource {
-    spec: Files,
+    wanted: Wanted,
     listing: Listing,
     clock: Arc<dyn Clock>,
 }
 
 impl FileSource {
-    pub(crate) fn new(spec: Files, listing: Listing, clock: Arc<dyn Clock>) -> Self {
-        Self { spec, listing, clock }
+    pub(crate) fn new(wanted: Wanted, listing: Listing, clock: Arc<dyn Clock>) -> Self {
+        Self { wanted, listing, clock }
     }
 
     fn event(&self, change: FileChange, file: &Found) -> Event {
         let uri = self.listing.uri(&file.path);
-        let family = if self.spec.blob.is_some() { "blob" } else { "file" };
         let name = file.path.rsplit('/').next().unwrap_or(&file.path);
         let blob = json!({
             "uri": uri, "path": file.path, "name": name, "size": file.size, "etag": file.etag, "change": change.word(),
@@ -37,7 +61,7 @@ impl FileSource {
         let event = Event {
             id: format!("{}:{uri}:{}", change.word(), file.etag),
             source: self.listing.base.clone(),
-            kind: format!("{family}.{}", change.word()),
+            kind: format!("{}.{}", self.wanted.family, change.word()),
             subject: Some(file.path.clone()),
             time: None,
             data: blob.clone(),
@@ -51,15 +75,15 @@ impl FileSource {
 impl EventSource for FileSource {
     async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Problem> {
         let mut found = self.listing.list().await?;
-        found.retain(|file| file.size > 0 || self.spec.empty);
-        let every = Duration::from_millis(self.spec.every.0).max(SHORTEST);
+        found.retain(|file| file.size > 0 || self.wanted.empty);
+        let every = self.wanted.every;
         let Some(before) = cursor.and_then(|cursor| serde_json::from_value::<Seen>(cursor.clone()).ok()) else {
             let begun = Seen { known: known(&found), settling: BTreeMap::new() };
             return Ok(Polled { events: Vec::new(), cursor: json!(begun), look_again: every });
         };
         let now = self.clock.now().as_millisecond();
-        let Looked { changes, seen, settles_in_ms } = look(before, &found, now, self.spec.settle.0);
-        let wanted = |(change, _): &(FileChange, Found)| self.spec.events.contains(change);
+        let Looked { changes, seen, settles_in_ms } = look(before, &found, now, self.wanted.settle_ms);
+        let wanted = |(change, _): &(FileChange, Found)| self.wanted.events.contains(change);
         let events = changes.iter().filter(|change| wanted(change)).map(|(change, file)| self.event(*change, file));
         let settles = settles_in_ms.map_or(every, Duration::from_millis).max(SHORTEST);
         Ok(Polled { events: events.collect(), cursor: json!(seen), look_again: every.min(settles) })

@@ -134,7 +134,7 @@ impl GitSource {
 #[async_trait]
 impl EventSource for GitSource {
     async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Problem> {
-        let look_again = Duration::from_millis(self.spec.every().0).max(Duration::from_millis(200));
+        let look_again = Duration::from_millis(self.spec.every().ms).max(Duration::from_millis(200));
         let mut now = self.refs().await?;
         now.refs.retain(|name, _| self.watches(name) || *name == format!("refs/heads/{}", now.default));
         let before = cursor.and_then(|cursor| serde_json::from_value::<Refs>(cursor.clone()).ok());

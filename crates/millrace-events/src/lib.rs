@@ -13,9 +13,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use millrace_contract::{Clock, EventSource, EventSources};
-use millrace_spec::triggers::event::{EventSpec, LooksAt};
+use millrace_spec::triggers::event::EventSpec;
 use millrace_spec::problem::Problem;
 use millrace_storage::{Storage, StorageOptions};
+
+use files::FileSource;
+use git::GitSource;
+use listing::Listing;
 
 /// Options of a bucket by its name, as the connections say now.
 pub type BucketOptions = Arc<dyn Fn(&str) -> StorageOptions + Send + Sync>;
@@ -39,15 +43,15 @@ pub struct Outside {
 impl EventSources for Outside {
     async fn open(&self, spec: &EventSpec) -> Result<Option<Box<dyn EventSource>>, Problem> {
         Ok(Some(match spec {
-            EventSpec::Files(files) => {
-                let listing = match files.looks_at() {
-                    Some(LooksAt::Folder(glob)) => listing::Listing::folder(&self.workspace, glob),
-                    Some(LooksAt::Bucket(url)) => listing::Listing::bucket(url, &self.lake, &self.buckets)?,
-                    None => return Ok(None),
-                };
-                Box::new(files::FileSource::new(files.clone(), listing, self.clock.clone()))
+            EventSpec::File(files) => {
+                let listing = Listing::folder(&self.workspace, &files.file);
+                Box::new(FileSource::new(files.into(), listing, self.clock.clone()))
             }
-            EventSpec::Git(spec) => Box::new(git::GitSource::open(spec.clone(), &self.workspace, &self.copies).await?),
+            EventSpec::Blob(files) => {
+                let listing = Listing::bucket(&files.blob, &self.lake, &self.buckets)?;
+                Box::new(FileSource::new(files.into(), listing, self.clock.clone()))
+            }
+            EventSpec::Git(spec) => Box::new(GitSource::open(spec.clone(), &self.workspace, &self.copies).await?),
             _ => return Ok(None),
         }))
     }

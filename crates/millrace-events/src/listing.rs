@@ -79,7 +79,7 @@ impl Listing {
                 walked.map_err(|error| Problem::error("event-source", error.to_string()))??
             }
             Place::Bucket(storage) => {
-                let files = match storage.files(&FilePath::root()).await {
+                let files = match storage.files(&FilePath::default()).await {
                     Ok(files) => files,
                     Err(StorageError::NotFound { .. }) => Vec::new(),
                     Err(error) => return Err(unreachable(&format!("{}/{base}", self.base), &error)),

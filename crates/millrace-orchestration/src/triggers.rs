@@ -67,7 +67,7 @@ pub fn next_firings(
 ) -> Result<Vec<NextFiring>, Problem> {
     let mut firings = Vec::new();
     for (name, trigger) in &pipeline.triggers {
-        let Trigger::Cron(cron) = trigger;
+        let Trigger::Cron(cron) = trigger else { continue };
         let rule = CronRule::parse(&cron.cron, cron.timezone.as_deref().unwrap_or(default_zone))?;
         firings.extend(rule.after(after).take(count).map(|at| NextFiring { trigger: name.clone(), at }));
     }
@@ -180,7 +180,7 @@ impl TriggerLoop {
         earlier: Option<&TriggerStateRow>,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, OrchestrationError> {
-        let Trigger::Cron(cron) = trigger;
+        let Trigger::Cron(cron) = trigger else { return Ok(None) };
         let zone = cron.timezone.clone().unwrap_or_else(|| self.source.timezone());
         let rule = CronRule::parse(&cron.cron, &zone)
             .map_err(|problem| OrchestrationError::Invalid(Box::new(problem)))?;

@@ -18,8 +18,10 @@ use millrace_contract::{
     Clock, DatasetCatalog, KindDoc, ModelRegistry, ModelRuntime, QueryEngine, StepKind, SystemClock,
 };
 use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
+use millrace_events::Outside;
 use millrace_metastore::Metastore;
 use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorStep};
+use millrace_orchestration::inbox::Inbox;
 use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry, steps::Set};
 use millrace_spec::secret::{SecretText, VARIABLE_PREFIX};
 use millrace_storage::{FilePath, LocalCopies, Storage, StorageOptions};
@@ -409,6 +411,22 @@ impl Rooms {
             pools: self.workspace.pools.clone(),
         };
         Ok(Engine::start(self.store.clone(), (*self.kinds).clone(), services, settings).await?)
+    }
+
+    /// Takes in what happens elsewhere.
+    pub(crate) fn inbox(&self, engine: &Engine) -> Inbox {
+        let workspace = self.workspace.clone();
+        let machine = self.storage.s3.clone();
+        let outside = Outside {
+            workspace: self.workspace.root.clone(),
+            copies: self.workspace.state_folder().join("git"),
+            lake: self.storage.root.clone(),
+            buckets: Arc::new(move |bucket| StorageOptions {
+                s3: workspace.bucket_options(bucket).unwrap_or_else(|| machine.clone()),
+            }),
+            clock: self.clock.clone(),
+        };
+        Inbox::new(engine.clone(), Arc::new(self.workspace.clone()), Arc::new(outside), self.clock.clone())
     }
 
     /// Whether nothing that is kept here outlives the command.

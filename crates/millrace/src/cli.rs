@@ -7,9 +7,11 @@ use clap_complete::Shell;
 use millrace_spec::ids::SecretName;
 
 mod data;
+mod events;
 mod models;
 
 pub(crate) use data::{Data, DataCommand, DataPreview};
+pub(crate) use events::{Events, EventsCommand};
 pub(crate) use models::{Models, ModelsCommand, PromotionRequest, Verdict};
 
 /// From raw data to a live, monitored endpoint.
@@ -54,6 +56,8 @@ pub(crate) enum Command {
     Logs(Logs),
     /// Say why a step ran or was reused, and why it was skipped or failed.
     Why(Why),
+    /// List what happened elsewhere and what became of it; replay dead letters.
+    Events(Events),
     /// Copy a table between files, web servers, databases and datasets.
     Copy(Copy),
     /// Query the workspace's datasets with SQL.

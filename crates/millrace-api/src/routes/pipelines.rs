@@ -165,13 +165,13 @@ fn steps(app: &App, pipeline: &Pipeline) -> Vec<PipelineStepView> {
 fn triggers(pipeline: &Pipeline, firings: &[NextFiring]) -> Vec<TriggerView> {
     let next: HashMap<_, _> = firings.iter().map(|firing| (firing.trigger.as_str(), firing.at)).collect();
     let view = |(name, trigger): (&String, &Trigger)| {
-        let Trigger::Cron(cron) = trigger;
-        TriggerView {
+        let Trigger::Cron(cron) = trigger else { return None };
+        Some(TriggerView {
             name: name.clone(),
             cron: cron.cron.clone(),
             timezone: cron.timezone.clone(),
             next_firing: next.get(name.as_str()).map(ToString::to_string),
-        }
+        })
     };
-    pipeline.triggers.iter().map(view).collect()
+    pipeline.triggers.iter().filter_map(view).collect()
 }

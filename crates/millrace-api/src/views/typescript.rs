@@ -3,7 +3,7 @@
 use ts_rs::{Config, TS};
 
 use super::{
-    datasets, endpoints, json, lifecycle, models, monitors, pipelines, prompts, runs, traces, tracking,
+    datasets, endpoints, inbox, json, lifecycle, models, monitors, pipelines, prompts, runs, traces, tracking,
     workspace,
 };
 
@@ -37,6 +37,8 @@ pub fn typescript() -> String {
         runs::RunView
     );
     declare!(runs::LogChunk, runs::WhyView);
+    declare!(inbox::InboxEventView, inbox::InboxCount, inbox::InboxPage, inbox::InboxEventDetail);
+    declare!(inbox::EventTriggerView);
     declare!(
         tracking::ExperimentSummary,
         tracking::TrackedRun,

@@ -57,14 +57,13 @@ struct Due {
 
 fn due(shared: &Shared, events: &[&HeldEvent]) -> Option<Due> {
     let (first, last) = (events.first()?, events.last()?);
-    let micros = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX / 2_000) * 1_000;
     Some(match (shared.batch, shared.debounce) {
         (Some(batch), _) => {
             let size = usize::try_from(batch.size).unwrap_or(usize::MAX).max(1);
-            let at = if events.len() >= size { i64::MIN } else { first.received_at + micros(batch.within.0) };
+            let at = if events.len() >= size { i64::MIN } else { first.received_at + batch.within.micros() };
             Due { at, count: size }
         }
-        (None, Some(quiet)) => Due { at: last.received_at + micros(quiet.0), count: events.len() },
+        (None, Some(quiet)) => Due { at: last.received_at + quiet.micros(), count: events.len() },
         (None, None) => Due { at: i64::MIN, count: 1 },
     })
 }

@@ -5,6 +5,7 @@ mod copy;
 mod data;
 mod demo;
 mod doctor;
+mod events;
 mod experiments;
 mod explain;
 mod export;
@@ -40,6 +41,7 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Runs(arguments) => runs::run(&arguments, printer).await,
         Command::Logs(arguments) => logs::run(&arguments, printer).await,
         Command::Why(arguments) => why::run(&arguments, printer).await,
+        Command::Events(arguments) => events::run(&arguments, printer).await,
         Command::Copy(arguments) => copy::run(&arguments, printer).await,
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
         Command::Secrets(command) => secrets::run(&command, printer).await,

@@ -14,8 +14,10 @@ use crate::mlflow::error::MlflowError;
 use millrace_storage::decode_text;
 
 /// First words of addresses under `/api/` that tell nothing of experiments, models and prompts.
-const WITHOUT_PERMISSIONS: [&str; 10] = [
+const WITHOUT_PERMISSIONS: [&str; 12] = [
     "workspace",
+    "inbox",
+    "event-triggers",
     "kinds",
     "pipelines",
     "runs",
@@ -62,6 +64,7 @@ fn runs_what_is_declared(parts: &[&str]) -> bool {
         ["api", "sql"]
             | ["api", "pipelines", _, "runs"]
             | ["api", "runs", _, "cancel" | "rerun"]
+            | ["api", "inbox", _, "replay"]
             | ["endpoints", _, "score" | "invocations"]
             | ["v2", ..]
     )
