@@ -48,12 +48,7 @@ impl KindDoc {
     }
 
     /// Builds the page of a kind from the schema that its doc comments became.
-    pub fn of_schema(
-        family: KindFamily,
-        name: &'static str,
-        example: &'static str,
-        schema: Schema,
-    ) -> Self {
+    pub fn of_schema(family: KindFamily, name: &'static str, example: &'static str, schema: Schema) -> Self {
         let description = schema.get("description").and_then(|d| d.as_str()).unwrap_or_default().to_owned();
         let summary = description.split("\n\n").next().unwrap_or_default().replace('\n', " ");
         Self { family, name, summary, description, example, schema }

@@ -54,8 +54,7 @@ impl TriggerKind for Cron {
     const EXAMPLE: &'static str = "{cron: \"30 6 * * mon-fri\", timezone: Europe/Berlin, missed: last}";
 
     fn check(&self, node: &Node) -> Vec<Problem> {
-        let mut problems: Vec<Problem> =
-            check_timezone(self.timezone.as_deref(), node).into_iter().collect();
+        let mut problems: Vec<Problem> = check_timezone(self.timezone.as_deref(), node).into_iter().collect();
         let place = place_of(node, Self::WORD);
         match croner::Cron::from_str(&self.cron) {
             Ok(parsed) if !fires(&parsed) => problems.push(

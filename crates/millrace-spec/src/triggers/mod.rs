@@ -276,12 +276,14 @@ mod tests {
 
     #[test]
     fn a_mistake_is_told_where_it_stands() {
-        assert_eq!(problems("{crom: '0 6 * * *'}"), [
-            "2:7: the trigger `t` does not say what it waits for (did you mean `cron`?)"
-        ]);
-        assert_eq!(problems("{cron: '0 6 * * *', timezone: Europe/Berlim}"), [
-            "2:33: there is no time zone `Europe/Berlim` (use an IANA name such as `Europe/Berlin`)"
-        ]);
+        assert_eq!(
+            problems("{crom: '0 6 * * *'}"),
+            ["2:7: the trigger `t` does not say what it waits for (did you mean `cron`?)"]
+        );
+        assert_eq!(
+            problems("{cron: '0 6 * * *', timezone: Europe/Berlim}"),
+            ["2:36: there is no time zone `Europe/Berlim` (use an IANA name such as `Europe/Berlin`)"]
+        );
         assert_eq!(problems("{cron: '0 6 * * *', zone: UTC}").len(), 1);
         assert_eq!(problems("5 o'clock").len(), 1);
     }
