@@ -34,11 +34,11 @@ impl Workspace {
 impl Workspace {
     /// What it takes to reach a bucket, if a connection leads there; in the words of S3's clients.
     pub(crate) fn bucket_options(&self, bucket: &str) -> Option<Vec<(String, String)>> {
-        let connections = self.connections().usable();
+        let connections = self.connections().usable().ok()?;
         let settings = connections.values().filter(|connection| connection.unusable.is_none());
-        let settings = settings.filter_map(|connection| connection.settings.get("s3"));
+        let mut settings = settings.filter_map(|connection| connection.settings.get("s3"));
         let of_bucket = |settings: &&Value| settings.get("bucket").and_then(Value::as_str) == Some(bucket);
-        Some(settings.into_iter().find(of_bucket).map(s3_options)?)
+        settings.find(of_bucket).map(s3_options)
     }
 }
 

@@ -17,7 +17,8 @@ use std::sync::Arc;
 use millrace_contract::{Clock, Event, EventSources};
 use millrace_metastore::inbox::{NewEventRow, ReceivedEvent};
 use millrace_spec::triggers::event::EventTrigger;
-use millrace_spec::pipeline::{Pipeline, Trigger};
+use millrace_spec::pipeline::Pipeline;
+use millrace_spec::triggers::Trigger;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -109,14 +110,6 @@ impl Inbox {
     pub fn wake(&self) {
         self.shared.came.notify_one();
     }
-
-    /// Looks at everything that is due once; for tests, instead of [`Inbox::run`].
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn round(&self) -> Result<(), OrchestrationError> {
-        worker::Worker::new(&self.shared).round().await.map(drop)
-    }
 }
 
 /// Why a request was not taken.
@@ -156,7 +149,3 @@ fn new_row(pipeline: &str, trigger: &str, event: &Event) -> NewEventRow {
         event: serde_json::to_string(event).unwrap_or_default(),
     }
 }
-
-#[cfg(test)]
-#[path = "../inbox_tests.rs"]
-mod tests;

@@ -35,6 +35,7 @@ pub(crate) async fn run(arguments: &Run, printer: &Printer) -> Result<ExitCode> 
             Some(steps) => Force::Steps(known_steps(steps, &file)?),
         },
         firing: None,
+        events: None,
     };
     let id = engine.submit(loaded.pipeline.clone(), request).await?;
     follow(engine, events, &id, printer).await?;
