@@ -5,6 +5,7 @@ mod accounts;
 mod eval_datasets;
 mod experiments;
 mod imports;
+mod inbox;
 mod lineage;
 mod purge;
 mod registry;

@@ -6,6 +6,7 @@ mod clients;
 mod commands;
 mod datasets;
 mod demo_kills;
+mod events;
 mod experiments;
 mod faults;
 mod full_disk;
