@@ -5,7 +5,7 @@ export type LiveState = "connecting" | "live" | "lost";
 
 /** Which lists and pages an event makes stale, by the first word of their query keys. */
 const STALE: Record<string, string[]> = {
-  run: ["runs", "pipelines", "experiments", "tracked-runs"],
+  run: ["runs", "pipelines", "experiments", "tracked-runs", "inbox"],
   step: ["runs"],
   progress: ["runs"],
   pipeline: ["pipelines"],

@@ -548,6 +548,132 @@ status: string,
  */
 why: Array<string>, };
 
+export type InboxEventView = { 
+/**
+ * 32 hex digits.
+ */
+id: string, 
+/**
+ * Pipeline of the trigger that it is for.
+ */
+pipeline: string, 
+/**
+ * Name of the trigger.
+ */
+trigger: string, 
+/**
+ * What happened: `github.push`, `file.created`, …
+ */
+type: string, 
+/**
+ * Where it happened.
+ */
+source: string, 
+/**
+ * What it happened to.
+ */
+subject: string | null, 
+/**
+ * `waiting`, `held`, `started`, `filtered` or `dead`.
+ */
+status: string, 
+/**
+ * Why it is held, started nothing, or failed.
+ */
+why: string | null, 
+/**
+ * Tries that failed.
+ */
+attempts: number, 
+/**
+ * How often the same came again.
+ */
+repeats: number, 
+/**
+ * The run that it started.
+ */
+run_id: string | null, 
+/**
+ * RFC 3339.
+ */
+received_at: string, 
+/**
+ * RFC 3339; when it is tried again, if it is.
+ */
+next_at: string | null, 
+/**
+ * RFC 3339.
+ */
+settled_at: string | null, };
+
+export type InboxCount = { 
+/**
+ * The state.
+ */
+status: string, 
+/**
+ * How many.
+ */
+events: number, };
+
+export type InboxPage = { 
+/**
+ * The events.
+ */
+events: Array<InboxEventView>, 
+/**
+ * `after` of the next page.
+ */
+next: string | null, 
+/**
+ * How many events are in each state.
+ */
+counts: Array<InboxCount>, };
+
+export type InboxEventDetail = { 
+/**
+ * The event.
+ */
+event: InboxEventView, 
+/**
+ * What `event` is in expressions.
+ */
+value: Json, };
+
+export type EventTriggerView = { 
+/**
+ * Pipeline.
+ */
+pipeline: string, 
+/**
+ * Name of the trigger.
+ */
+trigger: string, 
+/**
+ * `webhook`, `git`, `blob`, …
+ */
+kind: string, 
+/**
+ * What it watches, in a few words.
+ */
+watches: string, 
+/**
+ * Where requests go, if it takes some.
+ */
+hook: string | null, 
+/**
+ * RFC 3339; when its source was read or found changed last, if it is asked.
+ */
+asked_at: string | null, 
+/**
+ * RFC 3339; when its source told of something last.
+ */
+found_at: string | null, 
+/**
+ * Why its source could not be asked.
+ */
+error: string | null, };
+
 export type ExperimentSummary = { 
 /**
  * Its id.

@@ -1,4 +1,5 @@
 import IconActivity from "@tabler/icons-react/dist/esm/icons/IconActivity.mjs";
+import IconBolt from "@tabler/icons-react/dist/esm/icons/IconBolt.mjs";
 import IconChecklist from "@tabler/icons-react/dist/esm/icons/IconChecklist.mjs";
 import IconCube from "@tabler/icons-react/dist/esm/icons/IconCube.mjs";
 import IconDatabase from "@tabler/icons-react/dist/esm/icons/IconDatabase.mjs";
@@ -17,6 +18,7 @@ const ITEMS = [
   { to: "/", name: "Home", icon: IconHome },
   { to: "/pipelines", name: "Pipelines", icon: IconRoute },
   { to: "/runs", name: "Runs", icon: IconPlayerPlay },
+  { to: "/events", name: "Events", icon: IconBolt },
   { to: "/experiments", name: "Experiments", icon: IconFlask },
   { to: "/traces", name: "Traces", icon: IconListTree },
   { to: "/prompts", name: "Prompts", icon: IconMessage },

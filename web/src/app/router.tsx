@@ -1,5 +1,5 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
-import { pipelineSearch, runSearch, runsSearch } from "../rooms/orchestration/search";
+import { eventsSearch, pipelineSearch, runSearch, runsSearch } from "../rooms/orchestration/search";
 import { monitorSearch } from "../rooms/monitoring/search";
 import {
   dataSearch,
@@ -46,6 +46,12 @@ const routes = [
     path: "/runs/$run",
     validateSearch: runSearch,
     component: lazyRouteComponent(() => import("../rooms/orchestration/runs/RunPage"), "RunPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/events",
+    validateSearch: eventsSearch,
+    component: lazyRouteComponent(() => import("../rooms/orchestration/events/EventsPage"), "EventsPage"),
   }),
   createRoute({
     getParentRoute,
