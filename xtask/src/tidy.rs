@@ -31,6 +31,7 @@ const ROOMS: &[&str] = &[
     "millrace-training",
     "millrace-deployment",
     "millrace-monitoring",
+    "millrace-events",
 ];
 
 /// Lines of a file without its inline tests.
