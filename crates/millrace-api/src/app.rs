@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use millrace_contract::{Clock, DatasetCatalog, KindDoc, ModelRegistry, QueryEngine};
 use millrace_orchestration::inbox::Inbox;
-use millrace_orchestration::{Engine, StepRegistry};
+use millrace_orchestration::{Engine, PipelineSource, StepRegistry};
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
 use millrace_storage::{LocalCopies, Storage};
@@ -151,6 +151,8 @@ pub struct Parts {
     pub kinds: Vec<KindDoc>,
     /// The pipeline files.
     pub definitions: Arc<dyn Definitions>,
+    /// What triggers are read from.
+    pub triggers: Arc<dyn PipelineSource>,
     /// Datasets.
     pub datasets: Arc<dyn DatasetCatalog>,
     /// Models.

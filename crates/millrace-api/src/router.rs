@@ -7,6 +7,10 @@
 //! | `/api/kinds` | GET | `[KindView]` |
 //! | `/api/pipelines`, `/api/pipelines/{name}` | GET | `[PipelineSummary]`, `PipelineView` |
 //! | `/api/pipelines/{name}/runs` | POST `StartRun`, header `Idempotency-Key` | `RunSummary` |
+//! | `/api/triggers` | GET | `[TriggerStatusView]` |
+//! | `/api/pipelines/{name}/triggers/{trigger}/pause`, `…/resume` | POST | `TriggerStatusView` |
+//! | `/api/pipelines/{name}/windows?trigger&limit` | GET | `WindowListView` |
+//! | `/api/pipelines/{name}/windows/rerun`, `…/windows/cancel`, `…/backfill` | POST `WindowRange` | `WindowsChanged` |
 //! | `/api/runs?pipeline&status&after&limit` | GET | `RunPage` |
 //! | `/api/runs/{id}` | GET | `RunView` |
 //! | `/api/runs/{id}/cancel`, `/api/runs/{id}/rerun` | POST | `RunSummary` |
@@ -98,6 +102,7 @@ fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(routes::workspace::routes())
         .merge(routes::pipelines::routes())
+        .merge(routes::triggers::routes())
         .merge(routes::runs::routes())
         .merge(routes::outputs::routes())
         .merge(routes::tracking::routes())

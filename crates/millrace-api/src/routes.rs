@@ -21,5 +21,6 @@ pub(crate) mod runs;
 pub(crate) mod scoring;
 pub(crate) mod traces;
 pub(crate) mod tracking;
+pub(crate) mod triggers;
 pub(crate) mod webhooks;
 pub(crate) mod workspace;

@@ -12,6 +12,7 @@ pub mod prompts;
 pub mod runs;
 pub mod traces;
 pub mod tracking;
+pub mod triggers;
 pub mod typescript;
 pub mod workspace;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use millrace_spec::triggers::event::EventSpec;
 use millrace_spec::problem::Problem;
+use millrace_spec::triggers::event::EventSpec;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use millrace_contract::{Clock, Event, EventSource, Polled};
-use millrace_spec::triggers::event::{BlobFiles, FileChange, LocalFiles};
 use millrace_spec::problem::Problem;
+use millrace_spec::triggers::event::{BlobFiles, FileChange, LocalFiles};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -77,14 +77,16 @@ impl EventSource for FileSource {
         let mut found = self.listing.list().await?;
         found.retain(|file| file.size > 0 || self.wanted.empty);
         let every = self.wanted.every;
-        let Some(before) = cursor.and_then(|cursor| serde_json::from_value::<Seen>(cursor.clone()).ok()) else {
+        let Some(before) = cursor.and_then(|cursor| serde_json::from_value::<Seen>(cursor.clone()).ok())
+        else {
             let begun = Seen { known: known(&found), settling: BTreeMap::new() };
             return Ok(Polled { events: Vec::new(), cursor: json!(begun), look_again: every });
         };
         let now = self.clock.now().as_millisecond();
         let Looked { changes, seen, settles_in_ms } = look(before, &found, now, self.wanted.settle_ms);
         let wanted = |(change, _): &(FileChange, Found)| self.wanted.events.contains(change);
-        let events = changes.iter().filter(|change| wanted(change)).map(|(change, file)| self.event(*change, file));
+        let events =
+            changes.iter().filter(|change| wanted(change)).map(|(change, file)| self.event(*change, file));
         let settles = settles_in_ms.map_or(every, Duration::from_millis).max(SHORTEST);
         Ok(Polled { events: events.collect(), cursor: json!(seen), look_again: every.min(settles) })
     }
@@ -153,12 +155,14 @@ mod tests {
     use super::*;
 
     fn found(files: &[(&str, &str)]) -> Vec<Found> {
-        let file = |&(path, etag): &(&str, &str)| Found { path: path.to_owned(), size: 1, etag: etag.to_owned() };
+        let file =
+            |&(path, etag): &(&str, &str)| Found { path: path.to_owned(), size: 1, etag: etag.to_owned() };
         files.iter().map(file).collect()
     }
 
     fn words(looked: &Looked) -> String {
-        let word = |(change, file): &(FileChange, Found)| format!("{} {}@{}", change.word(), file.path, file.etag);
+        let word =
+            |(change, file): &(FileChange, Found)| format!("{} {}@{}", change.word(), file.path, file.etag);
         looked.changes.iter().map(word).collect::<Vec<_>>().join(", ")
     }
 

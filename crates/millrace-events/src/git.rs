@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use millrace_contract::{EventSource, GitFacts, Polled};
-use millrace_spec::triggers::event::{GitChange, GitEvent};
 use millrace_spec::problem::Problem;
+use millrace_spec::triggers::event::{GitChange, GitEvent};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -48,7 +48,9 @@ impl GitSource {
             named.clone()
         } else {
             let found = git(Some(workspace), &["remote", "get-url", &named]).await.map_err(|problem| {
-                problem.hint(format!("`git remote add {named} URL` in the workspace, or write the repository's URL"))
+                problem.hint(format!(
+                    "`git remote add {named} URL` in the workspace, or write the repository's URL"
+                ))
             })?;
             found.trim().to_owned()
         };
@@ -68,8 +70,15 @@ impl GitSource {
     }
 
     /// What is known of a reference that moved: message, author, files.
-    async fn facts(&self, refs: &Refs, name: &str, sha: &str, before: Option<&String>) -> Result<GitFacts, Problem> {
-        let pull_request = name.strip_prefix("refs/pull/").or_else(|| name.strip_prefix("refs/merge-requests/"));
+    async fn facts(
+        &self,
+        refs: &Refs,
+        name: &str,
+        sha: &str,
+        before: Option<&String>,
+    ) -> Result<GitFacts, Problem> {
+        let pull_request =
+            name.strip_prefix("refs/pull/").or_else(|| name.strip_prefix("refs/merge-requests/"));
         let mut facts = match pull_request.and_then(|rest| rest.split('/').next()?.parse().ok()) {
             Some(number) => {
                 // The list of references does not say where it is to go: mostly to the default branch.
@@ -89,7 +98,9 @@ impl GitSource {
             (GitEvent::Push, Some(before)) => Some(before.clone()),
             // What is new is compared with where it left the default branch.
             _ => match refs.refs.get(&format!("refs/heads/{}", refs.default)).filter(|tip| *tip != sha) {
-                Some(tip) => git(copy, &["merge-base", tip, sha]).await.ok().map(|base| base.trim().to_owned()),
+                Some(tip) => {
+                    git(copy, &["merge-base", tip, sha]).await.ok().map(|base| base.trim().to_owned())
+                }
                 None => None,
             },
         };
@@ -107,9 +118,9 @@ impl GitSource {
     /// Brings what the references name into the copy.
     async fn fetch(&self, refs: &Refs, moved: &[(String, String)]) -> Result<(), Problem> {
         if !self.copy.join("HEAD").exists() {
-            tokio::fs::create_dir_all(&self.copy)
-                .await
-                .map_err(|error| Problem::error("event-source", format!("the copy of the repository: {error}")))?;
+            tokio::fs::create_dir_all(&self.copy).await.map_err(|error| {
+                Problem::error("event-source", format!("the copy of the repository: {error}"))
+            })?;
             git(Some(&self.copy), &["init", "--quiet", "--bare", "."]).await?;
         }
         let default = format!("refs/heads/{}", refs.default);
@@ -218,7 +229,8 @@ async fn git(folder: Option<&Path>, arguments: &[&str]) -> Result<String, Proble
 fn without_password(said: &str) -> String {
     let hide = |word: &str| match (word.find("://"), word.find('@')) {
         (Some(scheme), Some(at)) if scheme + 3 < at => {
-            let (before, after) = (word.get(..scheme + 3).unwrap_or_default(), word.get(at..).unwrap_or_default());
+            let (before, after) =
+                (word.get(..scheme + 3).unwrap_or_default(), word.get(at..).unwrap_or_default());
             format!("{before}***{after}")
         }
         _ => word.to_owned(),

@@ -58,10 +58,14 @@ async fn pushes_tags_and_pull_requests_are_told_once_with_their_files() {
     repository.run("own", &["tag", "-a", "v1", "-m", "one"]);
     repository.run("own", &["push", "--quiet", "origin", "main", "v1", "main:refs/pull/7/head", "main:new"]);
     let told = source.poll(Some(&begun.cursor)).await.unwrap();
-    let words: Vec<String> = told.events.iter().map(|event| {
-        let git = &event.facts["git"];
-        format!("{} {} {} {}", event.kind, event.subject.clone().unwrap(), git["message"], git["files"])
-    }).collect();
+    let words: Vec<String> = told
+        .events
+        .iter()
+        .map(|event| {
+            let git = &event.facts["git"];
+            format!("{} {} {} {}", event.kind, event.subject.clone().unwrap(), git["message"], git["files"])
+        })
+        .collect();
     assert_eq!(
         words,
         [

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use millrace_contract::{Clock, EventSource, EventSources};
-use millrace_spec::triggers::event::EventSpec;
 use millrace_spec::problem::Problem;
+use millrace_spec::triggers::event::EventSpec;
 use millrace_storage::{Storage, StorageOptions};
 
 use files::FileSource;
@@ -51,7 +51,9 @@ impl EventSources for Outside {
                 let listing = Listing::bucket(&files.blob, &self.lake, &self.buckets)?;
                 Box::new(FileSource::new(files.into(), listing, self.clock.clone()))
             }
-            EventSpec::Git(spec) => Box::new(GitSource::open(spec.clone(), &self.workspace, &self.copies).await?),
+            EventSpec::Git(spec) => {
+                Box::new(GitSource::open(spec.clone(), &self.workspace, &self.copies).await?)
+            }
             _ => return Ok(None),
         }))
     }

@@ -24,6 +24,7 @@ pub mod registry;
 pub mod runs;
 pub mod runs_read;
 mod runs_write;
+pub mod schedules;
 mod session;
 mod sqlite;
 mod store;
@@ -31,6 +32,7 @@ mod store;
 pub mod testing;
 pub mod traces;
 mod value;
+pub mod windows;
 
 pub use error::MetastoreError;
 pub use foreign::ForeignDatabase;

@@ -38,6 +38,8 @@ const ALL: &[Migration] = &[
     migration!("0051_what_runs_read"),
     migration!("0052_model_cards"),
     migration!("0060_accounts"),
+    migration!("0110_schedules"),
+    migration!("0111_windows"),
     migration!("0120_event_inbox"),
 ];
 

@@ -3,6 +3,7 @@
 //! Documents are JSON text that the orchestration room reads and writes; instants are microseconds since 1970.
 
 use crate::lineage::StepAsset;
+use crate::windows::WindowRunRow;
 
 /// A row of `pipeline_run`.
 #[derive(Debug, Clone, PartialEq)]
@@ -204,13 +205,24 @@ pub enum TransitionResult {
     StaleEpoch,
 }
 
-/// A cron firing, stored with the run that it starts.
+/// What a run stands for, stored with it: what stands for the same starts no second run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunOrigin {
+    /// An instant of a schedule.
+    Firing(FiringRow),
+    /// A window.
+    Window(WindowRunRow),
+}
+
+/// An instant of a schedule, stored with the run that it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FiringRow {
     /// Name of the trigger.
     pub trigger: String,
     /// The instant it stands for.
     pub instant: i64,
+    /// Whether it starts nothing while an earlier run of the trigger goes on.
+    pub skip_if_running: bool,
 }
 
 /// What became of a new run.
@@ -225,5 +237,10 @@ pub enum InsertedRun {
     Existing {
         /// Its id.
         id: String,
+    },
+    /// Nothing was stored but the firing, since an earlier run of its trigger goes on.
+    Skipped {
+        /// Which run.
+        running: String,
     },
 }

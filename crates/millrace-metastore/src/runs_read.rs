@@ -1,4 +1,4 @@
-//! Reading of runs, steps, attempts, cache entries and trigger state; and the few writes beside the state machine.
+//! Reading of runs, steps, attempts and cache entries; and the few writes beside the state machine.
 
 use std::collections::HashSet;
 
@@ -19,21 +19,6 @@ pub struct RunFilter {
     pub before: Option<(i64, String)>,
     /// At most so many.
     pub limit: i64,
-}
-
-/// A row of `trigger_state`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TriggerStateRow {
-    /// Pipeline name.
-    pub pipeline: String,
-    /// Trigger name.
-    pub trigger: String,
-    /// The rule as it was when `checked_until` was set.
-    pub rule: String,
-    /// Firings up to here are settled.
-    pub checked_until: i64,
-    /// Whether somebody paused it.
-    pub paused: bool,
 }
 
 impl Metastore {
@@ -203,47 +188,6 @@ impl Metastore {
         })
         .await
     }
-
-    /// State of every trigger that was ever checked.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn list_trigger_states(&self) -> Result<Vec<TriggerStateRow>, MetastoreError> {
-        self.read(|session| {
-            Box::pin(async move {
-                let sql = "SELECT pipeline, trigger_name, rule, checked_until, paused FROM trigger_state ORDER BY 1, 2";
-                session.fetch_all(sql, &[]).await?.iter().map(trigger_row).collect()
-            })
-        })
-        .await
-    }
-
-    /// Stores up to where a trigger's firings are settled.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn store_trigger_state(&self, state: TriggerStateRow) -> Result<(), MetastoreError> {
-        self.write(move |session| {
-            Box::pin(async move {
-                session
-                    .execute(
-                        "INSERT INTO trigger_state (pipeline, trigger_name, rule, checked_until, paused) \
-                         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (pipeline, trigger_name) DO UPDATE SET \
-                         rule = excluded.rule, checked_until = excluded.checked_until, paused = excluded.paused",
-                        &[
-                            state.pipeline.as_str().into(),
-                            state.trigger.as_str().into(),
-                            state.rule.as_str().into(),
-                            state.checked_until.into(),
-                            i64::from(state.paused).into(),
-                        ],
-                    )
-                    .await?;
-                Ok(())
-            })
-        })
-        .await
-    }
 }
 
 fn run_row(row: &Row) -> Result<PipelineRunRow, MetastoreError> {
@@ -310,15 +254,5 @@ fn cache_row(row: &Row) -> Result<StepCacheRow, MetastoreError> {
         outcome: row.text("outcome")?,
         run_id: row.text("run_id")?,
         created_at: row.int("created_at")?,
-    })
-}
-
-fn trigger_row(row: &Row) -> Result<TriggerStateRow, MetastoreError> {
-    Ok(TriggerStateRow {
-        pipeline: row.text("pipeline")?,
-        trigger: row.text("trigger_name")?,
-        rule: row.text("rule")?,
-        checked_until: row.int("checked_until")?,
-        paused: row.int("paused")? != 0,
     })
 }

@@ -2,9 +2,11 @@
 
 use crate::lineage::insert_step_assets;
 use crate::runs::{
-    FiringRow, InsertedRun, PipelineRunRow, RunTransition, StepCacheRow, StepChange, StepRunRow,
+    FiringRow, InsertedRun, PipelineRunRow, RunOrigin, RunTransition, StepCacheRow, StepChange, StepRunRow,
     TransitionResult,
 };
+use crate::schedules::OPEN_RUNS;
+use crate::windows::{note_window_run, take_window};
 use crate::{Metastore, MetastoreError, Row, Session, Value};
 
 impl Metastore {
@@ -22,7 +24,7 @@ impl Metastore {
         .await
     }
 
-    /// Stores a new run with its steps, unless its idempotency key or its firing has been seen.
+    /// Stores a new run with its steps, unless its idempotency key or what it stands for has been seen.
     ///
     /// # Errors
     /// If the database fails.
@@ -30,24 +32,25 @@ impl Metastore {
         &self,
         run: PipelineRunRow,
         steps: Vec<StepRunRow>,
-        firing: Option<FiringRow>,
+        origin: Option<RunOrigin>,
     ) -> Result<InsertedRun, MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
-                if let Some(id) = earlier_run(session, &run, firing.as_ref()).await? {
-                    return Ok(InsertedRun::Existing { id });
+                if let Some(earlier) = earlier_run(session, &run, origin.as_ref()).await? {
+                    return Ok(earlier);
                 }
                 let number = insert_run(session, &run).await?;
                 for step in &steps {
                     insert_step(session, &run.id, step).await?;
                 }
-                if let Some(firing) = &firing {
-                    session
-                        .execute(
-                            "INSERT INTO trigger_firing (pipeline, trigger_name, instant, run_id) VALUES ($1, $2, $3, $4)",
-                            &[run.pipeline.as_str().into(), firing.trigger.as_str().into(), firing.instant.into(), run.id.as_str().into()],
-                        )
-                        .await?;
+                match &origin {
+                    Some(RunOrigin::Firing(firing)) => {
+                        insert_firing(session, &run.pipeline, firing, &run.id, None).await?;
+                    }
+                    Some(RunOrigin::Window(window)) => {
+                        note_window_run(session, &run.pipeline, &run.id, window).await?;
+                    }
+                    None => {}
                 }
                 Ok(InsertedRun::New { number })
             })
@@ -179,26 +182,58 @@ async fn current_epoch(session: &mut Session) -> Result<i64, MetastoreError> {
     row.map_or(Ok(0), |row| row.int("epoch"))
 }
 
+/// What keeps a run from being made: an earlier one of the same request or origin, or one that still goes on.
 async fn earlier_run(
     session: &mut Session,
     run: &PipelineRunRow,
-    firing: Option<&FiringRow>,
-) -> Result<Option<String>, MetastoreError> {
+    origin: Option<&RunOrigin>,
+) -> Result<Option<InsertedRun>, MetastoreError> {
     let mut found: Option<Row> = None;
     if let Some(key) = &run.idempotency_key {
         found = session
             .fetch_optional("SELECT id FROM pipeline_run WHERE idempotency_key = $1", &[key.as_str().into()])
             .await?;
     }
-    if let (None, Some(firing)) = (&found, firing) {
-        found = session
-            .fetch_optional(
-                "SELECT run_id AS id FROM trigger_firing WHERE pipeline = $1 AND trigger_name = $2 AND instant = $3",
-                &[run.pipeline.as_str().into(), firing.trigger.as_str().into(), firing.instant.into()],
-            )
-            .await?;
+    match (&found, origin) {
+        (None, Some(RunOrigin::Firing(firing))) => {
+            let key = [run.pipeline.as_str().into(), firing.trigger.as_str().into(), firing.instant.into()];
+            let sql = "SELECT run_id AS id FROM trigger_firing WHERE pipeline = $1 AND trigger_name = $2 AND instant = $3";
+            found = session.fetch_optional(sql, &key).await?;
+            if found.is_none() && firing.skip_if_running {
+                let key = [run.pipeline.as_str().into(), firing.trigger.as_str().into()];
+                if let Some(row) = session.fetch_optional(OPEN_RUNS, &key).await? {
+                    let running = row.text("id")?;
+                    let note = format!("the run {running} was still going on");
+                    insert_firing(session, &run.pipeline, firing, "", Some(&note)).await?;
+                    return Ok(Some(InsertedRun::Skipped { running }));
+                }
+            }
+        }
+        (None, Some(RunOrigin::Window(window))) => {
+            let earlier = take_window(session, &run.pipeline, &run.id, window, run.created_at).await?;
+            return Ok(earlier.map(|id| InsertedRun::Existing { id }));
+        }
+        _ => {}
     }
-    found.map(|row| row.text("id")).transpose()
+    found.map(|row| Ok(InsertedRun::Existing { id: row.text("id")? })).transpose()
+}
+
+async fn insert_firing(
+    session: &mut Session,
+    pipeline: &str,
+    firing: &FiringRow,
+    run_id: &str,
+    note: Option<&str>,
+) -> Result<(), MetastoreError> {
+    let args =
+        [pipeline.into(), firing.trigger.as_str().into(), firing.instant.into(), run_id.into(), note.into()];
+    session
+        .execute(
+            "INSERT INTO trigger_firing (pipeline, trigger_name, instant, run_id, note) VALUES ($1, $2, $3, $4, $5)",
+            &args,
+        )
+        .await?;
+    Ok(())
 }
 
 pub(crate) async fn insert_run(session: &mut Session, run: &PipelineRunRow) -> Result<i64, MetastoreError> {
@@ -233,7 +268,11 @@ pub(crate) async fn insert_run(session: &mut Session, run: &PipelineRunRow) -> R
     Ok(number)
 }
 
-pub(crate) async fn insert_step(session: &mut Session, run_id: &str, step: &StepRunRow) -> Result<(), MetastoreError> {
+pub(crate) async fn insert_step(
+    session: &mut Session,
+    run_id: &str,
+    step: &StepRunRow,
+) -> Result<(), MetastoreError> {
     session
         .execute(
             "INSERT INTO step_run (run_id, step, position, kind, state, reason, outcome) VALUES ($1, $2, $3, $4, $5, $6, $7)",

@@ -1,4 +1,4 @@
-//! What `${{ }}` sees while a run goes on: `inputs`, `steps`, `run`, `secrets`.
+//! What `${{ }}` sees while a run goes on: `inputs`, `steps`, `run`, `secrets`, `window`.
 
 use indexmap::IndexMap;
 use millrace_contract::StepError;
@@ -34,7 +34,7 @@ pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], secrets: &
         steps.insert(id.to_string(), Value::Object(entry));
     }
     let error = run.first_error().map(|(id, problem)| json!({"step": id, "message": problem.message}));
-    let mut context = json!({
+    let mut values = json!({
         "inputs": run.inputs,
         "steps": steps,
         "run": {
@@ -45,11 +45,16 @@ pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], secrets: &
         },
         "secrets": secrets.to_value(),
     });
-    if let (Some(event), Some(context)) = (&run.event, context.as_object_mut()) {
-        context.insert("event".to_owned(), event.clone());
-        context.insert("events".to_owned(), json!(run.events));
+    if let Some(fields) = values.as_object_mut() {
+        if let Some(window) = &run.window {
+            fields.insert("window".to_owned(), window.clone());
+        }
+        if let Some(event) = &run.event {
+            fields.insert("event".to_owned(), event.clone());
+            fields.insert("events".to_owned(), json!(run.events));
+        }
     }
-    context
+    values
 }
 
 /// Evaluates an `if:`.

@@ -10,13 +10,14 @@ use millrace_contract::{
     StepKind, StepOutcome,
 };
 use millrace_metastore::Metastore;
-use millrace_metastore::runs::{FiringRow, InsertedRun, PipelineRunRow, StepRunRow};
+use millrace_metastore::runs::{FiringRow, InsertedRun, PipelineRunRow, RunOrigin, StepRunRow};
 use millrace_spec::asset::Asset;
 use millrace_spec::expression;
 use millrace_spec::ids::StepId;
 use millrace_spec::pipeline::{CachePolicy, Pipeline};
 use millrace_spec::problem::Problem;
-use serde::{Deserialize, Serialize};
+use millrace_spec::triggers::Overlap;
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -26,7 +27,9 @@ use crate::attempt::AttemptStart;
 use crate::cache::{Components, ReuseDecision, first_difference};
 use crate::error::{OrchestrationError, chain};
 use crate::events::{RunEvent, RunEventKind};
+use crate::request::{RunRequest, Started};
 use crate::state::{RunState, StepState};
+use crate::windows::{self, RunWindow};
 use crate::{inputs, recovery, run_task};
 
 /// The step kinds by the word users write.
@@ -64,57 +67,8 @@ pub struct EngineSettings {
     pub max_running: u32,
     /// Sizes of the named pools; an unnamed pool has one slot.
     pub pools: IndexMap<String, u32>,
-}
-
-/// What is asked for when a run is started.
-#[derive(Debug, Clone, Default)]
-pub struct RunRequest {
-    /// Values for the pipeline's inputs.
-    pub inputs: IndexMap<String, Value>,
-    /// What started it, for people: `{"by": "manual"}`, `{"by": "cron", "trigger": …}`.
-    pub cause: Value,
-    /// A request with the same key starts nothing.
-    pub idempotency_key: Option<String>,
-    /// Steps that are not to be reused.
-    pub force: Force,
-    /// A firing that this run stands for: trigger name and instant in microseconds.
-    pub firing: Option<(String, i64)>,
-    /// Events of the inbox that this run is of; it is stored together with their end.
-    pub events: Option<RunEvents>,
-}
-
-/// The events that a run is of.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RunEvents {
-    /// Their ids in the inbox.
-    pub ids: Vec<String>,
-    /// What `event` is in expressions: the newest of them.
-    pub newest: Value,
-    /// What `events` is, if several are gathered: all of them, oldest first.
-    pub all: Vec<Value>,
-}
-
-/// Which steps run although an earlier result would fit.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Force {
-    /// None.
-    #[default]
-    Nothing,
-    /// Every step.
-    All,
-    /// These.
-    Steps(Vec<String>),
-}
-
-impl Force {
-    pub(crate) fn covers(&self, step: &str) -> bool {
-        match self {
-            Self::Nothing => false,
-            Self::All => true,
-            Self::Steps(steps) => steps.iter().any(|name| name == step),
-        }
-    }
+    /// Zone of triggers that name none.
+    pub timezone: String,
 }
 
 /// Everything the tasks of an engine share.
@@ -128,6 +82,8 @@ pub(crate) struct Shared {
     /// Told whenever a slot or a concurrency key may have come free.
     pub(crate) freed: Notify,
     pub(crate) tasks: TaskTracker,
+    /// Told when somebody changed what triggers are to do.
+    pub(crate) triggers_changed: Notify,
     events: broadcast::Sender<RunEvent>,
     cancels: Mutex<HashMap<String, CancellationToken>>,
     progress: Mutex<HashMap<(String, String), Progress>>,
@@ -274,6 +230,7 @@ impl Engine {
             stop: CancellationToken::new(),
             freed: Notify::new(),
             tasks: TaskTracker::new(),
+            triggers_changed: Notify::new(),
             events,
             cancels: Mutex::new(HashMap::new()),
             progress: Mutex::new(HashMap::new()),
@@ -292,10 +249,35 @@ impl Engine {
         pipeline: Pipeline,
         request: RunRequest,
     ) -> Result<String, OrchestrationError> {
+        Ok(match self.begin(pipeline, request).await? {
+            Started::New(id) | Started::Earlier(id) | Started::Skipped { running: id } => id,
+        })
+    }
+
+    /// As [`Engine::submit`], and says whether the run is new.
+    ///
+    /// # Errors
+    /// If the inputs do not fit or the database fails.
+    pub async fn begin(
+        &self,
+        pipeline: Pipeline,
+        request: RunRequest,
+    ) -> Result<Started, OrchestrationError> {
         let shared = &self.shared;
         let inputs = inputs::resolve(&pipeline, &request.inputs)
             .map_err(|problem| OrchestrationError::Invalid(Box::new(problem)))?;
-        let (concurrency_key, concurrency_limit) = concurrency(&pipeline, &inputs)?;
+        let (mut concurrency_key, mut concurrency_limit) = concurrency(&pipeline, &inputs)?;
+        if let (None, Some(firing)) = (&concurrency_key, &request.firing)
+            && matches!(firing.overlap, Overlap::Queue | Overlap::CancelRunning)
+        {
+            concurrency_key = Some(format!("{}//{}", pipeline.name, firing.trigger));
+            concurrency_limit = Some(1);
+        }
+        let now = shared.now();
+        let window = match request.window.clone() {
+            Some(window) => Some(window),
+            None => windows::last_complete(&pipeline, &shared.settings.timezone, now),
+        };
         let id = uuid::Uuid::now_v7().simple().to_string();
         let steps = pipeline.steps.iter().chain(&pipeline.finally).enumerate();
         let rows = steps
@@ -314,7 +296,7 @@ impl Engine {
             pipeline: pipeline.name.to_string(),
             definition: document(serde_json::to_value(&pipeline).unwrap_or(Value::Null)),
             inputs: document(json!(inputs)),
-            options: document(options(&request)),
+            options: document(options(&request, window.as_ref())),
             cause: document(request.cause),
             state: RunState::Queued.as_str().to_owned(),
             idempotency_key: request.idempotency_key,
@@ -322,20 +304,29 @@ impl Engine {
             concurrency_limit,
             cancel_requested: false,
             error: None,
-            created_at: shared.now(),
+            created_at: now,
             started_at: None,
             ended_at: None,
         };
-        let firing = request.firing.map(|(trigger, instant)| FiringRow { trigger, instant });
+        let origin = match (request.firing, window) {
+            (Some(firing), _) => Some(RunOrigin::Firing(FiringRow {
+                trigger: firing.trigger,
+                instant: firing.instant,
+                skip_if_running: firing.overlap == Overlap::Skip,
+            })),
+            (None, Some(window)) => Some(RunOrigin::Window(window.row())),
+            (None, None) => None,
+        };
         let stored = match request.events {
             Some(events) => shared.store.insert_run_of_events(row, rows, events.ids).await,
-            None => shared.store.insert_pipeline_run(row, rows, firing).await,
+            None => shared.store.insert_pipeline_run(row, rows, origin).await,
         };
         match stored.map_err(OrchestrationError::store("store the new run"))? {
-            InsertedRun::Existing { id } => Ok(id),
+            InsertedRun::Existing { id } => Ok(Started::Earlier(id)),
+            InsertedRun::Skipped { running } => Ok(Started::Skipped { running }),
             InsertedRun::New { .. } => {
                 run_task::spawn(shared, recovery::load(shared, &id).await?);
-                Ok(id)
+                Ok(Started::New(id))
             }
         }
     }
@@ -427,6 +418,16 @@ impl Engine {
         &self.shared.store
     }
 
+    /// Makes the triggers' loop look at once: a window was asked for again, a trigger goes on.
+    pub fn wake_triggers(&self) {
+        self.shared.triggers_changed.notify_one();
+    }
+
+    /// Returns when somebody changed what triggers are to do.
+    pub(crate) async fn triggers_changed(&self) {
+        self.shared.triggers_changed.notified().await;
+    }
+
     /// Stops deciding and returns when the runs' tasks have ended. Commands go on under their shims and are re-attached by the next
     /// engine; in-process steps begin again there.
     pub async fn shutdown(&self) {
@@ -437,8 +438,8 @@ impl Engine {
 }
 
 /// What is stored of a request beside its inputs.
-fn options(request: &RunRequest) -> Value {
-    let mut options = json!({"force": request.force});
+fn options(request: &RunRequest, window: Option<&RunWindow>) -> Value {
+    let mut options = json!({"force": request.force, "window": window.map(RunWindow::values)});
     if let (Some(events), Some(options)) = (&request.events, options.as_object_mut()) {
         options.insert("event".to_owned(), events.newest.clone());
         options.insert("events".to_owned(), json!(events.all));

@@ -34,6 +34,7 @@ fn run(steps: Value, finally: Value, states: &[(&str, StepState)]) -> RunSnapsho
         id: "r".to_owned(),
         pipeline,
         inputs: IndexMap::new(),
+        window: None,
         state: RunState::Running,
         cancel_requested: false,
         created_at: 0,

@@ -12,8 +12,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::attempt::attempt_folder;
-use crate::engine::{Force, Shared};
+use crate::engine::Shared;
 use crate::error::OrchestrationError;
+use crate::request::Force;
 use crate::run_task;
 use crate::state::{RunSnapshot, RunState, StepRun, StepState};
 
@@ -44,6 +45,8 @@ pub(crate) enum Interrupted {
 struct RunOptions {
     #[serde(default)]
     force: Force,
+    #[serde(default)]
+    window: Option<Value>,
     #[serde(default)]
     event: Option<Value>,
     #[serde(default)]
@@ -109,6 +112,7 @@ async fn load_row(shared: &Arc<Shared>, row: PipelineRunRow) -> Result<LoadedRun
         inputs: document("inputs", &id, &row.inputs)?,
         state: RunState::parse(&row.state).unwrap_or(RunState::Queued),
         cancel_requested: row.cancel_requested,
+        window: options.window,
         created_at: row.created_at,
         event: options.event,
         events: options.events,

@@ -14,11 +14,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{self, AttemptEnd, AttemptResult, AttemptStart};
-use crate::engine::{Force, Shared};
+use crate::engine::Shared;
 use crate::error::chain;
 use crate::events::RunEventKind;
 use crate::planner::{Decision, decide, next_retry};
 use crate::recovery::{Interrupted, LoadedRun};
+use crate::request::Force;
 use crate::state::{RunSnapshot, RunState, StepState};
 
 /// Attempts that may be lost with their process before the step counts as failed.

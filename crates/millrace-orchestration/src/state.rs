@@ -167,6 +167,8 @@ pub struct RunSnapshot {
     pub event: Option<Value>,
     /// All of what happened, if several events were gathered.
     pub events: Vec<Value>,
+    /// The window it is about: `start`, `end`, `attempt`.
+    pub window: Option<Value>,
     /// Where it is.
     pub state: RunState,
     /// Whether somebody asked for its end.

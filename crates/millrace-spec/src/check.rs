@@ -12,6 +12,7 @@ use crate::pipeline::{Pipeline, Step};
 use crate::problem::{Place, Problem};
 use crate::secret;
 use crate::suggest::nearest;
+use crate::triggers::Trigger;
 use crate::validate;
 use crate::yaml::Node;
 
@@ -218,8 +219,18 @@ impl Checker<'_> {
                 self.used_secrets.push(((*name).to_owned(), step.id.clone(), place.clone()));
             }
             ["window", name, ..] => self.window_value(name, place, step),
+            ["event", ..] => self.event_value(place, step),
             _ => {}
         }
+    }
+
+    fn event_value(&mut self, place: &Place, step: &Step) {
+        if self.loaded.pipeline.triggers.values().any(|trigger| matches!(trigger, Trigger::Event(_))) {
+            return;
+        }
+        let message = format!("`{}` uses `event`, but no trigger of this pipeline waits for events", step.id);
+        let hint = "add one: `triggers: {hook: {webhook: github, secret: NAME}}`";
+        self.problems.push(Problem::error("no-event", message).at(place.clone()).hint(hint));
     }
 
     fn window_value(&mut self, name: &str, place: &Place, step: &Step) {

@@ -1,6 +1,7 @@
 //! What can be known about triggers when the rest of the workspace is there: calendars, and the windows that windows wait for.
 
 use crate::check::Surroundings;
+use crate::check_events;
 use crate::load::LoadedPipeline;
 use crate::period::Period;
 use crate::pipeline::Pipeline;
@@ -18,6 +19,9 @@ pub(crate) fn check(loaded: &LoadedPipeline, surroundings: &dyn Surroundings) ->
         let Some(node) = loaded.tree.get("triggers").and_then(|node| node.get(name)) else { continue };
         problems.extend(unknown_inputs(&loaded.pipeline, trigger, node));
         problems.extend(unknown_calendar(trigger, node, surroundings));
+        if let Trigger::Event(event) = trigger {
+            problems.extend(check_events::check(&loaded.pipeline, name, &event.source, node, surroundings));
+        }
         if let Some(window) = trigger.window().filter(|window| !window.after.is_empty()) {
             let others = surroundings.pipelines();
             let others = others.as_deref().unwrap_or_default();
@@ -110,7 +114,9 @@ pub fn parent_trigger<'p>(
         Some(wanted) => windows
             .find(|(name, _)| name == wanted)
             .ok_or_else(|| format!("the pipeline `{}` has no trigger `{wanted}` with windows", parent.name)),
-        None => windows.next().ok_or_else(|| format!("the pipeline `{}` has no trigger with windows", parent.name)),
+        None => windows
+            .next()
+            .ok_or_else(|| format!("the pipeline `{}` has no trigger with windows", parent.name)),
     }
 }
 
@@ -124,7 +130,8 @@ fn cycle(pipeline: &Pipeline, window: &Window, node: &Node, others: &[Pipeline])
                 path.push(parent.to_owned());
             }
             let shown = path.join(" → ");
-            let problem = Problem::error("window-cycle", format!("these windows wait for each other: {shown}"));
+            let problem =
+                Problem::error("window-cycle", format!("these windows wait for each other: {shown}"));
             let problem = problem.at(place_of_item(node, index, "pipeline"));
             return Some(problem.hint("take one of them away, or wait for an earlier window: `offset: -1d`"));
         }
@@ -219,18 +226,21 @@ mod tests {
 
     #[test]
     fn what_a_trigger_names_must_be_there() {
-        assert_eq!(problems("{cron: '0 6 * * *', calendar: holydays}", &[]), [
-            "2:33: there is no calendar `holydays`"
-        ]);
-        assert_eq!(problems("{cron: '0 6 * * *', inputs: {region: eu}}", &[]), [
-            "2:32: the pipeline has no input `region`"
-        ]);
+        assert_eq!(
+            problems("{cron: '0 6 * * *', calendar: holydays}", &[]),
+            ["2:36: there is no calendar `holydays`"]
+        );
+        assert_eq!(
+            problems("{cron: '0 6 * * *', inputs: {region: eu}}", &[]),
+            ["2:35: the pipeline has no input `region`"]
+        );
         let daily = "{window: 1d, from: 2026-01-01}";
         let after = |name: &str| format!("{{window: 1d, from: 2026-01-01, after: [{{pipeline: {name}}}]}}");
         assert_eq!(problems(&after("ingets"), &[("ingest", daily)]), ["2:56: there is no pipeline `ingets`"]);
-        assert_eq!(problems(&after("ingest"), &[("ingest", "{cron: '0 6 * * *'}")]), [
-            "2:56: the pipeline `ingest` has no trigger with windows"
-        ]);
+        assert_eq!(
+            problems(&after("ingest"), &[("ingest", "{cron: '0 6 * * *'}")]),
+            ["2:56: the pipeline `ingest` has no trigger with windows"]
+        );
         assert_eq!(problems(&after("ingest"), &[("ingest", daily)]), [""; 0]);
     }
 
@@ -239,12 +249,14 @@ mod tests {
         let after = |name: &str, more: &str| {
             format!("{{window: 1d, from: 2026-01-01, after: [{{pipeline: {name}{more}}}]}}")
         };
-        assert_eq!(problems(&after("a", ""), &[("a", &after("b", "")), ("b", &after("mine", ""))]), [
-            "2:56: these windows wait for each other: mine → a → b → mine"
-        ]);
-        assert_eq!(problems(&after("mine", ""), &[]), [
-            "2:56: these windows wait for each other: mine → mine"
-        ]);
+        assert_eq!(
+            problems(&after("a", ""), &[("a", &after("b", "")), ("b", &after("mine", ""))]),
+            ["2:56: these windows wait for each other: mine → a → b → mine"]
+        );
+        assert_eq!(
+            problems(&after("mine", ""), &[]),
+            ["2:56: these windows wait for each other: mine → mine"]
+        );
         // Yesterday's window of the other closes no circle.
         assert_eq!(problems(&after("a", ", offset: -1d"), &[("a", &after("mine", ""))]), [""; 0]);
     }

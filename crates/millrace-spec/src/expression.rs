@@ -193,8 +193,9 @@ pub fn evaluate_condition(
     })
 }
 
-static NAME: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"\b(?:steps|inputs|run|secrets|window|event)(?:\s*\.\s*[A-Za-z_][A-Za-z0-9_]*)+"));
+static NAME: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"\b(?:steps|inputs|run|secrets|window|event)(?:\s*\.\s*[A-Za-z_][A-Za-z0-9_]*)+")
+});
 static DYNAMIC_STEP: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bsteps\s*(?:\.\s*[a-z_0-9]+\s*)?\["));
 
 #[allow(clippy::expect_used, reason = "the patterns are constants that the tests compile")]

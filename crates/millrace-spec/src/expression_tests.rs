@@ -104,7 +104,8 @@ proptest! {
 #[test]
 fn instants_of_a_window_are_cut_to_dates_and_formatted() {
     let context = json!({"window": {"start": "2026-03-29T00:00:00+01:00"}});
-    let rendered = |text: &str| render(&Value::String(text.to_owned()), &context).map_err(|error| error.to_string());
+    let rendered =
+        |text: &str| render(&Value::String(text.to_owned()), &context).map_err(|error| error.to_string());
     assert_eq!(rendered("day=${{ window.start | date }}"), Ok(json!("day=2026-03-29")));
     assert_eq!(rendered("${{ window.start | strftime('%Y/%m/%d %H') }}"), Ok(json!("2026/03/29 00")));
     assert!(rendered("${{ 'noon' | date }}").unwrap_err().contains("`noon` is not an instant"));

@@ -21,7 +21,11 @@ impl Glob {
 /// What comes before the first folder with a wildcard, without a slash at its end: where the files of a glob are.
 pub fn base(glob: &str) -> &str {
     match glob.find(['*', '?', '[', '{']) {
-        Some(wildcard) => glob.get(..wildcard).and_then(|before| before.rfind('/')).and_then(|slash| glob.get(..slash)).unwrap_or_default(),
+        Some(wildcard) => glob
+            .get(..wildcard)
+            .and_then(|before| before.rfind('/'))
+            .and_then(|slash| glob.get(..slash))
+            .unwrap_or_default(),
         None => glob.rfind('/').and_then(|slash| glob.get(..slash)).unwrap_or_default(),
     }
 }
@@ -103,6 +107,9 @@ mod tests {
             assert!(!fits(glob, path), "{glob} {path}");
         }
         assert!(Glob::new("[a").is_none() && Glob::new("{a").is_none());
-        assert_eq!([base("in/x/*.csv"), base("in/day=?/a"), base("*.csv"), base("in/a.csv")], ["in/x", "in", "", "in"]);
+        assert_eq!(
+            [base("in/x/*.csv"), base("in/day=?/a"), base("*.csv"), base("in/a.csv")],
+            ["in/x", "in", "", "in"]
+        );
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod asset;
 pub mod check;
+mod check_events;
 pub mod check_triggers;
 pub mod duration;
 pub mod expression;

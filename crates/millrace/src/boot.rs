@@ -409,6 +409,7 @@ impl Rooms {
             state_folder: state,
             max_running: cores * RUNNING_PER_CORE,
             pools: self.workspace.pools.clone(),
+            timezone: self.workspace.timezone.clone(),
         };
         Ok(Engine::start(self.store.clone(), (*self.kinds).clone(), services, settings).await?)
     }

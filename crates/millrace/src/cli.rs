@@ -9,10 +9,12 @@ use millrace_spec::ids::SecretName;
 mod data;
 mod events;
 mod models;
+mod schedules;
 
 pub(crate) use data::{Data, DataCommand, DataPreview};
 pub(crate) use events::{Events, EventsCommand};
 pub(crate) use models::{Models, ModelsCommand, PromotionRequest, Verdict};
+pub(crate) use schedules::{Backfill, Range, TriggerName, Triggers, TriggersCommand, Windows};
 
 /// From raw data to a live, monitored endpoint.
 #[derive(Debug, Parser)]
@@ -58,6 +60,12 @@ pub(crate) enum Command {
     Why(Why),
     /// List what happened elsewhere and what became of it; replay dead letters.
     Events(Events),
+    /// List the triggers with their next and last firings, pause them, and let them go on.
+    Triggers(Triggers),
+    /// List the windows of a pipeline with their states and reasons, run some again, or cancel them.
+    Windows(Windows),
+    /// Run the windows of a range, also those before the trigger's beginning, and those again that are over.
+    Backfill(Backfill),
     /// Copy a table between files, web servers, databases and datasets.
     Copy(Copy),
     /// Query the workspace's datasets with SQL.
@@ -160,6 +168,9 @@ pub(crate) struct Run {
     /// Run steps although an earlier result would fit: all of them, or those named.
     #[arg(long, value_name = "STEP", num_args = 0.., value_delimiter = ',')]
     pub(crate) force: Option<Vec<String>>,
+    /// A date or an instant in the window that the run is about; the last complete window if absent.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) window: Option<String>,
     /// A request with a key that was used before starts nothing and follows the earlier run.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,

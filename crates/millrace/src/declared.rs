@@ -1,14 +1,17 @@
-//! Files of a workspace beside its pipelines: endpoints and alert rules. Read anew each time, since people edit them.
+//! Files of a workspace beside its pipelines: endpoints, alert rules and calendars. Read anew each time, since people edit them.
 
 use millrace_contract::Explain as _;
 use millrace_deployment::EndpointFile;
 use millrace_monitoring::rule::AlertRule;
 use millrace_spec::problem::Problem;
+use millrace_spec::schedule::Calendar;
 
 use crate::workspace::{Workspace, read};
 
 /// Folder of endpoint files.
 const ENDPOINTS: &str = "endpoints";
+/// Folder of calendars.
+pub(crate) const CALENDARS: &str = "calendars";
 /// Folder of alert rules.
 const MONITORS: &str = "monitors";
 
@@ -38,6 +41,11 @@ impl Workspace {
     /// Every file in `monitors/`, by name.
     pub(crate) fn alert_rules(&self) -> Vec<Declared<AlertRule>> {
         self.declared(MONITORS, AlertRule::parse)
+    }
+
+    /// Every file in `calendars/`, by name.
+    pub(crate) fn calendar_files(&self) -> Vec<Declared<Calendar>> {
+        self.declared(CALENDARS, Calendar::parse)
     }
 
     fn declared<T>(

@@ -73,8 +73,9 @@ impl Server {
         let mut server = Self::open(rooms, offer).await?;
         let started = rooms.endpoints.start(sound(rooms.workspace.endpoint_files())).await;
         started.map_err(|problem| WorkspaceError::Wrong(Box::new(problem)))?;
+        let source = Arc::new(rooms.workspace.clone());
         let triggers =
-            TriggerLoop::new(server.engine.clone(), Arc::new(rooms.workspace.clone()), rooms.clock.clone());
+            TriggerLoop::new(server.engine.clone(), source, rooms.clock.clone(), rooms.signals.clone());
         server.watching.push(tokio::spawn(triggers.run(server.stop.clone())));
         server.watching.push(tokio::spawn(server.inbox.clone().run(server.stop.clone())));
         let alerts = rooms.alerts.clone().watch(rooms.observed.clone(), server.stop.clone());
@@ -238,6 +239,7 @@ fn parts(
         steps: (*rooms.kinds).clone(),
         kinds: rooms.kind_docs(),
         definitions: Arc::new(rooms.workspace.clone()),
+        triggers: Arc::new(rooms.workspace.clone()),
         datasets: rooms.catalog.clone(),
         models: rooms.catalog.clone(),
         query: rooms.queries.clone(),

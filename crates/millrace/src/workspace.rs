@@ -1,5 +1,6 @@
 //! The files of a workspace: where it is, what is in it, reading and checking it.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,12 +12,16 @@ use millrace_spec::check::{self, StepKindFacts, Surroundings};
 use millrace_spec::load::{self, LoadedPipeline};
 use millrace_spec::pipeline::{Pipeline, Step};
 use millrace_spec::problem::{Problem, Severity};
+use millrace_spec::schedule::{Calendar, Calendars};
 use millrace_spec::yaml;
 
+use crate::declared::{CALENDARS, Declared, sound};
 use crate::secrets::SecretStore;
 
 /// Name of the file that makes a folder a workspace.
 pub(crate) const MARK: &str = "millrace.yaml";
+/// Folder of pipeline files.
+const PIPELINES: &str = "pipelines";
 /// Folder of everything that is not in git.
 pub(crate) const STATE: &str = ".millrace";
 
@@ -66,6 +71,8 @@ pub(crate) struct Workspace {
     pub(crate) secrets: Arc<SecretStore>,
     state: PathBuf,
     kinds: Arc<StepRegistry>,
+    /// The pipelines, while all of them are checked: each may name the others.
+    siblings: Option<Arc<Vec<Pipeline>>>,
 }
 
 /// A file with what was found in it.
@@ -125,6 +132,7 @@ impl Workspace {
             secrets,
             state,
             kinds,
+            siblings: None,
         })
     }
 
@@ -139,7 +147,7 @@ impl Workspace {
 
     /// Paths of all pipeline files, relative, sorted.
     pub(crate) fn pipeline_files(&self) -> Vec<String> {
-        self.yaml_files("pipelines")
+        self.yaml_files(PIPELINES)
     }
 
     /// Paths of the YAML files in a folder, relative, sorted.
@@ -172,8 +180,10 @@ impl Workspace {
 
     /// Every pipeline file, checked. A file that cannot be read is a problem of its own.
     pub(crate) fn check_all(&self) -> Vec<CheckedFile> {
+        let mut workspace = self.clone();
+        workspace.siblings = Some(Arc::new(self.load_all()));
         let check = |file: String| {
-            self.check_file(&file).unwrap_or_else(|error| CheckedFile {
+            workspace.check_file(&file).unwrap_or_else(|error| CheckedFile {
                 file,
                 text: String::new(),
                 loaded: None,
@@ -181,6 +191,16 @@ impl Workspace {
             })
         };
         self.pipeline_files().into_iter().map(check).collect()
+    }
+
+    /// Every pipeline that can be read, whatever else is wrong with it.
+    fn load_all(&self) -> Vec<Pipeline> {
+        let kinds: Vec<&str> = self.kinds.keys().copied().collect();
+        let load = |file: String| {
+            let text = read(&self.root, &file).ok()?;
+            Some(load::pipeline(&file, &text, &kinds).ok()?.pipeline)
+        };
+        self.pipeline_files().into_iter().filter_map(load).collect()
     }
 
     /// Finds a pipeline by its name or its file.
@@ -227,6 +247,14 @@ impl Surroundings for Workspace {
     fn secrets(&self) -> Option<Vec<String>> {
         SecretSource::secrets(&*self.secrets).names()
     }
+
+    fn calendars(&self) -> Option<Vec<String>> {
+        Some(self.calendar_files().iter().map(|file| stem(&file.file).to_owned()).collect())
+    }
+
+    fn pipelines(&self) -> Option<Vec<Pipeline>> {
+        Some(self.siblings.as_ref().map_or_else(|| self.load_all(), |siblings| siblings.to_vec()))
+    }
 }
 
 #[async_trait]
@@ -240,9 +268,46 @@ impl PipelineSource for Workspace {
         read.await.unwrap_or_default()
     }
 
+    async fn calendars(&self) -> Calendars {
+        let workspace = self.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let named = |file: Declared<Calendar>| (stem(&file.file).to_owned(), file);
+            let files: Vec<_> = workspace.calendar_files().into_iter().map(named).collect();
+            let calendar = |(name, file): (String, Declared<Calendar>)| {
+                sound(vec![file]).pop().map(|calendar| (name, Arc::new(calendar)))
+            };
+            files.into_iter().filter_map(calendar).collect()
+        });
+        read.await.unwrap_or_default()
+    }
+
+    async fn stamp(&self) -> u64 {
+        let workspace = self.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut hasher = DefaultHasher::new();
+            for folder in [PIPELINES, CALENDARS] {
+                workspace.root.join(folder).hash(&mut hasher);
+                for file in workspace.yaml_files(folder) {
+                    file.hash(&mut hasher);
+                    if let Ok(about) = fs_err::metadata(workspace.root.join(&file)) {
+                        (about.len(), about.modified().ok()).hash(&mut hasher);
+                    }
+                }
+            }
+            hasher.finish()
+        });
+        read.await.unwrap_or_default()
+    }
+
     fn timezone(&self) -> String {
         self.timezone.clone()
     }
+}
+
+/// Name of the thing that a file declares: what stands before its ending.
+fn stem(file: &str) -> &str {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    name.split('.').next().unwrap_or(name)
 }
 
 pub(crate) fn read(root: &Path, file: &str) -> Result<String, WorkspaceError> {

@@ -1,5 +1,6 @@
 import IconActivity from "@tabler/icons-react/dist/esm/icons/IconActivity.mjs";
 import IconBolt from "@tabler/icons-react/dist/esm/icons/IconBolt.mjs";
+import IconCalendarTime from "@tabler/icons-react/dist/esm/icons/IconCalendarTime.mjs";
 import IconChecklist from "@tabler/icons-react/dist/esm/icons/IconChecklist.mjs";
 import IconCube from "@tabler/icons-react/dist/esm/icons/IconCube.mjs";
 import IconDatabase from "@tabler/icons-react/dist/esm/icons/IconDatabase.mjs";
@@ -19,6 +20,7 @@ const ITEMS = [
   { to: "/pipelines", name: "Pipelines", icon: IconRoute },
   { to: "/runs", name: "Runs", icon: IconPlayerPlay },
   { to: "/events", name: "Events", icon: IconBolt },
+  { to: "/triggers", name: "Triggers", icon: IconCalendarTime },
   { to: "/experiments", name: "Experiments", icon: IconFlask },
   { to: "/traces", name: "Traces", icon: IconListTree },
   { to: "/prompts", name: "Prompts", icon: IconMessage },

@@ -10,6 +10,7 @@ const PAGES = [
   "Home",
   "Pipelines",
   "Runs",
+  "Triggers",
   "Experiments",
   "Traces",
   "Prompts",

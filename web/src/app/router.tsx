@@ -37,6 +37,16 @@ const routes = [
   }),
   createRoute({
     getParentRoute,
+    path: "/pipelines/$name/windows",
+    component: lazyRouteComponent(() => import("../rooms/orchestration/windows/WindowsPage"), "WindowsPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/triggers",
+    component: lazyRouteComponent(() => import("../rooms/orchestration/triggers/TriggersPage"), "TriggersPage"),
+  }),
+  createRoute({
+    getParentRoute,
     path: "/runs",
     validateSearch: runsSearch,
     component: lazyRouteComponent(() => import("../rooms/orchestration/runs/RunsPage"), "RunsPage"),

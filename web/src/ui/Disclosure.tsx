@@ -6,7 +6,7 @@ export function Disclosure({
   children,
   open = false,
 }: {
-  summary: string;
+  summary: ReactNode;
   children: ReactNode;
   open?: boolean;
 }) {

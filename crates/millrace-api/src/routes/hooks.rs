@@ -9,8 +9,8 @@ use millrace_orchestration::inbox::{HookError, HookRefusal, HookRequest};
 use millrace_spec::problem::Problem;
 use serde_json::json;
 
-use crate::accounts::Caller;
 use crate::access::Access;
+use crate::accounts::Caller;
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -66,7 +66,9 @@ fn refused(error: HookError) -> ApiError {
     };
     let said = refusal.to_string();
     match refusal {
-        HookRefusal::Unknown { .. } => ApiError::new(StatusCode::NOT_FOUND, Problem::error("unknown-webhook", said)),
+        HookRefusal::Unknown { .. } => {
+            ApiError::new(StatusCode::NOT_FOUND, Problem::error("unknown-webhook", said))
+        }
         HookRefusal::NoSecret => ApiError::new(
             StatusCode::UNAUTHORIZED,
             Problem::error("hook-without-secret", said).hint("name one in the trigger: `secret: NAME`"),
@@ -78,6 +80,8 @@ fn refused(error: HookError) -> ApiError {
         HookRefusal::Signature(_) | HookRefusal::Clock(_) => {
             ApiError::new(StatusCode::UNAUTHORIZED, Problem::error("hook-not-signed", said))
         }
-        HookRefusal::Unreadable(_) => ApiError::new(StatusCode::BAD_REQUEST, Problem::error("hook-unreadable", said)),
+        HookRefusal::Unreadable(_) => {
+            ApiError::new(StatusCode::BAD_REQUEST, Problem::error("hook-unreadable", said))
+        }
     }
 }

@@ -8,7 +8,6 @@ use millrace_contract::Event;
 use millrace_metastore::inbox::{EventFilter, EventRow};
 use millrace_spec::problem::Problem;
 use millrace_spec::triggers::Trigger;
-use millrace_spec::triggers::event::EventSpec;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -111,7 +110,9 @@ async fn replay_event(State(app): State<App>, Path(id): Path<String>) -> ApiResu
 async fn list_event_triggers(State(app): State<App>) -> ApiResult<Vec<EventTriggerView>> {
     let cursors = app.engine.store().list_event_cursors().await?;
     let mut views = Vec::new();
-    for pipeline in app.definitions.definitions().await.into_iter().filter_map(|definition| definition.pipeline) {
+    for pipeline in
+        app.definitions.definitions().await.into_iter().filter_map(|definition| definition.pipeline)
+    {
         for (name, trigger) in &pipeline.triggers {
             let Trigger::Event(trigger) = trigger else { continue };
             let cursor = cursors
@@ -123,7 +124,7 @@ async fn list_event_triggers(State(app): State<App>) -> ApiResult<Vec<EventTrigg
                 pipeline: pipeline.name.to_string(),
                 trigger: name.clone(),
                 kind: trigger.source.word().to_owned(),
-                watches: watches(&trigger.source),
+                watches: trigger.source.watches(),
                 hook: takes_requests.then(|| format!("/hooks/{}/{name}", pipeline.name)),
                 asked_at: cursor.map(|cursor| instant(cursor.asked_at)),
                 found_at: cursor.and_then(|cursor| cursor.found_at).map(instant),
@@ -132,23 +133,6 @@ async fn list_event_triggers(State(app): State<App>) -> ApiResult<Vec<EventTrigg
         }
     }
     Ok(Json(views))
-}
-
-/// What a trigger watches, in a few words.
-fn watches(source: &EventSpec) -> String {
-    match source {
-        EventSpec::Webhook(webhook) => {
-            let sender = serde_json::to_value(webhook.webhook).unwrap_or_default();
-            sender.as_str().unwrap_or_default().to_owned()
-        }
-        EventSpec::Pipeline(end) => end.pipeline.to_string(),
-        EventSpec::Dataset(spec) => spec.dataset.clone(),
-        EventSpec::Model(spec) => spec.model.clone(),
-        EventSpec::Alert(spec) => spec.alert.clone(),
-        EventSpec::File(spec) => spec.file.clone(),
-        EventSpec::Blob(spec) => spec.blob.clone(),
-        EventSpec::Git(spec) => spec.git.clone(),
-    }
 }
 
 async fn event_row(app: &App, id: &str) -> Result<EventRow, ApiError> {

@@ -7,9 +7,10 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use millrace_metastore::runs_read::RunFilter;
-use millrace_orchestration::{NextFiring, RunRequest, next_firings};
+use millrace_orchestration::{NextFiring, RunRequest, describe_trigger, next_firings, window_at};
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
+use millrace_spec::schedule::Calendars;
 use millrace_spec::triggers::Trigger;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
@@ -38,9 +39,10 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[utoipa::path(get, path = "/api/pipelines", responses((status = 200, body = [PipelineSummary])))]
 async fn list_pipelines(State(app): State<App>) -> ApiResult<Vec<PipelineSummary>> {
     let mut pipelines = Vec::new();
+    let calendars = app.triggers.calendars().await;
     for definition in app.definitions.definitions().await {
         let recent_runs = recent_runs(&app, &definition.name).await?;
-        let (firings, problems) = firings(&app, &definition);
+        let (firings, problems) = firings(&app, &definition, &calendars);
         pipelines.push(PipelineSummary {
             description: definition.pipeline.as_ref().and_then(|pipeline| pipeline.description.clone()),
             steps: definition
@@ -63,14 +65,15 @@ async fn list_pipelines(State(app): State<App>) -> ApiResult<Vec<PipelineSummary
     responses((status = 200, body = PipelineView)))]
 async fn find_pipeline(State(app): State<App>, Path(name): Path<String>) -> ApiResult<PipelineView> {
     let definition = definition(&app, &name).await?;
-    let (firings, problems) = firings(&app, &definition);
+    let calendars = app.triggers.calendars().await;
+    let (firings, problems) = firings(&app, &definition, &calendars);
     let pipeline = definition.pipeline.as_ref();
     Ok(Json(PipelineView {
         description: pipeline.and_then(|pipeline| pipeline.description.clone()),
         problems: problems.into_iter().map(Into::into).collect(),
         inputs: pipeline.map(inputs).unwrap_or_default(),
         steps: pipeline.map(|pipeline| steps(&app, pipeline)).unwrap_or_default(),
-        triggers: pipeline.map(|pipeline| triggers(pipeline, &firings)).unwrap_or_default(),
+        triggers: pipeline.map(|pipeline| triggers(&app, pipeline, &firings)).unwrap_or_default(),
         recent_runs: recent_runs(&app, &name).await?,
         command: format!("millrace run {name}"),
         name: definition.name,
@@ -101,6 +104,11 @@ async fn start_run(
     let mut request =
         RunRequest { inputs: wanted.inputs.0, cause: json!({"by": "manual"}), ..RunRequest::default() };
     request.idempotency_key = key.map(|key| format!("{name}/{key}"));
+    if let Some(text) = &wanted.window {
+        let window = window_at(&pipeline, &app.workspace.timezone, text)
+            .map_err(|problem| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, *problem))?;
+        request.window = Some(window);
+    }
     if wanted.force {
         request.force = serde_json::from_value(json!("all"))?;
     }
@@ -118,11 +126,11 @@ async fn recent_runs(app: &App, pipeline: &str) -> Result<Vec<RunSummary>, ApiEr
 }
 
 /// The next firings of a pipeline, soonest first, and its problems, those of its triggers last.
-fn firings(app: &App, definition: &Definition) -> (Vec<NextFiring>, Vec<Problem>) {
+fn firings(app: &App, definition: &Definition, calendars: &Calendars) -> (Vec<NextFiring>, Vec<Problem>) {
     let mut problems = definition.problems.clone();
     let Some(pipeline) = &definition.pipeline else { return (Vec::new(), problems) };
-    let firings =
-        next_firings(pipeline, &app.workspace.timezone, app.clock.now(), 1).unwrap_or_else(|problem| {
+    let firings = next_firings(pipeline, &app.workspace.timezone, calendars, app.clock.now(), 1)
+        .unwrap_or_else(|problem| {
             problems.push(problem);
             Vec::new()
         });
@@ -162,16 +170,13 @@ fn steps(app: &App, pipeline: &Pipeline) -> Vec<PipelineStepView> {
     steps.map(view).collect()
 }
 
-fn triggers(pipeline: &Pipeline, firings: &[NextFiring]) -> Vec<TriggerView> {
+fn triggers(app: &App, pipeline: &Pipeline, firings: &[NextFiring]) -> Vec<TriggerView> {
     let next: HashMap<_, _> = firings.iter().map(|firing| (firing.trigger.as_str(), firing.at)).collect();
-    let view = |(name, trigger): (&String, &Trigger)| {
-        let Trigger::Cron(cron) = trigger else { return None };
-        Some(TriggerView {
-            name: name.clone(),
-            cron: cron.cron.clone(),
-            timezone: cron.timezone.clone(),
-            next_firing: next.get(name.as_str()).map(ToString::to_string),
-        })
+    let view = |(name, trigger): (&String, &Trigger)| TriggerView {
+        name: name.clone(),
+        kind: trigger.word().to_owned(),
+        description: describe_trigger(trigger, &app.workspace.timezone),
+        next_firing: next.get(name.as_str()).map(ToString::to_string),
     };
-    pipeline.triggers.iter().filter_map(view).collect()
+    pipeline.triggers.iter().map(view).collect()
 }

@@ -59,10 +59,10 @@ pub struct PipelineStepView {
 pub struct TriggerView {
     /// Its key.
     pub name: String,
-    /// The cron expression.
-    pub cron: String,
-    /// IANA zone; the workspace's if absent.
-    pub timezone: Option<String>,
+    /// The kind's word: `cron`, `every`, `window`, …
+    pub kind: String,
+    /// The rule in words.
+    pub description: String,
     /// RFC 3339.
     pub next_firing: Option<String>,
 }
@@ -121,4 +121,7 @@ pub struct StartRun {
     /// Run every step, reuse nothing.
     #[ts(optional, as = "Option<bool>")]
     pub force: bool,
+    /// A date or an instant in the window that the run is about; the last complete window if absent.
+    #[ts(optional)]
+    pub window: Option<String>,
 }

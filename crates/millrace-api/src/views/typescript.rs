@@ -3,8 +3,8 @@
 use ts_rs::{Config, TS};
 
 use super::{
-    datasets, endpoints, inbox, json, lifecycle, models, monitors, pipelines, prompts, runs, traces, tracking,
-    workspace,
+    datasets, endpoints, inbox, json, lifecycle, models, monitors, pipelines, prompts, runs, traces,
+    tracking, triggers, workspace,
 };
 
 /// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.
@@ -28,6 +28,14 @@ pub fn typescript() -> String {
         pipelines::TriggerView
     );
     declare!(pipelines::PipelineSummary, pipelines::PipelineView, pipelines::StartRun);
+    declare!(
+        triggers::UpcomingView,
+        triggers::LastFiringView,
+        triggers::WindowCount,
+        triggers::TriggerStatusView
+    );
+    declare!(triggers::WindowView, triggers::WindowDependencyView, triggers::WindowListView);
+    declare!(triggers::WindowRange, triggers::WindowsChanged);
     declare!(
         runs::RunSummary,
         runs::RunPage,

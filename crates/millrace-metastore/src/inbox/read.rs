@@ -67,7 +67,8 @@ impl Metastore {
     pub async fn next_event_due(&self) -> Result<Option<i64>, MetastoreError> {
         self.read(|session| {
             Box::pin(async move {
-                let sql = "SELECT MIN(next_at) AS next_at FROM event_inbox WHERE state IN ('waiting', 'held')";
+                let sql =
+                    "SELECT MIN(next_at) AS next_at FROM event_inbox WHERE state IN ('waiting', 'held')";
                 session.fetch_optional(sql, &[]).await?.map_or(Ok(None), |row| row.opt_int("next_at"))
             })
         })
@@ -188,8 +189,10 @@ impl Metastore {
             Box::pin(async move {
                 let mut found = Vec::with_capacity(ids.len());
                 for ids in ids.chunks(CHUNK) {
-                    let sql =
-                        format!("SELECT {COLUMNS} FROM event_inbox WHERE id IN ({}) ORDER BY id", marks(ids.len(), 1));
+                    let sql = format!(
+                        "SELECT {COLUMNS} FROM event_inbox WHERE id IN ({}) ORDER BY id",
+                        marks(ids.len(), 1)
+                    );
                     let args: Vec<Value<'_>> = ids.iter().map(|id| id.as_str().into()).collect();
                     for row in session.fetch_all(&sql, &args).await? {
                         found.push(event_row(&row)?);

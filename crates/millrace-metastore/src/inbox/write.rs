@@ -154,7 +154,8 @@ impl Metastore {
     pub async fn forget_events(&self, before: i64) -> Result<u64, MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
-                let sql = "DELETE FROM event_inbox WHERE received_at < $1 AND state IN ('started', 'filtered')";
+                let sql =
+                    "DELETE FROM event_inbox WHERE received_at < $1 AND state IN ('started', 'filtered')";
                 session.execute(sql, &[before.into()]).await
             })
         })
@@ -207,7 +208,12 @@ async fn receive(
     Ok(received)
 }
 
-async fn judge(session: &mut Session, id: &str, verdict: &EventVerdict, now: i64) -> Result<(), MetastoreError> {
+async fn judge(
+    session: &mut Session,
+    id: &str,
+    verdict: &EventVerdict,
+    now: i64,
+) -> Result<(), MetastoreError> {
     let open = "WHERE id = $1 AND state IN ('waiting', 'held')";
     match verdict {
         EventVerdict::Held { order_key, next_at } => {
@@ -215,7 +221,8 @@ async fn judge(session: &mut Session, id: &str, verdict: &EventVerdict, now: i64
             session.execute(&sql, &[id.into(), order_key.as_deref().into(), (*next_at).into()]).await?;
         }
         EventVerdict::Filtered { reason } => {
-            let sql = format!("UPDATE event_inbox SET state = 'filtered', reason = $2, settled_at = $3 {open}");
+            let sql =
+                format!("UPDATE event_inbox SET state = 'filtered', reason = $2, settled_at = $3 {open}");
             session.execute(&sql, &[id.into(), reason.as_str().into(), now.into()]).await?;
         }
         EventVerdict::Failed { reason, next_at: Some(next_at) } => {
@@ -247,7 +254,9 @@ async fn refuse_busy_key(
     if session.is_postgres() {
         let name = format!("{}/{trigger}/{key}", run.pipeline);
         // Hashes of two keys that are the same only make one wait for the other.
-        session.fetch_all("SELECT 1 AS locked FROM pg_advisory_xact_lock(hashtext($1))", &[name.into()]).await?;
+        session
+            .fetch_all("SELECT 1 AS locked FROM pg_advisory_xact_lock(hashtext($1))", &[name.into()])
+            .await?;
     }
     let sql = "SELECT 1 AS busy FROM event_inbox AS event JOIN pipeline_run AS run ON run.id = event.run_id \
                WHERE event.pipeline = $1 AND event.trigger_name = $2 AND event.order_key = $3 AND event.state = 'started' \

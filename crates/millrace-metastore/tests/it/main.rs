@@ -11,6 +11,7 @@ mod purge;
 mod registry;
 mod run_search;
 mod traces;
+mod windows;
 
 use futures::future::{BoxFuture, LocalBoxFuture};
 use millrace_metastore::deployments::DeploymentRow;

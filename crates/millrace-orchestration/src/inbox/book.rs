@@ -5,9 +5,9 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use millrace_contract::{Clock, SecretSource};
-use millrace_spec::triggers::event::EventTrigger;
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::secret::{SecretText, Secrets};
+use millrace_spec::triggers::event::EventTrigger;
 use tokio::sync::Mutex;
 
 use super::event_trigger;
@@ -68,7 +68,9 @@ impl Page {
     pub(super) fn event_triggers(&self) -> impl Iterator<Item = (&str, &str, &EventTrigger)> {
         self.pipelines.iter().flat_map(|(name, pipeline)| {
             let triggers = pipeline.triggers.keys();
-            triggers.filter_map(move |trigger| Some((name.as_str(), trigger.as_str(), event_trigger(pipeline, trigger)?)))
+            triggers.filter_map(move |trigger| {
+                Some((name.as_str(), trigger.as_str(), event_trigger(pipeline, trigger)?))
+            })
         })
     }
 }

@@ -1,9 +1,9 @@
 //! Whether an event starts a run: what its trigger wants, the words of git, the expression of `if:`.
 
 use millrace_contract::{Event, GitFacts};
-use millrace_spec::triggers::event::{EventSpec, EventTrigger, GitChange, GitEvent};
-use millrace_spec::glob::Glob;
 use millrace_spec::expression::{self, ExpressionError, RunStatus};
+use millrace_spec::glob::Glob;
+use millrace_spec::triggers::event::{EventSpec, EventTrigger, GitChange, GitEvent};
 use serde_json::{Value, json};
 
 use super::hook;
@@ -55,7 +55,11 @@ fn unwanted(source: &EventSpec, event: &Event) -> Option<String> {
     match source {
         EventSpec::Webhook(webhook) => hook::unwanted(&webhook.events, event),
         EventSpec::Git(spec) => {
-            let facts = event.facts.get("git").cloned().and_then(|facts| serde_json::from_value::<GitFacts>(facts).ok());
+            let facts = event
+                .facts
+                .get("git")
+                .cloned()
+                .and_then(|facts| serde_json::from_value::<GitFacts>(facts).ok());
             match facts {
                 Some(facts) => unwanted_change(spec, &facts),
                 None => Some(format!("`{}` is no push, tag or pull request", event.kind)),
@@ -120,12 +124,17 @@ mod tests {
 
     #[test]
     fn branches_and_paths_choose_pushes() {
-        let spec = spec(json!({"git": "origin", "branches": ["main", "release/*"], "paths": ["churn/**", "!churn/docs/**"]}));
+        let spec = spec(
+            json!({"git": "origin", "branches": ["main", "release/*"], "paths": ["churn/**", "!churn/docs/**"]}),
+        );
         assert_eq!(unwanted_change(&spec, &change("main", &["churn/a/b.py"])), None);
         assert_eq!(unwanted_change(&spec, &change("release/1", &["x", "churn/b.py"])), None);
         let why = |facts: &GitFacts| unwanted_change(&spec, facts).unwrap();
         assert_eq!(why(&change("dev", &["churn/b.py"])), "its branch `dev` is none of main, release/*");
-        assert_eq!(why(&change("release/1/x", &["churn/b.py"])), "its branch `release/1/x` is none of main, release/*");
+        assert_eq!(
+            why(&change("release/1/x", &["churn/b.py"])),
+            "its branch `release/1/x` is none of main, release/*"
+        );
         assert_eq!(
             why(&change("main", &["churn/docs/a.md", "other"])),
             "none of its 2 changed files is in churn/**, !churn/docs/**"
@@ -154,7 +163,9 @@ mod tests {
         assert_eq!(judged("event.action == 'published'", json!({"action": "published", "key": 7})), passes);
         assert_eq!(
             judged("event.action == 'published'", json!({"key": 7})),
-            Judgement::Unwanted("`if: event.action == 'published'` is not true: it has no `event.action`".to_owned())
+            Judgement::Unwanted(
+                "`if: event.action == 'published'` is not true: it has no `event.action`".to_owned()
+            )
         );
         assert!(matches!(judged("event.key + 'x' > 2", json!({"key": 7})), Judgement::Failed(_)));
         assert!(matches!(judged("true", json!({})), Judgement::Failed(_)));

@@ -83,7 +83,12 @@ mod tests {
         events.iter().map(event).collect()
     }
 
-    fn check(shared: serde_json::Value, events: &[(&str, Option<&str>, i64)], busy: &[&str], now: i64) -> String {
+    fn check(
+        shared: serde_json::Value,
+        events: &[(&str, Option<&str>, i64)],
+        busy: &[&str],
+        now: i64,
+    ) -> String {
         let shared: Shared = serde_json::from_value(shared).unwrap();
         let busy = busy.iter().map(|&key| key.to_owned()).collect();
         let gathered = gather(&shared, &held(events), &busy, now * 1_000_000);

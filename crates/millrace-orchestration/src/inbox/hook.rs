@@ -9,8 +9,8 @@ mod signature;
 
 use jiff::Timestamp;
 use millrace_contract::Event;
-use millrace_spec::triggers::event::{EventSpec, Sender};
 use millrace_spec::secret::SecretText;
+use millrace_spec::triggers::event::{EventSpec, Sender};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -86,7 +86,9 @@ pub(crate) fn read(
             None => vec![senders::anybody(request, address)?],
         },
         Sender::Cloudevents => cloudevents::read(request)?.ok_or_else(|| {
-            HookRefusal::Unreadable("it is no CloudEvent: no header `ce-id`, no type `application/cloudevents+json`".to_owned())
+            HookRefusal::Unreadable(
+                "it is no CloudEvent: no header `ce-id`, no type `application/cloudevents+json`".to_owned(),
+            )
         })?,
     };
     if let EventSpec::Git(spec) = spec {
@@ -100,7 +102,9 @@ pub(crate) fn read(
 pub(crate) fn unwanted(wanted: &[String], event: &Event) -> Option<String> {
     let word = event.kind.split_once('.').map_or(event.kind.as_str(), |(_, word)| word);
     let matches = |name: &String| {
-        *name == event.kind || name == word || word.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'))
+        *name == event.kind
+            || name == word
+            || word.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'))
     };
     if wanted.is_empty() || wanted.iter().any(matches) {
         return None;

@@ -12,8 +12,10 @@ use millrace_contract::{Clock, Event, EventSource, Polled};
 use millrace_metastore::monitoring::AlertTransitionRow;
 use millrace_metastore::runs::PipelineRunRow;
 use millrace_metastore::{Metastore, MetastoreError};
-use millrace_spec::triggers::event::{AlertChange, AlertWord, EventSpec, ModelChange, ModelWord, PipelineEnd};
 use millrace_spec::problem::Problem;
+use millrace_spec::triggers::event::{
+    AlertChange, AlertWord, EventSpec, ModelChange, ModelWord, PipelineEnd,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
@@ -58,7 +60,9 @@ pub(super) fn open(
     let (store, clock) = (store.clone(), clock.clone());
     Some(match spec.clone() {
         EventSpec::Pipeline(spec) => Box::new(Runs { spec, store, clock }),
-        EventSpec::Dataset(spec) => Box::new(Datasets { name: spec.dataset, pipeline: pipeline.to_owned(), store }),
+        EventSpec::Dataset(spec) => {
+            Box::new(Datasets { name: spec.dataset, pipeline: pipeline.to_owned(), store })
+        }
         EventSpec::Model(spec) => Box::new(Models { spec, pipeline: pipeline.to_owned(), store }),
         EventSpec::Alert(spec) => Box::new(AlertsOf { spec, store, clock }),
         _ => return None,
@@ -174,7 +178,8 @@ struct Datasets {
 impl EventSource for Datasets {
     async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Problem> {
         let after = cursor.and_then(|cursor| cursor.get("version")).and_then(Value::as_i64);
-        let rows = self.store.list_asset_versions_after("dataset", self.name.clone(), after.unwrap_or(0)).await;
+        let rows =
+            self.store.list_asset_versions_after("dataset", self.name.clone(), after.unwrap_or(0)).await;
         let rows = rows.map_err(failed)?;
         let newest = rows.last().map_or(after.unwrap_or(0), |row| row.version);
         let mut events = Vec::new();
@@ -183,7 +188,8 @@ impl EventSource for Datasets {
             if is_made_by(&self.store, run_id.as_deref(), &self.pipeline).await? {
                 continue;
             }
-            let facts = json!({"name": row.name, "version": row.version, "digest": row.digest, "run_id": run_id});
+            let facts =
+                json!({"name": row.name, "version": row.version, "digest": row.digest, "run_id": run_id});
             let id = format!("dataset:{}@{}", row.name, row.version);
             events.push(event(id, "dataset.version", &row.name, row.created_at, ("dataset", facts)));
         }
@@ -237,7 +243,11 @@ impl EventSource for Models {
         for (alias, version) in self.store.list_model_aliases(name.clone()).await.map_err(failed)? {
             let known = before.as_ref().and_then(|before| before.get(&alias)).and_then(Value::as_i64);
             let is_wanted = self.spec.aliases.is_empty() || self.spec.aliases.contains(&alias);
-            if before.is_some() && known != Some(version) && is_wanted && self.spec.events.contains(&ModelWord::Alias) {
+            if before.is_some()
+                && known != Some(version)
+                && is_wanted
+                && self.spec.events.contains(&ModelWord::Alias)
+            {
                 // The count tells two moves to the same version apart.
                 moves += 1;
                 let facts = json!({"name": name, "version": version, "alias": alias, "before": known});
@@ -263,7 +273,8 @@ impl EventSource for AlertsOf {
         let Some(seen) = cursor.and_then(Seen::read) else {
             return Ok(polled(Vec::new(), Seen::from(self.clock.now()).to_value()));
         };
-        let rows = self.store.list_alert_transitions(self.spec.alert.clone(), AT_ONCE).await.map_err(failed)?;
+        let rows =
+            self.store.list_alert_transitions(self.spec.alert.clone(), AT_ONCE).await.map_err(failed)?;
         let fresh: Vec<&AlertTransitionRow> =
             rows.iter().rev().filter(|row| row.happened_at > seen.look_from()).collect();
         let told = |row: &&&AlertTransitionRow| !seen.told.contains(&row.id);

@@ -16,9 +16,9 @@ use std::sync::Arc;
 
 use millrace_contract::{Clock, Event, EventSources};
 use millrace_metastore::inbox::{NewEventRow, ReceivedEvent};
-use millrace_spec::triggers::event::EventTrigger;
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::triggers::Trigger;
+use millrace_spec::triggers::event::EventTrigger;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -78,8 +78,7 @@ impl Inbox {
         request: &HookRequest,
     ) -> Result<Vec<ReceivedEvent>, HookError> {
         let shared = &self.shared;
-        let unknown =
-            || HookRefusal::Unknown { pipeline: pipeline.to_owned(), trigger: trigger.to_owned() };
+        let unknown = || HookRefusal::Unknown { pipeline: pipeline.to_owned(), trigger: trigger.to_owned() };
         let page = shared.book.page().await;
         let spec = page.event_trigger(pipeline, trigger).ok_or_else(unknown)?;
         if spec.source.webhook().is_none() {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use millrace_contract::{EventSource, Polled};
 use millrace_metastore::inbox::EventCursorRow;
-use millrace_spec::triggers::event::EventSpec;
 use millrace_spec::problem::Problem;
+use millrace_spec::triggers::event::EventSpec;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -86,10 +86,12 @@ impl Asking {
 
     async fn ask(&self, pause: &mut Duration) -> Result<std::convert::Infallible, Problem> {
         let store = self.shared.engine.store();
-        let mut known = store.find_event_cursor(self.key.0.clone(), self.key.1.clone()).await.map_err(stored)?;
+        let mut known =
+            store.find_event_cursor(self.key.0.clone(), self.key.1.clone()).await.map_err(stored)?;
         // Another rule begins anew: nothing is owed for what it did not watch.
         known = known.filter(|cursor| cursor.rule == self.rule && cursor.position != "null");
-        let mut cursor: Option<Value> = known.as_ref().and_then(|row| serde_json::from_str(&row.position).ok());
+        let mut cursor: Option<Value> =
+            known.as_ref().and_then(|row| serde_json::from_str(&row.position).ok());
         let mut is_noted = known.is_some_and(|row| row.error.is_none());
         let mut source = self.open().await?;
         let mut changes = self.shared.engine.subscribe();
@@ -122,7 +124,9 @@ impl Asking {
     }
 
     async fn open(&self) -> Result<Box<dyn EventSource>, Problem> {
-        if let Some(source) = house::open(&self.spec, &self.key.0, self.shared.engine.store(), &self.shared.clock) {
+        if let Some(source) =
+            house::open(&self.spec, &self.key.0, self.shared.engine.store(), &self.shared.clock)
+        {
             return Ok(source);
         }
         let opened = self.shared.sources.open(&self.spec).await?;

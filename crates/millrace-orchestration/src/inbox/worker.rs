@@ -7,9 +7,9 @@ use futures::StreamExt as _;
 use millrace_contract::{Event, Explain as _};
 use millrace_metastore::MetastoreError;
 use millrace_metastore::inbox::{EventRow, EventVerdict};
-use millrace_spec::triggers::event::{EventTrigger, Shared as Keys};
 use millrace_spec::expression;
 use millrace_spec::pipeline::Pipeline;
+use millrace_spec::triggers::event::{EventTrigger, Shared as Keys};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -18,9 +18,9 @@ use super::Shared;
 use super::book::Page;
 use super::filter::{self, Judgement};
 use super::gather::gather;
-use crate::engine::{RunEvents, RunRequest};
 use crate::error::OrchestrationError;
 use crate::events::RunEventKind;
+use crate::request::{RunEvents, RunRequest};
 
 /// Longest time between two rounds.
 const ROUND: Duration = Duration::from_secs(30);
@@ -122,8 +122,12 @@ impl<'s> Worker<'s> {
         };
         if self.is_paused(&key).await? {
             let reason = "the trigger was paused when it came".to_owned();
-            let verdict = |row: &EventRow| (row.new.id.clone(), EventVerdict::Filtered { reason: reason.clone() });
-            return store.judge_events(waiting.iter().map(verdict).collect(), now).await.map_err(write_failed);
+            let verdict =
+                |row: &EventRow| (row.new.id.clone(), EventVerdict::Filtered { reason: reason.clone() });
+            return store
+                .judge_events(waiting.iter().map(verdict).collect(), now)
+                .await
+                .map_err(write_failed);
         }
         let mut verdicts = Vec::new();
         let mut passed = Vec::new();
@@ -243,7 +247,8 @@ fn request(name: &str, trigger: &EventTrigger, rows: &[EventRow]) -> Result<RunR
     let context = filter::context(&newest);
     let mut inputs = trigger.shared.inputs.clone();
     for (input, value) in &mut inputs {
-        *value = expression::render(value, &context).map_err(|error| format!("the input `{input}`: {error}"))?;
+        *value =
+            expression::render(value, &context).map_err(|error| format!("the input `{input}`: {error}"))?;
     }
     let of = |name: &str| newest.get(name).cloned().unwrap_or_default();
     let cause = json!({

@@ -62,7 +62,8 @@ impl TryFrom<String> for MonthDay {
 
     fn try_from(text: String) -> Result<Self, String> {
         // A leap year, so that 29 February is a day.
-        let date: Date = format!("2000-{text}").parse().map_err(|_| format!("`{text}` is not a day of a year"))?;
+        let date: Date =
+            format!("2000-{text}").parse().map_err(|_| format!("`{text}` is not a day of a year"))?;
         Ok(Self { month: date.month(), day: date.day() })
     }
 }

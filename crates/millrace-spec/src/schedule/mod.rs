@@ -100,7 +100,11 @@ impl Schedule {
             }
             Trigger::Recurrence(every) => {
                 let policy = (every.missed, every.missed_for, every.overlap, every.jitter);
-                (Rule::Recurrence(Box::new(RecurrenceRule::new(every, &zone))), recurrence_text(every), policy)
+                (
+                    Rule::Recurrence(Box::new(RecurrenceRule::new(every, &zone))),
+                    recurrence_text(every),
+                    policy,
+                )
             }
             other => {
                 let message = format!("`{}` has no instants", other.word());
@@ -204,7 +208,9 @@ impl Schedule {
     pub fn describe(&self) -> String {
         match &self.rule {
             Rule::Cron(cron) => cron.describe(),
-            Rule::Recurrence(_) => self.text.rsplit_once(' ').map_or(&*self.text, |(text, _)| text).to_owned(),
+            Rule::Recurrence(_) => {
+                self.text.rsplit_once(' ').map_or(&*self.text, |(text, _)| text).to_owned()
+            }
         }
     }
 }
@@ -241,13 +247,17 @@ fn clock_change(at: Timestamp, zone: &TimeZone) -> Option<String> {
     let local = at.to_zoned(zone.clone());
     if let AmbiguousOffset::Fold { before, .. } = zone.to_ambiguous_timestamp(local.datetime()).offset() {
         let which = if local.offset() == before { "first" } else { "second" };
-        return Some(format!("the clock shows {} twice on this day; this is the {which} time", local.strftime("%H:%M")));
+        return Some(format!(
+            "the clock shows {} twice on this day; this is the {which} time",
+            local.strftime("%H:%M")
+        ));
     }
     let change = zone.preceding(at + 1.second()).next()?;
     let before = zone.preceding(at).next().map(|earlier| earlier.offset());
     let jumps = before.is_some_and(|before| before < change.offset());
     (change.timestamp() == at && jumps).then(|| {
-        let gone = before.map(|before| before.to_datetime(at).strftime("%H:%M").to_string()).unwrap_or_default();
+        let gone =
+            before.map(|before| before.to_datetime(at).strftime("%H:%M").to_string()).unwrap_or_default();
         format!("the clock goes from {gone} to {} at this moment", local.strftime("%H:%M"))
     })
 }

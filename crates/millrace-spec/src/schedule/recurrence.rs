@@ -135,7 +135,8 @@ impl RecurrenceRule {
                 Some(vec![date].into_iter().filter(|date| self.on_weekday(*date)).collect())
             }
             Unit::Weeks(count) => {
-                let monday = monday_of(self.anchor).checked_add((cell.checked_mul(count)? * 7).days()).ok()?;
+                let monday =
+                    monday_of(self.anchor).checked_add((cell.checked_mul(count)? * 7).days()).ok()?;
                 let week = (0..7).filter_map(|day| monday.checked_add(day.days()).ok());
                 let wanted = |date: &Date| match self.weekdays.is_empty() {
                     true => date.weekday() == self.anchor.weekday(),

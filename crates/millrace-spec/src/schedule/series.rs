@@ -38,7 +38,11 @@ impl WindowSeries {
     pub fn new(window: &Window, zone: TimeZone) -> Option<Self> {
         let from = window.from.starts(&zone)?.to_zoned(zone.clone());
         let anchor = window.offset.unwrap_or(Period::ZERO).after(&from, 1)?;
-        Some(Self { anchor, size: window.window, until: window.until.as_ref().and_then(|until| until.ends(&zone)) })
+        Some(Self {
+            anchor,
+            size: window.window,
+            until: window.until.as_ref().and_then(|until| until.ends(&zone)),
+        })
     }
 
     /// Window `k`, from 0. `None` after `until`, and where the calendar ends.
@@ -49,7 +53,9 @@ impl WindowSeries {
 
     /// Number of the window that an instant is in; negative before the first.
     pub fn index_of(&self, instant: Timestamp) -> i64 {
-        let size = i64::from(self.size.months) * MEAN_MONTH_MS + i64::from(self.size.days) * 86_400_000 + self.size.ms;
+        let size = i64::from(self.size.months) * MEAN_MONTH_MS
+            + i64::from(self.size.days) * 86_400_000
+            + self.size.ms;
         let passed = instant.duration_since(self.anchor.timestamp()).as_millis();
         let mut k = i64::try_from(passed.div_euclid(i128::from(size.max(1)))).unwrap_or(0);
         while self.interval(k).is_some_and(|window| window.start > instant) {
@@ -86,6 +92,11 @@ impl WindowSeries {
             k = k.min(self.index_of(until));
         }
         self.at(k).filter(|window| window.end <= now)
+    }
+
+    /// The zone that its boundaries are in.
+    pub fn zone(&self) -> &TimeZone {
+        self.anchor.time_zone()
     }
 
     /// A period from an instant, in the zone of the series.

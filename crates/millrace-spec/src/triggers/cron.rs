@@ -57,9 +57,8 @@ impl TriggerKind for Cron {
         let mut problems: Vec<Problem> = check_timezone(self.timezone.as_deref(), node).into_iter().collect();
         let place = place_of(node, Self::WORD);
         match croner::Cron::from_str(&self.cron) {
-            Ok(parsed) if !fires(&parsed) => problems.push(
-                Problem::error("cron-never-fires", format!("`{}` never fires", self.cron)).at(place),
-            ),
+            Ok(parsed) if !fires(&parsed) => problems
+                .push(Problem::error("cron-never-fires", format!("`{}` never fires", self.cron)).at(place)),
             Ok(_) => {}
             Err(error) => problems.push(
                 Problem::error("bad-cron", format!("`{}` is not a cron expression: {error}", self.cron))
@@ -85,19 +84,22 @@ mod tests {
     fn what_is_no_cron_and_what_never_fires_is_refused() {
         assert_eq!(problems("{cron: '0 0 31 2 *'}"), ["2:13: `0 0 31 2 *` never fires"]);
         assert!(problems("{cron: '61 * * * *'}")[0].contains("`61 * * * *` is not a cron expression"));
-        for sound in ["*/10 * * * * *", "0 6 L * *", "0 6 15W * *", "0 6 * * fri#2", "0 6 * * friL", "@daily"] {
+        for sound in ["*/10 * * * * *", "0 6 L * *", "0 6 15W * *", "0 6 * * fri#2", "0 6 * * friL", "@daily"]
+        {
             assert_eq!(problems(&format!("{{cron: '{sound}'}}")), [""; 0], "{sound}");
         }
     }
 
     #[test]
     fn options_are_checked_where_they_stand() {
-        assert_eq!(problems("{cron: '0 6 * * *', missed: lst}"), [
-            "2:31: cron: `lst` is not allowed here (did you mean `last`?)"
-        ]);
-        assert_eq!(problems("{cron: '0 6 * * *', missed_for: 1 day}"), [
-            "2:35: cron: `1 day` cannot be read here (write it as `90s`, `15m`, `1h30m`, `7d`)"
-        ]);
+        assert_eq!(
+            problems("{cron: '0 6 * * *', missed: lst}"),
+            ["2:34: cron: `lst` is not allowed here (did you mean `last`?)"]
+        );
+        assert_eq!(
+            problems("{cron: '0 6 * * *', missed_for: 1 day}"),
+            ["2:38: cron: `1 day` cannot be read here (write it as `90s`, `15m`, `1h30m`, `7d`)"]
+        );
         assert_eq!(
             problems("{cron: '0 6 * * *', overlap: cancel_running, jitter: 5m, missed: all}"),
             [""; 0]

@@ -77,6 +77,15 @@ impl Trigger {
         }
     }
 
+    /// Takes its calendar away, where the files are not at hand.
+    pub fn forget_calendar(&mut self) {
+        match self {
+            Self::Cron(cron) => cron.calendar = None,
+            Self::Recurrence(recurrence) => recurrence.calendar = None,
+            Self::Window(_) | Self::Event(_) => {}
+        }
+    }
+
     /// Its windows, if it has some.
     pub fn window(&self) -> Option<&Window> {
         match self {

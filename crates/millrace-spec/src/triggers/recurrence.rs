@@ -61,9 +61,7 @@ pub struct Recurrence {
 }
 
 /// A day of the week.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "their names say it")]
 pub enum Weekday {
@@ -135,12 +133,10 @@ impl From<Recurrence> for Trigger {
 
 impl TriggerKind for Recurrence {
     const WORD: &'static str = "every";
-    const EXAMPLE: &'static str =
-        "{every: 2w, weekdays: [mon, thu], at: [\"08:30\", \"16:30\"], from: 2026-01-05, timezone: Europe/Berlin}";
+    const EXAMPLE: &'static str = "{every: 2w, weekdays: [mon, thu], at: [\"08:30\", \"16:30\"], from: 2026-01-05, timezone: Europe/Berlin}";
 
     fn check(&self, node: &Node) -> Vec<Problem> {
-        let mut problems: Vec<Problem> =
-            check_timezone(self.timezone.as_deref(), node).into_iter().collect();
+        let mut problems: Vec<Problem> = check_timezone(self.timezone.as_deref(), node).into_iter().collect();
         let mut wrong = |key: &str, message: String, hint: &str| {
             let problem = Problem::error("bad-recurrence", message).at(place_of(node, key));
             problems.push(if hint.is_empty() { problem } else { problem.hint(hint) });
@@ -148,13 +144,21 @@ impl TriggerKind for Recurrence {
         let every = self.every;
         let units = [every.months != 0, every.days != 0, every.ms != 0].iter().filter(|unit| **unit).count();
         if !every.is_positive() || units != 1 {
-            wrong("every", format!("`every: {every}` is not one length of time"), "write `6h`, `1d`, `2w` or `1mo`");
+            wrong(
+                "every",
+                format!("`every: {every}` is not one length of time"),
+                "write `6h`, `1d`, `2w` or `1mo`",
+            );
         } else if every.ms % 1_000 != 0 {
             wrong("every", "`every` is shorter than a second".to_owned(), "write `every: 1s` or more");
         }
         for (key, given) in [("month_days", !self.month_days.is_empty()), ("nth", !self.nth.is_empty())] {
             if given && every.months == 0 {
-                wrong(key, format!("`{key}` needs `every` in months or years, not `{every}`"), "write `every: 1mo`");
+                wrong(
+                    key,
+                    format!("`{key}` needs `every` in months or years, not `{every}`"),
+                    "write `every: 1mo`",
+                );
             }
         }
         if !self.at.is_empty() && every.is_elapsed() {
@@ -165,7 +169,11 @@ impl TriggerKind for Recurrence {
         }
         let nth = self.nth.iter().flat_map(|days| days.values());
         if nth.clone().any(|n| *n == 0 || !(-5..=5).contains(n)) || self.nth.iter().any(IndexMap::is_empty) {
-            wrong("nth", "the number of a weekday is 1 to 5, or -1 to -5 from the month's end".to_owned(), "`nth: [{fri: -1}]`");
+            wrong(
+                "nth",
+                "the number of a weekday is 1 to 5, or -1 to -5 from the month's end".to_owned(),
+                "`nth: [{fri: -1}]`",
+            );
         }
         if problems.is_empty() && RecurrenceRule::new(self, &jiff::tz::TimeZone::UTC).first().is_none() {
             let place = place_of(node, "every");
@@ -181,18 +189,21 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_is_refused_where_it_stands() {
-        assert_eq!(problems("{every: 6h, at: ['08:30']}"), [
-            "2:19: `at` needs `every` in days or more, not `6h` (write `every: 1d`)"
-        ]);
-        assert_eq!(problems("{every: 1w, month_days: [1]}"), [
-            "2:27: `month_days` needs `every` in months or years, not `1w` (write `every: 1mo`)"
-        ]);
+        assert_eq!(
+            problems("{every: 6h, at: ['08:30']}"),
+            ["2:22: `at` needs `every` in days or more, not `6h` (write `every: 1d`)"]
+        );
+        assert_eq!(
+            problems("{every: 1w, month_days: [1]}"),
+            ["2:30: `month_days` needs `every` in months or years, not `1w` (write `every: 1mo`)"]
+        );
         assert_eq!(problems("{every: 1mo1d}").len(), 1);
-        assert_eq!(problems("{every: 1d, at: ['25:00']}"), [
-            "2:20: every: `25:00` cannot be read here (write it as `08:30`, `16:30`)"
-        ]);
-        assert_eq!(problems("{every: 12mo, from: 2026-02-01, month_days: [30]}"), ["2:11: this never fires"]);
-        assert_eq!(problems("{every: 1d, from: 2026-05-01, until: 2026-04-01}"), ["2:11: this never fires"]);
+        assert_eq!(
+            problems("{every: 1d, at: ['25:00']}"),
+            ["2:23: every: `25:00` cannot be read here (write it as `08:30`, `16:30`)"]
+        );
+        assert_eq!(problems("{every: 12mo, from: 2026-02-01, month_days: [30]}"), ["2:14: this never fires"]);
+        assert_eq!(problems("{every: 1d, from: 2026-05-01, until: 2026-04-01}"), ["2:14: this never fires"]);
         assert_eq!(problems("{every: 2w, weekdays: [mon, thu], at: ['08:30', '16:30']}"), [""; 0]);
     }
 }

@@ -205,8 +205,7 @@ impl TriggerKind for Window {
     const EXAMPLE: &'static str = "{window: 1d, from: 2026-01-01, timezone: Europe/Berlin, delay: 2h, parallel: 4, after: [{pipeline: ingest_orders}, {self: -1d}]}";
 
     fn check(&self, node: &Node) -> Vec<Problem> {
-        let mut problems: Vec<Problem> =
-            check_timezone(self.timezone.as_deref(), node).into_iter().collect();
+        let mut problems: Vec<Problem> = check_timezone(self.timezone.as_deref(), node).into_iter().collect();
         if !(self.window.is_civil() || self.window.is_elapsed())
             || !self.window.is_positive()
             || self.window.nominal_ms() < SHORTEST_MS
@@ -225,8 +224,13 @@ impl TriggerKind for Window {
         for (dependency, item) in self.after.iter().zip(items) {
             problems.extend(self.check_dependency(dependency, item));
         }
-        if problems.is_empty() && WindowSeries::new(self, jiff::tz::TimeZone::UTC).is_none_or(|series| series.at(0).is_none()) {
-            problems.push(Problem::error("no-windows", "no window fits between `from` and `until`").at(place_of(node, "from")));
+        if problems.is_empty()
+            && WindowSeries::new(self, jiff::tz::TimeZone::UTC).is_none_or(|series| series.at(0).is_none())
+        {
+            problems.push(
+                Problem::error("no-windows", "no window fits between `from` and `until`")
+                    .at(place_of(node, "from")),
+            );
         }
         problems
     }
@@ -234,22 +238,32 @@ impl TriggerKind for Window {
 
 impl Window {
     fn check_dependency(&self, dependency: &Dependency, item: &Node) -> Vec<Problem> {
-        let problem = |key: &str, message: String| Problem::error("bad-dependency", message).at(place_of(item, key));
+        let problem =
+            |key: &str, message: String| Problem::error("bad-dependency", message).at(place_of(item, key));
         let mut problems = Vec::new();
         match (&dependency.pipeline, dependency.own) {
             (Some(_), None) => {}
             (None, Some(own)) if own.is_negative() => {}
             (None, Some(own)) => problems.push(
-                problem("self", format!("a window cannot wait for one at `{own}` from itself, which is not earlier"))
-                    .hint(format!("write `self: -{}`", self.window)),
+                problem(
+                    "self",
+                    format!("a window cannot wait for one at `{own}` from itself, which is not earlier"),
+                )
+                .hint(format!("write `self: -{}`", self.window)),
             ),
             _ => problems.push(
-                problem("", "a dependency names either a `pipeline` or an earlier window of its own".to_owned())
-                    .hint("write `{pipeline: NAME}` or `{self: -1d}`"),
+                problem(
+                    "",
+                    "a dependency names either a `pipeline` or an earlier window of its own".to_owned(),
+                )
+                .hint("write `{pipeline: NAME}` or `{self: -1d}`"),
             ),
         }
         if dependency.own.is_some() && (dependency.offset.is_some() || dependency.trigger.is_some()) {
-            problems.push(problem("self", "`self` says where the window is; `offset` and `trigger` do not go with it".to_owned()));
+            problems.push(problem(
+                "self",
+                "`self` says where the window is; `offset` and `trigger` do not go with it".to_owned(),
+            ));
         }
         if dependency.size.is_some_and(|size| !size.is_positive()) {
             problems.push(problem("size", "`size` is longer than nothing".to_owned()));
@@ -265,12 +279,18 @@ mod tests {
     #[test]
     fn what_does_not_go_together_is_refused_where_it_stands() {
         assert_eq!(problems("{window: 1d}"), ["2:6: window: the key `from` is missing"]);
-        assert_eq!(problems("{window: 1d12h, from: 2026-01-01}"), [
-            "2:15: `window: 1d12h` is no size: elapsed or civil, a second or more (write `15m`, `6h`, `1d`, `1w` or `1mo`)"
-        ]);
-        assert_eq!(problems("{window: 1d, from: 2026-01-01, after: [{self: 1d}]}"), [
-            "2:52: a window cannot wait for one at `1d` from itself, which is not earlier (write `self: -1d`)"
-        ]);
+        assert_eq!(
+            problems("{window: 1d12h, from: 2026-01-01}"),
+            [
+                "2:15: `window: 1d12h` is no size: elapsed or civil, a second or more (write `15m`, `6h`, `1d`, `1w` or `1mo`)"
+            ]
+        );
+        assert_eq!(
+            problems("{window: 1d, from: 2026-01-01, after: [{self: 1d}]}"),
+            [
+                "2:52: a window cannot wait for one at `1d` from itself, which is not earlier (write `self: -1d`)"
+            ]
+        );
         assert_eq!(problems("{window: 1d, from: 2026-01-01, after: [{}]}").len(), 1);
         assert_eq!(problems("{window: 1d, from: 2026-01-01, parallel: 0}").len(), 1);
         assert_eq!(problems("{window: 1d, from: 2026-01-01, rerun: never}").len(), 1);

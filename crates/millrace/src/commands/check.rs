@@ -24,6 +24,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     let asked = |file: &str| everything || named.iter().any(|name| name == file);
     let endpoints: Vec<_> = workspace.endpoint_files().into_iter().filter(|file| asked(&file.file)).collect();
     let rules: Vec<_> = workspace.alert_rules().into_iter().filter(|file| asked(&file.file)).collect();
+    let calendars: Vec<_> = workspace.calendar_files().into_iter().filter(|file| asked(&file.file)).collect();
     let connections = Some(workspace.connections()).filter(|file| asked(&file.file));
     let pipelines = if everything {
         workspace.check_all()
@@ -31,6 +32,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         let declared = |name: &&String| {
             !endpoints.iter().any(|file| file.file == **name)
                 && !rules.iter().any(|file| file.file == **name)
+                && !calendars.iter().any(|file| file.file == **name)
                 && ![CONNECTIONS, secrets::FILE].contains(&name.as_str())
         };
         let checked: Result<Vec<_>, _> =
@@ -45,6 +47,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     let wrong = pipelines.iter().filter(|file| file.has_errors()).count()
         + print_wrong(&endpoints, printer)
         + print_wrong(&rules, printer)
+        + print_wrong(&calendars, printer)
         + connections.as_ref().map_or(0, |file| print_unusable(file, printer));
     if asked(secrets::FILE) {
         warn_of_secrets(workspace, printer);
@@ -61,7 +64,10 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     if !rules.is_empty() {
         kinds.push(format!("{} alert rules", rules.len()));
     }
-    let mut files = pipelines.len() + endpoints.len() + rules.len();
+    if !calendars.is_empty() {
+        kinds.push(format!("{} calendars", calendars.len()));
+    }
+    let mut files = pipelines.len() + endpoints.len() + rules.len() + calendars.len();
     if let Some(file) = connections.filter(|file| !file.text.is_empty()) {
         files += 1;
         kinds.push(format!("{} connections", file.content.map_or(0, |connections| connections.len())));

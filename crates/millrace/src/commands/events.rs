@@ -30,7 +30,10 @@ pub(crate) async fn run(arguments: &Events, printer: &Printer) -> Result<ExitCod
             let rows = match id.as_str() {
                 "dead" => {
                     let state = Some("dead".to_owned());
-                    rooms.store.list_events(EventFilter { state, limit: RECENT, ..EventFilter::default() }).await?
+                    rooms
+                        .store
+                        .list_events(EventFilter { state, limit: RECENT, ..EventFilter::default() })
+                        .await?
                 }
                 id => vec![find(&rooms.store, id).await?],
             };
@@ -38,7 +41,11 @@ pub(crate) async fn run(arguments: &Events, printer: &Printer) -> Result<ExitCod
             let mut replayed = Vec::new();
             for row in rows {
                 if !rooms.store.replay_event(row.new.id.clone(), now).await? {
-                    bail!("the event {} is {}: only dead and filtered ones are looked at again", row.new.id, row.state);
+                    bail!(
+                        "the event {} is {}: only dead and filtered ones are looked at again",
+                        row.new.id,
+                        row.state
+                    );
                 }
                 replayed.push(row.new.id);
             }
@@ -46,7 +53,9 @@ pub(crate) async fn run(arguments: &Events, printer: &Printer) -> Result<ExitCod
             printer.document(&document, || match replayed.len() {
                 0 => "there are no dead letters".to_owned(),
                 1 => "1 event waits again; a server that is up looks at it within half a minute".to_owned(),
-                count => format!("{count} events wait again; a server that is up looks at them within half a minute"),
+                count => format!(
+                    "{count} events wait again; a server that is up looks at them within half a minute"
+                ),
             });
             Ok(ExitCode::SUCCESS)
         }
@@ -63,7 +72,9 @@ async fn list(store: &Metastore, arguments: &Events, printer: &Printer) -> Resul
     };
     let rows: Vec<Value> = store.list_events(filter).await?.iter().map(event_json).collect();
     if rows.is_empty() {
-        printer.note("no events yet; `millrace explain webhook` and its neighbours say what can start a pipeline");
+        printer.note(
+            "no events yet; `millrace explain webhook` and its neighbours say what can start a pipeline",
+        );
         return Ok(ExitCode::SUCCESS);
     }
     printer.list(&rows, &["EVENT", "TRIGGER", "TYPE", "SUBJECT", "STATE", "RUN", "WHY"], |row| {

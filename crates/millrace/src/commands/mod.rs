@@ -19,8 +19,10 @@ pub(crate) mod run_lock;
 mod runs;
 mod secrets;
 mod sql;
+mod triggers;
 mod up;
 mod why;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -42,6 +44,9 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Logs(arguments) => logs::run(&arguments, printer).await,
         Command::Why(arguments) => why::run(&arguments, printer).await,
         Command::Events(arguments) => events::run(&arguments, printer).await,
+        Command::Triggers(arguments) => triggers::run(&arguments, printer).await,
+        Command::Windows(arguments) => windows::run(&arguments, printer).await,
+        Command::Backfill(arguments) => windows::run_backfill(&arguments, printer).await,
         Command::Copy(arguments) => copy::run(&arguments, printer).await,
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
         Command::Secrets(command) => secrets::run(&command, printer).await,

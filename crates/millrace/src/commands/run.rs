@@ -2,10 +2,11 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use indexmap::IndexMap;
-use millrace_orchestration::{Force, RunRequest};
+use millrace_orchestration::{Force, OrchestrationError, RunRequest, RunWindow, window_at};
+use millrace_spec::load::LoadedPipeline;
 use serde_json::{Value, json};
 
-use crate::boot;
+use crate::boot::{self, Rooms};
 use crate::cli::Run;
 use crate::commands::follow::{follow, report};
 use crate::printer::Printer;
@@ -34,14 +35,19 @@ pub(crate) async fn run(arguments: &Run, printer: &Printer) -> Result<ExitCode> 
             Some(steps) if steps.is_empty() => Force::All,
             Some(steps) => Force::Steps(known_steps(steps, &file)?),
         },
-        firing: None,
-        events: None,
+        window: arguments.window.as_deref().map(|text| window(&rooms, loaded, text)).transpose()?,
+        ..RunRequest::default()
     };
     let id = engine.submit(loaded.pipeline.clone(), request).await?;
     follow(engine, events, &id, printer).await?;
     let outcome = report(&rooms, engine, &id, &file, printer).await;
     server.stop().await?;
     outcome
+}
+
+/// The window that a run is to be about.
+fn window(rooms: &Rooms, loaded: &LoadedPipeline, text: &str) -> Result<RunWindow, OrchestrationError> {
+    window_at(&loaded.pipeline, &rooms.workspace.timezone, text).map_err(OrchestrationError::Invalid)
 }
 
 /// `name=value` pairs; values are text, which the input's type turns into what it is.

@@ -18,6 +18,11 @@ pub(crate) fn take(state: &Path) -> Result<WorkspaceLock> {
     take_file(state, "lock", "another `millrace run` or a server works in this workspace")
 }
 
+/// Whether a server or a command works in the workspace.
+pub(crate) fn is_taken(state: &Path) -> bool {
+    take(state).is_err()
+}
+
 /// Takes the right to import, beside a server.
 ///
 /// # Errors

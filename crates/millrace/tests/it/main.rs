@@ -15,6 +15,7 @@ mod import;
 mod mlflow;
 mod project;
 mod restart;
+mod schedules;
 mod secrets;
 mod server;
 mod serving;

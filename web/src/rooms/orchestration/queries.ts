@@ -8,6 +8,10 @@ import type {
   RunSummary,
   RunView,
   TablePreview,
+  TriggerStatusView,
+  WindowListView,
+  WindowRange,
+  WindowsChanged,
 } from "../../api/types.gen";
 
 const path = encodeURIComponent;
@@ -44,6 +48,21 @@ export const runQuery = (id: string) =>
     queryFn: ({ signal }) => get<RunView>(`/api/runs/${path(id)}`, {}, signal),
   });
 
+/** Looked at again now and then, since time alone changes it. */
+export const triggersQuery = () =>
+  queryOptions({
+    queryKey: ["triggers"],
+    queryFn: ({ signal }) => get<TriggerStatusView[]>("/api/triggers", {}, signal),
+    refetchInterval: 15_000,
+  });
+
+export const windowsQuery = (pipeline: string) =>
+  queryOptions({
+    queryKey: ["windows", pipeline],
+    queryFn: ({ signal }) => get<WindowListView>(`/api/pipelines/${path(pipeline)}/windows`, {}, signal),
+    refetchInterval: 5_000,
+  });
+
 export const outputQuery = (run: string, step: string, output: string) =>
   queryOptions({
     queryKey: ["runs", run, "output", step, output],
@@ -65,6 +84,18 @@ export const readLog = (run: string, step: string, attempt: number, offset: numb
 
 export const startRun = (pipeline: string, inputs: Record<string, unknown>) =>
   post<RunSummary>(`/api/pipelines/${path(pipeline)}/runs`, { inputs });
+
+export const pauseTrigger = (pipeline: string, trigger: string, paused: boolean) =>
+  post<TriggerStatusView>(
+    `/api/pipelines/${path(pipeline)}/triggers/${path(trigger)}/${paused ? "pause" : "resume"}`,
+    {},
+  );
+
+export const rerunWindows = (pipeline: string, range: WindowRange) =>
+  post<WindowsChanged>(`/api/pipelines/${path(pipeline)}/windows/rerun`, range);
+
+export const cancelWindows = (pipeline: string, range: WindowRange) =>
+  post<WindowsChanged>(`/api/pipelines/${path(pipeline)}/windows/cancel`, range);
 
 export const cancelRun = (id: string) => post<unknown>(`/api/runs/${path(id)}/cancel`, {});
 

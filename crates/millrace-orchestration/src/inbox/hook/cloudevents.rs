@@ -10,14 +10,17 @@ use super::{HookRefusal, HookRequest};
 
 /// The events of a request; `None` if it has none.
 pub(super) fn read(request: &HookRequest) -> Result<Option<Vec<Event>>, HookRefusal> {
-    let content_type = request.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let content_type =
+        request.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim();
     match content_type {
         "application/cloudevents+json" => structured(json_body(request)?).map(|event| Some(vec![event])),
         "application/cloudevents-batch+json" => match json_body(request)? {
             Value::Array(events) => events.into_iter().map(structured).collect::<Result<_, _>>().map(Some),
             _ => Err(HookRefusal::Unreadable("a batch of CloudEvents is a list".to_owned())),
         },
-        _ if request.header("ce-id").is_some() => binary(request, content_type).map(|event| Some(vec![event])),
+        _ if request.header("ce-id").is_some() => {
+            binary(request, content_type).map(|event| Some(vec![event]))
+        }
         _ => Ok(None),
     }
 }
@@ -30,7 +33,9 @@ fn structured(document: Value) -> Result<Event, HookRefusal> {
         (Some(data), _) => data,
         (None, Some(Value::String(encoded))) => {
             let bytes = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            bytes.map(Value::String).ok_or_else(|| HookRefusal::Unreadable("`data_base64` is no text".to_owned()))?
+            bytes
+                .map(Value::String)
+                .ok_or_else(|| HookRefusal::Unreadable("`data_base64` is no text".to_owned()))?
         }
         _ => Value::Null,
     };
@@ -52,9 +57,9 @@ fn binary(request: &HookRequest, content_type: &str) -> Result<Event, HookRefusa
     } else if content_type.is_empty() || content_type.ends_with("json") {
         json_body(request)?
     } else {
-        String::from_utf8(request.body.clone())
-            .map(Value::String)
-            .map_err(|_| HookRefusal::Unreadable(format!("the data, `{content_type}`, is neither JSON nor text")))?
+        String::from_utf8(request.body.clone()).map(Value::String).map_err(|_| {
+            HookRefusal::Unreadable(format!("the data, `{content_type}`, is neither JSON nor text"))
+        })?
     };
     of_attributes(attributes.collect(), data)
 }

@@ -10,28 +10,57 @@ use super::senders::text;
 pub(super) fn changes(spec: &GitChange, told: Event) -> Vec<Event> {
     let data = &told.data;
     let found: Vec<GitFacts> = match told.kind.as_str() {
-        "github.push" => vec![push(data, ("/ref", "/after", "/before"), "/head_commit/message", "/head_commit/author/name")],
+        "github.push" => vec![push(
+            data,
+            ("/ref", "/after", "/before"),
+            "/head_commit/message",
+            "/head_commit/author/name",
+        )],
         "gitlab.push" | "gitlab.tag_push" => {
             vec![push(data, ("/ref", "/after", "/before"), "/commits/0/message", "/user_name")]
         }
         "azure_devops.git.push" => azure_push(data),
         kind if kind.starts_with("github.pull_request.") => {
             let moved = ["opened", "synchronize", "reopened", "ready_for_review"];
-            let facts = pull_request(data, ["/pull_request/head/ref", "/pull_request/base/ref", "/pull_request/head/sha", "/pull_request/title", "/pull_request/user/login"], "/number");
+            let facts = pull_request(
+                data,
+                [
+                    "/pull_request/head/ref",
+                    "/pull_request/base/ref",
+                    "/pull_request/head/sha",
+                    "/pull_request/title",
+                    "/pull_request/user/login",
+                ],
+                "/number",
+            );
             moved.iter().any(|word| kind.ends_with(word)).then_some(facts).into_iter().collect()
         }
         kind if kind.starts_with("gitlab.merge_request") => {
             let base = "/object_attributes";
             let pointer = |name: &str| format!("{base}/{name}");
-            let pointers = ["source_branch", "target_branch", "last_commit/id", "title", "author_id"].map(pointer);
+            let pointers =
+                ["source_branch", "target_branch", "last_commit/id", "title", "author_id"].map(pointer);
             let facts = pull_request(data, pointers.each_ref().map(String::as_str), &pointer("iid"));
-            ["open", "update", "reopen"].iter().any(|word| kind.ends_with(word)).then_some(facts).into_iter().collect()
+            ["open", "update", "reopen"]
+                .iter()
+                .any(|word| kind.ends_with(word))
+                .then_some(facts)
+                .into_iter()
+                .collect()
         }
-        "azure_devops.git.pullrequest.created" | "azure_devops.git.pullrequest.updated" => vec![pull_request(
-            data,
-            ["/resource/sourceRefName", "/resource/targetRefName", "/resource/lastMergeSourceCommit/commitId", "/resource/title", "/resource/createdBy/displayName"],
-            "/resource/pullRequestId",
-        )],
+        "azure_devops.git.pullrequest.created" | "azure_devops.git.pullrequest.updated" => {
+            vec![pull_request(
+                data,
+                [
+                    "/resource/sourceRefName",
+                    "/resource/targetRefName",
+                    "/resource/lastMergeSourceCommit/commitId",
+                    "/resource/title",
+                    "/resource/createdBy/displayName",
+                ],
+                "/resource/pullRequestId",
+            )]
+        }
         _ => Vec::new(),
     };
     // A branch that was deleted has only zeros.
@@ -40,12 +69,19 @@ pub(super) fn changes(spec: &GitChange, told: Event) -> Vec<Event> {
     if events.is_empty() { vec![told] } else { events }
 }
 
-fn push(data: &Value, (reference, after, before): (&str, &str, &str), message: &str, author: &str) -> GitFacts {
+fn push(
+    data: &Value,
+    (reference, after, before): (&str, &str, &str),
+    message: &str,
+    author: &str,
+) -> GitFacts {
     let commits = data.get("commits").and_then(Value::as_array);
     let mut files: Vec<String> = commits
         .into_iter()
         .flatten()
-        .flat_map(|commit| ["added", "modified", "removed"].map(|word| commit.get(word).and_then(Value::as_array)))
+        .flat_map(|commit| {
+            ["added", "modified", "removed"].map(|word| commit.get(word).and_then(Value::as_array))
+        })
         .flatten()
         .flatten()
         .filter_map(|file| file.as_str().map(str::to_owned))
@@ -69,7 +105,11 @@ fn azure_push(data: &Value) -> Vec<GitFacts> {
         .map(|update| GitFacts {
             message: of(data, "/resource/commits/0/comment"),
             author: of(data, "/resource/pushedBy/displayName"),
-            ..GitFacts::of_ref(of(update, "/name"), of(update, "/newObjectId"), Some(of(update, "/oldObjectId")))
+            ..GitFacts::of_ref(
+                of(update, "/name"),
+                of(update, "/newObjectId"),
+                Some(of(update, "/oldObjectId")),
+            )
         })
         .collect()
 }

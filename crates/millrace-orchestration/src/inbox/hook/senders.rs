@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 use super::{HookRefusal, HookRequest};
 
 /// Headers that say nothing of what happened, or that must not be kept.
-const UNKEPT: [&str; 6] = ["authorization", "cookie", "proxy-authorization", "x-gitlab-token", "x-signature", "x-hub-signature"];
+const UNKEPT: [&str; 6] =
+    ["authorization", "cookie", "proxy-authorization", "x-gitlab-token", "x-signature", "x-hub-signature"];
 
 pub(super) fn github(request: &HookRequest) -> Result<Event, HookRefusal> {
     let data = json_body(request)?;
@@ -20,13 +21,19 @@ pub(super) fn github(request: &HookRequest) -> Result<Event, HookRefusal> {
         facts: Map::new(),
         data,
     };
-    let build = text(&event.data, "/workflow_run/id").is_some() || event.data.pointer("/workflow_run/id").is_some();
-    Ok(if build { with_build(event, "/workflow_run", ["name", "conclusion", "head_branch", "head_sha", "html_url"]) } else { event })
+    let build =
+        text(&event.data, "/workflow_run/id").is_some() || event.data.pointer("/workflow_run/id").is_some();
+    Ok(if build {
+        with_build(event, "/workflow_run", ["name", "conclusion", "head_branch", "head_sha", "html_url"])
+    } else {
+        event
+    })
 }
 
 pub(super) fn gitlab(request: &HookRequest) -> Result<Event, HookRefusal> {
     let data = json_body(request)?;
-    let name = text(&data, "/object_kind").ok_or_else(|| HookRefusal::Unreadable("`object_kind` is missing".to_owned()))?;
+    let name = text(&data, "/object_kind")
+        .ok_or_else(|| HookRefusal::Unreadable("`object_kind` is missing".to_owned()))?;
     let delivery = request.header("idempotency-key").or_else(|| request.header("x-gitlab-event-uuid"));
     let action = text(&data, "/object_attributes/action");
     let event = Event {
@@ -39,24 +46,35 @@ pub(super) fn gitlab(request: &HookRequest) -> Result<Event, HookRefusal> {
         data,
     };
     let build = event.kind == "gitlab.pipeline";
-    Ok(if build { with_build(event, "/object_attributes", ["name", "status", "ref", "sha", "url"]) } else { event })
+    Ok(if build {
+        with_build(event, "/object_attributes", ["name", "status", "ref", "sha", "url"])
+    } else {
+        event
+    })
 }
 
 pub(super) fn azure_devops(request: &HookRequest) -> Result<Event, HookRefusal> {
     let data = json_body(request)?;
-    let name = text(&data, "/eventType").ok_or_else(|| HookRefusal::Unreadable("`eventType` is missing".to_owned()))?;
+    let name = text(&data, "/eventType")
+        .ok_or_else(|| HookRefusal::Unreadable("`eventType` is missing".to_owned()))?;
     let source = ["/resource/repository/remoteUrl", "/resource/url", "/resourceContainers/project/baseUrl"];
     let event = Event {
         id: text(&data, "/id").map_or_else(|| body_digest(request), str::to_owned),
         source: source.iter().find_map(|pointer| text(&data, pointer)).unwrap_or("azure_devops").to_owned(),
         kind: format!("azure_devops.{name}"),
-        subject: text(&data, "/resource/repository/name").or_else(|| text(&data, "/resource/definition/name")).map(str::to_owned),
+        subject: text(&data, "/resource/repository/name")
+            .or_else(|| text(&data, "/resource/definition/name"))
+            .map(str::to_owned),
         time: text(&data, "/createdDate").map(str::to_owned),
         facts: Map::new(),
         data,
     };
     let build = event.kind == "azure_devops.build.complete";
-    Ok(if build { with_build(event, "/resource", ["buildNumber", "result", "sourceBranch", "sourceVersion", "url"]) } else { event })
+    Ok(if build {
+        with_build(event, "/resource", ["buildNumber", "result", "sourceBranch", "sourceVersion", "url"])
+    } else {
+        event
+    })
 }
 
 pub(super) fn anybody(request: &HookRequest, address: &str) -> Result<Event, HookRefusal> {
@@ -79,7 +97,8 @@ pub(super) fn anybody(request: &HookRequest, address: &str) -> Result<Event, Hoo
     };
     let kept = |(name, value): &(String, String)| {
         let wanted = name.starts_with("x-") || name == "user-agent" || name == "content-type";
-        (wanted && !UNKEPT.iter().any(|unkept| name.starts_with(unkept))).then(|| (name.clone(), value.clone().into()))
+        (wanted && !UNKEPT.iter().any(|unkept| name.starts_with(unkept)))
+            .then(|| (name.clone(), value.clone().into()))
     };
     let headers: Map<String, Value> = request.headers.iter().filter_map(kept).collect();
     Ok(event.with_fact("headers", Value::Object(headers)))

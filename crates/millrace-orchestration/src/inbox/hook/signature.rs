@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
-use millrace_spec::triggers::event::{Sender, Webhook};
 use millrace_spec::secret::SecretText;
+use millrace_spec::triggers::event::{Sender, Webhook};
 use sha2::Sha256;
 
 use super::{HookRefusal, HookRequest};
@@ -30,7 +30,10 @@ pub(super) fn check(
         // GitLab and Azure DevOps send the secret itself, over TLS.
         Sender::Gitlab => same(key, request.header("x-gitlab-token").ok_or(ABSENT)?.as_bytes()),
         Sender::AzureDevops => {
-            let basic = request.header("authorization").and_then(|value| value.strip_prefix("Basic ")).ok_or(ABSENT)?;
+            let basic = request
+                .header("authorization")
+                .and_then(|value| value.strip_prefix("Basic "))
+                .ok_or(ABSENT)?;
             let pair = STANDARD.decode(basic).map_err(|_| WRONG)?;
             let at = pair.iter().position(|byte| *byte == b':').ok_or(WRONG)?;
             same(key, pair.get(at + 1..).unwrap_or_default())
@@ -60,7 +63,8 @@ fn standard(secret: &str, request: &HookRequest, now: Timestamp) -> Result<(), H
 
 /// `sha256=HEX` or `HEX` over the body, or `t=SECONDS,v1=HEX` over time and body.
 fn signed(key: &[u8], request: &HookRequest, given: &str, now: Timestamp) -> Result<(), HookRefusal> {
-    let part = |name: &str| given.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
+    let part =
+        |name: &str| given.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
     match (part("t"), part("v1")) {
         (Some(time), Some(signature)) => {
             within_window(time, now)?;
@@ -71,7 +75,9 @@ fn signed(key: &[u8], request: &HookRequest, given: &str, now: Timestamp) -> Res
 }
 
 fn within_window(time: &str, now: Timestamp) -> Result<(), HookRefusal> {
-    let time: i64 = time.parse().map_err(|_| HookRefusal::Signature("the time of the signature is no number of seconds"))?;
+    let time: i64 = time
+        .parse()
+        .map_err(|_| HookRefusal::Signature("the time of the signature is no number of seconds"))?;
     let distance = now.as_second().saturating_sub(time);
     if distance.saturating_abs() > WINDOW { Err(HookRefusal::Clock(distance)) } else { Ok(()) }
 }

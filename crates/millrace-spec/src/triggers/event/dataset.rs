@@ -16,7 +16,8 @@ pub struct DatasetPublished {
 
 impl EventKind for DatasetPublished {
     const WORD: &'static str = "dataset";
-    const EXAMPLE: &'static str = "{dataset: orders, inputs: {orders: \"data:orders@${{ event.dataset.version }}\"}}";
+    const EXAMPLE: &'static str =
+        "{dataset: orders, inputs: {orders: \"data:orders@${{ event.dataset.version }}\"}}";
 
     fn into_spec(self) -> EventSpec {
         EventSpec::Dataset(self)

@@ -88,8 +88,12 @@ impl EventKind for BlobFiles {
                 found.push(("blob", problem.hint("write `s3://BUCKET/…`, or `lake://…`")));
             }
             None => {
-                let problem = Problem::error("not-a-bucket", format!("`{}` is no URL of a bucket", self.blob));
-                found.push(("blob", problem.hint(format!("for files of this machine write `file: {}`", self.blob))));
+                let problem =
+                    Problem::error("not-a-bucket", format!("`{}` is no URL of a bucket", self.blob));
+                found.push((
+                    "blob",
+                    problem.hint(format!("for files of this machine write `file: {}`", self.blob)),
+                ));
             }
         }
         found

@@ -48,9 +48,11 @@ impl EventKind for GitChange {
 
     fn mistakes(&self) -> Vec<(&'static str, Problem)> {
         let globs = [("branches", &self.branches), ("tags", &self.tags), ("paths", &self.paths)];
-        let mut found: Vec<_> = globs.into_iter().flat_map(|(key, globs)| bad_globs(key, globs.iter())).collect();
+        let mut found: Vec<_> =
+            globs.into_iter().flat_map(|(key, globs)| bad_globs(key, globs.iter())).collect();
         if self.secret.is_some() && self.webhook.is_none() {
-            let problem = Problem::error("no-webhook", "`secret` is for requests, and no `webhook` sends any");
+            let problem =
+                Problem::error("no-webhook", "`secret` is for requests, and no `webhook` sends any");
             found.push(("secret", problem.hint("say who sends them: `webhook: github`")));
         }
         found

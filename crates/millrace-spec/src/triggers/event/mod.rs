@@ -119,6 +119,20 @@ impl EventSpec {
         }
     }
 
+    /// What it watches: the sender, or a name, path or address.
+    pub fn watches(&self) -> String {
+        match self {
+            Self::Webhook(webhook) => webhook.webhook.word().to_owned(),
+            Self::Pipeline(end) => end.pipeline.to_string(),
+            Self::Dataset(spec) => spec.dataset.clone(),
+            Self::Model(spec) => spec.model.clone(),
+            Self::Alert(spec) => spec.alert.clone(),
+            Self::File(spec) => spec.file.clone(),
+            Self::Blob(spec) => spec.blob.clone(),
+            Self::Git(spec) => spec.git.clone(),
+        }
+    }
+
     /// What `POST /hooks/PIPELINE/TRIGGER` must look like; `None` where requests are not taken.
     pub fn webhook(&self) -> Option<Webhook> {
         match self {
@@ -237,7 +251,9 @@ fn wrong_names(
 ) -> Vec<Problem> {
     let names = match names {
         Ok(names) => names,
-        Err(error) => return vec![Problem::error("bad-expression", format!("`{key}`: {error}")).at(place.clone())],
+        Err(error) => {
+            return vec![Problem::error("bad-expression", format!("`{key}`: {error}")).at(place.clone())];
+        }
     };
     let roots = names.iter().filter_map(|name| name.path.first()).filter(|root| *root != "event");
     let problem = |root: &String| {

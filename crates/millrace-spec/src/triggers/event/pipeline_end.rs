@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use super::{EventKind, EventSpec};
 use crate::ids::PipelineName;
 
-
 /// The end of a run of another pipeline of this workspace.
 ///
 /// `event.run` has its `id`, `number`, `state`, `inputs` and `cause`.

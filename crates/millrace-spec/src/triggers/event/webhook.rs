@@ -27,7 +27,8 @@ pub struct Webhook {
 
 impl EventKind for Webhook {
     const WORD: &'static str = "webhook";
-    const EXAMPLE: &'static str = "{webhook: github, secret: hook_key, events: [release], if: \"event.action == 'published'\"}";
+    const EXAMPLE: &'static str =
+        "{webhook: github, secret: hook_key, events: [release], if: \"event.action == 'published'\"}";
 
     fn into_spec(self) -> EventSpec {
         EventSpec::Webhook(self)
@@ -56,4 +57,17 @@ pub enum Sender {
     Hmac,
     /// CloudEvents 1.0 over HTTP, binary, structured or in batches.
     Cloudevents,
+}
+
+impl Sender {
+    /// The word that users write.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Gitlab => "gitlab",
+            Self::AzureDevops => "azure_devops",
+            Self::Hmac => "hmac",
+            Self::Cloudevents => "cloudevents",
+        }
+    }
 }

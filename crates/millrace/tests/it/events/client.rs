@@ -25,8 +25,14 @@ impl Sender {
     }
 
     /// Status and body of the answer; `None` if the server went away.
-    pub(super) fn try_send(&mut self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<(u16, Value)> {
-        let mut head = format!("POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n", self.host, body.len());
+    pub(super) fn try_send(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Option<(u16, Value)> {
+        let mut head =
+            format!("POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n", self.host, body.len());
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -61,7 +67,8 @@ impl Sender {
     /// As GitHub sends, signed with the tests' secret.
     pub(super) fn github(&mut self, path: &str, event: &str, delivery: &str, body: &str) -> (u16, Value) {
         let signature = signature(body);
-        let headers = [("x-github-event", event), ("x-github-delivery", delivery), ("x-hub-signature-256", &signature)];
+        let headers =
+            [("x-github-event", event), ("x-github-delivery", delivery), ("x-hub-signature-256", &signature)];
         self.send(path, &headers, body)
     }
 }

@@ -14,7 +14,10 @@ fn pipeline(what: &str) -> String {
 
 #[test]
 fn event_blob_created_and_deleted_in_a_local_folder() {
-    let project = Project::new(&[("pipelines/p.yaml", &pipeline("file: \"landing/**/*.csv\"")), ("landing/old.csv", "a\n1\n")]);
+    let project = Project::new(&[
+        ("pipelines/p.yaml", &pipeline("file: \"landing/**/*.csv\"")),
+        ("landing/old.csv", "a\n1\n"),
+    ]);
     let server = Up::start(&project);
     wait_until_asked(&server, "landed");
     wait_until_asked(&server, "gone");
@@ -23,7 +26,10 @@ fn event_blob_created_and_deleted_in_a_local_folder() {
     project.write("landing/day/new.csv", "a\n1\n2\n");
     let event = settled(&server, "landed");
     assert_eq!(event["type"], "file.created");
-    assert_eq!(outputs(&server, &event["run_id"]), json!({"path": "landing/day/new.csv", "size": 6, "change": "created"}));
+    assert_eq!(
+        outputs(&server, &event["run_id"]),
+        json!({"path": "landing/day/new.csv", "size": 6, "change": "created"})
+    );
     std::fs::remove_file(project.path().join("landing/old.csv")).unwrap();
     let event = settled(&server, "gone");
     assert_eq!(outputs(&server, &event["run_id"])["path"], "landing/old.csv");
@@ -63,7 +69,10 @@ fn event_blob_created_on_s3() {
     bucket.boto("s3.put_object(Bucket='lake', Key='elsewhere/a.csv', Body=b'a')");
     let event = settled(&server, "landed");
     assert_eq!(event["type"], "blob.created");
-    assert_eq!(outputs(&server, &event["run_id"]), json!({"path": "landing/day/a.csv", "size": 1, "change": "created"}));
+    assert_eq!(
+        outputs(&server, &event["run_id"]),
+        json!({"path": "landing/day/a.csv", "size": 1, "change": "created"})
+    );
     bucket.boto("s3.delete_object(Bucket='lake', Key='landing/day/a.csv')");
     assert_eq!(outputs(&server, &settled(&server, "gone")["run_id"])["change"], "deleted");
     assert_eq!(runs(&server, "p").len(), 2);

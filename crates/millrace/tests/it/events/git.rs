@@ -80,7 +80,10 @@ fn event_git_push_with_branch_and_path_filter() {
     repository.push("main");
     wait_until(|| runs(&server, "p").len() == 1);
     let given = outputs(&server, &settled(&server, "code")["run_id"]);
-    assert_eq!(given, json!({"ref": "refs/heads/main", "sha": sha, "files": ["churn/train.py"], "message": "write churn/train.py"}));
+    assert_eq!(
+        given,
+        json!({"ref": "refs/heads/main", "sha": sha, "files": ["churn/train.py"], "message": "write churn/train.py"})
+    );
     repository.commit("churn/docs/a.md", "x");
     repository.push("main:dev");
     wait_until(|| counted(&server, "filtered") == 2);
@@ -112,7 +115,10 @@ fn event_git_tag_and_pull_request() {
     git(repository.project.path(), &["tag", "-a", "v1", "-m", "one"]);
     repository.push("v1");
     let given = outputs(&server, &settled(&server, "tag")["run_id"]);
-    assert_eq!((given["ref"].clone(), given["sha"].clone()), (Value::from("refs/tags/v1"), Value::from(sha.clone())));
+    assert_eq!(
+        (given["ref"].clone(), given["sha"].clone()),
+        (Value::from("refs/tags/v1"), Value::from(sha.clone()))
+    );
     repository.push("HEAD:refs/pull/7/head");
     let event = settled(&server, "pull");
     assert_eq!(event["subject"], "#7");

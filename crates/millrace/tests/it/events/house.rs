@@ -14,8 +14,11 @@ triggers:
 steps: {note: {set: {day: "${{ inputs.day }}", of: "${{ event.subject }}"}}}
 "#;
     let failing = "steps: {boom: {run: \"exit 3\"}}\n";
-    let project =
-        Project::new(&[("pipelines/first.yaml", FIRST), ("pipelines/second.yaml", second), ("pipelines/failing.yaml", failing)]);
+    let project = Project::new(&[
+        ("pipelines/first.yaml", FIRST),
+        ("pipelines/second.yaml", second),
+        ("pipelines/failing.yaml", failing),
+    ]);
     let server = Up::start(&project);
     wait_until_asked(&server, "after");
     wait_until_asked(&server, "broken");
@@ -39,15 +42,28 @@ triggers:
   promoted: {model: late, events: [alias], aliases: [champion]}
 steps: {note: {set: {what: "${{ event.type }}", name: "${{ event.subject }}", version: "${{ event.version }}"}}}
 "#;
-    let project = Project::new(&[("pipelines/p.yaml", makes), ("pipelines/follows.yaml", follows), ("raw.csv", &crate::serving::rows())]);
+    let project = Project::new(&[
+        ("pipelines/p.yaml", makes),
+        ("pipelines/follows.yaml", follows),
+        ("raw.csv", &crate::serving::rows()),
+    ]);
     let server = Up::start(&project);
     for trigger in ["fresh", "trained", "promoted"] {
         wait_until_asked(&server, trigger);
     }
     server.post("/api/pipelines/p/runs", "{}");
     let given = |trigger: &str| outputs(&server, &settled(&server, trigger)["run_id"]);
-    assert_eq!(given("fresh"), serde_json::json!({"what": "millrace.dataset.version", "name": "rows", "version": 1}));
-    assert_eq!(given("trained"), serde_json::json!({"what": "millrace.model.version", "name": "late", "version": 1}));
-    assert_eq!(given("promoted"), serde_json::json!({"what": "millrace.model.alias", "name": "late", "version": 1}));
+    assert_eq!(
+        given("fresh"),
+        serde_json::json!({"what": "millrace.dataset.version", "name": "rows", "version": 1})
+    );
+    assert_eq!(
+        given("trained"),
+        serde_json::json!({"what": "millrace.model.version", "name": "late", "version": 1})
+    );
+    assert_eq!(
+        given("promoted"),
+        serde_json::json!({"what": "millrace.model.alias", "name": "late", "version": 1})
+    );
     assert_eq!(runs(&server, "follows").len(), 3);
 }

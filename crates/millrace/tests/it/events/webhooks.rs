@@ -41,7 +41,10 @@ fn event_webhook_github_starts_one_run_however_often_it_comes() {
     let event = settled(&server, "hub");
     assert_eq!(event["type"], "github.release.published");
     let given = outputs(&server, &event["run_id"]);
-    assert_eq!(given, json!({"tag": "v1", "type": "github.release.published", "by": "https://github.example/a/b"}));
+    assert_eq!(
+        given,
+        json!({"tag": "v1", "type": "github.release.published", "by": "https://github.example/a/b"})
+    );
     // The same delivery again, in another order of its bytes even: GitHub's id tells.
     for _ in 0..3 {
         let (status, again) = sender.github("/hooks/p/hub", "release", "d1", &body);
@@ -73,7 +76,14 @@ fn event_webhook_refuses_wrong_signatures_and_oversize_bodies_before_it_reads_th
     let hub = "/hooks/p/hub";
     assert_eq!(code(&[("x-github-event", "release")], hub, &body), "401 hook-not-signed");
     assert_eq!(code(&[("x-hub-signature-256", &right)], hub, "not JSON {"), "401 hook-not-signed");
-    assert_eq!(code(&[("x-hub-signature-256", &signature("not JSON {")), ("x-github-event", "push")], hub, "not JSON {"), "400 hook-unreadable");
+    assert_eq!(
+        code(
+            &[("x-hub-signature-256", &signature("not JSON {")), ("x-github-event", "push")],
+            hub,
+            "not JSON {"
+        ),
+        "400 hook-unreadable"
+    );
     assert_eq!(code(&[("x-hub-signature-256", &right)], "/hooks/p/nothere", &body), "404 unknown-webhook");
     assert_eq!(code(&[("x-hub-signature-256", &right)], "/hooks/q/hub", &body), "404 unknown-webhook");
     assert_eq!(code(&[("x-gitlab-token", "guess")], "/hooks/p/lab", &body), "401 hook-not-signed");
@@ -90,13 +100,18 @@ fn event_webhook_gitlab_azure_devops_cloudevents_and_generic_hmac() {
     let project = project(RELEASES);
     let server = Up::start(&project);
     let mut sender = Sender::to(&server);
-    let gitlab = json!({"object_kind": "release", "tag": "lab-1", "project": {"web_url": "https://gitlab.example/a"}}).to_string();
+    let gitlab =
+        json!({"object_kind": "release", "tag": "lab-1", "project": {"web_url": "https://gitlab.example/a"}})
+            .to_string();
     assert_eq!(sender.send("/hooks/p/lab", &[("x-gitlab-token", SECRET)], &gitlab).0, 202);
     assert_eq!(outputs(&server, &settled(&server, "lab")["run_id"])["tag"], "lab-1");
 
     use base64::Engine as _;
-    let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("hook:{SECRET}")));
-    let build = |id: &str, result: &str| json!({"id": id, "eventType": "build.complete", "resource": {"buildNumber": "20260501.1", "result": result}}).to_string();
+    let basic =
+        format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("hook:{SECRET}")));
+    let build = |id: &str, result: &str| {
+        json!({"id": id, "eventType": "build.complete", "resource": {"buildNumber": "20260501.1", "result": result}}).to_string()
+    };
     assert_eq!(sender.send("/hooks/p/azure", &[("authorization", &basic)], &build("1", "succeeded")).0, 202);
     assert_eq!(outputs(&server, &settled(&server, "azure")["run_id"])["tag"], "20260501.1");
     sender.send("/hooks/p/azure", &[("authorization", &basic)], &build("2", "failed"));
@@ -106,13 +121,20 @@ fn event_webhook_gitlab_azure_devops_cloudevents_and_generic_hmac() {
     let signed = signature(&cloud);
     let headers = [("content-type", "application/cloudevents+json"), ("x-signature", signed.as_str())];
     assert_eq!(sender.send("/hooks/p/cloud", &headers, &cloud).0, 202);
-    assert_eq!(outputs(&server, &settled(&server, "cloud")["run_id"]), json!({"tag": "a.csv", "type": "blob.created", "by": "/lake"}));
+    assert_eq!(
+        outputs(&server, &settled(&server, "cloud")["run_id"]),
+        json!({"tag": "a.csv", "type": "blob.created", "by": "/lake"})
+    );
     assert_eq!(sender.send("/hooks/p/cloud", &headers, &cloud).0, 200, "source and id are the same");
 
     let body = json!({"tag": "any-1"}).to_string();
     let signed = signature(&body);
     assert_eq!(sender.send("/hooks/p/any", &[("x-signature", &signed)], &body).0, 202);
-    assert_eq!(sender.send("/hooks/p/any", &[("x-signature", &signed)], &body).0, 200, "the body is the same");
+    assert_eq!(
+        sender.send("/hooks/p/any", &[("x-signature", &signed)], &body).0,
+        200,
+        "the body is the same"
+    );
     let keyed = [("x-signature", signed.as_str()), ("idempotency-key", "another")];
     assert_eq!(sender.send("/hooks/p/any", &keyed, &body).0, 202, "the key is another");
     // On loopback everybody is known; a trigger without a secret hears them.
@@ -129,7 +151,11 @@ fn where_others_reach_the_server_a_hook_needs_a_secret_or_a_login() {
     assert_eq!(sender.send("/hooks/p/open", &[], &body).0, 401);
     let bearer = format!("Bearer {}", crate::server::TOKEN);
     assert_eq!(sender.send("/hooks/p/open", &[("authorization", &bearer)], &body).0, 202);
-    assert_eq!(sender.send("/hooks/p/any", &[("authorization", &bearer)], &body).0, 401, "who has a secret signs");
+    assert_eq!(
+        sender.send("/hooks/p/any", &[("authorization", &bearer)], &body).0,
+        401,
+        "who has a secret signs"
+    );
     assert_eq!(sender.send("/hooks/p/any", &[("x-signature", &signature(&body))], &body).0, 202);
     assert_eq!(sender.send("/api/inbox/x/replay", &[], "").0, 401);
 }
@@ -202,7 +228,8 @@ fn event_killed_between_inbox_and_run_starts_it_once() {
     let server = Up::start(&project);
     wait_until(|| counted(&server, "started") == sent);
     let all = runs(&server, "p");
-    let mut seen: Vec<u64> = all.iter().map(|run| outputs(&server, &run["id"])["n"].as_u64().unwrap()).collect();
+    let mut seen: Vec<u64> =
+        all.iter().map(|run| outputs(&server, &run["id"])["n"].as_u64().unwrap()).collect();
     seen.sort_unstable();
     assert_eq!(seen, (0..sent).collect::<Vec<_>>());
 }
@@ -243,7 +270,10 @@ fn a_dead_letter_is_replayed_with_the_file_as_it_is_then() {
     wait_until(|| counted(&server, "dead") == 1);
     let dead = settled(&server, "t");
     assert_eq!(dead["attempts"], 6);
-    assert!(dead["why"].as_str().unwrap().starts_with("the input `n`: `event.m` has no value here"), "{dead}");
+    assert!(
+        dead["why"].as_str().unwrap().starts_with("the input `n`: `event.m` has no value here"),
+        "{dead}"
+    );
     project.write("pipelines/p.yaml", pipeline.replace("event.m", "event.n"));
     let id = dead["id"].as_str().unwrap();
     let said = project.json(&["events", "replay", id, "--json"]);

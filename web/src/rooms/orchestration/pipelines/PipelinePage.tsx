@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import type { PipelineView } from "../../../api/types.gen";
 import { Ago } from "../../../ui/Ago";
 import { Answer } from "../../../ui/Answer";
@@ -50,9 +50,14 @@ function PipelineBody({ pipeline }: { pipeline: PipelineView }) {
         <p className="row small">
           {pipeline.triggers.map((trigger) => (
             <span key={trigger.name} className="tag">
-              {trigger.name}: {trigger.cron} {trigger.next_firing && <Ago at={trigger.next_firing} />}
+              {trigger.name}: {trigger.description} {trigger.next_firing && <Ago at={trigger.next_firing} />}
             </span>
           ))}
+          {pipeline.triggers.some((trigger) => trigger.kind === "window") && (
+            <Link to="/pipelines/$name/windows" params={{ name: pipeline.name }}>
+              Windows
+            </Link>
+          )}
         </p>
       )}
       {pipeline.problems.map((problem) => (
