@@ -1,9 +1,10 @@
-//! Where events are heard of outside of the workspace: folders, buckets, git repositories.
+//! Where events are heard of outside of the workspace: folders, buckets, git repositories, feeds.
 //!
 //! Owns: asking them, how far each was read (its cursor), and what happened since. Leaves to others: the inbox, which stores what was told
 //! together with the cursor, and what becomes of it (orchestration). Heavy clients have their address here. Start from [`Outside`].
 #![warn(missing_docs)]
 
+mod feed;
 mod files;
 mod git;
 mod listing;
@@ -17,6 +18,7 @@ use millrace_spec::problem::Problem;
 use millrace_spec::triggers::event::EventSpec;
 use millrace_storage::{Storage, StorageOptions};
 
+use feed::FeedSource;
 use files::FileSource;
 use git::GitSource;
 use listing::Listing;
@@ -35,6 +37,8 @@ pub struct Outside {
     pub lake: Storage,
     /// What it takes to reach a bucket.
     pub buckets: BucketOptions,
+    /// Reads feeds; needs timeouts.
+    pub client: reqwest::Client,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -54,6 +58,7 @@ impl EventSources for Outside {
             EventSpec::Git(spec) => {
                 Box::new(GitSource::open(spec.clone(), &self.workspace, &self.copies).await?)
             }
+            EventSpec::Feed(spec) => Box::new(FeedSource::new(spec.clone(), self.client.clone())),
             _ => return Ok(None),
         }))
     }

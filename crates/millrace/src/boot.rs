@@ -415,7 +415,10 @@ impl Rooms {
     }
 
     /// Takes in what happens elsewhere.
-    pub(crate) fn inbox(&self, engine: &Engine) -> Inbox {
+    ///
+    /// # Errors
+    /// If no HTTP client can be made.
+    pub(crate) fn inbox(&self, engine: &Engine) -> Result<Inbox> {
         let workspace = self.workspace.clone();
         let machine = self.storage.s3.clone();
         let outside = Outside {
@@ -425,9 +428,14 @@ impl Rooms {
             buckets: Arc::new(move |bucket| StorageOptions {
                 s3: workspace.bucket_options(bucket).unwrap_or_else(|| machine.clone()),
             }),
+            client: reqwest::Client::builder()
+                .connect_timeout(Duration::from_secs(20))
+                .timeout(Duration::from_secs(60))
+                .build()?,
             clock: self.clock.clone(),
         };
-        Inbox::new(engine.clone(), Arc::new(self.workspace.clone()), Arc::new(outside), self.clock.clone())
+        let pipelines = Arc::new(self.workspace.clone());
+        Ok(Inbox::new(engine.clone(), pipelines, Arc::new(outside), self.clock.clone()))
     }
 
     /// Whether nothing that is kept here outlives the command.

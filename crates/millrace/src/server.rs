@@ -111,7 +111,7 @@ impl Server {
         let webhooks = boot::webhooks(rooms, address)?;
         let signer = boot::url_signer(&rooms.workspace.state_folder())?;
         let lifecycle = rooms.lifecycle();
-        let inbox = rooms.inbox(&engine);
+        let inbox = rooms.inbox(&engine)?;
         let works = (webhooks.clone(), lifecycle.clone(), inbox.clone());
         let parts = parts(rooms, &engine, &url, (access, signer), works, stop.clone());
         let app = App::new(Parts { mlflow_pages, ..parts });

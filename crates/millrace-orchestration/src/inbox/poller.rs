@@ -17,6 +17,8 @@ use crate::error::chain;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(5);
+/// Ends of runs and steps that come together are looked at together.
+const GATHER: Duration = Duration::from_millis(20);
 /// Pause after the first failure of a source; doubled with each, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -115,7 +117,7 @@ impl Asking {
                 // What changes here is seen at once; a change by another server with the next look.
                 tokio::select! {
                     () = tokio::time::sleep(look_again) => {}
-                    () = house::something_ends(&mut changes) => {}
+                    () = house::something_ends(&mut changes) => tokio::time::sleep(GATHER).await,
                 }
             } else {
                 tokio::time::sleep(look_again).await;

@@ -41,6 +41,7 @@ pub const ALL: &[Entry] = &[
     entry::<EventOf<event::LocalFiles>>(),
     entry::<EventOf<event::BlobFiles>>(),
     entry::<EventOf<event::GitChange>>(),
+    entry::<EventOf<event::FeedEntries>>(),
 ];
 
 /// What starts a pipeline.

@@ -4,6 +4,7 @@
 
 mod alert;
 mod dataset;
+mod feed;
 mod files;
 mod git;
 mod model;
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 
 pub use alert::{AlertChange, AlertWord};
 pub use dataset::DatasetPublished;
+pub use feed::FeedEntries;
 pub use files::{BlobFiles, FileChange, LocalFiles};
 pub use git::{GitChange, GitEvent};
 pub use model::{ModelChange, ModelWord};
@@ -102,6 +104,8 @@ pub enum EventSpec {
     Blob(BlobFiles),
     /// Commits, pull requests, tags.
     Git(GitChange),
+    /// Entries of a feed.
+    Feed(FeedEntries),
 }
 
 impl EventSpec {
@@ -116,6 +120,7 @@ impl EventSpec {
             Self::File(_) => LocalFiles::WORD,
             Self::Blob(_) => BlobFiles::WORD,
             Self::Git(_) => GitChange::WORD,
+            Self::Feed(_) => FeedEntries::WORD,
         }
     }
 
@@ -130,6 +135,7 @@ impl EventSpec {
             Self::File(spec) => spec.file.clone(),
             Self::Blob(spec) => spec.blob.clone(),
             Self::Git(spec) => spec.git.clone(),
+            Self::Feed(spec) => spec.feed.clone(),
         }
     }
 

@@ -12,7 +12,7 @@ fn every_example_comes_back_from_the_store() {
         let stored = serde_json::to_string(&pipeline).unwrap();
         assert_eq!(serde_json::from_str::<crate::pipeline::Pipeline>(&stored).unwrap(), pipeline);
     }
-    assert_eq!(kinds, 8);
+    assert_eq!(kinds, 9);
 }
 
 #[test]
