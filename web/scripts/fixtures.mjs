@@ -134,6 +134,8 @@ const steps = (runStatus) =>
           : ["no earlier run had these inputs"],
       problem,
       tracking_run_id: kind === "train" || kind === "evaluate" || kind === "python" ? hex(17) : null,
+      items: null,
+      sub_run: null,
     };
   });
 
@@ -150,6 +152,10 @@ const summary = (n, status, secs = 23.1, ago = 0) => ({
   steps_done: status === "failed" ? 16 : status === "running" ? 6 : 16,
   steps_cached: 4,
   problem: status === "failed" ? { code: "step-failed", severity: "error", message: "the step `forest` failed" } : null,
+  paused: false,
+  parent: null,
+  deadline_at: null,
+  late: false,
 });
 const FINISHED = summary(161, "succeeded");
 const RUNS = [

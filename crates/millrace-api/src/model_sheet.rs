@@ -168,8 +168,8 @@ async fn judged_by(store: &Metastore, used: &StepUse) -> Result<Option<DatasetMe
     let data = all.into_iter().find(|other| {
         other.step == used.step && other.asset.direction == Direction::Read && other.asset.kind == "dataset"
     });
-    let steps = store.list_step_runs(used.run_id.clone()).await?;
-    let outcome = steps.into_iter().find(|step| step.step == used.step).and_then(|step| step.outcome);
+    let step = store.find_step_run(used.run_id.clone(), used.step.clone()).await?;
+    let outcome = step.and_then(|step| step.outcome);
     let outcome: Value = outcome.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let metrics: IndexMap<String, f64> = outcome
         .get("metrics")

@@ -11,9 +11,10 @@
 //! | `/api/pipelines/{name}/triggers/{trigger}/pause`, `…/resume` | POST | `TriggerStatusView` |
 //! | `/api/pipelines/{name}/windows?trigger&limit` | GET | `WindowListView` |
 //! | `/api/pipelines/{name}/windows/rerun`, `…/windows/cancel`, `…/backfill` | POST `WindowRange` | `WindowsChanged` |
-//! | `/api/runs?pipeline&status&after&limit` | GET | `RunPage` |
+//! | `/api/runs?pipeline&status&parent&step&all&after&limit` | GET | `RunPage` |
 //! | `/api/runs/{id}` | GET | `RunView` |
-//! | `/api/runs/{id}/cancel`, `/api/runs/{id}/rerun` | POST | `RunSummary` |
+//! | `/api/runs/{id}/cancel`, `…/pause`, `…/resume`, `…/rerun?failed&from` | POST | `RunSummary` |
+//! | `/api/runs/{id}/steps/{step}/items?status&after&limit` | GET | `ItemPage` |
 //! | `/api/runs/{id}/why` | GET | `[WhyView]` |
 //! | `/api/runs/{id}/steps/{step}/log?attempt&offset` | GET | `LogChunk` |
 //! | `/api/runs/{id}/steps/{step}/outputs/{output}?limit` | GET | `TablePreview` of a table, the document of a report, else the value |
@@ -104,6 +105,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::pipelines::routes())
         .merge(routes::triggers::routes())
         .merge(routes::runs::routes())
+        .merge(routes::run_items::routes())
         .merge(routes::outputs::routes())
         .merge(routes::tracking::routes())
         .merge(routes::datasets::routes())

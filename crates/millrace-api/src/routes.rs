@@ -17,6 +17,7 @@ pub(crate) mod pipelines;
 pub(crate) mod promotions;
 pub(crate) mod prompts;
 pub(crate) mod retention;
+pub(crate) mod run_items;
 pub(crate) mod runs;
 pub(crate) mod scoring;
 pub(crate) mod traces;

@@ -87,11 +87,11 @@ pub struct StepContext {
     pub run_id: String,
     /// Pipeline name.
     pub pipeline: String,
-    /// Step id.
+    /// Step id; with its number for an item of a `foreach`: `train[3]`.
     pub step: String,
     /// Number of this attempt, from 1.
     pub attempt: u32,
-    /// Hash of run and step, the same over retries.
+    /// Hash of run, step and item, the same over retries.
     pub idempotency_key: String,
     /// Root of the workspace.
     pub workspace: PathBuf,
@@ -119,6 +119,13 @@ pub struct StepContext {
     pub log: Arc<dyn StepLog>,
     /// The step's progress.
     pub progress: Arc<dyn ProgressSink>,
+}
+
+impl StepContext {
+    /// Name of a dataset that the step makes without being told one: `<pipeline>_<step>`, for an item `<pipeline>_<step>_<number>`.
+    pub fn dataset_name(&self) -> String {
+        format!("{}_{}", self.pipeline, self.step.replace('[', "_").replace(']', ""))
+    }
 }
 
 /// What a finished step leaves.

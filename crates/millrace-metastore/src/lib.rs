@@ -20,8 +20,10 @@ mod migrations;
 pub mod monitoring;
 mod outbox;
 mod postgres;
+pub mod queue;
 pub mod registry;
 pub mod runs;
+pub mod runs_items;
 pub mod runs_read;
 mod runs_write;
 pub mod schedules;
@@ -31,6 +33,7 @@ mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod traces;
+mod transitions;
 mod value;
 pub mod windows;
 

@@ -40,6 +40,7 @@ const ALL: &[Migration] = &[
     migration!("0060_accounts"),
     migration!("0110_schedules"),
     migration!("0111_windows"),
+    migration!("0140_items_and_sub_runs"),
     migration!("0120_event_inbox"),
 ];
 

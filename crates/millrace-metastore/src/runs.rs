@@ -6,7 +6,7 @@ use crate::lineage::StepAsset;
 use crate::windows::WindowRunRow;
 
 /// A row of `pipeline_run`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct PipelineRunRow {
     /// 32 hex digits.
     pub id: String,
@@ -40,6 +40,20 @@ pub struct PipelineRunRow {
     pub started_at: Option<i64>,
     /// When it was over.
     pub ended_at: Option<i64>,
+    /// The run whose step started it.
+    pub parent_run: Option<String>,
+    /// That step, with its item: `score[3]`.
+    pub parent_step: Option<String>,
+    /// Runs above it.
+    pub depth: i64,
+    /// What it leaves for its parent, once it succeeded.
+    pub outputs: Option<String>,
+    /// Among steps that wait for room, those of a higher priority begin first.
+    pub priority: i64,
+    /// Whether somebody holds it.
+    pub paused: bool,
+    /// By when it is to be over.
+    pub deadline_at: Option<i64>,
 }
 
 /// A row of `step_run`.
@@ -73,6 +87,20 @@ pub struct StepRunRow {
     pub reuse: Option<String>,
     /// Why it was skipped, or on what it waits.
     pub reason: Option<String>,
+    /// The step that it is an item of.
+    pub item_of: Option<String>,
+    /// Which item, from 0.
+    pub item: Option<i64>,
+    /// What people know the item by.
+    pub label: Option<String>,
+    /// How many items it is done for, once that is known.
+    pub items_total: Option<i64>,
+    /// Those items, a JSON list, when a run is stored; reading leaves it away, since it may be large.
+    pub items: Option<String>,
+    /// What it waits for, if it could begin: `slots`, `pool:<name>`, `rate:<name>`.
+    pub waits_for: Option<String>,
+    /// Since when.
+    pub queued_at: Option<i64>,
 }
 
 /// A row of `step_attempt`.
@@ -112,8 +140,21 @@ pub enum StepChange {
         ready_at: i64,
         /// Whether it only waits for something outside: it begins whatever the limits, and does not count.
         waits: bool,
-        /// Slots it takes: pool, slots, size of the pool.
-        pools: Vec<(String, i64, i64)>,
+        /// What it takes from named pools.
+        pools: Vec<PoolClaim>,
+        /// Where it belongs, if it is an item: its row is made when it begins.
+        item: Option<ItemRow>,
+    },
+    /// The items of a step are known.
+    Expand {
+        /// Which step.
+        step: String,
+        /// JSON list of what it is done for.
+        items: String,
+        /// How many those are.
+        total: i64,
+        /// When that was known.
+        ready_at: i64,
     },
     /// The running attempt is over.
     EndAttempt {
@@ -155,6 +196,34 @@ pub enum StepChange {
     },
 }
 
+/// What an attempt takes from a named pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolClaim {
+    /// Name.
+    pub pool: String,
+    /// Slots it takes.
+    pub slots: i64,
+    /// Slots there are.
+    pub size: i64,
+    /// Attempts that may begin in so many microseconds.
+    pub rate: Option<(i64, i64)>,
+}
+
+/// What the row of an item says beside its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemRow {
+    /// The step that it is an item of.
+    pub of: String,
+    /// Which item, from 0.
+    pub number: i64,
+    /// What people know it by.
+    pub label: String,
+    /// Kind of the step.
+    pub kind: String,
+    /// Place of the step in the file.
+    pub position: i64,
+}
+
 /// A row of `step_cache`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepCacheRow {
@@ -189,17 +258,30 @@ pub struct RunTransition {
     pub max_running: i64,
     /// The steps' changes, in order.
     pub steps: Vec<StepChange>,
-    /// State word of the run from now on, and its problem.
-    pub run: Option<(String, Option<String>)>,
+    /// State of the run from now on, if it is over.
+    pub run: Option<RunEnd>,
+}
+
+/// How a run ends.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RunEnd {
+    /// State word.
+    pub state: String,
+    /// Its problem.
+    pub error: Option<String>,
+    /// What it leaves for its parent.
+    pub outputs: Option<String>,
 }
 
 /// What became of a transition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransitionResult {
-    /// Stored. Steps whose `Begin` found no free slot are named and unchanged.
+    /// Stored. Steps whose `Begin` found no room are named and have not begun.
     Stored {
-        /// Steps that must wait for a slot.
+        /// Steps that must wait for room.
         waiting: Vec<String>,
+        /// When the rate of a pool lets the next one begin.
+        again_at: Option<i64>,
     },
     /// Another engine has taken over; nothing was stored.
     StaleEpoch,

@@ -6,7 +6,11 @@ use crate::runs::{PipelineRunRow, StepAttemptRow, StepCacheRow, StepRunRow};
 use crate::{Metastore, MetastoreError, Row, Value};
 
 const RUN_COLUMNS: &str = "id, number, pipeline, definition, inputs, options, cause, state, idempotency_key, concurrency_key, \
-     concurrency_limit, cancel_requested, error, created_at, started_at, ended_at";
+     concurrency_limit, cancel_requested, error, created_at, started_at, ended_at, parent_run, parent_step, depth, outputs, \
+     priority, paused, deadline_at";
+/// Columns of [`StepRunRow`].
+pub(crate) const STEP_COLUMNS: &str = "step, position, kind, state, attempt, lost, retry_at, ready_at, started_at, ended_at, outcome, \
+     error, reuse, reason, item_of, item, label, items_total, waits_for, queued_at";
 
 /// Which runs a listing wants.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +19,10 @@ pub struct RunFilter {
     pub pipeline: Option<String>,
     /// Only this state word.
     pub state: Option<String>,
+    /// Only runs that this run's steps started, or a step of it: run, step with its item. Without it, only runs that no step started.
+    pub parent: Option<(String, Option<String>)>,
+    /// Also runs that steps of other runs started.
+    pub all: bool,
     /// Only runs older than this one: created at, id.
     pub before: Option<(i64, String)>,
     /// At most so many.
@@ -76,6 +84,18 @@ impl Metastore {
                     args.push(state.as_str().into());
                     clauses.push(format!("state = ${}", args.len()));
                 }
+                match &filter.parent {
+                    Some((run, step)) => {
+                        args.push(run.as_str().into());
+                        clauses.push(format!("parent_run = ${}", args.len()));
+                        if let Some(step) = step {
+                            args.push(step.as_str().into());
+                            clauses.push(format!("parent_step = ${}", args.len()));
+                        }
+                    }
+                    None if filter.all => {}
+                    None => clauses.push("parent_run IS NULL".to_owned()),
+                }
                 if let Some((created_at, id)) = &filter.before {
                     args.push((*created_at).into());
                     args.push(id.as_str().into());
@@ -110,22 +130,23 @@ impl Metastore {
         .await
     }
 
-    /// Steps of a run in the file's order.
+    /// Steps of a run in the file's order, without the items of those that have items.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn list_step_runs(&self, run_id: String) -> Result<Vec<StepRunRow>, MetastoreError> {
         self.read(move |session| {
             Box::pin(async move {
-                let sql = "SELECT step, position, kind, state, attempt, lost, retry_at, ready_at, started_at, ended_at, \
-                           outcome, error, reuse, reason FROM step_run WHERE run_id = $1 ORDER BY position";
-                session.fetch_all(sql, &[run_id.as_str().into()]).await?.iter().map(step_row).collect()
+                let sql = format!(
+                    "SELECT {STEP_COLUMNS} FROM step_run WHERE run_id = $1 AND item_of IS NULL ORDER BY position"
+                );
+                session.fetch_all(&sql, &[run_id.as_str().into()]).await?.iter().map(step_row).collect()
             })
         })
         .await
     }
 
-    /// Attempts of a run, oldest first.
+    /// Attempts of a run's steps, oldest first, without those of items.
     ///
     /// # Errors
     /// If the database fails.
@@ -133,7 +154,7 @@ impl Metastore {
         self.read(move |session| {
             Box::pin(async move {
                 let sql = "SELECT step, number, epoch, state, handle, exit, error, started_at, ended_at FROM step_attempt \
-                           WHERE run_id = $1 ORDER BY started_at, step, number";
+                           WHERE run_id = $1 AND step NOT LIKE '%[%' ORDER BY started_at, step, number";
                 session.fetch_all(sql, &[run_id.as_str().into()]).await?.iter().map(attempt_row).collect()
             })
         })
@@ -154,36 +175,29 @@ impl Metastore {
         .await
     }
 
-    /// The cache entry of a key.
+    /// The cache entry of a key; without one, the newest entry of the step, to be compared with. One look instead of two: ten thousand
+    /// items look.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn find_step_cache(&self, key: String) -> Result<Option<StepCacheRow>, MetastoreError> {
-        self.read(move |session| {
-            Box::pin(async move {
-                let sql = "SELECT cache_key, pipeline, step, kind, components, outcome, run_id, created_at FROM step_cache \
-                           WHERE cache_key = $1";
-                session.fetch_optional(sql, &[key.as_str().into()]).await?.as_ref().map(cache_row).transpose()
-            })
-        })
-        .await
-    }
-
-    /// The newest cache entry of a step, to be compared with.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn newest_step_cache(
+    pub async fn look_up_step_cache(
         &self,
+        key: String,
         pipeline: String,
         step: String,
     ) -> Result<Option<StepCacheRow>, MetastoreError> {
         self.read(move |session| {
             Box::pin(async move {
-                let sql = "SELECT cache_key, pipeline, step, kind, components, outcome, run_id, created_at FROM step_cache \
-                           WHERE pipeline = $1 AND step = $2 ORDER BY created_at DESC LIMIT 1";
-                let args = [pipeline.as_str().into(), step.as_str().into()];
-                session.fetch_optional(sql, &args).await?.as_ref().map(cache_row).transpose()
+                let columns = "cache_key, pipeline, step, kind, components, outcome, run_id, created_at";
+                let sql = format!("SELECT {columns} FROM step_cache WHERE cache_key = $1");
+                let mut found = session.fetch_optional(&sql, &[key.as_str().into()]).await?;
+                if found.is_none() {
+                    let sql = format!(
+                        "SELECT {columns} FROM step_cache WHERE pipeline = $1 AND step = $2 ORDER BY created_at DESC LIMIT 1"
+                    );
+                    found = session.fetch_optional(&sql, &[pipeline.as_str().into(), step.as_str().into()]).await?;
+                }
+                found.as_ref().map(cache_row).transpose()
             })
         })
         .await
@@ -208,10 +222,17 @@ fn run_row(row: &Row) -> Result<PipelineRunRow, MetastoreError> {
         created_at: row.int("created_at")?,
         started_at: row.opt_int("started_at")?,
         ended_at: row.opt_int("ended_at")?,
+        parent_run: row.opt_text("parent_run")?,
+        parent_step: row.opt_text("parent_step")?,
+        depth: row.int("depth")?,
+        outputs: row.opt_text("outputs")?,
+        priority: row.int("priority")?,
+        paused: row.int("paused")? != 0,
+        deadline_at: row.opt_int("deadline_at")?,
     })
 }
 
-fn step_row(row: &Row) -> Result<StepRunRow, MetastoreError> {
+pub(crate) fn step_row(row: &Row) -> Result<StepRunRow, MetastoreError> {
     Ok(StepRunRow {
         step: row.text("step")?,
         position: row.int("position")?,
@@ -227,10 +248,17 @@ fn step_row(row: &Row) -> Result<StepRunRow, MetastoreError> {
         error: row.opt_text("error")?,
         reuse: row.opt_text("reuse")?,
         reason: row.opt_text("reason")?,
+        item_of: row.opt_text("item_of")?,
+        item: row.opt_int("item")?,
+        label: row.opt_text("label")?,
+        items_total: row.opt_int("items_total")?,
+        items: None,
+        waits_for: row.opt_text("waits_for")?,
+        queued_at: row.opt_int("queued_at")?,
     })
 }
 
-fn attempt_row(row: &Row) -> Result<StepAttemptRow, MetastoreError> {
+pub(crate) fn attempt_row(row: &Row) -> Result<StepAttemptRow, MetastoreError> {
     Ok(StepAttemptRow {
         step: row.text("step")?,
         number: row.int("number")?,

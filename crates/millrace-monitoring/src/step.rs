@@ -230,7 +230,7 @@ impl MonitorStep {
         config: &MonitorConfig,
         reports: &[ColumnReport],
     ) -> Result<StepOutcome, StepError> {
-        let default = format!("{}_{}", context.pipeline, context.step);
+        let default = context.dataset_name();
         let monitor = config.name.as_deref().unwrap_or(&default);
         let at = self.clock.now();
         let drifted: Vec<&str> =

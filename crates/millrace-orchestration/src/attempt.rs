@@ -1,6 +1,6 @@
 //! Carries out one attempt of a step: resolve, look in the cache, run, take in what it left.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use millrace_contract::{
 };
 use millrace_metastore::lineage::StepAsset;
 use millrace_spec::asset::Asset;
-use millrace_spec::ids::StepId;
+use millrace_spec::ids::StepKey;
 use millrace_spec::pipeline::{CachePolicy, Step};
 use millrace_spec::problem::Problem;
 use millrace_spec::secret::{self, SecretText};
@@ -20,18 +20,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assets;
 use crate::cache::{self, Components, ReuseDecision};
-use crate::context::{expression_context, refuse_unreadable, resolve_config, resolve_map};
+use crate::context::{refuse_unreadable, resolve_config, resolve_map};
 use crate::engine::Shared;
 use crate::events::RunEventKind;
 use crate::log::FileLog;
 use crate::recovery::Interrupted;
-use crate::state::RunSnapshot;
 use crate::waiting;
 
 /// How an attempt ended, for the run's task.
 #[derive(Debug)]
 pub(crate) struct AttemptEnd {
-    pub(crate) step: StepId,
+    /// Of which step or item.
+    pub(crate) key: StepKey,
     pub(crate) attempt: u32,
     pub(crate) result: AttemptResult,
     /// What the look in the cache said.
@@ -42,6 +42,13 @@ pub(crate) struct AttemptEnd {
     pub(crate) remember: Option<Remember>,
     /// What it read and left, when it succeeded.
     pub(crate) assets: Vec<StepAsset>,
+}
+
+impl AttemptEnd {
+    /// An end without anything beside it.
+    pub(crate) fn of(key: StepKey, attempt: u32, result: AttemptResult) -> Self {
+        Self { key, attempt, result, reuse: None, exit: None, remember: None, assets: Vec::new() }
+    }
 }
 
 /// A result worth keeping.
@@ -56,7 +63,11 @@ pub(crate) struct Remember {
 pub(crate) enum AttemptResult {
     Succeeded(StepOutcome),
     Cached(StepOutcome),
-    Failed(Problem),
+    Failed {
+        problem: Problem,
+        /// Whether it may pass by itself.
+        transient: bool,
+    },
     /// Somebody said no.
     Rejected(Problem),
     TimedOut,
@@ -67,9 +78,13 @@ pub(crate) enum AttemptResult {
 
 /// What an attempt needs to begin.
 pub(crate) struct AttemptStart {
-    /// The run as it was when the attempt began, shared by all that begin together.
-    pub(crate) run: Arc<RunSnapshot>,
-    pub(crate) step: Step,
+    pub(crate) run_id: String,
+    pub(crate) pipeline: String,
+    /// Which step or item.
+    pub(crate) key: StepKey,
+    pub(crate) step: Arc<Step>,
+    /// What its expressions may name, but for secrets, as it was when the attempt began.
+    pub(crate) values: Value,
     pub(crate) attempt: u32,
     pub(crate) force: bool,
     pub(crate) cancel: CancellationToken,
@@ -92,22 +107,18 @@ impl ProgressSink for ProgressEvents {
     }
 }
 
-/// Folder of an attempt: `<state>/runs/<run>/<step>/<attempt>`.
-pub(crate) fn attempt_folder(shared: &Shared, run_id: &str, step: &str, attempt: u32) -> PathBuf {
-    shared.settings.state_folder.join("runs").join(run_id).join(step).join(attempt.to_string())
+/// Folder of an attempt: `<state>/runs/<run>/<step>/<attempt>`, of an item `<state>/runs/<run>/<step>/item-<number>/<attempt>`.
+pub fn attempt_folder(state_folder: &Path, run_id: &str, key: &StepKey, attempt: u32) -> PathBuf {
+    let mut folder = state_folder.join("runs").join(run_id).join(key.step.as_str());
+    if let Some(item) = key.item {
+        folder.push(format!("item-{item}"));
+    }
+    folder.join(attempt.to_string())
 }
 
 /// Runs an attempt to its end. Never fails: every way out is an [`AttemptEnd`].
 pub(crate) async fn carry_out(shared: Arc<Shared>, start: AttemptStart) -> AttemptEnd {
-    let mut end = AttemptEnd {
-        step: start.step.id.clone(),
-        attempt: start.attempt,
-        result: AttemptResult::Cancelled,
-        reuse: None,
-        exit: None,
-        remember: None,
-        assets: Vec::new(),
-    };
+    let mut end = AttemptEnd::of(start.key.clone(), start.attempt, AttemptResult::Cancelled);
     let work = work(&shared, &start, &mut end);
     let outcome = match in_process_limit(&shared, &start) {
         // The kind sees the cancelled token and stops; a kind that does not is left behind after the grace time.
@@ -126,7 +137,10 @@ pub(crate) async fn carry_out(shared: Arc<Shared>, start: AttemptStart) -> Attem
         Err(error) if error.problem.code == REJECTED => {
             AttemptResult::Rejected(place_at(error.problem, &start.step))
         }
-        Err(error) => AttemptResult::Failed(place_at(error.problem, &start.step)),
+        Err(error) => AttemptResult::Failed {
+            problem: place_at(error.problem, &start.step),
+            transient: error.transient,
+        },
     };
     end
 }
@@ -262,7 +276,7 @@ fn compute_error(error: millrace_contract::ComputeError) -> StepError {
     StepError::transient(Problem::error(code, error.to_string()))
 }
 
-async fn build_context(
+pub(crate) async fn build_context(
     shared: &Arc<Shared>,
     start: &AttemptStart,
     kind: &dyn StepKind,
@@ -270,28 +284,32 @@ async fn build_context(
     let step = &start.step;
     let secrets = shared.services.secrets.secrets();
     refuse_unreadable(&secrets, step)?;
-    let values = expression_context(&start.run, &step.needs, &secrets);
+    let mut values = start.values.clone();
+    if let Some(fields) = values.as_object_mut() {
+        fields.insert("secrets".to_owned(), secrets.to_value());
+    }
     let config = resolve_config(shared, &step.config, kind.bound_fields(), &values, step).await?;
     let inputs = resolve_map(shared, &step.inputs, &values, step).await?;
-    let run_id = start.run.id.clone();
-    let folder = attempt_folder(shared, &run_id, step.id.as_str(), start.attempt);
-    let tracking_run_id = tracking_run_id(&run_id, step.id.as_str(), start.attempt);
+    let run_id = start.run_id.clone();
+    let key = start.key.to_string();
+    let folder = attempt_folder(&shared.settings.state_folder, &run_id, &start.key, start.attempt);
+    let tracking_run_id = tracking_run_id(&run_id, &key, start.attempt);
     let mut env: IndexMap<String, String> = shared.services.step_env.clone();
     env.extend(shared.services.secret_env.clone());
     if kind.tracked() {
         // MLflow's client, and ours, log into the run of this name.
         env.insert("MLFLOW_RUN_ID".to_owned(), tracking_run_id.clone());
-        env.insert("MLFLOW_EXPERIMENT_NAME".to_owned(), start.run.pipeline.name.to_string());
+        env.insert("MLFLOW_EXPERIMENT_NAME".to_owned(), start.pipeline.clone());
     }
     for (name, value) in resolve_map(shared, &step.env, &values, step).await? {
         env.insert(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
     let hidden = secrets.readable().map(SecretText::reveal);
     let masks = secret::masks(hidden.chain(shared.services.secret_env.values().map(String::as_str)));
-    let idempotency = blake3::hash(format!("{run_id}/{}", step.id).as_bytes()).to_hex().to_string();
+    let idempotency = blake3::hash(format!("{run_id}/{key}").as_bytes()).to_hex().to_string();
     Ok(StepContext {
-        pipeline: start.run.pipeline.name.to_string(),
-        step: step.id.to_string(),
+        pipeline: start.pipeline.clone(),
+        step: key.clone(),
         attempt: start.attempt,
         idempotency_key: idempotency,
         workspace: shared.settings.workspace.clone(),
@@ -308,8 +326,8 @@ async fn build_context(
         progress: Arc::new(ProgressEvents {
             shared: shared.clone(),
             run_id: run_id.clone(),
-            pipeline: start.run.pipeline.name.to_string(),
-            step: step.id.to_string(),
+            pipeline: start.pipeline.clone(),
+            step: key,
         }),
         folder,
         run_id,
@@ -372,7 +390,7 @@ async fn log_metrics(
     })
 }
 
-async fn look_in_cache(
+pub(crate) async fn look_in_cache(
     shared: &Arc<Shared>,
     start: &AttemptStart,
     kind: &dyn StepKind,
@@ -417,6 +435,9 @@ async fn look_in_cache(
 
 /// Digest of each file's content, `missing` for one that is not there. Read on the blocking pool.
 async fn code_digests(shared: &Arc<Shared>, files: Vec<String>) -> IndexMap<String, String> {
+    if files.is_empty() {
+        return IndexMap::new();
+    }
     let root = shared.settings.workspace.clone();
     let digests = tokio::task::spawn_blocking(move || {
         files

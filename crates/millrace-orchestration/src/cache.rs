@@ -30,6 +30,11 @@ pub enum ReuseDecision {
         /// The run that made it.
         from_run: String,
     },
+    /// It did not run, since this run goes on from an earlier one.
+    TakenOver {
+        /// The run that made it.
+        from_run: String,
+    },
     /// It ran, since this differs from the nearest earlier result.
     Changed {
         /// Name of the first differing component.
@@ -75,6 +80,7 @@ impl ReuseDecision {
             Self::Reused { from_run } => {
                 format!("reused the result of run {from_run}: nothing it depends on changed")
             }
+            Self::TakenOver { from_run } => format!("took over what it left in run {from_run}"),
             Self::Changed { component, before, after, .. } if before.is_empty() && after.is_empty() => {
                 format!("ran because {component} changed")
             }

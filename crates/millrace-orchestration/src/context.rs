@@ -1,9 +1,13 @@
-//! What `${{ }}` sees while a run goes on: `inputs`, `steps`, `run`, `secrets`, `window`.
+//! What `${{ }}` sees while a run goes on: `inputs`, `steps`, `run`, `secrets`, `window` where the pipeline has windows,
+//! and `item`, `index` and `matrix` where there are items.
+
+use std::collections::{BTreeSet, HashMap};
 
 use indexmap::IndexMap;
 use millrace_contract::StepError;
-use millrace_spec::expression;
+use millrace_spec::expression::{self, Reference};
 use millrace_spec::ids::StepId;
+use millrace_spec::mapping::{Mapping, Over};
 use millrace_spec::pipeline::Step;
 use millrace_spec::problem::Problem;
 use millrace_spec::secret::{self, Secrets};
@@ -22,20 +26,111 @@ pub(crate) enum ConditionScope {
     WholeRun,
 }
 
-/// The values that expressions of a step may name. `needs` has every step that they do name, since a reference is an edge.
-pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], secrets: &Secrets) -> Value {
+/// Values with more elements than this are handed only to who names them: each expression costs a walk over all that it could name, and
+/// ten thousand items would each be handed the list that they came from.
+const LARGE: usize = 64;
+
+/// The outputs and inputs that expressions name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    /// `steps.<id>.<name>`; `None` for the whole step.
+    outputs: HashMap<String, Option<BTreeSet<String>>>,
+    inputs: BTreeSet<String>,
+}
+
+impl Wanted {
+    /// What the work of a step names.
+    pub(crate) fn by_work_of(step: &Step) -> Self {
+        let mut wanted = Self::default();
+        for value in std::iter::once(&step.config).chain(step.inputs.values()).chain(step.env.values()) {
+            wanted.add(expression::references(value));
+        }
+        wanted
+    }
+
+    /// What a bare expression names.
+    pub(crate) fn by_expression(text: &str) -> Self {
+        let mut wanted = Self::default();
+        let bare = text.trim();
+        let bare = bare.strip_prefix("${{").and_then(|rest| rest.strip_suffix("}}")).unwrap_or(bare);
+        wanted.add(expression::references_of_expression(bare));
+        wanted
+    }
+
+    /// What a value names.
+    pub(crate) fn by_value(value: &Value) -> Self {
+        let mut wanted = Self::default();
+        wanted.add(expression::references(value));
+        wanted
+    }
+
+    fn add(&mut self, references: Result<BTreeSet<Reference>, expression::ExpressionError>) {
+        // What does not parse names nothing that could be computed either.
+        for reference in references.unwrap_or_default() {
+            match reference.path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+                ["steps", step, output, ..] => {
+                    let names =
+                        self.outputs.entry((*step).to_owned()).or_insert_with(|| Some(BTreeSet::new()));
+                    if let Some(names) = names {
+                        names.insert((*output).to_owned());
+                    }
+                }
+                ["steps", step] => {
+                    self.outputs.insert((*step).to_owned(), None);
+                }
+                ["inputs", name, ..] => {
+                    self.inputs.insert((*name).to_owned());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn names_output(&self, step: &StepId, output: &str) -> bool {
+        match self.outputs.get(step.as_str()) {
+            Some(Some(names)) => names.contains(output),
+            Some(None) => true,
+            None => false,
+        }
+    }
+}
+
+fn is_large(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.len() > LARGE,
+        Value::Object(fields) => fields.len() > LARGE,
+        Value::String(text) => text.len() > 64 * LARGE,
+        _ => false,
+    }
+}
+
+/// The values that expressions of a step may name, but for `secrets`. `needs` has every step that they do name, since a reference is an
+/// edge.
+pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], wanted: &Wanted) -> Value {
     let mut steps = Map::new();
     for (id, step) in needs.iter().filter_map(|id| Some((id, run.steps.get(id)?))) {
         let mut entry = Map::new();
+        if let Some(items) = &step.items {
+            for name in items.outputs().into_iter().filter(|name| wanted.names_output(id, name)) {
+                entry.insert(name.to_owned(), items.gathered(name));
+            }
+        }
         if let Some(outcome) = &step.outcome {
-            entry.extend(outcome.outputs.iter().map(|(name, value)| (name.clone(), value.clone())));
+            let outputs = outcome
+                .outputs
+                .iter()
+                .filter(|(name, value)| !is_large(value) || wanted.names_output(id, name));
+            entry.extend(outputs.map(|(name, value)| (name.clone(), value.clone())));
         }
         entry.insert("state".to_owned(), step.state.as_str().into());
         steps.insert(id.to_string(), Value::Object(entry));
     }
+    let inputs = run.inputs.iter();
+    let inputs = inputs.filter(|(name, value)| !is_large(value) || wanted.inputs.contains(*name));
+    let inputs: Map<String, Value> = inputs.map(|(name, value)| (name.clone(), value.clone())).collect();
     let error = run.first_error().map(|(id, problem)| json!({"step": id, "message": problem.message}));
     let mut values = json!({
-        "inputs": run.inputs,
+        "inputs": inputs,
         "steps": steps,
         "run": {
             "id": run.id,
@@ -43,7 +138,6 @@ pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], secrets: &
             "state": run.state.as_str(),
             "error": error.unwrap_or_else(|| json!({"step": "", "message": ""})),
         },
-        "secrets": secrets.to_value(),
     });
     if let Some(fields) = values.as_object_mut() {
         if let Some(window) = &run.window {
@@ -55,6 +149,44 @@ pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], secrets: &
         }
     }
     values
+}
+
+/// Adds what only an item sees: `item` and `index`, and `matrix` where that is where it comes from.
+pub(crate) fn add_item(values: &mut Value, mapping: &Mapping, item: u32, value: &Value) {
+    let Some(fields) = values.as_object_mut() else { return };
+    fields.insert("item".to_owned(), value.clone());
+    fields.insert("index".to_owned(), item.into());
+    if matches!(mapping.over, Over::Matrix { .. }) {
+        fields.insert("matrix".to_owned(), value.clone());
+    }
+}
+
+/// The items of a step, as its needs leave them.
+pub(crate) fn items_of(run: &RunSnapshot, step: &Step, mapping: &Mapping) -> Result<Vec<Value>, Problem> {
+    let lists = json!(mapping.over);
+    let context = expression_context(run, &step.needs, &Wanted::by_value(&lists));
+    mapping.items(&context).map_err(|error| {
+        Problem::error("no-items", format!("the items of `{}` cannot be told: {error}", step.id))
+            .at(step.place.clone())
+            .hint(format!("mend `{}:` of `{}`", mapping.word(), step.id))
+    })
+}
+
+/// What a run leaves for who started it.
+pub(crate) fn run_outputs(run: &RunSnapshot) -> Result<IndexMap<String, Value>, Problem> {
+    let all: Vec<StepId> = run.steps.keys().cloned().collect();
+    let mut outputs = IndexMap::new();
+    for (name, value) in &run.pipeline.outputs {
+        let context = expression_context(run, &all, &Wanted::by_value(value));
+        let value = expression::render(value, &context).map_err(|error| {
+            Problem::error(
+                "output-failed",
+                format!("the output `{name}` of the pipeline cannot be computed: {error}"),
+            )
+        })?;
+        outputs.insert(name.clone(), value);
+    }
+    Ok(outputs)
 }
 
 /// Evaluates an `if:`.
@@ -76,7 +208,7 @@ pub(crate) fn evaluate_condition(
         });
     let any_succeeded = states.clone().any(|state| state.is_success());
     let status = expression::RunStatus { succeeded, failed, any_succeeded };
-    let context = expression_context(run, &step.needs, &Secrets::default());
+    let context = expression_context(run, &step.needs, &Wanted::by_expression(text));
     expression::evaluate_condition(text, &context, status).map_err(|error| {
         Problem::error(
             "condition-failed",

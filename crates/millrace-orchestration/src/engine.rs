@@ -10,16 +10,14 @@ use millrace_contract::{
     StepKind, StepOutcome,
 };
 use millrace_metastore::Metastore;
-use millrace_metastore::runs::{FiringRow, InsertedRun, PipelineRunRow, RunOrigin, StepRunRow};
+use millrace_metastore::runs::PoolClaim;
 use millrace_spec::asset::Asset;
-use millrace_spec::expression;
-use millrace_spec::ids::StepId;
-use millrace_spec::pipeline::{CachePolicy, Pipeline};
+use millrace_spec::ids::StepKey;
+use millrace_spec::pipeline::CachePolicy;
 use millrace_spec::problem::Problem;
-use millrace_spec::triggers::Overlap;
-use serde::Serialize;
-use serde_json::{Value, json};
-use tokio::sync::{Notify, broadcast};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,10 +25,11 @@ use crate::attempt::AttemptStart;
 use crate::cache::{Components, ReuseDecision, first_difference};
 use crate::error::{OrchestrationError, chain};
 use crate::events::{RunEvent, RunEventKind};
-use crate::request::{RunRequest, Started};
-use crate::state::{RunState, StepState};
-use crate::windows::{self, RunWindow};
-use crate::{inputs, recovery, run_task};
+use crate::firing::Firing;
+use crate::recovery;
+use crate::state::RunState;
+use crate::submit::TakeOver;
+use crate::windows::RunWindow;
 
 /// The step kinds by the word users write.
 pub type StepRegistry = IndexMap<&'static str, Arc<dyn StepKind>>;
@@ -65,10 +64,102 @@ pub struct EngineSettings {
     pub state_folder: PathBuf,
     /// Attempts that may run at once.
     pub max_running: u32,
-    /// Sizes of the named pools; an unnamed pool has one slot.
-    pub pools: IndexMap<String, u32>,
+    /// The named pools; one that is not named here has one slot.
+    pub pools: IndexMap<String, PoolSize>,
     /// Zone of triggers that name none.
     pub timezone: String,
+}
+
+/// How much a pool gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolSize {
+    /// Slots that may be held at once.
+    pub slots: u32,
+    /// Attempts that may begin in so many milliseconds.
+    pub rate: Option<(u32, u64)>,
+}
+
+impl EngineSettings {
+    /// What an attempt takes from a pool.
+    pub(crate) fn claim(&self, pool: &str, slots: u32) -> PoolClaim {
+        let size = self.pools.get(pool).copied().unwrap_or(PoolSize { slots: 1, rate: None });
+        PoolClaim {
+            pool: pool.to_owned(),
+            slots: slots.into(),
+            size: size.slots.into(),
+            rate: size.rate.map(|(most, period_ms)| {
+                (most.into(), i64::try_from(period_ms).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000))
+            }),
+        }
+    }
+}
+
+/// What is asked for when a run is started.
+#[derive(Debug, Clone, Default)]
+pub struct RunRequest {
+    /// Values for the pipeline's inputs.
+    pub inputs: IndexMap<String, Value>,
+    /// What started it, for people: `{"by": "manual"}`, `{"by": "cron", "trigger": …}`.
+    pub cause: Value,
+    /// A request with the same key starts nothing.
+    pub idempotency_key: Option<String>,
+    /// Steps that are not to be reused.
+    pub force: Force,
+    /// The firing of a schedule that this run stands for.
+    pub firing: Option<Firing>,
+    /// The window that it is about; the last complete one if absent, where the pipeline has windows.
+    pub window: Option<RunWindow>,
+    /// Steps that do not run, since what they left in an earlier run stands in.
+    pub take_over: Option<TakeOver>,
+    /// The step of another run that starts it.
+    pub parent: Option<Parent>,
+    /// Events of the inbox that this run is of; it is stored together with their end.
+    pub events: Option<RunEvents>,
+}
+
+/// The events that a run is of.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunEvents {
+    /// Their ids in the inbox.
+    pub ids: Vec<String>,
+    /// What `event` is in expressions: the newest of them.
+    pub newest: Value,
+    /// What `events` is, if several are gathered: all of them, oldest first.
+    pub all: Vec<Value>,
+}
+
+/// The step of a run that starts another run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parent {
+    /// The run.
+    pub run_id: String,
+    /// Its step, with its item: `score[3]`.
+    pub step: String,
+    /// Runs above the new one.
+    pub depth: u32,
+}
+
+/// Which steps run although an earlier result would fit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Force {
+    /// None.
+    #[default]
+    Nothing,
+    /// Every step.
+    All,
+    /// These.
+    Steps(Vec<String>),
+}
+
+impl Force {
+    pub(crate) fn covers(&self, step: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::All => true,
+            Self::Steps(steps) => steps.iter().any(|name| name == step),
+        }
+    }
 }
 
 /// Everything the tasks of an engine share.
@@ -79,13 +170,15 @@ pub(crate) struct Shared {
     pub(crate) settings: EngineSettings,
     pub(crate) epoch: i64,
     pub(crate) stop: CancellationToken,
-    /// Told whenever a slot or a concurrency key may have come free.
-    pub(crate) freed: Notify,
+    /// Counts how often a slot or a concurrency key may have come free.
+    pub(crate) freed: watch::Sender<u64>,
     pub(crate) tasks: TaskTracker,
     /// Told when somebody changed what triggers are to do.
     pub(crate) triggers_changed: Notify,
     events: broadcast::Sender<RunEvent>,
     cancels: Mutex<HashMap<String, CancellationToken>>,
+    /// Of each run that is looked after here, whether somebody holds it.
+    pauses: Mutex<HashMap<String, watch::Sender<bool>>>,
     progress: Mutex<HashMap<(String, String), Progress>>,
     /// Of each waiting step, what makes it look.
     nudges: Mutex<HashMap<(String, String), Arc<Notify>>>,
@@ -129,6 +222,29 @@ impl Shared {
 
     pub(crate) fn forget_run(&self, run_id: &str) {
         self.cancels.lock().unwrap_or_else(PoisonError::into_inner).remove(run_id);
+        self.pauses.lock().unwrap_or_else(PoisonError::into_inner).remove(run_id);
+    }
+
+    /// Follows whether a run is held.
+    pub(crate) fn follow_pause(&self, run_id: &str, paused: bool) -> watch::Receiver<bool> {
+        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = pauses.entry(run_id.to_owned()).or_insert_with(|| watch::channel(paused).0);
+        sender.subscribe()
+    }
+
+    pub(crate) fn tell_pause(&self, run_id: &str, paused: bool) {
+        let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = pauses.get(run_id) {
+            sender.send_replace(paused);
+        }
+    }
+
+    /// Makes a waiting step look now.
+    pub(crate) fn nudge(&self, run_id: &str, step: &str) {
+        let nudges = self.nudges.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(nudge) = nudges.get(&(run_id.to_owned(), step.to_owned())) {
+            nudge.notify_one();
+        }
     }
 
     pub(crate) async fn store_handle(
@@ -155,37 +271,37 @@ impl Shared {
         if start.force {
             return (ReuseDecision::NotReusable { why: "it was forced".to_owned() }, None);
         }
-        let entry = self.store.find_step_cache(key.to_owned()).await.ok().flatten();
-        if let Some(entry) = entry {
-            let too_old = match &start.step.cache {
-                CachePolicy::Within { ttl_ms } => {
-                    self.now() - entry.created_at > i64::try_from(*ttl_ms).unwrap_or(i64::MAX / 1_000) * 1_000
-                }
-                _ => false,
-            };
-            if too_old {
-                return (
-                    ReuseDecision::NotReusable {
-                        why: "the earlier result is older than its `ttl`".to_owned(),
-                    },
-                    None,
-                );
-            }
-            return match serde_json::from_str::<StepOutcome>(&entry.outcome) {
-                Ok(outcome) if outputs_exist(&outcome).await => {
-                    (ReuseDecision::Reused { from_run: entry.run_id }, Some(outcome))
-                }
-                _ => (ReuseDecision::OutputsGone { from_run: entry.run_id }, None),
-            };
+        let (pipeline, step) = (start.pipeline.clone(), start.key.to_string());
+        let found = self.store.look_up_step_cache(key.to_owned(), pipeline, step).await.ok().flatten();
+        let Some(entry) = found else { return (ReuseDecision::FirstTime, None) };
+        if entry.cache_key != key {
+            let compared_with = entry.run_id;
+            let earlier = serde_json::from_str::<Components>(&entry.components);
+            let difference = earlier.ok().and_then(|earlier| first_difference(&earlier, components));
+            let decision = difference.map(|(component, before, after)| ReuseDecision::Changed {
+                component,
+                before,
+                after,
+                compared_with,
+            });
+            return (decision.unwrap_or(ReuseDecision::FirstTime), None);
         }
-        let pipeline = start.run.pipeline.name.to_string();
-        let nearest = self.store.newest_step_cache(pipeline, start.step.id.to_string()).await.ok().flatten();
-        let decision = nearest.and_then(|nearest| {
-            let earlier: Components = serde_json::from_str(&nearest.components).ok()?;
-            let (component, before, after) = first_difference(&earlier, components)?;
-            Some(ReuseDecision::Changed { component, before, after, compared_with: nearest.run_id })
-        });
-        (decision.unwrap_or(ReuseDecision::FirstTime), None)
+        let too_old = match &start.step.cache {
+            CachePolicy::Within { ttl_ms } => {
+                self.now() - entry.created_at > i64::try_from(*ttl_ms).unwrap_or(i64::MAX / 1_000) * 1_000
+            }
+            _ => false,
+        };
+        if too_old {
+            let why = "the earlier result is older than its `ttl`".to_owned();
+            return (ReuseDecision::NotReusable { why }, None);
+        }
+        match serde_json::from_str::<StepOutcome>(&entry.outcome) {
+            Ok(outcome) if outputs_exist(&outcome).await => {
+                (ReuseDecision::Reused { from_run: entry.run_id }, Some(outcome))
+            }
+            _ => (ReuseDecision::OutputsGone { from_run: entry.run_id }, None),
+        }
     }
 }
 
@@ -204,7 +320,7 @@ async fn outputs_exist(outcome: &StepOutcome) -> bool {
 /// Runs pipelines on one store. Dropping it stops nothing; call [`Engine::shutdown`].
 #[derive(Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Engine {
@@ -220,6 +336,29 @@ impl Engine {
     ) -> Result<Self, OrchestrationError> {
         let epoch =
             store.begin_engine_epoch().await.map_err(OrchestrationError::store("take over the workspace"))?;
+        let engine = Self::with_epoch(store, kinds, services, settings, epoch);
+        recovery::resume_open_runs(&engine.shared).await?;
+        Ok(engine)
+    }
+
+    /// An engine that only says what would be done ([`Engine::plan`]): it takes over nothing, beside another one that runs.
+    pub fn for_planning(
+        store: Metastore,
+        kinds: StepRegistry,
+        services: EngineServices,
+        settings: EngineSettings,
+    ) -> Self {
+        // No transition of such an epoch is ever stored.
+        Self::with_epoch(store, kinds, services, settings, -1)
+    }
+
+    fn with_epoch(
+        store: Metastore,
+        kinds: StepRegistry,
+        services: EngineServices,
+        settings: EngineSettings,
+        epoch: i64,
+    ) -> Self {
         let (events, _) = broadcast::channel(4_096);
         let shared = Arc::new(Shared {
             store,
@@ -228,121 +367,16 @@ impl Engine {
             settings,
             epoch,
             stop: CancellationToken::new(),
-            freed: Notify::new(),
+            freed: watch::Sender::new(0),
             tasks: TaskTracker::new(),
             triggers_changed: Notify::new(),
             events,
             cancels: Mutex::new(HashMap::new()),
+            pauses: Mutex::new(HashMap::new()),
             progress: Mutex::new(HashMap::new()),
             nudges: Mutex::new(HashMap::new()),
         });
-        recovery::resume_open_runs(&shared).await?;
-        Ok(Self { shared })
-    }
-
-    /// Starts a run and returns its id; the id of the earlier run if the request or the firing was seen before.
-    ///
-    /// # Errors
-    /// If the inputs do not fit or the database fails.
-    pub async fn submit(
-        &self,
-        pipeline: Pipeline,
-        request: RunRequest,
-    ) -> Result<String, OrchestrationError> {
-        Ok(match self.begin(pipeline, request).await? {
-            Started::New(id) | Started::Earlier(id) | Started::Skipped { running: id } => id,
-        })
-    }
-
-    /// As [`Engine::submit`], and says whether the run is new.
-    ///
-    /// # Errors
-    /// If the inputs do not fit or the database fails.
-    pub async fn begin(
-        &self,
-        pipeline: Pipeline,
-        request: RunRequest,
-    ) -> Result<Started, OrchestrationError> {
-        let shared = &self.shared;
-        let inputs = inputs::resolve(&pipeline, &request.inputs)
-            .map_err(|problem| OrchestrationError::Invalid(Box::new(problem)))?;
-        let (mut concurrency_key, mut concurrency_limit) = concurrency(&pipeline, &inputs)?;
-        if let (None, Some(firing)) = (&concurrency_key, &request.firing)
-            && matches!(firing.overlap, Overlap::Queue | Overlap::CancelRunning)
-        {
-            concurrency_key = Some(format!("{}//{}", pipeline.name, firing.trigger));
-            concurrency_limit = Some(1);
-        }
-        let now = shared.now();
-        let window = match request.window.clone() {
-            Some(window) => Some(window),
-            None => windows::last_complete(&pipeline, &shared.settings.timezone, now),
-        };
-        let id = uuid::Uuid::now_v7().simple().to_string();
-        let steps = pipeline.steps.iter().chain(&pipeline.finally).enumerate();
-        let rows = steps
-            .map(|(position, (name, step))| StepRunRow {
-                step: name.to_string(),
-                position: i64::try_from(position).unwrap_or(i64::MAX),
-                kind: step.kind.clone(),
-                state: StepState::Pending.as_str().to_owned(),
-                ..StepRunRow::default()
-            })
-            .collect();
-        let document = |value: Value| value.to_string();
-        let row = PipelineRunRow {
-            id: id.clone(),
-            number: 0,
-            pipeline: pipeline.name.to_string(),
-            definition: document(serde_json::to_value(&pipeline).unwrap_or(Value::Null)),
-            inputs: document(json!(inputs)),
-            options: document(options(&request, window.as_ref())),
-            cause: document(request.cause),
-            state: RunState::Queued.as_str().to_owned(),
-            idempotency_key: request.idempotency_key,
-            concurrency_key,
-            concurrency_limit,
-            cancel_requested: false,
-            error: None,
-            created_at: now,
-            started_at: None,
-            ended_at: None,
-        };
-        let origin = match (request.firing, window) {
-            (Some(firing), _) => Some(RunOrigin::Firing(FiringRow {
-                trigger: firing.trigger,
-                instant: firing.instant,
-                skip_if_running: firing.overlap == Overlap::Skip,
-            })),
-            (None, Some(window)) => Some(RunOrigin::Window(window.row())),
-            (None, None) => None,
-        };
-        let stored = match request.events {
-            Some(events) => shared.store.insert_run_of_events(row, rows, events.ids).await,
-            None => shared.store.insert_pipeline_run(row, rows, origin).await,
-        };
-        match stored.map_err(OrchestrationError::store("store the new run"))? {
-            InsertedRun::Existing { id } => Ok(Started::Earlier(id)),
-            InsertedRun::Skipped { running } => Ok(Started::Skipped { running }),
-            InsertedRun::New { .. } => {
-                run_task::spawn(shared, recovery::load(shared, &id).await?);
-                Ok(Started::New(id))
-            }
-        }
-    }
-
-    /// Asks a run to end: running steps are stopped, waiting ones do not begin, `finally` still runs.
-    ///
-    /// # Errors
-    /// If the run is absent or over.
-    pub async fn cancel(&self, run_id: &str) -> Result<(), OrchestrationError> {
-        let asked = self.shared.store.request_run_cancel(run_id.to_owned()).await;
-        if asked.map_err(OrchestrationError::store("cancel the run"))? {
-            self.shared.cancel_token(run_id).cancel();
-            return Ok(());
-        }
-        let state = self.state(run_id).await?;
-        Err(OrchestrationError::RunIsOver { id: run_id.to_owned(), state: state.as_str() })
+        Self { shared }
     }
 
     /// The state of a run now.
@@ -391,10 +425,7 @@ impl Engine {
 
     /// Makes a waiting step look now: what it waits for may have come. Nothing happens if no such step waits here.
     pub fn nudge(&self, run_id: &str, step: &str) {
-        let nudges = self.shared.nudges.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(nudge) = nudges.get(&(run_id.to_owned(), step.to_owned())) {
-            nudge.notify_one();
-        }
+        self.shared.nudge(run_id, step);
     }
 
     /// How far a running step is, if it said so.
@@ -404,8 +435,8 @@ impl Engine {
     }
 
     /// Folder of an attempt: its log, inputs and outputs.
-    pub fn attempt_folder(&self, run_id: &str, step: &StepId, attempt: u32) -> PathBuf {
-        crate::attempt::attempt_folder(&self.shared, run_id, step.as_str(), attempt)
+    pub fn attempt_folder(&self, run_id: &str, key: &StepKey, attempt: u32) -> PathBuf {
+        crate::attempt::attempt_folder(&self.shared.settings.state_folder, run_id, key, attempt)
     }
 
     /// Where secrets come from.
@@ -435,33 +466,4 @@ impl Engine {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
     }
-}
-
-/// What is stored of a request beside its inputs.
-fn options(request: &RunRequest, window: Option<&RunWindow>) -> Value {
-    let mut options = json!({"force": request.force, "window": window.map(RunWindow::values)});
-    if let (Some(events), Some(options)) = (&request.events, options.as_object_mut()) {
-        options.insert("event".to_owned(), events.newest.clone());
-        options.insert("events".to_owned(), json!(events.all));
-    }
-    options
-}
-
-/// Key and limit under which a run is counted.
-fn concurrency(
-    pipeline: &Pipeline,
-    inputs: &IndexMap<String, Value>,
-) -> Result<(Option<String>, Option<i64>), OrchestrationError> {
-    let Some(rule) = &pipeline.concurrency else { return Ok((None, None)) };
-    let key = match &rule.key {
-        None => String::new(),
-        Some(text) => {
-            let context = json!({"inputs": inputs});
-            let value = expression::render(&Value::String(text.clone()), &context).map_err(|error| {
-                OrchestrationError::Invalid(Box::new(Problem::error("concurrency-key", error.to_string())))
-            })?;
-            value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-        }
-    };
-    Ok((Some(format!("{}/{key}", pipeline.name)), Some(rule.limit.into())))
 }

@@ -24,6 +24,12 @@ pub enum OrchestrationError {
         /// Its state.
         state: &'static str,
     },
+    /// The run goes on, so what it leaves is not known yet.
+    #[error("the run `{id}` goes on")]
+    RunGoesOn {
+        /// Which.
+        id: String,
+    },
     /// Another engine has taken over this store.
     #[error("another server has taken over this workspace")]
     StaleEpoch,
@@ -64,6 +70,8 @@ impl Explain for OrchestrationError {
                 Problem::error("unknown-run", self.to_string()).hint("list the runs with `millrace runs`")
             }
             Self::RunIsOver { .. } => Problem::error("run-is-over", self.to_string()),
+            Self::RunGoesOn { id } => Problem::error("run-goes-on", self.to_string())
+                .hint(format!("wait for its end, or cancel it first: `millrace cancel {id}`")),
             Self::StaleEpoch => Problem::error("stale-epoch", self.to_string())
                 .hint("use the other server, or stop it and start this one again"),
             Self::Store { error, .. } => Problem::error("store-failed", self.to_string()).note(chain(error)),

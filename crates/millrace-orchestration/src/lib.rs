@@ -10,27 +10,31 @@ mod assets;
 mod attempt;
 pub mod cache;
 mod context;
+mod control;
 mod engine;
 mod error;
 mod events;
+mod firing;
 pub mod inbox;
 mod inputs;
+pub mod items;
 mod log;
+pub mod plan;
 pub mod planner;
 mod recovery;
-mod request;
+pub mod retry;
 mod run_task;
 pub mod state;
 pub mod steps;
+mod submit;
 mod triggers;
 mod waiting;
 mod windows;
 
-pub use engine::{Engine, EngineServices, EngineSettings, StepRegistry};
 pub use error::OrchestrationError;
 pub use events::{RunEvent, RunEventKind};
+pub use firing::{Firing, Started};
 pub use log::{LogLine, LogPage, for_each_line, read_log};
-pub use request::{Firing, Force, RunEvents, RunRequest, Started};
 pub use triggers::{
     LastFiring, NextFiring, PipelineSource, TriggerLoop, TriggerStatus, describe_trigger, list_triggers,
     next_firings, trigger_docs,
@@ -39,3 +43,12 @@ pub use windows::{
     RangeRequest, RunWindow, WindowEdge, backfill, cancel_range, first_window_trigger, range_filter,
     rerun_range, run_range, window_at, window_dependencies, written_window,
 };
+mod why_waiting;
+
+pub use attempt::attempt_folder;
+pub use control::{RerunOf, Selection};
+pub use engine::{
+    Engine, EngineServices, EngineSettings, Force, Parent, PoolSize, RunEvents, RunRequest, StepRegistry,
+};
+pub use submit::{TakeOver, TakenStep};
+pub use why_waiting::why_waiting;

@@ -12,7 +12,7 @@ fn run(steps: Value, finally: Value, states: &[(&str, StepState)]) -> RunSnapsho
         let fields = steps.as_object().unwrap();
         let step = |name: &String, step: &Value| {
             json!({"id": name, "kind": "set", "config": {}, "needs": step["needs"], "if": step.get("if"),
-                   "place": {"file": "p.yaml", "line": 1, "column": 1, "length": 1}})
+                   "mapping": step.get("mapping"), "place": {"file": "p.yaml", "line": 1, "column": 1, "length": 1}})
         };
         Value::Object(fields.iter().map(|(name, value)| (name.clone(), step(name, value))).collect())
     };
@@ -37,19 +37,31 @@ fn run(steps: Value, finally: Value, states: &[(&str, StepState)]) -> RunSnapsho
         window: None,
         state: RunState::Running,
         cancel_requested: false,
+        paused: false,
         created_at: 0,
+        deadline_at: None,
+        parent: None,
         steps: runs,
     }
 }
 
 fn words(run: &RunSnapshot) -> Vec<String> {
-    decide(run, 100)
+    decide(run, 100, 3)
         .into_iter()
         .map(|decision| match decision {
             Decision::Start { step } => format!("start {step}"),
             Decision::Skip { step, reason } => format!("skip {step}: {reason}"),
             Decision::CancelStep { step } => format!("cancel {step}"),
             Decision::Fail { step, problem } => format!("fail {step}: {}", problem.message),
+            Decision::Expand { step, items } => format!("expand {step}: {}", Value::Array(items)),
+            Decision::CloseItems { step, state, reason } => {
+                format!("close {step} as {}: {reason}", state.as_str())
+            }
+            Decision::StopItems { step } => format!("stop {step}"),
+            Decision::EndItems { step, state, problem } => {
+                let problem = problem.map(|problem| format!(": {}", problem.message)).unwrap_or_default();
+                format!("end {step} as {}{problem}", state.as_str())
+            }
             Decision::WakeAt { at } => format!("wake at {at}"),
             Decision::Finish { state } => format!("finish {}", state.as_str()),
         })
@@ -128,12 +140,90 @@ fn a_retry_waits_for_its_time() {
     assert_eq!(words(&waiting), ["start one"]);
 }
 
+/// A run with one step that has items in these states.
+fn mapped(mapping: Value, states: &[StepState]) -> RunSnapshot {
+    let mut run =
+        run(json!({"one": {"needs": [], "mapping": mapping}}), json!({}), &[("one", StepState::Running)]);
+    let mut items = Items::new(vec![Value::Null; states.len()]);
+    for (item, state) in (0..).zip(states) {
+        items.update(item, |run| run.state = *state);
+    }
+    run.steps[0].items = Some(Box::new(items));
+    run
+}
+
+fn over_list() -> Value {
+    json!({"over": {"foreach": ["a", "b"]}})
+}
+
 #[test]
-fn waits_between_retries_grow_and_end() {
-    let retry = Retry { max: 2, delay_ms: 1_000, backoff: 3.0 };
-    assert_eq!(next_retry(&retry, 1, 0), Some(1_000_000));
-    assert_eq!(next_retry(&retry, 2, 0), Some(3_000_000));
-    assert_eq!(next_retry(&retry, 3, 0), None);
+fn a_step_with_a_list_is_expanded_when_its_needs_are_over() {
+    let steps = |list: &str| json!({"one": {"needs": []}, "two": {"needs": ["one"], "mapping": {"over": {"foreach": list}}}});
+    let mut ready = run(steps("${{ steps.one.files }}"), json!({}), &[("one", StepState::Succeeded)]);
+    assert_eq!(
+        words(&ready),
+        ["fail two: the items of `two` cannot be told: `steps.one.files` has no value here"]
+    );
+    let outputs = [("files".to_owned(), json!(["x", "y"]))].into_iter().collect();
+    ready.steps[0].outcome = Some(millrace_contract::StepOutcome { outputs, ..Default::default() });
+    assert_eq!(words(&ready), [r#"expand two: ["x","y"]"#]);
+    ready.paused = true;
+    assert_eq!(words(&ready), Vec::<String>::new());
+}
+
+#[test]
+fn items_begin_in_order_and_no_more_than_may_run() {
+    use StepState::{Pending, Running, Succeeded};
+    let states = [Succeeded, Running, Pending, Pending, Pending, Pending];
+    assert_eq!(words(&mapped(over_list(), &states)), ["start one[2]", "start one[3]"]);
+    let two = json!({"over": {"foreach": []}, "parallel": 2});
+    assert_eq!(words(&mapped(two, &states)), ["start one[2]"]);
+    assert_eq!(words(&mapped(over_list(), &[])), ["end one as succeeded"]);
+}
+
+#[test]
+fn failures_of_items_are_counted_as_the_step_says() {
+    use StepState::{Cached, Failed, Pending, Running, Succeeded};
+    let with = |more: Value| {
+        let mut mapping = over_list();
+        mapping.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        mapping
+    };
+    let one_failed = [Failed, Running, Pending];
+    assert_eq!(words(&mapped(over_list(), &one_failed)), ["start one[2]"]);
+    assert_eq!(words(&mapped(with(json!({"max_failures": 1})), &one_failed)), ["start one[2]"]);
+    assert_eq!(
+        words(&mapped(with(json!({"max_failures": 0})), &one_failed)),
+        ["close one as skipped: 1 items had failed"]
+    );
+    assert_eq!(
+        words(&mapped(with(json!({"fail_fast": true})), &one_failed)),
+        ["close one as skipped: 1 items had failed", "stop one"]
+    );
+    let over = [Failed, Succeeded, Cached];
+    assert_eq!(words(&mapped(over_list(), &over)), ["end one as failed: 1 of the 3 items of `one` failed"]);
+    assert_eq!(words(&mapped(with(json!({"max_failures": 1})), &over)), ["end one as succeeded"]);
+    assert_eq!(words(&mapped(over_list(), &[Cached, Cached])), ["end one as cached"]);
+}
+
+#[test]
+fn cancelling_ends_items_that_have_not_begun() {
+    use StepState::{Cancelled, Pending, Running, Succeeded};
+    let mut run = mapped(over_list(), &[Succeeded, Running, Pending]);
+    run.cancel_requested = true;
+    assert_eq!(words(&run), ["close one as cancelled: the run was cancelled"]);
+    let mut run = mapped(over_list(), &[Succeeded, Cancelled, Cancelled]);
+    run.cancel_requested = true;
+    assert_eq!(words(&run), ["end one as cancelled"]);
+}
+
+#[test]
+fn a_held_run_begins_nothing() {
+    let mut held = run(two_after_one(), json!({}), &[("one", StepState::Succeeded)]);
+    held.paused = true;
+    assert_eq!(words(&held), Vec::<String>::new());
+    held.cancel_requested = true;
+    assert_eq!(words(&held), ["cancel two"]);
 }
 
 fn any_state() -> impl Strategy<Value = StepState> {
@@ -167,9 +257,10 @@ proptest! {
         let mut finished = None;
         for round in 0..40 {
             run.cancel_requested |= round == cancel_after;
-            for decision in decide(&run, 100) {
+            for decision in decide(&run, 100, 3) {
                 match decision {
                     Decision::Start { step } => {
+                        let step = step.step;
                         if let Some(definition) = run.pipeline.steps.get(&step) {
                             for need in &definition.needs {
                                 prop_assert!(run.steps[need].state.is_success());
@@ -183,6 +274,10 @@ proptest! {
                     Decision::CancelStep { step } => run.steps[&step].state = StepState::Cancelled,
                     Decision::Fail { step, .. } => run.steps[&step].state = StepState::Failed,
                     Decision::WakeAt { .. } => {}
+                    other @ (Decision::Expand { .. }
+                    | Decision::CloseItems { .. }
+                    | Decision::StopItems { .. }
+                    | Decision::EndItems { .. }) => prop_assert!(false, "{:?} of a run without items", other),
                     Decision::Finish { state } => finished = Some(state),
                 }
             }

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use millrace_contract::CommandHandle;
 use millrace_metastore::runs::{PipelineRunRow, StepRunRow};
-use millrace_spec::ids::StepId;
+use millrace_metastore::runs_items::ItemFilter;
+use millrace_spec::ids::{StepId, StepKey};
 use millrace_spec::pipeline::Pipeline;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::attempt::attempt_folder;
-use crate::engine::Shared;
+use crate::engine::{Force, Shared};
 use crate::error::OrchestrationError;
-use crate::request::Force;
+use crate::items::Items;
 use crate::run_task;
 use crate::state::{RunSnapshot, RunState, StepRun, StepState};
 
@@ -23,7 +24,7 @@ pub(crate) struct LoadedRun {
     pub(crate) run: RunSnapshot,
     pub(crate) force: Force,
     /// Steps whose attempt had begun and not ended.
-    pub(crate) interrupted: Vec<(StepId, Interrupted)>,
+    pub(crate) interrupted: Vec<(StepKey, Interrupted)>,
 }
 
 /// What is left of an attempt that had begun.
@@ -91,20 +92,12 @@ async fn load_row(shared: &Arc<Shared>, row: PipelineRunRow) -> Result<LoadedRun
     let mut interrupted = Vec::new();
     for row in rows {
         let Ok(step_id) = row.step.parse::<StepId>() else { continue };
-        let step = step_from_row(&id, &row)?;
-        if step.state == StepState::Waiting {
-            interrupted.push((step_id.clone(), find_waiting(shared, &id, &row).await?));
-        }
-        if step.state == StepState::Running {
-            let folder = attempt_folder(shared, &id, step_id.as_str(), step.attempt);
-            let handle = match shared.services.compute.find(&folder).await {
-                Ok(handle) => handle.map_or(Interrupted::Gone, Interrupted::Command),
-                Err(error) => {
-                    tracing::warn!(run = %id, step = %step_id, %error, "the attempt's folder cannot be read; it counts as lost");
-                    Interrupted::Gone
-                }
-            };
-            interrupted.push((step_id.clone(), handle));
+        let mut step = step_from_row(&id, &row)?;
+        if row.items_total.is_some() {
+            step.items =
+                Some(Box::new(load_items(shared, &id, &step_id, step.state, &mut interrupted).await?));
+        } else if let Some(left) = what_is_left(shared, &id, &step_id.clone().into(), &step).await? {
+            interrupted.push((step_id.clone().into(), left));
         }
         steps.insert(step_id, step);
     }
@@ -113,9 +106,12 @@ async fn load_row(shared: &Arc<Shared>, row: PipelineRunRow) -> Result<LoadedRun
         state: RunState::parse(&row.state).unwrap_or(RunState::Queued),
         cancel_requested: row.cancel_requested,
         window: options.window,
+        paused: row.paused,
         created_at: row.created_at,
         event: options.event,
         events: options.events,
+        deadline_at: row.deadline_at,
+        parent: row.parent_run.zip(row.parent_step),
         pipeline,
         steps,
         id,
@@ -123,15 +119,68 @@ async fn load_row(shared: &Arc<Shared>, row: PipelineRunRow) -> Result<LoadedRun
     Ok(LoadedRun { run, force: options.force, interrupted })
 }
 
+/// The items of a step: what it is done for, and those that have begun from their rows.
+async fn load_items(
+    shared: &Arc<Shared>,
+    run_id: &str,
+    step: &StepId,
+    state: StepState,
+    interrupted: &mut Vec<(StepKey, Interrupted)>,
+) -> Result<Items, OrchestrationError> {
+    let read = shared.store.find_items_document(run_id.to_owned(), step.to_string()).await;
+    let text = read.map_err(OrchestrationError::store("read the items"))?.unwrap_or_default();
+    let mut items = Items::new(document("items", run_id, &text)?);
+    let filter = ItemFilter { limit: i64::MAX, ..ItemFilter::default() };
+    let rows = shared.store.list_step_items(run_id.to_owned(), step.to_string(), filter).await;
+    for row in rows.map_err(OrchestrationError::store("read the items"))? {
+        let Some(number) = row.item.and_then(|number| u32::try_from(number).ok()) else { continue };
+        let run = step_from_row(run_id, &row)?;
+        let key = StepKey::item(step.clone(), number);
+        if let Some(left) = what_is_left(shared, run_id, &key, &run).await? {
+            interrupted.push((key, left));
+        }
+        items.update(number, |item| *item = run);
+    }
+    if state.is_final() {
+        // Those that never began have no row.
+        items.close(StepState::Skipped);
+    }
+    items.skip_begun();
+    Ok(items)
+}
+
+/// What is left of a step's attempt, if one had begun and not ended.
+async fn what_is_left(
+    shared: &Arc<Shared>,
+    run_id: &str,
+    key: &StepKey,
+    step: &StepRun,
+) -> Result<Option<Interrupted>, OrchestrationError> {
+    match step.state {
+        StepState::Waiting => find_waiting(shared, run_id, key, step.attempt).await.map(Some),
+        StepState::Running => {
+            let folder = attempt_folder(&shared.settings.state_folder, run_id, key, step.attempt);
+            Ok(Some(match shared.services.compute.find(&folder).await {
+                Ok(handle) => handle.map_or(Interrupted::Gone, Interrupted::Command),
+                Err(error) => {
+                    tracing::warn!(run = %run_id, step = %key, %error, "the attempt's folder cannot be read; it counts as lost");
+                    Interrupted::Gone
+                }
+            }))
+        }
+        _ => Ok(None),
+    }
+}
+
 async fn find_waiting(
     shared: &Shared,
     run_id: &str,
-    row: &StepRunRow,
+    key: &StepKey,
+    attempt: u32,
 ) -> Result<Interrupted, OrchestrationError> {
-    let attempts = shared.store.list_step_attempts(run_id.to_owned()).await;
+    let attempts = shared.store.list_attempts_of(run_id.to_owned(), key.to_string()).await;
     let attempts = attempts.map_err(OrchestrationError::store("read the attempts"))?;
-    let attempt =
-        attempts.into_iter().find(|attempt| attempt.step == row.step && attempt.number == row.attempt);
+    let attempt = attempts.into_iter().find(|row| row.number == i64::from(attempt));
     let began_at = attempt.as_ref().map_or_else(|| shared.now(), |attempt| attempt.started_at);
     let handle = attempt.and_then(|attempt| attempt.handle);
     let handle = handle.map(|text| document("handle", run_id, &text)).transpose()?;
@@ -146,10 +195,15 @@ fn step_from_row(run_id: &str, row: &StepRunRow) -> Result<StepRun, Orchestratio
         retry_at: row.retry_at,
         outcome: row.outcome.as_deref().map(|text| document("outcome", run_id, text)).transpose()?,
         error: row.error.as_deref().map(|text| document("error", run_id, text)).transpose()?,
+        items: None,
     })
 }
 
-fn document<T: DeserializeOwned>(what: &'static str, id: &str, text: &str) -> Result<T, OrchestrationError> {
+pub(crate) fn document<T: DeserializeOwned>(
+    what: &'static str,
+    id: &str,
+    text: &str,
+) -> Result<T, OrchestrationError> {
     serde_json::from_str(text).map_err(|error| OrchestrationError::Document {
         what,
         id: id.to_owned(),

@@ -1,47 +1,65 @@
 //! The task of one run: asks the planner, stores the transition, carries it out, waits for what ends next.
+//!
+//! A round costs what changed in it: of a step with ten thousand items only those that begin or end are looked at.
 
+mod begin;
+mod settle;
+mod tell;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use indexmap::IndexMap;
 use millrace_metastore::MetastoreError;
-use millrace_metastore::runs::{RunTransition, StepCacheRow, StepChange, TransitionResult};
-use millrace_spec::ids::StepId;
-use millrace_spec::pipeline::Step;
+use millrace_metastore::runs::{RunEnd, RunTransition, StepChange, TransitionResult};
+use millrace_spec::ids::{StepId, StepKey};
+use millrace_spec::pipeline::{OnLimit, Step};
 use millrace_spec::problem::Problem;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{self, AttemptEnd, AttemptResult, AttemptStart};
-use crate::engine::Shared;
+use crate::attempt::AttemptEnd;
+use crate::context::{Wanted, run_outputs};
+use crate::engine::{Force, Shared};
 use crate::error::chain;
-use crate::events::RunEventKind;
-use crate::planner::{Decision, decide, next_retry};
+use crate::planner::{Decision, decide};
 use crate::recovery::{Interrupted, LoadedRun};
-use crate::request::Force;
 use crate::state::{RunSnapshot, RunState, StepState};
 
-/// Attempts that may be lost with their process before the step counts as failed.
-const LOST_RETRIES: u32 = 3;
 /// How often a run that waits for a slot or its key looks again, beside being told.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Time before a transition that the database did not take in is tried again, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Longest sleep of a run that nothing wakes.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 
 /// Starts the task of a run.
 pub(crate) fn spawn(shared: &Arc<Shared>, loaded: LoadedRun) {
+    let run = loaded.run;
+    let steps = run.pipeline.steps.iter().chain(&run.pipeline.finally);
+    let definitions: IndexMap<StepId, Arc<Step>> =
+        steps.map(|(id, step)| (id.clone(), Arc::new(step.clone()))).collect();
+    let wanted = definitions.iter().map(|(id, step)| (id.clone(), Wanted::by_work_of(step))).collect();
     let task = RunTask {
         shared: shared.clone(),
-        cancel: shared.cancel_token(&loaded.run.id),
-        run: loaded.run,
+        cancel: shared.cancel_token(&run.id),
+        paused: shared.follow_pause(&run.id, run.paused),
+        freed: shared.freed.subscribe(),
+        run,
+        definitions,
+        wanted,
         force: loaded.force,
         attempts: JoinSet::new(),
         ended: Vec::new(),
-        waits_for_slot: false,
+        waits_for_room: false,
+        again_at: None,
         ready_since: IndexMap::new(),
         published: IndexMap::new(),
+        told_items: HashMap::new(),
+        stops: HashMap::new(),
     };
     shared.tasks.spawn(task.drive(loaded.interrupted));
 }
@@ -49,20 +67,32 @@ pub(crate) fn spawn(shared: &Arc<Shared>, loaded: LoadedRun) {
 struct RunTask {
     shared: Arc<Shared>,
     run: RunSnapshot,
+    definitions: IndexMap<StepId, Arc<Step>>,
+    /// What the work of each step names.
+    wanted: HashMap<StepId, Wanted>,
     force: Force,
     cancel: CancellationToken,
+    paused: watch::Receiver<bool>,
+    /// Told whenever a slot or a concurrency key may have come free.
+    freed: watch::Receiver<u64>,
     attempts: JoinSet<AttemptEnd>,
     /// Changes of ended attempts that go into the next transition.
     ended: Vec<StepChange>,
-    waits_for_slot: bool,
+    waits_for_room: bool,
+    /// When the rate of a pool lets the next attempt begin.
+    again_at: Option<i64>,
     /// Since when a step that finds no room could have begun.
     ready_since: IndexMap<StepId, i64>,
     /// What was last told about each step.
     published: IndexMap<StepId, (StepState, u32)>,
+    /// When the progress of a step's items was last told.
+    told_items: HashMap<StepId, i64>,
+    /// What stops the items of a step that run.
+    stops: HashMap<StepId, CancellationToken>,
 }
 
 impl RunTask {
-    async fn drive(mut self, interrupted: Vec<(StepId, Interrupted)>) {
+    async fn drive(mut self, interrupted: Vec<(StepKey, Interrupted)>) {
         if !self.wait_for_admission().await {
             return;
         }
@@ -89,7 +119,7 @@ impl RunTask {
     /// Waits for the concurrency key. `false` if the engine stops first.
     async fn wait_for_admission(&mut self) -> bool {
         while self.run.state == RunState::Queued {
-            let freed = self.shared.freed.notified();
+            self.freed.mark_unchanged();
             if self.cancel.is_cancelled() {
                 self.run.cancel_requested = true;
             }
@@ -97,12 +127,22 @@ impl RunTask {
             match self.shared.store.admit_pipeline_run(self.run.id.clone(), now).await {
                 Ok(true) => self.run.state = RunState::Running,
                 Ok(false) if self.run.cancel_requested => self.run.state = RunState::Running,
-                Ok(false) => tokio::select! {
-                    () = freed => {}
-                    () = self.cancel.cancelled() => {}
-                    () = tokio::time::sleep(LOOK_AGAIN) => {}
-                    () = self.shared.stop.cancelled() => return false,
-                },
+                Ok(false) if self.on_limit() == OnLimit::Skip && !*self.paused.borrow() => {
+                    self.leave_out().await;
+                    return false;
+                }
+                Ok(false) => {
+                    if self.on_limit() == OnLimit::CancelRunning && !*self.paused.borrow() {
+                        self.cancel_older().await;
+                    }
+                    tokio::select! {
+                        Ok(()) = self.freed.changed() => {}
+                        Ok(()) = self.paused.changed() => {}
+                        () = self.cancel.cancelled() => {}
+                        () = tokio::time::sleep(LOOK_AGAIN) => {}
+                        () = self.shared.stop.cancelled() => return false,
+                    }
+                }
                 Err(error) => {
                     tracing::error!(run = %self.run.id, error = %chain(&error), "the run cannot be admitted");
                     return false;
@@ -113,68 +153,66 @@ impl RunTask {
         true
     }
 
-    /// Takes over an attempt that an earlier engine had begun.
-    fn take_back(&mut self, step: StepId, left: Interrupted) {
-        match left {
-            Interrupted::Command(_) | Interrupted::Waiting { .. } => {
-                let run = Arc::new(self.run.clone());
-                self.launch(&step, &run, Some(left));
-            }
-            Interrupted::Gone => {
-                let attempt = self.run.steps.get(&step).map_or(0, |step| step.attempt);
-                self.settle(AttemptEnd {
-                    step,
-                    attempt,
-                    result: AttemptResult::Lost,
-                    reuse: None,
-                    exit: None,
-                    remember: None,
-                    assets: Vec::new(),
-                });
+    fn on_limit(&self) -> OnLimit {
+        self.run.pipeline.concurrency.as_ref().map(|rule| rule.on_limit).unwrap_or_default()
+    }
+
+    /// Ends a run that finds no room under its key and is not to wait. Nothing of it has begun, so nothing is cleaned up.
+    async fn leave_out(&mut self) {
+        let reason = "another run of the same concurrency key goes on";
+        let problem = Problem::error("concurrency-limit", format!("it did not run: {reason}"))
+            .hint("`on_limit: queue` makes it wait");
+        let ends = self.run.steps.keys().map(|id| StepChange::End {
+            step: id.to_string(),
+            state: StepState::Skipped.as_str().to_owned(),
+            reason: Some(reason.to_owned()),
+            error: None,
+        });
+        let changes = ends.collect();
+        let state = RunState::Cancelled;
+        let end = RunEnd { state: state.as_str().to_owned(), error: Some(to_json(&problem)), outputs: None };
+        if let Err(error) = self.store_round(changes, Some(end), &mut Vec::new()).await {
+            tracing::error!(run = %self.run.id, %error, "the run that was left out cannot be ended");
+        }
+        self.run.state = state;
+        self.finish().await;
+        self.shared.forget_run(&self.run.id);
+    }
+
+    /// Cancels the older runs whose place this one takes.
+    async fn cancel_older(&self) {
+        let store = &self.shared.store;
+        let key = store.find_pipeline_run(self.run.id.clone()).await.ok().flatten();
+        let Some(key) = key.and_then(|row| row.concurrency_key) else { return };
+        let open = store.open_runs_of_key(key).await.unwrap_or_default();
+        let older: Vec<String> =
+            open.into_iter().map(|(id, _)| id).take_while(|id| *id != self.run.id).collect();
+        let limit = self.run.pipeline.concurrency.as_ref().map_or(1, |rule| rule.limit as usize);
+        let too_many = (older.len() + 1).saturating_sub(limit);
+        for id in older.into_iter().take(too_many) {
+            match store.request_run_cancel(id.clone()).await {
+                Ok(_) => self.shared.cancel_token(&id).cancel(),
+                Err(error) => {
+                    tracing::error!(run = %id, error = %chain(&error), "an older run cannot be cancelled")
+                }
             }
         }
     }
 
     /// Decides until nothing can be decided, storing each round, then carries it out.
     async fn advance(&mut self) -> Result<Next, String> {
-        let mut changes = std::mem::take(&mut self.ended);
-        let mut starts = Vec::new();
-        let mut wake_at = None;
-        let mut finish = None;
+        let mut round = RoundWork { changes: std::mem::take(&mut self.ended), ..RoundWork::default() };
         self.run.cancel_requested |= self.cancel.is_cancelled();
-        loop {
-            let mut decided_something = false;
-            for decision in decide(&self.run, self.shared.now()) {
-                match decision {
-                    Decision::Start { step } if !self.waits(&step) && !self.has_room() => {
-                        self.note_ready(&step)
-                    }
-                    Decision::Start { step } => {
-                        decided_something = true;
-                        changes.push(self.begin(&step));
-                        starts.push(step);
-                    }
-                    Decision::WakeAt { at } => wake_at = Some(at),
-                    Decision::Finish { state } => finish = Some(state),
-                    other => {
-                        decided_something = true;
-                        changes.extend(self.end_without_attempt(other));
-                    }
-                }
-            }
-            if finish.is_some() || !decided_something {
-                break;
-            }
-        }
+        self.run.paused = *self.paused.borrow_and_update();
+        self.cancel_if_late();
+        while self.decide_once(&mut round) && round.finish.is_none() {}
+        let RoundWork { changes, mut starts, wake_at, finish, .. } = round;
+        let finish = finish.map(|state| self.end_of_run(state));
+        let over = finish.as_ref().and_then(|end| RunState::parse(&end.state));
         self.store_round(changes, finish, &mut starts).await?;
         self.publish_changes();
-        if !starts.is_empty() {
-            let run = Arc::new(self.run.clone());
-            for step in &starts {
-                self.launch(step, &run, None);
-            }
-        }
-        match finish {
+        self.launch_all(&starts);
+        match over {
             Some(state) => {
                 self.run.state = state;
                 self.finish().await;
@@ -184,35 +222,88 @@ impl RunTask {
         }
     }
 
+    /// Applies what the planner decides now. `false` once nothing is left to decide.
+    fn decide_once(&mut self, round: &mut RoundWork) -> bool {
+        let most = self.shared.settings.max_running as usize;
+        let mut running = self.run.running();
+        let mut decided_something = false;
+        for decision in decide(&self.run, self.shared.now(), most) {
+            match decision {
+                Decision::Start { step } => {
+                    let waits = self.waits(&step.step);
+                    // Asking the database for each of a thousand ready steps would cost more than the steps.
+                    if !waits && running >= most {
+                        self.note_ready(&step);
+                        continue;
+                    }
+                    decided_something = true;
+                    running += usize::from(!waits);
+                    round.changes.extend(self.begin(&step));
+                    round.starts.push(step);
+                }
+                Decision::WakeAt { at } => round.wake_at = Some(at),
+                Decision::Finish { state } => round.finish = Some(state),
+                Decision::StopItems { step } => self.stop_of(&step).cancel(),
+                other => {
+                    decided_something = true;
+                    round.changes.extend(self.change_without_attempt(other));
+                }
+            }
+        }
+        decided_something
+    }
+
+    fn end_of_run(&self, state: RunState) -> RunEnd {
+        let error = self.run.first_error().map(|(_, problem)| to_json(problem));
+        let end = RunEnd { state: state.as_str().to_owned(), error, outputs: None };
+        if state != RunState::Succeeded || self.run.pipeline.outputs.is_empty() {
+            return end;
+        }
+        match run_outputs(&self.run) {
+            Ok(outputs) => RunEnd { outputs: Some(to_json(&outputs)), ..end },
+            Err(problem) => {
+                let state = RunState::Failed.as_str().to_owned();
+                RunEnd { state, error: Some(to_json(&problem)), outputs: None }
+            }
+        }
+    }
+
     async fn store_round(
         &mut self,
         changes: Vec<StepChange>,
-        finish: Option<RunState>,
-        starts: &mut Vec<StepId>,
+        finish: Option<RunEnd>,
+        starts: &mut Vec<StepKey>,
     ) -> Result<(), String> {
-        self.waits_for_slot = false;
+        self.waits_for_room = false;
+        self.again_at = None;
         if changes.is_empty() && finish.is_none() {
             return Ok(());
         }
-        let frees = changes.iter().any(|change| matches!(change, StepChange::EndAttempt { .. }));
-        let error = self.run.first_error().map(|(_, problem)| to_json(problem));
+        // Room that comes free from here on is noticed, also before this run listens.
+        self.freed.mark_unchanged();
+        let frees =
+            finish.is_some() || changes.iter().any(|change| matches!(change, StepChange::EndAttempt { .. }));
         let transition = RunTransition {
             run_id: self.run.id.clone(),
             epoch: self.shared.epoch,
             now: self.shared.now(),
             max_running: self.shared.settings.max_running.into(),
             steps: changes,
-            run: finish.map(|state| (state.as_str().to_owned(), error)),
+            run: finish,
         };
         match self.store_in_the_end(transition).await {
-            Ok(TransitionResult::Stored { waiting }) => {
+            Ok(TransitionResult::Stored { waiting, again_at }) => {
                 for name in &waiting {
                     self.undo_begin(name);
                 }
-                starts.retain(|step| waiting.iter().all(|name| name != step.as_str()));
-                self.waits_for_slot = !waiting.is_empty();
-                if frees || finish.is_some() {
-                    self.shared.freed.notify_waiters();
+                starts.retain(|step| waiting.is_empty() || !waiting.contains(&step.to_string()));
+                self.waits_for_room = !waiting.is_empty();
+                self.again_at = again_at;
+                if frees {
+                    self.shared.freed.send_modify(|times| *times = times.wrapping_add(1));
+                    if !self.waits_for_room {
+                        self.freed.mark_unchanged();
+                    }
                 }
                 Ok(())
             }
@@ -246,117 +337,19 @@ impl RunTask {
         }
     }
 
-    /// Whether this run alone leaves room for one more attempt; asking the database for each of a thousand ready steps would cost more than
-    /// the steps.
-    fn has_room(&self) -> bool {
-        let running = self.run.steps.values().filter(|step| step.state == StepState::Running).count();
-        running < self.shared.settings.max_running as usize
-    }
-
-    /// Whether a step only waits for something outside, so that no limit holds it back.
-    fn waits(&self, id: &StepId) -> bool {
-        let step = self.definition(id);
-        step.is_some_and(|step| {
-            self.shared.kinds.get(step.kind.as_str()).is_some_and(|kind| kind.waits(&step.config))
-        })
-    }
-
-    fn note_ready(&mut self, id: &StepId) {
-        let now = self.shared.now();
-        self.ready_since.entry(id.clone()).or_insert(now);
-    }
-
-    /// Marks a step as running in memory; the row follows in the same round.
-    fn begin(&mut self, id: &StepId) -> StepChange {
-        let waits = self.waits(id);
-        let pools = self.definition(id).map(|step| step.pool.clone()).unwrap_or_default();
-        let pools = pools
-            .into_iter()
-            .map(|(pool, slots)| {
-                let size = self.shared.settings.pools.get(&pool).copied().unwrap_or(1);
-                (pool, i64::from(slots), i64::from(size))
-            })
-            .collect();
-        let mut attempt = 1;
-        if let Some(step) = self.run.steps.get_mut(id) {
-            step.attempt += 1;
-            attempt = step.attempt;
-            step.state = if waits { StepState::Waiting } else { StepState::Running };
-            step.retry_at = None;
-        }
-        let ready_at = self.ready_since.swap_remove(id).unwrap_or_else(|| self.shared.now());
-        StepChange::Begin { step: id.to_string(), attempt: attempt.into(), ready_at, waits, pools }
-    }
-
-    fn undo_begin(&mut self, name: &str) {
-        let found = self.run.steps.iter_mut().find(|(id, _)| id.as_str() == name);
-        if let Some((_, step)) = found {
-            step.attempt = step.attempt.saturating_sub(1);
-            step.state = if step.attempt == 0 { StepState::Pending } else { StepState::Retrying };
-        }
-    }
-
-    fn end_without_attempt(&mut self, decision: Decision) -> Option<StepChange> {
-        let (id, state, reason, problem) = match decision {
-            Decision::Skip { step, reason } => (step, StepState::Skipped, Some(reason), None),
-            Decision::CancelStep { step } => (step, StepState::Cancelled, None, None),
-            Decision::Fail { step, problem } => (step, StepState::Failed, None, Some(problem)),
-            Decision::Start { .. } | Decision::WakeAt { .. } | Decision::Finish { .. } => return None,
-        };
-        let step = self.run.steps.get_mut(&id)?;
-        step.state = state;
-        step.error.clone_from(&problem);
-        Some(StepChange::End {
-            step: id.to_string(),
-            state: state.as_str().to_owned(),
-            reason,
-            error: problem.as_ref().map(to_json),
-        })
-    }
-
-    fn launch(&mut self, id: &StepId, run: &Arc<RunSnapshot>, resume: Option<Interrupted>) {
-        let Some(step) = self.definition(id).cloned() else { return };
-        // `finally` runs although the run was cancelled; everything else stops with it.
-        let cleans_up = self.run.pipeline.finally.contains_key(id);
-        let start = AttemptStart {
-            attempt: self.run.steps.get(id).map_or(1, |step| step.attempt),
-            force: self.force.covers(id.as_str()),
-            cancel: if cleans_up { CancellationToken::new() } else { self.cancel.child_token() },
-            run: run.clone(),
-            step,
-            resume,
-        };
-        let (step, attempt, shared) = (id.clone(), start.attempt, self.shared.clone());
-        self.attempts.spawn(async move {
-            let work = std::panic::AssertUnwindSafe(attempt::carry_out(shared, start)).catch_unwind();
-            work.await.unwrap_or_else(|_| AttemptEnd {
-                result: AttemptResult::Failed(panicked(&step)),
-                step,
-                attempt,
-                reuse: None,
-                exit: None,
-                remember: None,
-                assets: Vec::new(),
-            })
-        });
-    }
-
-    fn definition(&self, id: &StepId) -> Option<&Step> {
-        self.run.pipeline.steps.get(id).or_else(|| self.run.pipeline.finally.get(id))
-    }
-
     async fn wait_for_something(&mut self, wake_at: Option<i64>) {
-        let pause = match wake_at {
-            Some(at) => Duration::from_micros(u64::try_from(at - self.shared.now()).unwrap_or(0)),
-            None if self.waits_for_slot => LOOK_AGAIN,
-            None => Duration::from_secs(3_600),
-        };
+        let now = self.shared.now();
+        let until = [wake_at, self.again_at, self.late_at()].into_iter().flatten().min();
+        let pause =
+            until.map_or(LONGEST_SLEEP, |at| Duration::from_micros(u64::try_from(at - now).unwrap_or(0)));
+        let pause = if self.waits_for_room { pause.min(LOOK_AGAIN) } else { pause };
         let mut asked = self.run.cancel_requested;
         let shared = self.shared.clone();
         tokio::select! {
             Some(ended) = self.attempts.join_next() => self.settle_joined(ended),
             () = self.cancel.cancelled(), if !asked => asked = true,
-            () = shared.freed.notified(), if self.waits_for_slot => {}
+            Ok(()) = self.freed.changed(), if self.waits_for_room => {}
+            Ok(()) = self.paused.changed() => {}
             () = tokio::time::sleep(pause) => {}
             () = shared.stop.cancelled() => {}
         }
@@ -367,121 +360,39 @@ impl RunTask {
         }
     }
 
-    fn settle_joined(&mut self, ended: Result<AttemptEnd, tokio::task::JoinError>) {
-        match ended {
-            Ok(end) => self.settle(end),
-            // Panics are caught inside; only an aborted task comes here.
-            Err(error) => tracing::debug!(run = %self.run.id, %error, "an attempt was abandoned"),
+    /// When the run is to be cancelled for being late.
+    fn late_at(&self) -> Option<i64> {
+        let cancels = self.run.pipeline.deadline.as_ref().is_some_and(|deadline| deadline.cancel);
+        self.run.deadline_at.filter(|_| cancels && !self.run.cancel_requested)
+    }
+
+    fn cancel_if_late(&mut self) {
+        if self.late_at().is_some_and(|at| at <= self.shared.now()) {
+            tracing::warn!(run = %self.run.id, pipeline = %self.run.pipeline.name, "the run is late and is cancelled");
+            self.run.cancel_requested = true;
+            self.cancel.cancel();
         }
     }
 
-    /// Turns the end of an attempt into the step's new state and a change to be stored.
-    fn settle(&mut self, end: AttemptEnd) {
-        self.shared.forget_progress(&self.run.id, end.step.as_str());
-        let now = self.shared.now();
-        let retry = self.definition(&end.step).map(|step| step.retry.clone()).unwrap_or_default();
-        let kind = self.definition(&end.step).map(|step| step.kind.clone()).unwrap_or_default();
-        let cancelled = self.run.cancel_requested || self.cancel.is_cancelled();
-        let Some(step) = self.run.steps.get_mut(&end.step) else { return };
-        let lost = matches!(end.result, AttemptResult::Lost);
-        step.lost += u32::from(lost);
-        let tried = step.attempt.saturating_sub(step.lost);
-        let again = |wanted: bool| if wanted && !cancelled { next_retry(&retry, tried, now) } else { None };
-        let (attempt_state, final_state, retry_at, outcome, problem) = match end.result {
-            AttemptResult::Succeeded(outcome) => {
-                ("succeeded", StepState::Succeeded, None, Some(outcome), None)
-            }
-            AttemptResult::Cached(outcome) => ("cached", StepState::Cached, None, Some(outcome), None),
-            AttemptResult::Failed(problem) => ("failed", StepState::Failed, again(true), None, Some(problem)),
-            AttemptResult::TimedOut => {
-                ("timed_out", StepState::TimedOut, again(true), None, Some(timed_out(&end.step)))
-            }
-            AttemptResult::Rejected(problem) => ("rejected", StepState::Rejected, None, None, Some(problem)),
-            AttemptResult::Cancelled => ("cancelled", StepState::Cancelled, None, None, None),
-            AttemptResult::Lost if cancelled => ("lost", StepState::Cancelled, None, None, None),
-            AttemptResult::Lost if step.lost <= LOST_RETRIES => {
-                ("lost", StepState::Failed, Some(now), None, None)
-            }
-            AttemptResult::Lost => ("lost", StepState::Failed, None, None, Some(lost_too_often(&end.step))),
-        };
-        step.state = if retry_at.is_some() { StepState::Retrying } else { final_state };
-        step.retry_at = retry_at;
-        step.error.clone_from(&problem);
-        step.outcome.clone_from(&outcome);
-        let outcome_document = outcome.as_ref().map(to_json);
-        let cache = match (end.remember, &outcome_document) {
-            (Some(remember), Some(outcome)) => Some(StepCacheRow {
-                cache_key: remember.key,
-                pipeline: self.run.pipeline.name.to_string(),
-                step: end.step.to_string(),
-                kind,
-                components: to_json(&remember.components),
-                outcome: outcome.clone(),
-                run_id: self.run.id.clone(),
-                created_at: now,
-            }),
-            _ => None,
-        };
-        self.ended.push(StepChange::EndAttempt {
-            step: end.step.to_string(),
-            attempt: end.attempt.into(),
-            attempt_state: attempt_state.to_owned(),
-            step_state: step.state.as_str().to_owned(),
-            retry_at,
-            lost,
-            outcome: outcome_document,
-            error: problem.as_ref().map(to_json),
-            reuse: end.reuse.as_ref().map(to_json),
-            exit: end.exit.as_ref().map(to_json),
-            cache,
-            assets: end.assets,
-        });
+    fn definition(&self, id: &StepId) -> Option<&Arc<Step>> {
+        self.definitions.get(id)
     }
 
-    fn publish_changes(&mut self) {
-        for (id, step) in &self.run.steps {
-            let now = (step.state, step.attempt);
-            if self.published.insert(id.clone(), now) != Some(now) && now != (StepState::Pending, 0) {
-                let kind = RunEventKind::StepChanged {
-                    step: id.to_string(),
-                    state: step.state.as_str(),
-                    attempt: step.attempt,
-                };
-                self.shared.publish(&self.run.id, self.run.pipeline.name.as_str(), kind);
-            }
-        }
+    /// Whether a step only waits for something outside, so that no limit holds it back.
+    fn waits(&self, id: &StepId) -> bool {
+        self.definition(id).is_some_and(|step| {
+            self.shared.kinds.get(step.kind.as_str()).is_some_and(|kind| kind.waits(&step.config))
+        })
     }
+}
 
-    fn publish_run(&self) {
-        let kind = RunEventKind::RunChanged { state: self.run.state.as_str() };
-        self.shared.publish(&self.run.id, self.run.pipeline.name.as_str(), kind);
-    }
-
-    async fn finish(&self) {
-        // The pipeline's own tracked run is begun by the first step that logs.
-        let tracked = |id: &StepId| {
-            let step = self.run.pipeline.steps.get(id).or_else(|| self.run.pipeline.finally.get(id));
-            step.and_then(|step| self.shared.kinds.get(step.kind.as_str())).is_some_and(|kind| kind.tracked())
-        };
-        let logged_something = self.run.steps.iter().any(|(id, step)| match step.state {
-            StepState::Succeeded => {
-                tracked(id) || step.outcome.as_ref().is_some_and(|outcome| !outcome.metrics.is_empty())
-            }
-            StepState::Failed | StepState::TimedOut | StepState::Cancelled => step.attempt > 0 && tracked(id),
-            _ => false,
-        });
-        if logged_something {
-            let word = match self.run.state {
-                RunState::Succeeded => "FINISHED",
-                RunState::Cancelled => "KILLED",
-                _ => "FAILED",
-            };
-            if let Err(error) = self.shared.services.tracker.end_run(&self.run.id, word).await {
-                tracing::warn!(run = %self.run.id, %error, "the tracked run stays open");
-            }
-        }
-        self.publish_run();
-    }
+/// What one round is to store and to do.
+#[derive(Default)]
+struct RoundWork {
+    changes: Vec<StepChange>,
+    starts: Vec<StepKey>,
+    wake_at: Option<i64>,
+    finish: Option<RunState>,
 }
 
 enum Next {
@@ -490,17 +401,7 @@ enum Next {
     Wait(Option<i64>),
 }
 
-fn timed_out(step: &StepId) -> Problem {
-    Problem::error("step-timed-out", format!("`{step}` ran into its timeout"))
-        .hint(format!("raise `timeout:` of `{step}`"))
-}
-
-fn lost_too_often(step: &StepId) -> Problem {
-    Problem::error("step-lost", format!("the process of `{step}` vanished {} times", LOST_RETRIES + 1))
-        .hint("look for the kernel's out-of-memory killer in `dmesg`")
-}
-
-fn panicked(step: &StepId) -> Problem {
+fn panicked(step: &StepKey) -> Problem {
     Problem::error("step-panicked", format!("`{step}` ended in a bug of Millrace"))
         .hint("look for `panicked` in the server's log")
 }

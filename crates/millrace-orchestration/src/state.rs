@@ -2,11 +2,13 @@
 
 use indexmap::IndexMap;
 use millrace_contract::StepOutcome;
-use millrace_spec::ids::StepId;
+use millrace_spec::ids::{StepId, StepKey};
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::items::Items;
 
 /// State of a pipeline run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -78,7 +80,8 @@ pub enum StepState {
 }
 
 impl StepState {
-    const ALL: [Self; 11] = [
+    /// Every state.
+    pub const ALL: [Self; 11] = [
         Self::Pending,
         Self::Running,
         Self::Waiting,
@@ -145,12 +148,30 @@ pub struct StepRun {
     pub outcome: Option<StepOutcome>,
     /// Why it failed.
     pub error: Option<Problem>,
+    /// What it is done for, once that is known; for steps with `foreach` or `matrix`.
+    pub items: Option<Box<Items>>,
 }
 
 impl StepRun {
     /// A step that has not begun.
     pub fn pending() -> Self {
-        Self { state: StepState::Pending, attempt: 0, lost: 0, retry_at: None, outcome: None, error: None }
+        Self {
+            state: StepState::Pending,
+            attempt: 0,
+            lost: 0,
+            retry_at: None,
+            outcome: None,
+            error: None,
+            items: None,
+        }
+    }
+
+    /// Attempts of it that hold a slot now.
+    pub fn running(&self) -> usize {
+        match &self.items {
+            Some(items) => items.count(StepState::Running),
+            None => usize::from(self.state == StepState::Running),
+        }
     }
 }
 
@@ -173,13 +194,42 @@ pub struct RunSnapshot {
     pub state: RunState,
     /// Whether somebody asked for its end.
     pub cancel_requested: bool,
+    /// Whether somebody holds it: what runs goes on, nothing begins.
+    pub paused: bool,
     /// When it was made, microseconds since 1970.
     pub created_at: i64,
+    /// By when it is to be over.
+    pub deadline_at: Option<i64>,
+    /// The run and the step, with its item, that started it.
+    pub parent: Option<(String, String)>,
     /// All steps, those of `finally` last.
     pub steps: IndexMap<StepId, StepRun>,
 }
 
 impl RunSnapshot {
+    /// A step or an item of one.
+    pub fn find(&self, key: &StepKey) -> Option<&StepRun> {
+        let step = self.steps.get(&key.step)?;
+        match key.item {
+            None => Some(step),
+            Some(item) => step.items.as_ref()?.get(item),
+        }
+    }
+
+    /// Changes a step or an item of one; `None` if it is not there.
+    pub fn update<T>(&mut self, key: &StepKey, change: impl FnOnce(&mut StepRun) -> T) -> Option<T> {
+        let step = self.steps.get_mut(&key.step)?;
+        match key.item {
+            None => Some(change(step)),
+            Some(item) => step.items.as_mut()?.update(item, change),
+        }
+    }
+
+    /// Attempts that hold a slot now.
+    pub fn running(&self) -> usize {
+        self.steps.values().map(StepRun::running).sum()
+    }
+
     /// The first failure, for messages about the whole run.
     pub fn first_error(&self) -> Option<(&StepId, &Problem)> {
         self.steps

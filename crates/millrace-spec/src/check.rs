@@ -8,6 +8,7 @@ use crate::check_triggers::{self, WINDOW_VALUES};
 use crate::expression::{self, Reference};
 use crate::ids::StepId;
 use crate::load::LoadedPipeline;
+use crate::mapping::{Over, gathered_outputs};
 use crate::pipeline::{Pipeline, Step};
 use crate::problem::{Place, Problem};
 use crate::secret;
@@ -67,12 +68,17 @@ pub fn check(loaded: &LoadedPipeline, surroundings: &dyn Surroundings) -> Vec<Pr
         .map(|step| (step, surroundings.kind(step)))
         .collect();
     for (step, facts) in &facts {
-        checker.outputs.insert(step.id.clone(), facts.as_ref().map(|facts| facts.outputs.clone()));
+        let outputs = facts.as_ref().map(|facts| match &step.mapping {
+            Some(_) => gathered_outputs(facts.outputs.clone()),
+            None => facts.outputs.clone(),
+        });
+        checker.outputs.insert(step.id.clone(), outputs);
     }
     for (step, facts) in &facts {
         checker.step(step, facts.as_ref(), surroundings);
     }
     checker.problems.extend(check_triggers::check(loaded, surroundings));
+    checker.pipeline_outputs();
     checker.secrets(surroundings);
     checker.concurrency();
     checker.cycles();
@@ -88,7 +94,7 @@ struct Checker<'a> {
     outputs: HashMap<StepId, Option<Vec<(String, String)>>>,
     used_inputs: BTreeSet<String>,
     /// Names, with who uses them and where.
-    used_secrets: Vec<(String, StepId, Place)>,
+    used_secrets: Vec<(String, String, Place)>,
 }
 
 impl Checker<'_> {
@@ -161,8 +167,10 @@ impl Checker<'_> {
             } else {
                 expression::references(&Value::String(text.clone()))
             };
+            self.item_names(&text, &place, is_condition, step);
             for reference in found.unwrap_or_default() {
-                self.reference(&reference, &place, step);
+                self.reference(&reference, &place, &format!("the step `{}`", step.id));
+                self.axis(&reference, &place, step);
                 if step.kind == "run"
                     && reference.path.first().is_some_and(|root| root == "secrets")
                     && node.get("env").is_none_or(|env| place_of_text(env, &text).is_none())
@@ -181,7 +189,94 @@ impl Checker<'_> {
         }
     }
 
-    fn reference(&mut self, reference: &Reference, place: &Place, step: &Step) {
+    /// `item`, `index` and `matrix` where there are none.
+    fn item_names(&mut self, text: &str, place: &Place, is_condition: bool, step: &Step) {
+        let value = if is_condition && !text.contains("${{") {
+            format!("${{{{ {text} }}}}")
+        } else {
+            text.to_owned()
+        };
+        if !expression::names_an_item(&Value::String(value)) {
+            return;
+        }
+        let problem = match &step.mapping {
+            Some(mapping) if is_condition => {
+                let problem =
+                    Problem::error("no-items", "`if` is asked once for the step, before it has items");
+                problem.hint(match mapping.over {
+                    Over::Foreach(_) => {
+                        "leave items out of the list: `foreach: ${{ LIST | select(…) | list }}`"
+                    }
+                    Over::Matrix { .. } => "leave combinations out: `exclude:` in the `matrix`",
+                })
+            }
+            Some(_) => return,
+            None => Problem::error("no-items", format!("`{}` names an item, but is done once", step.id))
+                .hint("add `foreach: ${{ LIST }}` or `matrix: {…}` to the step"),
+        };
+        self.problems.push(problem.at(place.clone()));
+    }
+
+    /// An axis that the matrix does not have.
+    fn axis(&mut self, reference: &Reference, place: &Place, step: &Step) {
+        let ([root, name, ..], Some(mapping)) = (reference.path.as_slice(), &step.mapping) else { return };
+        let Over::Matrix { axes, include, .. } = &mapping.over else { return };
+        let added = include.iter().filter_map(Value::as_object).flat_map(|fields| fields.keys());
+        let known: Vec<&str> = axes.keys().chain(added).map(String::as_str).collect();
+        if !matches!(root.as_str(), "matrix" | "item") || known.contains(&name.as_str()) {
+            return;
+        }
+        let problem =
+            Problem::error("unknown-axis", format!("the matrix has no axis `{name}`")).at(place.clone());
+        self.problems.push(match nearest(name, &known) {
+            Some(near) => problem.hint(format!("did you mean `{near}`?")),
+            None => problem.note(format!("its axes are {}", known.join(", "))),
+        });
+    }
+
+    /// `outputs:` of the pipeline.
+    fn pipeline_outputs(&mut self) {
+        let Some(node) = self.loaded.tree.get("outputs").cloned() else { return };
+        let mut texts = Vec::new();
+        collect_texts(&node, &mut texts);
+        for (text, place, _) in texts {
+            match expression::references(&Value::String(text)) {
+                Ok(references) => {
+                    for reference in references {
+                        self.output_source(&reference, &place);
+                        self.reference(&reference, &place, "`outputs`");
+                    }
+                }
+                Err(error) => {
+                    self.problems.push(Problem::error("bad-expression", error.to_string()).at(place));
+                }
+            }
+        }
+    }
+
+    fn output_source(&mut self, reference: &Reference, place: &Place) {
+        match reference.path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            ["secrets", ..] => {
+                let problem = Problem::error("secret-in-output", "a secret must not leave the pipeline");
+                self.problems
+                    .push(problem.at(place.clone()).hint("let whoever needs it name the secret itself"));
+            }
+            ["steps", name, ..] if !self.outputs.keys().any(|id| id.as_str() == *name) => {
+                let mut known: Vec<&str> = self.outputs.keys().map(StepId::as_str).collect();
+                known.sort_unstable();
+                let problem = Problem::error("unknown-step", format!("there is no step `{name}`"));
+                let problem = match nearest(name, &known) {
+                    Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                    None => problem.note(format!("steps are {}", known.join(", "))),
+                };
+                self.problems.push(problem.at(place.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    /// `user` is who names it, for messages.
+    fn reference(&mut self, reference: &Reference, place: &Place, user: &str) {
         match reference.path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             ["inputs", name, ..] => {
                 self.used_inputs.insert((*name).to_owned());
@@ -216,26 +311,26 @@ impl Checker<'_> {
                 }
             }
             ["secrets", name, ..] => {
-                self.used_secrets.push(((*name).to_owned(), step.id.clone(), place.clone()));
+                self.used_secrets.push(((*name).to_owned(), user.to_owned(), place.clone()));
             }
-            ["window", name, ..] => self.window_value(name, place, step),
-            ["event", ..] => self.event_value(place, step),
+            ["window", name, ..] => self.window_value(name, place, user),
+            ["event", ..] => self.event_value(place, user),
             _ => {}
         }
     }
 
-    fn event_value(&mut self, place: &Place, step: &Step) {
+    fn event_value(&mut self, place: &Place, user: &str) {
         if self.loaded.pipeline.triggers.values().any(|trigger| matches!(trigger, Trigger::Event(_))) {
             return;
         }
-        let message = format!("`{}` uses `event`, but no trigger of this pipeline waits for events", step.id);
+        let message = format!("{user} uses `event`, but no trigger of this pipeline waits for events");
         let hint = "add one: `triggers: {hook: {webhook: github, secret: NAME}}`";
         self.problems.push(Problem::error("no-event", message).at(place.clone()).hint(hint));
     }
 
-    fn window_value(&mut self, name: &str, place: &Place, step: &Step) {
+    fn window_value(&mut self, name: &str, place: &Place, user: &str) {
         if self.loaded.pipeline.triggers.values().all(|trigger| trigger.window().is_none()) {
-            let message = format!("`{}` uses `window`, but no trigger of this pipeline has windows", step.id);
+            let message = format!("{user} uses `window`, but no trigger of this pipeline has windows");
             let hint = "add one: `triggers: {daily: {window: 1d, from: 2026-01-01}}`";
             self.problems.push(Problem::error("no-window", message).at(place.clone()).hint(hint));
         } else if !WINDOW_VALUES.contains(&name) {
@@ -254,8 +349,8 @@ impl Checker<'_> {
             return;
         }
         let Some(known) = surroundings.secrets() else { return };
-        for (name, step, place) in self.used_secrets.iter().filter(|(name, ..)| !known.contains(name)) {
-            let problem = secret::unknown(&format!("the step `{step}`"), name, &known);
+        for (name, user, place) in self.used_secrets.iter().filter(|(name, ..)| !known.contains(name)) {
+            let problem = secret::unknown(user, name, &known);
             self.problems.push(problem.at(place.clone()));
         }
     }

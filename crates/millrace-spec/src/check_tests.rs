@@ -199,3 +199,140 @@ fn a_cycle_is_shown_step_by_step() {
       |                      ^
     ");
 }
+
+#[test]
+fn the_keys_of_items_are_checked_where_they_stand() {
+    let text = "steps:\n  a: {run: x, foreach: 3}\n  b: {run: x, parallel: 2}\n  c: {run: x, foreach: [1], matrix: {m: [1]}}\n  d: {run: x, matrix: {m: [1], exclude: [{n: 1}]}, parallel: 0}\n  e: {run: x, foreach: [1], max_failures: many}\n  f: {run: x, retry: {on: [timeout]}}\n  g: {run: x, retry: {errors: [timout], jitter: 2}}\n";
+    insta::assert_snapshot!(report(text), @r"
+    error[wrong-type]: `foreach` is a list, this is a number
+     --> p.yaml:2:24
+      |
+    2 |   a: {run: x, foreach: 3}
+      |                        ^
+    hint: write `[a, b]`, or `${{ steps.NAME.OUTPUT }}`
+    error[no-items]: `parallel` needs `foreach` or `matrix` beside it
+     --> p.yaml:3:15
+      |
+    3 |   b: {run: x, parallel: 2}
+      |               ^^^^^^^^
+    error[two-mappings]: the step `c` has both `foreach` and `matrix`
+     --> p.yaml:4:37
+      |
+    4 |   c: {run: x, foreach: [1], matrix: {m: [1]}}
+      |                                     ^
+    hint: make one of them an axis of the matrix
+    error[unknown-axis]: the matrix has no axis `n`
+     --> p.yaml:5:43
+      |
+    5 |   d: {run: x, matrix: {m: [1], exclude: [{n: 1}]}, parallel: 0}
+      |                                           ^
+    hint: did you mean `m`?
+    error[out-of-range]: `parallel` is at least 1
+     --> p.yaml:5:62
+      |
+    5 |  d: {run: x, matrix: {m: [1], exclude: [{n: 1}]}, parallel: 0}
+      |                                                             ^
+    error[wrong-type]: `max_failures` is a whole number, this is text
+     --> p.yaml:6:43
+      |
+    6 |   e: {run: x, foreach: [1], max_failures: many}
+      |                                           ^^^^
+    error[unknown-key]: `retry` has no key `on`, which many YAML tools read as true
+     --> p.yaml:7:23
+      |
+    7 |   f: {run: x, retry: {on: [timeout]}}
+      |                       ^^
+    hint: write `errors: [transient, timeout, exit:137]`
+    error[wrong-type]: `jitter` is a number from 0 to 1
+     --> p.yaml:8:49
+      |
+    8 |   g: {run: x, retry: {errors: [timout], jitter: 2}}
+      |                                                 ^
+    error[unknown-error]: `timout` is not an error to try again after
+     --> p.yaml:8:32
+      |
+    8 |   g: {run: x, retry: {errors: [timout], jitter: 2}}
+      |                                ^^^^^^
+    hint: did you mean `timeout`?
+    ");
+}
+
+#[test]
+fn items_are_named_only_where_there_are_some() {
+    let text = "outputs: {rows: '${{ steps.raws.rows }}', all: '${{ steps.each.items }}'}\nsteps:\n  raw: {copy: {from: '${{ item }}', to: 'data:a'}}\n  each:\n    copy: {from: '${{ matrix.fil }}', to: 'data:a'}\n    matrix: {file: [a, b]}\n    if: item == 'a'\n  after: {run: 'echo ${{ steps.each.rows[0] }} ${{ steps.each.ro }}'}\n";
+    insta::assert_snapshot!(report(text), @r"
+    error[unknown-step]: there is no step `raws`
+     --> p.yaml:1:17
+      |
+    1 | outputs: {rows: '${{ steps.raws.rows }}', all: '${{ steps.each.items }}'}
+      |                 ^^^^^^^^^^^^^^^^^^^^^^^^
+    hint: did you mean `raw`?
+    error[no-items]: `raw` names an item, but is done once
+     --> p.yaml:3:22
+      |
+    3 |   raw: {copy: {from: '${{ item }}', to: 'data:a'}}
+      |                      ^^^^^^^^^^^^^
+    hint: add `foreach: ${{ LIST }}` or `matrix: {…}` to the step
+    error[unknown-axis]: the matrix has no axis `fil`
+     --> p.yaml:5:18
+      |
+    5 |     copy: {from: '${{ matrix.fil }}', to: 'data:a'}
+      |                  ^^^^^^^^^^^^^^^^^^^
+    hint: did you mean `file`?
+    error[no-items]: `if` is asked once for the step, before it has items
+     --> p.yaml:7:9
+      |
+    7 |     if: item == 'a'
+      |         ^^^^^^^^^^^
+    hint: leave combinations out: `exclude:` in the `matrix`
+    error[unknown-output]: the step `each` has no output `ro`
+     --> p.yaml:8:16
+      |
+    8 |   after: {run: 'echo ${{ steps.each.rows[0] }} ${{ steps.each.ro }}'}
+      |                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    hint: did you mean `rows`?
+    ");
+}
+
+#[test]
+fn shared_steps_come_from_included_files() {
+    struct Files;
+    impl crate::load::Includes for Files {
+        fn read(&self, path: &str) -> Result<String, String> {
+            match path {
+                "shared.yaml" => {
+                    Ok("defaults: {retry: 3, timeout: 1h}\nsteps:\n  raw: {run: fetch}\n".to_owned())
+                }
+                "wrong.yaml" => Ok("inputs: {}\nsteps:\n  bad: {rum: x}\n".to_owned()),
+                "loop.yaml" => Ok("include: loop.yaml\n".to_owned()),
+                _ => Err("no such file".to_owned()),
+            }
+        }
+    }
+    let read = |text: &str| crate::load::pipeline_with("p.yaml", text, &["run"], &Files);
+    let loaded =
+        read("include: shared.yaml\ndefaults: {timeout: 5m}\nsteps:\n  own: {run: x, needs: raw}\n").unwrap();
+    let names: Vec<&str> = loaded.pipeline.steps.keys().map(StepId::as_str).collect();
+    assert_eq!(names, ["raw", "own"]);
+    let raw = &loaded.pipeline.steps[0];
+    assert_eq!((raw.retry.max, raw.timeout_ms, raw.place.file.as_str()), (3, Some(300_000), "shared.yaml"));
+    let problems =
+        read("include: [shared.yaml, wrong.yaml, nowhere.yaml, loop.yaml]\nsteps: {raw: {run: x}}\n")
+            .unwrap_err();
+    let told: String = problems.iter().map(|problem| frame::render(problem, None, false)).collect();
+    insta::assert_snapshot!(told, @r"
+    error[include-cycle]: these files include each other: p.yaml → loop.yaml → loop.yaml
+     --> loop.yaml:1:10
+    error[missing-file]: cannot include `nowhere.yaml`: no such file
+     --> p.yaml:1:36
+    error[unknown-key]: an included file has no key `inputs`
+     --> wrong.yaml:1:1
+      = its keys are include, defaults, steps, finally
+    error[unknown-kind]: `rum` is neither a kind of step nor a key of one
+     --> wrong.yaml:3:9
+    hint: did you mean `run`?
+    error[repeated-step]: `raw` is a step already; name this one otherwise
+     --> p.yaml:2:9
+      = it is also in shared.yaml:3
+    ");
+}

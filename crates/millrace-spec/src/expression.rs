@@ -169,7 +169,8 @@ pub fn evaluate(expression: &str, context: &Value) -> Result<Value, ExpressionEr
     compute(&environment(None), expression, context)
 }
 
-/// Computes a condition; besides names it may call `succeeded()`, `failed()`, `always()` and `any(a, b, …)`.
+/// Computes a condition; besides names it may call `succeeded()`, `failed()`, `always()`, which is also `all_done()`, and
+/// `any(a, b, …)`; `any()` asks whether one of the steps succeeded.
 ///
 /// Written as `${{ … }}` it means the same.
 ///
@@ -193,8 +194,25 @@ pub fn evaluate_condition(
     })
 }
 
+/// Whether an expression names what only steps with `foreach` or `matrix` have: `item`, `index`, `matrix`.
+pub fn names_an_item(value: &Value) -> bool {
+    match value {
+        Value::String(text) => parts(text).unwrap_or_default().iter().any(|part| match part {
+            Part::Expression(expression) => ITEM.is_match(&without_strings(expression)),
+            Part::Text(_) => false,
+        }),
+        Value::Array(items) => items.iter().any(names_an_item),
+        Value::Object(fields) => fields.values().any(names_an_item),
+        _ => false,
+    }
+}
+
+/// Not behind a dot, where the same words may be an output's name; not a keyword argument or a loop's own variable.
+static ITEM: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:^|[^.\w])(?:item|index|matrix)(?:$|[^\w=(])"));
 static NAME: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"\b(?:steps|inputs|run|secrets|window|event)(?:\s*\.\s*[A-Za-z_][A-Za-z0-9_]*)+")
+    pattern(
+        r"\b(?:steps|inputs|run|secrets|window|event|item|matrix|error)(?:\s*\.\s*[A-Za-z_][A-Za-z0-9_]*)+",
+    )
 });
 static DYNAMIC_STEP: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bsteps\s*(?:\.\s*[a-z_0-9]+\s*)?\["));
 
@@ -216,6 +234,7 @@ fn environment(status: Option<RunStatus>) -> Environment<'static> {
         environment.add_function("succeeded", move || status.succeeded);
         environment.add_function("failed", move || status.failed);
         environment.add_function("always", || true);
+        environment.add_function("all_done", || true);
         environment.add_function("any", move |values: minijinja::value::Rest<minijinja::Value>| {
             if values.is_empty() {
                 status.any_succeeded

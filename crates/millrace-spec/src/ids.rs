@@ -73,6 +73,63 @@ name_type!(
     SecretName
 );
 
+/// A step of a run, or one item of a step with `foreach` or `matrix`: written `train` and `train[3]`, items from 0.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StepKey {
+    /// The step.
+    pub step: StepId,
+    /// Which item of it.
+    pub item: Option<u32>,
+}
+
+impl StepKey {
+    /// An item of a step.
+    pub fn item(step: StepId, item: u32) -> Self {
+        Self { step, item: Some(item) }
+    }
+}
+
+impl From<StepId> for StepKey {
+    fn from(step: StepId) -> Self {
+        Self { step, item: None }
+    }
+}
+impl fmt::Display for StepKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.item {
+            Some(item) => write!(f, "{}[{item}]", self.step),
+            None => self.step.fmt(f),
+        }
+    }
+}
+impl FromStr for StepKey {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let invalid = || InvalidName { name: text.to_owned() };
+        let Some((step, item)) = text.strip_suffix(']').and_then(|open| open.split_once('[')) else {
+            return Ok(text.parse::<StepId>()?.into());
+        };
+        // One way to write each key: no sign, no leading zero.
+        let number: u32 = item.parse().map_err(|_| invalid())?;
+        if number.to_string() != item {
+            return Err(invalid());
+        }
+        Ok(Self::item(step.parse()?, number))
+    }
+}
+impl TryFrom<String> for StepKey {
+    type Error = InvalidName;
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+impl From<StepKey> for String {
+    fn from(key: StepKey) -> String {
+        key.to_string()
+    }
+}
+
 macro_rules! uuid_type {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -148,6 +205,16 @@ mod tests {
         assert!("late_flights2".parse::<StepId>().is_ok());
         for bad in ["", "Late", "late-flights", "2late", "a.b", &"a".repeat(65)] {
             assert!(bad.parse::<StepId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn items_of_steps_are_written_with_their_number() {
+        for text in ["train", "train[0]", "train[31]"] {
+            assert_eq!(text.parse::<StepKey>().unwrap().to_string(), text);
+        }
+        for bad in ["train[", "train[]", "train[-1]", "train[01]", "Train[1]", "[1]", "train[1]x"] {
+            assert!(bad.parse::<StepKey>().is_err(), "{bad}");
         }
     }
 

@@ -1,30 +1,28 @@
 //! Reads a pipeline file into a [`Pipeline`], saying everything that is wrong with its shape at once.
 
 use indexmap::IndexMap;
-use serde_json::Value;
 
 use crate::duration::parse_ms;
-use crate::expression;
-use crate::ids::{PipelineName, StepId};
-use crate::pipeline::{CachePolicy, Concurrency, InputSpec, Pipeline, Retry, Step};
+use crate::ids::PipelineName;
+use crate::load_include::{NoIncludes, with_includes};
+use crate::pipeline::{Concurrency, Deadline, InputSpec, OnLimit, Pipeline};
 use crate::problem::{Place, Problem};
 use crate::suggest::nearest;
 use crate::yaml::{self, Key, Node, NodeValue};
 
-const PIPELINE_KEYS: &[&str] =
-    &["pipeline", "description", "inputs", "defaults", "concurrency", "triggers", "steps", "finally"];
-const STEP_KEYS: &[&str] = &[
-    "needs",
-    "if",
+const PIPELINE_KEYS: &[&str] = &[
+    "pipeline",
+    "description",
+    "include",
     "inputs",
     "outputs",
-    "retry",
-    "timeout",
-    "cache",
-    "environment",
-    "env",
-    "pool",
-    "description",
+    "defaults",
+    "concurrency",
+    "priority",
+    "deadline",
+    "triggers",
+    "steps",
+    "finally",
 ];
 pub(crate) const INPUT_TYPES: &[&str] = &[
     "string", "integer", "number", "boolean", "date", "datetime", "duration", "json", "list", "file",
@@ -40,14 +38,37 @@ pub struct LoadedPipeline {
     pub tree: Node,
 }
 
-/// Reads a pipeline. `kinds` are the words that may name a step's kind.
+/// Where the files are that a pipeline includes.
+pub trait Includes {
+    /// The text of a file of the workspace.
+    ///
+    /// # Errors
+    /// Why it cannot be read, a clause such as `no such file`.
+    fn read(&self, path: &str) -> Result<String, String>;
+}
+
+/// Reads a pipeline that includes nothing. `kinds` are the words that may name a step's kind.
+///
+/// # Errors
+/// As [`pipeline_with`].
+pub fn pipeline(file: &str, text: &str, kinds: &[&str]) -> Result<LoadedPipeline, Vec<Problem>> {
+    pipeline_with(file, text, kinds, &NoIncludes)
+}
+
+/// Reads a pipeline and what it includes. `kinds` are the words that may name a step's kind.
 ///
 /// # Errors
 /// Every problem of the file's shape: syntax, unknown keys, wrong types, unknown kinds. What needs the whole graph is left to
 /// [`crate::check`].
-pub fn pipeline(file: &str, text: &str, kinds: &[&str]) -> Result<LoadedPipeline, Vec<Problem>> {
+pub fn pipeline_with(
+    file: &str,
+    text: &str,
+    kinds: &[&str],
+    includes: &dyn Includes,
+) -> Result<LoadedPipeline, Vec<Problem>> {
     let tree = yaml::parse(file, text).map_err(|problem| vec![*problem])?;
     let mut reader = Reader { kinds, problems: Vec::new() };
+    let tree = with_includes(&mut reader, tree, includes);
     let pipeline = reader.pipeline(file, &tree);
     match pipeline {
         Some(pipeline) if reader.problems.is_empty() => Ok(LoadedPipeline { pipeline, tree }),
@@ -56,15 +77,8 @@ pub fn pipeline(file: &str, text: &str, kinds: &[&str]) -> Result<LoadedPipeline
 }
 
 pub(crate) struct Reader<'a> {
-    kinds: &'a [&'a str],
+    pub(crate) kinds: &'a [&'a str],
     pub(crate) problems: Vec<Problem>,
-}
-
-#[derive(Default)]
-struct StepDefaults {
-    retry: Option<Retry>,
-    timeout_ms: Option<u64>,
-    environment: Option<String>,
 }
 
 impl Reader<'_> {
@@ -106,7 +120,10 @@ impl Reader<'_> {
             name: name?,
             description: tree.get("description").and_then(|node| self.text(node, "`description`")),
             inputs: tree.get("inputs").map(|node| self.inputs(node)).unwrap_or_default(),
+            outputs: tree.get("outputs").map(|node| self.values(node, "`outputs`")).unwrap_or_default(),
             concurrency: tree.get("concurrency").and_then(|node| self.concurrency(node)),
+            priority: tree.get("priority").and_then(|node| self.priority(node)).unwrap_or_default(),
+            deadline: tree.get("deadline").and_then(|node| self.deadline(node)),
             triggers: tree.get("triggers").map(|node| self.triggers(node)).unwrap_or_default(),
             steps,
             finally: tree.get("finally").map(|node| self.steps(node, &defaults)).unwrap_or_default(),
@@ -138,7 +155,7 @@ impl Reader<'_> {
         }
     }
 
-    fn parsed<T: std::str::FromStr<Err = crate::ids::InvalidName>>(
+    pub(crate) fn parsed<T: std::str::FromStr<Err = crate::ids::InvalidName>>(
         &mut self,
         name: &str,
         place: &Place,
@@ -160,7 +177,7 @@ impl Reader<'_> {
         None
     }
 
-    fn map<'n>(&mut self, node: &'n Node, what: &str) -> &'n [(Key, Node)] {
+    pub(crate) fn map<'n>(&mut self, node: &'n Node, what: &str) -> &'n [(Key, Node)] {
         if matches!(node.value, NodeValue::Null) {
             return &[];
         }
@@ -175,7 +192,7 @@ impl Reader<'_> {
         &[]
     }
 
-    fn whole_number(&mut self, node: &Node, what: &str) -> Option<u32> {
+    pub(crate) fn whole_number(&mut self, node: &Node, what: &str) -> Option<u32> {
         if let NodeValue::Number(number) = &node.value
             && let Some(number) = number.as_u64().and_then(|number| u32::try_from(number).ok())
         {
@@ -189,7 +206,7 @@ impl Reader<'_> {
         None
     }
 
-    fn duration(&mut self, node: &Node, what: &str) -> Option<u64> {
+    pub(crate) fn duration(&mut self, node: &Node, what: &str) -> Option<u64> {
         let text = self.text(node, what)?;
         let parsed = parse_ms(&text);
         if parsed.is_none() {
@@ -197,122 +214,6 @@ impl Reader<'_> {
             problem.hints.push("write a number and a unit: `90s`, `15m`, `1h30m`, `7d`".to_owned());
         }
         parsed
-    }
-
-    fn defaults(&mut self, node: &Node) -> StepDefaults {
-        let fields = self.map(node, "`defaults`");
-        self.known_keys(fields, &["environment", "retry", "timeout"], "`defaults`");
-        StepDefaults {
-            retry: node.get("retry").and_then(|node| self.retry(node)),
-            timeout_ms: node.get("timeout").and_then(|node| self.duration(node, "`timeout`")),
-            environment: node.get("environment").and_then(|node| self.text(node, "`environment`")),
-        }
-    }
-
-    fn steps(&mut self, node: &Node, defaults: &StepDefaults) -> IndexMap<StepId, Step> {
-        let mut steps = IndexMap::new();
-        for (key, node) in self.map(node, "`steps`") {
-            let id = self.parsed::<StepId>(&key.name, &key.place);
-            let step = id.and_then(|id| self.step(id, key, node, defaults));
-            steps.extend(step.map(|step| (step.id.clone(), step)));
-        }
-        steps
-    }
-
-    fn step(&mut self, id: StepId, key: &Key, node: &Node, defaults: &StepDefaults) -> Option<Step> {
-        let fields = self.map(node, "a step");
-        let (kind, config) = self.kind(&id, key, fields)?;
-        let condition = node.get("if").and_then(|node| match &node.value {
-            NodeValue::Bool(truth) => Some(truth.to_string()),
-            _ => self.text(node, "`if`"),
-        });
-        let mut step = Step {
-            kind,
-            config: config.to_json(),
-            inputs: node.get("inputs").map(|node| self.values(node, "`inputs`")).unwrap_or_default(),
-            outputs: node.get("outputs").map(|node| self.outputs(node)).unwrap_or_default(),
-            needs: node.get("needs").map(|node| self.needs(node)).unwrap_or_default(),
-            condition,
-            retry: node
-                .get("retry")
-                .and_then(|node| self.retry(node))
-                .or_else(|| defaults.retry.clone())
-                .unwrap_or_default(),
-            timeout_ms: node
-                .get("timeout")
-                .and_then(|node| self.duration(node, "`timeout`"))
-                .or(defaults.timeout_ms),
-            cache: node.get("cache").and_then(|node| self.cache(node)).unwrap_or_default(),
-            environment: node
-                .get("environment")
-                .and_then(|node| self.text(node, "`environment`"))
-                .or_else(|| defaults.environment.clone()),
-            env: node.get("env").map(|node| self.values(node, "`env`")).unwrap_or_default(),
-            pool: node.get("pool").map(|node| self.pool(node)).unwrap_or_default(),
-            place: key.place.clone(),
-            id,
-        };
-        self.add_inferred_needs(&mut step, node);
-        Some(step)
-    }
-
-    /// The one key that names the kind.
-    fn kind<'n>(&mut self, id: &StepId, key: &Key, fields: &'n [(Key, Node)]) -> Option<(String, &'n Node)> {
-        let mut found: Vec<&(Key, Node)> = Vec::new();
-        let known: Vec<&str> = self.kinds.iter().chain(STEP_KEYS).copied().collect();
-        for field in fields {
-            let name = field.0.name.as_str();
-            if self.kinds.contains(&name) {
-                found.push(field);
-            } else if !STEP_KEYS.contains(&name) {
-                let suggestion = nearest(name, &known);
-                let kinds = self.kinds.join(", ");
-                let problem = self.complain(
-                    &field.0.place,
-                    "unknown-kind",
-                    format!("`{name}` is neither a kind of step nor a key of one"),
-                );
-                match suggestion {
-                    Some(near) => problem.hints.push(format!("did you mean `{near}`?")),
-                    None => problem.notes.push(format!("kinds are {kinds}")),
-                }
-                return None;
-            }
-        }
-        match found.as_slice() {
-            [(key, node)] => Some((key.name.clone(), node)),
-            [] => {
-                let kinds = self.kinds.join(", ");
-                let problem = self.complain(
-                    &key.place,
-                    "no-kind",
-                    format!("the step `{id}` does not say what it does"),
-                );
-                problem.notes.push(format!("one key names the kind: {kinds}"));
-                None
-            }
-            [first, second, ..] => {
-                let message = format!("the step `{id}` is both `{}` and `{}`", first.0.name, second.0.name);
-                let problem = self.complain(&second.0.place, "two-kinds", message);
-                problem.hints.push("make it two steps".to_owned());
-                None
-            }
-        }
-    }
-
-    fn values(&mut self, node: &Node, what: &str) -> IndexMap<String, Value> {
-        self.map(node, what).iter().map(|(key, node)| (key.name.clone(), node.to_json())).collect()
-    }
-
-    fn outputs(&mut self, node: &Node) -> IndexMap<String, String> {
-        let mut outputs = IndexMap::new();
-        for (key, node) in self.map(node, "`outputs`") {
-            if let Some(name) = self.text(node, "the type of an output") {
-                self.check_type(&name, &node.place);
-                outputs.insert(key.name.clone(), name);
-            }
-        }
-        outputs
     }
 
     pub(crate) fn check_type(&mut self, name: &str, place: &Place) {
@@ -325,100 +226,6 @@ impl Reader<'_> {
                 None => problem.notes.push(format!("types are {}", INPUT_TYPES.join(", "))),
             }
         }
-    }
-
-    fn needs(&mut self, node: &Node) -> Vec<StepId> {
-        let items = match &node.value {
-            NodeValue::List(items) => items.as_slice(),
-            _ => std::slice::from_ref(node),
-        };
-        let mut needs = Vec::new();
-        for item in items {
-            let need = self.text(item, "`needs`").and_then(|name| self.parsed::<StepId>(&name, &item.place));
-            needs.extend(need);
-        }
-        needs
-    }
-
-    /// Adds the steps that expressions name, so that nobody writes an edge twice.
-    fn add_inferred_needs(&mut self, step: &mut Step, node: &Node) {
-        let values = [step.config.clone(), serde_json::json!(step.inputs), serde_json::json!(step.env)];
-        let mut found = Vec::new();
-        for value in &values {
-            found.push(expression::references(value));
-        }
-        if let Some(condition) = &step.condition {
-            let bare = condition.trim().trim_start_matches("${{").trim_end_matches("}}");
-            found.push(expression::references_of_expression(bare));
-        }
-        for references in found {
-            match references {
-                Ok(references) => {
-                    for reference in references {
-                        let named = match reference.path.as_slice() {
-                            [root, name, ..] if root == "steps" => name.parse::<StepId>().ok(),
-                            _ => None,
-                        };
-                        if let Some(need) = named.filter(|need| !step.needs.contains(need)) {
-                            step.needs.push(need);
-                        }
-                    }
-                }
-                Err(error) => {
-                    let place = place_of_expression(node, &error).unwrap_or_else(|| step.place.clone());
-                    self.complain(&place, "bad-expression", error.to_string());
-                }
-            }
-        }
-    }
-
-    fn retry(&mut self, node: &Node) -> Option<Retry> {
-        if matches!(node.value, NodeValue::Number(_)) {
-            return self.whole_number(node, "`retry`").map(|max| Retry { max, ..Retry::default() });
-        }
-        let fields = self.map(node, "`retry`");
-        self.known_keys(fields, &["max", "delay", "backoff"], "`retry`");
-        let mut retry = Retry::default();
-        if let Some(max) = node.get("max").and_then(|node| self.whole_number(node, "`max`")) {
-            retry.max = max;
-        }
-        if let Some(delay) = node.get("delay").and_then(|node| self.duration(node, "`delay`")) {
-            retry.delay_ms = delay;
-        }
-        if let Some(backoff) = node.get("backoff") {
-            match &backoff.value {
-                NodeValue::Number(number)
-                    if number.as_f64().is_some_and(|factor| (1.0..=100.0).contains(&factor)) =>
-                {
-                    retry.backoff = number.as_f64().unwrap_or(2.0);
-                }
-                _ => drop(self.complain(&backoff.place, "wrong-type", "`backoff` is a number from 1 to 100")),
-            }
-        }
-        Some(retry)
-    }
-
-    fn cache(&mut self, node: &Node) -> Option<CachePolicy> {
-        match &node.value {
-            NodeValue::Bool(true) => Some(CachePolicy::Auto),
-            NodeValue::Bool(false) => Some(CachePolicy::Never),
-            _ => {
-                let fields = self.map(node, "`cache`");
-                self.known_keys(fields, &["ttl"], "`cache`");
-                let ttl_ms = node.get("ttl").and_then(|node| self.duration(node, "`ttl`"))?;
-                Some(CachePolicy::Within { ttl_ms })
-            }
-        }
-    }
-
-    fn pool(&mut self, node: &Node) -> IndexMap<String, u32> {
-        let mut pools = IndexMap::new();
-        for (key, node) in self.map(node, "`pool`") {
-            pools.extend(
-                self.whole_number(node, "the slots of a pool").map(|slots| (key.name.clone(), slots)),
-            );
-        }
-        pools
     }
 
     fn inputs(&mut self, node: &Node) -> IndexMap<String, InputSpec> {
@@ -453,17 +260,72 @@ impl Reader<'_> {
 
     fn concurrency(&mut self, node: &Node) -> Option<Concurrency> {
         if matches!(node.value, NodeValue::Number(_)) {
-            return self
-                .whole_number(node, "`concurrency`")
-                .map(|limit| Concurrency { key: None, limit: limit.max(1) });
+            return self.whole_number(node, "`concurrency`").map(|limit| Concurrency {
+                key: None,
+                limit: limit.max(1),
+                on_limit: OnLimit::Queue,
+            });
         }
         let fields = self.map(node, "`concurrency`");
-        self.known_keys(fields, &["key", "limit"], "`concurrency`");
+        self.known_keys(fields, &["key", "limit", "on_limit"], "`concurrency`");
         let limit = node.get("limit").and_then(|node| self.whole_number(node, "`limit`")).unwrap_or(1);
         Some(Concurrency {
             key: node.get("key").and_then(|node| self.text(node, "`key`")),
             limit: limit.max(1),
+            on_limit: node.get("on_limit").map(|node| self.on_limit(node)).unwrap_or_default(),
         })
+    }
+
+    fn on_limit(&mut self, node: &Node) -> OnLimit {
+        match node.as_text() {
+            Some("queue") => OnLimit::Queue,
+            Some("cancel_running") => OnLimit::CancelRunning,
+            Some("skip") => OnLimit::Skip,
+            _ => {
+                self.complain(&node.place, "wrong-value", "`on_limit` is queue, cancel_running or skip");
+                OnLimit::Queue
+            }
+        }
+    }
+
+    fn priority(&mut self, node: &Node) -> Option<i64> {
+        if let NodeValue::Number(number) = &node.value
+            && let Some(priority) = number.as_i64().filter(|priority| (-1_000..=1_000).contains(priority))
+        {
+            return Some(priority);
+        }
+        self.complain(&node.place, "wrong-type", "`priority` is a whole number from -1000 to 1000");
+        None
+    }
+
+    /// A duration, or `{within, cancel}`.
+    fn deadline(&mut self, node: &Node) -> Option<Deadline> {
+        let Some(fields) = node.as_map() else {
+            return Some(Deadline { within_ms: self.duration(node, "`deadline`")?, cancel: false });
+        };
+        self.known_keys(fields, &["within", "cancel"], "`deadline`");
+        let Some(within) = node.get("within") else {
+            self.complain(
+                &node.place,
+                "missing-key",
+                "`deadline` needs `within`, for example `{within: 2h}`",
+            );
+            return None;
+        };
+        let cancel = node.get("cancel").is_some_and(|node| self.truth(node, "`cancel`"));
+        Some(Deadline { within_ms: self.duration(within, "`within`")?, cancel })
+    }
+
+    pub(crate) fn truth(&mut self, node: &Node, what: &str) -> bool {
+        if let NodeValue::Bool(truth) = node.value {
+            return truth;
+        }
+        self.complain(
+            &node.place,
+            "wrong-type",
+            format!("{what} is true or false, this is {}", node.type_word()),
+        );
+        false
     }
 }
 
@@ -475,20 +337,5 @@ fn literal_type(node: &Node) -> &'static str {
         NodeValue::Number(_) => "number",
         NodeValue::Text(_) => "string",
         NodeValue::List(_) | NodeValue::Map(_) | NodeValue::Null => "json",
-    }
-}
-
-/// The value below `node` that holds the expression an error talks about.
-fn place_of_expression(node: &Node, error: &expression::ExpressionError) -> Option<Place> {
-    match &node.value {
-        NodeValue::Text(text) => {
-            let value = Value::String(text.clone());
-            let same = expression::references(&value).as_ref() == Err(error)
-                || expression::references_of_expression(text).as_ref() == Err(error);
-            same.then(|| node.place.clone())
-        }
-        NodeValue::List(items) => items.iter().find_map(|item| place_of_expression(item, error)),
-        NodeValue::Map(fields) => fields.iter().find_map(|(_, item)| place_of_expression(item, error)),
-        _ => None,
     }
 }

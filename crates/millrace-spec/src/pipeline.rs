@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::{PipelineName, StepId};
+use crate::mapping::Mapping;
 use crate::problem::Place;
 use crate::triggers::Trigger;
 
@@ -19,9 +20,18 @@ pub struct Pipeline {
     /// Inputs with their type and default.
     #[serde(default)]
     pub inputs: IndexMap<String, InputSpec>,
+    /// What a run leaves for who started it: name to value, `${{ }}` unresolved.
+    #[serde(default)]
+    pub outputs: IndexMap<String, Value>,
     /// At most `limit` runs per key at once.
     #[serde(default)]
     pub concurrency: Option<Concurrency>,
+    /// Among steps that wait for room, those of a higher priority begin first.
+    #[serde(default)]
+    pub priority: i64,
+    /// By when a run is to be over.
+    #[serde(default)]
+    pub deadline: Option<Deadline>,
     /// What starts it, beside a person.
     #[serde(default)]
     pub triggers: IndexMap<String, Trigger>,
@@ -55,6 +65,9 @@ pub struct Step {
     /// `if:`, a bare expression. `None` means: all needs succeeded.
     #[serde(default, rename = "if")]
     pub condition: Option<String>,
+    /// `foreach:` or `matrix:`: the step is done for each item.
+    #[serde(default)]
+    pub mapping: Option<Mapping>,
     /// How often and how fast to try again.
     #[serde(default)]
     pub retry: Retry,
@@ -102,6 +115,32 @@ pub struct Concurrency {
     pub key: Option<String>,
     /// Runs at once, at least 1.
     pub limit: u32,
+    /// What becomes of one more.
+    #[serde(default)]
+    pub on_limit: OnLimit,
+}
+
+/// What becomes of a run that finds no room under its concurrency key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLimit {
+    /// It waits, oldest first.
+    #[default]
+    Queue,
+    /// It takes the place of the oldest: that one is cancelled.
+    CancelRunning,
+    /// It ends at once as cancelled.
+    Skip,
+}
+
+/// `deadline:`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadline {
+    /// Longest time from the run's creation, milliseconds.
+    pub within_ms: u64,
+    /// Whether a run that is late is cancelled; otherwise it is only shown as late.
+    #[serde(default)]
+    pub cancel: bool,
 }
 
 /// `retry:`.
@@ -113,11 +152,69 @@ pub struct Retry {
     pub delay_ms: u64,
     /// Each wait is the one before times this.
     pub backoff: f64,
+    /// Longest wait, milliseconds.
+    #[serde(default = "a_day")]
+    pub max_delay_ms: u64,
+    /// Share of a wait by which it is made longer or shorter, 0 to 1, so that many steps do not try again at one instant.
+    #[serde(default)]
+    pub jitter: f64,
+    /// Only failures that fit one of these; any failure if empty.
+    #[serde(default)]
+    pub errors: Vec<RetryOn>,
+    /// `if:`, a bare expression over `error` and `attempt`; true if absent.
+    #[serde(default, rename = "if")]
+    pub condition: Option<String>,
+}
+
+fn a_day() -> u64 {
+    86_400_000
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { max: 0, delay_ms: 1_000, backoff: 2.0 }
+        Self {
+            max: 0,
+            delay_ms: 1_000,
+            backoff: 2.0,
+            max_delay_ms: a_day(),
+            jitter: 0.0,
+            errors: Vec::new(),
+            condition: None,
+        }
+    }
+}
+
+/// A failure after which a step is tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryOn {
+    /// One that may pass, such as a lost connection.
+    Transient,
+    /// The attempt ran into its timeout.
+    Timeout,
+    /// The program ended with this exit code; 128 and a signal's number if one ended it.
+    Exit(i32),
+    /// A problem of this code.
+    Code(String),
+}
+
+impl RetryOn {
+    /// Reads `transient`, `timeout`, `exit:137` and codes of problems such as `copy-type-mismatch`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "transient" => Some(Self::Transient),
+            "timeout" => Some(Self::Timeout),
+            _ => match text.strip_prefix("exit:") {
+                Some(code) => code.trim().parse().ok().map(Self::Exit),
+                None => {
+                    let is_code = text.contains('-')
+                        && text
+                            .chars()
+                            .all(|sign| sign.is_ascii_lowercase() || sign == '-' || sign.is_ascii_digit());
+                    is_code.then(|| Self::Code(text.to_owned()))
+                }
+            },
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub fn pipeline<'a>(kinds: impl Iterator<Item = (&'a str, Value)>) -> Value {
     let name = json!({"pattern": "^[a-z][a-z0-9_]*$", "maxLength": 64});
     definitions
         .insert("duration".to_owned(), json!({"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$"}));
+    definitions.insert("retry".to_owned(), retry());
     definitions.insert(
         "step".to_owned(),
         json!({"type": "object", "properties": step_properties, "additionalProperties": false, "oneOf": choices}),
@@ -37,14 +38,36 @@ pub fn pipeline<'a>(kinds: impl Iterator<Item = (&'a str, Value)>) -> Value {
             "description": {"type": "string", "description": "One sentence for listings."},
             "inputs": {"type": "object", "description": "Inputs: a literal is a typed default, `{type, default, enum, description}` says more."},
             "defaults": {"type": "object", "description": "Defaults of every step.", "additionalProperties": false, "properties": {
-                "environment": {"type": "string"}, "retry": true, "timeout": {"$ref": "#/$defs/duration"}}},
-            "concurrency": {"description": "Runs at once, or `{key, limit}`."},
+                "environment": {"type": "string"}, "retry": {"$ref": "#/$defs/retry"}, "timeout": {"$ref": "#/$defs/duration"}}},
+            "include": {"description": "Files with `defaults`, `steps` and `finally` to share.", "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+            "outputs": {"type": "object", "description": "What a run leaves for the pipeline that started it: name to value."},
+            "concurrency": {"description": "Runs at once, or `{key, limit, on_limit}`.", "anyOf": [{"type": "integer", "minimum": 1}, {
+                "type": "object", "additionalProperties": false, "properties": {
+                    "key": {"type": "string", "description": "Expression over `inputs`; each value has a limit of its own."},
+                    "limit": {"type": "integer", "minimum": 1},
+                    "on_limit": {"enum": ["queue", "cancel_running", "skip"], "description": "What becomes of one more run: it waits, it takes the place of the oldest, or it does not run."}}}]},
+            "priority": {"type": "integer", "minimum": -1000, "maximum": 1000, "description": "Among steps that wait for room, those of a higher priority begin first; 0 if absent."},
+            "deadline": {"description": "By when a run is to be over: a duration from its creation, or `{within, cancel}`.", "anyOf": [{"$ref": "#/$defs/duration"}, {
+                "type": "object", "required": ["within"], "additionalProperties": false, "properties": {
+                    "within": {"$ref": "#/$defs/duration"}, "cancel": {"type": "boolean", "description": "Cancel a run that is late."}}}]},
             "triggers": triggers,
             "steps": {"$ref": "#/$defs/steps"},
             "finally": {"$ref": "#/$defs/steps"},
         },
         "$defs": definitions,
     })
+}
+
+fn retry() -> Value {
+    json!({"description": "Further attempts, or how and after which failures.", "anyOf": [{"type": "integer", "minimum": 0}, {
+        "type": "object", "additionalProperties": false, "properties": {
+            "max": {"type": "integer", "minimum": 0, "description": "Further attempts."},
+            "delay": {"$ref": "#/$defs/duration"},
+            "backoff": {"type": "number", "minimum": 1, "maximum": 100, "description": "Each wait is the one before times this; 2 if absent."},
+            "max_delay": {"$ref": "#/$defs/duration"},
+            "jitter": {"type": "number", "minimum": 0, "maximum": 1, "description": "Share of a wait by which it is made longer or shorter."},
+            "errors": {"description": "Only after these: `transient`, `timeout`, `exit:137`, or the code of a problem.", "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+            "if": {"type": "string", "description": "Expression over `error.code`, `error.message`, `error.exit_code`, `error.transient` and `attempt`."}}}]})
 }
 
 /// A kind's schema as a definition of the name, with its own definitions, which move to the root under names of their own.
@@ -71,7 +94,12 @@ fn step_properties() -> Map<String, Value> {
         "if": {"description": "Expression; the step is skipped if it is false.", "type": ["string", "boolean"]},
         "inputs": {"type": "object", "description": "Values and assets by name."},
         "outputs": {"type": "object", "description": "Declared outputs: name to type.", "additionalProperties": {"type": "string"}},
-        "retry": {"description": "Further attempts, or `{max, delay, backoff}`.", "anyOf": [{"type": "integer", "minimum": 0}, {"type": "object"}]},
+        "retry": {"$ref": "#/$defs/retry"},
+        "foreach": {"description": "A list, or an expression that gives one: the step is done for each, as `item` and `index`.", "type": ["array", "string"]},
+        "matrix": {"description": "The step is done for each combination of these lists, as `matrix.<axis>`; `exclude` leaves combinations out, `include` adds values or combinations.", "type": "object"},
+        "parallel": {"description": "Items at once.", "type": "integer", "minimum": 1},
+        "fail_fast": {"description": "Stop the items that run at the first failure that is not tolerated.", "type": "boolean"},
+        "max_failures": {"description": "Items that may fail without the step failing. Without it every item is tried.", "type": "integer", "minimum": 0},
         "timeout": {"$ref": "#/$defs/duration"},
         "cache": {"description": "false, or `{ttl: 7d}`.", "type": ["boolean", "object"]},
         "environment": {"type": "string", "description": "Lock file of the Python packages."},

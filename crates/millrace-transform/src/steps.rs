@@ -84,7 +84,7 @@ pub(crate) fn asset_key(asset: &Asset) -> AssetKey {
 pub(crate) fn dataset_name(context: &StepContext, to: Option<&str>, output: &str) -> String {
     let base = match to {
         Some(to) => to.strip_prefix("data:").unwrap_or(to).to_owned(),
-        None => format!("{}_{}", context.pipeline, context.step),
+        None => context.dataset_name(),
     };
     if output == "data" { base } else { format!("{base}_{output}") }
 }

@@ -22,7 +22,9 @@ use millrace_events::Outside;
 use millrace_metastore::Metastore;
 use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorStep};
 use millrace_orchestration::inbox::Inbox;
-use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry, steps::Set};
+use millrace_orchestration::{
+    Engine, EngineServices, EngineSettings, StepRegistry, steps::Set, steps::SubPipeline,
+};
 use millrace_spec::secret::{SecretText, VARIABLE_PREFIX};
 use millrace_storage::{FilePath, LocalCopies, Storage, StorageOptions};
 use millrace_tracking::lifecycle::Lifecycle;
@@ -54,6 +56,8 @@ pub(crate) struct Rooms {
     /// Told of every new result of a monitor.
     pub(crate) observed: Arc<Notify>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Starts pipelines for steps of others, once there is an engine.
+    sub_pipelines: Arc<SubPipeline>,
     /// Removed with this, if the state is a temporary one.
     scratch: Option<tempfile::TempDir>,
 }
@@ -297,6 +301,8 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         observed.clone(),
     )));
     all.push(Arc::new(Set::new()));
+    let sub_pipelines = Arc::new(SubPipeline::new());
+    all.push(sub_pipelines.clone());
     let kinds: Arc<StepRegistry> = Arc::new(all.into_iter().map(|kind| (kind.doc().name, kind)).collect());
     let workspace = Workspace::open(root.to_path_buf(), state, kinds.clone(), secrets)?;
     let alerts = alerts(&store, &clock, &signals, &workspace)?;
@@ -313,6 +319,7 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         alerts,
         observed,
         clock,
+        sub_pipelines,
         scratch: None,
     })
 }
@@ -374,6 +381,19 @@ fn data_kinds(
 impl Rooms {
     /// Starts the engine, which takes over what an earlier one left.
     pub(crate) async fn start_engine(&self, server: Option<&str>) -> Result<Engine> {
+        let (services, settings) = self.engine_parts(server)?;
+        let engine = Engine::start(self.store.clone(), (*self.kinds).clone(), services, settings).await?;
+        self.sub_pipelines.connect(&engine, Arc::new(self.workspace.clone()));
+        Ok(engine)
+    }
+
+    /// An engine that says what would be done, and does nothing.
+    pub(crate) fn planning_engine(&self) -> Result<Engine> {
+        let (services, settings) = self.engine_parts(None)?;
+        Ok(Engine::for_planning(self.store.clone(), (*self.kinds).clone(), services, settings))
+    }
+
+    fn engine_parts(&self, server: Option<&str>) -> Result<(EngineServices, EngineSettings)> {
         let state = self.workspace.state_folder();
         let shims = vec![
             std::env::current_exe().context("cannot find the running program")?.into_os_string(),
@@ -411,7 +431,7 @@ impl Rooms {
             pools: self.workspace.pools.clone(),
             timezone: self.workspace.timezone.clone(),
         };
-        Ok(Engine::start(self.store.clone(), (*self.kinds).clone(), services, settings).await?)
+        Ok((services, settings))
     }
 
     /// Takes in what happens elsewhere.

@@ -9,11 +9,13 @@ use millrace_spec::ids::SecretName;
 mod data;
 mod events;
 mod models;
+mod runs;
 mod schedules;
 
 pub(crate) use data::{Data, DataCommand, DataPreview};
 pub(crate) use events::{Events, EventsCommand};
 pub(crate) use models::{Models, ModelsCommand, PromotionRequest, Verdict};
+pub(crate) use runs::{Items, OneRun, Part, Plan, Rerun};
 pub(crate) use schedules::{Backfill, Range, TriggerName, Triggers, TriggersCommand, Windows};
 
 /// From raw data to a live, monitored endpoint.
@@ -50,13 +52,25 @@ pub(crate) enum Command {
     Check(Check),
     /// Run a pipeline to its end, with or without a server.
     Run(Run),
+    /// Say what a run would do: which steps run, which are reused, and why.
+    Plan(Plan),
+    /// Run a pipeline again as it is now, with the inputs of an earlier run: all of it, or what failed.
+    Rerun(Rerun),
+    /// Ask a run to end.
+    Cancel(OneRun),
+    /// Hold a run: what runs goes on, nothing begins.
+    Pause(OneRun),
+    /// Let a run that is held go on.
+    Resume(OneRun),
     /// Start the server: triggers, API and web UI.
     Up(Up),
     /// List runs, newest first.
     Runs(Runs),
+    /// List the items of a step with `foreach` or `matrix`.
+    Items(Items),
     /// Print the log of a step.
     Logs(Logs),
-    /// Say why a step ran or was reused, and why it was skipped or failed.
+    /// Say why a step ran or was reused, why it waits, was skipped or failed.
     Why(Why),
     /// List what happened elsewhere and what became of it; replay dead letters.
     Events(Events),
@@ -165,9 +179,8 @@ pub(crate) struct Run {
     /// Value of an input.
     #[arg(long = "input", short, value_name = "NAME=VALUE")]
     pub(crate) inputs: Vec<String>,
-    /// Run steps although an earlier result would fit: all of them, or those named.
-    #[arg(long, value_name = "STEP", num_args = 0.., value_delimiter = ',')]
-    pub(crate) force: Option<Vec<String>>,
+    #[command(flatten)]
+    pub(crate) part: Part,
     /// A date or an instant in the window that the run is about; the last complete window if absent.
     #[arg(long, value_name = "TIME")]
     pub(crate) window: Option<String>,
@@ -197,6 +210,12 @@ pub(crate) struct Runs {
     /// Only this state.
     #[arg(long, short)]
     pub(crate) state: Option<String>,
+    /// Also those that steps of other runs started.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Only those that steps of this run started.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) parent: Option<String>,
     /// At most so many.
     #[arg(long, short = 'n', default_value_t = 20)]
     pub(crate) limit: u32,

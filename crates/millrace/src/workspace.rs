@@ -1,21 +1,26 @@
 //! The files of a workspace: where it is, what is in it, reading and checking it.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+mod files;
+mod pools;
+mod sub_pipeline;
+
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{Explain, SecretSource, StepKind};
-use millrace_orchestration::{PipelineSource, StepRegistry};
+use millrace_orchestration::{PipelineSource, PoolSize, StepRegistry};
 use millrace_spec::check::{self, StepKindFacts, Surroundings};
-use millrace_spec::load::{self, LoadedPipeline};
+use millrace_spec::load::{self, Includes, LoadedPipeline};
 use millrace_spec::pipeline::{Pipeline, Step};
 use millrace_spec::problem::{Problem, Severity};
 use millrace_spec::schedule::{Calendar, Calendars};
 use millrace_spec::yaml;
 
-use crate::declared::{CALENDARS, Declared, sound};
+use self::files::SeenFiles;
+use crate::declared::{Declared, sound};
+use crate::printer::Printer;
 use crate::secrets::SecretStore;
 
 /// Name of the file that makes a folder a workspace.
@@ -67,12 +72,13 @@ pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     pub(crate) name: String,
     pub(crate) timezone: String,
-    pub(crate) pools: IndexMap<String, u32>,
+    pub(crate) pools: IndexMap<String, PoolSize>,
     pub(crate) secrets: Arc<SecretStore>,
     state: PathBuf,
     kinds: Arc<StepRegistry>,
     /// The pipelines, while all of them are checked: each may name the others.
     siblings: Option<Arc<Vec<Pipeline>>>,
+    seen: Arc<SeenFiles>,
 }
 
 /// A file with what was found in it.
@@ -84,6 +90,15 @@ pub(crate) struct CheckedFile {
 }
 
 impl CheckedFile {
+    /// Prints what was found, each with the line of the file that it names: what is included has lines of its own.
+    pub(crate) fn print_problems(&self, workspace: &Workspace, printer: &Printer) {
+        for problem in &self.problems {
+            let other = problem.place.as_ref().filter(|place| place.file != self.file);
+            let other = other.map(|place| read(&workspace.root, &place.file).unwrap_or_default());
+            printer.problem(problem, Some(other.as_deref().unwrap_or(&self.text)));
+        }
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.problems.iter().any(|problem| problem.severity == Severity::Error)
     }
@@ -123,16 +138,18 @@ impl Workspace {
         let folder_name =
             root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let field = |name: &str| tree.get(name).and_then(|node| node.as_text()).map(str::to_owned);
-        let pools = tree.get("pools").map(|node| node.to_json());
+        let pools = tree.get("pools").map(pools::read).transpose();
+        let pools = pools.map_err(WorkspaceError::Wrong)?;
         Ok(Self {
             name: field("name").unwrap_or(folder_name),
             timezone: field("timezone").unwrap_or_else(|| "UTC".to_owned()),
-            pools: pools.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default(),
+            pools: pools.unwrap_or_default(),
             root,
             secrets,
             state,
             kinds,
             siblings: None,
+            seen: Arc::default(),
         })
     }
 
@@ -168,7 +185,7 @@ impl Workspace {
     pub(crate) fn check_file(&self, file: &str) -> Result<CheckedFile, WorkspaceError> {
         let text = read(&self.root, file)?;
         let kinds: Vec<&str> = self.kinds.keys().copied().collect();
-        let (loaded, problems) = match load::pipeline(file, &text, &kinds) {
+        let (loaded, problems) = match load::pipeline_with(file, &text, &kinds, self) {
             Ok(loaded) => {
                 let problems = check::check(&loaded, self);
                 (Some(loaded), problems)
@@ -190,7 +207,9 @@ impl Workspace {
                 problems: vec![error.problem()],
             })
         };
-        self.pipeline_files().into_iter().map(check).collect()
+        let checked: Vec<CheckedFile> = self.pipeline_files().into_iter().map(check).collect();
+        self.seen.checked(&checked);
+        checked
     }
 
     /// Every pipeline that can be read, whatever else is wrong with it.
@@ -198,7 +217,7 @@ impl Workspace {
         let kinds: Vec<&str> = self.kinds.keys().copied().collect();
         let load = |file: String| {
             let text = read(&self.root, &file).ok()?;
-            Some(load::pipeline(&file, &text, &kinds).ok()?.pipeline)
+            Some(load::pipeline_with(&file, &text, &kinds, self).ok()?.pipeline)
         };
         self.pipeline_files().into_iter().filter_map(load).collect()
     }
@@ -226,7 +245,7 @@ impl Workspace {
 impl Surroundings for Workspace {
     fn kind(&self, step: &Step) -> Option<StepKindFacts> {
         let kind: &Arc<dyn StepKind> = self.kinds.get(step.kind.as_str())?;
-        Some(StepKindFacts {
+        let mut facts = StepKindFacts {
             schema: kind.doc().schema.as_value().clone(),
             outputs: kind
                 .outputs(&step.config, &step.outputs)
@@ -235,13 +254,15 @@ impl Surroundings for Workspace {
                 .collect(),
             files: kind.code_files(&step.config),
             problems: kind.check(&step.config),
-        })
+        };
+        if step.kind == "pipeline" {
+            sub_pipeline::add_facts(self, step, &mut facts);
+        }
+        Some(facts)
     }
 
     fn exists(&self, path: &str) -> bool {
-        let inside =
-            Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-        inside && self.root.join(path).exists()
+        is_inside(path) && self.root.join(path).exists()
     }
 
     fn secrets(&self) -> Option<Vec<String>> {
@@ -257,8 +278,43 @@ impl Surroundings for Workspace {
     }
 }
 
+impl Includes for Workspace {
+    fn read(&self, path: &str) -> Result<String, String> {
+        if !is_inside(path) {
+            return Err("it is not in the workspace".to_owned());
+        }
+        self.seen.include(path);
+        read(&self.root, path).map_err(|error| match error {
+            WorkspaceError::Unreadable { message, .. } => message,
+            other => other.to_string(),
+        })
+    }
+}
+
 #[async_trait]
 impl PipelineSource for Workspace {
+    async fn find(&self, name_or_file: &str) -> Result<Pipeline, Problem> {
+        if !is_inside(name_or_file) {
+            return Err(Problem::error(
+                "unknown-pipeline",
+                format!("`{name_or_file}` is not in the workspace"),
+            ));
+        }
+        let (workspace, wanted) = (self.clone(), name_or_file.to_owned());
+        let read = tokio::task::spawn_blocking(move || {
+            let file = workspace.find_pipeline(&wanted).map_err(|error| error.problem())?;
+            let wrong = file.problems.iter().find(|problem| problem.severity == Severity::Error).cloned();
+            match (wrong, file.loaded) {
+                (None, Some(loaded)) => Ok(loaded.pipeline),
+                (Some(problem), _) => Err(problem),
+                (None, None) => {
+                    Err(Problem::error("unreadable-file", format!("cannot read `{}`", file.file)))
+                }
+            }
+        });
+        read.await.unwrap_or_else(|error| Err(Problem::error("failed", error.to_string())))
+    }
+
     async fn pipelines(&self) -> Vec<Pipeline> {
         let workspace = self.clone();
         let read = tokio::task::spawn_blocking(move || {
@@ -283,20 +339,7 @@ impl PipelineSource for Workspace {
 
     async fn stamp(&self) -> u64 {
         let workspace = self.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let mut hasher = DefaultHasher::new();
-            for folder in [PIPELINES, CALENDARS] {
-                workspace.root.join(folder).hash(&mut hasher);
-                for file in workspace.yaml_files(folder) {
-                    file.hash(&mut hasher);
-                    if let Ok(about) = fs_err::metadata(workspace.root.join(&file)) {
-                        (about.len(), about.modified().ok()).hash(&mut hasher);
-                    }
-                }
-            }
-            hasher.finish()
-        });
-        read.await.unwrap_or_default()
+        tokio::task::spawn_blocking(move || workspace.stamp_files()).await.unwrap_or_default()
     }
 
     fn timezone(&self) -> String {
@@ -308,6 +351,11 @@ impl PipelineSource for Workspace {
 fn stem(file: &str) -> &str {
     let name = file.rsplit('/').next().unwrap_or(file);
     name.split('.').next().unwrap_or(name)
+}
+
+/// Whether a path stays in the workspace.
+fn is_inside(path: &str) -> bool {
+    Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 pub(crate) fn read(root: &Path, file: &str) -> Result<String, WorkspaceError> {

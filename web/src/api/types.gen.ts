@@ -292,6 +292,16 @@ inputs?: JsonMap,
  */
 force?: boolean, };
 
+export type ParentView = { 
+/**
+ * That run.
+ */
+run: string, 
+/**
+ * Its step, with its item: `score[3]`.
+ */
+step: string, };
+
 export type RunSummary = { 
 /**
  * 32 hex digits.
@@ -336,7 +346,23 @@ steps_cached: number,
 /**
  * Why it failed.
  */
-problem: Problem | null, };
+problem: Problem | null, 
+/**
+ * Whether somebody holds it: what runs goes on, nothing begins.
+ */
+paused: boolean, 
+/**
+ * The run whose step started it.
+ */
+parent: ParentView | null, 
+/**
+ * By when it is to be over, RFC 3339.
+ */
+deadline_at: string | null, 
+/**
+ * Whether it went on beyond its deadline.
+ */
+late: boolean, };
 
 export type RunPage = { 
 /**
@@ -404,6 +430,76 @@ peak_memory_bytes: number | null,
  */
 cpu_ms: number | null, };
 
+export type ItemView = { 
+/**
+ * From 0.
+ */
+index: number, 
+/**
+ * Its name among steps, for logs and outputs: `train[3]`.
+ */
+step: string, 
+/**
+ * What people know it by.
+ */
+label: string, 
+/**
+ * State word.
+ */
+status: string, 
+/**
+ * Attempts begun.
+ */
+attempts: number, 
+/**
+ * RFC 3339.
+ */
+started_at: string | null, 
+/**
+ * RFC 3339.
+ */
+ended_at: string | null, 
+/**
+ * What it left: plain values and assets.
+ */
+outputs: JsonMap, 
+/**
+ * Why it ran, was reused or waits; a sentence each.
+ */
+why: Array<string>, 
+/**
+ * Why it failed.
+ */
+problem: Problem | null, };
+
+export type ItemsView = { 
+/**
+ * How many.
+ */
+total: number, 
+/**
+ * Of those, how many never began.
+ */
+not_begun: number, 
+/**
+ * How many are in each state, of those that have begun.
+ */
+counts: { [key in string]: number }, 
+/**
+ * The first that failed.
+ */
+failures: Array<ItemView>, };
+
+export type ItemPage = { 
+/**
+ * Those that have begun.
+ */
+items: Array<ItemView>, 
+/**
+ * `after` of the next page.
+ */
+next: number | null, };
+
 export type StepView = { 
 /**
  * Its key.
@@ -414,7 +510,8 @@ id: string,
  */
 kind: string, 
 /**
- * `pending`, `running`, `retrying`, `succeeded`, `cached`, `failed`, `timed_out`, `skipped` or `cancelled`.
+ * `pending`, `running`, `waiting`, `retrying`, `succeeded`, `cached`, `failed`, `timed_out`, `rejected`, `skipped` or
+ * `cancelled`.
  */
 status: string, 
 /**
@@ -480,7 +577,15 @@ problem: Problem | null,
 /**
  * The tracked run that it logs into.
  */
-tracking_run_id: string | null, };
+tracking_run_id: string | null, 
+/**
+ * What it is done for, in numbers; `/api/runs/{id}/steps/{step}/items` lists it.
+ */
+items: ItemsView | null, 
+/**
+ * The run that it started and waits for.
+ */
+sub_run: string | null, };
 
 export type RunView = { 
 /**

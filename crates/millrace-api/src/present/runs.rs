@@ -1,5 +1,7 @@
 //! Pipeline runs as views.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use millrace_contract::{CommandExit, Progress, StepOutcome};
 use millrace_metastore::experiments::TrackedRunRow;
@@ -13,10 +15,10 @@ use serde_json::Value;
 use super::{count, instant};
 use crate::error::ApiError;
 use crate::views::json::{JsonMap, NumberMap};
-use crate::views::runs::{AttemptView, ProgressView, RunSummary, StepView};
+use crate::views::runs::{AttemptView, ItemView, ItemsView, ParentView, ProgressView, RunSummary, StepView};
 
-/// A run for a list.
-pub(crate) fn run_summary(row: &PipelineRunRow, steps: &[StepRunRow]) -> RunSummary {
+/// A run for a list. `now` is in microseconds since 1970.
+pub(crate) fn run_summary(row: &PipelineRunRow, steps: &[StepRunRow], now: i64) -> RunSummary {
     let with = |test: fn(StepState) -> bool| {
         steps.iter().filter(|step| StepState::parse(&step.state).is_some_and(test)).count()
     };
@@ -33,7 +35,53 @@ pub(crate) fn run_summary(row: &PipelineRunRow, steps: &[StepRunRow]) -> RunSumm
         steps_done: with(StepState::is_final) as u32,
         steps_cached: with(|state| state == StepState::Cached) as u32,
         problem: problem(row.error.as_deref()).map(Into::into),
+        paused: row.paused,
+        parent: row
+            .parent_run
+            .clone()
+            .zip(row.parent_step.clone())
+            .map(|(run, step)| ParentView { run, step }),
+        deadline_at: row.deadline_at.map(instant),
+        late: row.deadline_at.is_some_and(|at| row.ended_at.unwrap_or(now) > at),
     }
+}
+
+/// Items of a step in numbers, with the first that failed.
+pub(crate) fn items_view(
+    row: &StepRunRow,
+    counts: Option<&BTreeMap<String, i64>>,
+    failures: &[StepRunRow],
+) -> Option<ItemsView> {
+    let total = row.items_total?;
+    let begun: i64 = counts.map(|counts| counts.values().sum()).unwrap_or_default();
+    let counts = counts.into_iter().flatten().map(|(state, n)| (state.clone(), count(*n))).collect();
+    Some(ItemsView {
+        total: count(total),
+        not_begun: count(total - begun),
+        counts,
+        failures: failures.iter().filter_map(|item| item_view(item).ok()).collect(),
+    })
+}
+
+/// An item of a step.
+pub(crate) fn item_view(row: &StepRunRow) -> Result<ItemView, ApiError> {
+    let outcome: StepOutcome = match &row.outcome {
+        Some(text) => serde_json::from_str(text)?,
+        None => StepOutcome::default(),
+    };
+    let decision = row.reuse.as_deref().and_then(|text| serde_json::from_str::<ReuseDecision>(text).ok());
+    Ok(ItemView {
+        index: count(row.item.unwrap_or_default()),
+        step: row.step.clone(),
+        label: row.label.clone().unwrap_or_default(),
+        status: row.state.clone(),
+        attempts: count(row.attempt),
+        started_at: row.started_at.map(instant),
+        ended_at: row.ended_at.map(instant),
+        outputs: JsonMap(outcome.outputs),
+        why: why(row, decision.as_ref()),
+        problem: problem(row.error.as_deref()).map(Into::into),
+    })
 }
 
 fn problem(stored: Option<&str>) -> Option<Problem> {
@@ -66,7 +114,11 @@ pub(crate) fn step_view(
     };
     let decision = row.reuse.as_deref().and_then(|text| serde_json::from_str::<ReuseDecision>(text).ok());
     let cached_from = match &decision {
-        Some(ReuseDecision::Reused { from_run }) if row.state == "cached" => Some(from_run.clone()),
+        Some(ReuseDecision::Reused { from_run } | ReuseDecision::TakenOver { from_run })
+            if row.state == "cached" =>
+        {
+            Some(from_run.clone())
+        }
         _ => None,
     };
     let attempts: Vec<_> =
@@ -99,6 +151,8 @@ pub(crate) fn step_view(
         why: why(row, decision.as_ref()),
         problem: problem(row.error.as_deref()).map(Into::into),
         tracking_run_id: tracked,
+        items: None,
+        sub_run: None,
     })
 }
 

@@ -17,7 +17,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::runs::{run_row, step_id};
+use super::runs::{run_row, step_key};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::present::table;
@@ -58,7 +58,7 @@ async fn read_step_log(
     run_row(&app, &id).await?;
     let row = step_row(&app, &id, &step).await?;
     let attempt = query.attempt.unwrap_or_else(|| u32::try_from(row.attempt).unwrap_or(0)).max(1);
-    let folder = app.engine.attempt_folder(&id, &step_id(&step)?, attempt);
+    let folder = app.engine.attempt_folder(&id, &step_key(&step)?, attempt);
     // An earlier attempt says nothing more; the last one says nothing more once the step is over.
     let ended =
         i64::from(attempt) < row.attempt || StepState::parse(&row.state).is_some_and(StepState::is_final);
@@ -175,8 +175,8 @@ fn gone() -> ApiError {
 }
 
 async fn step_row(app: &App, id: &str, step: &str) -> Result<StepRunRow, ApiError> {
-    let steps = app.engine.store().list_step_runs(id.to_owned()).await?;
-    steps.into_iter().find(|row| row.step == step).ok_or_else(|| ApiError::unknown("step", step))
+    let found = app.engine.store().find_step_run(id.to_owned(), step.to_owned()).await?;
+    found.ok_or_else(|| ApiError::unknown("step", step))
 }
 
 #[cfg(test)]

@@ -32,6 +32,23 @@ pub struct RunSummary {
     pub steps_cached: u32,
     /// Why it failed.
     pub problem: Option<Problem>,
+    /// Whether somebody holds it: what runs goes on, nothing begins.
+    pub paused: bool,
+    /// The run whose step started it.
+    pub parent: Option<ParentView>,
+    /// By when it is to be over, RFC 3339.
+    pub deadline_at: Option<String>,
+    /// Whether it went on beyond its deadline.
+    pub late: bool,
+}
+
+/// The step of another run that started a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct ParentView {
+    /// That run.
+    pub run: String,
+    /// Its step, with its item: `score[3]`.
+    pub step: String,
 }
 
 /// Some runs, newest first.
@@ -122,6 +139,57 @@ pub struct StepView {
     pub problem: Option<Problem>,
     /// The tracked run that it logs into.
     pub tracking_run_id: Option<String>,
+    /// What it is done for, in numbers; `/api/runs/{id}/steps/{step}/items` lists it.
+    pub items: Option<ItemsView>,
+    /// The run that it started and waits for.
+    pub sub_run: Option<String>,
+}
+
+/// Items of a step in numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct ItemsView {
+    /// How many.
+    pub total: u32,
+    /// Of those, how many never began.
+    pub not_begun: u32,
+    /// How many are in each state, of those that have begun.
+    pub counts: std::collections::BTreeMap<String, u32>,
+    /// The first that failed.
+    pub failures: Vec<ItemView>,
+}
+
+/// An item of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct ItemView {
+    /// From 0.
+    pub index: u32,
+    /// Its name among steps, for logs and outputs: `train[3]`.
+    pub step: String,
+    /// What people know it by.
+    pub label: String,
+    /// State word.
+    pub status: String,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// RFC 3339.
+    pub started_at: Option<String>,
+    /// RFC 3339.
+    pub ended_at: Option<String>,
+    /// What it left: plain values and assets.
+    pub outputs: JsonMap,
+    /// Why it ran, was reused or waits; a sentence each.
+    pub why: Vec<String>,
+    /// Why it failed.
+    pub problem: Option<Problem>,
+}
+
+/// Some items of a step, in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
+pub struct ItemPage {
+    /// Those that have begun.
+    pub items: Vec<ItemView>,
+    /// `after` of the next page.
+    pub next: Option<u32>,
 }
 
 /// A run's page.

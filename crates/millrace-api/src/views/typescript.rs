@@ -37,10 +37,14 @@ pub fn typescript() -> String {
     declare!(triggers::WindowView, triggers::WindowDependencyView, triggers::WindowListView);
     declare!(triggers::WindowRange, triggers::WindowsChanged);
     declare!(
+        runs::ParentView,
         runs::RunSummary,
         runs::RunPage,
         runs::ProgressView,
         runs::AttemptView,
+        runs::ItemView,
+        runs::ItemsView,
+        runs::ItemPage,
         runs::StepView,
         runs::RunView
     );

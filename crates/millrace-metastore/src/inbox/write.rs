@@ -2,7 +2,7 @@
 
 use super::{CHUNK, EventCursorRow, EventVerdict, NewEventRow, ReceivedEvent, marks};
 use crate::runs::{InsertedRun, PipelineRunRow, StepRunRow};
-use crate::runs_write::{insert_run, insert_step};
+use crate::runs_write::{insert_run, insert_steps};
 use crate::{Metastore, MetastoreError, Session, Value};
 
 impl Metastore {
@@ -111,9 +111,7 @@ impl Metastore {
             Box::pin(async move {
                 refuse_busy_key(session, &run, &events).await?;
                 let number = insert_run(session, &run).await?;
-                for step in &steps {
-                    insert_step(session, &run.id, step).await?;
-                }
+                insert_steps(session, &run.id, &steps).await?;
                 for ids in events.chunks(CHUNK) {
                     let sql = format!(
                         "UPDATE event_inbox SET state = 'started', run_id = $1, settled_at = $2, reason = NULL \

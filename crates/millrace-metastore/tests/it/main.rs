@@ -16,8 +16,10 @@ mod windows;
 use futures::future::{BoxFuture, LocalBoxFuture};
 use millrace_metastore::deployments::DeploymentRow;
 use millrace_metastore::runs::{
-    InsertedRun, PipelineRunRow, RunTransition, StepChange, StepRunRow, TransitionResult,
+    InsertedRun, ItemRow, PipelineRunRow, PoolClaim, RunEnd, RunTransition, StepChange, StepRunRow,
+    TransitionResult,
 };
+use millrace_metastore::runs_items::ItemFilter;
 use millrace_metastore::testing::TestPostgres;
 use millrace_metastore::{Metastore, MetastoreError};
 
@@ -52,11 +54,8 @@ fn run(id: &str, key: Option<&str>) -> PipelineRunRow {
         idempotency_key: key.map(str::to_owned),
         concurrency_key: Some("daily".to_owned()),
         concurrency_limit: Some(1),
-        cancel_requested: false,
-        error: None,
         created_at: 1,
-        started_at: None,
-        ended_at: None,
+        ..PipelineRunRow::default()
     }
 }
 
@@ -74,7 +73,9 @@ fn transition(run_id: &str, epoch: i64, steps: Vec<StepChange>) -> RunTransition
 }
 
 fn begin(step: &str, attempt: i64, pools: Vec<(String, i64, i64)>) -> StepChange {
-    StepChange::Begin { step: step.to_owned(), attempt, ready_at: 5, waits: false, pools }
+    let claim = |(pool, slots, size)| PoolClaim { pool, slots, size, rate: None };
+    let pools = pools.into_iter().map(claim).collect();
+    StepChange::Begin { step: step.to_owned(), attempt, ready_at: 5, waits: false, pools, item: None }
 }
 
 fn end(step: &str, attempt: i64) -> StepChange {
@@ -121,7 +122,7 @@ async fn a_concurrency_key_admits_one_run_after_the_other() {
             assert!(!store.admit_pipeline_run("b".to_owned(), 2).await.unwrap());
             let epoch = store.begin_engine_epoch().await.unwrap();
             let mut over = transition("a", epoch, Vec::new());
-            over.run = Some(("succeeded".to_owned(), None));
+            over.run = Some(RunEnd { state: "succeeded".to_owned(), ..RunEnd::default() });
             store.store_transition(over).await.unwrap();
             assert!(store.admit_pipeline_run("b".to_owned(), 3).await.unwrap());
         })
@@ -138,10 +139,10 @@ async fn slots_are_counted_and_come_free_with_the_attempt() {
             let gpu = || vec![("gpu".to_owned(), 1, 1)];
             let both = vec![begin("one", 1, gpu()), begin("two", 1, gpu())];
             let stored = store.store_transition(transition("a", epoch, both)).await.unwrap();
-            assert_eq!(stored, TransitionResult::Stored { waiting: vec!["two".to_owned()] });
+            assert_eq!(stored, TransitionResult::Stored { waiting: vec!["two".to_owned()], again_at: None });
             let next = vec![end("one", 1), begin("two", 1, gpu())];
             let stored = store.store_transition(transition("a", epoch, next)).await.unwrap();
-            assert_eq!(stored, TransitionResult::Stored { waiting: Vec::new() });
+            assert_eq!(stored, TransitionResult::Stored { waiting: Vec::new(), again_at: None });
             let steps = store.list_step_runs("a".to_owned()).await.unwrap();
             let states: Vec<&str> = steps.iter().map(|step| step.state.as_str()).collect();
             assert_eq!(states, ["succeeded", "running"]);
@@ -162,11 +163,12 @@ async fn an_attempt_that_only_waits_takes_no_room_and_says_on_what() {
                 ready_at: 5,
                 waits: true,
                 pools: Vec::new(),
+                item: None,
             };
             let mut both = transition("a", epoch, vec![waits, begin("work", 1, Vec::new())]);
             both.max_running = 1;
             let stored = store.store_transition(both).await.unwrap();
-            assert_eq!(stored, TransitionResult::Stored { waiting: Vec::new() });
+            assert_eq!(stored, TransitionResult::Stored { waiting: Vec::new(), again_at: None });
             let say = |attempt, text: &str| {
                 store.store_waiting_reason("a".to_owned(), "gate".to_owned(), attempt, text.to_owned())
             };
@@ -282,6 +284,143 @@ async fn a_deployment_is_replaced_together_with_the_shares_of_the_others() {
             let gone = |name: &str| store.delete_deployment("late".to_owned(), name.to_owned());
             assert!(gone("green").await.unwrap() && !gone("green").await.unwrap());
             assert_eq!(store.list_deployments().await.unwrap(), [blue]);
+        })
+    })
+    .await;
+}
+
+fn begin_item(of: &str, number: i64) -> StepChange {
+    let item = ItemRow {
+        of: of.to_owned(),
+        number,
+        label: format!("item {number}"),
+        kind: "set".to_owned(),
+        position: 0,
+    };
+    StepChange::Begin {
+        step: format!("{of}[{number}]"),
+        attempt: 1,
+        ready_at: 5,
+        waits: false,
+        pools: Vec::new(),
+        item: Some(item),
+    }
+}
+
+#[tokio::test]
+async fn items_have_rows_once_they_begin_and_are_listed_apart() {
+    on_both(|store| {
+        Box::pin(async move {
+            let epoch = store.begin_engine_epoch().await.unwrap();
+            store
+                .insert_pipeline_run(
+                    run("a", None),
+                    vec![step("each"), StepRunRow { position: 1, ..step("after") }],
+                    None,
+                )
+                .await
+                .unwrap();
+            let expand = StepChange::Expand {
+                step: "each".to_owned(),
+                items: serde_json::to_string(&vec![0; 500]).unwrap(),
+                total: 500,
+                ready_at: 4,
+            };
+            let mut changes = vec![expand];
+            changes.extend((0..450).map(|number| begin_item("each", number)));
+            let mut many = transition("a", epoch, changes);
+            many.max_running = 420;
+            let stored = store.store_transition(many).await.unwrap();
+            let TransitionResult::Stored { waiting, .. } = stored else { panic!("{stored:?}") };
+            assert_eq!((waiting.len(), waiting[0].as_str()), (30, "each[420]"));
+            let steps = store.list_step_runs("a".to_owned()).await.unwrap();
+            assert_eq!(steps.len(), 2);
+            assert_eq!((steps[0].state.as_str(), steps[0].items_total), ("running", Some(500)));
+            assert_eq!(steps[0].waits_for.as_deref(), Some("slots"));
+            let ended = (0..300).map(|number| end(&format!("each[{number}]"), 1)).collect();
+            store.store_transition(transition("a", epoch, ended)).await.unwrap();
+            let counts = store.count_step_items("a".to_owned()).await.unwrap();
+            assert_eq!(counts["each"], [("running".to_owned(), 120), ("succeeded".to_owned(), 300)].into());
+            let filter = ItemFilter { states: vec!["running".to_owned()], after: Some(310), limit: 3 };
+            let items = store.list_step_items("a".to_owned(), "each".to_owned(), filter).await.unwrap();
+            let names: Vec<&str> = items.iter().map(|item| item.step.as_str()).collect();
+            assert_eq!(names, ["each[311]", "each[312]", "each[313]"]);
+            assert_eq!(items[0].label.as_deref(), Some("item 311"));
+            assert!(store.list_step_attempts("a".to_owned()).await.unwrap().is_empty());
+            assert_eq!(store.list_attempts_of("a".to_owned(), "each[7]".to_owned()).await.unwrap().len(), 1);
+            let twice = transition("a", epoch, vec![end("each[310]", 1), end("each[7]", 1)]);
+            assert!(matches!(store.store_transition(twice).await, Err(MetastoreError::Stale { .. })));
+            let kept = store.find_step_run("a".to_owned(), "each[310]".to_owned()).await.unwrap().unwrap();
+            assert_eq!(kept.state, "running");
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_waits_longer_goes_first_unless_another_matters_more() {
+    on_both(|store| {
+        Box::pin(async move {
+            let epoch = store.begin_engine_epoch().await.unwrap();
+            for (id, priority) in [("a", 0), ("b", 0), ("c", 0), ("d", 5)] {
+                let row = PipelineRunRow { concurrency_key: None, priority, ..run(id, None) };
+                store.insert_pipeline_run(row, vec![step("one")], None).await.unwrap();
+                assert!(store.admit_pipeline_run(id.to_owned(), 1).await.unwrap());
+            }
+            let ask = |id: &'static str, now: i64| {
+                let store = store.clone();
+                async move {
+                    let mut wanted = transition(id, epoch, vec![begin("one", 1, Vec::new())]);
+                    (wanted.max_running, wanted.now) = (1, now);
+                    let stored = store.store_transition(wanted).await.unwrap();
+                    stored == TransitionResult::Stored { waiting: Vec::new(), again_at: None }
+                }
+            };
+            assert!(ask("a", 10).await);
+            assert!(!ask("b", 11).await && !ask("c", 12).await && !ask("d", 13).await);
+            let queued: Vec<String> =
+                store.list_queued_steps().await.unwrap().into_iter().map(|queued| queued.run_id).collect();
+            assert_eq!(queued, ["d", "b", "c"]);
+            assert_eq!(store.list_holders(None).await.unwrap()[0].run_id, "a");
+            store.store_transition(transition("a", epoch, vec![end("one", 1)])).await.unwrap();
+            assert!(!ask("c", 14).await, "c came after b, and d matters more");
+            assert!(!ask("b", 15).await, "d matters more");
+            store.set_run_paused("d".to_owned(), true).await.unwrap();
+            assert!(!ask("c", 16).await, "c came after b");
+            assert!(ask("b", 17).await, "d is held");
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rate_lets_so_many_begin_in_its_time() {
+    on_both(|store| {
+        Box::pin(async move {
+            let epoch = store.begin_engine_epoch().await.unwrap();
+            store
+                .insert_pipeline_run(run("a", None), vec![step("one"), step("two"), step("three")], None)
+                .await
+                .unwrap();
+            let begin_at = |name: &str, now: i64| {
+                let claim = PoolClaim { pool: "api".to_owned(), slots: 1, size: 9, rate: Some((2, 100)) };
+                let begin = StepChange::Begin {
+                    step: name.to_owned(),
+                    attempt: 1,
+                    ready_at: 5,
+                    waits: false,
+                    pools: vec![claim],
+                    item: None,
+                };
+                let wanted = RunTransition { now, ..transition("a", epoch, vec![begin]) };
+                store.store_transition(wanted)
+            };
+            let stored = TransitionResult::Stored { waiting: Vec::new(), again_at: None };
+            assert_eq!(begin_at("one", 10).await.unwrap(), stored);
+            assert_eq!(begin_at("two", 20).await.unwrap(), stored);
+            let waiting = TransitionResult::Stored { waiting: vec!["three".to_owned()], again_at: Some(110) };
+            assert_eq!(begin_at("three", 30).await.unwrap(), waiting);
+            assert_eq!(begin_at("three", 111).await.unwrap(), stored);
         })
     })
     .await;

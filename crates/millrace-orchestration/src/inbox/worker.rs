@@ -18,9 +18,9 @@ use super::Shared;
 use super::book::Page;
 use super::filter::{self, Judgement};
 use super::gather::gather;
+use crate::engine::{RunEvents, RunRequest};
 use crate::error::OrchestrationError;
 use crate::events::RunEventKind;
-use crate::request::{RunEvents, RunRequest};
 
 /// Longest time between two rounds.
 const ROUND: Duration = Duration::from_secs(30);

@@ -16,16 +16,17 @@ use jiff::{SignedDuration, Timestamp};
 use millrace_contract::{KindDoc, KindFamily, Signal, SignalSink};
 use millrace_metastore::schedules::TriggerStateRow;
 use millrace_spec::pipeline::Pipeline;
+use millrace_spec::problem::Problem;
 use millrace_spec::schedule::{Calendars, PUNCTUAL};
 use millrace_spec::triggers::{self, Overlap};
 use serde_json::json;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, RunRequest};
 use crate::error::{OrchestrationError, chain};
 use crate::events::{RunEvent, RunEventKind};
-use crate::request::{Firing, RunRequest, Started};
+use crate::firing::{Firing, Started};
 use crate::windows::{Pass, instant};
 use plan::{Plan, Planned, PlannedSchedule};
 pub use status::{LastFiring, NextFiring, TriggerStatus, describe_trigger, list_triggers, next_firings};
@@ -59,6 +60,22 @@ pub trait PipelineSource: Send + Sync {
 
     /// Zone of triggers that name none.
     fn timezone(&self) -> String;
+
+    /// A pipeline by its name or its file.
+    ///
+    /// # Errors
+    /// If there is none, or it has errors.
+    async fn find(&self, name_or_file: &str) -> Result<Pipeline, Problem> {
+        let all = self.pipelines().await;
+        let found = all.into_iter().find(|one| one.name.as_str() == name_or_file || one.file == name_or_file);
+        found.ok_or_else(|| {
+            Problem::error(
+                "unknown-pipeline",
+                format!("there is no pipeline `{name_or_file}` without errors"),
+            )
+            .hint("millrace check")
+        })
+    }
 }
 
 /// Starts the runs of triggers until told to stop.

@@ -37,9 +37,18 @@ pub struct RunWindow {
 }
 
 impl RunWindow {
-    /// What `${{ window }}` is.
-    pub(crate) fn values(&self) -> Value {
-        json!({"start": self.written.0, "end": self.written.1, "attempt": self.attempt})
+    /// What `${{ window }}` is, as a run keeps it.
+    pub(crate) fn document(&self) -> Value {
+        json!({"trigger": self.trigger, "start": self.written.0, "end": self.written.1, "attempt": self.attempt})
+    }
+
+    /// The window of an earlier run, for one that does the same again; the window's row is not taken.
+    pub(crate) fn of_document(document: &Value) -> Option<Self> {
+        let text = |key: &str| document.get(key)?.as_str().map(str::to_owned);
+        let (start, end) = (text("start")?, text("end")?);
+        let interval = Interval { start: start.parse().ok()?, end: end.parse().ok()? };
+        let attempt = document.get("attempt").and_then(Value::as_i64).unwrap_or(1);
+        Some(Self { trigger: text("trigger")?, interval, written: (start, end), attempt, takes: false })
     }
 
     pub(crate) fn row(&self) -> WindowRunRow {

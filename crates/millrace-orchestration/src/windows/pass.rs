@@ -16,9 +16,9 @@ use serde_json::json;
 use super::dependencies::{MOST_PARENTS, affected, is_met, wanted};
 use super::late::{self, Late};
 use super::{RunWindow, instant};
-use crate::engine::Engine;
+use crate::engine::{Engine, RunRequest};
 use crate::error::OrchestrationError;
-use crate::request::{RunRequest, Started};
+use crate::firing::Started;
 use crate::state::RunState;
 
 /// Rows that one pass makes, and looks at.

@@ -40,9 +40,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         checked?
     };
     for file in &pipelines {
-        for problem in &file.problems {
-            printer.problem(problem, Some(&file.text));
-        }
+        file.print_problems(workspace, printer);
     }
     let wrong = pipelines.iter().filter(|file| file.has_errors()).count()
         + print_wrong(&endpoints, printer)

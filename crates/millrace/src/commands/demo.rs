@@ -30,9 +30,7 @@ pub(crate) async fn run(arguments: &Demo, printer: &Printer) -> Result<ExitCode>
     let root = fs_err::canonicalize(folder)?;
     let rooms = boot::open(&root).await?;
     let file = rooms.workspace.find_pipeline(example::PIPELINE)?;
-    for problem in &file.problems {
-        printer.problem(problem, Some(&file.text));
-    }
+    file.print_problems(&rooms.workspace, printer);
     let (false, Some(loaded)) = (file.has_errors(), file.loaded.as_ref()) else {
         return Ok(ExitCode::FAILURE);
     };

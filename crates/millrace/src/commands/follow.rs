@@ -1,6 +1,6 @@
 //! Shows a run while it goes on, and what became of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -141,24 +141,24 @@ pub(crate) async fn report(
         bail!("the run {id} is gone")
     };
     let steps = rooms.store.list_step_runs(id.to_owned()).await?;
+    let items = rooms.store.count_step_items(id.to_owned()).await?;
     for step in &steps {
         if let Some(problem) =
             step.error.as_deref().and_then(|text| serde_json::from_str::<Problem>(text).ok())
         {
-            print_failure(
-                problem,
-                rooms,
-                file,
-                &format!("millrace logs {} {}", short(id), step.step),
-                printer,
-            );
+            let more = match step.items_total {
+                // Each item has a log of its own.
+                Some(_) => format!("millrace items {} {} --state failed", short(id), step.step),
+                None => format!("millrace logs {} {}", short(id), step.step),
+            };
+            print_failure(problem, rooms, file, &more, printer);
         }
     }
     let took = run.ended_at.unwrap_or(run.created_at) - run.created_at;
     let count = |word: &str| steps.iter().filter(|step| step.state == word).count();
     let document = json!({
         "run": id, "number": run.number, "pipeline": run.pipeline, "state": state.as_str(), "duration_ms": took / 1_000,
-        "steps": steps.iter().map(step_json).collect::<Vec<_>>(),
+        "steps": steps.iter().map(|step| step_json(step, items.get(&step.step))).collect::<Vec<_>>(),
     });
     printer.document(&document, || {
         format!(
@@ -186,13 +186,13 @@ fn print_failure(problem: Problem, rooms: &Rooms, file: &CheckedFile, logs: &str
     printer.problem(&problem, Some(script.as_deref().unwrap_or(&file.text)));
 }
 
-fn step_json(step: &StepRunRow) -> Value {
+fn step_json(step: &StepRunRow, items: Option<&BTreeMap<String, i64>>) -> Value {
     let document =
         |text: &Option<String>| text.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
     json!({
         "step": step.step, "kind": step.kind, "state": step.state, "attempts": step.attempt,
         "outputs": document(&step.outcome).and_then(|outcome| outcome.get("outputs").cloned()),
-        "error": document(&step.error), "reuse": document(&step.reuse), "reason": step.reason,
+        "error": document(&step.error), "reuse": document(&step.reuse), "reason": step.reason, "items": items,
     })
 }
 

@@ -2,7 +2,8 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use millrace_metastore::runs::StepRunRow;
-use millrace_orchestration::for_each_line;
+use millrace_orchestration::{attempt_folder, for_each_line};
+use millrace_spec::ids::StepKey;
 use serde_json::json;
 
 use crate::boot;
@@ -14,17 +15,21 @@ pub(crate) async fn run(arguments: &Logs, printer: &Printer) -> Result<ExitCode>
     let rooms = boot::open_here().await?;
     let run = runs::find(&rooms.store, &arguments.run).await?;
     let steps = rooms.store.list_step_runs(run.id.clone()).await?;
-    let step = pick(&steps, arguments.step.as_deref())?;
+    let item = match &arguments.step {
+        // An item of a step: `train[3]`.
+        Some(name) if name.contains('[') => rooms.store.find_step_run(run.id.clone(), name.clone()).await?,
+        _ => None,
+    };
+    let step = match &item {
+        Some(item) => item,
+        None => pick(&steps, arguments.step.as_deref())?,
+    };
     if step.attempt == 0 {
         bail!("`{}` never began: it is {}", step.step, step.state);
     }
-    let folder = rooms
-        .workspace
-        .state_folder()
-        .join("runs")
-        .join(&run.id)
-        .join(&step.step)
-        .join(step.attempt.to_string());
+    let key: StepKey = step.step.parse()?;
+    let attempt = u32::try_from(step.attempt)?;
+    let folder = attempt_folder(&rooms.workspace.state_folder(), &run.id, &key, attempt);
     let mut lines = 0;
     for_each_line(&folder, |line| {
         lines += 1;

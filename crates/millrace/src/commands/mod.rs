@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod check;
+mod control;
 mod copy;
 mod data;
 mod demo;
@@ -12,8 +13,10 @@ mod export;
 mod follow;
 mod import;
 mod init;
+mod items;
 mod logs;
 mod models;
+mod plan;
 mod run;
 pub(crate) mod run_lock;
 mod runs;
@@ -39,6 +42,12 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Demo(arguments) => demo::run(&arguments, printer).await,
         Command::Check(arguments) => check::run(&arguments, printer).await,
         Command::Run(arguments) => run::run(&arguments, printer).await,
+        Command::Plan(arguments) => plan::run(&arguments, printer).await,
+        Command::Rerun(arguments) => control::rerun(&arguments, printer).await,
+        Command::Cancel(arguments) => control::run(control::Verb::Cancel, &arguments, printer).await,
+        Command::Pause(arguments) => control::run(control::Verb::Pause, &arguments, printer).await,
+        Command::Resume(arguments) => control::run(control::Verb::Resume, &arguments, printer).await,
+        Command::Items(arguments) => items::run(&arguments, printer).await,
         Command::Up(arguments) => up::run(&arguments, printer).await,
         Command::Runs(arguments) => runs::run(&arguments, printer).await,
         Command::Logs(arguments) => logs::run(&arguments, printer).await,

@@ -2,23 +2,20 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use indexmap::IndexMap;
-use millrace_orchestration::{Force, OrchestrationError, RunRequest, RunWindow, window_at};
-use millrace_spec::load::LoadedPipeline;
+use millrace_orchestration::{Engine, Force, OrchestrationError, RunRequest, Selection, window_at};
+use millrace_spec::pipeline::Pipeline;
 use serde_json::{Value, json};
 
-use crate::boot::{self, Rooms};
-use crate::cli::Run;
+use crate::boot;
+use crate::cli::{Part, Run};
 use crate::commands::follow::{follow, report};
 use crate::printer::Printer;
 use crate::server::Server;
-use crate::workspace::CheckedFile;
 
 pub(crate) async fn run(arguments: &Run, printer: &Printer) -> Result<ExitCode> {
     let rooms = boot::open_here().await?;
     let file = rooms.workspace.find_pipeline(&arguments.pipeline)?;
-    for problem in &file.problems {
-        printer.problem(problem, Some(&file.text));
-    }
+    file.print_problems(&rooms.workspace, printer);
     let (false, Some(loaded)) = (file.has_errors(), file.loaded.as_ref()) else {
         return Ok(ExitCode::FAILURE);
     };
@@ -26,18 +23,12 @@ pub(crate) async fn run(arguments: &Run, printer: &Printer) -> Result<ExitCode> 
     let server = Server::start_for_one_run(&rooms).await?;
     let engine = &server.engine;
     let events = engine.subscribe();
-    let request = RunRequest {
-        inputs: inputs(&arguments.inputs)?,
-        cause: json!({"by": "manual"}),
-        idempotency_key: arguments.idempotency_key.clone(),
-        force: match &arguments.force {
-            None => Force::Nothing,
-            Some(steps) if steps.is_empty() => Force::All,
-            Some(steps) => Force::Steps(known_steps(steps, &file)?),
-        },
-        window: arguments.window.as_deref().map(|text| window(&rooms, loaded, text)).transpose()?,
-        ..RunRequest::default()
-    };
+    let mut request = request(engine, &loaded.pipeline, &arguments.inputs, &arguments.part).await?;
+    request.idempotency_key.clone_from(&arguments.idempotency_key);
+    if let Some(text) = &arguments.window {
+        let window = window_at(&loaded.pipeline, &rooms.workspace.timezone, text);
+        request.window = Some(window.map_err(OrchestrationError::Invalid)?);
+    }
     let id = engine.submit(loaded.pipeline.clone(), request).await?;
     follow(engine, events, &id, printer).await?;
     let outcome = report(&rooms, engine, &id, &file, printer).await;
@@ -45,9 +36,34 @@ pub(crate) async fn run(arguments: &Run, printer: &Printer) -> Result<ExitCode> 
     outcome
 }
 
-/// The window that a run is to be about.
-fn window(rooms: &Rooms, loaded: &LoadedPipeline, text: &str) -> Result<RunWindow, OrchestrationError> {
-    window_at(&loaded.pipeline, &rooms.workspace.timezone, text).map_err(OrchestrationError::Invalid)
+/// What is asked for on the command line.
+pub(crate) async fn request(
+    engine: &Engine,
+    pipeline: &Pipeline,
+    pairs: &[String],
+    part: &Part,
+) -> Result<RunRequest> {
+    let selection = match (&part.from, &part.only) {
+        (Some(step), _) => Some(Selection::From(step.clone())),
+        (None, Some(step)) => Some(Selection::Only(step.clone())),
+        (None, None) => None,
+    };
+    let take_over = match &selection {
+        Some(selection) => Some(engine.take_over_for(pipeline, selection).await?),
+        None => None,
+    };
+    let force = match &part.force {
+        None => Force::Nothing,
+        Some(steps) if steps.is_empty() => Force::All,
+        Some(steps) => Force::Steps(known_steps(steps, pipeline)?),
+    };
+    Ok(RunRequest {
+        inputs: inputs(pairs)?,
+        cause: json!({"by": "manual"}),
+        force,
+        take_over,
+        ..RunRequest::default()
+    })
 }
 
 /// `name=value` pairs; values are text, which the input's type turns into what it is.
@@ -62,13 +78,11 @@ fn inputs(pairs: &[String]) -> Result<IndexMap<String, Value>> {
     Ok(inputs)
 }
 
-fn known_steps(steps: &[String], file: &CheckedFile) -> Result<Vec<String>> {
+fn known_steps(steps: &[String], pipeline: &Pipeline) -> Result<Vec<String>> {
     for step in steps {
-        let known = file.loaded.as_ref().is_some_and(|loaded| {
-            loaded.pipeline.steps.keys().chain(loaded.pipeline.finally.keys()).any(|id| id.as_str() == step)
-        });
+        let known = pipeline.steps.keys().chain(pipeline.finally.keys()).any(|id| id.as_str() == step);
         if !known {
-            bail!("`{}` has no step `{step}` to force", file.file);
+            bail!("`{}` has no step `{step}` to force", pipeline.file);
         }
     }
     Ok(steps.to_vec())

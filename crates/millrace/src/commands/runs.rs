@@ -17,9 +17,15 @@ const RECENT: i64 = 10_000;
 
 pub(crate) async fn run(arguments: &Runs, printer: &Printer) -> Result<ExitCode> {
     let rooms = boot::open_here().await?;
+    let parent = match &arguments.parent {
+        Some(wanted) => Some((find(&rooms.store, wanted).await?.id, None)),
+        None => None,
+    };
     let filter = RunFilter {
         pipeline: arguments.pipeline.clone(),
         state: arguments.state.clone(),
+        parent,
+        all: arguments.all,
         before: None,
         limit: i64::from(arguments.limit),
     };
@@ -52,13 +58,15 @@ fn run_json(run: &PipelineRunRow) -> Value {
         "run": run.id, "pipeline": run.pipeline, "number": run.number, "state": run.state,
         "created_at": at(run.created_at), "ended_at": run.ended_at.and_then(at),
         "duration_ms": run.ended_at.map(|ended| (ended - run.created_at) / 1_000),
+        "parent": run.parent_run, "parent_step": run.parent_step, "paused": run.paused,
         "cause": serde_json::from_str::<Value>(&run.cause).ok(),
     })
 }
 
 /// The run that a person means: an id, the beginning or the end of one, `latest`, or a pipeline's name for its newest run.
 pub(crate) async fn find(store: &Metastore, wanted: &str) -> Result<PipelineRunRow> {
-    let runs = store.list_pipeline_runs(RunFilter { limit: RECENT, ..RunFilter::default() }).await?;
+    let runs =
+        store.list_pipeline_runs(RunFilter { limit: RECENT, all: true, ..RunFilter::default() }).await?;
     if runs.is_empty() {
         bail!("there are no runs yet; start one with `millrace run PIPELINE`");
     }

@@ -3,6 +3,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use millrace_metastore::runs::StepRunRow;
 use millrace_orchestration::cache::ReuseDecision;
+use millrace_orchestration::why_waiting;
 use millrace_spec::problem::Problem;
 use serde_json::{Value, json};
 
@@ -15,15 +16,27 @@ pub(crate) async fn run(arguments: &Why, printer: &Printer) -> Result<ExitCode> 
     let rooms = boot::open_here().await?;
     let run = runs::find(&rooms.store, &arguments.run).await?;
     let steps = rooms.store.list_step_runs(run.id.clone()).await?;
-    let chosen: Vec<&StepRunRow> =
-        steps.iter().filter(|step| arguments.step.as_ref().is_none_or(|name| *name == step.step)).collect();
+    let mut chosen: Vec<StepRunRow> = steps
+        .iter()
+        .filter(|step| arguments.step.as_ref().is_none_or(|name| *name == step.step))
+        .cloned()
+        .collect();
+    if let (true, Some(name)) = (chosen.is_empty(), &arguments.step) {
+        // An item of a step is found by its own name, `train[3]`.
+        chosen.extend(rooms.store.find_step_run(run.id.clone(), name.clone()).await?);
+    }
     if chosen.is_empty() {
         bail!("the run has no step `{}`", arguments.step.as_deref().unwrap_or_default());
     }
-    let reasons: Vec<Value> = chosen
-        .iter()
-        .map(|step| json!({"step": step.step, "state": step.state, "why": sentence(step), "reuse": document(step.reuse.as_deref())}))
-        .collect();
+    let mut reasons: Vec<Value> = Vec::with_capacity(chosen.len());
+    for step in &chosen {
+        let waits = why_waiting(&rooms.store, &run, &steps, step).await?;
+        let why = if waits.is_empty() { sentence(step) } else { waits.join("; ") };
+        reasons.push(json!({
+            "step": step.step, "state": step.state, "why": why, "reuse": document(step.reuse.as_deref()),
+            "waits_for": step.waits_for,
+        }));
+    }
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     printer.list(&reasons, &["STEP", "STATE", "WHY"], |row| {
         vec![text(&row["step"]), Printer::state(&text(&row["state"])), text(&row["why"])]
@@ -38,7 +51,10 @@ fn document(text: Option<&str>) -> Option<Value> {
 /// Why a step is as it is, one sentence.
 fn sentence(step: &StepRunRow) -> String {
     if let Some(reason) = &step.reason {
-        return format!("skipped because {reason}");
+        return match step.state.as_str() {
+            "waiting" => format!("it waits {reason}"),
+            _ => format!("{} because {reason}", step.state),
+        };
     }
     let reuse = step.reuse.as_deref().and_then(|text| serde_json::from_str::<ReuseDecision>(text).ok());
     let ran = reuse.map(|decision| decision.sentence()).unwrap_or_default();

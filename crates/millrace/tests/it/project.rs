@@ -85,6 +85,14 @@ impl Project {
         )
     }
 
+    /// The last JSON document that the program prints: what became of a run, after the problems of its steps.
+    pub(crate) fn last_json(&self, arguments: &[&str]) -> Value {
+        let output = self.output(arguments);
+        let text = String::from_utf8_lossy(&output.stdout);
+        let last = text.lines().last().unwrap_or_default();
+        serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
     /// The one JSON document that the program prints.
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let output = self.output(arguments);
