@@ -74,16 +74,15 @@ impl FileSource {
 #[async_trait]
 impl EventSource for FileSource {
     async fn poll(&mut self, cursor: Option<&Value>) -> Result<Polled, Problem> {
-        let mut found = self.listing.list().await?;
-        found.retain(|file| file.size > 0 || self.wanted.empty);
+        let found = self.listing.list().await?;
         let every = self.wanted.every;
         let Some(before) = cursor.and_then(|cursor| serde_json::from_value::<Seen>(cursor.clone()).ok())
         else {
-            let begun = Seen { known: known(&found), settling: BTreeMap::new() };
+            let begun = Seen { known: known(&found, self.wanted.empty), settling: BTreeMap::new() };
             return Ok(Polled { events: Vec::new(), cursor: json!(begun), look_again: every });
         };
         let now = self.clock.now().as_millisecond();
-        let Looked { changes, seen, settles_in_ms } = look(before, &found, now, self.wanted.settle_ms);
+        let Looked { changes, seen, settles_in_ms } = look(before, &found, now, &self.wanted);
         let wanted = |(change, _): &(FileChange, Found)| self.wanted.events.contains(change);
         let events =
             changes.iter().filter(|change| wanted(change)).map(|(change, file)| self.event(*change, file));
@@ -109,17 +108,28 @@ struct Looked {
     settles_in_ms: Option<u64>,
 }
 
-fn known(found: &[Found]) -> BTreeMap<String, (String, u64)> {
-    found.iter().map(|file| (file.path.clone(), (file.etag.clone(), file.size))).collect()
+fn known(found: &[Found], empty: bool) -> BTreeMap<String, (String, u64)> {
+    found
+        .iter()
+        .filter(|file| file.size > 0 || empty)
+        .map(|file| (file.path.clone(), (file.etag.clone(), file.size)))
+        .collect()
 }
 
 /// Compares what is there with what was. `now` in milliseconds since 1970.
-fn look(before: Seen, found: &[Found], now: i64, settle_ms: u64) -> Looked {
-    let settle = i64::try_from(settle_ms).unwrap_or(i64::MAX);
+fn look(before: Seen, found: &[Found], now: i64, wanted: &Wanted) -> Looked {
+    let settle = i64::try_from(wanted.settle_ms).unwrap_or(i64::MAX);
     let mut changes = Vec::new();
     let mut seen = Seen::default();
     let mut settles_in: Option<i64> = None;
     for file in found {
+        if file.size == 0 && !wanted.empty {
+            // Somebody is about to write it anew: it is what it was until then.
+            if let Some(known) = before.known.get(&file.path) {
+                seen.known.insert(file.path.clone(), known.clone());
+            }
+            continue;
+        }
         let same = before.known.get(&file.path).filter(|(etag, _)| *etag == file.etag);
         if let Some(known) = same {
             seen.known.insert(file.path.clone(), known.clone());
@@ -160,6 +170,10 @@ mod tests {
         files.iter().map(file).collect()
     }
 
+    fn settle(settle_ms: u64) -> Wanted {
+        Wanted { family: "file", events: Vec::new(), settle_ms, every: SHORTEST, empty: false }
+    }
+
     fn words(looked: &Looked) -> String {
         let word =
             |(change, file): &(FileChange, Found)| format!("{} {}@{}", change.word(), file.path, file.etag);
@@ -168,26 +182,35 @@ mod tests {
 
     #[test]
     fn a_file_comes_once_it_is_whole_and_goes_once() {
-        let begun = Seen { known: known(&found(&[("a", "1")])), settling: BTreeMap::new() };
-        let looked = look(begun, &found(&[("a", "1"), ("b", "1")]), 1_000, 5_000);
+        let begun = Seen { known: known(&found(&[("a", "1")]), false), settling: BTreeMap::new() };
+        let looked = look(begun, &found(&[("a", "1"), ("b", "1")]), 1_000, &settle(5_000));
         assert_eq!((words(&looked).as_str(), looked.settles_in_ms), ("", Some(5_000)));
         // It is still written to: the time begins anew.
-        let looked = look(looked.seen, &found(&[("a", "1"), ("b", "2")]), 5_000, 5_000);
+        let looked = look(looked.seen, &found(&[("a", "1"), ("b", "2")]), 5_000, &settle(5_000));
         assert_eq!((words(&looked).as_str(), looked.settles_in_ms), ("", Some(5_000)));
-        let looked = look(looked.seen, &found(&[("a", "1"), ("b", "2")]), 9_000, 5_000);
+        let looked = look(looked.seen, &found(&[("a", "1"), ("b", "2")]), 9_000, &settle(5_000));
         assert_eq!((words(&looked).as_str(), looked.settles_in_ms), ("", Some(1_000)));
-        let looked = look(looked.seen, &found(&[("a", "1"), ("b", "2")]), 10_000, 5_000);
+        let looked = look(looked.seen, &found(&[("a", "1"), ("b", "2")]), 10_000, &settle(5_000));
         assert_eq!(words(&looked), "created b@2");
-        let looked = look(looked.seen, &found(&[("b", "2")]), 11_000, 5_000);
+        let looked = look(looked.seen, &found(&[("b", "2")]), 11_000, &settle(5_000));
         assert_eq!(words(&looked), "deleted a@1");
-        let looked = look(looked.seen, &found(&[("b", "3")]), 12_000, 0);
+        let looked = look(looked.seen, &found(&[("b", "3")]), 12_000, &settle(0));
         assert_eq!(words(&looked), "created b@3");
-        assert_eq!(words(&look(looked.seen, &found(&[("b", "3")]), 13_000, 0)), "");
+        assert_eq!(words(&look(looked.seen, &found(&[("b", "3")]), 13_000, &settle(0))), "");
+    }
+
+    #[test]
+    fn an_empty_file_is_not_there_and_one_that_is_emptied_is_not_gone() {
+        let empty = |path: &str| Found { path: path.to_owned(), size: 0, etag: "0".to_owned() };
+        let begun = Seen { known: known(&found(&[("a", "1")]), false), settling: BTreeMap::new() };
+        let looked = look(begun, &[empty("a"), empty("b")], 1_000, &settle(0));
+        assert_eq!(words(&looked), "");
+        assert_eq!(words(&look(looked.seen, &found(&[("a", "2")]), 2_000, &settle(0))), "created a@2");
     }
 
     #[test]
     fn a_file_that_goes_before_it_settled_was_never_there() {
-        let looked = look(Seen::default(), &found(&[("b", "1")]), 1_000, 5_000);
-        assert_eq!(words(&look(looked.seen, &[], 9_000, 5_000)), "");
+        let looked = look(Seen::default(), &found(&[("b", "1")]), 1_000, &settle(5_000));
+        assert_eq!(words(&look(looked.seen, &[], 9_000, &settle(5_000))), "");
     }
 }

@@ -59,7 +59,9 @@ impl GitSource {
             true => workspace.join(&address).display().to_string(),
             false => address,
         };
-        let digest = blake3::hash(address.as_bytes()).to_hex();
+        // One copy a trigger: two that fetch into the same at once would lock each other out.
+        let rule = serde_json::to_string(&spec).unwrap_or_default();
+        let digest = blake3::hash(format!("{address} {rule}").as_bytes()).to_hex();
         let copy = copies.join(digest.as_str().get(..32).unwrap_or_default());
         Ok(Self { spec, address, copy })
     }

@@ -67,10 +67,16 @@ fn pattern(glob: &str) -> Option<String> {
 /// What stands in brackets, as a class of the pattern.
 fn class(signs: &mut impl Iterator<Item = char>) -> Option<String> {
     let mut class = String::from("[");
+    let mut negated = false;
     for (place, sign) in signs.enumerate() {
         match sign {
+            // Neither kind takes the end of a folder.
+            ']' if place > 0 && negated => return Some(class + "/]"),
             ']' if place > 0 => return Some(class + "&&[^/]]"),
-            '!' if place == 0 => class.push('^'),
+            '!' if place == 0 => {
+                negated = true;
+                class.push('^');
+            }
             '-' => class.push('-'),
             plain => class.push_str(&regex::escape(plain.encode_utf8(&mut [0; 4]))),
         }

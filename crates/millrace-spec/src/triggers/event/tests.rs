@@ -28,6 +28,6 @@ fn mistakes_are_told_where_they_stand() {
     insta::assert_snapshot!(said("{webhook: hmac, if: inputs.a == 1}"), @"2:26: `inputs` has no value in a trigger, where only `event` is known (use it in a step, or give the step an input)");
     insta::assert_snapshot!(said("{webhook: hmac, inputs: {a: \"${{ steps.b.c }}\"}}"), @"2:34: `steps` has no value in a trigger, where only `event` is known (use it in a step, or give the step an input)");
     insta::assert_snapshot!(said("{alert: a, debounce: 1s, batch: {size: 2}}"), @"2:27: `debounce` and `batch` exclude each other (take one of them away)");
-    insta::assert_snapshot!(said("{alert: a, batch: {size: 0}}"), @"2:30: alert: `0` is out of range: at least 1");
+    insta::assert_snapshot!(said("{alert: a, batch: {size: 0}}"), @"2:31: alert: `0` is out of range: at least 1");
     assert!(said("{webhook: hmac, if: \"event.a ==\"}").contains("`if`: `event.a ==` is not an expression"));
 }

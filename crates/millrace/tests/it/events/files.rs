@@ -7,7 +7,7 @@ use crate::server::Up;
 
 fn pipeline(what: &str) -> String {
     format!(
-        "triggers:\n  landed: {{{what}, every: 200ms, settle: 300ms}}\n  gone: {{{what}, every: 200ms, events: [deleted]}}\n\
+        "triggers:\n  landed: {{{what}, every: 200ms, settle: 300ms}}\n  gone: {{{what}, every: 200ms, settle: 0s, events: [deleted]}}\n\
          steps: {{note: {{set: {{path: \"${{{{ event.blob.path }}}}\", size: \"${{{{ event.blob.size }}}}\", change: \"${{{{ event.blob.change }}}}\"}}}}}}\n"
     )
 }
