@@ -60,7 +60,14 @@ fn event_webhook_github_starts_one_run_however_often_it_comes() {
     let shown = server.get("/api/inbox?status=started")["events"][0].clone();
     assert_eq!(shown["repeats"], 3, "{shown}");
     let listed = project.millrace(&["events"]);
-    insta::assert_snapshot!(listed, @"");
+    insta::assert_snapshot!(listed, @r"
+    exit 0
+    EVENT       TRIGGER  TYPE                      SUBJECT  STATE       RUN         WHY
+    [id]  p/hub    github.ping                        - filtered              it is `ping`, and the trigger wants release, push
+    [id]  p/hub    github.release.created    a/b      - filtered              `if: event.action == 'published'` is false
+    [id]  p/hub    github.release.published  a/b      ✓ started   [id]
+    ----
+    ");
 }
 
 #[test]
