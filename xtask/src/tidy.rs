@@ -32,6 +32,7 @@ const ROOMS: &[&str] = &[
     "millrace-deployment",
     "millrace-monitoring",
     "millrace-call",
+    "millrace-events",
 ];
 
 /// Lines of a file without its inline tests.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use millrace_contract::{Clock, DatasetCatalog, KindDoc, ModelRegistry, QueryEngine};
 use millrace_orchestration::approvals::Approvals;
 use millrace_orchestration::environments::EnvironmentRules;
+use millrace_orchestration::inbox::Inbox;
 use millrace_orchestration::{Engine, PipelineSource, StepRegistry};
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
@@ -150,6 +151,8 @@ pub struct Parts {
     pub environments: EnvironmentRules,
     /// Who acts where nobody logs in: the user of the system.
     pub local_user: String,
+    /// Takes events in.
+    pub inbox: Inbox,
     /// The step kinds, as the engine has them.
     pub steps: StepRegistry,
     /// Pages of everything that can be named.

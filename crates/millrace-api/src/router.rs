@@ -23,6 +23,10 @@
 //! | `…/log/events?attempt&from&tail`, `…/log/search?pattern&regex&case&from&limit&context` | GET | server-sent events |
 //! | `…/log/file?attempt&times` | GET | the whole log as text |
 //! | `/api/runs/{id}/steps/{step}/outputs/{output}?limit` | GET | `TablePreview` of a table, the document of a report, else the value |
+//! | `/api/inbox?pipeline&trigger&status&after&limit`, `/api/inbox/{id}` | GET | `InboxPage`, `InboxEventDetail` |
+//! | `/api/inbox/{id}/replay` | POST | `InboxEventView` |
+//! | `/api/event-triggers` | GET | `[EventTriggerView]` |
+//! | `/hooks/{pipeline}/{trigger}` | POST | `{"events": [{"event", "repeated"}]}` |
 //! | `/api/experiments`, `/api/experiments/{id}/runs?sort&limit` | GET | `[ExperimentSummary]`, `TrackedRunPage` |
 //! | `/api/experiments/{id}/groups?by&filter&columns&sort` | GET | `RunGroupList` |
 //! | `/api/tracked-runs/{id}` | GET | `TrackedRun` |
@@ -129,6 +133,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::evaluation::routes())
         .merge(routes::approvals::routes())
         .merge(routes::environments::routes())
+        .merge(routes::inbox::routes())
 }
 
 /// The OpenAPI document, JSON with a newline at the end.
@@ -181,6 +186,7 @@ pub fn router(app: App) -> Router {
                 .layer(access.clone())
                 .layer(DefaultBodyLimit::max(MAX_BODY)),
         )
+        .merge(routes::hooks::routes().layer(access.clone()))
         .merge(otlp::routes().layer(access))
         .layer(policy(header::CONTENT_SECURITY_POLICY, POLICY))
         .layer(policy(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))

@@ -7,6 +7,8 @@ pub(crate) mod datasets;
 pub(crate) mod endpoints;
 pub(crate) mod environments;
 pub(crate) mod evaluation;
+pub(crate) mod hooks;
+pub(crate) mod inbox;
 pub(crate) mod lifecycle;
 pub(crate) mod lineage;
 pub(crate) mod logged_models;

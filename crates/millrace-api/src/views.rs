@@ -5,6 +5,7 @@ pub mod compare;
 pub mod datasets;
 pub mod endpoints;
 pub mod environments;
+pub mod inbox;
 pub mod json;
 pub mod lifecycle;
 pub mod logs;

@@ -153,6 +153,28 @@ impl Metastore {
         .await
     }
 
+    /// Versions of a name after one of them, oldest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn list_asset_versions_after(
+        &self,
+        kind: &'static str,
+        name: String,
+        version: i64,
+    ) -> Result<Vec<AssetVersionRow>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql = format!(
+                    "SELECT {COLUMNS} FROM asset_version WHERE kind = $1 AND name = $2 AND version > $3 ORDER BY version"
+                );
+                let args = [kind.into(), name.as_str().into(), version.into()];
+                session.fetch_all(&sql, &args).await?.iter().map(version_row).collect()
+            })
+        })
+        .await
+    }
+
     /// Edges at a node: what it was made from and what was made from it.
     ///
     /// # Errors

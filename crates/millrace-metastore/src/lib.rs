@@ -16,6 +16,7 @@ pub mod eval_datasets;
 pub mod experiments;
 mod foreign;
 pub mod imports;
+pub mod inbox;
 pub mod lineage;
 mod migrations;
 pub mod monitoring;

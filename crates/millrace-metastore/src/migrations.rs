@@ -48,6 +48,7 @@ const ALL: &[Migration] = &[
     migration!("0171_servers"),
     migration!("0150_attempt_cost"),
     migration!("0151_runs_by_end"),
+    migration!("0120_event_inbox"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.

@@ -182,7 +182,7 @@ async fn insert_firing(
     Ok(())
 }
 
-async fn insert_run(session: &mut Session, run: &PipelineRunRow) -> Result<i64, MetastoreError> {
+pub(crate) async fn insert_run(session: &mut Session, run: &PipelineRunRow) -> Result<i64, MetastoreError> {
     let newest = session
         .fetch_optional(
             "SELECT COALESCE(MAX(number), 0) AS newest FROM pipeline_run WHERE pipeline = $1",
@@ -223,7 +223,7 @@ async fn insert_run(session: &mut Session, run: &PipelineRunRow) -> Result<i64, 
     Ok(number)
 }
 
-async fn insert_steps(
+pub(crate) async fn insert_steps(
     session: &mut Session,
     run_id: &str,
     steps: &[StepRunRow],

@@ -139,8 +139,14 @@ pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], wanted: &W
             "error": error.unwrap_or_else(|| json!({"step": "", "message": ""})),
         },
     });
-    if let (Some(fields), Some(window)) = (values.as_object_mut(), &run.window) {
-        fields.insert("window".to_owned(), window.clone());
+    if let Some(fields) = values.as_object_mut() {
+        if let Some(window) = &run.window {
+            fields.insert("window".to_owned(), window.clone());
+        }
+        if let Some(event) = &run.event {
+            fields.insert("event".to_owned(), event.clone());
+            fields.insert("events".to_owned(), json!(run.events));
+        }
     }
     values
 }

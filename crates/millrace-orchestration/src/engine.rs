@@ -135,6 +135,19 @@ pub struct RunRequest {
     pub take_over: Option<TakeOver>,
     /// The step of another run that starts it.
     pub parent: Option<Parent>,
+    /// Events of the inbox that this run is of; it is stored together with their end.
+    pub events: Option<RunEvents>,
+}
+
+/// The events that a run is of.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunEvents {
+    /// Their ids in the inbox.
+    pub ids: Vec<String>,
+    /// What `event` is in expressions: the newest of them.
+    pub newest: Value,
+    /// What `events` is, if several are gathered: all of them, oldest first.
+    pub all: Vec<Value>,
 }
 
 /// The step of a run that starts another run.
@@ -476,6 +489,11 @@ impl Engine {
         }
         let neighbours = self.shared.neighbours.lock().unwrap_or_else(PoisonError::into_inner).clone();
         neighbours.iter().map(folder_in).find(|folder| folder.exists()).unwrap_or(own)
+    }
+
+    /// Where secrets come from.
+    pub(crate) fn secret_source(&self) -> Arc<dyn SecretSource> {
+        self.shared.services.secrets.clone()
     }
 
     /// The store it runs on.

@@ -20,6 +20,7 @@ mod error;
 pub mod evaluations;
 mod events;
 mod firing;
+pub mod inbox;
 mod inputs;
 pub mod items;
 mod leases;
@@ -41,7 +42,7 @@ pub use attempt::attempt_folder;
 pub use control::{RerunOf, Selection};
 pub use critical::{CriticalPath, StepSpan, critical_path, step_spans};
 pub use engine::{
-    Engine, EngineServices, EngineSettings, Force, Parent, PoolSize, RunRequest, ServerPlace, StepRegistry,
+    Engine, EngineServices, EngineSettings, Force, Parent, PoolSize, RunEvents, RunRequest, ServerPlace, StepRegistry,
 };
 pub use error::OrchestrationError;
 pub use events::{RunEvent, RunEventKind};

@@ -104,6 +104,8 @@ impl Engine {
 fn snapshot(pipeline: &Pipeline, inputs: IndexMap<String, Value>) -> RunSnapshot {
     let ids = pipeline.steps.keys().chain(pipeline.finally.keys());
     RunSnapshot {
+        event: None,
+        events: Vec::new(),
         id: String::new(),
         inputs,
         state: RunState::Running,

@@ -29,6 +29,8 @@ fn run(steps: Value, finally: Value, states: &[(&str, StepState)]) -> RunSnapsho
         runs.get_mut(&name.parse::<StepId>().unwrap()).unwrap().state = *state;
     }
     RunSnapshot {
+        event: None,
+        events: Vec::new(),
         id: "r".to_owned(),
         pipeline,
         inputs: IndexMap::new(),

@@ -48,6 +48,10 @@ struct RunOptions {
     force: Force,
     #[serde(default)]
     window: Option<Value>,
+    #[serde(default)]
+    event: Option<Value>,
+    #[serde(default)]
+    events: Vec<Value>,
 }
 
 /// Loads one run. `left_in`: the state folder of the server that drove it before, if that is on this machine.
@@ -99,6 +103,8 @@ async fn load_row(
         window: options.window,
         paused: row.paused,
         created_at: row.created_at,
+        event: options.event,
+        events: options.events,
         deadline_at: row.deadline_at,
         parent: row.parent_run.zip(row.parent_step),
         pipeline,

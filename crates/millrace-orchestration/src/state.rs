@@ -184,6 +184,10 @@ pub struct RunSnapshot {
     pub pipeline: Pipeline,
     /// Resolved inputs.
     pub inputs: IndexMap<String, Value>,
+    /// What happened elsewhere and started it, if that is how it began.
+    pub event: Option<Value>,
+    /// All of what happened, if several events were gathered.
+    pub events: Vec<Value>,
     /// The window it is about: `start`, `end`, `attempt`.
     pub window: Option<Value>,
     /// Where it is.

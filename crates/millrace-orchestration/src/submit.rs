@@ -10,7 +10,7 @@ use millrace_spec::triggers::Overlap;
 use serde_json::{Value, json};
 
 use crate::cache::ReuseDecision;
-use crate::engine::{Engine, RunRequest};
+use crate::engine::{Engine, Force, RunEvents, RunRequest};
 use crate::environments::with_branch;
 use crate::error::OrchestrationError;
 use crate::firing::{Firing, Started};
@@ -84,9 +84,7 @@ impl Engine {
             pipeline: pipeline.name.to_string(),
             definition: document(serde_json::to_value(&pipeline).unwrap_or(Value::Null)),
             inputs: document(json!(inputs)),
-            options: document(
-                json!({"force": request.force, "window": window.as_ref().map(RunWindow::document)}),
-            ),
+            options: document(options(&request.force, window.as_ref(), request.events.as_ref())),
             cause: document(with_branch(request.cause, &pipeline, &shared.settings.workspace)),
             state: RunState::Queued.as_str().to_owned(),
             idempotency_key: request.idempotency_key,
@@ -102,7 +100,10 @@ impl Engine {
             ..PipelineRunRow::default()
         };
         let id = row.id.clone();
-        let stored = shared.store.insert_pipeline_run(row, rows, origin(request.firing, window)).await;
+        let stored = match request.events {
+            Some(events) => shared.store.insert_run_of_events(row, rows, events.ids).await,
+            None => shared.store.insert_pipeline_run(row, rows, origin(request.firing, window)).await,
+        };
         match stored.map_err(OrchestrationError::store("store the new run"))? {
             InsertedRun::Existing { id } => Ok(Started::Earlier(id)),
             InsertedRun::Skipped { running } => Ok(Started::Skipped { running }),
@@ -112,6 +113,16 @@ impl Engine {
             }
         }
     }
+}
+
+/// What is stored of a request beside its inputs.
+fn options(force: &Force, window: Option<&RunWindow>, events: Option<&RunEvents>) -> Value {
+    let mut options = json!({"force": force, "window": window.map(RunWindow::document)});
+    if let (Some(events), Some(options)) = (events, options.as_object_mut()) {
+        options.insert("event".to_owned(), events.newest.clone());
+        options.insert("events".to_owned(), json!(events.all));
+    }
+    options
 }
 
 /// What a run stands for.

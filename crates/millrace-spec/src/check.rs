@@ -13,6 +13,7 @@ use crate::pipeline::{Pipeline, Step};
 use crate::problem::{Place, Problem};
 use crate::secret;
 use crate::suggest::nearest;
+use crate::triggers::Trigger;
 use crate::validate;
 use crate::yaml::Node;
 
@@ -313,8 +314,18 @@ impl Checker<'_> {
                 self.used_secrets.push(((*name).to_owned(), user.to_owned(), place.clone()));
             }
             ["window", name, ..] => self.window_value(name, place, user),
+            ["event", ..] => self.event_value(place, user),
             _ => {}
         }
+    }
+
+    fn event_value(&mut self, place: &Place, user: &str) {
+        if self.loaded.pipeline.triggers.values().any(|trigger| matches!(trigger, Trigger::Event(_))) {
+            return;
+        }
+        let message = format!("{user} uses `event`, but no trigger of this pipeline waits for events");
+        let hint = "add one: `triggers: {hook: {webhook: github, secret: NAME}}`";
+        self.problems.push(Problem::error("no-event", message).at(place.clone()).hint(hint));
     }
 
     fn window_value(&mut self, name: &str, place: &Place, user: &str) {

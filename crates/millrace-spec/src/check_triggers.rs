@@ -1,6 +1,7 @@
 //! What can be known about triggers when the rest of the workspace is there: calendars, and the windows that windows wait for.
 
 use crate::check::Surroundings;
+use crate::check_events;
 use crate::load::LoadedPipeline;
 use crate::period::Period;
 use crate::pipeline::Pipeline;
@@ -18,6 +19,9 @@ pub(crate) fn check(loaded: &LoadedPipeline, surroundings: &dyn Surroundings) ->
         let Some(node) = loaded.tree.get("triggers").and_then(|node| node.get(name)) else { continue };
         problems.extend(unknown_inputs(&loaded.pipeline, trigger, node));
         problems.extend(unknown_calendar(trigger, node, surroundings));
+        if let Trigger::Event(event) = trigger {
+            problems.extend(check_events::check(&loaded.pipeline, name, &event.source, node, surroundings));
+        }
         if let Some(window) = trigger.window().filter(|window| !window.after.is_empty()) {
             let others = surroundings.pipelines();
             let others = others.as_deref().unwrap_or_default();

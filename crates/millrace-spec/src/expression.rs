@@ -210,7 +210,9 @@ pub fn names_an_item(value: &Value) -> bool {
 /// Not behind a dot, where the same words may be an output's name; not a keyword argument or a loop's own variable.
 static ITEM: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:^|[^.\w])(?:item|index|matrix)(?:$|[^\w=(])"));
 static NAME: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"\b(?:steps|inputs|run|secrets|window|item|matrix|error)(?:\s*\.\s*[A-Za-z_][A-Za-z0-9_]*)+")
+    pattern(
+        r"\b(?:steps|inputs|run|secrets|window|event|item|matrix|error)(?:\s*\.\s*[A-Za-z_][A-Za-z0-9_]*)+",
+    )
 });
 static DYNAMIC_STEP: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bsteps\s*(?:\.\s*[a-z_0-9]+\s*)?\["));
 

@@ -7,11 +7,13 @@
 pub mod access;
 pub mod asset;
 pub mod check;
+mod check_events;
 pub mod check_triggers;
 pub mod duration;
 pub mod environment;
 pub mod expression;
 pub mod frame;
+pub mod glob;
 pub mod hours;
 pub mod ids;
 pub mod load;

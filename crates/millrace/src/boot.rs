@@ -21,11 +21,13 @@ use millrace_contract::{
     Clock, DatasetCatalog, KindDoc, ModelRegistry, ModelRuntime, QueryEngine, StepKind, SystemClock,
 };
 use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
+use millrace_events::Outside;
 use millrace_metastore::Metastore;
 use millrace_monitoring::notifications::{ChannelSource, NamedChannels};
 use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorStep};
 use millrace_orchestration::approvals::Approvals;
 use millrace_orchestration::environments::EnvironmentRules;
+use millrace_orchestration::inbox::Inbox;
 use millrace_orchestration::steps::{Approve, NotifyStep, Set, SubPipeline};
 use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry};
 use millrace_spec::problem::Problem;
@@ -476,6 +478,30 @@ impl Rooms {
             timezone: self.workspace.timezone.clone(),
         };
         Ok((services, settings))
+    }
+
+    /// Takes in what happens elsewhere.
+    ///
+    /// # Errors
+    /// If no HTTP client can be made.
+    pub(crate) fn inbox(&self, engine: &Engine) -> Result<Inbox> {
+        let workspace = self.workspace.clone();
+        let machine = self.storage.s3.clone();
+        let outside = Outside {
+            workspace: self.workspace.root.clone(),
+            copies: self.workspace.state_folder().join("git"),
+            lake: self.storage.root.clone(),
+            buckets: Arc::new(move |bucket| StorageOptions {
+                s3: workspace.bucket_options(bucket).unwrap_or_else(|| machine.clone()),
+            }),
+            client: reqwest::Client::builder()
+                .connect_timeout(Duration::from_secs(20))
+                .timeout(Duration::from_secs(60))
+                .build()?,
+            clock: self.clock.clone(),
+        };
+        let pipelines = Arc::new(self.workspace.clone());
+        Ok(Inbox::new(engine.clone(), pipelines, Arc::new(outside), self.clock.clone()))
     }
 
     /// Whether nothing that is kept here outlives the command.

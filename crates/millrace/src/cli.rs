@@ -8,12 +8,14 @@ use millrace_spec::ids::SecretName;
 
 mod approvals;
 mod data;
+mod events;
 mod models;
 mod runs;
 mod schedules;
 
 pub(crate) use approvals::{Approvals, DecideOn};
 pub(crate) use data::{Data, DataCommand, DataPreview};
+pub(crate) use events::{Events, EventsCommand};
 pub(crate) use models::{Models, ModelsCommand, PromotionRequest, Verdict};
 pub(crate) use runs::{Items, OneRun, Part, Plan, Rerun};
 pub(crate) use schedules::{Backfill, Range, TriggerName, Triggers, TriggersCommand, Windows};
@@ -72,6 +74,8 @@ pub(crate) enum Command {
     Logs(Logs),
     /// Say why a step ran or was reused, why it waits, was skipped or failed.
     Why(Why),
+    /// List what happened elsewhere and what became of it; replay dead letters.
+    Events(Events),
     /// List the triggers with their next and last firings, pause them, and let them go on.
     Triggers(Triggers),
     /// List the windows of a pipeline with their states and reasons, run some again, or cancel them.

@@ -31,6 +31,43 @@ impl Workspace {
     }
 }
 
+impl Workspace {
+    /// What it takes to reach a bucket, if a connection leads there; in the words of S3's clients.
+    pub(crate) fn bucket_options(&self, bucket: &str) -> Option<Vec<(String, String)>> {
+        let connections = self.connections().usable().ok()?;
+        let settings = connections.values().filter(|connection| connection.unusable.is_none());
+        let mut settings = settings.filter_map(|connection| connection.settings.get("s3"));
+        let of_bucket = |settings: &&Value| settings.get("bucket").and_then(Value::as_str) == Some(bucket);
+        settings.find(of_bucket).map(s3_options)
+    }
+}
+
+/// The fields of an `s3` connection as options of S3's clients.
+fn s3_options(settings: &Value) -> Vec<(String, String)> {
+    const SAME: [(&str, &str); 7] = [
+        ("region", "aws_region"),
+        ("endpoint", "aws_endpoint"),
+        ("access_key_id", "aws_access_key_id"),
+        ("secret_access_key", "aws_secret_access_key"),
+        ("session_token", "aws_session_token"),
+        ("anonymous", "aws_skip_signature"),
+        ("allow_http", "aws_allow_http"),
+    ];
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let given = SAME.iter().filter_map(|(field, option)| {
+        let value = settings.get(field).filter(|value| !value.is_null())?;
+        Some(((*option).to_owned(), text(value)))
+    });
+    let mut options: Vec<(String, String)> = given.collect();
+    if settings.get("region").is_none() {
+        options.push(("aws_region".to_owned(), "us-east-1".to_owned()));
+    }
+    if settings.get("path_style").and_then(Value::as_bool) == Some(false) {
+        options.push(("aws_virtual_hosted_style_request".to_owned(), "true".to_owned()));
+    }
+    options
+}
+
 fn resolved(tree: &Node, secrets: &Secrets) -> Connections {
     let context = json!({"secrets": secrets.to_value()});
     let resolve = |name: &str, node: &Node| {

@@ -111,10 +111,10 @@ impl Printer {
 /// Colour and sign of a state.
 fn sign(word: &str) -> (&'static str, &'static str) {
     match word {
-        "succeeded" => ("32", "✓"),
+        "succeeded" | "started" => ("32", "✓"),
         "cached" => ("36", "="),
-        "failed" | "timed_out" | "rejected" => ("31", "✗"),
-        "cancelled" | "skipped" => ("90", "-"),
+        "failed" | "timed_out" | "rejected" | "dead" => ("31", "✗"),
+        "cancelled" | "skipped" | "filtered" => ("90", "-"),
         _ => ("34", "·"),
     }
 }

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
 use millrace_api::views::workspace::WorkspaceView;
 use millrace_api::{Access, App, Definition, Definitions, Parts, Ui, UrlSigner};
+use millrace_orchestration::inbox::Inbox;
 use millrace_orchestration::{Engine, TriggerLoop};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -61,6 +62,7 @@ pub(crate) struct Server {
     alerts: Alerts,
     webhooks: Webhooks,
     lifecycle: Lifecycle,
+    inbox: Inbox,
     _lock: WorkspaceLock,
 }
 
@@ -77,6 +79,7 @@ impl Server {
         let triggers =
             TriggerLoop::new(server.engine.clone(), source, rooms.clock.clone(), rooms.signals.clone());
         server.watching.push(tokio::spawn(triggers.run(server.stop.clone())));
+        server.watching.push(tokio::spawn(server.inbox.clone().run(server.stop.clone())));
         let alerts = rooms.alerts.clone().watch(rooms.observed.clone(), server.stop.clone());
         server.watching.push(tokio::spawn(alerts));
         server.watching.push(tokio::spawn(server.webhooks.clone().watch(server.stop.clone())));
@@ -110,7 +113,8 @@ impl Server {
         let webhooks = boot::webhooks(rooms, address)?;
         let signer = boot::url_signer(&rooms.workspace.state_folder())?;
         let lifecycle = rooms.lifecycle();
-        let works = (webhooks.clone(), lifecycle.clone());
+        let inbox = rooms.inbox(&engine)?;
+        let works = (webhooks.clone(), lifecycle.clone(), inbox.clone());
         let parts = parts(rooms, &engine, &url, (access, signer), works, stop.clone());
         let app = App::new(Parts { mlflow_pages, ..parts });
         let approvals = rooms.approvals.clone().watch(engine.clone(), stop.clone());
@@ -127,6 +131,7 @@ impl Server {
             alerts: rooms.alerts.clone(),
             webhooks,
             lifecycle,
+            inbox,
             _lock: lock,
         })
     }
@@ -224,7 +229,7 @@ fn parts(
     engine: &Engine,
     url: &str,
     (access, signer): (Access, UrlSigner),
-    (webhooks, lifecycle): (Webhooks, Lifecycle),
+    (webhooks, lifecycle, inbox): (Webhooks, Lifecycle, Inbox),
     stop: CancellationToken,
 ) -> Parts {
     let signals = rooms.signals.clone();
@@ -239,6 +244,7 @@ fn parts(
         approvals: rooms.approvals.clone(),
         environments: rooms.environments.clone(),
         local_user: boot::user_name(),
+        inbox,
         steps: (*rooms.kinds).clone(),
         kinds: rooms.kind_docs(),
         definitions: Arc::new(rooms.workspace.clone()),

@@ -5,7 +5,7 @@ export type LiveState = "connecting" | "live" | "lost";
 
 /** Which lists and pages an event makes stale, by the first word of their query keys. */
 const STALE: Record<string, string[]> = {
-  run: ["runs", "pipelines", "experiments", "tracked-runs", "approvals", "environments"],
+  run: ["runs", "pipelines", "experiments", "tracked-runs", "approvals", "environments", "inbox"],
   step: ["runs", "approvals", "environments"],
   progress: ["runs"],
   pipeline: ["pipelines"],

@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import IconActivity from "@tabler/icons-react/dist/esm/icons/IconActivity.mjs";
+import IconBolt from "@tabler/icons-react/dist/esm/icons/IconBolt.mjs";
 import IconCalendarTime from "@tabler/icons-react/dist/esm/icons/IconCalendarTime.mjs";
 import IconChecklist from "@tabler/icons-react/dist/esm/icons/IconChecklist.mjs";
 import IconCube from "@tabler/icons-react/dist/esm/icons/IconCube.mjs";
@@ -23,6 +24,7 @@ const ITEMS = [
   { to: "/pipelines", name: "Pipelines", icon: IconRoute },
   { to: "/runs", name: "Runs", icon: IconPlayerPlay },
   { to: "/approvals", name: "Approvals", icon: IconThumbUp },
+  { to: "/events", name: "Events", icon: IconBolt },
   { to: "/triggers", name: "Triggers", icon: IconCalendarTime },
   { to: "/timeline", name: "Timeline", icon: IconTimeline },
   { to: "/experiments", name: "Experiments", icon: IconFlask },

@@ -2,6 +2,7 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "
 import {
   approvalsSearch,
   compareSearch,
+  eventsSearch,
   pipelineSearch,
   runSearch,
   runsSearch,
@@ -94,6 +95,12 @@ const routes = [
       () => import("../rooms/orchestration/environments/EnvironmentsPage"),
       "EnvironmentsPage",
     ),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/events",
+    validateSearch: eventsSearch,
+    component: lazyRouteComponent(() => import("../rooms/orchestration/events/EventsPage"), "EventsPage"),
   }),
   createRoute({
     getParentRoute,

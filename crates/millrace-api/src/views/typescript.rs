@@ -3,7 +3,7 @@
 use ts_rs::{Config, TS};
 
 use super::{
-    approvals, compare, datasets, endpoints, environments, json, lifecycle, logs, models, monitors,
+    approvals, compare, datasets, endpoints, environments, inbox, json, lifecycle, logs, models, monitors,
     pipelines, prompts, runs, timeline, traces, tracking, triggers, workspace,
 };
 
@@ -65,6 +65,8 @@ pub fn typescript() -> String {
     );
     declare!(timeline::TimelineRun, timeline::TimelineLane, timeline::TimelineView);
     declare!(logs::LogLineView, logs::LogView, logs::LogMatchView, logs::LogSearchView);
+    declare!(inbox::InboxEventView, inbox::InboxCount, inbox::InboxPage, inbox::InboxEventDetail);
+    declare!(inbox::EventTriggerView);
     declare!(
         tracking::ExperimentSummary,
         tracking::TrackedRun,

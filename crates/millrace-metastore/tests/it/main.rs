@@ -6,6 +6,7 @@ mod approvals;
 mod eval_datasets;
 mod experiments;
 mod imports;
+mod inbox;
 mod lineage;
 mod purge;
 mod registry;

@@ -151,6 +151,9 @@ pub fn describe_trigger(trigger: &Trigger, default_zone: &str) -> String {
     if let Some(window) = trigger.window() {
         return format!("once for each {} from {}", window.window, String::from(window.from.clone()));
     }
+    if let Trigger::Event(event) = trigger {
+        return format!("{} {}", event.source.word(), event.source.watches());
+    }
     let mut trigger = trigger.clone();
     trigger.forget_calendar();
     match Schedule::of("", &trigger, default_zone, &Calendars::new()) {
@@ -192,6 +195,10 @@ fn describe(
             Ok(ends) => status.next_at = ends.iter().find(|next| next.trigger == name).map(|next| next.at),
             Err(problem) => status.why = Some(problem.message),
         }
+        return status;
+    }
+    if matches!(trigger, Trigger::Event(_)) {
+        status.description = describe_trigger(trigger, &default_zone);
         return status;
     }
     match Schedule::of(&format!("{}/{name}", pipeline.name), trigger, &default_zone, calendars) {

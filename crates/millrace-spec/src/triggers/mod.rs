@@ -16,17 +16,33 @@ use crate::validate;
 use crate::yaml::{Key, Node};
 
 mod cron;
+pub mod event;
 mod policy;
 mod recurrence;
 mod window;
 
 pub use cron::Cron;
+use event::EventOf;
+pub use event::EventTrigger;
 pub use policy::{Boundary, MISSED_FOR, Missed, Overlap};
 pub use recurrence::{Recurrence, TimeOfDay, Weekday};
 pub use window::{Dependency, OnTimeout, Require, Rerun, RetryRule, Window, WindowRetry};
 
 /// Every kind of trigger, in the order the manual prints them.
-pub const ALL: &[Entry] = &[entry::<Cron>(), entry::<Recurrence>(), entry::<Window>()];
+pub const ALL: &[Entry] = &[
+    entry::<Cron>(),
+    entry::<Recurrence>(),
+    entry::<Window>(),
+    entry::<EventOf<event::Webhook>>(),
+    entry::<EventOf<event::PipelineEnd>>(),
+    entry::<EventOf<event::DatasetPublished>>(),
+    entry::<EventOf<event::ModelChange>>(),
+    entry::<EventOf<event::AlertChange>>(),
+    entry::<EventOf<event::LocalFiles>>(),
+    entry::<EventOf<event::BlobFiles>>(),
+    entry::<EventOf<event::GitChange>>(),
+    entry::<EventOf<event::FeedEntries>>(),
+];
 
 /// What starts a pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +54,8 @@ pub enum Trigger {
     Recurrence(Recurrence),
     /// Once for each interval of time.
     Window(Box<Window>),
+    /// When something happens elsewhere.
+    Event(Box<EventTrigger>),
 }
 
 impl Trigger {
@@ -47,6 +65,7 @@ impl Trigger {
             Self::Cron(_) => Cron::WORD,
             Self::Recurrence(_) => Recurrence::WORD,
             Self::Window(_) => Window::WORD,
+            Self::Event(event) => event.source.word(),
         }
     }
 
@@ -55,7 +74,7 @@ impl Trigger {
         match self {
             Self::Cron(cron) => cron.calendar.as_deref(),
             Self::Recurrence(recurrence) => recurrence.calendar.as_deref(),
-            Self::Window(_) => None,
+            Self::Window(_) | Self::Event(_) => None,
         }
     }
 
@@ -64,7 +83,7 @@ impl Trigger {
         match self {
             Self::Cron(cron) => cron.calendar = None,
             Self::Recurrence(recurrence) => recurrence.calendar = None,
-            Self::Window(_) => {}
+            Self::Window(_) | Self::Event(_) => {}
         }
     }
 
@@ -82,6 +101,7 @@ impl Trigger {
             Self::Cron(cron) => &cron.inputs,
             Self::Recurrence(recurrence) => &recurrence.inputs,
             Self::Window(window) => &window.inputs,
+            Self::Event(event) => &event.shared.inputs,
         }
     }
 }

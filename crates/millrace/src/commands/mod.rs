@@ -8,6 +8,7 @@ mod data;
 mod demo;
 mod doctor;
 mod environments;
+mod events;
 mod experiments;
 mod explain;
 mod export;
@@ -55,6 +56,7 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Runs(arguments) => runs::run(&arguments, printer).await,
         Command::Logs(arguments) => logs::run(&arguments, printer).await,
         Command::Why(arguments) => why::run(&arguments, printer).await,
+        Command::Events(arguments) => events::run(&arguments, printer).await,
         Command::Triggers(arguments) => triggers::run(&arguments, printer).await,
         Command::Windows(arguments) => windows::run(&arguments, printer).await,
         Command::Backfill(arguments) => windows::run_backfill(&arguments, printer).await,

@@ -9,6 +9,7 @@ mod commands;
 mod datasets;
 mod demo_kills;
 mod environments;
+mod events;
 mod experiments;
 mod faults;
 mod full_disk;

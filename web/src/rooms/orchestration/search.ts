@@ -47,6 +47,15 @@ export interface ApprovalsSearch {
   after?: string;
 }
 
+export const EVENT_STATUSES = ["waiting", "held", "started", "filtered", "dead"] as const;
+export interface EventsSearch {
+  pipeline?: string;
+  trigger?: string;
+  status?: (typeof EVENT_STATUSES)[number];
+  after?: string;
+  event?: string;
+}
+
 type Raw = Record<string, unknown>;
 
 const text = (value: unknown) => (value === undefined || value === null || value === "" ? undefined : String(value));
@@ -80,4 +89,12 @@ export const runsSearch = (raw: Raw): RunsSearch => ({
 export const approvalsSearch = (raw: Raw): ApprovalsSearch => ({
   state: word(raw.state, ["all"] as const),
   after: text(raw.after),
+});
+
+export const eventsSearch = (raw: Raw): EventsSearch => ({
+  pipeline: text(raw.pipeline),
+  trigger: text(raw.trigger),
+  status: word(raw.status, EVENT_STATUSES),
+  after: text(raw.after),
+  event: text(raw.event),
 });

@@ -14,10 +14,12 @@ use crate::mlflow::error::MlflowError;
 use millrace_storage::decode_text;
 
 /// First words of addresses under `/api/` that tell nothing of experiments, models and prompts.
-const WITHOUT_PERMISSIONS: [&str; 13] = [
+const WITHOUT_PERMISSIONS: [&str; 15] = [
     "approvals",
     "environments",
     "workspace",
+    "inbox",
+    "event-triggers",
     "kinds",
     "pipelines",
     "runs",
@@ -68,6 +70,7 @@ fn runs_what_is_declared(parts: &[&str]) -> bool {
             | ["api", "runs", "cancel"]
             // Who is asked, the approval says.
             | ["api", "approvals", _, "decisions"]
+            | ["api", "inbox", _, "replay"]
             | ["endpoints", _, "score" | "invocations"]
             | ["v2", ..]
     )

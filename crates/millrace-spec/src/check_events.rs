@@ -1,0 +1,44 @@
+//! What can be known about event triggers when the rest of the workspace is there: other pipelines and secrets.
+
+use crate::check::Surroundings;
+use crate::pipeline::Pipeline;
+use crate::problem::Problem;
+use crate::secret;
+use crate::suggest::nearest;
+use crate::triggers::event::EventSpec;
+use crate::yaml::Node;
+
+pub(crate) fn check(
+    pipeline: &Pipeline,
+    name: &str,
+    source: &EventSpec,
+    node: &Node,
+    surroundings: &dyn Surroundings,
+) -> Vec<Problem> {
+    let place = |key: &str| node.get(key).map_or(&node.place, |node| &node.place).clone();
+    let mut problems = Vec::new();
+    if let EventSpec::Pipeline(end) = source {
+        if end.pipeline == pipeline.name {
+            let message = format!("the trigger `{name}` would start `{}` again and again", pipeline.name);
+            let problem = Problem::error("starts-itself", message).at(place("pipeline"));
+            problems.push(problem.hint("name another pipeline, or use `retry:` in a step"));
+        } else if let Some(others) = surroundings.pipelines()
+            && !others.iter().any(|other| other.name == end.pipeline)
+        {
+            let known: Vec<&str> = others.iter().map(|other| other.name.as_str()).collect();
+            let message = format!("there is no pipeline `{}`", end.pipeline);
+            let problem = Problem::error("unknown-pipeline", message).at(place("pipeline"));
+            problems.push(match nearest(end.pipeline.as_str(), &known) {
+                Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                None => problem.note(format!("pipelines are {}", known.join(", "))),
+            });
+        }
+    }
+    if let Some(wanted) = source.secret()
+        && let Some(known) = surroundings.secrets()
+        && !known.iter().any(|known| known == wanted)
+    {
+        problems.push(secret::unknown(&format!("the trigger `{name}`"), wanted, &known).at(place("secret")));
+    }
+    problems
+}
