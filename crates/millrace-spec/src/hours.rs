@@ -173,9 +173,8 @@ impl OpeningHours {
     /// Beginning and end of the hours of a day.
     fn span(&self, day: Date) -> Option<(Timestamp, Timestamp)> {
         let last = if self.until > self.from { day } else { day.tomorrow().ok()? };
-        let instant = |day: Date, time: Time| {
-            Some(self.zone.to_ambiguous_timestamp(day.to_datetime(time)).compatible().ok()?)
-        };
+        let instant =
+            |day: Date, time: Time| self.zone.to_ambiguous_timestamp(day.to_datetime(time)).compatible().ok();
         let (start, end) = (instant(day, self.from)?, instant(last, self.until)?);
         // A day whose hours the clocks leave out has none.
         (end.duration_since(start) > SignedDuration::ZERO).then_some((start, end))

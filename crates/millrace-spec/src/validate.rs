@@ -102,19 +102,21 @@ impl<'a> Validator<'a> {
             check_value(&serde_json::json!({"enum": words}), value, pointer, found);
             return;
         }
-        let mut nearest_choice: Option<Vec<Violation>> = None;
+        let mut nearest_choice: Option<(bool, bool, Vec<Violation>)> = None;
         for choice in choices {
             let mut problems = Vec::new();
             self.check(choice, value, pointer, &mut problems);
             if problems.is_empty() {
                 return;
             }
-            // A wrong type at this very place means that another choice was meant.
-            let distance = |problems: &[Violation]| {
-                (problems.iter().any(|p| p.pointer == pointer && p.code == "wrong-type"), problems.len())
-            };
-            if nearest_choice.as_ref().is_none_or(|best| distance(&problems) < distance(best)) {
-                nearest_choice = Some(problems);
+            // A wrong type at this very place means that another choice was meant, and so do keys of which it has none.
+            let wrong_type = problems.iter().any(|p| p.pointer == pointer && p.code == "wrong-type");
+            let stranger = has_none_of_the_required(self.resolve(choice), value);
+            let nearer = nearest_choice.as_ref().is_none_or(|(best_stranger, best_type, best)| {
+                (stranger, wrong_type, problems.len()) < (*best_stranger, *best_type, best.len())
+            });
+            if nearer {
+                nearest_choice = Some((stranger, wrong_type, problems));
             }
         }
         let all_types = choices.iter().all(|choice| type_mismatch(self.resolve(choice), value).is_some());
@@ -127,7 +129,7 @@ impl<'a> Validator<'a> {
                 format!("expected {}, found {}", words.join(" or "), found_word(value)),
             ));
         } else {
-            found.extend(nearest_choice.unwrap_or_default());
+            found.extend(nearest_choice.map(|(.., problems)| problems).unwrap_or_default());
         }
     }
 
@@ -159,6 +161,13 @@ impl<'a> Validator<'a> {
             }
         }
     }
+}
+
+/// Whether a choice wants keys and a mapping has not one of them.
+fn has_none_of_the_required(choice: &Value, value: &Value) -> bool {
+    let required = choice.get("required").and_then(Value::as_array);
+    let (Some(fields), Some(required)) = (value.as_object(), required) else { return false };
+    !required.is_empty() && !required.iter().filter_map(Value::as_str).any(|name| fields.contains_key(name))
 }
 
 fn violation(pointer: &str, code: &'static str, message: String) -> Violation {

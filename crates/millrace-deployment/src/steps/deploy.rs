@@ -111,7 +111,7 @@ impl StepKind for DeployStep {
             .into()
     }
 
-    fn check(&self, config: &Value) -> Vec<Problem> {
+    fn check_places(&self, config: &Value) -> Vec<(String, Problem)> {
         let text = |key: &str| config.get(key).and_then(Value::as_str).filter(|text| !text.contains("${{"));
         let endpoint = text("to").and_then(|to| check_name("an endpoint", endpoint_name(to)).err());
         let deployment = text("deployment").and_then(|name| check_name("a deployment", name).err());
@@ -119,7 +119,8 @@ impl StepKind for DeployStep {
         let environment = self.gate.environment_of(text("environment"), to).err();
         // What is wrong with the file of the rules is told there.
         let environment = environment.filter(|problem| problem.place.is_none());
-        endpoint.into_iter().chain(deployment).chain(environment).collect()
+        let found = [("/to", endpoint), ("/deployment", deployment), ("/environment", environment)];
+        found.into_iter().filter_map(|(pointer, problem)| Some((pointer.to_owned(), problem?))).collect()
     }
 
     fn waits(&self, config: &Value) -> bool {

@@ -14,7 +14,7 @@ use millrace_contract::{
     NewModelVersion, OutputDoc, RunTracker, SecretSource, StepContext, StepError, StepKind, StepOutcome,
     StepTraits, SystemClock, TrackerError,
 };
-use millrace_orchestration::{EngineServices, EngineSettings, PoolSize, StepRegistry};
+use millrace_orchestration::{EngineServices, EngineSettings, PoolSize, ServerPlace, StepRegistry};
 use millrace_spec::asset::Asset;
 use millrace_spec::problem::Problem;
 use millrace_spec::secret::Secrets;
@@ -171,6 +171,14 @@ pub(crate) fn settings(folder: &Path, max_running: u32) -> EngineSettings {
         state_folder: folder.join("state"),
         max_running,
         pools: [("pool".to_owned(), PoolSize { slots: 1, rate: None })].into_iter().collect(),
+        timezone: "UTC".to_owned(),
+        server: ServerPlace {
+            host: "here".to_owned(),
+            is_running: |_, _| false,
+            state_id: folder.to_string_lossy().into_owned(),
+            process: (1, 1),
+            lease: std::time::Duration::from_secs(60),
+        },
     }
 }
 

@@ -190,7 +190,7 @@ impl Reader<'_> {
         let named: Vec<&Entry> = ALL.iter().filter(|entry| has(entry.word)).collect();
         // A word may be a plain key of another kind.
         let covers = |entry: &&&Entry| named.iter().all(|other| takes_key(entry, other.word));
-        if let Some(entry) = named.iter().find(covers).or(named.first()) {
+        if let Some(entry) = named.iter().find(covers).or_else(|| named.first()) {
             return Some(entry);
         }
         let words: Vec<&str> = ALL.iter().map(|entry| entry.word).collect();

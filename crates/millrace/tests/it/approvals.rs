@@ -372,10 +372,53 @@ fn approval_mail_link_get_never_decides() {
 fn approval_mistakes_are_found_before_it_runs() {
     let project =
         project("{by: [role:ml_ownr, nobody], min: 3, timeout: 3 days, form: {traffic: {type: integr}}}");
-    assert_snapshot!(project.millrace(&["check"]), @"");
+    assert_snapshot!(project.millrace(&["check"]), @r#"
+    exit 1
+    ----
+    error[unknown-role]: there is no role `ml_ownr`
+     --> pipelines/p.yaml:3:20
+      |
+    3 |     approve: {by: [role:ml_ownr, nobody], min: 3, timeout: 3 days, form: {traffic: {type: integr}}}
+      |                    ^^^^^^^^^^^^
+    hint: did you mean `role:ml_owner`?
+    error[not-an-approver]: `nobody` is nobody who can be asked: write `user:anna`, `group:risk` or `role:ml_owner`
+     --> pipelines/p.yaml:3:34
+      |
+    3 |     approve: {by: [role:ml_ownr, nobody], min: 3, timeout: 3 days, form: {traffic: {type: integr}}}
+      |                                  ^^^^^^
+    error[not-a-duration]: `3 days` is not a duration
+     --> pipelines/p.yaml:3:60
+      |
+    3 |     approve: {by: [role:ml_ownr, nobody], min: 3, timeout: 3 days, form: {traffic: {type: integr}}}
+      |                                                            ^^^^^^
+    hint: timeout: 3d
+    error[approval-form]: the field `traffic` has no type that can be filled in: `integr`
+     --> pipelines/p.yaml:3:84
+      |
+    3 | :ml_ownr, nobody], min: 3, timeout: 3 days, form: {traffic: {type: integr}}}
+      |                                                             ^
+    hint: did you mean `integer`?
+    1 of 2 files have errors
+    "#);
     project.write("access.yaml", "roles:\n  ml_owner: [group:rsik]\n");
     project.write("pipelines/p.yaml", asks("{by: [user:anna, user:bert], min: 3, on_timeout: approve}"));
-    assert_snapshot!(project.millrace(&["check"]), @"");
+    assert_snapshot!(project.millrace(&["check"]), @r#"
+    exit 1
+    ----
+    error[no-timeout]: `on_timeout` does nothing without a `timeout`
+     --> pipelines/p.yaml:3:63
+      |
+    3 |   approve: {by: [user:anna, user:bert], min: 3, on_timeout: approve}
+      |                                                             ^^^^^^^
+    hint: timeout: 3d
+    error[unknown-group]: there is no group `rsik`
+     --> access.yaml:2:14
+      |
+    2 |   ml_owner: [group:rsik]
+      |              ^^^^^^^^^^
+    hint: add it to `access.yaml`: groups: {rsik: [anna]}
+    2 of 2 files have errors
+    "#);
 }
 
 /// 1,000 runs that wait cost less than one hundredth of a core.

@@ -186,10 +186,30 @@ fn environments_are_listed_and_checked() {
     ");
     project
         .write("pipelines/p.yaml", pipeline().replace("environment: production", "environment: prodction"));
-    assert_snapshot!(project.millrace(&["check"]), @"");
+    assert_snapshot!(project.millrace(&["check"]), @r#"
+    exit 1
+    ----
+    error[unknown-environment]: there is no environment `prodction`
+      --> pipelines/p.yaml:16:88
+       |
+    16 |     deploy: {model: "${{ steps.register.version }}", to: "endpoint:late", environment: prodction}
+       |                                                                                        ^^^^^^^^^
+    hint: did you mean `production`?
+    1 of 3 files have errors
+    "#);
     project.write(
         "environments.yaml",
         "production: {approvers: {by: [role:ml_ownr]}, hours: {from: \"9\", until: \"17:00\"}}\n",
     );
-    assert_snapshot!(project.millrace(&["check"]), @"");
+    assert_snapshot!(project.millrace(&["check"]), @r#"
+    exit 1
+    ----
+    error[unknown-role]: there is no role `ml_ownr`
+     --> environments.yaml:1:31
+      |
+    1 | production: {approvers: {by: [role:ml_ownr]}, hours: {from: "9", until: "17:00"}}
+      |                               ^^^^^^^^^^^^
+    hint: did you mean `role:ml_owner`?
+    1 of 3 files have errors
+    "#);
 }
