@@ -14,7 +14,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::error::CallError;
 use crate::target::{Attempt, Begun, End, Entry, Seen, Target, Verdict};
 use crate::targets::ALL;
 
@@ -340,10 +339,4 @@ fn ended(what: String, begun: &Begun, end: End) -> Result<StepOutcome, StepError
         None => problem.note(format!("its id there is {}", begun.id)),
     };
     Err(StepError::permanent(problem))
-}
-
-impl From<CallError> for Box<Problem> {
-    fn from(error: CallError) -> Self {
-        Box::new(StepError::from(error).problem)
-    }
 }

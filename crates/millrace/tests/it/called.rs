@@ -156,7 +156,7 @@ fn script(mark: &str) -> String {
     let block = block.split("\n```").next().unwrap();
     let (before, rest) = block.split_once(mark).unwrap();
     let indent = |line: &str| line.chars().take_while(|c| *c == ' ').count();
-    let lines = rest.lines().skip(1).peekable();
+    let lines = rest.lines().skip(1);
     let least = rest.lines().nth(1).map_or(0, indent);
     let script: Vec<&str> = lines.take_while(|line| indent(line) >= least).collect();
     assert!(script.len() > 2, "{before}");
