@@ -292,6 +292,62 @@ class Permissions(Case):
             f"{URL}/api/3.0/mlflow/users/current/permissions", auth=(self.other, PASSWORD), timeout=60).json()
         self.assertEqual([p["resource_pattern"] for p in listed["permissions"]], [mine])
 
+    def test_roles(self):
+        with logged_in(self.name):
+            experiment = self.client.create_experiment(unique("experiment"))
+        with admin():
+            readers = self.auth.create_role("default", unique("readers"), "who may look")
+            self.refused("RESOURCE_ALREADY_EXISTS", self.auth.create_role, "default", readers.name)
+            self.refused("RESOURCE_DOES_NOT_EXIST", self.auth.create_role, "elsewhere", unique("role"))
+            self.refused("INVALID_PARAMETER_VALUE", self.auth.create_role, "default", "__user_1__")
+            self.refused("INVALID_PARAMETER_VALUE", self.auth.add_role_permission, readers.id, "cellar", "*", "READ")
+            self.refused(
+                "INVALID_PARAMETER_VALUE", self.auth.add_role_permission, readers.id, "workspace", "*", "READ")
+            given = self.auth.add_role_permission(readers.id, "experiment", experiment, "EDIT")
+            self.refused(
+                "RESOURCE_ALREADY_EXISTS", self.auth.add_role_permission, readers.id, "experiment", experiment, "READ")
+            assigned = self.auth.assign_role(self.other, readers.id)
+            self.refused("RESOURCE_ALREADY_EXISTS", self.auth.assign_role, self.other, readers.id)
+            self.assertEqual([a.to_json() for a in self.auth.list_role_users(readers.id)], [assigned.to_json()])
+            self.assertEqual([r.name for r in self.auth.list_user_roles(self.other)], [readers.name])
+            found = self.auth.get_role(readers.id)
+            self.assertEqual((found.workspace, found.description), ("default", "who may look"))
+            self.assertEqual([p.to_json() for p in found.permissions], [given.to_json()])
+            self.assertIn(readers.name, [r.name for r in self.auth.list_roles("default")])
+            self.assertIn(readers.name, [r.name for r in self.auth.list_all_roles()])
+            self.assertEqual(self.auth.list_roles("elsewhere"), [])
+        with logged_in(self.other):
+            self.client.set_experiment_tag(experiment, "a", "1")
+            self.assertEqual(self.auth.get_role(readers.id).name, readers.name)
+            self.denied(self.auth.create_role, "default", unique("mine"))
+            self.denied(self.auth.list_user_roles, self.name)
+            self.denied(self.auth.assign_role, self.name, readers.id)
+        with admin():
+            self.assertEqual(self.auth.update_role_permission(given.id, "DENY").permission, "DENY")
+            self.auth.grant_user_permission(self.other, "experiment", experiment, "MANAGE")
+        with logged_in(self.other):
+            # One denial is stronger than whatever else was granted.
+            self.denied(self.client.get_experiment, experiment)
+        with admin():
+            self.auth.remove_role_permission(given.id)
+            self.refused("RESOURCE_DOES_NOT_EXIST", self.auth.remove_role_permission, given.id)
+            self.assertEqual(self.auth.update_role(readers.id, description="nobody").description, "nobody")
+            self.auth.add_role_permission(readers.id, "workspace", "*", "MANAGE")
+        with logged_in(self.other):
+            # Whoever manages the workspace administers roles, and is nobody's administrator.
+            mine = self.auth.create_role("default", unique("mine"))
+            self.auth.assign_role(self.name, mine.id)
+            self.denied(self.auth.update_user_admin, self.other, True)
+            self.auth.unassign_role(self.name, mine.id)
+            self.refused("RESOURCE_DOES_NOT_EXIST", self.auth.unassign_role, self.name, mine.id)
+            self.auth.delete_role(mine.id)
+        with admin():
+            self.auth.delete_role(readers.id)
+            self.refused("RESOURCE_DOES_NOT_EXIST", self.auth.get_role, readers.id)
+            self.assertEqual(self.auth.list_user_roles(self.other), [])
+        with logged_in(self.name):
+            self.denied(self.auth.list_all_roles)
+
     def test_changes_of_our_own_are_for_administrators(self):
         for method, path in (("DELETE", "/api/datasets/a"), ("POST", "/api/anything"), ("PUT", "/api/saved-views/a")):
             answer = requests.request(method, URL + path, json={}, auth=(self.name, PASSWORD), timeout=60)

@@ -234,7 +234,7 @@ const STOPS = [
       await page.getByRole("button", { name: "Add", exact: true }).click();
       await page.getByRole("textbox", { name: "Why" }).fill("looked at it");
       await page.getByRole("button", { name: "Save" }).click();
-      await page.getByText("looked at it").waitFor();
+      await page.getByText("looked at it", { exact: true }).waitFor();
       await page.getByRole("button", { name: "Edit" }).click();
       await page.getByRole("textbox", { name: "Value" }).fill("0.25");
       await page.getByRole("button", { name: "Save" }).click();

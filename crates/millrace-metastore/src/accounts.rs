@@ -161,7 +161,7 @@ impl Metastore {
         .await
     }
 
-    /// What an account was granted, by kind and object.
+    /// What an account was granted itself, by kind and object; [`Metastore::list_held_grants`] adds what its roles grant.
     ///
     /// # Errors
     /// If the database fails.
@@ -229,11 +229,13 @@ impl Metastore {
             Box::pin(async move {
                 // A name that is free again must not bring somebody else's permissions with it.
                 let gone = to.as_ref().unwrap_or(&object);
-                let sql = "DELETE FROM account_grant WHERE kind = $1 AND object = $2";
-                session.execute(sql, &[(&kind).into(), gone.into()]).await?;
-                if let Some(to) = &to {
-                    let sql = "UPDATE account_grant SET object = $3 WHERE kind = $1 AND object = $2";
-                    session.execute(sql, &[(&kind).into(), (&object).into(), to.into()]).await?;
+                for table in ["account_grant", "role_grant"] {
+                    let sql = format!("DELETE FROM {table} WHERE kind = $1 AND object = $2");
+                    session.execute(&sql, &[(&kind).into(), gone.into()]).await?;
+                    if let Some(to) = &to {
+                        let sql = format!("UPDATE {table} SET object = $3 WHERE kind = $1 AND object = $2");
+                        session.execute(&sql, &[(&kind).into(), (&object).into(), to.into()]).await?;
+                    }
                 }
                 Ok(())
             })

@@ -22,6 +22,7 @@ mod outbox;
 mod postgres;
 pub mod queue;
 pub mod registry;
+pub mod roles;
 pub mod runs;
 pub mod runs_items;
 pub mod runs_read;

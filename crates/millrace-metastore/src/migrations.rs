@@ -41,6 +41,7 @@ const ALL: &[Migration] = &[
     migration!("0110_schedules"),
     migration!("0111_windows"),
     migration!("0140_items_and_sub_runs"),
+    migration!("0170_roles"),
     migration!("0120_event_inbox"),
 ];
 

@@ -14,12 +14,16 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { ourAddress } from "./mlflowLinks";
 import { router } from "./router";
 import { theme } from "./theme";
 
 const client = new QueryClient({
   defaultOptions: { queries: { staleTime: 5000, retry: (failures, error) => failures < 2 && !("problem" in error) } },
 });
+
+const linked = location.pathname === "/" ? ourAddress(location.hash) : undefined;
+if (linked) history.replaceState(null, "", linked);
 
 const host = document.getElementById("root");
 if (host) {

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use millrace_metastore::experiments::{MetricRow, ModelMetric, ParamRule, TrackedBatch};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::error::{Answer, MlflowError};
-use super::wire::Fields;
+use super::wire::{self, Fields};
 use super::{names, runs};
 use crate::app::App;
 
@@ -71,7 +72,54 @@ pub(super) async fn log_parameter(State(app): State<App>, fields: Fields) -> Ans
 }
 
 /// All or nothing.
-pub(super) async fn log_batch(State(app): State<App>, mut fields: Fields) -> Answer {
+pub(super) async fn log_batch(State(app): State<App>, request: Request) -> Answer {
+    let body = wire::body(request, &app).await?;
+    if let Some((run_id, batch)) = body.as_deref().and_then(only_metrics) {
+        return store(&app, run_id, batch).await;
+    }
+    let (run_id, batch) = any_batch(Fields::of_body(body)?)?;
+    store(&app, run_id, batch).await
+}
+
+/// What trainers send all day: points alone, written the way MLflow's client writes them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OnlyMetrics {
+    run_id: String,
+    metrics: Vec<PlainMetric>,
+    #[serde(default)]
+    params: [(); 0],
+    #[serde(default)]
+    tags: [(); 0],
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlainMetric {
+    key: String,
+    value: f64,
+    timestamp: i64,
+    #[serde(default)]
+    step: i64,
+}
+
+/// Reads such a body without the hundreds of small allocations that any JSON takes. Whatever is not just so, or not right, is `None`, and
+/// [`any_batch`] says about it what there is to say.
+fn only_metrics(body: &[u8]) -> Option<(String, TrackedBatch)> {
+    let OnlyMetrics { run_id, metrics, params: [], tags: [] } = serde_json::from_slice(body).ok()?;
+    if run_id.is_empty() || metrics.len() > MOST_METRICS {
+        return None;
+    }
+    let point = |metric: PlainMetric| {
+        names::check_key("key", &metric.key).ok()?;
+        let logged_at = Some(metric.timestamp).filter(|time| *time >= 0)?.checked_mul(1000)?;
+        Some(MetricRow { name: metric.key, step: metric.step, logged_at, number: metric.value })
+    };
+    let metrics = metrics.into_iter().map(point).collect::<Option<Vec<_>>>()?;
+    Some((run_id, TrackedBatch { metrics, ..empty() }))
+}
+
+fn any_batch(mut fields: Fields) -> Result<(String, TrackedBatch), MlflowError> {
     let run_id = fields.run_id()?;
     let (metrics, params) = (fields.take_messages("metrics")?, fields.take_messages("params")?);
     let tags = fields.messages("tags")?;
@@ -101,5 +149,41 @@ pub(super) async fn log_batch(State(app): State<App>, mut fields: Fields) -> Ans
         let (key, value) = runs::tag(&format!("tags[{index}].key"), pair)?;
         batch.texts.push(("tag".to_owned(), key, value));
     }
-    store(&app, run_id, batch).await
+    Ok((run_id, batch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_way_reads_what_the_long_way_reads() {
+        let both = |body: &str| {
+            let long = Fields::of_body(Some(body.to_owned().into())).and_then(any_batch);
+            (only_metrics(body.as_bytes()), long.ok())
+        };
+        let metric = r#"{"key": "loss", "value": 0.5, "timestamp": 7, "step": 3}, {"key": "n", "value": 2, "timestamp": 8}"#;
+        for body in [
+            format!(r#"{{"run_id": "r", "metrics": [{metric}], "params": [], "tags": []}}"#),
+            format!(r#"{{"run_id": "r", "metrics": [{metric}]}}"#),
+            r#"{"run_id": "r", "metrics": []}"#.to_owned(),
+        ] {
+            let (short, long) = both(&body);
+            let ((short_id, short), (long_id, long)) = (short.unwrap(), long.unwrap());
+            assert_eq!((short_id, short.metrics, short.params), (long_id, long.metrics, long.params));
+            assert!(short.texts.is_empty() && short.model_metrics.is_empty());
+        }
+        for body in [
+            r#"{"run_id": "r", "metrics": [{"key": "a", "value": "NaN", "timestamp": 1}]}"#,
+            r#"{"run_id": "r", "metrics": [{"key": "a", "value": 1, "timestamp": "1"}]}"#,
+            r#"{"run_id": "r", "metrics": [{"key": "a", "value": 1, "timestamp": -1}]}"#,
+            r#"{"run_id": "r", "metrics": [{"key": "a%", "value": 1, "timestamp": 1}]}"#,
+            r#"{"run_id": "r", "metrics": [{"key": "a", "value": 1, "timestamp": 1, "model_id": "m"}]}"#,
+            r#"{"run_id": "r", "metrics": [], "params": [{"key": "a", "value": "b"}]}"#,
+            r#"{"runId": "r", "metrics": []}"#,
+            r#"{"run_id": "r"#,
+        ] {
+            assert!(only_metrics(body.as_bytes()).is_none(), "{body}");
+        }
+    }
 }

@@ -25,6 +25,7 @@ pub(crate) mod pages;
 mod present;
 mod registered_models;
 mod registry;
+mod roles;
 mod runs;
 mod search;
 mod sources;
@@ -123,7 +124,8 @@ fn json_routes() -> Router<App> {
             trace_routes()
                 .merge(shared_trace_routes())
                 .merge(eval_dataset_routes())
-                .merge(permission_routes()),
+                .merge(permission_routes())
+                .merge(role_routes()),
         )
         .route("/3.0/mlflow/server-info", get(server_info))
         .route("/3.0/mlflow/ui-telemetry", get(telemetry).post(refuse_telemetry))
@@ -266,6 +268,23 @@ fn permission_routes() -> Router<App> {
         .route("/users/permissions/get", get(users::find_permission))
         .route("/users/permissions/grant", post(users::grant))
         .route("/users/permissions/revoke", post(users::revoke))
+}
+
+fn role_routes() -> Router<App> {
+    Router::new()
+        .route("/roles/create", post(roles::create))
+        .route("/roles/get", get(roles::find))
+        .route("/roles/list", get(roles::list))
+        .route("/roles/update", patch(roles::update))
+        .route("/roles/delete", delete(roles::delete))
+        .route("/roles/permissions/add", post(roles::add_permission))
+        .route("/roles/permissions/remove", delete(roles::remove_permission))
+        .route("/roles/permissions/list", get(roles::list_permissions))
+        .route("/roles/permissions/update", patch(roles::update_permission))
+        .route("/roles/assign", post(roles::assign))
+        .route("/roles/unassign", delete(roles::unassign))
+        .route("/roles/users/list", get(roles::list_members))
+        .route("/users/roles/list", get(roles::list_of_user))
 }
 
 fn trace_routes() -> Router<App> {

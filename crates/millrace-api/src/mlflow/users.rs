@@ -4,10 +4,12 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use millrace_metastore::accounts::{AccountRow, GrantRow, TokenRow};
+use millrace_metastore::roles::{RoleGrantRow, RoleRow, RolesOf};
 use serde_json::{Value, json};
 
 use super::error::{Answer, MlflowError};
 use super::guard::{Granted, Kind, Permission};
+use super::roles;
 use super::wire::Fields;
 use crate::access::Access;
 use crate::accounts::{Accounts, Caller, digest, new_token};
@@ -19,7 +21,7 @@ const SHORTEST_PASSWORD: usize = 12;
 /// The name that whoever has the server's own token goes by; no account has it.
 const OPERATOR: &str = "admin";
 
-fn denied() -> MlflowError {
+pub(super) fn denied() -> MlflowError {
     MlflowError::new(StatusCode::FORBIDDEN, "PERMISSION_DENIED", "Permission denied")
 }
 
@@ -28,7 +30,7 @@ fn no_user(name: &str) -> MlflowError {
 }
 
 /// What checks passwords; where nobody logs in, there are no users.
-fn accounts(app: &App) -> Result<&Accounts, MlflowError> {
+pub(super) fn accounts(app: &App) -> Result<&Accounts, MlflowError> {
     match &app.access {
         Access::Token { accounts, .. } => Ok(accounts),
         Access::Loopback => Err(MlflowError::new(
@@ -44,7 +46,7 @@ fn require_admin(app: &App, caller: &Caller) -> Result<(), MlflowError> {
     if caller.is_admin() { Ok(()) } else { Err(denied()) }
 }
 
-fn is_self(caller: &Caller, name: &str) -> bool {
+pub(super) fn is_self(caller: &Caller, name: &str) -> bool {
     matches!(caller, Caller::Account(account) if account.name == name)
 }
 
@@ -53,7 +55,7 @@ fn require_admin_or_self(app: &App, caller: &Caller, name: &str) -> Result<(), M
     if caller.is_admin() || is_self(caller, name) { Ok(()) } else { Err(denied()) }
 }
 
-async fn found(app: &App, name: &str) -> Result<AccountRow, MlflowError> {
+pub(super) async fn found(app: &App, name: &str) -> Result<AccountRow, MlflowError> {
     app.engine.store().find_account(name.to_owned()).await?.ok_or_else(|| no_user(name))
 }
 
@@ -77,7 +79,7 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     fields: Fields,
 ) -> Answer {
-    require_admin(&app, &caller)?;
+    roles::require_manager(&app, &caller).await?;
     let name = fields.required("username")?;
     // A colon ends the name in a header.
     if name.chars().count() > LONGEST_NAME || name.chars().any(|sign| sign == ':' || sign.is_control()) {
@@ -109,11 +111,19 @@ pub(super) async fn find(
 }
 
 pub(super) async fn list(State(app): State<App>, Extension(caller): Extension<Caller>) -> Answer {
-    require_admin(&app, &caller)?;
-    let user =
-        |row: &AccountRow| json!({"id": row.id, "username": row.name, "is_admin": row.is_admin, "roles": []});
-    let all = app.engine.store().list_accounts().await?;
-    Ok(Json(json!({"users": all.iter().map(user).collect::<Vec<_>>()})))
+    roles::require_manager(&app, &caller).await?;
+    let store = app.engine.store();
+    let all = store.list_accounts().await?;
+    let roles = store.list_roles(RolesOf::Everybody).await?;
+    let members = store.list_role_members(None).await?;
+    let users = all.iter().map(|row| {
+        let has =
+            |role: &&RoleRow| members.iter().any(|member| member.account == row.id && member.role == role.id);
+        let mut user = shown(row);
+        user["roles"] = roles.iter().filter(has).map(roles::shown).collect();
+        user
+    });
+    Ok(Json(json!({"users": users.collect::<Vec<_>>()})))
 }
 
 pub(super) async fn current(State(app): State<App>, Extension(caller): Extension<Caller>) -> Answer {
@@ -322,7 +332,22 @@ async fn permissions(app: &App, user: &AccountRow) -> Answer {
             "permission": grant.permission,
         })
     };
-    let permissions: Vec<Value> = grants.iter().map(shown).collect();
+    let of_role = |role: &RoleRow| {
+        let shown = |row: &RoleGrantRow| {
+            json!({
+                "role_id": role.id,
+                "role_name": role.name,
+                "workspace": "default",
+                "resource_type": row.grant.kind,
+                "resource_pattern": row.grant.object,
+                "permission": row.grant.permission,
+            })
+        };
+        role.grants.iter().map(shown).collect::<Vec<Value>>()
+    };
+    let roles = app.engine.store().list_roles(RolesOf::Account(user.id)).await?;
+    let mut permissions: Vec<Value> = grants.iter().map(shown).collect();
+    permissions.extend(roles.iter().flat_map(of_role));
     Ok(Json(json!({"is_admin": user.is_admin, "permissions": permissions})))
 }
 

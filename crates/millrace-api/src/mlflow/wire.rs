@@ -25,18 +25,31 @@ impl FromRequest<App> for Fields {
             let query = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
             return Ok(Self::of_query(query.map_err(|error| MlflowError::invalid(error.body_text()))?.0));
         }
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_owned();
-        let body = Bytes::from_request(request, app).await.map_err(|error| {
-            MlflowError::new(error.status(), "INVALID_PARAMETER_VALUE", error.body_text())
-        })?;
-        if body.is_empty() && kind.is_empty() {
-            return Ok(Self::default());
-        }
-        if !kind.eq_ignore_ascii_case("application/json") {
-            let message = "Bad Request. Content-Type must be 'application/json'.";
-            return Err(MlflowError::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message));
-        }
+        Self::of_body(body(request, app).await?)
+    }
+}
+
+/// The body of a request, whose type is checked; `None` if there is nothing.
+pub(super) async fn body(request: Request, app: &App) -> Result<Option<Bytes>, MlflowError> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_owned();
+    let body = Bytes::from_request(request, app)
+        .await
+        .map_err(|error| MlflowError::new(error.status(), "INVALID_PARAMETER_VALUE", error.body_text()))?;
+    if body.is_empty() && kind.is_empty() {
+        return Ok(None);
+    }
+    if !kind.eq_ignore_ascii_case("application/json") {
+        let message = "Bad Request. Content-Type must be 'application/json'.";
+        return Err(MlflowError::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message));
+    }
+    Ok(Some(body))
+}
+
+impl Fields {
+    /// From a JSON body.
+    pub(super) fn of_body(body: Option<Bytes>) -> Result<Self, MlflowError> {
+        let Some(body) = body else { return Ok(Self::default()) };
         let malformed = |error: serde_json::Error| {
             MlflowError::new(
                 StatusCode::BAD_REQUEST,
@@ -55,9 +68,7 @@ impl FromRequest<App> for Fields {
         }
         Self::of_value(value, String::new())
     }
-}
 
-impl Fields {
     fn of_query(pairs: Vec<(String, String)>) -> Self {
         let mut fields = Map::new();
         for (name, value) in pairs {

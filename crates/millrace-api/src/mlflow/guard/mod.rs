@@ -85,6 +85,9 @@ impl Kind {
     }
 }
 
+/// MLflow's word for all that a server has; `USE` on it makes somebody a member, `MANAGE` an administrator of roles and accounts.
+pub(crate) const WORKSPACE: &str = "workspace";
+
 /// What an account was granted.
 #[derive(Debug)]
 pub(crate) struct Granted {
@@ -107,24 +110,39 @@ impl Granted {
             Access::Token { default_permission, .. } => *default_permission,
             Access::Loopback => Permission::Manage,
         };
-        Ok(Self { is_admin, otherwise, grants: app.engine.store().list_grants(id).await? })
+        Ok(Self { is_admin, otherwise, grants: app.engine.store().list_held_grants(id).await? })
     }
 
-    /// What is granted on the object itself, else on all of its kind, else what everybody may.
+    /// The most that any grant on the object or on all of its kind gives, and at least what everybody may, as MLflow has it since roles.
+    /// One denial among them denies, whatever else is granted.
     pub(crate) fn on(&self, kind: Kind, object: &str) -> Permission {
-        if self.is_admin {
+        if self.is_admin || self.manages_roles() {
             return Permission::Manage;
         }
-        let of = |object: &str| {
-            let found = self.grants.iter().find(|grant| grant.kind == kind.word() && grant.object == object);
-            // A word that a newer program wrote is none that allows anything here.
-            found.map(|grant| Permission::of(&grant.permission).unwrap_or(Permission::None))
-        };
-        of(object).or_else(|| of("*")).unwrap_or(self.otherwise)
+        let granted =
+            |grant: &&GrantRow| grant.kind == kind.word() && (grant.object == object || grant.object == "*");
+        // A word that a newer program wrote is none that allows anything here.
+        let words = self.grants.iter().filter(granted);
+        let words = words.map(|grant| Permission::of(&grant.permission).unwrap_or(Permission::None));
+        let words: Vec<Permission> = words.collect();
+        if words.contains(&Permission::None) {
+            return Permission::None;
+        }
+        words.into_iter().fold(self.otherwise, Permission::max)
+    }
+
+    /// Whether roles and accounts are this account's to give: it manages MLflow's workspace, of which there is one here.
+    pub(crate) fn manages_roles(&self) -> bool {
+        let manages = Permission::Manage.word();
+        self.is_admin
+            || self.grants.iter().any(|grant| grant.kind == WORKSPACE && grant.permission == manages)
     }
 
     /// Whether there is something that it may not see.
     fn is_restricted(&self) -> bool {
+        if self.manages_roles() {
+            return false;
+        }
         let denies = |grant: &GrantRow| {
             Permission::of(&grant.permission).is_none_or(|permission| permission == Permission::None)
         };
@@ -228,26 +246,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_grant_decides() {
+    fn the_most_that_was_granted_decides_unless_one_denies() {
         let grant = |kind: Kind, object: &str, permission: &str| GrantRow {
             kind: kind.word().to_owned(),
             object: object.to_owned(),
             permission: permission.to_owned(),
         };
         let grants = vec![
-            grant(Kind::Experiment, "*", "DENY"),
-            grant(Kind::Experiment, "7", "EDIT"),
+            grant(Kind::Experiment, "*", "EDIT"),
+            grant(Kind::Experiment, "7", "READ"),
+            grant(Kind::Experiment, "9", "DENY"),
+            grant(Kind::Experiment, "9", "MANAGE"),
             grant(Kind::Model, "a", "MANAGE"),
             grant(Kind::Model, "b", "SOMETHING_NEW"),
         ];
         let granted = Granted { is_admin: false, otherwise: Permission::Read, grants };
         assert_eq!(granted.on(Kind::Experiment, "7"), Permission::Edit);
-        assert_eq!(granted.on(Kind::Experiment, "8"), Permission::None);
+        assert_eq!(granted.on(Kind::Experiment, "8"), Permission::Edit);
+        assert_eq!(granted.on(Kind::Experiment, "9"), Permission::None);
         assert_eq!(granted.on(Kind::Model, "a"), Permission::Manage);
         assert_eq!(granted.on(Kind::Model, "b"), Permission::None);
         assert_eq!(granted.on(Kind::Prompt, "a"), Permission::Read);
         assert!(granted.is_restricted());
+        let mut keeper =
+            Granted { is_admin: false, otherwise: Permission::Read, grants: granted.grants.clone() };
+        let all =
+            GrantRow { kind: WORKSPACE.to_owned(), object: "*".to_owned(), permission: "MANAGE".to_owned() };
+        assert!(!keeper.manages_roles());
+        keeper.grants.push(all);
+        assert!(keeper.manages_roles());
+        assert_eq!(keeper.on(Kind::Experiment, "9"), Permission::Manage);
         let admin = Granted { is_admin: true, ..granted };
-        assert_eq!(admin.on(Kind::Experiment, "8"), Permission::Manage);
+        assert_eq!(admin.on(Kind::Experiment, "9"), Permission::Manage);
     }
 }

@@ -157,7 +157,7 @@ impl Route {
             // Each of its fields is checked like a request.
             "/graphql" => Vec::new(),
             // Who may what is for their handlers to say: it depends on whom they are about.
-            "users" => Vec::new(),
+            "users" | "roles" => Vec::new(),
             "server-info" | "ui-telemetry" | "gateway-proxy" if rest.is_empty() => Vec::new(),
             _ => return None,
         })

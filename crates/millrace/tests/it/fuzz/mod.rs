@@ -236,6 +236,7 @@ fn the_corpus_has_every_route_and_is_right() {
             || found.ends_with("/webhooks/{id}/test")
             // Nobody logs in here.
             || found.starts_with("/users/")
+            || found.starts_with("/roles/")
         {
             continue;
         }
