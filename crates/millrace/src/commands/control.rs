@@ -1,6 +1,7 @@
 //! Cancelling, holding and repeating runs: by the server that has the workspace, or without one.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use millrace_metastore::runs::PipelineRunRow;
@@ -15,6 +16,9 @@ use crate::commands::run_lock::{self, WorkspaceLock};
 use crate::commands::runs;
 use crate::printer::Printer;
 use crate::server::Server;
+
+/// Longest time for which a server is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is done to a run that goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +146,8 @@ impl Reach {
 
 /// Posts to the server; what it refuses is told as it says it.
 async fn ask(url: &str) -> Result<Value> {
-    let mut request = reqwest::Client::new().post(url);
+    let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    let mut request = client.post(url);
     if let Some(token) = boot::server_token() {
         request = request.bearer_auth(token);
     }
