@@ -35,14 +35,15 @@ pub mod steps;
 mod submit;
 mod triggers;
 mod waiting;
-mod windows;
 mod why_waiting;
+mod windows;
 
 pub use attempt::attempt_folder;
 pub use control::{RerunOf, Selection};
 pub use critical::{CriticalPath, StepSpan, critical_path, step_spans};
 pub use engine::{
-    Engine, EngineServices, EngineSettings, Force, Parent, PoolSize, RunEvents, RunRequest, ServerPlace, StepRegistry,
+    Engine, EngineServices, EngineSettings, Force, Parent, PoolSize, RunEvents, RunRequest, ServerPlace,
+    StepRegistry,
 };
 pub use error::OrchestrationError;
 pub use events::{RunEvent, RunEventKind};

@@ -217,7 +217,15 @@ fn cause(wanted: &StartRun, keyed: bool, user: &str) -> Value {
         cause = json!({"by": caller.system, "url": caller.url, "user": user});
     }
     if keyed {
-        let asked = json!([wanted.inputs.0, wanted.force, wanted.force_steps, wanted.from, wanted.only, wanted.window]).to_string();
+        let asked = json!([
+            wanted.inputs.0,
+            wanted.force,
+            wanted.force_steps,
+            wanted.from,
+            wanted.only,
+            wanted.window
+        ])
+        .to_string();
         cause["request"] = json!(blake3::hash(asked.as_bytes()).to_hex().as_str());
     }
     cause
