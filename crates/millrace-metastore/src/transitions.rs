@@ -159,6 +159,14 @@ async fn end_attempts(session: &mut Session, transition: &RunTransition) -> Resu
         session.execute(&sql, &steps).await?;
     }
     keep_for_reuse(session, &caches.into_values().collect::<Vec<_>>()).await?;
+    keep_assets(session, run_id, &ends).await
+}
+
+async fn keep_assets(
+    session: &mut Session,
+    run_id: &str,
+    ends: &[&StepChange],
+) -> Result<(), MetastoreError> {
     for change in ends {
         if let StepChange::EndAttempt { step, assets, .. } = change
             && !assets.is_empty()

@@ -28,8 +28,10 @@ impl Elapsed {
 impl fmt::Display for Elapsed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
-        let (factor, unit) =
-            units.into_iter().find(|(factor, _)| self.ms > 0 && self.ms % factor == 0).unwrap_or((1, "ms"));
+        let (factor, unit) = units
+            .into_iter()
+            .find(|(factor, _)| self.ms > 0 && self.ms.is_multiple_of(*factor))
+            .unwrap_or((1, "ms"));
         write!(f, "{}{unit}", self.ms / factor)
     }
 }

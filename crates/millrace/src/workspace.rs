@@ -30,9 +30,6 @@ const PIPELINES: &str = "pipelines";
 /// Folder of everything that is not in git.
 pub(crate) const STATE: &str = ".millrace";
 
-/// File in that folder that says where the server answers.
-pub(crate) const SERVER_FILE: &str = "server.url";
-
 /// Why a workspace cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WorkspaceError {

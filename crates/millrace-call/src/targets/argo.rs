@@ -37,17 +37,20 @@ pub(crate) struct Argo {
 #[derive(Default, Clone, Copy, Deserialize, JsonSchema)]
 enum Template {
     #[default]
-    WorkflowTemplate,
-    ClusterWorkflowTemplate,
-    CronWorkflow,
+    #[serde(rename = "WorkflowTemplate")]
+    Namespaced,
+    #[serde(rename = "ClusterWorkflowTemplate")]
+    Cluster,
+    #[serde(rename = "CronWorkflow")]
+    Cron,
 }
 
 impl Template {
     fn word(self) -> &'static str {
         match self {
-            Self::WorkflowTemplate => "WorkflowTemplate",
-            Self::ClusterWorkflowTemplate => "ClusterWorkflowTemplate",
-            Self::CronWorkflow => "CronWorkflow",
+            Self::Namespaced => "WorkflowTemplate",
+            Self::Cluster => "ClusterWorkflowTemplate",
+            Self::Cron => "CronWorkflow",
         }
     }
 }

@@ -193,7 +193,7 @@ async fn environment_belongs_to_one_open_run() {
             // However the run ends, nothing has to be given back.
             let over = RunTransition {
                 run: Some(RunEnd { state: "failed".to_owned(), error: None, outputs: None }),
-                ..crate::transition("a", store.begin_engine_epoch().await.unwrap(), Vec::new())
+                ..crate::transition("a", 1, Vec::new())
             };
             store.store_transition(over).await.unwrap();
             assert_eq!(store.list_environment_holds().await.unwrap(), []);

@@ -65,7 +65,7 @@ async fn runs_are_found_by_what_they_are_and_page_by_page() {
 async fn what_went_on_between_two_instants() {
     on_both(|store| {
         Box::pin(async move {
-            let epoch = store.begin_engine_epoch().await.unwrap();
+            let epoch = crate::begin_server(&store, "a").await;
             for (id, at) in [("early", 1), ("long", 2), ("within", 30), ("open", 3), ("late", 90)] {
                 made(&store, id, "daily", at, "{}", "{}").await;
             }

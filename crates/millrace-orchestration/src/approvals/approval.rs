@@ -67,7 +67,7 @@ impl Approval {
     /// Of each who said yes, what they were.
     fn yes(&self, decisions: &[ApprovalDecisionRow]) -> Vec<Vec<Approver>> {
         let said_yes = decisions.iter().filter(|decision| decision.approves);
-        said_yes.map(|decision| standing_of(decision)).collect()
+        said_yes.map(standing_of).collect()
     }
 
     /// Why a person may not say yes; `None` if they may.

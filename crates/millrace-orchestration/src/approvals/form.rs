@@ -29,7 +29,8 @@ pub(super) fn fill(
     let mut values = IndexMap::new();
     for (name, spec) in form {
         let earlier = before.and_then(|before| before.get(name)).cloned();
-        let Some(value) = given.get(name).cloned().or(earlier.clone()).or_else(|| spec.default.clone())
+        let Some(value) =
+            given.get(name).cloned().or_else(|| earlier.clone()).or_else(|| spec.default.clone())
         else {
             let message = format!("the field `{name}` of the form is not filled in");
             return Err(refusal(message, format!("millrace approve … --form {name}=…")));

@@ -181,7 +181,7 @@ impl EventSource for Datasets {
         let rows =
             self.store.list_asset_versions_after("dataset", self.name.clone(), after.unwrap_or(0)).await;
         let rows = rows.map_err(failed)?;
-        let newest = rows.last().map_or(after.unwrap_or(0), |row| row.version);
+        let newest = rows.last().map_or_else(|| after.unwrap_or(0), |row| row.version);
         let mut events = Vec::new();
         for row in rows.iter().filter(|_| after.is_some()) {
             let run_id = run_of(&row.details);
@@ -225,7 +225,7 @@ impl EventSource for Models {
         let after = cursor.and_then(|cursor| cursor.get("version")).and_then(Value::as_i64);
         let rows = self.store.list_asset_versions_after("model", name.clone(), after.unwrap_or(0)).await;
         let rows = rows.map_err(failed)?;
-        let newest = rows.last().map_or(after.unwrap_or(0), |row| row.version);
+        let newest = rows.last().map_or_else(|| after.unwrap_or(0), |row| row.version);
         let mut events = Vec::new();
         if self.spec.events.contains(&ModelWord::Version) && after.is_some() {
             for row in &rows {

@@ -1,6 +1,6 @@
 //! Asks sources: one task a trigger, made and ended as the files change.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) async fn watch(shared: &Arc<Shared>, stop: &CancellationToken) {
     let mut going: HashMap<(String, String), (String, CancellationToken)> = HashMap::new();
     loop {
         let page = shared.book.page().await;
-        let mut wanted = HashMap::new();
+        let mut wanted = BTreeMap::new();
         for (pipeline, trigger, spec) in page.event_triggers().filter(|(.., spec)| spec.source.is_polled()) {
             let rule = serde_json::to_string(&spec.source).unwrap_or_default();
             wanted.insert((pipeline.to_owned(), trigger.to_owned()), (rule, spec.source.clone()));

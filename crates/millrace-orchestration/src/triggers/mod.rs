@@ -338,7 +338,7 @@ pub(crate) fn overdue_since(state: &TriggerStateRow, now: Timestamp) -> Option<T
     if state.paused {
         return None;
     }
-    state.overdue_since.or(state.next_at.filter(|next| late(*next))).map(instant)
+    state.overdue_since.or_else(|| state.next_at.filter(|next| late(*next))).map(instant)
 }
 
 #[cfg(test)]

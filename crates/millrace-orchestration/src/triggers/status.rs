@@ -122,7 +122,7 @@ pub async fn list_triggers(
     for pipeline in &pipelines {
         for (name, trigger) in &pipeline.triggers {
             let key = (pipeline.name.as_str(), name.as_str());
-            let mut status = describe(pipeline, name, trigger, source, &calendars, now, upcoming);
+            let mut status = describe(pipeline, (name, trigger), source, &calendars, now, upcoming);
             if let Some(state) = states.get(&key) {
                 status.paused = state.paused;
                 status.overdue_since = overdue_since(state, now);
@@ -164,8 +164,7 @@ pub fn describe_trigger(trigger: &Trigger, default_zone: &str) -> String {
 
 fn describe(
     pipeline: &Pipeline,
-    name: &str,
-    trigger: &Trigger,
+    (name, trigger): (&str, &Trigger),
     source: &dyn PipelineSource,
     calendars: &Calendars,
     now: Timestamp,
@@ -190,7 +189,7 @@ fn describe(
     if let Some(window) = trigger.window() {
         status.rule = window.window.to_string();
         status.description = describe_trigger(trigger, &default_zone);
-        status.timezone = window.timezone.clone().unwrap_or(default_zone.clone());
+        status.timezone = window.timezone.clone().unwrap_or_else(|| default_zone.clone());
         match next_firings(pipeline, &default_zone, calendars, now, 1) {
             Ok(ends) => status.next_at = ends.iter().find(|next| next.trigger == name).map(|next| next.at),
             Err(problem) => status.why = Some(problem.message),

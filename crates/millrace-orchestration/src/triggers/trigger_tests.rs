@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::*;
-use crate::engine::{EngineServices, EngineSettings};
+use crate::engine::{EngineServices, EngineSettings, ServerPlace};
 use crate::steps::Set;
 use crate::windows::{RangeRequest, rerun_range};
 
@@ -211,6 +211,13 @@ impl World {
             max_running: 64,
             pools: IndexMap::new(),
             timezone: "Europe/Berlin".to_owned(),
+            server: ServerPlace {
+                host: "here".to_owned(),
+                is_running: |_, _| true,
+                state_id: folder.path().to_string_lossy().into_owned(),
+                process: (1, 1),
+                lease: std::time::Duration::from_secs(60),
+            },
         };
         let store = Metastore::open(&url).await.unwrap();
         let kinds = kinds.into_iter().map(|kind| (kind.doc().name, kind)).collect();

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use millrace_metastore::schedules::TriggerStateRow;
 use millrace_metastore::windows::{StaleRange, WindowChange, WindowFilter, WindowRow};
 use millrace_spec::check_triggers::parent_trigger;
-use millrace_spec::duration::Elapsed;
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::schedule::{Interval, WindowSeries};
 use millrace_spec::triggers::{Dependency, OnTimeout, Rerun, Window};
@@ -259,7 +258,7 @@ impl Pass<'_> {
         }
         let missing = self.missing(planned, row).await?;
         if let Some((dependency, reason)) = missing {
-            return self.hold(planned, row, dependency, reason, running, outlook).await;
+            return self.hold((planned, row), dependency, reason, running, outlook).await;
         }
         self.start_if_room(planned, row, running, outlook).await
     }
@@ -287,8 +286,7 @@ impl Pass<'_> {
     /// Keeps a window waiting for others, until its patience ends.
     async fn hold(
         &self,
-        planned: &PlannedWindow,
-        row: &WindowRow,
+        (planned, row): (&PlannedWindow, &WindowRow),
         dependency: &Dependency,
         reason: String,
         running: &mut u32,
@@ -311,7 +309,7 @@ impl Pass<'_> {
             change.waiting_since = None;
         } else {
             if waited > row.end.saturating_sub(row.start) {
-                outlook.overdue_since.get_or_insert(instant(since));
+                outlook.overdue_since.get_or_insert_with(|| instant(since));
             }
             outlook.note.get_or_insert(reason);
             if row.state == change.state && row.reason == change.reason {
@@ -465,7 +463,7 @@ impl Pass<'_> {
 
 /// When a window may run.
 fn due(planned: &PlannedWindow, end: Timestamp) -> Timestamp {
-    let delay = planned.window.delay.unwrap_or(Elapsed::default()).micros();
+    let delay = planned.window.delay.unwrap_or_default().micros();
     instant(end.as_microsecond().saturating_add(delay))
 }
 

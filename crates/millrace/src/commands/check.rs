@@ -56,11 +56,8 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     if asked(secrets::FILE) {
         warn_of_secrets(workspace, printer);
     }
-    let steps: usize = pipelines
-        .iter()
-        .filter_map(|file| file.loaded.as_ref())
-        .map(|loaded| loaded.pipeline.steps.len())
-        .sum();
+    let loaded = pipelines.iter().filter_map(|file| file.loaded.as_ref());
+    let steps: usize = loaded.map(|loaded| loaded.pipeline.steps.len()).sum();
     let mut kinds = vec![format!("{} pipelines with {steps} steps", pipelines.len())];
     if !endpoints.is_empty() {
         kinds.push(format!("{} endpoints", endpoints.len()));

@@ -90,7 +90,7 @@ pub(crate) async fn rerun(arguments: &Rerun, printer: &Printer) -> Result<ExitCo
         }
         Reach::Nobody(lock) => {
             drop(lock);
-            rerun_here(&rooms, &run, arguments, printer).await
+            Box::pin(rerun_here(&rooms, &run, arguments, printer)).await
         }
     }
 }

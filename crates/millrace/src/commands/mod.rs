@@ -47,7 +47,7 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Check(arguments) => check::run(&arguments, printer).await,
         Command::Run(arguments) => run::run(&arguments, printer).await,
         Command::Plan(arguments) => plan::run(&arguments, printer).await,
-        Command::Rerun(arguments) => control::rerun(&arguments, printer).await,
+        Command::Rerun(arguments) => Box::pin(control::rerun(&arguments, printer)).await,
         Command::Cancel(arguments) => control::run(control::Verb::Cancel, &arguments, printer).await,
         Command::Pause(arguments) => control::run(control::Verb::Pause, &arguments, printer).await,
         Command::Resume(arguments) => control::run(control::Verb::Resume, &arguments, printer).await,

@@ -85,7 +85,9 @@ fn rate(name: &str, node: &Node) -> Result<(u32, u64), Box<Problem>> {
 mod tests {
     use super::*;
 
-    fn pools(text: &str) -> Result<Vec<(String, u32, Option<(u32, u64)>)>, String> {
+    type Pool = (String, u32, Option<(u32, u64)>);
+
+    fn pools(text: &str) -> Result<Vec<Pool>, String> {
         let node = millrace_spec::yaml::parse("millrace.yaml", text).map_err(|problem| problem.message)?;
         let all = read(&node).map_err(|problem| problem.message)?;
         Ok(all.into_iter().map(|(name, size)| (name, size.slots, size.rate)).collect())

@@ -253,7 +253,7 @@ fn approval_form_becomes_inputs_of_later_steps() {
     assert_eq!(empty["code"], "approval-form", "{empty}");
     let wrong = decide(&server, &asked, json!({"approve": true, "by": "anna", "form": {"traffic": 11}}));
     assert_eq!(
-        wrong["detail"].as_str().or(wrong["message"].as_str()),
+        wrong["detail"].as_str().or_else(|| wrong["message"].as_str()),
         Some("the field `traffic` of the form may not be 11"),
         "{wrong}"
     );

@@ -116,7 +116,7 @@ fn azure_push(data: &Value) -> Vec<GitFacts> {
 
 fn pull_request(data: &Value, [branch, target, sha, message, author]: [&str; 5], number: &str) -> GitFacts {
     let of = |pointer: &str| text(data, pointer).unwrap_or_default().to_owned();
-    let plain = |name: String| name.strip_prefix("refs/heads/").map_or(name.clone(), str::to_owned);
+    let plain = |name: String| name.strip_prefix("refs/heads/").map_or_else(|| name.clone(), str::to_owned);
     GitFacts {
         message: of(message),
         author: of(author),

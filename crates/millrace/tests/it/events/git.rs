@@ -115,10 +115,7 @@ fn event_git_tag_and_pull_request() {
     git(repository.project.path(), &["tag", "-a", "v1", "-m", "one"]);
     repository.push("v1");
     let given = outputs(&server, &settled(&server, "tag")["run_id"]);
-    assert_eq!(
-        (given["ref"].clone(), given["sha"].clone()),
-        (Value::from("refs/tags/v1"), Value::from(sha.clone()))
-    );
+    assert_eq!((given["ref"].clone(), given["sha"].clone()), (Value::from("refs/tags/v1"), Value::from(sha)));
     repository.push("HEAD:refs/pull/7/head");
     let event = settled(&server, "pull");
     assert_eq!(event["subject"], "#7");
