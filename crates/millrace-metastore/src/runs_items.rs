@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::runs::{StepAttemptRow, StepRunRow};
-use crate::runs_read::{STEP_COLUMNS, attempt_row, step_row};
+use crate::runs_read::{ATTEMPT_COLUMNS, STEP_COLUMNS, attempt_row, step_row};
 use crate::{Metastore, MetastoreError, Value};
 
 /// Which items a listing wants.
@@ -126,10 +126,11 @@ impl Metastore {
     ) -> Result<Vec<StepAttemptRow>, MetastoreError> {
         self.read(move |session| {
             Box::pin(async move {
-                let sql = "SELECT step, number, epoch, state, handle, exit, error, started_at, ended_at FROM step_attempt \
-                           WHERE run_id = $1 AND step = $2 ORDER BY number";
+                let sql = format!(
+                    "SELECT {ATTEMPT_COLUMNS} FROM step_attempt WHERE run_id = $1 AND step = $2 ORDER BY number"
+                );
                 let args = [run_id.as_str().into(), step.as_str().into()];
-                session.fetch_all(sql, &args).await?.iter().map(attempt_row).collect()
+                session.fetch_all(&sql, &args).await?.iter().map(attempt_row).collect()
             })
         })
         .await

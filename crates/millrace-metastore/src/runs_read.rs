@@ -13,6 +13,10 @@ const RUN_COLUMNS: &str = "id, number, pipeline, definition, inputs, options, ca
 pub(crate) const STEP_COLUMNS: &str = "step, position, kind, state, attempt, lost, retry_at, ready_at, started_at, ended_at, outcome, \
      error, reuse, reason, item_of, item, label, items_total, waits_for, queued_at";
 
+/// Columns of [`StepAttemptRow`].
+pub(crate) const ATTEMPT_COLUMNS: &str = "step, number, epoch, state, handle, exit, error, started_at, ended_at, cpu_user_ms, \
+     cpu_system_ms, peak_memory_bytes, read_bytes, written_bytes";
+
 /// Which runs a listing wants.
 #[derive(Debug, Clone, Default)]
 pub struct RunFilter {
@@ -154,10 +158,10 @@ impl Metastore {
     pub async fn list_step_attempts(&self, run_id: String) -> Result<Vec<StepAttemptRow>, MetastoreError> {
         self.read(move |session| {
             Box::pin(async move {
-                let sql = "SELECT step, number, epoch, state, handle, exit, error, started_at, ended_at, cpu_user_ms, cpu_system_ms, \
-                           peak_memory_bytes, read_bytes, written_bytes FROM step_attempt \
-                           WHERE run_id = $1 AND step NOT LIKE '%[%' ORDER BY started_at, step, number";
-                session.fetch_all(sql, &[run_id.as_str().into()]).await?.iter().map(attempt_row).collect()
+                let sql = format!(
+                    "SELECT {ATTEMPT_COLUMNS} FROM step_attempt WHERE run_id = $1 AND step NOT LIKE '%[%' ORDER BY started_at, step, number"
+                );
+                session.fetch_all(&sql, &[run_id.as_str().into()]).await?.iter().map(attempt_row).collect()
             })
         })
         .await

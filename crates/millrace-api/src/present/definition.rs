@@ -131,18 +131,18 @@ mod tests {
         let place = json!({"file": "pipelines/p.yaml", "line": 1, "column": 1, "length": 1});
         let step = |kind: &str, config: Value, needs: &[&str]| json!({"id": "s", "kind": kind, "config": config, "needs": needs, "place": place});
         let mut copy = step("copy", json!({"from": "crm:public.orders", "keys": ["a", "b c"]}), &[]);
-        copy["inputs"] = json!({"rows": "${{ inputs.n }}"});
+        copy["inputs"] = json!({"rows": "${{ inputs.days }}"});
         let mut say = step("run", "echo a\necho b\n".into(), &["orders"]);
         say["retry"] = json!({"max": 2, "delay_ms": 1_000, "backoff": 2.0});
         let pipeline = json!({
-            "name": "daily", "file": "pipelines/p.yaml", "inputs": {"n": {"type": "integer", "default": 3}},
+            "name": "daily", "file": "pipelines/p.yaml", "inputs": {"days": {"type": "integer", "default": 3}},
             "steps": {"orders": copy, "say": say},
         });
         let pipeline: Pipeline = serde_json::from_value(pipeline).unwrap();
         insta::assert_snapshot!(definition_text(&pipeline).unwrap(), @r#"
         pipeline: daily
         inputs:
-          n:
+          days:
             type: integer
             default: 3
         steps:
@@ -151,7 +151,7 @@ mod tests {
               from: "crm:public.orders"
               keys: [a, b c]
             inputs:
-              rows: "${{ inputs.n }}"
+              rows: "${{ inputs.days }}"
           say:
             run: |
               echo a
