@@ -37,4 +37,4 @@ CREATE TABLE event_cursor (
 );
 
 -- For triggers that wait for the end of other pipelines' runs.
-CREATE INDEX pipeline_run_ended ON pipeline_run (pipeline, ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX pipeline_run_ended_of_pipeline ON pipeline_run (pipeline, ended_at) WHERE ended_at IS NOT NULL;
