@@ -19,7 +19,7 @@ use crate::shell::{output, run};
 const USAGE: &str = "\
 usage: cargo xtask <chore>
 
-  test    installs what the tests need and runs all of them
+  test    installs what the tests need and runs all of them; `test orchestrators` those against Airflow, Prefect and Dagster
   check   formatting, lints and the rules of the house: the fast feedback
   lint    formatting and clippy, warnings fail
   tidy    who may name what, file length, ARCHITECTURE.md, words
@@ -42,6 +42,7 @@ fn main() -> ExitCode {
 
 fn dispatch(chore: &str, root: &Path) -> Result<()> {
     match chore {
+        "test" if std::env::args().nth(2).as_deref() == Some("orchestrators") => test_orchestrators(root),
         "test" => test(root),
         "check" => lint(root).and_then(|()| tidy::check(root)).and_then(|()| tools::typos(root)),
         "bench" => bench::dispatch(root, &std::env::args().skip(2).collect::<Vec<_>>()),
@@ -72,21 +73,26 @@ fn test(root: &Path) -> Result<()> {
     tools::typos(root)?;
     tools::deny(root)?;
     let python = client_python.to_string_lossy();
-    let mut with_clients = vec![format!("MILLRACE_TEST_PYTHON={python}")];
-    for (name, python) in tools::orchestrators(root)? {
-        with_clients.push(format!("MILLRACE_TEST_{}={}", name.to_uppercase(), python.display()));
-    }
-    let with_clients = with_clients.iter().map(String::as_str);
+    let with_clients = format!("MILLRACE_TEST_PYTHON={python}");
     if tools::has("cargo-nextest") {
-        let test = ["cargo", "nextest", "run", "--workspace", "--all-features"];
-        run(root, "env", &with_clients.chain(test).collect::<Vec<_>>())?;
+        run(root, "env", &[&with_clients, "cargo", "nextest", "run", "--workspace", "--all-features"])?;
     } else {
-        let test = ["cargo", "test", "--workspace", "--all-features", "--all-targets"];
-        run(root, "env", &with_clients.chain(test).collect::<Vec<_>>())?;
+        let test = [&with_clients, "cargo", "test", "--workspace", "--all-features", "--all-targets"];
+        run(root, "env", &test)?;
     }
     run(root, "cargo", &["test", "--workspace", "--all-features", "--doc"])?;
     run(root, "env", &["PYTHONPATH=python", "python3", "-m", "unittest", "discover", "python/tests"])?;
     web(root, &client_python)
+}
+
+/// `call` steps against a real Airflow, Prefect and Dagster. Apart from the other tests, since installing and starting them takes minutes.
+fn test_orchestrators(root: &Path) -> Result<()> {
+    let mut with: Vec<String> = Vec::new();
+    for (name, python) in tools::orchestrators(root)? {
+        with.push(format!("MILLRACE_TEST_{}={}", name.to_uppercase(), python.display()));
+    }
+    let test = ["cargo", "nextest", "run", "--workspace", "--all-features", "-E", "test(/^orchestrators::/)"];
+    run(root, "env", &with.iter().map(String::as_str).chain(test).collect::<Vec<_>>())
 }
 
 /// What is generated from the Rust types and kept in git, so that a change shows in a review.

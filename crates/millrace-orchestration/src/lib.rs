@@ -30,6 +30,7 @@ pub mod planner;
 mod recovery;
 pub mod retry;
 mod run_task;
+mod settings;
 pub mod state;
 pub mod steps;
 mod submit;
@@ -41,10 +42,7 @@ mod windows;
 pub use attempt::attempt_folder;
 pub use control::{RerunOf, Selection};
 pub use critical::{CriticalPath, StepSpan, critical_path, step_spans};
-pub use engine::{
-    Engine, EngineServices, EngineSettings, Force, Parent, PoolSize, RunEvents, RunRequest, ServerPlace,
-    StepRegistry,
-};
+pub use engine::{Engine, EngineServices, Force, Parent, RunEvents, RunRequest, StepRegistry};
 pub use error::OrchestrationError;
 pub use events::{RunEvent, RunEventKind};
 pub use firing::{Firing, Started};
@@ -52,6 +50,7 @@ pub use leases::ADDRESS_FILE;
 pub use log::{
     AttemptLog, LogLine, LogLines, LogMatch, LogPattern, LogStream, MAX_PATTERN, PatternError, search,
 };
+pub use settings::{EngineSettings, PoolSize, ServerPlace};
 pub use submit::{TakeOver, TakenStep};
 pub use triggers::{
     LastFiring, NextFiring, PipelineSource, TriggerLoop, TriggerStatus, describe_trigger, list_triggers,

@@ -273,16 +273,15 @@ fn check_value(schema: &Value, value: &Value, pointer: &str, found: &mut Vec<Vio
         });
         found.push(wrong);
     }
+    let examples = schema.get("examples").and_then(Value::as_array).into_iter().flatten();
+    let examples: Vec<String> = examples.filter_map(Value::as_str).map(|text| format!("`{text}`")).collect();
+    // A pattern without examples is that of a name, of which others say more than that it cannot be read.
     if let (Some(pattern), Some(text)) = (schema.get("pattern").and_then(Value::as_str), value.as_str())
+        && !examples.is_empty()
         && Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
     {
         let mut wrong = violation(pointer, "wrong-value", format!("`{text}` cannot be read here"));
-        let examples = schema.get("examples").and_then(Value::as_array).into_iter().flatten();
-        let examples: Vec<String> =
-            examples.filter_map(Value::as_str).map(|text| format!("`{text}`")).collect();
-        if !examples.is_empty() {
-            wrong.hints.push(format!("write it as {}", examples.join(", ")));
-        }
+        wrong.hints.push(format!("write it as {}", examples.join(", ")));
         found.push(wrong);
     }
     let Some(number) = value.as_f64() else { return };

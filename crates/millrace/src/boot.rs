@@ -3,6 +3,8 @@
 
 mod people;
 
+mod rooms;
+
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -421,107 +423,4 @@ fn call_services(workspace: &Workspace) -> Result<CallServices> {
         .timeout(Duration::from_secs(60))
         .build()?;
     Ok(CallServices { client, clock: Arc::new(SystemClock), connections: Arc::new(connection) })
-}
-
-impl Rooms {
-    /// Starts the engine, which takes over what an earlier one left.
-    pub(crate) async fn start_engine(&self, server: Option<&str>) -> Result<Engine> {
-        let (services, settings) = self.engine_parts(server)?;
-        let engine = Engine::start(self.store.clone(), (*self.kinds).clone(), services, settings).await?;
-        self.sub_pipelines.connect(&engine, Arc::new(self.workspace.clone()));
-        Ok(engine)
-    }
-
-    /// An engine that says what would be done, and does nothing.
-    pub(crate) fn planning_engine(&self) -> Result<Engine> {
-        let (services, settings) = self.engine_parts(None)?;
-        Ok(Engine::for_planning(self.store.clone(), (*self.kinds).clone(), services, settings))
-    }
-
-    fn engine_parts(&self, server: Option<&str>) -> Result<(EngineServices, EngineSettings)> {
-        let state = self.workspace.state_folder();
-        let shims = vec![
-            std::env::current_exe().context("cannot find the running program")?.into_os_string(),
-            "__shims".into(),
-        ];
-        let environments = Arc::new(Environments::new(cache_folder(), "python3"));
-        let warm = WarmWorkers::new(install_python_files(&state)?, state.join("workers"));
-        let settings = LocalSettings { shims, workspace: self.workspace.root.clone(), base_env: base_env() };
-        let mut step_env = IndexMap::new();
-        if let Some(url) = server {
-            step_env.insert("MLFLOW_TRACKING_URI".to_owned(), url.to_owned());
-            let file = self.workspace.server_file().to_string_lossy().into_owned();
-            step_env.insert("MILLRACE_SERVER_FILE".to_owned(), file);
-        }
-        let mut secret_env = IndexMap::new();
-        if let (Some(_), Some(token)) = (server, server_token()) {
-            secret_env.insert("MLFLOW_TRACKING_TOKEN".to_owned(), token);
-        }
-        let services = EngineServices {
-            compute: Arc::new(LocalTarget::new(settings, environments, Some(warm))),
-            datasets: self.catalog.clone(),
-            models: self.catalog.clone(),
-            tracker: self.tracker.clone(),
-            clock: self.clock.clone(),
-            secrets: self.workspace.secrets.clone(),
-            step_env,
-            secret_env,
-        };
-        let cores =
-            std::thread::available_parallelism().map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(2));
-        let settings = EngineSettings {
-            workspace: self.workspace.root.clone(),
-            state_folder: state,
-            max_running: self.workspace.max_running.unwrap_or(cores * RUNNING_PER_CORE),
-            pools: self.workspace.pools.clone(),
-            server: server_place::here(&self.workspace.state_folder(), self.store.is_postgres())?,
-            timezone: self.workspace.timezone.clone(),
-        };
-        Ok((services, settings))
-    }
-
-    /// Takes in what happens elsewhere.
-    ///
-    /// # Errors
-    /// If no HTTP client can be made.
-    pub(crate) fn inbox(&self, engine: &Engine) -> Result<Inbox> {
-        let workspace = self.workspace.clone();
-        let machine = self.storage.s3.clone();
-        let outside = Outside {
-            workspace: self.workspace.root.clone(),
-            copies: self.workspace.state_folder().join("git"),
-            lake: self.storage.root.clone(),
-            buckets: Arc::new(move |bucket| StorageOptions {
-                s3: workspace.bucket_options(bucket).unwrap_or_else(|| machine.clone()),
-            }),
-            client: reqwest::Client::builder()
-                .connect_timeout(Duration::from_secs(20))
-                .timeout(Duration::from_secs(60))
-                .build()?,
-            clock: self.clock.clone(),
-        };
-        let pipelines = Arc::new(self.workspace.clone());
-        Ok(Inbox::new(engine.clone(), pipelines, Arc::new(outside), self.clock.clone()))
-    }
-
-    /// Whether nothing that is kept here outlives the command.
-    pub(crate) fn is_scratch(&self) -> bool {
-        self.scratch.is_some()
-    }
-
-    /// Purges, keeps the rules of retention, and knows what runs take.
-    pub(crate) fn lifecycle(&self) -> Lifecycle {
-        Lifecycle::new(self.store.clone(), self.storage.artifacts.clone(), self.clock.clone())
-    }
-
-    /// Documentation of everything that can be named.
-    pub(crate) fn kind_docs(&self) -> Vec<KindDoc> {
-        let mut docs: Vec<KindDoc> = self.kinds.values().map(|kind| kind.doc().clone()).collect();
-        docs.extend(millrace_transform::transforms::docs());
-        docs.extend(millrace_transfer::connectors());
-        docs.extend(millrace_training::trainers::docs());
-        docs.extend(millrace_call::docs());
-        docs.extend(millrace_orchestration::trigger_docs());
-        docs
-    }
 }

@@ -282,6 +282,16 @@ recent_runs: Array<RunSummary>,
  */
 command: string, };
 
+export type RunCaller = { 
+/**
+ * Its word, for example `airflow`.
+ */
+system: string, 
+/**
+ * Where its own run is to be seen.
+ */
+url?: string, };
+
 export type StartRun = { 
 /**
  * Values of inputs; defaults stand in for the others.
@@ -294,7 +304,53 @@ force?: boolean,
 /**
  * A date or an instant in the window that the run is about; the last complete window if absent.
  */
-window?: string, };
+window?: string, 
+/**
+ * Run these steps, reuse nothing of them.
+ */
+force_steps?: Array<string>, 
+/**
+ * Only this step and what comes after it; what those need is taken over from earlier runs.
+ */
+from?: string, 
+/**
+ * Only this step; what it needs is taken over from earlier runs.
+ */
+only?: string, 
+/**
+ * Who asks, if it is another system; the run shows it.
+ */
+caller?: RunCaller, };
+
+export type PlannedStepView = { 
+/**
+ * Its key.
+ */
+step: string, 
+/**
+ * The kind's word.
+ */
+kind: string, 
+/**
+ * `run`, `reuse`, `depends` (on what a step leaves that runs), `skip` or `fail`.
+ */
+action: string, 
+/**
+ * Why, one clause.
+ */
+why: string, 
+/**
+ * How many items it is done for, if that is known and it has items.
+ */
+items: number | null, 
+/**
+ * Of those, for how many an earlier result stands in.
+ */
+items_reused: number | null, 
+/**
+ * Why it cannot begin.
+ */
+problem: Problem | null, };
 
 export type UpcomingView = { 
 /**
@@ -1154,6 +1210,132 @@ matches: number,
  * Whether there may be more than those: `from` of the next search is `looked_at`.
  */
 more: boolean, };
+
+export type InboxEventView = { 
+/**
+ * 32 hex digits.
+ */
+id: string, 
+/**
+ * Pipeline of the trigger that it is for.
+ */
+pipeline: string, 
+/**
+ * Name of the trigger.
+ */
+trigger: string, 
+/**
+ * What happened: `github.push`, `file.created`, …
+ */
+type: string, 
+/**
+ * Where it happened.
+ */
+source: string, 
+/**
+ * What it happened to.
+ */
+subject: string | null, 
+/**
+ * `waiting`, `held`, `started`, `filtered` or `dead`.
+ */
+status: string, 
+/**
+ * Why it is held, started nothing, or failed.
+ */
+why: string | null, 
+/**
+ * Tries that failed.
+ */
+attempts: number, 
+/**
+ * How often the same came again.
+ */
+repeats: number, 
+/**
+ * The run that it started.
+ */
+run_id: string | null, 
+/**
+ * RFC 3339.
+ */
+received_at: string, 
+/**
+ * RFC 3339; when it is tried again, if it is.
+ */
+next_at: string | null, 
+/**
+ * RFC 3339.
+ */
+settled_at: string | null, };
+
+export type InboxCount = { 
+/**
+ * The state.
+ */
+status: string, 
+/**
+ * How many.
+ */
+events: number, };
+
+export type InboxPage = { 
+/**
+ * The events.
+ */
+events: Array<InboxEventView>, 
+/**
+ * `after` of the next page.
+ */
+next: string | null, 
+/**
+ * How many events are in each state.
+ */
+counts: Array<InboxCount>, };
+
+export type InboxEventDetail = { 
+/**
+ * The event.
+ */
+event: InboxEventView, 
+/**
+ * What `event` is in expressions.
+ */
+value: Json, };
+
+export type EventTriggerView = { 
+/**
+ * Pipeline.
+ */
+pipeline: string, 
+/**
+ * Name of the trigger.
+ */
+trigger: string, 
+/**
+ * `webhook`, `git`, `blob`, …
+ */
+kind: string, 
+/**
+ * What it watches, in a few words.
+ */
+watches: string, 
+/**
+ * Where requests go, if it takes some.
+ */
+hook: string | null, 
+/**
+ * RFC 3339; when its source was read or found changed last, if it is asked.
+ */
+asked_at: string | null, 
+/**
+ * RFC 3339; when its source told of something last.
+ */
+found_at: string | null, 
+/**
+ * Why its source could not be asked.
+ */
+error: string | null, };
 
 export type ExperimentSummary = { 
 /**

@@ -1,13 +1,4 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
-import {
-  approvalsSearch,
-  compareSearch,
-  eventsSearch,
-  pipelineSearch,
-  runSearch,
-  runsSearch,
-  timelineSearch,
-} from "../rooms/orchestration/search";
+import { createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { monitorSearch } from "../rooms/monitoring/search";
 import {
   dataSearch,
@@ -23,85 +14,12 @@ import {
   webhookSearch,
 } from "../rooms/tracking/search";
 import { HomePage } from "./home/HomePage";
-import { NotFound } from "./NotFound";
-import { PageFailure } from "./PageFailure";
-import { Shell } from "./Shell";
-
-const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: PageFailure });
-const getParentRoute = () => root;
+import { orchestrationRoutes } from "./orchestrationRoutes";
+import { getParentRoute, root } from "./root";
 
 const routes = [
   createRoute({ getParentRoute, path: "/", component: HomePage }),
-  createRoute({
-    getParentRoute,
-    path: "/pipelines",
-    component: lazyRouteComponent(() => import("../rooms/orchestration/pipelines/PipelinesPage"), "PipelinesPage"),
-  }),
-  createRoute({
-    getParentRoute,
-    path: "/pipelines/$name",
-    validateSearch: pipelineSearch,
-    component: lazyRouteComponent(() => import("../rooms/orchestration/pipelines/PipelinePage"), "PipelinePage"),
-  }),
-  createRoute({
-    getParentRoute,
-    path: "/pipelines/$name/windows",
-    component: lazyRouteComponent(() => import("../rooms/orchestration/windows/WindowsPage"), "WindowsPage"),
-  }),
-  createRoute({
-    getParentRoute,
-    path: "/triggers",
-    component: lazyRouteComponent(() => import("../rooms/orchestration/triggers/TriggersPage"), "TriggersPage"),
-  }),
-  createRoute({
-    getParentRoute,
-    path: "/runs",
-    validateSearch: runsSearch,
-    component: lazyRouteComponent(() => import("../rooms/orchestration/runs/RunsPage"), "RunsPage"),
-  }),
-  createRoute({
-    getParentRoute,
-    path: "/runs/$run",
-    validateSearch: runSearch,
-    component: lazyRouteComponent(() => import("../rooms/orchestration/runs/RunPage"), "RunPage"),
-  }),
-  createRoute({
-    getParentRoute,
-    path: "/runs/$run/compare",
-    validateSearch: compareSearch,
-    component: lazyRouteComponent(() => import("../rooms/orchestration/compare/ComparePage"), "ComparePage"),
-  }),
-  createRoute({
-    getParentRoute,
-    path: "/timeline",
-    validateSearch: timelineSearch,
-    component: lazyRouteComponent(() => import("../rooms/orchestration/timeline/TimelinePage"), "TimelinePage"),
-  }),
-  createRoute({
-    getParentRoute,
-    path: "/approvals",
-    validateSearch: approvalsSearch,
-    component: lazyRouteComponent(() => import("../rooms/orchestration/approvals/ApprovalsPage"), "ApprovalsPage"),
-  }),
-  createRoute({
-    getParentRoute,
-    path: "/approvals/$approval",
-    component: lazyRouteComponent(() => import("../rooms/orchestration/approvals/ApprovalPage"), "ApprovalPage"),
-  }),
-  createRoute({
-    getParentRoute,
-    path: "/environments",
-    component: lazyRouteComponent(
-      () => import("../rooms/orchestration/environments/EnvironmentsPage"),
-      "EnvironmentsPage",
-    ),
-  }),
-  createRoute({
-    getParentRoute,
-    path: "/events",
-    validateSearch: eventsSearch,
-    component: lazyRouteComponent(() => import("../rooms/orchestration/events/EventsPage"), "EventsPage"),
-  }),
+  ...orchestrationRoutes,
   createRoute({
     getParentRoute,
     path: "/experiments",

@@ -17,7 +17,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::*;
-use crate::engine::{EngineServices, EngineSettings, ServerPlace};
+use crate::engine::EngineServices;
+use crate::settings::{EngineSettings, ServerPlace};
 use crate::steps::Set;
 use crate::windows::{RangeRequest, rerun_range};
 
@@ -255,7 +256,7 @@ impl World {
         rows.reverse();
         let line = |row: millrace_metastore::runs::PipelineRunRow| {
             let cause: Value = serde_json::from_str(&row.cause).unwrap();
-            let when = cause["at"].as_str().or(cause["window"].as_str()).unwrap_or("-").to_owned();
+            let when = cause["at"].as_str().or_else(|| cause["window"].as_str()).unwrap_or("-").to_owned();
             format!("{} {when} {}", row.pipeline, row.state)
         };
         rows.into_iter().map(line).collect()

@@ -29,6 +29,7 @@ fn at(text: &str) -> Timestamp {
 /// Changes of the clock in 2026: Berlin 29 March 02:00 to 03:00 and 25 October 03:00 to 02:00; New York 8 March and 1 November at 02:00;
 /// Lord Howe 5 April 02:00 to 01:30 and 4 October 02:00 to 02:30, half an hour; Kolkata none.
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of vectors")]
 fn schedule_cron_with_zones_and_dst() {
     let vectors: &[(&str, &str, &str, &[&str])] = &[
         (

@@ -45,12 +45,26 @@ pub(crate) async fn follow(
             }
         }
     }
-    while let Ok(event) = events.try_recv() {
-        if event.run_id == id {
-            screen.tell(&event.kind);
+    // The end is stored before it is told, so the last steps may be told only now.
+    let last = async {
+        while let Ok(event) = events.recv().await {
+            if event.run_id == id {
+                screen.tell(&event.kind);
+                if matches!(&event.kind, RunEventKind::RunChanged { state } if is_final(state)) {
+                    break;
+                }
+            }
         }
-    }
+    };
+    tokio::time::timeout(LAST_EVENTS, last).await.ok();
     Ok(())
+}
+
+/// Longest wait for what is told of a run that is over.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
+
+fn is_final(state: &str) -> bool {
+    RunState::parse(state).is_some_and(RunState::is_final)
 }
 
 /// A line a finished step; on a terminal also a moving one for each that runs.

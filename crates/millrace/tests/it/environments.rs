@@ -186,17 +186,17 @@ fn environments_are_listed_and_checked() {
     ");
     project
         .write("pipelines/p.yaml", pipeline().replace("environment: production", "environment: prodction"));
-    assert_snapshot!(project.millrace(&["check"]), @r#"
+    assert_snapshot!(project.millrace(&["check"]), @r###"
     exit 1
     ----
     error[unknown-environment]: there is no environment `prodction`
       --> pipelines/p.yaml:16:88
        |
-    16 |     deploy: {model: "${{ steps.register.version }}", to: "endpoint:late", environment: prodction}
-       |                                                                                        ^^^^^^^^^
+    16 | eps.register.version }}", to: "endpoint:late", environment: prodction}
+       |                                                             ^^^^^^^^^
     hint: did you mean `production`?
     1 of 3 files have errors
-    "#);
+    "###);
     project.write(
         "environments.yaml",
         "production: {approvers: {by: [role:ml_ownr]}, hours: {from: \"9\", until: \"17:00\"}}\n",

@@ -27,7 +27,9 @@ impl Orchestrator {
     fn start(name: &str) -> Option<Self> {
         let variable = format!("MILLRACE_TEST_{}", name.to_uppercase());
         let Some(python) = std::env::var_os(&variable) else {
-            eprintln!("skipped: {variable} names no interpreter with {name}; `cargo xtask test` sets it");
+            eprintln!(
+                "skipped: {variable} names no interpreter with {name}; `cargo xtask test orchestrators` sets it"
+            );
             return None;
         };
         let folder = tempfile::tempdir().unwrap();
