@@ -97,6 +97,7 @@ steps:
   each:
     run: echo $N >> done; test -e mended || test $N -lt 3
     foreach: ${{ steps.list.numbers }}
+    needs: tolerant
     env: {N: "${{ item }}"}
   tolerant: {run: "test $N != 1", foreach: [1, 2], env: {N: "${{ item }}"}, max_failures: 1}
   after: {set: {n: "${{ steps.each.items | length }}"}}
@@ -122,7 +123,7 @@ steps:
     ");
     assert_snapshot!(project.millrace(&["items", "latest", "each", "--state", "failed"]), @r"
     exit 0
-    ITEM     FOR  STATE     WHY                                                  TOOK
+    ITEM     FOR  STATE     WHY                                                   TOOK
     each[3]  3    ✗ failed  the program of step `each[3]` ended with exit code 1  [duration]
     each[4]  4    ✗ failed  the program of step `each[4]` ended with exit code 1  [duration]
     ----
