@@ -49,9 +49,10 @@ impl Metastore {
                     session.lock(LIMITS).await?;
                 }
                 end_attempts(session, &transition).await?;
+                // A step over an empty list gets its items and ends in one transition.
+                expand_steps(session, &transition).await?;
                 end_steps(session, &transition).await?;
                 close_items(session, &transition).await?;
-                expand_steps(session, &transition).await?;
                 let (waiting, again_at) = begin_attempts(session, &transition).await?;
                 end_run(session, &transition).await?;
                 Ok(TransitionResult::Stored { waiting, again_at })
