@@ -176,6 +176,19 @@ fn a_server_that_is_killed_goes_on_with_the_items_that_are_left() {
 }
 
 #[test]
+fn a_step_over_an_empty_list_still_is_one_that_has_items() {
+    let pipeline = "steps:\n  each: {set: {n: '${{ item }}'}, foreach: []}\n  after: {set: {n: '${{ steps.each.items | length }}'}}\n";
+    let project = Project::new(&[("pipelines/p.yaml", pipeline)]);
+    let ended = project.last_json(&["run", "p", "--json"]);
+    assert_eq!(ended["steps"][1]["outputs"]["n"], 0, "{ended}");
+    let server = Up::start(&project);
+    let runs = server.get("/api/runs");
+    let page = server.get(&format!("/api/runs/{}", runs["runs"][0]["id"].as_str().unwrap()));
+    let none = json!({"total": 0, "not_begun": 0, "counts": {}, "failures": []});
+    assert_eq!(page["steps"][0]["items"], none, "{page}");
+}
+
+#[test]
 fn a_page_of_a_run_counts_items_and_lists_them_in_parts() {
     let pipeline = "steps:\n  each: {set: {n: '${{ item * 2 }}'}, foreach: '${{ range(0, 1200) | list }}'}\n  bad: {run: 'false', foreach: [a, b]}\n";
     let project = Project::new(&[("pipelines/p.yaml", pipeline)]);

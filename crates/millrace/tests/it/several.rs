@@ -36,7 +36,7 @@ steps:
   long:
     run: |
       echo begun >> $DIR/log
-      while [ ! -e $DIR/go ]; do sleep 0.02; done
+      for i in $(seq 6000); do [ -e $DIR/go ] && break; sleep 0.02; done
       python3 - <<END
       import os, urllib.request
       url = open(os.environ["MILLRACE_SERVER_FILE"]).read().strip()
