@@ -98,14 +98,14 @@ fn all_of_it(target: impl Fn(bool, u32) -> Value, words: [&str; 3], last_state: 
     ]);
     let checked = project.millrace(&["check"]);
     assert!(checked.starts_with("exit 0"), "{checked}");
-    let good = project.json(&["run", "good", "--json"]);
+    let good = project.last_json(&["run", "good", "--json"]);
     assert_eq!(good["state"], "succeeded", "{good}");
     let outputs = &good["steps"][0]["outputs"];
     assert_eq!(outputs["state"], words[0], "{good}");
     assert!(outputs["url"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{good}");
     assert_eq!(last_state(), words[0]);
 
-    let bad = project.json(&["run", "bad", "--json"]);
+    let bad = project.last_json(&["run", "bad", "--json"]);
     assert_eq!(bad["state"], "failed", "{bad}");
     assert_eq!(bad["steps"][0]["error"]["code"], "call-failed", "{bad}");
 
@@ -155,7 +155,7 @@ fn call_airflow_and_wait() {
         ),
     ])
     .with_variables(vec![("MILLRACE_SECRET_AIRFLOW".to_owned(), "s3cret".to_owned())]);
-    let good = project.json(&["run", "good", "--json"]);
+    let good = project.last_json(&["run", "good", "--json"]);
     let outputs = &good["steps"][0]["outputs"];
     assert_eq!(
         (&outputs["state"], &outputs["result"]),
