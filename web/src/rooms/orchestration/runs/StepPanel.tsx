@@ -16,6 +16,7 @@ import { isOver, whyQuery } from "../queries";
 import { AttemptTable } from "./AttemptTable";
 import { costWords } from "./cost";
 import { LogView } from "./log/LogView";
+import { ReusedLog } from "./log/ReusedLog";
 import { Outputs } from "./Outputs";
 import { RerunFrom } from "./RerunFrom";
 
@@ -70,7 +71,10 @@ export function StepPanel({ run, step, now, over }: StepPanelProps) {
           onChange={(next) => void navigate({ search: { ...search, step: step.id, part: next }, replace: true })}
           label="parts of the step"
         >
-          {part === "log" && (
+          {part === "log" && step.cached_from && (
+            <ReusedLog run={step.cached_from} step={step.id} attempt={search.attempt} />
+          )}
+          {part === "log" && !step.cached_from && (
             <LogView
               key={`${run} ${step.id} ${attempt}`}
               run={run}
