@@ -42,7 +42,19 @@ pub(crate) fn journey(root: &Path) -> Result<PathBuf> {
     let (_server, url) = serve(&program, &folder, &[])?;
     let pictures = target(root).join("journey");
     run(&root.join("web"), "node", &["e2e/real.mjs", &url, &pictures.to_string_lossy()])?;
+    orchestrated(root, &program)?;
     Ok(pictures)
+}
+
+/// Walks the pages of triggers, windows, events and items, on a server whose workspace has them in every state.
+fn orchestrated(root: &Path, program: &str) -> Result<()> {
+    let web = root.join("web");
+    let scratch = tempfile::tempdir()?;
+    let folder = scratch.path().to_string_lossy();
+    run(&web, "node", &["e2e/orchestration.mjs", &folder])?;
+    let (_server, url) = serve(program, scratch.path(), &[])?;
+    let pictures = target(root).join("orchestrated");
+    run(&web, "node", &["e2e/orchestrated.mjs", &url, &pictures.to_string_lossy(), &folder])
 }
 
 /// Walks MLflow's own pages, from the wheel that the tests' clients are of, on a server that they logged to.

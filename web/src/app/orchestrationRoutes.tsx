@@ -7,6 +7,8 @@ import {
   runSearch,
   runsSearch,
   timelineSearch,
+  triggersSearch,
+  windowsSearch,
 } from "../rooms/orchestration/search";
 import { getParentRoute } from "./root";
 
@@ -26,11 +28,13 @@ export const orchestrationRoutes = [
   createRoute({
     getParentRoute,
     path: "/pipelines/$name/windows",
+    validateSearch: windowsSearch,
     component: lazyRouteComponent(() => import("../rooms/orchestration/windows/WindowsPage"), "WindowsPage"),
   }),
   createRoute({
     getParentRoute,
     path: "/triggers",
+    validateSearch: triggersSearch,
     component: lazyRouteComponent(() => import("../rooms/orchestration/triggers/TriggersPage"), "TriggersPage"),
   }),
   createRoute({

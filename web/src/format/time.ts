@@ -22,6 +22,29 @@ export function clock(text: string | number | null | undefined): string {
   return at === null ? "–" : CLOCK.format(at);
 }
 
+/** The moment in a zone, `Sun 29 Nov, 02:30`; in the reader's if there is no such zone. */
+export function zoned(text: string, zone: string): string {
+  const at = instant(text);
+  if (at === null) return "–";
+  const parts = { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" } as const;
+  try {
+    return new Intl.DateTimeFormat("en-GB", { ...parts, timeZone: zone }).format(at);
+  } catch {
+    return new Intl.DateTimeFormat("en-GB", parts).format(at);
+  }
+}
+
+/** A local time as the API writes it, for people: `2026-11-22` for a midnight, else `2026-11-22 06:00`. */
+export function localTime(text: string): string {
+  const [date = text, time = ""] = text.split("T");
+  return time.startsWith("00:00") ? date : `${date} ${time.slice(0, 5)}`;
+}
+
+const INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)/g;
+
+/** A sentence with the instants in it written for people, in the zone that each has. */
+export const plainTimes = (sentence: string): string => sentence.replace(INSTANT, localTime);
+
 /** How far away: `just now`, `5 minutes ago`, `in 2 hours`. */
 export function ago(text: string | number | null | undefined, now: number): string {
   const at = instant(text);

@@ -9,6 +9,8 @@ export interface Column<T> {
   value: (row: T) => unknown;
   cell?: (row: T) => ReactNode;
   numeric?: boolean;
+  /** Sentences, which go over several lines. */
+  wrap?: boolean;
 }
 
 interface DataTableProps<T> {
@@ -18,10 +20,13 @@ interface DataTableProps<T> {
   label: string;
   selected?: string | null;
   exportable?: boolean;
+  /** On a narrow screen each row is a block of lines, with the columns' names before their values: nothing is out of sight. */
+  stacked?: boolean;
 }
 
 /** A table of things, exportable as CSV. */
-export function DataTable<T>({ columns, rows, rowKey, label, selected, exportable = true }: DataTableProps<T>) {
+export function DataTable<T>(props: DataTableProps<T>) {
+  const { columns, rows, rowKey, label, selected, exportable = true, stacked = false } = props;
   const download = () => {
     const names = columns.map((column) => column.key);
     save(
@@ -36,7 +41,7 @@ export function DataTable<T>({ columns, rows, rowKey, label, selected, exportabl
   return (
     <div>
       <div className="table-scroll" tabIndex={0} role="region" aria-label={label}>
-        <table className="table">
+        <table className={stacked ? "table stacked" : "table"}>
           <thead>
             <tr>
               {columns.map((column) => (
@@ -50,7 +55,11 @@ export function DataTable<T>({ columns, rows, rowKey, label, selected, exportabl
             {rows.map((row) => (
               <tr key={rowKey(row)} aria-selected={selected === rowKey(row) || undefined}>
                 {columns.map((column) => (
-                  <td key={column.key} className={column.numeric ? "num" : undefined}>
+                  <td
+                    key={column.key}
+                    className={column.numeric ? "num" : column.wrap ? "wrap" : undefined}
+                    data-label={stacked && typeof column.header === "string" ? column.header : undefined}
+                  >
                     {column.cell ? column.cell(row) : text(column.value(row))}
                   </td>
                 ))}

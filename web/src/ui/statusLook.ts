@@ -58,6 +58,7 @@ const LOOKS: Record<string, StatusLook> = {
   started: { tone: "ok", word: "started a run", icon: IconCircleCheck },
   held: { tone: "idle", word: "held", icon: IconClock },
   filtered: { tone: "idle", word: "filtered out", icon: IconCircleDashed },
+  listening: { tone: "ok", word: "listening", icon: IconActivity },
   on: { tone: "ok", word: "active", icon: IconCircleCheck },
   off: { tone: "idle", word: "off", icon: IconBan },
   never: { tone: "idle", word: "never ran", icon: IconCircleDashed },

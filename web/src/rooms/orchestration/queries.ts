@@ -91,11 +91,13 @@ export const triggersQuery = () =>
     refetchInterval: 15_000,
   });
 
-export const windowsQuery = (pipeline: string) =>
+export const windowsQuery = (pipeline: string, trigger: string | undefined, limit: number) =>
   queryOptions({
-    queryKey: ["windows", pipeline],
-    queryFn: ({ signal }) => get<WindowListView>(`/api/pipelines/${path(pipeline)}/windows`, {}, signal),
+    queryKey: ["windows", pipeline, trigger, limit],
+    queryFn: ({ signal }) =>
+      get<WindowListView>(`/api/pipelines/${path(pipeline)}/windows`, { trigger, limit }, signal),
     refetchInterval: 5_000,
+    placeholderData: keepPreviousData,
   });
 
 export const outputQuery = (run: string, step: string, output: string) =>

@@ -42,6 +42,17 @@ export interface RunsSearch {
   after?: string;
 }
 
+export const TRIGGER_GROUPS = ["schedule", "window", "event"] as const;
+export interface TriggersSearch {
+  group?: (typeof TRIGGER_GROUPS)[number];
+  text?: string;
+}
+
+export interface WindowsSearch {
+  /** Which of the pipeline's triggers; its first with windows if absent. */
+  trigger?: string;
+}
+
 export interface ApprovalsSearch {
   state?: "all";
   after?: string;
@@ -85,6 +96,13 @@ export const runsSearch = (raw: Raw): RunsSearch => ({
   text: text(raw.text),
   after: text(raw.after),
 });
+
+export const triggersSearch = (raw: Raw): TriggersSearch => ({
+  group: word(raw.group, TRIGGER_GROUPS),
+  text: text(raw.text),
+});
+
+export const windowsSearch = (raw: Raw): WindowsSearch => ({ trigger: text(raw.trigger) });
 
 export const approvalsSearch = (raw: Raw): ApprovalsSearch => ({
   state: word(raw.state, ["all"] as const),

@@ -53,4 +53,5 @@ it("says why an event is where it is", () => {
   expect(why(event("1", {}))).toBe("");
   expect(why(event("1", { status: "waiting", why: "no value", attempts: 2 }))).toBe("no value; tried 2 times so far");
   expect(why(event("1", { repeats: 3 }))).toBe("came 3 more times");
+  expect(why(event("1", { repeats: 1 }))).toBe("came 1 more time");
 });

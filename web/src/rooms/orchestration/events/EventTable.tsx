@@ -2,6 +2,8 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { InboxEventView } from "../../../api/types.gen";
 import { short } from "../../../format/id";
+import { plural } from "../../../format/number";
+import { plainTimes } from "../../../format/time";
 import { Ago } from "../../../ui/Ago";
 import { explain } from "../../../ui/Answer";
 import { DataTable } from "../../../ui/DataTable";
@@ -28,6 +30,7 @@ export function EventTable({ events, shown, show }: EventTableProps) {
       {replay.error && <Failure problem={explain(replay.error)} />}
       <DataTable
         label="events"
+        stacked
         rows={events}
         rowKey={(event) => event.id}
         selected={shown}
@@ -42,10 +45,11 @@ export function EventTable({ events, shown, show }: EventTableProps) {
             key: "what",
             header: "What happened",
             value: (event) => `${event.type} ${event.subject ?? ""}`,
+            wrap: true,
             cell: (event) => (
-              <>
+              <span>
                 <code>{event.type}</code> {event.subject}
-              </>
+              </span>
             ),
           },
           {
@@ -74,8 +78,19 @@ export function EventTable({ events, shown, show }: EventTableProps) {
           {
             key: "why",
             header: "Why",
+            wrap: true,
             value: (event) => why(event),
-            cell: (event) => <Message text={why(event)} />,
+            cell: (event) => (
+              <span>
+                <Message text={plainTimes(why(event))} />
+                {event.next_at && event.status === "waiting" && (
+                  <span className="muted">
+                    {" "}
+                    (again <Ago at={event.next_at} />)
+                  </span>
+                )}
+              </span>
+            ),
           },
           {
             key: "received",
@@ -120,7 +135,7 @@ export function EventTable({ events, shown, show }: EventTableProps) {
 export function why(event: InboxEventView): string {
   const parts = [event.why];
   if (event.status === "held") parts.push("waits for its batch, for quiet, or for a run of its key");
-  if (event.attempts > 0 && event.status === "waiting") parts.push(`tried ${event.attempts} times so far`);
-  if (event.repeats > 0) parts.push(`came ${event.repeats} more times`);
+  if (event.attempts > 0 && event.status === "waiting") parts.push(`tried ${plural(event.attempts, "time")} so far`);
+  if (event.repeats > 0) parts.push(`came ${plural(event.repeats, "more time")}`);
   return parts.filter(Boolean).join("; ");
 }

@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import type { EventTriggerView } from "../../../api/types.gen";
 import { Ago } from "../../../ui/Ago";
 import { Answer } from "../../../ui/Answer";
@@ -22,6 +23,7 @@ export function EventTriggers() {
           ) : (
             <DataTable
               label="triggers"
+              stacked
               rows={triggers}
               rowKey={(one) => `${one.pipeline}/${one.trigger}`}
               columns={[
@@ -31,15 +33,25 @@ export function EventTriggers() {
                   value: state,
                   cell: (one) => <Status status={state(one)} />,
                 },
-                { key: "trigger", header: "Trigger", value: (one) => `${one.pipeline}/${one.trigger}` },
+                {
+                  key: "trigger",
+                  header: "Trigger",
+                  value: (one) => `${one.pipeline}/${one.trigger}`,
+                  cell: (one) => (
+                    <Link to="/pipelines/$name" params={{ name: one.pipeline }}>
+                      {one.pipeline}/{one.trigger}
+                    </Link>
+                  ),
+                },
                 {
                   key: "watches",
                   header: "Watches",
                   value: (one) => `${one.kind} ${one.watches}`,
+                  wrap: true,
                   cell: (one) => (
-                    <>
+                    <span>
                       {one.kind} <code>{one.watches}</code>
-                    </>
+                    </span>
                   ),
                 },
                 {
@@ -65,8 +77,16 @@ export function EventTriggers() {
                 {
                   key: "error",
                   header: "Problem",
+                  wrap: true,
                   value: (one) => one.error,
-                  cell: (one) => <Message text={one.error} />,
+                  cell: (one) =>
+                    one.error ? (
+                      <span className="wrong">
+                        <Message text={one.error} />
+                      </span>
+                    ) : (
+                      <span className="muted">–</span>
+                    ),
                 },
               ]}
             />

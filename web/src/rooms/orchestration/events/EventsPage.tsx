@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
 import { plural } from "../../../format/number";
 import { Answer } from "../../../ui/Answer";
 import { Card } from "../../../ui/Card";
@@ -12,6 +13,7 @@ import { EVENT_STATUSES } from "../search";
 import { EventTable } from "./EventTable";
 import { EventTriggers } from "./EventTriggers";
 import { eventQuery, inboxQuery } from "./queries";
+import { ReplayAll } from "./ReplayAll";
 
 /** The inbox of event triggers. */
 export function EventsPage() {
@@ -33,7 +35,7 @@ export function EventsPage() {
           <select
             className="input"
             value={search.pipeline ?? ""}
-            onChange={(event) => set({ pipeline: event.target.value || undefined })}
+            onChange={(event) => set({ pipeline: event.target.value || undefined, trigger: undefined })}
           >
             <option value="">all</option>
             {(pipelines.data ?? []).map((pipeline) => (
@@ -62,7 +64,20 @@ export function EventsPage() {
             </button>
           ))}
         </div>
-        {counted("dead") > 0 && <span className="wrong small">{plural(counted("dead"), "dead letter")}</span>}
+        {search.trigger && (
+          <button
+            type="button"
+            className="button"
+            aria-label={`of all triggers, not of ${search.trigger} alone`}
+            onClick={() => set({ trigger: undefined })}
+          >
+            trigger {search.trigger} <span aria-hidden>×</span>
+          </button>
+        )}
+        {counted("dead") > 0 && search.status !== "dead" && (
+          <span className="wrong small">{plural(counted("dead"), "dead letter")}</span>
+        )}
+        {search.status === "dead" && inbox.data && <ReplayAll events={inbox.data.events} />}
       </div>
       <Card flush>
         <Answer query={inbox} rows={8}>
@@ -100,11 +115,18 @@ export function EventsPage() {
 /** What expressions see of an event. */
 function EventValue({ id }: { id: string }) {
   const query = useQuery(eventQuery(id));
+  const card = useRef<HTMLDivElement>(null);
+  const loaded = query.data !== undefined;
+  useEffect(() => {
+    if (loaded) card.current?.scrollIntoView({ block: "nearest" });
+  }, [loaded]);
   return (
-    <Card title="What `event` is in expressions">
-      <Answer query={query}>
-        {({ value }) => <CodeView text={JSON.stringify(value, null, 2)} language="yaml" label="event" />}
-      </Answer>
-    </Card>
+    <div ref={card}>
+      <Card title="What `event` is in expressions">
+        <Answer query={query}>
+          {({ value }) => <CodeView text={JSON.stringify(value, null, 2)} language="yaml" label="event" />}
+        </Answer>
+      </Card>
+    </div>
   );
 }

@@ -1,62 +1,50 @@
 import { Link } from "@tanstack/react-router";
 import type { TriggerStatusView } from "../../../api/types.gen";
-import { short } from "../../../format/id";
-import { Ago } from "../../../ui/Ago";
+import { plainTimes } from "../../../format/time";
 import { DataTable } from "../../../ui/DataTable";
 import { Message } from "../../../ui/Message";
 import { Status } from "../../../ui/Status";
+import { LastFiring } from "./LastFiring";
 import { PauseButton } from "./PauseButton";
+import { triggerGroup, triggerState } from "./triggerState";
 import { Upcoming } from "./Upcoming";
-import { triggerState } from "./triggerState";
 
 /** Triggers with their health, those that need somebody first. */
 export function TriggerTable({ triggers }: { triggers: TriggerStatusView[] }) {
-  const urgency = { overdue: 0, paused: 1, over: 2, on: 3 };
+  const urgency = { overdue: 0, paused: 1, over: 2, on: 3, listening: 4 };
   const rows = triggers.toSorted((one, other) => urgency[triggerState(one)] - urgency[triggerState(other)]);
   return (
     <DataTable
       label="triggers"
       rows={rows}
       rowKey={(trigger) => `${trigger.pipeline}/${trigger.trigger}`}
+      stacked
       columns={[
         {
           key: "state",
           header: "State",
           value: triggerState,
-          cell: (trigger) => (
-            <>
-              <Status status={triggerState(trigger)} />
-              {trigger.why && !trigger.paused && (
-                <div className="muted small why">
-                  <Message text={trigger.why} />
-                </div>
-              )}
-            </>
-          ),
+          cell: (trigger) => <Status status={triggerState(trigger)} />,
         },
         {
           key: "trigger",
           header: "Trigger",
           value: (trigger) => `${trigger.pipeline}/${trigger.trigger}`,
           cell: (trigger) => (
-            <>
+            <div>
               <Link to="/pipelines/$name" params={{ name: trigger.pipeline }}>
                 {trigger.pipeline}
               </Link>
               <div className="muted small">{trigger.trigger}</div>
-            </>
+            </div>
           ),
         },
         {
           key: "rule",
           header: "Rule",
-          value: (trigger) => trigger.rule,
-          cell: (trigger) => (
-            <div>
-              <span className="mono">{trigger.rule}</span> <span className="muted small">{trigger.timezone}</span>
-              {trigger.description !== trigger.rule && <div className="muted small">{trigger.description}</div>}
-            </div>
-          ),
+          wrap: true,
+          value: (trigger) => trigger.rule || trigger.description,
+          cell: (trigger) => <Rule trigger={trigger} />,
         },
         {
           key: "next",
@@ -67,8 +55,9 @@ export function TriggerTable({ triggers }: { triggers: TriggerStatusView[] }) {
         {
           key: "last",
           header: "Last",
+          wrap: true,
           value: (trigger) => trigger.last?.at,
-          cell: (trigger) => <Last trigger={trigger} />,
+          cell: (trigger) => <LastFiring trigger={trigger} />,
         },
         { key: "pause", header: "", value: () => "", cell: (trigger) => <PauseButton trigger={trigger} /> },
       ]}
@@ -76,28 +65,25 @@ export function TriggerTable({ triggers }: { triggers: TriggerStatusView[] }) {
   );
 }
 
-function Last({ trigger }: { trigger: TriggerStatusView }) {
-  const { last, windows, pipeline } = trigger;
-  if (trigger.kind === "window") {
-    return (
-      <Link to="/pipelines/$name/windows" params={{ name: pipeline }}>
-        {windows.length === 0
-          ? "no window yet"
-          : windows.map(({ state, windows: n }) => `${n} ${state.replaceAll("_", " ")}`).join(", ")}
-      </Link>
-    );
-  }
-  if (!last) return <span className="muted">never</span>;
+/** The rule, its zone, and why it does not fire. */
+function Rule({ trigger }: { trigger: TriggerStatusView }) {
+  const { rule, description, timezone, why, paused } = trigger;
+  const event = triggerGroup(trigger) === "event";
   return (
-    <span className="row" style={{ gap: 6, position: "relative" }}>
-      <Ago at={last.at} />
-      {last.run_id && (
-        <Link to="/runs/$run" params={{ run: last.run_id }} className="mono">
-          {short(last.run_id)}
-        </Link>
+    <div>
+      {event ? (
+        <span className="mono">{description}</span>
+      ) : (
+        <>
+          <span className="mono">{rule}</span> <span className="muted small">{timezone}</span>
+        </>
       )}
-      {last.status && <Status status={last.status} quiet />}
-      {!last.run_id && last.note && <span className="muted small">{last.note}</span>}
-    </span>
+      {!event && description !== rule && <div className="muted small">{description}</div>}
+      {why && !paused && (
+        <div className={`small ${trigger.overdue_since ? "wrong" : "muted"}`}>
+          <Message text={plainTimes(why)} />
+        </div>
+      )}
+    </div>
   );
 }

@@ -1,31 +1,35 @@
 import type { TriggerStatusView } from "../../../api/types.gen";
+import { zoned } from "../../../format/time";
 import { Ago } from "../../../ui/Ago";
 import { Disclosure } from "../../../ui/Disclosure";
+import { triggerGroup } from "./triggerState";
 
-/** When a trigger fires next; the ten next instants, and which of them a change of the clock touches. */
+/** When a trigger fires next, in its own zone; the ten next instants, and which of them a change of the clock touches. */
 export function Upcoming({ trigger }: { trigger: TriggerStatusView }) {
+  const { next_at, upcoming, timezone } = trigger;
   if (trigger.paused) return <span className="muted">paused</span>;
-  if (!trigger.next_at) return <span className="muted">never</span>;
-  const touched = trigger.upcoming.filter((instant) => instant.clock_change).length;
-  if (trigger.upcoming.length === 0) return <Ago at={trigger.next_at} />;
+  if (triggerGroup(trigger) === "event") return <span className="muted">when it happens</span>;
+  if (!next_at) return <span className="muted">never</span>;
+  const touched = upcoming.filter((instant) => instant.clock_change).length;
   return (
-    <Disclosure
-      summary={
-        <>
-          <Ago at={trigger.next_at} /> {touched > 0 && <span className="tag tone-warn">clock change</span>}
-        </>
-      }
-    >
-      <ol className="instants small">
-        {trigger.upcoming.map((instant) => (
-          <li key={instant.at}>
-            <time dateTime={instant.at} className="mono nowrap">
-              {instant.local.replace("T", " ")}
-            </time>
-            {instant.clock_change && <div className="tone-warn">{instant.clock_change}</div>}
-          </li>
-        ))}
-      </ol>
-    </Disclosure>
+    <div>
+      <Ago at={next_at} /> {touched > 0 && <span className="tag tone-warn">clock change</span>}
+      {upcoming.length === 0 ? (
+        <div className="muted small nowrap">{zoned(next_at, timezone)}</div>
+      ) : (
+        <Disclosure summary={<span className="small nowrap">{zoned(next_at, timezone)}</span>}>
+          <ol className="instants small">
+            {upcoming.map((instant) => (
+              <li key={instant.at}>
+                <time dateTime={instant.at} className="nowrap">
+                  {zoned(instant.at, timezone)} <span className="muted">{instant.local.slice(19)}</span>
+                </time>
+                {instant.clock_change && <div className="tone-warn">{instant.clock_change}</div>}
+              </li>
+            ))}
+          </ol>
+        </Disclosure>
+      )}
+    </div>
   );
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { TriggerStatusView } from "../../../api/types.gen";
-import { triggerState } from "./triggerState";
+import { triggerGroup, triggerState } from "./triggerState";
 
 const trigger = (change: Partial<TriggerStatusView>): TriggerStatusView => ({
   pipeline: "daily",
@@ -25,4 +25,15 @@ test("a pause explains why nothing fires, so it is told before anything else", (
   expect(triggerState(trigger({ overdue_since: since, next_at: since }))).toBe("overdue");
   expect(triggerState(trigger({ next_at: since }))).toBe("on");
   expect(triggerState(trigger({}))).toBe("over");
+});
+
+test("what waits for something to happen listens, and has no instant", () => {
+  expect(triggerState(trigger({ kind: "webhook", rule: "" }))).toBe("listening");
+  expect(triggerState(trigger({ kind: "feed", paused: true }))).toBe("paused");
+  expect(["cron", "every", "window", "git"].map((kind) => triggerGroup({ kind }))).toEqual([
+    "schedule",
+    "schedule",
+    "window",
+    "event",
+  ]);
 });

@@ -6,13 +6,19 @@ import { Command } from "../../../ui/Command";
 import { Failure } from "../../../ui/Failure";
 import { backfill } from "../queries";
 
-/** Asks for the windows of some days, also of those before the trigger's beginning. */
-export function BackfillForm({ pipeline }: { pipeline: string }) {
+interface BackfillFormProps {
+  pipeline: string;
+  trigger: string;
+  zone: string;
+}
+
+/** Asks for the windows of some days: those that have no run yet, and those again that are over. */
+export function BackfillForm({ pipeline, trigger, zone }: BackfillFormProps) {
   const client = useQueryClient();
   const [from, setFrom] = useState("");
   const [until, setUntil] = useState("");
   const run = useMutation({
-    mutationFn: () => backfill(pipeline, { from, until: until || from }),
+    mutationFn: () => backfill(pipeline, { trigger, from, until: until || from }),
     onSuccess: () => client.invalidateQueries({ queryKey: ["windows", pipeline] }),
   });
   return (
@@ -45,13 +51,16 @@ export function BackfillForm({ pipeline }: { pipeline: string }) {
             onChange={(event) => setUntil(event.target.value)}
           />
         </label>
+        <span className="muted small">days in {zone}</span>
         <button type="submit" className="button" disabled={run.isPending || from === ""}>
           Run these windows
         </button>
         {run.data && <span className="small">{plural(run.data.windows, "window")} asked for.</span>}
       </div>
       {run.error && <Failure problem={explain(run.error)} />}
-      {from && <Command line={`millrace backfill ${pipeline} --from ${from} --to ${until || from}`} />}
+      {from && (
+        <Command line={`millrace backfill ${pipeline} --trigger ${trigger} --from ${from} --to ${until || from}`} />
+      )}
     </form>
   );
 }

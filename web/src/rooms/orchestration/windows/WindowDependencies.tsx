@@ -1,46 +1,60 @@
 import { Link } from "@tanstack/react-router";
 import type { WindowDependencyView, WindowListView } from "../../../api/types.gen";
 
+interface WindowDependenciesProps {
+  pipeline: string;
+  trigger: string;
+  list: WindowListView;
+}
+
 /** What the windows wait for, and what waits for them, from left to right. */
-export function WindowDependencies({ pipeline, list }: { pipeline: string; list: WindowListView }) {
-  if (list.dependencies.length === 0 && list.dependents.length === 0) {
+export function WindowDependencies({ pipeline, trigger, list }: WindowDependenciesProps) {
+  const needs = list.dependencies.filter((edge) => edge.trigger === trigger);
+  if (needs.length === 0 && list.dependents.length === 0) {
     return <p className="muted">These windows wait for no others.</p>;
   }
-  const own = list.dependencies.filter((edge) => edge.pipeline === pipeline);
+  const own = needs.filter((edge) => edge.pipeline === pipeline);
+  const others = needs.filter((edge) => edge.pipeline !== pipeline);
   return (
     <div className="window-flow">
-      <ul aria-label="waits for">
-        {list.dependencies
-          .filter((edge) => edge.pipeline !== pipeline)
-          .map((edge) => (
-            <li key={`${edge.trigger}${edge.pipeline}${edge.offset}`}>
+      {others.length > 0 && (
+        <ul aria-label="waits for">
+          {others.map((edge) => (
+            <li key={`${edge.pipeline}${edge.offset}${edge.size}`}>
               <WindowsOf name={edge.pipeline} />
-              <span className="muted small">{asked(edge)}</span>
-              <span className="arrow" aria-hidden>
-                →
-              </span>
+              <span className="muted small">{words(edge)}</span>
+              <Arrow />
             </li>
           ))}
-      </ul>
+        </ul>
+      )}
       <div className="window-node current">
         <strong>{pipeline}</strong>
         {own.map((edge) => (
           <span key={edge.offset} className="muted small">
-            ↺ after its window at {edge.offset}
+            ↺ after its own window {earlier(edge.offset)}
           </span>
         ))}
       </div>
-      <ul aria-label="waited for by">
-        {list.dependents.map((name) => (
-          <li key={name}>
-            <span className="arrow" aria-hidden>
-              →
-            </span>
-            <WindowsOf name={name} />
-          </li>
-        ))}
-      </ul>
+      {list.dependents.length > 0 && (
+        <ul aria-label="waited for by">
+          {list.dependents.map((name) => (
+            <li key={name}>
+              <Arrow />
+              <WindowsOf name={name} />
+            </li>
+          ))}
+        </ul>
+      )}
     </div>
+  );
+}
+
+function Arrow() {
+  return (
+    <span className="arrow" aria-hidden>
+      →
+    </span>
   );
 }
 
@@ -52,7 +66,10 @@ function WindowsOf({ name }: { name: string }) {
   );
 }
 
-function asked({ offset, size, require }: WindowDependencyView): string {
-  const where = offset === "0s" ? `the same ${size}` : `${size} from ${offset}`;
-  return require === "all" ? where : `${where}, ${require}`;
+/** What of the other pipeline is waited for: `its windows of the same 1d`, `its windows of 7d, from 6d earlier, all but 1`. */
+export function words({ offset, size, require }: WindowDependencyView): string {
+  const where = offset === "0s" ? `of the same ${size}` : `of ${size}, from ${earlier(offset)}`;
+  return `its windows ${where}${require === "all" ? "" : `, ${require}`}`;
 }
+
+const earlier = (offset: string) => (offset.startsWith("-") ? `${offset.slice(1)} earlier` : `${offset} later`);

@@ -1,63 +1,131 @@
+import { type KeyboardEvent, useMemo, useRef, useState } from "react";
 import type { WindowView } from "../../../api/types.gen";
+import { localTime, plainTimes } from "../../../format/time";
 import { statusLook } from "../../../ui/statusLook";
-import { cellText, grid, sign } from "./grid";
+import { cellText, layout, sign, type WindowGroup } from "./grid";
 
 interface WindowGridProps {
   windows: WindowView[];
-  /** The range that is picked. */
-  picked: { from: string; until: string } | null;
+  picked: ReadonlySet<string>;
+  /** The window that the keyboard is at; the newest if null. */
+  at: string | null;
   onPick: (window: WindowView, extend: boolean) => void;
 }
 
-const WEEKDAYS = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
-
-/** The states of windows as a calendar. A click picks a window, with Shift the range up to it. */
-export function WindowGrid({ windows, picked, onPick }: WindowGridProps) {
+/** The states of windows as a calendar. A click picks a window, with Shift the range up to it; arrow keys go from window to window. */
+export function WindowGrid({ windows, picked, at, onPick }: WindowGridProps) {
+  const host = useRef<HTMLDivElement>(null);
+  const { groups, up } = useMemo(() => layout(windows), [windows]);
+  const [focused, setFocused] = useState<string | null>(null);
+  const known = (start: string | null) => windows.some((window) => window.start === start);
+  const entry = [focused, at].find(known) ?? windows.at(-1)?.start ?? null;
+  const onKeyDown = (event: KeyboardEvent) => {
+    const place = windows.findIndex((window) => window.start === entry);
+    const steps: Record<string, number> = {
+      ArrowLeft: place - 1,
+      ArrowRight: place + 1,
+      ArrowUp: place + up,
+      ArrowDown: place - up,
+      Home: 0,
+      End: windows.length - 1,
+    };
+    const next = windows[Math.min(Math.max(steps[event.key] ?? -1, 0), windows.length - 1)];
+    if (steps[event.key] === undefined || !next) return;
+    event.preventDefault();
+    setFocused(next.start);
+    host.current?.querySelector<HTMLElement>(`[data-start="${CSS.escape(next.start)}"]`)?.focus();
+    if (event.shiftKey) onPick(next, true);
+  };
   return (
-    <div className="window-grid">
-      {grid(windows).map(({ label, columns, cells }) => (
-        <section key={label} aria-label={label}>
-          <h3 className="small">{label}</h3>
-          <div
-            className="window-cells"
-            style={{ gridTemplateColumns: `repeat(${columns}, minmax(34px, max-content))` }}
-          >
-            {columns === 7 &&
-              cells.length > 7 &&
-              WEEKDAYS.map((day) => (
-                <span key={day} className="muted small" aria-hidden>
-                  {day}
-                </span>
-              ))}
-            {cells.map((window, place) =>
-              window ? (
-                <Cell key={window.start} window={window} picked={isPicked(window, picked)} onPick={onPick} />
-              ) : (
-                <span key={`${label}-${place}`} />
-              ),
-            )}
-          </div>
-        </section>
+    <div ref={host} className="window-grid" role="group" aria-label="windows">
+      {groups.map((group) => (
+        <Group
+          key={group.label}
+          group={group}
+          picked={picked}
+          entry={entry}
+          onKeyDown={onKeyDown}
+          onPick={(window, extend) => {
+            setFocused(window.start);
+            onPick(window, extend);
+          }}
+        />
       ))}
     </div>
   );
 }
 
-function isPicked(window: WindowView, picked: WindowGridProps["picked"]): boolean {
-  return picked !== null && window.start >= picked.from && window.end <= picked.until;
+interface GroupProps {
+  group: WindowGroup;
+  picked: ReadonlySet<string>;
+  /** The one window that is reached by the tabulator. */
+  entry: string | null;
+  onPick: WindowGridProps["onPick"];
+  onKeyDown: (event: KeyboardEvent) => void;
 }
 
-function Cell({ window, picked, onPick }: { window: WindowView; picked: boolean; onPick: WindowGridProps["onPick"] }) {
+function Group({ group: { label, header, rows }, picked, entry, ...does }: GroupProps) {
+  const named = rows.some((row) => row.label !== null);
+  return (
+    <section aria-label={label || undefined}>
+      {label && <h3 className="small">{label}</h3>}
+      <div className="window-rows">
+        {header.length > 0 && (
+          <div className="window-row" aria-hidden>
+            {named && <span className="window-label" />}
+            {header.map((name) => (
+              <span key={name} className="window-head muted small">
+                {name}
+              </span>
+            ))}
+          </div>
+        )}
+        {rows.map((row, place) => (
+          <div key={row.label ?? place} className="window-row">
+            {named && <span className="window-label muted small">{row.label}</span>}
+            {row.cells.map((window, column) =>
+              window ? (
+                <Cell
+                  key={window.start}
+                  window={window}
+                  picked={picked.has(window.start)}
+                  entry={entry === window.start}
+                  {...does}
+                />
+              ) : (
+                <span key={`${place}-${column}`} className="window-gap" />
+              ),
+            )}
+          </div>
+        ))}
+      </div>
+    </section>
+  );
+}
+
+interface CellProps {
+  window: WindowView;
+  picked: boolean;
+  entry: boolean;
+  onPick: WindowGridProps["onPick"];
+  onKeyDown: (event: KeyboardEvent) => void;
+}
+
+function Cell({ window, picked, entry, onPick, onKeyDown }: CellProps) {
   const { word, tone } = statusLook(window.state);
-  const about = `${window.start.slice(0, 16).replace("T", " ")}: ${word}${window.reason ? `, ${window.reason}` : ""}`;
+  const reason = window.reason ? `, ${plainTimes(window.reason).replaceAll("`", "")}` : "";
+  const about = `${localTime(window.start)}: ${word}${reason}`;
   return (
     <button
       type="button"
       className={`window-cell tone-${tone}`}
       data-state={window.state}
+      data-start={window.start}
+      tabIndex={entry ? 0 : -1}
       aria-pressed={picked}
       aria-label={about}
       title={about}
+      onKeyDown={onKeyDown}
       onClick={(event) => onPick(window, event.shiftKey)}
     >
       {cellText(window)} <span aria-hidden>{sign(window.state)}</span>

@@ -1,26 +1,30 @@
 import "../../../ui/windows.css";
 import { useQuery } from "@tanstack/react-query";
-import { Link, useParams } from "@tanstack/react-router";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
-import type { WindowListView, WindowView } from "../../../api/types.gen";
+import type { WindowListView } from "../../../api/types.gen";
 import { Answer } from "../../../ui/Answer";
 import { Card } from "../../../ui/Card";
 import { Empty } from "../../../ui/Empty";
 import { PageHead } from "../../../ui/PageHead";
 import { Source } from "../../../ui/Source";
-import { Status } from "../../../ui/Status";
+import { Tabs } from "../../../ui/Tabs";
 import { windowsQuery } from "../queries";
 import { TriggerTable } from "../triggers/TriggerTable";
 import { BackfillForm } from "./BackfillForm";
 import { WindowDependencies } from "./WindowDependencies";
-import { WindowGrid } from "./WindowGrid";
-import { WindowRangePanel } from "./WindowRangePanel";
-import { rangeOf } from "./grid";
+import { WindowsCard } from "./WindowsCard";
+
+/** Windows that are shown at once, and the most that one can ask for. */
+const FIRST = 1_000;
+const MOST = 5_000;
 
 /** The windows of a pipeline: how each is, what they wait for, and running some again. */
 export function WindowsPage() {
   const { name } = useParams({ from: "/pipelines/$name/windows" });
-  const windows = useQuery(windowsQuery(name));
+  const { trigger } = useSearch({ from: "/pipelines/$name/windows" });
+  const [limit, setLimit] = useState(FIRST);
+  const first = useQuery(windowsQuery(name, trigger, limit));
   return (
     <>
       <PageHead
@@ -32,23 +36,32 @@ export function WindowsPage() {
           </Link>
         }
       />
-      <Answer query={windows} rows={6}>
-        {(list) => <WindowsBody pipeline={name} list={list} />}
+      <Answer query={first} rows={6}>
+        {(list) => (
+          <WindowsBody
+            pipeline={name}
+            list={list}
+            wanted={trigger}
+            more={limit < MOST && list.windows.length >= limit ? () => setLimit(MOST) : undefined}
+          />
+        )}
       </Answer>
-      <Source cli={`millrace windows ${name}`} json={windows.data} />
+      <Source cli={`millrace windows ${name}`} json={first.data} />
     </>
   );
 }
 
-function WindowsBody({ pipeline, list }: { pipeline: string; list: WindowListView }) {
-  const [ends, setEnds] = useState<[string, string] | null>(null);
-  const find = (start: string | undefined) => list.windows.find((window) => window.start === start);
-  const first = find(ends?.[0]);
-  const last = find(ends?.[1]);
-  const picked = first && last ? rangeOf(first, last) : null;
-  const pick = (window: WindowView, extend: boolean) =>
-    setEnds((now) => (extend && now ? [now[0], window.start] : [window.start, window.start]));
-  if (list.triggers.length === 0) {
+interface WindowsBodyProps {
+  pipeline: string;
+  list: WindowListView;
+  wanted: string | undefined;
+  more: (() => void) | undefined;
+}
+
+function WindowsBody({ pipeline, list, wanted, more }: WindowsBodyProps) {
+  const navigate = useNavigate({ from: "/pipelines/$name/windows" });
+  const trigger = list.triggers.find((entry) => entry.trigger === wanted) ?? list.triggers[0];
+  if (!trigger) {
     return (
       <Card>
         <Empty
@@ -58,42 +71,30 @@ function WindowsBody({ pipeline, list }: { pipeline: string; list: WindowListVie
       </Card>
     );
   }
-  return (
+  const windows = list.windows.filter((window) => window.trigger === trigger.trigger);
+  const body = (
     <>
       <Card flush>
-        <TriggerTable triggers={list.triggers} />
+        <TriggerTable triggers={[trigger]} />
       </Card>
       <Card title="Dependencies">
-        <WindowDependencies pipeline={pipeline} list={list} />
+        <WindowDependencies pipeline={pipeline} trigger={trigger.trigger} list={list} />
       </Card>
-      <Card title="Windows" actions={<Legend windows={list.windows} />}>
-        {list.windows.length === 0 ? (
-          <p className="muted">No window is over yet.</p>
-        ) : (
-          <div className="window-page">
-            <WindowGrid windows={list.windows} picked={picked} onPick={pick} />
-            <WindowRangePanel pipeline={pipeline} window={last} range={picked} />
-          </div>
-        )}
-      </Card>
+      <WindowsCard key={trigger.trigger} pipeline={pipeline} trigger={trigger} windows={windows} more={more} />
       <Card title="Backfill">
-        <BackfillForm pipeline={pipeline} />
+        <BackfillForm pipeline={pipeline} trigger={trigger.trigger} zone={trigger.timezone} />
       </Card>
     </>
   );
-}
-
-/** The states that are there, with how many windows are in each. */
-function Legend({ windows }: { windows: WindowView[] }) {
-  const states = new Map<string, number>();
-  for (const { state } of windows) states.set(state, (states.get(state) ?? 0) + 1);
+  if (list.triggers.length === 1) return body;
   return (
-    <>
-      {[...states].map(([state, found]) => (
-        <span key={state} className="row small" style={{ gap: 4 }}>
-          <Status status={state} /> {found}
-        </span>
-      ))}
-    </>
+    <Tabs
+      tabs={list.triggers.map((entry) => ({ key: entry.trigger, label: entry.trigger }))}
+      value={trigger.trigger}
+      onChange={(next) => void navigate({ search: { trigger: next }, replace: true })}
+      label="triggers with windows"
+    >
+      {body}
+    </Tabs>
   );
 }
