@@ -3,6 +3,7 @@
 mod http;
 mod orchestration;
 mod tracking;
+mod triggers;
 mod workspace;
 
 use std::path::Path;

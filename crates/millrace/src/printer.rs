@@ -109,6 +109,12 @@ impl Printer {
 }
 
 /// Colour and sign of a state.
+/// `1 window`, `3 windows`.
+pub(crate) fn counted<N: std::fmt::Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+    let ending = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
 fn sign(word: &str) -> (&'static str, &'static str) {
     match word {
         "succeeded" | "started" => ("32", "✓"),

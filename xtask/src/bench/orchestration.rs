@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::http::Client;
 use super::workspace::{self, Running, Workspace};
-use super::{Figure, median, pipeline_figure, print_table, seconds_of_fsync, spawns, text};
+use super::{Figure, median, pipeline_figure, print_table, seconds_of_fsync, spawns, text, triggers};
 use crate::shell::run;
 
 /// Items of the long list.
@@ -33,6 +33,8 @@ pub(super) fn bench(root: &Path) -> Result<()> {
     ];
     figures.extend(page_figures(&program)?);
     figures.push(rate_figure(&program, fsync)?);
+    figures.extend(triggers::start_figures(&program, fsync)?);
+    figures.push(triggers::waiting_figure(&program)?);
     figures.push(reattach_figure(&program)?);
     figures.push(idle_figure(&program)?);
     print_table(&figures);

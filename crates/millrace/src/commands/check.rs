@@ -8,7 +8,7 @@ use crate::boot;
 use crate::cli::Check;
 use crate::connections::CONNECTIONS;
 use crate::declared::{ACCESS, CHANNELS, Declared, ENVIRONMENTS, access, channels, environments};
-use crate::printer::Printer;
+use crate::printer::{Printer, counted};
 use crate::secrets;
 use crate::workspace::{Workspace, read};
 
@@ -58,33 +58,33 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     }
     let loaded = pipelines.iter().filter_map(|file| file.loaded.as_ref());
     let steps: usize = loaded.map(|loaded| loaded.pipeline.steps.len()).sum();
-    let mut kinds = vec![format!("{} pipelines with {steps} steps", pipelines.len())];
+    let mut kinds = vec![format!("{} with {}", counted(pipelines.len(), "pipeline"), counted(steps, "step"))];
     if !endpoints.is_empty() {
-        kinds.push(format!("{} endpoints", endpoints.len()));
+        kinds.push(counted(endpoints.len(), "endpoint"));
     }
     if !rules.is_empty() {
-        kinds.push(format!("{} alert rules", rules.len()));
+        kinds.push(counted(rules.len(), "alert rule"));
     }
     if !calendars.is_empty() {
-        kinds.push(format!("{} calendars", calendars.len()));
+        kinds.push(counted(calendars.len(), "calendar"));
     }
     let mut files = pipelines.len() + endpoints.len() + rules.len() + calendars.len();
     if let Some(file) = roles.filter(|file| !file.text.is_empty()) {
         files += 1;
-        let counted = file.content.map_or((0, 0), |access| (access.groups.len(), access.roles.len()));
-        kinds.push(format!("{} groups and {} roles", counted.0, counted.1));
+        let (groups, roles) = file.content.map_or((0, 0), |access| (access.groups.len(), access.roles.len()));
+        kinds.push(format!("{} and {}", counted(groups, "group"), counted(roles, "role")));
     }
     if let Some(file) = targets.filter(|file| !file.text.is_empty()) {
         files += 1;
-        kinds.push(format!("{} environments", file.content.map_or(0, |all| all.0.len())));
+        kinds.push(counted(file.content.map_or(0, |all| all.0.len()), "environment"));
     }
     if let Some(file) = told.filter(|file| !file.text.is_empty()) {
         files += 1;
-        kinds.push(format!("{} channels", file.content.map_or(0, |channels| channels.names().len())));
+        kinds.push(counted(file.content.map_or(0, |channels| channels.names().len()), "channel"));
     }
     if let Some(file) = connections.filter(|file| !file.text.is_empty()) {
         files += 1;
-        kinds.push(format!("{} connections", file.content.map_or(0, |connections| connections.len())));
+        kinds.push(counted(file.content.map_or(0, |connections| connections.len()), "connection"));
     }
     printer.note(&match wrong {
         0 => format!("{}: sound", kinds.join(", ")),

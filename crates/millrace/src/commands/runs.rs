@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 use millrace_metastore::Metastore;
 use millrace_metastore::runs::PipelineRunRow;
@@ -67,20 +67,26 @@ pub(crate) fn run_json(run: &PipelineRunRow) -> Value {
     })
 }
 
-/// The run that a person means: an id, the beginning or the end of one, `latest`, or a pipeline's name for its newest run.
+/// The run that a person means: an id, the beginning or the end of one, a pipeline's name for its newest run, or `latest`: the newest of
+/// those that no step of another run started, which are the ones that lists show.
 pub(crate) async fn find(store: &Metastore, wanted: &str) -> Result<PipelineRunRow> {
-    let runs =
-        store.list_pipeline_runs(RunFilter { limit: RECENT, all: true, ..RunFilter::default() }).await?;
-    if runs.is_empty() {
-        bail!("there are no runs yet; start one with `millrace run PIPELINE`");
+    let newest = |filter: RunFilter| async move {
+        let found = store.list_pipeline_runs(RunFilter { limit: 1, ..filter }).await?;
+        anyhow::Ok(found.into_iter().next())
+    };
+    if wanted == "latest" {
+        let found = newest(RunFilter::default()).await?;
+        return found.context("there are no runs yet; start one with `millrace run PIPELINE`");
     }
-    let newest = |matches: &dyn Fn(&PipelineRunRow) -> bool| runs.iter().position(matches);
-    if wanted == "latest" || runs.iter().any(|run| run.pipeline == wanted) {
-        let index = newest(&|run| wanted == "latest" || run.pipeline == wanted);
-        return index
-            .and_then(|index| runs.into_iter().nth(index))
-            .ok_or_else(|| anyhow::anyhow!("there are no runs"));
+    if let Some(run) = store.find_pipeline_run(wanted.to_owned()).await? {
+        return Ok(run);
     }
+    let of_pipeline = RunFilter { pipeline: Some(wanted.to_owned()), all: true, ..RunFilter::default() };
+    if let Some(run) = newest(of_pipeline).await? {
+        return Ok(run);
+    }
+    let filter = RunFilter { limit: RECENT, all: true, ..RunFilter::default() };
+    let runs = store.list_pipeline_runs(filter).await?;
     let matching: Vec<&PipelineRunRow> = runs
         .iter()
         .filter(|run| wanted.len() >= 4 && (run.id.starts_with(wanted) || run.id.ends_with(wanted)))

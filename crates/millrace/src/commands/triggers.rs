@@ -58,6 +58,8 @@ fn trigger_json(status: &TriggerStatus) -> Value {
     let state = match (status.paused, status.overdue_since, status.next_at) {
         (true, ..) => "paused",
         (_, Some(_), _) => "overdue",
+        // Without a rule there is nothing that could be over: `why` says what is wrong with it.
+        (.., None) if status.rule.is_empty() && status.why.is_some() => "wrong",
         (.., None) => "over",
         _ => "ok",
     };

@@ -13,7 +13,7 @@ use crate::boot::{self, Rooms};
 use crate::cli::{Backfill, Range, Windows};
 use crate::commands::follow::short;
 use crate::commands::run_lock;
-use crate::printer::Printer;
+use crate::printer::{Printer, counted};
 use crate::server::Server;
 
 pub(crate) async fn run(arguments: &Windows, printer: &Printer) -> Result<ExitCode> {
@@ -26,7 +26,7 @@ pub(crate) async fn run(arguments: &Windows, printer: &Printer) -> Result<ExitCo
         } else {
             (cancel_range(&rooms.store, &pipeline, zone, &request, now).await?, "cancelled")
         };
-        printer.note(&format!("{count} windows {what}"));
+        printer.note(&format!("{} {what}", counted(count, "window")));
         return Ok(ExitCode::SUCCESS);
     }
     let limit = i64::from(arguments.limit);
@@ -62,11 +62,11 @@ pub(crate) async fn run_backfill(arguments: &Backfill, printer: &Printer) -> Res
     let (zone, now) = (rooms.workspace.timezone.clone(), rooms.clock.now());
     let rows = backfill(&rooms.store, &pipeline, &zone, &request, now).await?;
     if run_lock::is_taken(&rooms.workspace.state_folder()) {
-        printer.note(&format!("{} windows asked for; the server runs them", rows.len()));
+        printer.note(&format!("{} asked for; the server runs them", counted(rows.len(), "window")));
         print(&pipeline, &zone, &rows, printer);
         return Ok(ExitCode::SUCCESS);
     }
-    printer.note(&format!("running {} windows", rows.len()));
+    printer.note(&format!("running {}", counted(rows.len(), "window")));
     let server = Server::start_for_one_run(&rooms).await?;
     let ended = run_range(&server.engine, &rooms.workspace, &*rooms.clock, &pipeline, &request).await;
     server.stop().await?;

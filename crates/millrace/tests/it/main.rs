@@ -14,6 +14,7 @@ mod experiments;
 mod faults;
 mod full_disk;
 mod fuzz;
+mod guides;
 mod import;
 mod items;
 mod mlflow;

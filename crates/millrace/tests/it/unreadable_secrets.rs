@@ -37,7 +37,7 @@ fn without_the_key_only_what_needs_a_secret_fails() {
     assert_snapshot!(project.millrace(&["check"]), @r"
     exit 0
     ----
-    1 pipelines with 2 steps: sound
+    1 pipeline with 2 steps: sound
     ");
     assert_snapshot!(project.millrace(&["secrets", "list"]), @r"
     exit 0
@@ -84,7 +84,7 @@ fn a_secret_that_is_set_nowhere_fails_its_step_and_is_a_warning_before() {
     2 |   s: {run: echo hello, env: {KEY: "${{ secrets.nothere }}"}}
       |                                   ^^^^^^^^^^^^^^^^^^^^^^^^
     hint: `millrace secrets set nothere`, or `export MILLRACE_SECRET_NOTHERE=…`
-    1 pipelines with 2 steps: sound
+    1 pipeline with 2 steps: sound
     "#);
     let said = project.millrace(&["run", "p"]);
     let (_, said) = said.split_once("error[").unwrap();
@@ -169,7 +169,7 @@ fn a_damaged_value_fails_its_step_and_a_damaged_file_all_that_name_one() {
     2 | version: 2
       |          ^
     hint: use the newer Millrace that wrote it
-    1 pipelines with 1 steps: sound
+    1 pipeline with 1 step: sound
     ");
     assert_eq!(project.read(FILE), sound.replace("version: 1", "version: 2"), "nothing is written over it");
 }
@@ -193,7 +193,7 @@ fn a_connection_without_its_secret_fails_only_what_is_copied_over_it() {
     7 |     secret_access_key: ${{ secrets.lake }}
       |                        ^^^^^^^^^^^^^^^^^^^
     hint: `millrace secrets set lake`, or `export MILLRACE_SECRET_LAKE=…`
-    1 pipelines with 3 steps, 2 connections: sound
+    1 pipeline with 3 steps, 2 connections: sound
     ");
     let said = project.millrace(&["run", "p"]);
     assert!(said.contains("1 done, 0 reused, 2 failed"), "{said}");
