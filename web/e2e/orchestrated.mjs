@@ -15,6 +15,10 @@ const windows = (pipeline) => ({
   heading: `Windows of ${pipeline}`,
 });
 
+const rows = (page) => page.getByRole("region", { name: /^items of/ }).locator("tbody tr");
+const run = `/runs/${made.many}`;
+const many = /^many_items/;
+
 await walk(address, folder, () => [
   {
     name: "triggers",
@@ -106,6 +110,80 @@ await walk(address, folder, () => [
     path: "/events?pipeline=on_events&trigger=landed",
     heading: "Events",
     come: [text("landing/orders.csv"), button("of all triggers, not of landed alone")],
+  },
+  {
+    name: "items",
+    path: run,
+    heading: many,
+    do: (page) => page.getByRole("button", { name: /^each/ }).first().click(),
+    come: [text("Items (1,500)"), rows, text("200 items loaded")],
+  },
+  {
+    name: "items-scrolled",
+    heading: many,
+    do: async (page) => {
+      const list = page.getByRole("region", { name: "items of each" });
+      for (const loaded of ["200", "400"]) {
+        await text(`${loaded} items loaded`)(page).waitFor();
+        await list.evaluate((element) => element.scrollTo(0, element.scrollHeight));
+      }
+    },
+    come: [text("600 items loaded")],
+  },
+  {
+    name: "items-failed",
+    heading: many,
+    do: (page) =>
+      page
+        .getByRole("group", { name: "state of the items" })
+        .getByRole("button", { name: /failed/ })
+        .click(),
+    come: [text("16 items loaded"), text(/cannot be computed/)],
+  },
+  {
+    name: "item-log",
+    path: `${run}?step=models&item=3`,
+    heading: many,
+    come: [text("model=forest, depth=8"), text("ended with exit code 1"), text("trains forest of depth 8")],
+  },
+  {
+    name: "item-run",
+    path: `${run}?step=regions&item=1`,
+    heading: many,
+    come: [(page) => page.getByRole("region", { name: "runs of regions[1]" }).locator('a[href^="/runs/"]')],
+  },
+  {
+    name: "called-run",
+    heading: /^score_region/,
+    do: (page) => page.getByRole("region", { name: "runs of regions[1]" }).locator('a[href^="/runs/"]').click(),
+    come: [link(`${run}?step=regions`), text("regions[1] of run")],
+  },
+  {
+    name: "calling-step",
+    path: `${run}?step=nested`,
+    heading: many,
+    come: [(page) => page.getByRole("link", { name: "Called run" })],
+  },
+  {
+    name: "items-timeline",
+    path: `${run}?tab=timeline&step=models`,
+    heading: many,
+    do: (page) => button("items of models")(page).click(),
+    come: [button(/^forest, 8, failed/), button(/^each × 1,500/)],
+  },
+  { name: "items-steps", path: `${run}?tab=steps`, heading: many, come: [text(/^16 failed, /)] },
+  {
+    name: "runs-started-by",
+    path: "/runs",
+    heading: "Runs",
+    do: (page) => page.getByLabel("Started by").selectOption({ label: "any event" }),
+    come: [text("a webhook"), text("a file")],
+  },
+  {
+    name: "runs-called",
+    path: `/runs?parent=${made.many}`,
+    heading: "Runs",
+    come: [text("4 runs"), button("not only the runs that one run called")],
   },
   { name: "events-none", path: "/events?pipeline=nightly", heading: "Events", come: [text("No event here.")] },
 ]);

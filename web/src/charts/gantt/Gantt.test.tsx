@@ -44,6 +44,34 @@ it("draws some of five hundred steps and says what one of them did", () => {
   expect(picked).toHaveBeenCalledWith("s0");
 });
 
+it("opens the items of a step below it, and asks for more of them", () => {
+  const opened = vi.fn();
+  const more = vi.fn();
+  const picked = vi.fn();
+  const each = { ...step(1), id: "each", items: 1500 };
+  const item = { ...step(2), id: "each[7]", name: "eu" };
+  render(
+    <MantineProvider>
+      <Gantt
+        steps={[step(0), each]}
+        now={1000}
+        onSelect={picked}
+        open={{ of: "each", items: [item], more, loading: false }}
+        onOpen={opened}
+      />
+    </MantineProvider>,
+  );
+  const toggle = screen.getByRole("button", { name: "items of each" });
+  expect(toggle.getAttribute("aria-expanded")).toBe("true");
+  fireEvent.click(toggle);
+  expect(opened).toHaveBeenCalledWith("each");
+  expect(screen.getByRole("button", { name: /^each × 1,500, succeeded/ })).toBeDefined();
+  fireEvent.click(screen.getByRole("button", { name: /^eu, succeeded/ }));
+  expect(picked).toHaveBeenCalledWith("each[7]");
+  fireEvent.click(screen.getByRole("button", { name: "Show more items of each" }));
+  expect(more).toHaveBeenCalledOnce();
+});
+
 it("shows the critical path alone", () => {
   shown(many);
   fireEvent.click(screen.getByLabelText("critical path only"));

@@ -3,8 +3,9 @@ import { useMemo, useRef, useState } from "react";
 import { duration } from "../../format/duration";
 import { statusLook } from "../../ui/statusLook";
 import { ChartFrame } from "../engine/ChartFrame";
-import { type Bar, barsOf, type GanttStep, range, total } from "./bars";
+import { barsOf, type GanttStep, range, total } from "./bars";
 import { GanttRow } from "./GanttRow";
+import { type GanttEntry, type GanttItems, lines } from "./rows";
 import { ticksSince } from "./ticks";
 
 interface GanttProps {
@@ -14,17 +15,16 @@ interface GanttProps {
   note?: string;
   selected?: string | null;
   onSelect?: (id: string) => void;
-}
-
-export interface GanttEntry {
-  step: GanttStep;
-  bars: Bar[];
+  /** The items of the step that is open. */
+  open?: GanttItems;
+  /** Opens a step that has items, or closes it. */
+  onOpen?: (id: string) => void;
 }
 
 const ROW = 28;
 
 /** When each step waited and worked; what set the run's length stands out. Rows exist only where they are seen. */
-export function Gantt({ steps, now, note, selected, onSelect }: GanttProps) {
+export function Gantt({ steps, now, note, selected, onSelect, open, onOpen }: GanttProps) {
   const host = useRef<HTMLDivElement>(null);
   const [looked, setLooked] = useState<string | null>(null);
   const [onlyCritical, setOnlyCritical] = useState(false);
@@ -33,15 +33,20 @@ export function Gantt({ steps, now, note, selected, onSelect }: GanttProps) {
     const chosen = onlyCritical ? shown.filter(({ step }) => step.critical) : shown;
     return chosen.toSorted((a, b) => (a.bars[0]?.from ?? 0) - (b.bars[0]?.from ?? 0));
   }, [steps, now, onlyCritical]);
+  const below = useMemo<GanttEntry[]>(
+    () => (open?.items ?? []).map((step) => ({ step, bars: barsOf(step, now) })),
+    [open?.items, now],
+  );
+  const shown = lines(entries, below, open);
   const { from, to } = useMemo(() => range(entries.flatMap(({ bars }) => bars)), [entries]);
   const rows = useVirtualizer({
-    count: entries.length,
+    count: shown.length,
     getScrollElement: () => host.current,
     estimateSize: () => ROW,
     overscan: 12,
   });
   if (entries.length === 0) return <p className="muted">No step has started.</p>;
-  const detail = entries.find(({ step }) => step.id === (looked ?? selected));
+  const detail = [...entries, ...below].find(({ step }) => step.id === (looked ?? selected));
   const share = (at: number) => ((at - from) / (to - from)) * 100;
   return (
     <ChartFrame
@@ -74,19 +79,36 @@ export function Gantt({ steps, now, note, selected, onSelect }: GanttProps) {
         <div ref={host} className="gantt-rows" style={{ maxHeight: 460 }}>
           <div style={{ height: rows.getTotalSize(), position: "relative" }}>
             {rows.getVirtualItems().map((row) => {
-              const entry = entries[row.index];
+              const line = shown[row.index];
+              if (!line) return null;
+              if (line.kind === "more") {
+                return (
+                  <div key="more" className="gantt-line" style={{ top: row.start }}>
+                    <button
+                      type="button"
+                      className="button quiet small gantt-more"
+                      disabled={open?.loading}
+                      onClick={open?.more}
+                    >
+                      {open?.loading ? "Loading the items …" : `Show more items of ${line.step}`}
+                    </button>
+                  </div>
+                );
+              }
+              const { id, items } = line.step;
               return (
-                entry && (
+                <div key={id} className="gantt-line" style={{ top: row.start }}>
                   <GanttRow
-                    key={entry.step.id}
-                    entry={entry}
-                    top={row.start}
+                    entry={line}
+                    item={line.kind === "item"}
                     share={share}
-                    selected={selected === entry.step.id}
-                    onSelect={() => onSelect?.(entry.step.id)}
-                    onLook={(on) => setLooked(on ? entry.step.id : null)}
+                    selected={selected === id}
+                    open={items === undefined || !onOpen ? undefined : open?.of === id}
+                    onOpen={() => onOpen?.(id)}
+                    onSelect={() => onSelect?.(id)}
+                    onLook={(on) => setLooked(on ? id : null)}
                   />
-                )
+                </div>
               );
             })}
           </div>
@@ -114,7 +136,7 @@ function words({ step, bars }: GanttEntry): string {
     const which = step.attempts.length > 1 ? `attempt ${attempt} ` : "";
     return `${which}${statusLook(status).word} ${kind === "wait" ? "for" : "after"} ${long}`;
   });
-  return `${step.id}: ${said.join(", ")}${step.critical ? "; on the critical path" : ""}`;
+  return `${step.name ?? step.id}: ${said.join(", ")}${step.critical ? "; on the critical path" : ""}`;
 }
 
 function data(entries: readonly GanttEntry[]) {

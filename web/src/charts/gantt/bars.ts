@@ -8,6 +8,8 @@ export interface GanttAttempt {
 
 export interface GanttStep {
   id: string;
+  /** What it is called; its id if absent. */
+  name?: string;
   status: string;
   /** When its needs were met, milliseconds since 1970. */
   ready: number | null;
@@ -16,6 +18,8 @@ export interface GanttStep {
   attempts: GanttAttempt[];
   /** Whether it set the length of the run. */
   critical: boolean;
+  /** How many times it is done; its rows can be shown below it. */
+  items?: number;
 }
 
 /** What a step did during a time: waited for a slot, worked, waited for something outside, or for its next attempt. */

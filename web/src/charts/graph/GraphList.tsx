@@ -1,5 +1,6 @@
 import { DataTable } from "../../ui/DataTable";
 import { Status } from "../../ui/Status";
+import { itemWords } from "./itemWords";
 import type { GraphEdge, GraphNode } from "./layout";
 
 interface GraphListProps {
@@ -44,6 +45,9 @@ export function GraphList({ nodes, edges, selected, onSelect, label }: GraphList
                 cell: (node: GraphNode) => node.status && <Status status={node.status} />,
               },
             ]
+          : []),
+        ...(nodes.some((node) => node.items)
+          ? [{ key: "items", header: "Items", value: (node: GraphNode) => node.items && itemWords(node.items) }]
           : []),
         { key: "needs", header: "After", value: (node) => needs(node.id) },
       ]}

@@ -28,7 +28,9 @@ export function graphSvg(nodes: readonly GraphNode[], edges: readonly GraphEdge[
 function box(node: GraphNode, { x, y }: { x: number; y: number }): string {
   const look = node.status ? statusLook(node.status) : null;
   const color = look ? `var(--${look.tone})` : "var(--accent)";
-  const below = [node.kind, look?.word ?? node.detail].filter(Boolean).join(" · ");
+  const total = node.items?.reduce((sum, { count }) => sum + count, 0);
+  const kind = total === undefined ? node.kind : `${node.kind} × ${total}`;
+  const below = [kind, look?.word ?? node.detail].filter(Boolean).join(" · ");
   return [
     `<rect x="${x}" y="${y}" width="${NODE.width}" height="${NODE.height}" rx="4" fill="var(--surface)" stroke="var(--line-strong)"/>`,
     `<rect x="${x}" y="${y}" width="4" height="${NODE.height}" fill="${color}"/>`,

@@ -6,6 +6,8 @@ export interface GraphNode {
   kind: string;
   status?: string;
   detail?: string;
+  /** What it is done for many times, in numbers by state: the node is drawn as a stack. */
+  items?: { state: string; count: number }[];
 }
 
 export interface GraphEdge {

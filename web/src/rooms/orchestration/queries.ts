@@ -1,4 +1,4 @@
-import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { address, get, post, type Query } from "../../api/client";
 import type {
   ApprovalPage,
@@ -7,6 +7,7 @@ import type {
   CancelRuns,
   DecideApproval,
   EnvironmentView,
+  ItemPage,
   LogView,
   PipelineSummary,
   PipelineView,
@@ -34,6 +35,9 @@ export interface RunFilter {
   since?: string;
   until?: string;
   text?: string;
+  parent?: string;
+  step?: string;
+  all?: true;
   after?: string;
   limit?: number;
 }
@@ -61,6 +65,47 @@ export const runQuery = (id: string) =>
   queryOptions({
     queryKey: ["runs", id],
     queryFn: ({ signal }) => get<RunView>(`/api/runs/${path(id)}`, {}, signal),
+  });
+
+const itemsPath = (run: string, step: string) => `/api/runs/${path(run)}/steps/${path(step)}/items`;
+/** Pages of items that are looked at again while the step runs; who has scrolled further looks at what is there. */
+const PAGES_LOOKED_AT = 3;
+
+/** The items of a step that have begun, page by page; from the item with the number `from`, or from the first. */
+export const itemsQuery = (run: string, step: string, about: ItemsAbout) =>
+  infiniteQueryOptions({
+    queryKey: ["items", run, step, about],
+    queryFn: ({ pageParam, signal }) =>
+      get<ItemPage>(
+        itemsPath(run, step),
+        { status: about.state, after: pageParam ?? undefined, limit: about.size },
+        signal,
+      ),
+    initialPageParam: about.from ? about.from - 1 : null,
+    getNextPageParam: (page) => page.next,
+    refetchInterval: ({ state: { data } }) =>
+      !about.over && (data?.pages.length ?? 0) <= PAGES_LOOKED_AT ? 3000 : false,
+  });
+
+export interface ItemsAbout {
+  state?: string;
+  from?: number;
+  /** Items a page. */
+  size: number;
+  /** Whether nothing of them changes any more. */
+  over: boolean;
+}
+
+/** One item of a step; null if it has not begun. */
+export const itemQuery = (run: string, step: string, index: number, over: boolean) =>
+  queryOptions({
+    queryKey: ["items", run, step, index],
+    queryFn: async ({ signal }) => {
+      const after = index > 0 ? index - 1 : undefined;
+      const page = await get<ItemPage>(itemsPath(run, step), { after, limit: 1 }, signal);
+      return page.items.find((item) => item.index === index) ?? null;
+    },
+    refetchInterval: over ? false : 3000,
   });
 
 /** Why each step ran, was reused or skipped, and what those wait for that have not begun. */

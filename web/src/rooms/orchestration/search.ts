@@ -6,11 +6,16 @@ export interface PipelineSearch {
 
 export const RUN_TABS = ["graph", "timeline", "steps", "definition"] as const;
 export type RunTab = (typeof RUN_TABS)[number];
+export const RUN_PARTS = ["items", "log", "outputs", "attempts"] as const;
 export interface RunSearch {
   tab?: RunTab;
   step?: string;
-  part?: "log" | "outputs" | "attempts";
+  part?: (typeof RUN_PARTS)[number];
   attempt?: number;
+  /** The item of the step, from 0. */
+  item?: number;
+  /** Only items in this state. */
+  state?: string;
   /** A line of the log, from 1. */
   line?: number;
 }
@@ -39,6 +44,11 @@ export interface RunsSearch {
   /** One of `AGES`. */
   age?: string;
   text?: string;
+  /** Only those that steps of this run called, and only the step of it, `score[3]`. */
+  parent?: string;
+  step?: string;
+  /** Also those that steps of other runs called. */
+  all?: true;
   after?: string;
 }
 
@@ -74,13 +84,20 @@ const word = <T extends string>(value: unknown, words: readonly T[]) => words.fi
 
 const whole = (value: unknown) => (Number.isInteger(Number(value)) && Number(value) > 0 ? Number(value) : undefined);
 
+const index = (value: unknown) =>
+  value !== undefined && value !== "" && Number.isInteger(Number(value)) && Number(value) >= 0
+    ? Number(value)
+    : undefined;
+
 export const pipelineSearch = (raw: Raw): PipelineSearch => ({ tab: word(raw.tab, PIPELINE_TABS) });
 
 export const runSearch = (raw: Raw): RunSearch => ({
   tab: word(raw.tab, RUN_TABS),
   step: text(raw.step),
-  part: word(raw.part, ["log", "outputs", "attempts"] as const),
+  part: word(raw.part, RUN_PARTS),
   attempt: whole(raw.attempt),
+  item: index(raw.item),
+  state: text(raw.state),
   line: whole(raw.line),
 });
 
@@ -94,6 +111,9 @@ export const runsSearch = (raw: Raw): RunsSearch => ({
   trigger: text(raw.trigger),
   age: word(raw.age, Object.keys(AGES)),
   text: text(raw.text),
+  parent: text(raw.parent),
+  step: text(raw.step),
+  all: raw.all === true || raw.all === "true" ? true : undefined,
   after: text(raw.after),
 });
 

@@ -1,17 +1,20 @@
 import type { PipelineSummary } from "../../../api/types.gen";
+import { short } from "../../../format/id";
 import { AGES, type RunsSearch } from "../search";
+import { causeGroups } from "./causes";
 
 interface RunFiltersProps {
   search: RunsSearch;
   pipelines: PipelineSummary[];
+  /** What started the runs that are shown. */
+  seen: string[];
   onChange: (change: Partial<RunsSearch>) => void;
 }
 
 const STATUSES = ["running", "queued", "failed", "succeeded", "cancelled"];
-const TRIGGERS = ["manual", "cron", "rerun"];
 
 /** What a list of runs is narrowed to; all of it stands in the address. */
-export function RunFilters({ search, pipelines, onChange }: RunFiltersProps) {
+export function RunFilters({ search, pipelines, seen, onChange }: RunFiltersProps) {
   const chosen = new Set((search.status ?? "").split(",").filter(Boolean));
   const toggle = (status: string) => {
     const next = new Set(chosen);
@@ -27,13 +30,27 @@ export function RunFilters({ search, pipelines, onChange }: RunFiltersProps) {
         options={pipelines.map(({ name }) => name)}
         onChange={(pipeline) => onChange({ pipeline })}
       />
-      <Choice
-        label="Started by"
-        value={search.trigger}
-        options={TRIGGERS}
-        onChange={(trigger) => onChange({ trigger })}
-      />
+      <StartedBy value={search.trigger} seen={seen} onChange={(trigger) => onChange({ trigger })} />
       <Choice label="Within" value={search.age} options={Object.keys(AGES)} onChange={(age) => onChange({ age })} />
+      {search.parent ? (
+        <button
+          type="button"
+          className="button"
+          aria-label="not only the runs that one run called"
+          onClick={() => onChange({ parent: undefined, step: undefined })}
+        >
+          called by {search.step} of <span className="mono">{short(search.parent)}</span> <span aria-hidden>×</span>
+        </button>
+      ) : (
+        <label className="row small">
+          <input
+            type="checkbox"
+            checked={search.all === true}
+            onChange={(event) => onChange({ all: event.target.checked ? true : undefined })}
+          />{" "}
+          called runs, too
+        </label>
+      )}
       <div className="row" role="group" aria-label="status" style={{ gap: 4 }}>
         <button
           type="button"
@@ -56,6 +73,36 @@ export function RunFilters({ search, pipelines, onChange }: RunFiltersProps) {
         ))}
       </div>
     </div>
+  );
+}
+
+interface StartedByProps {
+  value: string | undefined;
+  seen: string[];
+  onChange: (value: string | undefined) => void;
+}
+
+/** Everything that starts runs, by what kind of thing it is. */
+function StartedBy({ value, seen, onChange }: StartedByProps) {
+  const groups = causeGroups(seen);
+  const known = groups.some(({ options }) => options.some((option) => option.value === value));
+  return (
+    <label className="row" style={{ gap: 4 }}>
+      Started by
+      <select className="input" value={value ?? ""} onChange={(event) => onChange(event.target.value || undefined)}>
+        <option value="">any</option>
+        {groups.map(({ label, options }) => (
+          <optgroup key={label} label={label}>
+            {options.map((option) => (
+              <option key={option.value} value={option.value}>
+                {option.label}
+              </option>
+            ))}
+          </optgroup>
+        ))}
+        {value && !known && <option>{value}</option>}
+      </select>
+    </label>
   );
 }
 

@@ -7,11 +7,9 @@ import { Ago } from "../../../ui/Ago";
 import { Failure } from "../../../ui/Failure";
 import { PageHead } from "../../../ui/PageHead";
 import { Status } from "../../../ui/Status";
+import { starter } from "./causes";
 import { costWords } from "./cost";
 import { RunActions } from "./RunActions";
-
-const STARTERS: Record<string, string> = { manual: "hand", cron: "its schedule", demo: "the demo", rerun: "a rerun" };
-const starter = (trigger: string) => STARTERS[trigger] ?? trigger;
 
 /** What ran, how it went, and what can be done about it. */
 export function RunHead({ view, now }: { view: RunView; now: number }) {
@@ -38,7 +36,8 @@ export function RunHead({ view, now }: { view: RunView; now: number }) {
         }
         about={
           <>
-            <Ago at={run.created_at} />, started by {starter(run.trigger)}, took{" "}
+            <Ago at={run.created_at} />, started by{" "}
+            {run.parent ? <Parent run={run.parent.run} step={run.parent.step} /> : starter(run.trigger)}, took{" "}
             {span(run.started_at, run.ended_at, now)}, {run.steps_done} of {run.steps_total} steps done,{" "}
             {run.steps_cached} reused{cost && `; used ${cost}`}
           </>
@@ -67,6 +66,24 @@ export function RunHead({ view, now }: { view: RunView; now: number }) {
         </p>
       )}
       {run.problem && <Failure problem={run.problem} />}
+    </>
+  );
+}
+
+/** The step of another run that called this one, with its item. */
+function Parent({ run, step }: { run: string; step: string }) {
+  const [, name = step, item] = /^(.+)\[(\d+)\]$/.exec(step) ?? [];
+  return (
+    <>
+      step{" "}
+      <Link
+        to="/runs/$run"
+        params={{ run }}
+        search={{ step: name, item: item === undefined ? undefined : Number(item) }}
+        className="underlined"
+      >
+        {step} of run <span className="mono">{short(run)}</span>
+      </Link>
     </>
   );
 }

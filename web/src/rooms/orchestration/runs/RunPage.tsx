@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { useRef } from "react";
+import { useRef, useState } from "react";
 import type { RunView } from "../../../api/types.gen";
 import { duration } from "../../../format/duration";
 import { Answer } from "../../../ui/Answer";
@@ -15,6 +15,7 @@ import { isOver, runQuery } from "../queries";
 import type { RunTab } from "../search";
 import { edgesOf, ganttOf, interestingStep, nodesOf } from "./model";
 import { RunHead } from "./RunHead";
+import { useGanttItems } from "./items/useGanttItems";
 import { StepPanel } from "./StepPanel";
 import { StepTable } from "./StepTable";
 import { short } from "../../../format/id";
@@ -47,9 +48,22 @@ function RunBody({ view }: { view: RunView }) {
   const chosen = search.step ?? interestingStep(view.steps);
   const step = view.steps.find((entry) => entry.id === chosen);
   const panel = useRef<HTMLDivElement>(null);
-  const choose = (id: string) => {
+  const [opened, setOpened] = useState<string | null>(null);
+  const items = useGanttItems(view, opened);
+  const choose = (name: string) => {
+    // An item of a step, as the timeline shows it: `score[3]`.
+    const [, id = name, index] = /^(.+)\[(\d+)\]$/.exec(name) ?? [];
+    const item = index === undefined ? undefined : Number(index);
     void navigate({
-      search: { ...search, step: id, attempt: undefined, line: undefined },
+      search: {
+        ...search,
+        step: id,
+        item,
+        part: item === undefined ? search.part : "items",
+        state: undefined,
+        attempt: undefined,
+        line: undefined,
+      },
       replace: true,
       resetScroll: false,
     });
@@ -79,8 +93,10 @@ function RunBody({ view }: { view: RunView }) {
               steps={ganttOf(view.steps, view.critical_path.steps)}
               now={now}
               note={`critical path: ${duration(view.critical_path.worked_ms)} of work, ${duration(view.critical_path.queued_ms)} of waiting for slots`}
-              selected={chosen}
+              selected={search.item === undefined ? chosen : `${chosen}[${search.item}]`}
               onSelect={choose}
+              open={items}
+              onOpen={(id) => setOpened((before) => (before === id ? null : id))}
             />
           )}
           {tab === "steps" && <StepTable steps={view.steps} now={now} selected={chosen} onSelect={choose} />}

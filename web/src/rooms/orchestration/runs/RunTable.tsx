@@ -9,6 +9,7 @@ import { Message } from "../../../ui/Message";
 import { Status } from "../../../ui/Status";
 import { useNow } from "../../../ui/useNow";
 import { isOver } from "../queries";
+import { starter } from "./causes";
 
 /** Runs, newest first. */
 export function RunTable({
@@ -61,7 +62,7 @@ export function RunTable({
             </Link>
           ),
         },
-        { key: "trigger", header: "Started by", value: (run) => run.trigger },
+        { key: "trigger", header: "Started by", value: (run) => run.trigger, cell: (run) => starter(run.trigger) },
         { key: "created", header: "When", value: (run) => run.created_at, cell: (run) => <Ago at={run.created_at} /> },
         {
           key: "took",

@@ -42,7 +42,12 @@ export function RunsPage() {
           </>
         }
       />
-      <RunFilters search={search} pipelines={pipelines.data ?? []} onChange={set} />
+      <RunFilters
+        search={search}
+        pipelines={pipelines.data ?? []}
+        seen={(runs.data?.runs ?? []).map((run) => run.trigger)}
+        onChange={set}
+      />
       {runs.data && (
         <p className="muted small" aria-live="polite">
           {plural(runs.data.total, "run")}

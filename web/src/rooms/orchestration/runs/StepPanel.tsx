@@ -10,21 +10,22 @@ import { Card } from "../../../ui/Card";
 import { Facts } from "../../../ui/Facts";
 import { Failure } from "../../../ui/Failure";
 import { Status } from "../../../ui/Status";
-import { Tabs } from "../../../ui/Tabs";
+import { type Tab, Tabs } from "../../../ui/Tabs";
 import { WaitsForApproval } from "../approvals/WaitsForApproval";
 import { isOver, whyQuery } from "../queries";
 import { AttemptTable } from "./AttemptTable";
+import type { RUN_PARTS } from "../search";
 import { costWords } from "./cost";
+import { ItemsView } from "./items/ItemsView";
 import { LogView } from "./log/LogView";
 import { ReusedLog } from "./log/ReusedLog";
 import { Outputs } from "./Outputs";
 import { RerunFrom } from "./RerunFrom";
 
-const TABS = [
-  { key: "outputs", label: "Inputs and outputs" },
-  { key: "log", label: "Log" },
-  { key: "attempts", label: "Attempts" },
-] as const;
+type Part = (typeof RUN_PARTS)[number];
+
+const OUTPUTS: Tab<Part> = { key: "outputs", label: "Inputs and outputs" };
+const TABS: Tab<Part>[] = [OUTPUTS, { key: "log", label: "Log" }, { key: "attempts", label: "Attempts" }];
 
 const TROUBLED = new Set(["failed", "timed_out", "rejected", "retrying", "running"]);
 
@@ -40,8 +41,10 @@ interface StepPanelProps {
 export function StepPanel({ run, step, now, over }: StepPanelProps) {
   const search = useSearch({ from: "/runs/$run" });
   const navigate = useNavigate({ from: "/runs/$run" });
-  const troubled = TROUBLED.has(step.status);
-  const part = search.part ?? (troubled ? "log" : "outputs");
+  // What is done for many items has their logs and attempts, and none of its own.
+  const tabs = step.items ? [{ key: "items" as const, label: `Items (${count(step.items.total)})` }, OUTPUTS] : TABS;
+  const usual = step.items ? "items" : TROUBLED.has(step.status) ? "log" : "outputs";
+  const part = tabs.find(({ key }) => key === search.part)?.key ?? usual;
   const attempt = search.attempt ?? step.attempts.at(-1)?.attempt ?? 1;
   return (
     <Card
@@ -54,6 +57,11 @@ export function StepPanel({ run, step, now, over }: StepPanelProps) {
         <>
           {over && <RerunFrom run={run} step={step.id} />}
           {(step.kind === "approve" || step.kind === "deploy") && <WaitsForApproval run={run} step={step.id} />}
+          {step.sub_run && (
+            <Link to="/runs/$run" params={{ run: step.sub_run }} className="button">
+              Called run
+            </Link>
+          )}
           {step.tracking_run_id && (
             <Link to="/tracked/$run" params={{ run: step.tracking_run_id }} className="button">
               Tracked run
@@ -66,11 +74,12 @@ export function StepPanel({ run, step, now, over }: StepPanelProps) {
         {step.problem && <Failure problem={step.problem} />}
         <StepFacts run={run} step={step} now={now} />
         <Tabs
-          tabs={[...TABS]}
+          tabs={tabs}
           value={part}
           onChange={(next) => void navigate({ search: { ...search, step: step.id, part: next }, replace: true })}
           label="parts of the step"
         >
+          {part === "items" && step.items && <ItemsView run={run} step={step} items={step.items} now={now} />}
           {part === "log" && step.cached_from && (
             <ReusedLog run={step.cached_from} step={step.id} attempt={search.attempt} />
           )}

@@ -3,9 +3,11 @@ import { bytes } from "../../../format/bytes";
 import { duration } from "../../../format/duration";
 import { count } from "../../../format/number";
 import { span } from "../../../format/time";
+import { itemWords } from "../../../charts/graph/itemWords";
 import { DataTable } from "../../../ui/DataTable";
 import { Message } from "../../../ui/Message";
 import { Status } from "../../../ui/Status";
+import { statesOf } from "./model";
 
 interface StepTableProps {
   steps: StepView[];
@@ -40,6 +42,15 @@ export function StepTable({ steps, now, selected, onSelect }: StepTableProps) {
           value: (step) => step.status,
           cell: (step) => <Status status={step.status} />,
         },
+        ...(steps.some((step) => step.items)
+          ? [
+              {
+                key: "items",
+                header: "Items",
+                value: (step: StepView) => (step.items ? itemWords(statesOf(step.items)) : null),
+              },
+            ]
+          : []),
         { key: "queued", header: "Queued", numeric: true, value: (step) => span(step.ready_at, step.started_at, now) },
         { key: "took", header: "Took", numeric: true, value: (step) => span(step.started_at, step.ended_at, now) },
         { key: "attempts", header: "Attempts", numeric: true, value: (step) => step.attempts.length },
