@@ -113,7 +113,12 @@ export function stops({ run, python, evaluate, experiment, tracked }) {
     },
     { name: "run-definition", do: tab("Definition"), heading: runTitle, come: [text(/^pipeline:/)] },
     { name: "run-compare", path: `/runs/${run.id}/compare`, heading: /^Compare/, come: [text(/no other run|^This$/)] },
-    { name: "experiments", path: "/experiments", heading: "Experiments", come: [link("/experiments/")] },
+    {
+      name: "experiments",
+      path: "/experiments",
+      heading: "Experiments",
+      come: [link("/experiments/"), text(/^Retention/)],
+    },
     {
       name: "experiment",
       path: `/experiments/${experiment.id}`,
@@ -190,6 +195,12 @@ export function stops({ run, python, evaluate, experiment, tracked }) {
     },
     { name: "dataset", path: `/data/${NAMES.dataset}`, heading: NAMES.dataset, come: [sampleRows] },
     { name: "dataset-profile", do: tab("Profile"), heading: NAMES.dataset, come: [text("Most common")] },
+    {
+      name: "dataset-labels",
+      do: tab("Aliases and tags"),
+      heading: NAMES.dataset,
+      come: [text(/^Aliases of version/), button("Point here")],
+    },
     { name: "dataset-lineage", do: tab("Lineage"), heading: NAMES.dataset, come: [nodes] },
     { name: "models", path: "/models", heading: "Models", come: [link(`/models/${NAMES.model}`)] },
     { name: "model", path: `/models/${NAMES.model}`, heading: NAMES.model, come: [text("Takes"), text("champion")] },

@@ -734,6 +734,10 @@ const ROUTES = [
     }),
   ],
   [
+    /^\/api\/approvals$/,
+    /** @returns {api.ApprovalPage} */ () => ({ approvals: [], promotions: [], waiting: 0, next: null }),
+  ],
+  [
     /^\/api\/experiments\/\w+\/retention$/,
     /** @returns {api.RetentionView} */ () => ({
       own: {

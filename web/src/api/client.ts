@@ -89,7 +89,8 @@ function explained(response: Response, body: unknown, text: string): Problem {
   const said = typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
   const message = [said.message, said.detail, said.title, said.error].find((word) => typeof word === "string");
   return {
-    code: typeof said.code === "string" ? said.code : `http-${response.status}`,
+    // MLflow's calls name theirs `error_code`.
+    code: [said.code, said.error_code].find((code) => typeof code === "string") ?? `http-${response.status}`,
     severity: "error",
     message: typeof message === "string" ? message : text.slice(0, 200) || response.statusText,
     place: (said.place as Problem["place"]) ?? null,

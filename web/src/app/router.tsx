@@ -130,6 +130,11 @@ const routes = [
     validateSearch: monitorSearch,
     component: lazyRouteComponent(() => import("../rooms/monitoring/MonitorPage"), "MonitorPage"),
   }),
+  createRoute({
+    getParentRoute,
+    path: "/account",
+    component: lazyRouteComponent(() => import("../rooms/accounts/AccountPage"), "AccountPage"),
+  }),
 ] as const;
 
 export const router = createRouter({

@@ -1,7 +1,8 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { get, post, put } from "../../api/client";
+import { get, post, put, remove } from "../../api/client";
 import type {
   CastVote,
+  DatasetAlias,
   DatasetRead,
   DatasetSummary,
   DatasetView,
@@ -18,6 +19,7 @@ import type {
   SchemaDiff,
   RunGroupList,
   TablePreview,
+  TextMap,
   TrackedRun,
   TrackedRunPage,
 } from "../../api/types.gen";
@@ -223,3 +225,25 @@ export const requestPromotion = (model: string, request: RequestPromotion) =>
 
 export const voteOnPromotion = (id: string, vote: CastVote) =>
   post<PromotionView>(`/api/promotions/${path(id)}/votes`, vote);
+
+/** Takes a request back; whoever asked may. */
+export const withdrawPromotion = (id: string, by: string | undefined) =>
+  post<PromotionView>(`/api/promotions/${path(id)}/withdraw`, { by });
+
+const datasetPath = (name: string) => `/api/datasets/${path(name)}`;
+const datasetTag = (name: string, version: number, key: string) =>
+  `${datasetPath(name)}/versions/${version}/tags/${path(key)}`;
+
+/** Points an alias at a version, from wherever it points now. */
+export const setDatasetAlias = (name: string, alias: string, version: number) =>
+  put<DatasetAlias[]>(`${datasetPath(name)}/aliases/${path(alias)}`, { version });
+
+export const removeDatasetAlias = (name: string, alias: string) =>
+  remove<DatasetAlias[]>(`${datasetPath(name)}/aliases/${path(alias)}`);
+
+/** Sets a tag of a version; version 0 is the dataset itself. */
+export const setDatasetTag = (name: string, version: number, key: string, value: string) =>
+  put<TextMap>(datasetTag(name, version, key), { value });
+
+export const removeDatasetTag = (name: string, version: number, key: string) =>
+  remove<TextMap>(datasetTag(name, version, key));

@@ -57,7 +57,7 @@ export interface ExperimentSearch extends CurveSearch {
   step?: number;
 }
 
-export const DATASET_TABS = ["sample", "schema", "profile", "versions", "lineage"] as const;
+export const DATASET_TABS = ["sample", "schema", "profile", "versions", "labels", "lineage"] as const;
 export type DatasetTab = (typeof DATASET_TABS)[number];
 export interface DatasetSearch {
   tab?: DatasetTab;

@@ -14,6 +14,7 @@ import { Lineage } from "../Lineage";
 import { Tags } from "../Tags";
 import { datasetQuery } from "../queries";
 import type { DatasetTab } from "../search";
+import { DatasetLabels } from "./DatasetLabels";
 import { DatasetSchema } from "./DatasetSchema";
 import { DatasetVersions } from "./DatasetVersions";
 import { ProfileTable } from "./ProfileTable";
@@ -32,6 +33,7 @@ const TABS: { key: DatasetTab; label: string }[] = [
   { key: "schema", label: "Schema" },
   { key: "profile", label: "Profile" },
   { key: "versions", label: "Versions" },
+  { key: "labels", label: "Aliases and tags" },
   { key: "lineage", label: "Lineage" },
 ];
 
@@ -94,6 +96,7 @@ function DatasetBody({ dataset }: { dataset: DatasetView }) {
           {tab === "schema" && <DatasetSchema dataset={dataset} />}
           {tab === "profile" && <ProfileTable profile={shown.profile} />}
           {tab === "versions" && <DatasetVersions versions={versions} shown={shown.version} />}
+          {tab === "labels" && <DatasetLabels dataset={dataset} />}
           {tab === "lineage" && <Lineage kind="dataset" name={shown.name} version={shown.version} />}
         </Card>
         {tab === "lineage" && (

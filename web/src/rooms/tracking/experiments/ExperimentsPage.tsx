@@ -8,6 +8,7 @@ import { DataTable } from "../../../ui/DataTable";
 import { Empty } from "../../../ui/Empty";
 import { PageHead } from "../../../ui/PageHead";
 import { DeletedExperiments } from "../lifecycle/DeletedExperiments";
+import { DefaultRetention } from "../lifecycle/DefaultRetention";
 import { storageUseQuery } from "../lifecycle/queries";
 import { experimentsQuery } from "../queries";
 
@@ -71,6 +72,7 @@ export function ExperimentsPage() {
         </Answer>
       </Card>
       <DeletedExperiments />
+      <DefaultRetention />
     </>
   );
 }

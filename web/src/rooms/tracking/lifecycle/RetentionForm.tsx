@@ -7,6 +7,9 @@ import { Failure } from "../../../ui/Failure";
 import { planRetention, removeRetention, renewAll, setRetention } from "./queries";
 import { isEmpty, type RulesText, rulesOf, typed } from "./rules";
 
+/** In the place of an experiment: those without rules of their own. */
+export const EVERY_OTHER = "default";
+
 /** For how long the runs of an experiment are kept. */
 export function RetentionForm({ experiment, view }: { experiment: string; view: RetentionView }) {
   const client = useQueryClient();
@@ -29,15 +32,20 @@ export function RetentionForm({ experiment, view }: { experiment: string; view: 
     event.preventDefault();
     save.mutate();
   };
+  const everywhere = experiment === EVERY_OTHER;
   const error = plan.error ?? save.error ?? drop.error;
   return (
     <form onSubmit={submit} className="stack">
       <p className="muted small">
-        {view.own
-          ? "This experiment has rules of its own, evaluated every hour."
-          : view.default
-            ? "The default rules of the server hold here until this experiment has its own."
-            : "Nothing is deleted by itself."}{" "}
+        {everywhere
+          ? view.default
+            ? "These rules hold in every experiment without rules of its own, evaluated every hour."
+            : "No rules hold in experiments without rules of their own: nothing of them is deleted by itself."
+          : view.own
+            ? "This experiment has rules of its own, evaluated every hour."
+            : view.default
+              ? "The default rules of the server hold here until this experiment has its own."
+              : "Nothing is deleted by itself."}{" "}
         What a registered model or a deployment refers to is always kept.
       </p>
       <div className="fields">
@@ -76,18 +84,20 @@ export function RetentionForm({ experiment, view }: { experiment: string; view: 
         The smallest values of the metric are the best
       </label>
       <div className="row">
-        <button
-          type="button"
-          className="button"
-          disabled={isEmpty(fields) || plan.isPending}
-          onClick={() => plan.mutate()}
-        >
-          What would go now?
-        </button>
+        {!everywhere && (
+          <button
+            type="button"
+            className="button"
+            disabled={isEmpty(fields) || plan.isPending}
+            onClick={() => plan.mutate()}
+          >
+            What would go now?
+          </button>
+        )}
         <button type="submit" className="button" disabled={isEmpty(fields) || save.isPending}>
           Save
         </button>
-        {view.own && (
+        {(everywhere ? view.default : view.own) && (
           <button type="button" className="button quiet" disabled={drop.isPending} onClick={() => drop.mutate()}>
             Take the rules away
           </button>

@@ -6,7 +6,7 @@ import { Answer, explain } from "../../../ui/Answer";
 import { Card } from "../../../ui/Card";
 import { Empty } from "../../../ui/Empty";
 import { Failure } from "../../../ui/Failure";
-import { promotionsQuery, requestPromotion, voteOnPromotion } from "../queries";
+import { promotionsQuery, requestPromotion, voteOnPromotion, withdrawPromotion } from "../queries";
 
 /** Requests to point an alias at a version, and a form for a new one. */
 export function Promotions({ name, version }: { name: string; version: number }) {
@@ -115,6 +115,11 @@ function Vote({ promotion }: { promotion: PromotionView }) {
     mutationFn: (vote: CastVote) => voteOnPromotion(promotion.id, vote),
     onSuccess: useChanged(promotion.model),
   });
+  const withdrawing = useMutation({
+    mutationFn: () => withdrawPromotion(promotion.id, by || undefined),
+    onSuccess: useChanged(promotion.model),
+  });
+  const error = voting.error ?? withdrawing.error;
   const say = (approve: boolean) => voting.mutate({ approve, comment, by: by || undefined });
   return (
     <div className="stack">
@@ -133,8 +138,17 @@ function Vote({ promotion }: { promotion: PromotionView }) {
         >
           Reject
         </button>
+        <button
+          type="button"
+          className="button"
+          disabled={withdrawing.isPending}
+          title={`${promotion.by} asked, and can take the request back`}
+          onClick={() => withdrawing.mutate()}
+        >
+          Withdraw
+        </button>
       </div>
-      {voting.error && <Failure problem={explain(voting.error)} />}
+      {error && <Failure problem={explain(error)} />}
     </div>
   );
 }

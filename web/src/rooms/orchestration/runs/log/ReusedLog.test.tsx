@@ -17,9 +17,11 @@ vi.mock("./LogView", () => ({
   ),
 }));
 
-// The third run took over what the second had reused from the first, which tried twice.
+// The two last name each other, which no server says. The third run took over what the second had reused from the first, which tried twice.
 const RUNS: Record<string, unknown> = {
   second: { run: { number: 2 }, steps: [{ id: "train", cached_from: "first", attempts: [{ attempt: 1 }] }] },
+  one: { run: { number: 3 }, steps: [{ id: "train", cached_from: "other", attempts: [{ attempt: 1 }] }] },
+  other: { run: { number: 4 }, steps: [{ id: "train", cached_from: "one", attempts: [{ attempt: 1 }] }] },
   first: {
     run: { number: 1 },
     steps: [{ id: "train", cached_from: null, attempts: [{ attempt: 1 }, { attempt: 2 }] }],
@@ -58,6 +60,11 @@ it("shows the attempt that the address asks for, as far as there was one", async
   cleanup();
   shown("first", 7);
   expect(await screen.findByText("log of first train 2")).toBeDefined();
+});
+
+it("does not go in circles", async () => {
+  shown("one");
+  expect(await screen.findByText("log of other train 1")).toBeDefined();
 });
 
 it("says that the run is gone", async () => {

@@ -11,17 +11,22 @@ interface ReusedLogProps {
   step: string;
   /** The attempt that the address asks for; the last if absent. */
   attempt?: number;
+  /** Runs that only passed it on. */
+  through?: readonly string[];
 }
 
 /** The log of the run whose result was reused: the step itself did nothing, and so wrote nothing. */
-export function ReusedLog({ run, step, attempt }: ReusedLogProps) {
+export function ReusedLog({ run, step, attempt, through = [] }: ReusedLogProps) {
   const query = useQuery(runQuery(run));
   return (
     <Answer query={query} rows={6}>
       {(view) => {
         const found = view.steps.find((entry) => entry.id === step);
-        // What was taken over may itself have been reused.
-        if (found?.cached_from) return <ReusedLog run={found.cached_from} step={step} attempt={attempt} />;
+        // What was taken over may itself have been reused, though never in a circle.
+        const from = found?.cached_from;
+        if (from && from !== run && !through.includes(from)) {
+          return <ReusedLog run={from} step={step} attempt={attempt} through={[...through, run]} />;
+        }
         const last = found?.attempts.at(-1)?.attempt ?? 1;
         return (
           <div className="stack" style={{ gap: 6 }}>
