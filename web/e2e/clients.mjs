@@ -182,6 +182,8 @@ const STOPS = [
       const groups = page.getByRole("region", { name: "groups of runs" });
       await groups.getByRole("button", { name: "5", exact: true }).click();
       await page.getByText("match the filter").waitFor();
+      // The rows of before stay until those of the group have come.
+      await row(page).nth(2).waitFor({ state: "detached" });
       must((await row(page).count()) === 2, "the group's runs are not shown");
     },
   ],
@@ -232,13 +234,15 @@ const STOPS = [
     "trace-assessed",
     async (page) => {
       await page.getByRole("button", { name: "Add", exact: true }).click();
-      await page.getByRole("textbox", { name: "Why" }).fill("looked at it");
+      // The other colour scheme has left one of its own.
+      const why = `looked at it at ${Date.now()}`;
+      const said = page.locator(".row.spread", { hasText: why });
+      await page.getByRole("textbox", { name: "Why" }).fill(why);
       await page.getByRole("button", { name: "Save" }).click();
-      await page.getByText("looked at it", { exact: true }).waitFor();
-      await page.getByRole("button", { name: "Edit" }).click();
+      await said.getByRole("button", { name: "Edit" }).click();
       await page.getByRole("textbox", { name: "Value" }).fill("0.25");
       await page.getByRole("button", { name: "Save" }).click();
-      await page.locator(".mono", { hasText: "0.25" }).waitFor();
+      await said.locator(".mono", { hasText: "0.25" }).waitFor();
     },
   ],
   [
