@@ -21,6 +21,12 @@ const many = /^many_items/;
 
 await walk(address, folder, () => [
   {
+    name: "home",
+    path: "/",
+    come: [text("Needs you"), text("2 windows"), text("2 events that started nothing"), link("/triggers?text=")],
+  },
+  { name: "pipelines", path: "/pipelines", heading: "Pipelines", come: [text("when it happens"), text("by hand")] },
+  {
     name: "triggers",
     path: "/triggers",
     heading: "Triggers",

@@ -733,6 +733,7 @@ const ROUTES = [
       storage: storage(9_300_000),
     }),
   ],
+  [/^\/api\/inbox$/, /** @returns {api.InboxPage} */ () => ({ events: [], counts: [], next: null })],
   [
     /^\/api\/approvals$/,
     /** @returns {api.ApprovalPage} */ () => ({ approvals: [], promotions: [], waiting: 0, next: null }),

@@ -1,17 +1,30 @@
 import { Link } from "@tanstack/react-router";
-import type { AlertView, RunSummary } from "../../api/types.gen";
+import type { AlertView, RunSummary, TriggerStatusView } from "../../api/types.gen";
+import { plural } from "../../format/number";
 import { Ago } from "../../ui/Ago";
 import { Card } from "../../ui/Card";
 import { Message } from "../../ui/Message";
 import { Status } from "../../ui/Status";
+import { troubles } from "./troubles";
 import { unrepaired } from "./unrepaired";
 
-/** Failed runs that no later run has made good, and alerts that fire. */
-export function Attention({ runs, alerts, ready }: { runs: RunSummary[]; alerts: AlertView[]; ready: boolean }) {
+interface AttentionProps {
+  /** The newest runs of each pipeline. */
+  runs: RunSummary[];
+  alerts: AlertView[];
+  triggers: TriggerStatusView[];
+  /** Events that started nothing, and will not by themselves. */
+  dead: number;
+  ready: boolean;
+}
+
+/** Failed runs that no later run has made good, triggers and windows in trouble, dead letters, and alerts that fire. */
+export function Attention({ runs, alerts, triggers, dead, ready }: AttentionProps) {
   const failed = unrepaired(runs);
+  const troubled = troubles(triggers);
   const firing = alerts.filter((alert) => alert.state === "firing");
   if (!ready) return null;
-  if (failed.length + firing.length === 0) {
+  if (failed.length + firing.length + troubled.length + dead === 0) {
     return (
       <p className="row" aria-live="polite">
         <Status status="ok" /> Nothing needs you.
@@ -35,6 +48,31 @@ export function Attention({ runs, alerts, ready }: { runs: RunSummary[]; alerts:
             </span>
           </li>
         ))}
+        {troubled.map(({ pipeline, trigger, status, words }) => (
+          <li key={`${pipeline}/${trigger} ${status}`} className="row">
+            <Status status={status} />
+            {status === "overdue" ? (
+              <Link to="/triggers" search={{ text: `${pipeline}/${trigger}` }}>
+                {pipeline}/{trigger}
+              </Link>
+            ) : (
+              <Link to="/pipelines/$name/windows" params={{ name: pipeline }} search={{ trigger }}>
+                {pipeline}/{trigger}
+              </Link>
+            )}
+            <span>
+              <Message text={words} />
+            </span>
+          </li>
+        ))}
+        {dead > 0 && (
+          <li className="row">
+            <Status status="dead" />
+            <Link to="/events" search={{ status: "dead" }}>
+              {plural(dead, "event")} that started nothing
+            </Link>
+          </li>
+        )}
         {firing.map((alert) => (
           <li key={alert.name} className="row">
             <Status status="firing" />

@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { alertsQuery, monitorsQuery } from "../../rooms/monitoring/queries";
 import { endpointsQuery } from "../../rooms/deployment/queries";
-import { isOver, pipelinesQuery, runsQuery } from "../../rooms/orchestration/queries";
+import { inboxQuery } from "../../rooms/orchestration/events/queries";
+import { isOver, pipelinesQuery, runsQuery, triggersQuery } from "../../rooms/orchestration/queries";
 import { RunTable } from "../../rooms/orchestration/runs/RunTable";
 import { modelsQuery } from "../../rooms/tracking/queries";
 import { Answer } from "../../ui/Answer";
@@ -23,10 +24,19 @@ export function HomePage() {
   const models = useQuery(modelsQuery());
   const monitors = useQuery(monitorsQuery());
   const alerts = useQuery(alertsQuery());
+  const triggers = useQuery(triggersQuery());
+  const inbox = useQuery(inboxQuery({ status: "dead" }));
   return (
     <>
       <PageHead title={workspace.data?.name ?? "Workspace"} about={workspace.data?.path} />
-      <Attention runs={runs.data?.runs ?? []} alerts={alerts.data ?? []} ready={runs.isSuccess} />
+      <Attention
+        // Of the newest runs of all, a pipeline that runs often leaves none of the others.
+        runs={(pipelines.data ?? []).flatMap((pipeline) => pipeline.recent_runs)}
+        alerts={alerts.data ?? []}
+        triggers={triggers.data ?? []}
+        dead={inbox.data?.counts.find(({ status }) => status === "dead")?.events ?? 0}
+        ready={pipelines.isSuccess && triggers.isSuccess}
+      />
       <Answer query={runs} rows={8}>
         {({ runs: found }) => {
           const active = found.filter((run) => !isOver(run.status));

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import type { PipelineSummary } from "../../../api/types.gen";
+import type { PipelineSummary, TriggerStatusView } from "../../../api/types.gen";
 import { RunStrip } from "../../../charts/strip/RunStrip";
 import { dateTime } from "../../../format/time";
 import { plural } from "../../../format/number";
@@ -11,7 +11,8 @@ import { DataTable } from "../../../ui/DataTable";
 import { Empty } from "../../../ui/Empty";
 import { PageHead } from "../../../ui/PageHead";
 import { Status } from "../../../ui/Status";
-import { pipelinesQuery } from "../queries";
+import { pipelinesQuery, triggersQuery } from "../queries";
+import { triggerState } from "../triggers/triggerState";
 
 export function PipelinesPage() {
   const pipelines = useQuery(pipelinesQuery());
@@ -35,6 +36,7 @@ export function PipelinesPage() {
 
 function PipelineTable({ pipelines }: { pipelines: PipelineSummary[] }) {
   const navigate = useNavigate();
+  const triggers = useQuery(triggersQuery()).data ?? [];
   return (
     <DataTable
       label="pipelines"
@@ -77,7 +79,13 @@ function PipelineTable({ pipelines }: { pipelines: PipelineSummary[] }) {
           header: "Next firing",
           value: (pipeline) => pipeline.next_firing,
           cell: (pipeline) =>
-            pipeline.next_firing ? <Ago at={pipeline.next_firing} /> : <span className="muted">by hand</span>,
+            pipeline.next_firing ? (
+              <Ago at={pipeline.next_firing} />
+            ) : (
+              <span className="muted">
+                {otherwise(triggers.filter((trigger) => trigger.pipeline === pipeline.name))}
+              </span>
+            ),
         },
         { key: "steps", header: "Steps", numeric: true, value: (pipeline) => pipeline.steps },
         {
@@ -94,4 +102,11 @@ function PipelineTable({ pipelines }: { pipelines: PipelineSummary[] }) {
       ]}
     />
   );
+}
+
+/** What starts a pipeline that no schedule does. */
+function otherwise(triggers: TriggerStatusView[]): string {
+  const states = triggers.map(triggerState);
+  if (states.includes("listening")) return "when it happens";
+  return states.includes("paused") ? "paused" : "by hand";
 }
