@@ -72,14 +72,17 @@ fn test(root: &Path) -> Result<()> {
     tidy::check(root)?;
     tools::typos(root)?;
     tools::deny(root)?;
-    let python = client_python.to_string_lossy();
-    let with_clients = format!("MILLRACE_TEST_PYTHON={python}");
-    if tools::has("cargo-nextest") {
-        run(root, "env", &[&with_clients, "cargo", "nextest", "run", "--workspace", "--all-features"])?;
+    let variables = [
+        format!("MILLRACE_TEST_PYTHON={}", client_python.display()),
+        format!("MILLRACE_TEST_QUEUES={}", tools::queue_python(root)?.display()),
+    ];
+    let runner: &[&str] = if tools::has("cargo-nextest") {
+        &["cargo", "nextest", "run", "--workspace", "--all-features"]
     } else {
-        let test = [&with_clients, "cargo", "test", "--workspace", "--all-features", "--all-targets"];
-        run(root, "env", &test)?;
-    }
+        &["cargo", "test", "--workspace", "--all-features", "--all-targets"]
+    };
+    let test: Vec<&str> = variables.iter().map(String::as_str).chain(runner.iter().copied()).collect();
+    run(root, "env", &test)?;
     run(root, "cargo", &["test", "--workspace", "--all-features", "--doc"])?;
     run(root, "env", &["PYTHONPATH=python", "python3", "-m", "unittest", "discover", "python/tests"])?;
     web(root, &client_python)

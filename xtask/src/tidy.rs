@@ -17,7 +17,7 @@ const ONE_ADDRESS: &[(&str, &[&str])] = &[
     ("hessboost", &["millrace-training"]),
     ("minijinja", &["millrace-spec"]),
     ("saphyr-parser", &["millrace-spec"]),
-    ("tokio-postgres", &["millrace-transfer"]),
+    ("tokio-postgres", &["millrace-transfer", "millrace-events"]),
     ("anyhow", &["millrace", "xtask"]),
 ];
 

@@ -11,7 +11,15 @@ use anyhow::{Context as _, Result};
 use crate::shell::run;
 
 /// Debian package and a file that tells that it is there.
-const SERVERS: &[(&str, &str)] = &[("postgresql", "/usr/lib/postgresql"), ("chromium", "/usr/bin/chromium")];
+const SERVERS: &[(&str, &str)] = &[
+    ("postgresql", "/usr/lib/postgresql"),
+    ("chromium", "/usr/bin/chromium"),
+    ("redis-server", "/usr/bin/redis-server"),
+    ("nats-server", "/usr/sbin/nats-server"),
+    ("mosquitto", "/usr/sbin/mosquitto"),
+    ("rabbitmq-server", "/usr/lib/rabbitmq/bin/rabbitmq-server"),
+    ("dovecot-imapd", "/usr/sbin/dovecot"),
+];
 /// The spelling checker, a wheel with a binary.
 const TYPOS: &str = "typos==1.52.0";
 /// The licence checker.
@@ -44,9 +52,10 @@ pub(crate) fn install_test_servers() -> Result<()> {
     }
     let here = Path::new(".");
     run(here, "apt-get", &["update", "-qq"])?;
-    let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    // Tests start servers of their own; on this level the packages do not start theirs.
+    let mut arguments = vec!["RUNLEVEL=1", "apt-get", "install", "-y", "-qq", "--no-install-recommends"];
     arguments.extend(absent);
-    run(here, "apt-get", &arguments)
+    run(here, "env", &arguments)
 }
 
 /// The interpreter of a virtual environment with these requirements; made once and kept by their hash.
@@ -74,6 +83,14 @@ pub(crate) fn client_python(root: &Path) -> Result<PathBuf> {
     let content =
         std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     python_with("test-venv", &["-r", &file.to_string_lossy()], &content)
+}
+
+/// The interpreter with clients of queues, which send what triggers wait for.
+pub(crate) fn queue_python(root: &Path) -> Result<PathBuf> {
+    let file = root.join("python/tests/queues.txt");
+    let content =
+        std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    python_with("queues-venv", &["-r", &file.to_string_lossy()], &content)
 }
 
 /// Real orchestrators that `call` steps are tested against, each with its interpreter.

@@ -69,7 +69,8 @@ pub struct Polled {
 /// Where events are heard of. Each trigger has its own; it is made anew after every failure.
 #[async_trait]
 pub trait EventSource: Send {
-    /// What happened since `cursor`. Without one the source begins: what is there already started nothing.
+    /// What happened since `cursor`. Without one the source begins: what is there already started nothing. May wait some seconds for
+    /// something to happen; it is dropped when the trigger goes.
     ///
     /// # Errors
     /// Why it cannot be asked. It is tried again later.
@@ -84,12 +85,25 @@ pub trait EventSource: Send {
     }
 }
 
+/// A trigger that listens: its pipeline and its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listener {
+    /// Name of the pipeline.
+    pub pipeline: String,
+    /// Name of the trigger in it.
+    pub trigger: String,
+}
+
 /// Makes sources by their spec.
 #[async_trait]
 pub trait EventSources: Send + Sync {
-    /// The source of a trigger, or `None` if it is none of the kinds that are known here.
+    /// The source of the trigger `listener`, or `None` if it is none of the kinds that are known here.
     ///
     /// # Errors
     /// Why it cannot be opened: a wrong address, a secret that is not set. It is tried again later.
-    async fn open(&self, spec: &EventSpec) -> Result<Option<Box<dyn EventSource>>, Problem>;
+    async fn open(
+        &self,
+        spec: &EventSpec,
+        listener: &Listener,
+    ) -> Result<Option<Box<dyn EventSource>>, Problem>;
 }

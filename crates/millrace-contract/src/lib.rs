@@ -31,7 +31,7 @@ pub use clock::{Clock, FixedClock, SystemClock};
 pub use compute::{CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget};
 pub use cost::AttemptCost;
 pub use environment::{EnvironmentGate, Passage};
-pub use event::{Event, EventSource, EventSources, Polled};
+pub use event::{Event, EventSource, EventSources, Listener, Polled};
 pub use flow::{FlowPreview, NodeSchema, PreviewColumn, TablePreview};
 pub use git_facts::GitFacts;
 pub use kind::{Explain, KindDoc, KindFamily};

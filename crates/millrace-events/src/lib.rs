@@ -1,27 +1,38 @@
-//! Where events are heard of outside of the workspace: folders, buckets, git repositories, feeds.
+//! Where events are heard of outside of the workspace: folders, buckets, git repositories, feeds, queues.
 //!
-//! Owns: asking them, how far each was read (its cursor), and what happened since. Leaves to others: the inbox, which stores what was told
+//! Owns: asking them, how far each was read (its cursor), and what happened since; that a queue's messages are acknowledged only once they are
+//! in the inbox. Leaves to others: the inbox, which stores what was told
 //! together with the cursor, and what becomes of it (orchestration). Heavy clients have their address here. Start from [`Outside`].
 #![warn(missing_docs)]
 
+mod connection;
 mod feed;
 mod files;
 mod git;
+mod imap;
 mod listing;
+mod message;
+mod queue;
+mod queues;
+mod tls;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use millrace_contract::{Clock, EventSource, EventSources};
+use millrace_contract::{Clock, EventSource, EventSources, Listener};
 use millrace_spec::problem::Problem;
 use millrace_spec::triggers::event::EventSpec;
 use millrace_storage::{Storage, StorageOptions};
 
+pub use connection::ReadConnection;
+use connection::Server;
 use feed::FeedSource;
 use files::FileSource;
 use git::GitSource;
+use imap::MailSource;
 use listing::Listing;
+use queue::Subscriber;
 
 /// Options of a bucket by its name, as the connections say now.
 pub type BucketOptions = Arc<dyn Fn(&str) -> StorageOptions + Send + Sync>;
@@ -37,6 +48,12 @@ pub struct Outside {
     pub lake: Storage,
     /// What it takes to reach a bucket.
     pub buckets: BucketOptions,
+    /// Settings of a connection, secrets resolved.
+    pub connections: ReadConnection,
+    /// Name of the workspace, which is in the names of consumers.
+    pub name: String,
+    /// Tells this server from others of the workspace, also after a restart.
+    pub server: String,
     /// Reads feeds; needs timeouts.
     pub client: reqwest::Client,
     /// Time.
@@ -45,7 +62,18 @@ pub struct Outside {
 
 #[async_trait]
 impl EventSources for Outside {
-    async fn open(&self, spec: &EventSpec) -> Result<Option<Box<dyn EventSource>>, Problem> {
+    async fn open(
+        &self,
+        spec: &EventSpec,
+        listener: &Listener,
+    ) -> Result<Option<Box<dyn EventSource>>, Problem> {
+        if let EventSpec::Imap(spec) = spec {
+            let server = Server::read(&spec.connection, &self.connections)?;
+            return Ok(Some(Box::new(MailSource::new(spec.clone(), server))));
+        }
+        if let Some(source) = queues::open(spec, &self.connections, &self.subscriber(listener))? {
+            return Ok(Some(source));
+        }
         Ok(Some(match spec {
             EventSpec::File(files) => {
                 let listing = Listing::folder(&self.workspace, &files.file);
@@ -61,5 +89,11 @@ impl EventSources for Outside {
             EventSpec::Feed(spec) => Box::new(FeedSource::new(spec.clone(), self.client.clone())),
             _ => return Ok(None),
         }))
+    }
+}
+
+impl Outside {
+    fn subscriber(&self, listener: &Listener) -> Subscriber {
+        Subscriber::new(&self.name, listener, &self.server)
     }
 }

@@ -413,6 +413,14 @@ impl Engine {
         self.shared.events.subscribe()
     }
 
+    /// Whether this server does what only one of several may: the one that has been there longest.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn is_first_server(&self) -> Result<bool, OrchestrationError> {
+        leases::is_first(&self.shared).await
+    }
+
     /// Makes a waiting step look now: what it waits for may have come. Nothing happens if no such step waits here.
     pub fn nudge(&self, run_id: &str, step: &str) {
         self.shared.nudge(run_id, step);

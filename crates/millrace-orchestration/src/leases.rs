@@ -199,6 +199,14 @@ pub(crate) async fn let_go(shared: &Shared, run: &RunSnapshot) {
     }
 }
 
+/// Whether this server is the oldest of those that are there: it does what only one of them may.
+pub(crate) async fn is_first(shared: &Shared) -> Result<bool, OrchestrationError> {
+    let servers = shared.store.list_servers().await.map_err(OrchestrationError::store("list the servers"))?;
+    let epoch = shared.epoch();
+    let mut older = servers.iter().filter(|server| server.epoch < epoch);
+    Ok(older.all(|server| may_take_over(shared, Some(server)).is_some()))
+}
+
 /// When the runs of a server may be taken; `None` while it is there.
 fn may_take_over(shared: &Shared, server: Option<&ServerRow>) -> Option<TakeOver> {
     // Its row is gone, long after it.

@@ -45,6 +45,11 @@ pub trait Surroundings {
         None
     }
 
+    /// Names of the connections, each with the keys that say where it leads (`s3`, `redis`); `None` if nobody knows.
+    fn connections(&self) -> Option<Vec<(String, Vec<String>)>> {
+        None
+    }
+
     /// Every pipeline of the workspace that can be read; `None` if nobody knows.
     fn pipelines(&self) -> Option<Vec<Pipeline>> {
         None

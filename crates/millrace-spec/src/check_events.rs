@@ -34,6 +34,11 @@ pub(crate) fn check(
             });
         }
     }
+    if let Some(wanted) = source.connection()
+        && let Some(known) = surroundings.connections()
+    {
+        problems.extend(wrong_connection(wanted, source.word(), &known).map(|it| it.at(place("connection"))));
+    }
     if let Some(wanted) = source.secret()
         && let Some(known) = surroundings.secrets()
         && !known.iter().any(|known| known == wanted)
@@ -41,4 +46,25 @@ pub(crate) fn check(
         problems.push(secret::unknown(&format!("the trigger `{name}`"), wanted, &known).at(place("secret")));
     }
     problems
+}
+
+/// Says that there is no such connection, or that it leads elsewhere. `known`: names and what each leads to.
+fn wrong_connection(wanted: &str, word: &str, known: &[(String, Vec<String>)]) -> Option<Problem> {
+    let hint = format!(
+        "in connections.yaml: `{wanted}: {{{word}: {{…}}}}`; `millrace explain {word}` shows its keys"
+    );
+    let Some((_, leads_to)) = known.iter().find(|(name, _)| name == wanted) else {
+        let problem = Problem::error("unknown-connection", format!("there is no connection `{wanted}`"));
+        let fitting = known.iter().filter(|(_, leads_to)| leads_to.iter().any(|one| one == word));
+        let names: Vec<&str> = fitting.map(|(name, _)| name.as_str()).collect();
+        return Some(match nearest(wanted, &names) {
+            Some(near) => problem.hint(format!("did you mean `{near}`?")),
+            None => problem.hint(hint),
+        });
+    };
+    if leads_to.iter().any(|one| one == word) {
+        return None;
+    }
+    let message = format!("the connection `{wanted}` is one to {}, not to {word}", leads_to.join(", "));
+    Some(Problem::error("wrong-connection", message).hint(hint))
 }

@@ -32,7 +32,6 @@ use millrace_orchestration::environments::EnvironmentRules;
 use millrace_orchestration::inbox::Inbox;
 use millrace_orchestration::steps::{Approve, NotifyStep, Set, SubPipeline};
 use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry};
-use millrace_spec::problem::Problem;
 use millrace_spec::secret::{SecretText, VARIABLE_PREFIX};
 use millrace_storage::{FilePath, LocalCopies, Storage, StorageOptions};
 use millrace_tracking::lifecycle::Lifecycle;
@@ -405,19 +404,7 @@ fn data_kinds(
 /// What it takes to call other orchestrators.
 fn call_services(workspace: &Workspace) -> Result<CallServices> {
     let workspace = workspace.clone();
-    let connection = move |name: &str| {
-        let connections = workspace.connections().usable()?;
-        let Some(found) = connections.get(name) else {
-            let known: Vec<&str> = connections.keys().map(String::as_str).collect();
-            let problem = Problem::error("unknown-connection", format!("there is no connection `{name}`"));
-            let hint = match known.as_slice() {
-                [] => format!("write it into connections.yaml: `{name}: {{airflow: {{url: …}}}}`"),
-                known => format!("the connections are: {}", known.join(", ")),
-            };
-            return Err(Box::new(problem.hint(hint)));
-        };
-        found.unusable.clone().map_or_else(|| Ok(found.settings.clone()), Err)
-    };
+    let connection = move |name: &str| workspace.connection(name, "airflow: {url: …}");
     let client = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(10))
         .timeout(Duration::from_secs(60))

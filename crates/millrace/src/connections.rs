@@ -32,6 +32,35 @@ impl Workspace {
 }
 
 impl Workspace {
+    /// The settings of a connection, secrets resolved; read anew each time.
+    ///
+    /// # Errors
+    /// If there is none of that name, or it cannot be used.
+    pub(crate) fn connection(&self, name: &str, example: &str) -> Result<Value, Box<Problem>> {
+        let connections = self.connections().usable()?;
+        let Some(found) = connections.get(name) else {
+            let known: Vec<&str> = connections.keys().map(String::as_str).collect();
+            let problem = Problem::error("unknown-connection", format!("there is no connection `{name}`"));
+            let hint = match known.as_slice() {
+                [] => format!("write it into connections.yaml: `{name}: {{{example}}}`"),
+                known => format!("the connections are: {}", known.join(", ")),
+            };
+            return Err(Box::new(problem.hint(hint)));
+        };
+        found.unusable.clone().map_or_else(|| Ok(found.settings.clone()), Err)
+    }
+
+    /// Names of the connections, each with the keys that say where it leads; `None` if the file, which is a problem of its own, cannot be
+    /// read.
+    pub(crate) fn connection_kinds(&self) -> Option<Vec<(String, Vec<String>)>> {
+        let connections = self.connections().content.ok()?;
+        let kinds = |(name, found): (String, Connection)| {
+            let keys = found.settings.as_object().map(|keys| keys.keys().cloned().collect());
+            (name, keys.unwrap_or_default())
+        };
+        Some(connections.into_iter().map(kinds).collect())
+    }
+
     /// What it takes to reach a bucket, if a connection leads there; in the words of S3's clients.
     pub(crate) fn bucket_options(&self, bucket: &str) -> Option<Vec<(String, String)>> {
         let connections = self.connections().usable().ok()?;

@@ -281,6 +281,10 @@ impl Surroundings for Workspace {
         Some(self.calendar_files().iter().map(|file| stem(&file.file).to_owned()).collect())
     }
 
+    fn connections(&self) -> Option<Vec<(String, Vec<String>)>> {
+        self.connection_kinds()
+    }
+
     fn pipelines(&self) -> Option<Vec<Pipeline>> {
         Some(self.siblings.as_ref().map_or_else(|| self.load_all(), |siblings| siblings.to_vec()))
     }

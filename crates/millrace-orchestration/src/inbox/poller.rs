@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_contract::{EventSource, Polled};
+use millrace_contract::{EventSource, Listener, Polled};
 use millrace_metastore::inbox::EventCursorRow;
 use millrace_spec::problem::Problem;
 use millrace_spec::triggers::event::EventSpec;
@@ -80,13 +80,15 @@ impl Asking {
     }
 
     async fn ask_until_it_fails(&self, pause: &mut Duration) -> Problem {
-        match self.ask(pause).await {
-            Ok(never) => match never {},
-            Err(problem) => problem,
+        loop {
+            if let Err(problem) = self.ask(pause).await {
+                return problem;
+            }
         }
     }
 
-    async fn ask(&self, pause: &mut Duration) -> Result<std::convert::Infallible, Problem> {
+    /// Asks until it fails, or until another server has to listen.
+    async fn ask(&self, pause: &mut Duration) -> Result<(), Problem> {
         let store = self.shared.engine.store();
         let mut known =
             store.find_event_cursor(self.key.0.clone(), self.key.1.clone()).await.map_err(stored)?;
@@ -95,6 +97,7 @@ impl Asking {
         let mut cursor: Option<Value> =
             known.as_ref().and_then(|row| serde_json::from_str(&row.position).ok());
         let mut is_noted = known.is_some_and(|row| row.error.is_none());
+        self.wait_for_its_turn().await?;
         let mut source = self.open().await?;
         let mut changes = self.shared.engine.subscribe();
         loop {
@@ -113,6 +116,9 @@ impl Asking {
             source.acknowledge().await?;
             cursor = Some(next);
             *pause = FIRST_PAUSE;
+            if events.is_empty() && self.spec.has_one_listener() && !self.is_its_turn().await? {
+                return Ok(());
+            }
             if house::is_of_this_house(&self.spec) {
                 // What changes here is seen at once; a change by another server with the next look.
                 tokio::select! {
@@ -125,13 +131,32 @@ impl Asking {
         }
     }
 
+    /// Whether this server is the one that listens, where only one may.
+    async fn is_its_turn(&self) -> Result<bool, Problem> {
+        if !self.spec.has_one_listener() {
+            return Ok(true);
+        }
+        let first = self.shared.engine.is_first_server().await;
+        first.map_err(|error| {
+            Problem::error("store-failed", "the servers cannot be looked for").note(chain(&error))
+        })
+    }
+
+    async fn wait_for_its_turn(&self) -> Result<(), Problem> {
+        while !self.is_its_turn().await? {
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
     async fn open(&self) -> Result<Box<dyn EventSource>, Problem> {
         if let Some(source) =
             house::open(&self.spec, &self.key.0, self.shared.engine.store(), &self.shared.clock)
         {
             return Ok(source);
         }
-        let opened = self.shared.sources.open(&self.spec).await?;
+        let listener = Listener { pipeline: self.key.0.clone(), trigger: self.key.1.clone() };
+        let opened = self.shared.sources.open(&self.spec, &listener).await?;
         opened.ok_or_else(|| {
             Problem::error("unknown-source", format!("this program cannot watch `{}`", self.spec.word()))
         })

@@ -42,6 +42,13 @@ pub const ALL: &[Entry] = &[
     entry::<EventOf<event::BlobFiles>>(),
     entry::<EventOf<event::GitChange>>(),
     entry::<EventOf<event::FeedEntries>>(),
+    entry::<EventOf<event::RedisStream>>(),
+    entry::<EventOf<event::PostgresChannel>>(),
+    entry::<EventOf<event::NatsSubject>>(),
+    entry::<EventOf<event::MqttTopic>>(),
+    entry::<EventOf<event::RabbitQueue>>(),
+    entry::<EventOf<event::KafkaTopic>>(),
+    entry::<EventOf<event::MailboxMails>>(),
 ];
 
 /// What starts a pipeline.

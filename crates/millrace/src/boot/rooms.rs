@@ -64,8 +64,9 @@ impl Rooms {
     /// # Errors
     /// If no HTTP client can be made.
     pub(crate) fn inbox(&self, engine: &Engine) -> Result<Inbox> {
-        let workspace = self.workspace.clone();
+        let (workspace, connected) = (self.workspace.clone(), self.workspace.clone());
         let machine = self.storage.s3.clone();
+        let place = server_place::here(&self.workspace.state_folder(), self.store.is_postgres())?;
         let outside = Outside {
             workspace: self.workspace.root.clone(),
             copies: self.workspace.state_folder().join("git"),
@@ -73,6 +74,9 @@ impl Rooms {
             buckets: Arc::new(move |bucket| StorageOptions {
                 s3: workspace.bucket_options(bucket).unwrap_or_else(|| machine.clone()),
             }),
+            connections: Arc::new(move |name| connected.connection(name, "redis: {url: …}")),
+            name: self.workspace.name.clone(),
+            server: place.state_id,
             client: reqwest::Client::builder()
                 .connect_timeout(Duration::from_secs(20))
                 .timeout(Duration::from_secs(60))

@@ -24,7 +24,8 @@ fn follow(guide: &str) {
             "sh" => commands.extend(body.lines()),
             _ => {
                 let (path, _) = body.split_once('\n').unwrap();
-                let path = path.strip_prefix("# ").unwrap_or_else(|| panic!("the block names no file: {body}"));
+                let path =
+                    path.strip_prefix("# ").unwrap_or_else(|| panic!("the block names no file: {body}"));
                 // YAML keeps the line that names the file as a comment, other files have none.
                 let content = if language == "yaml" { body } else { body.split_once('\n').unwrap().1 };
                 files.push((path, format!("{content}\n")));
@@ -52,6 +53,11 @@ fn follow(guide: &str) {
 #[test]
 fn guides_pipelines() {
     follow(include_str!("../../../../docs/guides/pipelines.md"));
+}
+
+#[test]
+fn guides_queues() {
+    follow(include_str!("../../../../docs/guides/queues.md"));
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod mlflow;
 mod notify;
 mod orchestrators;
 mod project;
+mod queues;
 mod restart;
 mod run_page;
 mod schedules;

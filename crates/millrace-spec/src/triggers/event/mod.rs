@@ -7,8 +7,15 @@ mod dataset;
 mod feed;
 mod files;
 mod git;
+mod imap;
+mod kafka;
 mod model;
+mod mqtt;
+mod nats;
 mod pipeline_end;
+mod postgres;
+mod rabbitmq;
+mod redis;
 mod webhook;
 
 use std::borrow::Cow;
@@ -24,8 +31,15 @@ pub use dataset::DatasetPublished;
 pub use feed::FeedEntries;
 pub use files::{BlobFiles, FileChange, LocalFiles};
 pub use git::{GitChange, GitEvent};
+pub use imap::MailboxMails;
+pub use kafka::KafkaTopic;
 pub use model::{ModelChange, ModelWord};
+pub use mqtt::{MqttProtocol, MqttTopic};
+pub use nats::NatsSubject;
 pub use pipeline_end::{EndState, PipelineEnd};
+pub use postgres::PostgresChannel;
+pub use rabbitmq::RabbitQueue;
+pub use redis::RedisStream;
 pub use webhook::{Sender, Webhook};
 
 use super::{Trigger, TriggerKind, place_of};
@@ -84,6 +98,17 @@ fn a_minute() -> Elapsed {
     Elapsed::from_ms(60_000)
 }
 
+/// Where a reader that is new begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StartAt {
+    /// With what comes from now on.
+    #[default]
+    New,
+    /// With the oldest that is there.
+    Beginning,
+}
+
 /// Where events come from, by kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -106,6 +131,20 @@ pub enum EventSpec {
     Git(GitChange),
     /// Entries of a feed.
     Feed(FeedEntries),
+    /// Entries of a Redis stream.
+    Redis(RedisStream),
+    /// Notifications of PostgreSQL.
+    Postgres(PostgresChannel),
+    /// Messages of NATS.
+    Nats(NatsSubject),
+    /// Messages of an MQTT broker.
+    Mqtt(MqttTopic),
+    /// Messages of RabbitMQ.
+    Rabbitmq(RabbitQueue),
+    /// Records of Kafka.
+    Kafka(KafkaTopic),
+    /// Mails of a mailbox.
+    Imap(MailboxMails),
 }
 
 impl EventSpec {
@@ -121,6 +160,13 @@ impl EventSpec {
             Self::Blob(_) => BlobFiles::WORD,
             Self::Git(_) => GitChange::WORD,
             Self::Feed(_) => FeedEntries::WORD,
+            Self::Redis(_) => RedisStream::WORD,
+            Self::Postgres(_) => PostgresChannel::WORD,
+            Self::Nats(_) => NatsSubject::WORD,
+            Self::Mqtt(_) => MqttTopic::WORD,
+            Self::Rabbitmq(_) => RabbitQueue::WORD,
+            Self::Kafka(_) => KafkaTopic::WORD,
+            Self::Imap(_) => MailboxMails::WORD,
         }
     }
 
@@ -136,6 +182,13 @@ impl EventSpec {
             Self::Blob(spec) => spec.blob.clone(),
             Self::Git(spec) => spec.git.clone(),
             Self::Feed(spec) => spec.feed.clone(),
+            Self::Redis(spec) => spec.redis.clone(),
+            Self::Postgres(spec) => spec.postgres.clone(),
+            Self::Nats(spec) => spec.nats.clone(),
+            Self::Mqtt(spec) => spec.mqtt.clone(),
+            Self::Rabbitmq(spec) => spec.rabbitmq.clone(),
+            Self::Kafka(spec) => spec.kafka.clone(),
+            Self::Imap(spec) => spec.imap.clone(),
         }
     }
 
@@ -155,6 +208,25 @@ impl EventSpec {
             Self::Git(git) => git.is_polled(),
             _ => true,
         }
+    }
+
+    /// The connection that it goes over. The word of the kind is the key that the connection has in connections.yaml.
+    pub fn connection(&self) -> Option<&str> {
+        match self {
+            Self::Redis(spec) => Some(&spec.connection),
+            Self::Postgres(spec) => Some(&spec.connection),
+            Self::Nats(spec) => Some(&spec.connection),
+            Self::Mqtt(spec) => Some(&spec.connection),
+            Self::Rabbitmq(spec) => Some(&spec.connection),
+            Self::Kafka(spec) => Some(&spec.connection),
+            Self::Imap(spec) => Some(&spec.connection),
+            _ => None,
+        }
+    }
+
+    /// Whether only one of several servers may listen: every one would hear the same, and what it hears has no name that all of them know.
+    pub fn has_one_listener(&self) -> bool {
+        matches!(self, Self::Postgres(_) | Self::Mqtt(_) | Self::Rabbitmq(_) | Self::Kafka(_))
     }
 
     /// The name of the secret that proves where requests come from.

@@ -12,7 +12,7 @@ fn every_example_comes_back_from_the_store() {
         let stored = serde_json::to_string(&pipeline).unwrap();
         assert_eq!(serde_json::from_str::<crate::pipeline::Pipeline>(&stored).unwrap(), pipeline);
     }
-    assert_eq!(kinds, 9);
+    assert_eq!(kinds, 16);
 }
 
 #[test]
@@ -29,5 +29,12 @@ fn mistakes_are_told_where_they_stand() {
     insta::assert_snapshot!(said("{webhook: hmac, inputs: {a: \"${{ steps.b.c }}\"}}"), @"2:34: `steps` has no value in a trigger, where only `event` is known (use it in a step, or give the step an input)");
     insta::assert_snapshot!(said("{alert: a, debounce: 1s, batch: {size: 2}}"), @"2:27: `debounce` and `batch` exclude each other (take one of them away)");
     insta::assert_snapshot!(said("{alert: a, batch: {size: 0}}"), @"2:31: alert: `0` is out of range: at least 1");
+    insta::assert_snapshot!(said("{redis: orders}"), @r###"2:6: redis: the key `connection` is missing"###);
+    insta::assert_snapshot!(said("{redis: orders, connection: q, from: start}"), @r###"2:43: redis: `start` is not allowed here (allowed are new, beginning)"###);
+    insta::assert_snapshot!(said("{postgres: c, connection: shop, table: outbox}"), @r###"2:45: `table` without `cursor`: new rows cannot be told (name the column that grows with each row: `cursor: id`)"###);
+    insta::assert_snapshot!(said("{nats: \"orders.>.paid\", connection: bus}"), @r###"2:13: `orders.>.paid` is no subject of NATS (write parts with dots between them: `orders.*.paid`, `orders.>`)"###);
+    insta::assert_snapshot!(said("{nats: orders, connection: bus, from: beginning}"), @r###"2:44: `from` needs `stream`: core NATS keeps no messages (name the stream: `stream: NAME`)"###);
+    insta::assert_snapshot!(said("{mqtt: \"plant/a+/x\", connection: broker}"), @r###"2:13: `plant/a+/x` is no topic filter of MQTT (`+` stands for a whole level, `#` for all below at the end: `plant/+/temperature`, `plant/#`)"###);
+    insta::assert_snapshot!(said("{rabbitmq: jobs, connection: rabbit, prefetch: 0}"), @r###"2:53: rabbitmq: `0` is out of range: at least 1"###);
     assert!(said("{webhook: hmac, if: \"event.a ==\"}").contains("`if`: `event.a ==` is not an expression"));
 }

@@ -13,7 +13,7 @@ use crate::project::wait_until;
 use crate::server::Up;
 
 /// The runs of a pipeline, oldest first.
-fn runs(server: &Up, pipeline: &str) -> Vec<Value> {
+pub(crate) fn runs(server: &Up, pipeline: &str) -> Vec<Value> {
     let mut all = Vec::new();
     let mut after = String::new();
     loop {
@@ -29,21 +29,21 @@ fn runs(server: &Up, pipeline: &str) -> Vec<Value> {
 }
 
 /// How many events are in a state.
-fn counted(server: &Up, status: &str) -> u64 {
+pub(crate) fn counted(server: &Up, status: &str) -> u64 {
     let page = server.get("/api/inbox?limit=1");
     let counts = page["counts"].as_array().unwrap();
     counts.iter().find(|count| count["status"] == status).map_or(0, |count| count["events"].as_u64().unwrap())
 }
 
 /// The newest event of a trigger once it is over.
-fn settled(server: &Up, trigger: &str) -> Value {
+pub(crate) fn settled(server: &Up, trigger: &str) -> Value {
     let newest = || server.get(&format!("/api/inbox?trigger={trigger}&limit=1"))["events"][0].clone();
     wait_until(|| matches!(newest()["status"].as_str(), Some("started" | "filtered" | "dead")));
     newest()
 }
 
 /// Waits until a trigger's source was asked for the first time: what happens from now on counts.
-fn wait_until_asked(server: &Up, trigger: &str) {
+pub(crate) fn wait_until_asked(server: &Up, trigger: &str) {
     wait_until(|| {
         let triggers = server.get("/api/event-triggers");
         let found = triggers.as_array().unwrap().iter().find(|one| one["trigger"] == trigger).cloned();
@@ -54,7 +54,7 @@ fn wait_until_asked(server: &Up, trigger: &str) {
 }
 
 /// Waits until the only step of a run is over, and gives what it gave.
-fn outputs(server: &Up, run: &Value) -> Value {
+pub(crate) fn outputs(server: &Up, run: &Value) -> Value {
     let path = format!("/api/runs/{}", run.as_str().unwrap());
     wait_until(|| matches!(server.get(&path)["run"]["status"].as_str(), Some("succeeded" | "failed")));
     let view = server.get(&path);

@@ -1,0 +1,373 @@
+//! MQTT, 3.1.1 and 5: a session that the broker keeps.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use millrace_spec::problem::Problem;
+use millrace_spec::triggers::event::{MqttProtocol, MqttTopic};
+use rumqttc::{TlsConfiguration, Transport, v5};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+
+use crate::connection::{ByUrl, Located, Server, chain, shown};
+use crate::message::{Body, Message};
+use crate::queue::{CONNECT, Driven, Subscriber, Subscription, WAIT};
+use crate::tls;
+
+/// Messages that may be on their way at once.
+const ON_THEIR_WAY: u16 = 100;
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How long a broker keeps the session of who does not come back (MQTT 5), seconds: as long as the inbox knows what came.
+const SESSION: u32 = 14 * 24 * 3_600;
+/// Largest packet that is taken.
+const MOST_BYTES: u32 = 16 * 1024 * 1024;
+
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub(super) struct MqttServer(ByUrl);
+
+impl Located for MqttServer {
+    const WORD: &'static str = "mqtt";
+    const EXAMPLE: &'static str =
+        "{url: \"mqtt://host:1883\", user: reader, password: \"${{ secrets.broker }}\"}";
+
+    fn address(&self) -> String {
+        shown(&self.0.url)
+    }
+
+    fn mistake(&self) -> Option<String> {
+        let scheme = self.0.url.scheme();
+        (!matches!(scheme, "mqtt" | "mqtts")).then(|| format!("`{scheme}://` is not `mqtt://` or `mqtts://`"))
+    }
+}
+
+/// Messages that a trigger waits for.
+pub(super) struct Topic {
+    spec: MqttTopic,
+    server: Server<MqttServer>,
+    client_id: String,
+    session: String,
+    counted: u64,
+    listening: Option<Listening>,
+    known: Known,
+    received: Vec<Acknowledgement>,
+}
+
+struct Listening {
+    client: Client,
+    heard: mpsc::Receiver<Result<Heard, Failure>>,
+    /// What the broker delivered before it answered the subscription.
+    early: Vec<Delivery>,
+    _driver: Driven,
+}
+
+enum Client {
+    Mqtt3(rumqttc::AsyncClient),
+    Mqtt5(v5::AsyncClient),
+}
+
+enum Acknowledgement {
+    Mqtt3(rumqttc::Publish),
+    Mqtt5(Box<v5::mqttbytes::v5::Publish>),
+}
+
+/// What the broker says.
+enum Heard {
+    Subscribed,
+    Message(Box<Delivery>),
+}
+
+/// A message as either version delivers it.
+struct Delivery {
+    topic: String,
+    body: Vec<u8>,
+    packet: u16,
+    again: bool,
+    retained: bool,
+    headers: BTreeMap<String, String>,
+    acknowledgement: Acknowledgement,
+}
+
+/// Why the broker cannot be listened to.
+enum Failure {
+    Refused(String),
+    Unsubscribed(String),
+    Unreachable(String),
+}
+
+/// What was stored last and may not have been acknowledged: the broker delivers it again under the same packet id.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Known {
+    /// Packet id and digest of a message, and the id that its event got.
+    #[serde(default)]
+    unsettled: Vec<(u16, String, String)>,
+}
+
+impl Topic {
+    pub(super) fn new(spec: MqttTopic, server: Server<MqttServer>, subscriber: &Subscriber) -> Self {
+        // 23 characters are all that MQTT 3.1.1 promises.
+        let own = || format!("millrace-{:.14}", blake3::hash(subscriber.name.as_bytes()).to_hex());
+        let client_id = spec.client_id.clone().unwrap_or_else(own);
+        let session = crate::queue::session();
+        let (listening, known, received) = (None, Known::default(), Vec::new());
+        Self { spec, server, client_id, session, counted: 0, listening, known, received }
+    }
+
+    fn transport(&self) -> Result<Transport, Problem> {
+        let settings = &self.server.settings.0;
+        if settings.url.scheme() == "mqtt" {
+            return Ok(Transport::Tcp);
+        }
+        Ok(Transport::tls_with_config(TlsConfiguration::Rustls(tls::client(settings.ca.as_deref())?)))
+    }
+
+    fn connect(&self) -> Result<Listening, Problem> {
+        let settings = &self.server.settings.0;
+        let transport = self.transport()?;
+        let (host, port) = settings.host(if settings.url.scheme() == "mqtt" { 1883 } else { 8883 });
+        let credentials = match settings.credentials() {
+            (Some(user), password) => Some((user, password.unwrap_or_default())),
+            (None, _) => None,
+        };
+        let timeout = CONNECT.as_secs();
+        let (tell, heard) = mpsc::channel(usize::from(ON_THEIR_WAY));
+        let (client, driver) = match self.spec.protocol {
+            MqttProtocol::Mqtt3 => {
+                let mut options = rumqttc::MqttOptions::new(&self.client_id, host, port);
+                options.set_transport(transport).set_keep_alive(KEEP_ALIVE).set_clean_session(false);
+                let most = usize::try_from(MOST_BYTES).unwrap_or(usize::MAX);
+                options.set_manual_acks(true).set_max_packet_size(most, most);
+                if let Some((user, password)) = credentials {
+                    options.set_credentials(user, password);
+                }
+                let (client, mut events) = rumqttc::AsyncClient::new(options, usize::from(ON_THEIR_WAY) * 2);
+                events.network_options.set_connection_timeout(timeout);
+                (Client::Mqtt3(client), Driven::spawn(async move { drive_mqtt3(events, tell).await }))
+            }
+            MqttProtocol::Mqtt5 => {
+                let mut options = v5::MqttOptions::new(&self.client_id, host, port);
+                options.set_transport(transport).set_keep_alive(KEEP_ALIVE).set_clean_start(false);
+                options.set_manual_acks(true).set_connection_timeout(timeout);
+                options.set_session_expiry_interval(Some(SESSION)).set_receive_maximum(Some(ON_THEIR_WAY));
+                options.set_max_packet_size(Some(MOST_BYTES));
+                if let Some((user, password)) = credentials {
+                    options.set_credentials(user, password);
+                }
+                let (client, events) = v5::AsyncClient::new(options, usize::from(ON_THEIR_WAY) * 2);
+                (Client::Mqtt5(client), Driven::spawn(async move { drive_mqtt5(events, tell).await }))
+            }
+        };
+        Ok(Listening { client, heard, early: Vec::new(), _driver: driver })
+    }
+
+    /// The event's id: of what comes again, the one that it had.
+    fn id(&mut self, delivery: &Delivery) -> String {
+        let digest = digest(delivery);
+        let same =
+            |(packet, known, _): &&(u16, String, String)| *packet == delivery.packet && *known == digest;
+        let known = self.known.unsettled.iter().find(same).filter(|_| delivery.again);
+        match known {
+            Some((_, _, id)) => id.clone(),
+            None => {
+                self.counted += 1;
+                format!("{}-{}", self.session, self.counted)
+            }
+        }
+    }
+
+    fn problem(&self, failure: Failure) -> Problem {
+        match failure {
+            Failure::Refused(why) => self.server.refused(why),
+            Failure::Unsubscribed(why) => {
+                self.server.failed(format_args!("refuses the topic `{}`", self.spec.mqtt), why)
+            }
+            Failure::Unreachable(why) => self.server.unreachable(why),
+        }
+    }
+}
+
+fn digest(delivery: &Delivery) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(delivery.topic.as_bytes()).update(&[0]).update(&delivery.body);
+    format!("{:.16}", hasher.finalize().to_hex())
+}
+
+type Tell = mpsc::Sender<Result<Heard, Failure>>;
+
+async fn drive_mqtt3(mut events: rumqttc::EventLoop, tell: Tell) {
+    use rumqttc::{ConnectReturnCode, ConnectionError, Event, Packet, SubscribeReasonCode};
+    loop {
+        let told = match events.poll().await {
+            Ok(Event::Incoming(Packet::Publish(publish))) => Ok(Heard::Message(Box::new(Delivery {
+                topic: publish.topic.clone(),
+                body: publish.payload.to_vec(),
+                packet: publish.pkid,
+                again: publish.dup,
+                retained: publish.retain,
+                headers: BTreeMap::new(),
+                acknowledgement: Acknowledgement::Mqtt3(publish),
+            }))),
+            Ok(Event::Incoming(Packet::SubAck(answer))) => match answer.return_codes.first() {
+                Some(SubscribeReasonCode::Success(_)) => Ok(Heard::Subscribed),
+                _ => Err(Failure::Unsubscribed("it answers with a failure".to_owned())),
+            },
+            Ok(_) => continue,
+            Err(ConnectionError::ConnectionRefused(
+                code @ (ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized),
+            )) => Err(Failure::Refused(format!("{code:?}"))),
+            Err(error) => Err(Failure::Unreachable(chain(&error))),
+        };
+        let over = told.is_err();
+        if tell.send(told).await.is_err() || over {
+            return;
+        }
+    }
+}
+
+async fn drive_mqtt5(mut events: v5::EventLoop, tell: Tell) {
+    use v5::mqttbytes::v5::{ConnectReturnCode, Packet, SubscribeReasonCode};
+    use v5::{ConnectionError, Event};
+    loop {
+        let told = match events.poll().await {
+            Ok(Event::Incoming(Packet::Publish(publish))) => {
+                let properties = publish.properties.clone().unwrap_or_default();
+                let mut headers: BTreeMap<String, String> = properties.user_properties.into_iter().collect();
+                headers.extend(properties.content_type.map(|kind| ("content-type".to_owned(), kind)));
+                Ok(Heard::Message(Box::new(Delivery {
+                    topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+                    body: publish.payload.to_vec(),
+                    packet: publish.pkid,
+                    again: publish.dup,
+                    retained: publish.retain,
+                    headers,
+                    acknowledgement: Acknowledgement::Mqtt5(Box::new(publish)),
+                })))
+            }
+            Ok(Event::Incoming(Packet::SubAck(answer))) => match answer.return_codes.first() {
+                Some(SubscribeReasonCode::Success(_)) => Ok(Heard::Subscribed),
+                other => Err(Failure::Unsubscribed(format!("{other:?}"))),
+            },
+            Ok(_) => continue,
+            Err(ConnectionError::ConnectionRefused(
+                code @ (ConnectReturnCode::BadUserNamePassword
+                | ConnectReturnCode::NotAuthorized
+                | ConnectReturnCode::Banned
+                | ConnectReturnCode::BadAuthenticationMethod),
+            )) => Err(Failure::Refused(format!("{code:?}"))),
+            Err(error) => Err(Failure::Unreachable(chain(&error))),
+        };
+        let over = told.is_err();
+        if tell.send(told).await.is_err() || over {
+            return;
+        }
+    }
+}
+
+#[async_trait]
+impl Subscription for Topic {
+    async fn begin(&mut self, cursor: Option<&Value>) -> Result<(), Problem> {
+        self.known =
+            cursor.and_then(|cursor| serde_json::from_value(cursor.clone()).ok()).unwrap_or_default();
+        let mut listening = self.connect()?;
+        let subscribed = match &listening.client {
+            Client::Mqtt3(client) => client
+                .subscribe(&self.spec.mqtt, rumqttc::QoS::AtLeastOnce)
+                .await
+                .map_err(|error| error.to_string()),
+            Client::Mqtt5(client) => {
+                let quality = v5::mqttbytes::QoS::AtLeastOnce;
+                client.subscribe(&self.spec.mqtt, quality).await.map_err(|error| error.to_string())
+            }
+        };
+        subscribed.map_err(|error| self.server.unreachable(error))?;
+        loop {
+            match tokio::time::timeout(CONNECT * 2, listening.heard.recv()).await {
+                Ok(Some(Ok(Heard::Subscribed))) => break,
+                Ok(Some(Ok(Heard::Message(delivery)))) => listening.early.push(*delivery),
+                Ok(Some(Err(failure))) => return Err(self.problem(failure)),
+                Ok(None) => return Err(self.server.unreachable("the connection broke")),
+                Err(_) => return Err(self.server.unreachable("it does not answer")),
+            }
+        }
+        self.listening = Some(listening);
+        Ok(())
+    }
+
+    async fn receive(&mut self) -> Result<Vec<Message>, Problem> {
+        let over = || self.server.unreachable("the connection broke");
+        let Some(listening) = &mut self.listening else { return Err(over()) };
+        let mut deliveries = std::mem::take(&mut listening.early);
+        let mut failure = None;
+        if deliveries.is_empty() {
+            match tokio::time::timeout(WAIT, listening.heard.recv()).await {
+                Err(_) => return Ok(Vec::new()),
+                Ok(None) => return Err(over()),
+                Ok(Some(Ok(Heard::Subscribed))) => {}
+                Ok(Some(Ok(Heard::Message(delivery)))) => deliveries.push(*delivery),
+                Ok(Some(Err(why))) => failure = Some(why),
+            }
+        }
+        while deliveries.len() < usize::from(ON_THEIR_WAY)
+            && failure.is_none()
+            && let Ok(heard) = listening.heard.try_recv()
+        {
+            match heard {
+                Ok(Heard::Subscribed) => {}
+                Ok(Heard::Message(delivery)) => deliveries.push(*delivery),
+                Err(why) => failure = Some(why),
+            }
+        }
+        // What came before the connection broke comes again.
+        if let Some(failure) = failure {
+            return Err(self.problem(failure));
+        }
+        let mut messages = Vec::with_capacity(deliveries.len());
+        let mut unsettled = Vec::new();
+        for delivery in deliveries {
+            if !delivery.retained {
+                let id = self.id(&delivery);
+                if delivery.packet != 0 {
+                    unsettled.push((delivery.packet, digest(&delivery), id.clone()));
+                }
+                let mut more = Map::new();
+                more.insert("redelivered".to_owned(), delivery.again.into());
+                messages.push(Message {
+                    id,
+                    subject: delivery.topic,
+                    headers: delivery.headers,
+                    body: Body::Bytes(delivery.body),
+                    more,
+                    ..Message::default()
+                });
+            }
+            self.received.push(delivery.acknowledgement);
+        }
+        if !messages.is_empty() {
+            self.known = Known { unsettled };
+        }
+        Ok(messages)
+    }
+
+    fn cursor(&self) -> Value {
+        json!(self.known)
+    }
+
+    async fn settle(&mut self) -> Result<(), Problem> {
+        let Some(listening) = &self.listening else { return Ok(()) };
+        for received in std::mem::take(&mut self.received) {
+            let acknowledged = match (&listening.client, &received) {
+                (Client::Mqtt3(client), Acknowledgement::Mqtt3(publish)) => {
+                    client.ack(publish).await.map_err(|error| error.to_string())
+                }
+                (Client::Mqtt5(client), Acknowledgement::Mqtt5(publish)) => {
+                    client.ack(publish).await.map_err(|error| error.to_string())
+                }
+                _ => Ok(()),
+            };
+            acknowledged.map_err(|error| self.server.unreachable(error))?;
+        }
+        Ok(())
+    }
+}

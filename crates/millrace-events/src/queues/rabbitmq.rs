@@ -1,0 +1,198 @@
+//! RabbitMQ: a queue that is emptied.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use futures::{FutureExt as _, StreamExt as _};
+use lapin::message::Delivery;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
+use lapin::tcp::OwnedTLSConfig;
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::uri::AMQPUri;
+use lapin::{Channel, Connection, ConnectionProperties, Consumer, Error, ErrorKind};
+use millrace_spec::problem::Problem;
+use millrace_spec::triggers::event::RabbitQueue;
+use serde_json::{Map, Value, json};
+
+use crate::connection::{ByUrl, Located, Server, chain, shown};
+use crate::message::{Body, Message};
+use crate::queue::{AT_ONCE, CONNECT, Subscriber, Subscription, WAIT};
+
+#[derive(Clone, serde::Deserialize)]
+#[serde(transparent)]
+pub(super) struct RabbitServer(ByUrl);
+
+impl Located for RabbitServer {
+    const WORD: &'static str = "rabbitmq";
+    const EXAMPLE: &'static str =
+        "{url: \"amqp://host:5672/vhost\", user: reader, password: \"${{ secrets.rabbit }}\"}";
+
+    fn address(&self) -> String {
+        shown(&self.0.url)
+    }
+
+    fn mistake(&self) -> Option<String> {
+        let scheme = self.0.url.scheme();
+        (!matches!(scheme, "amqp" | "amqps")).then(|| format!("`{scheme}://` is not `amqp://` or `amqps://`"))
+    }
+}
+
+/// Messages of a queue that a trigger waits for.
+pub(super) struct Queue {
+    spec: RabbitQueue,
+    server: Server<RabbitServer>,
+    name: String,
+    /// Tells messages of this subscription, which have no id, from those of others.
+    session: String,
+    listening: Option<Listening>,
+    /// Tag of the last message that was received.
+    received: Option<u64>,
+}
+
+struct Listening {
+    /// Messages come as long as there is a connection.
+    _connection: Connection,
+    channel: Channel,
+    messages: Consumer,
+}
+
+impl Queue {
+    pub(super) fn new(spec: RabbitQueue, server: Server<RabbitServer>, subscriber: &Subscriber) -> Self {
+        let (name, session) = (subscriber.name.clone(), crate::queue::session());
+        Self { spec, server, name, session, listening: None, received: None }
+    }
+
+    async fn connect(&self) -> Result<Connection, Problem> {
+        let settings = &self.server.settings.0;
+        let mut url = settings.url.clone();
+        // A URL without a path means the host that is named `/`.
+        if url.path() == "/" {
+            url.set_path("");
+        }
+        let uri: Result<AMQPUri, String> = url.as_str().parse();
+        let mut uri = uri.map_err(|error| self.server.unreachable(error))?;
+        let (user, password) = settings.credentials();
+        if let Some(user) = user {
+            uri.authority.userinfo.username = user;
+        }
+        if let Some(password) = password {
+            uri.authority.userinfo.password = password;
+        }
+        let tls = OwnedTLSConfig { identity: None, cert_chain: settings.ca.clone() };
+        let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
+        let runtime = lapin::runtime::default_runtime().map_err(|error| self.problem(&error))?;
+        let connected = Connection::connect_uri_with_config(uri, properties, tls, runtime);
+        let connected = tokio::time::timeout(CONNECT, connected).await;
+        let connected = connected.map_err(|_| self.server.unreachable("it does not answer"))?;
+        connected.map_err(|error| self.problem(&error))
+    }
+
+    fn message(&self, delivery: Delivery) -> Message {
+        let properties = &delivery.properties;
+        let given =
+            |text: &Option<lapin::types::ShortString>| text.as_ref().map(|text| text.as_str().to_owned());
+        let mut headers: BTreeMap<String, String> = BTreeMap::new();
+        if let Some(table) = properties.headers() {
+            headers.extend(table.inner().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))));
+        }
+        headers.extend(given(properties.content_type()).map(|kind| ("content-type".to_owned(), kind)));
+        headers.extend(given(properties.correlation_id()).map(|id| ("correlation-id".to_owned(), id)));
+        let mut more = Map::new();
+        more.insert("exchange".to_owned(), delivery.exchange.as_str().into());
+        more.insert("redelivered".to_owned(), delivery.redelivered.into());
+        let id = given(properties.message_id()).filter(|id| !id.is_empty());
+        let seconds = properties.timestamp().and_then(|seconds| i64::try_from(seconds).ok());
+        Message {
+            id: id.unwrap_or_else(|| format!("{}-{}", self.session, delivery.delivery_tag)),
+            subject: delivery.routing_key.as_str().to_owned(),
+            time_ms: seconds.map(|seconds| seconds.saturating_mul(1_000)),
+            headers,
+            body: Body::Bytes(delivery.data),
+            more,
+            ..Message::default()
+        }
+    }
+
+    fn problem(&self, error: &Error) -> Problem {
+        let ErrorKind::ProtocolError(said) = error.kind() else {
+            return self.server.unreachable(chain(error));
+        };
+        match said.kind() {
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
+            | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => self.server.refused(said.get_message()),
+            AMQPErrorKind::Soft(_) => self
+                .server
+                .failed(format_args!("cannot give the queue `{}`", self.spec.rabbitmq), said.get_message()),
+            AMQPErrorKind::Hard(_) => self.server.unreachable(said.get_message()),
+        }
+    }
+}
+
+/// A header's value as text; of what has parts, its JSON.
+fn text(value: &AMQPValue) -> String {
+    match value {
+        AMQPValue::LongString(text) => String::from_utf8_lossy(text.as_bytes()).into_owned(),
+        AMQPValue::ShortString(text) => text.as_str().to_owned(),
+        other => match serde_json::to_value(other) {
+            // `{"LongInt": 1}`: the type's name is no part of the value.
+            Ok(Value::Object(fields)) => {
+                fields.into_iter().next().map(|(_, value)| value.to_string()).unwrap_or_default()
+            }
+            Ok(value) => value.to_string(),
+            Err(_) => String::new(),
+        },
+    }
+}
+
+#[async_trait]
+impl Subscription for Queue {
+    async fn begin(&mut self, _: Option<&Value>) -> Result<(), Problem> {
+        let connection = self.connect().await?;
+        let started = async {
+            let channel = connection.create_channel().await?;
+            channel.basic_qos(self.spec.prefetch, BasicQosOptions::default()).await?;
+            let (queue, tag) = (self.spec.rabbitmq.as_str().into(), self.name.as_str().into());
+            let messages = channel
+                .basic_consume(queue, tag, BasicConsumeOptions::default(), FieldTable::default())
+                .await?;
+            Ok::<_, Error>((channel, messages))
+        };
+        let (channel, messages) = started.await.map_err(|error| self.problem(&error))?;
+        self.listening = Some(Listening { _connection: connection, channel, messages });
+        Ok(())
+    }
+
+    async fn receive(&mut self) -> Result<Vec<Message>, Problem> {
+        let over = || self.server.unreachable("the connection broke");
+        let Some(listening) = &mut self.listening else { return Err(over()) };
+        let Ok(first) = tokio::time::timeout(WAIT, listening.messages.next()).await else {
+            return Ok(Vec::new());
+        };
+        let mut deliveries = vec![first.ok_or_else(over)?];
+        while deliveries.len() < AT_ONCE
+            && let Some(Some(more)) = listening.messages.next().now_or_never()
+        {
+            deliveries.push(more);
+        }
+        let mut received = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            let delivery = delivery.map_err(|error| self.problem(&error))?;
+            self.received = Some(delivery.delivery_tag);
+            received.push(self.message(delivery));
+        }
+        Ok(received)
+    }
+
+    /// The queue keeps what is in it.
+    fn cursor(&self) -> Value {
+        json!({"queue": self.spec.rabbitmq})
+    }
+
+    async fn settle(&mut self) -> Result<(), Problem> {
+        let (Some(last), Some(listening)) = (self.received.take(), &self.listening) else { return Ok(()) };
+        // Up to the last one: they came in this order.
+        let acknowledged = listening.channel.basic_ack(last, BasicAckOptions { multiple: true }).await;
+        acknowledged.map_err(|error| self.problem(&error))
+    }
+}

@@ -1,0 +1,46 @@
+//! Queues that start pipelines, each with its real server and its own client: one suite for all of them. Tests are named after the cells of
+//! the orchestration table's row of events.
+
+mod broker;
+mod imap;
+mod kafka;
+mod mqtt;
+mod nats;
+mod postgres;
+mod proxy;
+mod rabbitmq;
+mod redis;
+mod suite;
+
+use crate::project::Project;
+
+#[test]
+fn a_connection_that_is_not_there_or_leads_elsewhere_is_told_where_it_stands() {
+    let pipeline = "triggers:\n  a: {redis: orders, connection: queus}\n  b: {nats: orders, connection: queue}\n  \
+                    c: {mqtt: orders, connection: broker}\nsteps: {note: {run: \"true\"}}\n";
+    let connections = "queue: {redis: {url: \"redis://localhost\"}}\n";
+    let project = Project::new(&[("pipelines/p.yaml", pipeline), ("connections.yaml", connections)]);
+    insta::assert_snapshot!(project.millrace(&["check"]), @r###"
+    exit 1
+    ----
+    error[unknown-connection]: there is no connection `queus`
+     --> pipelines/p.yaml:2:34
+      |
+    2 |   a: {redis: orders, connection: queus}
+      |                                  ^^^^^
+    hint: did you mean `queue`?
+    error[wrong-connection]: the connection `queue` is one to redis, not to nats
+     --> pipelines/p.yaml:3:33
+      |
+    3 |   b: {nats: orders, connection: queue}
+      |                                 ^^^^^
+    hint: in connections.yaml: `queue: {nats: {…}}`; `millrace explain nats` shows its keys
+    error[unknown-connection]: there is no connection `broker`
+     --> pipelines/p.yaml:4:33
+      |
+    4 |   c: {mqtt: orders, connection: broker}
+      |                                 ^^^^^^
+    hint: in connections.yaml: `broker: {mqtt: {…}}`; `millrace explain mqtt` shows its keys
+    1 of 2 files have errors
+    "###);
+}
