@@ -13,6 +13,9 @@ use crate::tools;
 /// The picture in the README, and the page it is taken from.
 const PICTURE: (&str, &str) = ("docs/images/run.png", "readme.png");
 
+/// The administrator's token of a server that asks for a login; nobody else reaches it.
+const TOKEN: &str = "the-token-of-a-journey";
+
 /// A server that ends with this.
 struct Up(Child);
 
@@ -39,11 +42,20 @@ pub(crate) fn journey(root: &Path) -> Result<PathBuf> {
     if second.iter().any(|(_, state)| state != "cached") {
         bail!("the demo's second run should have reused every step, and left {second:?}");
     }
-    let (_server, url) = serve(&program, &folder, &[])?;
+    let (server, url) = serve(&program, &folder, &[])?;
     let pictures = target(root).join("journey");
     run(&root.join("web"), "node", &["e2e/real.mjs", &url, &pictures.to_string_lossy()])?;
+    drop(server);
     orchestrated(root, &program)?;
+    accounts(root, &program, &folder)?;
     Ok(pictures)
+}
+
+/// Makes accounts, and changes what people change, on a server of the demo that asks for a login.
+fn accounts(root: &Path, program: &str, folder: &Path) -> Result<()> {
+    let (_server, url) = serve(program, folder, &["--login"])?;
+    let pictures = target(root).join("accounts");
+    run(&root.join("web"), "node", &["e2e/accounts.mjs", &url, &pictures.to_string_lossy(), TOKEN])
 }
 
 /// Walks the pages of triggers, windows, events and items, on a server whose workspace has them in every state.
@@ -115,6 +127,7 @@ fn serve(program: &str, folder: &Path, more: &[&str]) -> Result<(Up, String)> {
         .args(["up", "--listen", "127.0.0.1:0", "--json"])
         .args(more)
         .current_dir(folder)
+        .env("MILLRACE_TOKEN", TOKEN)
         .stdout(Stdio::piped())
         .spawn()
         .context("cannot start the server")?;
