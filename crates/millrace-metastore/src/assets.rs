@@ -62,6 +62,8 @@ impl Metastore {
     ) -> Result<AssetVersionRow, MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
+                // Two servers that make a version of one name at once get two numbers.
+                session.lock(&format!("{}/{}", new.kind, new.name)).await?;
                 let version = match newest(session, &new.kind, &new.name).await? {
                     Some(same) if same.digest == new.digest => return Ok(same),
                     newest => newest.map_or(0, |row| row.version) + 1,

@@ -1,16 +1,18 @@
 //! Rows in, one Delta commit out.
 //!
 //! Data files are written first, under names nobody knows; the commit that names them is one put of one log file which must not exist
-//! yet. Until then, and for ever if the process ends before, readers see the version before.
+//! yet. Until then, and for ever if the process ends before, readers see the version before. Of two writers at once one is first: the
+//! other one looks at what that left, and commits the version after it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
-use deltalake::DeltaTable;
 use deltalake::kernel::engine::arrow_conversion::{TryIntoArrow as _, TryIntoKernel as _};
-use deltalake::kernel::transaction::{CommitBuilder, TableReference};
+use deltalake::kernel::transaction::{CommitBuilder, TableReference, TransactionError};
 use deltalake::kernel::{Action, Add, MetadataExt as _, Protocol, StructType, new_metadata};
 use deltalake::protocol::{DeltaOperation, SaveMode};
+use deltalake::{DeltaTable, DeltaTableError};
 use futures::StreamExt as _;
 use millrace_contract::{BatchStream, QueryEngine as _, QueryError, TableRef, WriteMode, WrittenTable};
 use serde_json::{Value, json};
@@ -23,6 +25,19 @@ use crate::engine::types;
 
 /// Key of our [`RowSum`] in the commit's own information.
 const SUM_KEY: &str = "millrace.rows";
+
+/// Commits that are tried, each after another writer was first.
+const COMMITS: u32 = 20;
+/// Longest pause before the next of them, milliseconds; each waits a share of it that differs from writer to writer.
+const PAUSE_MS: u64 = 50;
+
+/// Why a commit was not stored.
+enum NotCommitted {
+    /// Another writer made that version.
+    Late,
+    /// Anything else.
+    Failed(String),
+}
 
 /// Writes `rows` as the next version.
 pub(crate) async fn write(
@@ -39,12 +54,10 @@ pub(crate) async fn write(
     }
     let mut schema = types::delta_schema(&rows.schema);
     check_names(&schema).map_err(refused)?;
-    let mut sum = RowSum::default();
     if mode == WriteMode::Append && exists {
         schema = same_columns(&table, &schema).map_err(refused)?;
-        sum = kept_sum(engine, uri, &table, &schema).await?;
     }
-    let mut hasher = Hasher::new(&schema, sum).map_err(|error| refused(error.to_string()))?;
+    let mut hasher = Hasher::new(&schema, RowSum::default()).map_err(|error| refused(error.to_string()))?;
     let store = table.object_store();
     let mut writer = FileWriter::new(store.clone(), schema.clone());
     if let Err(error) = drain(&mut rows, &schema, &mut hasher, &mut writer, uri).await {
@@ -53,22 +66,72 @@ pub(crate) async fn write(
     }
     let sum = hasher.finish();
     let paths: Vec<_> = writer.done.iter().map(|file| file.path.clone()).collect();
-    let size_bytes = writer.done.iter().map(|file| file.bytes).sum::<u64>()
-        + if mode == WriteMode::Append { kept_bytes(&table) } else { 0 };
-    match commit(&table, &schema, &writer.done, mode, &sum).await {
-        Ok(delta_version) => Ok(WrittenTable {
-            uri: uri.to_owned(),
-            delta_version,
-            rows: sum.rows,
-            size_bytes,
-            digest: sum.digest(&schema),
-            schema: types::schema_json(&schema),
-        }),
-        Err(message) => {
-            discard(&store, &paths).await;
-            Err(refused(message))
+    let written = Written { schema, files: writer.done, sum, mode };
+    let committed = commit_in_turn(engine, uri, table, &written).await;
+    if committed.is_err() {
+        discard(&store, &paths).await;
+    }
+    committed
+}
+
+/// Data files that no version names yet.
+struct Written {
+    schema: SchemaRef,
+    files: Vec<DataFile>,
+    /// Over their rows.
+    sum: RowSum,
+    mode: WriteMode,
+}
+
+/// Commits as the version after the newest, however many other writers are first.
+async fn commit_in_turn(
+    engine: &DataFusionEngine,
+    uri: &str,
+    mut table: DeltaTable,
+    written: &Written,
+) -> Result<WrittenTable, QueryError> {
+    let refused = |message: String| QueryError::Write { uri: uri.to_owned(), message };
+    let Written { schema, files, mode, .. } = written;
+    for tried in 1..=COMMITS {
+        let mut sum = written.sum.clone();
+        let mut size_bytes = files.iter().map(|file| file.bytes).sum::<u64>();
+        if *mode == WriteMode::Append && table.snapshot().is_ok() {
+            sum.add(&kept_sum(engine, uri, &table, schema).await?);
+            size_bytes += kept_bytes(&table);
+        }
+        match commit(&table, schema, files, *mode, &sum).await {
+            Ok(delta_version) => {
+                return Ok(WrittenTable {
+                    uri: uri.to_owned(),
+                    delta_version,
+                    rows: sum.rows,
+                    size_bytes,
+                    digest: sum.digest(schema),
+                    schema: types::schema_json(schema),
+                });
+            }
+            Err(NotCommitted::Failed(message)) => return Err(refused(message)),
+            Err(NotCommitted::Late) => {
+                // The names of its files are random, and so the same writers do not meet again.
+                let share = files.first().map_or(0, |file| u64::from(jitter(file.path.as_ref())));
+                tokio::time::sleep(Duration::from_millis(share * u64::from(tried) % PAUSE_MS)).await;
+                table.load().await.map_err(|error| refused(chain(&error)))?;
+                if *mode == WriteMode::Append {
+                    let kept = same_columns(&table, schema).map_err(refused)?;
+                    if kept != *schema {
+                        let message = "another writer has changed the types of the columns meanwhile";
+                        return Err(refused(message.to_owned()));
+                    }
+                }
+            }
         }
     }
+    Err(refused(format!("other writers were first {COMMITS} times; try it again when they are done")))
+}
+
+/// A number that differs from name to name.
+fn jitter(name: &str) -> u16 {
+    name.bytes().fold(0xffff, |sum: u16, byte| sum.rotate_left(5) ^ u16::from(byte))
 }
 
 async fn drain(
@@ -154,7 +217,39 @@ async fn commit(
     files: &[DataFile],
     mode: WriteMode,
     sum: &RowSum,
-) -> Result<u64, String> {
+) -> Result<u64, NotCommitted> {
+    let actions = actions(table, schema, files, mode).map_err(NotCommitted::Failed)?;
+    let snapshot = table.snapshot().ok();
+    let mode = if mode == WriteMode::Overwrite { SaveMode::Overwrite } else { SaveMode::Append };
+    let operation = DeltaOperation::Write { mode, partition_by: None, predicate: None };
+    let info = HashMap::from([(SUM_KEY.to_owned(), serde_json::to_value(sum).unwrap_or(Value::Null))]);
+    // One try: a commit that came between changed the rows that our digest counts, and what is to be removed.
+    let done = CommitBuilder::default()
+        .with_actions(actions)
+        .with_app_metadata(info)
+        .with_max_retries(0)
+        .build(snapshot.map(|state| state as &dyn TableReference), table.log_store(), operation)
+        .await
+        .map_err(|error| match error {
+            DeltaTableError::VersionAlreadyExists(_)
+            | DeltaTableError::Transaction {
+                source:
+                    TransactionError::VersionAlreadyExists(_)
+                    | TransactionError::CommitConflict(_)
+                    | TransactionError::MaxCommitAttempts(_),
+            } => NotCommitted::Late,
+            error => NotCommitted::Failed(chain(&error)),
+        })?;
+    Ok(done.version())
+}
+
+/// What the commit changes in the table as it is.
+fn actions(
+    table: &DeltaTable,
+    schema: &SchemaRef,
+    files: &[DataFile],
+    mode: WriteMode,
+) -> Result<Vec<Action>, String> {
     let kernel: StructType =
         schema.as_ref().try_into_kernel().map_err(|error: arrow::error::ArrowError| error.to_string())?;
     let mut actions: Vec<Action> = Vec::new();
@@ -181,18 +276,7 @@ async fn commit(
         Some(_) => {}
     }
     actions.extend(files.iter().map(|file| Action::Add(add(file))));
-    let mode = if mode == WriteMode::Overwrite { SaveMode::Overwrite } else { SaveMode::Append };
-    let operation = DeltaOperation::Write { mode, partition_by: None, predicate: None };
-    let info = HashMap::from([(SUM_KEY.to_owned(), serde_json::to_value(sum).unwrap_or(Value::Null))]);
-    // One try: a commit that came between changed the rows that our digest counts.
-    let done = CommitBuilder::default()
-        .with_actions(actions)
-        .with_app_metadata(info)
-        .with_max_retries(0)
-        .build(snapshot.map(|state| state as &dyn TableReference), table.log_store(), operation)
-        .await
-        .map_err(|error| chain(&error))?;
-    Ok(done.version())
+    Ok(actions)
 }
 
 fn add(file: &DataFile) -> Add {

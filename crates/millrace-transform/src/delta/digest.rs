@@ -52,6 +52,14 @@ impl Hasher {
 }
 
 impl RowSum {
+    /// Counts the rows of another sum in.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        for (lane, more) in self.lanes.iter_mut().zip(other.lanes) {
+            *lane = lane.wrapping_add(more);
+        }
+    }
+
     /// `blake3:<hex>` over the columns' names and types, the number of rows and the sum.
     pub(super) fn digest(&self, schema: &Schema) -> String {
         let mut hasher = blake3::Hasher::new();

@@ -70,6 +70,41 @@ async fn each_write_is_one_version_and_old_ones_stay_readable() {
     assert_eq!(log, 3);
 }
 
+/// Writers at once, the first of them at a table that is not there yet: each is a version of its own, and none loses rows of another.
+#[tokio::test]
+async fn writers_at_once_commit_one_after_another() {
+    for mode in [WriteMode::Append, WriteMode::Overwrite] {
+        let temp = tempfile::tempdir().unwrap();
+        let uri = uri(temp.path());
+        let writes = (0..6).map(|part| {
+            // An engine each: nothing but the table's own log lies between two processes either.
+            let (engine, uri) = (engine(temp.path()), uri.clone());
+            tokio::spawn(async move {
+                engine.write_table(&uri, stream(vec![batch(part * 10, part * 10 + 10)]), mode).await.unwrap()
+            })
+        });
+        let writes: Vec<_> = writes.collect();
+        let mut written = Vec::new();
+        for write in writes {
+            written.push(write.await.unwrap());
+        }
+        written.sort_by_key(|table| table.delta_version);
+        let versions: Vec<u64> = written.iter().map(|table| table.delta_version).collect();
+        assert_eq!(versions, [0, 1, 2, 3, 4, 5], "{mode:?}");
+        let engine = engine(temp.path());
+        for table in &written {
+            let rows = if mode == WriteMode::Append { (table.delta_version + 1) * 10 } else { 10 };
+            assert_eq!(table.rows, rows, "{mode:?}");
+            assert_eq!(count(&engine, &uri, table.delta_version).await as u64, rows, "{mode:?}");
+        }
+        if mode == WriteMode::Append {
+            let alone = format!("file://{}", temp.path().join("alone").display());
+            let alone = engine.write_table(&alone, stream(vec![batch(0, 60)]), WriteMode::Overwrite).await;
+            assert_eq!(written[5].digest, alone.unwrap().digest, "the digest counts every row once");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_write_that_fails_leaves_no_version_and_no_file() {
     let temp = tempfile::tempdir().unwrap();
