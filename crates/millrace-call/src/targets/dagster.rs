@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -14,6 +16,10 @@ const FIND_RUN: &str = "query($filter: RunsFilter!) { answer: runsOrError(filter
 const LAUNCH: &str = "mutation($params: ExecutionParams!) { answer: launchRun(executionParams: $params) { __typename ... on LaunchRunSuccess { run { runId } } ... on RunConfigValidationInvalid { errors { message } } ... on Error { message } } }";
 const LOOK: &str = "query($id: ID!) { answer: runOrError(runId: $id) { __typename ... on Run { status stepStats { stepKey status } } ... on Error { message } } }";
 const CANCEL: &str = "mutation($id: String!) { answer: terminateRun(runId: $id) { __typename ... on TerminateRunFailure { message } ... on Error { message } } }";
+
+/// How often, and after what pause, a run that is being started is asked to end.
+const CANCELS: u32 = 60;
+const CANCEL_AGAIN: Duration = Duration::from_millis(500);
 
 /// Launches a job of Dagster.
 #[derive(Deserialize, JsonSchema)]
@@ -155,8 +161,21 @@ impl Target for Dagster {
     }
 
     async fn cancel(&self, attempt: &Attempt<'_>, begun: &Begun) -> Result<(), CallError> {
-        let ended = ["TerminateRunSuccess"];
-        Self::ask(&self.api(attempt)?, CANCEL, json!({"id": begun.id}), &ended).await?;
-        Ok(())
+        let api = self.api(attempt)?;
+        let answers = ["TerminateRunSuccess", "TerminateRunFailure"];
+        let mut refused = String::new();
+        for _ in 0..CANCELS {
+            let answer = Self::ask(&api, CANCEL, json!({"id": begun.id}), &answers).await?;
+            let Some(why) = answer.text("/data/answer/message") else { return Ok(()) };
+            // Dagster terminates no run that it is starting, which would then go on.
+            let is_starting = why.contains("STARTING") || why.contains("NOT_STARTED");
+            refused = why;
+            if !is_starting {
+                break;
+            }
+            tokio::time::sleep(CANCEL_AGAIN).await;
+        }
+        let hint = "terminate it in Dagster";
+        Err(CallError::config("call-refused", format!("Dagster refuses: {refused}"), hint))
     }
 }
