@@ -23,6 +23,10 @@ const APPROVALS: usize = 1_000;
 const WATCHED: Duration = Duration::from_secs(30);
 
 /// From an event's leaving its sender, and from the instant of a schedule, to the start of the run.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a chore measures against the clock of the server that it starts"
+)]
 pub(super) fn start_figures(program: &Path, fsync: f64) -> Result<Vec<Figure>> {
     let event = "inputs: {n: 0}\ntriggers: {t: {webhook: hmac, inputs: {n: '${{ event.n }}'}}}\n\
                  steps: {s: {set: {n: '${{ inputs.n }}'}, cache: false}}\n";
