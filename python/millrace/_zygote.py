@@ -4,6 +4,7 @@ Started by Millrace as `python _zygote.py <socket>`. It never computes itself: a
 hang. Requests and answers are one JSON line each. Exit records have the shim's format. Standard library only.
 """
 
+import ctypes
 import gc
 import json
 import os
@@ -21,6 +22,10 @@ SAFE = ("numpy", "pandas", "pyarrow", "scipy", "sklearn", "joblib", "mlflow", "p
 SPARES = 2
 #: Ends when nothing ran for so long.
 IDLE_SECONDS = 15 * 60
+#: Last bytes that a cut log keeps beside its head: the words with which a program fails come after its flood.
+TAIL_BYTES = 16 * 1024
+#: prctl(2): what loses its parent below the caller becomes the caller's child.
+PR_SET_CHILD_SUBREAPER = 36
 #: Set while packages are imported in the parent, so that they start no threads there.
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -98,7 +103,8 @@ class Job:
         self.deadline = None if timeout is None else self.started + timeout / 1000
         self.kill_at = None
         self.ending = None
-        self.dropped = 0
+        self.dropped = {"stdout.log": 0, "stderr.log": 0}
+        self.tails = {"stdout.log": b"", "stderr.log": b""}
         self.index = LogIndex(self.folder)
 
     def end(self, ending, now):
@@ -132,17 +138,21 @@ class Job:
             try:
                 size = os.stat(path).st_size
                 if size > self.max_log_bytes:
-                    self.dropped += size - self.max_log_bytes
+                    self.dropped[name] += size - self.max_log_bytes
+                    with open(path, "rb") as log:
+                        log.seek(max(self.max_log_bytes, size - TAIL_BYTES))
+                        self.tails[name] = (self.tails[name] + log.read(TAIL_BYTES))[-TAIL_BYTES:]
                     os.truncate(path, self.max_log_bytes)
             except OSError:
                 pass
 
     def finish(self, status, usage, transfer):
-        kill_group(self.pid, signal.SIGKILL)
         self.trim()
-        if self.dropped:
-            with open(os.path.join(self.folder, "stderr.log"), "a") as log:
-                log.write(f"\n[{self.dropped} more bytes of output were dropped: `max_log_bytes` is reached]\n")
+        for name, dropped in self.dropped.items():
+            if dropped:
+                note = f"\n[{dropped - len(self.tails[name])} bytes of output were dropped: `max_log` is reached]\n"
+                with open(os.path.join(self.folder, name), "ab") as log:
+                    log.write(note.encode() + self.tails[name])
         self.note_order(final=True)
         if self.ending is None and os.path.exists(os.path.join(self.folder, "cancel")):
             self.ending = "cancelled"
@@ -192,6 +202,7 @@ def run_job(request, imports_path):
     for name in ONE_THREAD:
         os.environ.pop(name, None)
     os.environ.update(request["env"])
+    os.environ["MILLRACE_ATTEMPT"] = request["folder"]
     os.chdir(request["cwd"])
     release_threads()
     reseed()
@@ -406,6 +417,7 @@ class Zygote:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
+            adopt_orphans()
             self.listener.close()
             self.selector.close()
             for client in self.clients:
@@ -458,8 +470,13 @@ class Zygote:
         if thread_count() > 1:
             return {"error": "it runs threads, so that forking is not safe"}
         pid, pipe = self.spares.pop(0)
+        claimed = False
         try:
             identity = process(pid)
+            # The attempt is whoever's who makes this first: a server may have given it up.
+            claim = os.path.join(request["folder"], "claim")
+            os.close(os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+            claimed = True
             write_whole(os.path.join(request["folder"], "shim.json"), {**identity, "keeper": self.me})
             self.jobs[pid] = Job(pid, request)
             payload = json.dumps(request).encode()
@@ -468,10 +485,11 @@ class Zygote:
         except (OSError, KeyError, TypeError) as error:
             self.jobs.pop(pid, None)
             kill_group(pid, signal.SIGKILL)
-            try:
-                os.unlink(os.path.join(request["folder"], "shim.json"))
-            except (OSError, KeyError):
-                pass
+            for name in ("shim.json", "claim") if claimed else ():
+                try:
+                    os.unlink(os.path.join(request["folder"], name))
+                except OSError:
+                    pass
             return {"error": str(error)}
         return identity
 
@@ -488,6 +506,8 @@ class Zygote:
                 return
             job = self.jobs.pop(pid, None)
             if job is not None:
+                kill_group(pid, signal.SIGKILL)
+                self.end_strays()
                 job.finish(status, usage, transfer)
             else:
                 for spare in [spare for spare in self.spares if spare[0] == pid]:
@@ -495,9 +515,49 @@ class Zygote:
                     self.spares.remove(spare)
 
 
+    def end_strays(self):
+        """Kills what ended jobs have left, daemons too: children that are neither a job, which adopts its own, nor a spare."""
+        until = time.monotonic() + 5
+        while time.monotonic() < until:
+            known = set(self.jobs) | {pid for pid, _ in self.spares}
+            strays = [pid for pid in children(os.getpid()) if pid not in known]
+            if not strays:
+                return
+            for pid in strays:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except (ProcessLookupError, PermissionError):
+                    pass
+            time.sleep(0.002)  # `reap` takes them away
+
+
+def adopt_orphans():
+    """What loses its parent below this process becomes its child."""
+    try:
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    except (OSError, AttributeError):
+        pass  # then the process group is what is ended
+
+
+def children(parent):
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat") as stat:
+                    fields = stat.read().rsplit(")", 1)[1].split()
+            except (OSError, IndexError):
+                continue
+            # One that has ended is reaped in its turn.
+            if int(fields[1]) == parent and fields[0] not in "ZX":
+                found.append(int(name))
+    return found
+
+
 if __name__ == "__main__":
     # A spare whose parent dies reads the end of its pipe and ends; a running job goes on.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.path.pop(0)
     os.setsid()
+    adopt_orphans()
     Zygote(sys.argv[1]).serve()

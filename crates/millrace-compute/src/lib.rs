@@ -9,6 +9,7 @@
 )]
 
 mod environment;
+mod family;
 mod local;
 mod pidfd;
 mod record;

@@ -13,6 +13,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use crate::environment::Environments;
+use crate::family;
 use crate::pidfd;
 use crate::record::{self, ProcessId};
 use crate::shims::Shims;
@@ -115,6 +116,10 @@ impl ComputeTarget for LocalTarget {
         }
         // Nobody keeps time or logs for the program any more: it must not go on beside the attempt that follows.
         let program = shim.and_then(|shim| shim.program).unwrap_or(process);
+        let (strays, folder) = (Pid::from_raw(program.pid), folder.clone());
+        let is_there = program.exists();
+        let end = move || family::end_strays(is_there.then_some(strays), &folder);
+        tokio::task::spawn_blocking(end).await.ok();
         signal_group(program, Signal::SIGKILL);
         Ok(CommandExit::Lost)
     }
@@ -124,7 +129,17 @@ impl ComputeTarget for LocalTarget {
     }
 
     async fn find(&self, folder: &Path) -> Result<Option<CommandHandle>, ComputeError> {
-        Ok(record::read_shim(folder).map(|shim| handle(folder.to_owned(), shim.process)))
+        let found = match record::read_shim(folder) {
+            None => match record::claim(folder) {
+                // A shim that is on its way has it.
+                Ok(false) => record::wait_for_shim(folder).await,
+                Ok(true) => None,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+                Err(error) => return Err(folder_error(folder, &error)),
+            },
+            found => found,
+        };
+        Ok(found.map(|shim| handle(folder.to_owned(), shim.process)))
     }
 
     async fn cancel(&self, handle: &CommandHandle) -> Result<(), ComputeError> {

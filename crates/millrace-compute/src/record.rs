@@ -2,6 +2,7 @@
 
 use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use millrace_contract::{AttemptCost, CommandExit};
@@ -21,6 +22,25 @@ pub(crate) const STDOUT_FILE: &str = "stdout.log";
 pub(crate) const STDERR_FILE: &str = "stderr.log";
 /// Its presence asks a warm worker to end the job.
 pub(crate) const CANCEL_FILE: &str = "cancel";
+
+/// Longest time between a shim's claim and its record, one write later.
+const SHIM_PATIENCE: Duration = Duration::from_secs(5);
+const SHIM_PAUSE: Duration = Duration::from_millis(2);
+/// Whoever makes it first has the attempt: the shim that begins it, or the server that counts it as lost.
+pub(crate) const CLAIM_FILE: &str = "claim";
+
+/// Takes an attempt; `false` if it is taken. So a shim that is still on its way when its server is killed either begins, and is found, or
+/// never does.
+///
+/// # Errors
+/// Whatever the file system says.
+pub(crate) fn claim(folder: &Path) -> std::io::Result<bool> {
+    match fs_err::OpenOptions::new().write(true).create_new(true).open(folder.join(CLAIM_FILE)) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
 
 /// A process that cannot be mistaken for another one with the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +94,17 @@ pub(crate) struct ShimRecord {
 /// Reads the record of who runs a command; `None` if there is none or it cannot be read.
 pub(crate) fn read_shim(folder: &Path) -> Option<ShimRecord> {
     read_json(&folder.join(SHIM_FILE))
+}
+
+/// The record of a shim that has the attempt, but may not have written it yet.
+pub(crate) async fn wait_for_shim(folder: &Path) -> Option<ShimRecord> {
+    let until = Instant::now() + SHIM_PATIENCE;
+    loop {
+        match read_shim(folder) {
+            None if Instant::now() < until => tokio::time::sleep(SHIM_PAUSE).await,
+            found => return found,
+        }
+    }
 }
 
 /// Content of [`EXIT_FILE`].

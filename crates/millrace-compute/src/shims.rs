@@ -57,6 +57,12 @@ impl Shims {
                 return Ok(shim.process);
             }
             answer = self.ask(folder).await;
+            // It had, and its shim, which has the attempt, was slower than this one.
+            if matches!(answer, Ok(Event::Failed(_)))
+                && let Some(shim) = record::wait_for_shim(folder).await
+            {
+                return Ok(shim.process);
+            }
         }
         match answer.map_err(|error| self.failed(&error.to_string()))? {
             Event::Started(process) => Ok(process),

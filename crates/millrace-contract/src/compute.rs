@@ -102,7 +102,8 @@ pub trait ComputeTarget: Send + Sync {
         None
     }
 
-    /// Finds a command by its folder, running or ended; `None` if none was ever started there.
+    /// Finds a command by its folder, running or ended; `None` if none was ever started there, and then none will be: one that a server
+    /// which is gone has asked for, and that is still on its way, does not begin any more.
     async fn find(&self, folder: &std::path::Path) -> Result<Option<CommandHandle>, ComputeError>;
 
     /// Asks it to end (SIGTERM to the group, then SIGKILL after the grace time). Returns when it was asked; `wait` tells the end.

@@ -87,7 +87,7 @@ impl LogFile {
         self.keep(&shown, budget);
         // A full disk must not keep the exit record from being written, so nothing here is an error.
         if self.dropped > 0 {
-            let why = if self.disk_full { "the disk is full" } else { "`max_log_bytes` is reached" };
+            let why = if self.disk_full { "the disk is full" } else { "`max_log` is reached" };
             let note = format!("\n[{} bytes of output were dropped: {why}]\n", self.dropped);
             self.append(note.as_bytes());
         }

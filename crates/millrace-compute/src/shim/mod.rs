@@ -1,7 +1,7 @@
 //! The shim: a small, synchronous process between the server and a step's program.
 //!
 //! It is its own session, so the server may die and come back; it writes the logs and the exit record, keeps time, and ends the
-//! program's whole process group. It must start in a millisecond: no runtime, no threads, forked rather than loaded ([`fork_server`]).
+//! program with everything that it has started. It must start in a millisecond: no runtime, no threads, forked rather than loaded ([`fork_server`]).
 
 pub(crate) mod fork_server;
 mod index;
@@ -18,6 +18,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use self::fork_server::Event;
+use crate::family::{self, ATTEMPT_VARIABLE};
 use crate::record::{self, CommandEnd, ExitRecord, ProcessId, ShimRecord};
 
 /// Runs the command whose `command.json` is in `folder`, in a session of its own.
@@ -39,6 +40,9 @@ fn begin(folder: &Path) -> std::io::Result<(ShimRecord, ExitRecord)> {
     let process = ProcessId::of(std::process::id().cast_signed()).ok_or_else(|| {
         std::io::Error::other("`/proc` is not mounted, so that processes cannot be told apart")
     })?;
+    if !record::claim(folder)? {
+        return Err(std::io::Error::other("the attempt is taken already"));
+    }
     let record = ExitRecord::reserve(folder)?;
     let shim = ShimRecord { process, program: None, keeper: None };
     write_shim(folder, &shim)?;
@@ -48,9 +52,10 @@ fn begin(folder: &Path) -> std::io::Result<(ShimRecord, ExitRecord)> {
 fn run(folder: &Path, mut shim: ShimRecord) -> std::io::Result<CommandEnd> {
     let spec: CommandSpec = serde_json::from_slice(&fs_err::read(folder.join(record::COMMAND_FILE))?)?;
     let signals = watch_signals()?;
+    family::adopt_orphans();
     let mut command = Command::new(spec.argv.first().map(String::as_str).unwrap_or_default());
     command.args(spec.argv.get(1..).unwrap_or_default());
-    command.current_dir(&spec.cwd).envs(&spec.env);
+    command.current_dir(&spec.cwd).envs(&spec.env).env(ATTEMPT_VARIABLE, folder);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     unblock_signals_in(&mut command);

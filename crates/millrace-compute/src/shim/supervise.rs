@@ -18,11 +18,12 @@ use nix::unistd::Pid;
 use super::index::{LogIndex, Source};
 use super::log::{Budget, LogFile};
 use super::usage::{self, Transfer};
+use crate::family;
 use crate::record::{self, CommandEnd};
 
 /// How often `beat` is touched.
 const BEAT: Duration = Duration::from_secs(5);
-/// How long output is still awaited after the program and its group are gone: a daemon that left the group may hold the pipe.
+/// How long output is still awaited after the program and all that it started are gone: what the kernel still holds may hold the pipe.
 const DRAIN: Duration = Duration::from_millis(100);
 
 /// Why the program is being ended.
@@ -126,8 +127,9 @@ impl Supervisor {
                 break status;
             }
         };
-        // Stray children must not hold the pipes, ports or files of an attempt that has ended.
+        // Nothing that it started, daemons neither, may hold pipes, ports or files of an attempt that has ended.
         let _ = killpg(self.group, Signal::SIGKILL);
+        family::end_descendants();
         self.drain(&mut buffer)?;
         Ok(CommandEnd { exit: self.exit(status), cost: Some(usage::cost(self.transfer)) })
     }
@@ -135,6 +137,7 @@ impl Supervisor {
     /// How the program ended, if it has.
     fn reap(&mut self) -> std::io::Result<Option<ExitStatus>> {
         // Looked at before it is taken away: `/proc` says what it read and wrote only as long as it is there.
+        family::reap_orphans(self.group);
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         if waitid(Id::Pid(self.group), flags)? == WaitStatus::StillAlive {
             return Ok(None);
@@ -168,6 +171,7 @@ impl Supervisor {
         if self.kill_at.is_some_and(|at| now >= at) {
             self.kill_at = None;
             let _ = killpg(self.group, Signal::SIGKILL);
+            family::signal_descendants(Pid::this(), Signal::SIGKILL);
         }
     }
 
@@ -175,7 +179,8 @@ impl Supervisor {
         if self.ending.is_none() {
             self.ending = Some(ending);
             self.kill_at = Some(now + self.grace);
-            let _ = killpg(self.group, Signal::SIGTERM);
+            // All below this process: the group, and what has left it.
+            family::signal_descendants(Pid::this(), Signal::SIGTERM);
         }
     }
 

@@ -21,8 +21,8 @@ pub use run::{Run, RunConfig};
 
 /// Time between SIGTERM and SIGKILL.
 const GRACE_MS: u64 = 30_000;
-/// Output of a program that is kept.
-const MAX_LOG_BYTES: u64 = 64 * 1024 * 1024;
+/// Output of a program that is kept where the workspace does not say.
+pub const MAX_LOG_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What both kinds use: tables in and out.
 #[derive(Clone)]
@@ -37,10 +37,17 @@ pub struct Services {
     pub copies: LocalCopies,
     /// Folder of the SDK, to be put on `PYTHONPATH`.
     pub python_path: PathBuf,
+    /// Output of a program that is kept, bytes; of what is beyond, the end alone.
+    pub max_log_bytes: u64,
 }
 
 /// The command of a step, without its arguments: folder, environment, limits.
-fn command(context: &StepContext, argv: Vec<String>, env: IndexMap<String, String>) -> CommandSpec {
+fn command(
+    services: &Services,
+    context: &StepContext,
+    argv: Vec<String>,
+    env: IndexMap<String, String>,
+) -> CommandSpec {
     CommandSpec {
         argv,
         cwd: context.workspace.clone(),
@@ -50,7 +57,7 @@ fn command(context: &StepContext, argv: Vec<String>, env: IndexMap<String, Strin
         grace_ms: GRACE_MS,
         environment: context.environment.clone(),
         warm: false,
-        max_log_bytes: MAX_LOG_BYTES,
+        max_log_bytes: services.max_log_bytes,
     }
 }
 

@@ -132,7 +132,7 @@ impl StepKind for Python {
         let path = env.get("PYTHONPATH").map_or_else(|| sdk.to_string(), |own| format!("{own}:{sdk}"));
         env.insert("PYTHONPATH".to_owned(), path);
         env.entry("PYTHONUNBUFFERED".to_owned()).or_insert_with(|| "1".to_owned());
-        let mut command = command(context, argv, env);
+        let mut command = command(&self.services, context, argv, env);
         command.warm = command.environment.is_some();
         Ok(Placement::Command(Box::new(command)))
     }

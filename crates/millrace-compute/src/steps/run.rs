@@ -117,7 +117,7 @@ impl StepKind for Run {
         let config = RunConfig::read(&context.config).map_err(StepError::permanent)?;
         let given = inputs::lay(&self.services, context).await?;
         let env = inputs::environment(context, &given)?;
-        let mut command = command(context, config.argv(), env);
+        let mut command = command(&self.services, context, config.argv(), env);
         // An environment is for programs that are Python; a shell finds its own.
         command.environment =
             command.environment.filter(|_| command.argv.first().is_some_and(|program| program == "python"));

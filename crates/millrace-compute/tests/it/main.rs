@@ -84,7 +84,9 @@ fn program(argv: &[&str]) -> CommandSpec {
 
 /// Waits until the program says something, so that a test does not race its start.
 async fn until(path: PathBuf, condition: impl Fn(&str) -> bool) {
+    let patience = Instant::now() + Duration::from_secs(60);
     loop {
+        assert!(Instant::now() < patience, "`{}` does not say it", path.display());
         if condition(&std::fs::read_to_string(&path).unwrap_or_default()) {
             return;
         }
@@ -104,7 +106,7 @@ async fn output_environment_and_usage_are_kept() {
     command.env.insert("A".to_owned(), "b c".to_owned());
     assert_eq!(place.run(command).await, CommandExit::Exited { code: 0 });
     assert!(place.cost().await.peak_memory_bytes.unwrap() > 100_000);
-    assert_eq!(place.text("stdout.log"), "out b c\n/tmp\nA HOME PATH PWD SHLVL _ ");
+    assert_eq!(place.text("stdout.log"), "out b c\n/tmp\nA HOME MILLRACE_ATTEMPT PATH PWD SHLVL _ ");
     assert_eq!(place.text("stderr.log"), "err\n");
 }
 
@@ -148,7 +150,7 @@ async fn exit_codes_signals_and_missing_programs() {
 #[tokio::test]
 async fn a_timeout_ends_even_what_ignores_sigterm() {
     let place = Place::new();
-    let mut command = shell("trap '' TERM; while true; do sleep 0.05; done");
+    let mut command = shell("trap '' TERM; for i in $(seq 1200); do sleep 0.05; done");
     command.timeout_ms = Some(100);
     assert_eq!(place.run(command).await, CommandExit::TimedOut);
 }
@@ -162,10 +164,7 @@ async fn a_flood_keeps_its_head_and_tail_and_counts_the_rest() {
     place.run(command).await;
     let log = place.text("stdout.log");
     assert!(log.starts_with("first\nxxx") && log.ends_with("xxxlast\n") && log.len() < 18_000);
-    assert!(
-        log.contains("\n[2982627 bytes of output were dropped: `max_log_bytes` is reached]\nxxx"),
-        "{log}"
-    );
+    assert!(log.contains("\n[2982627 bytes of output were dropped: `max_log` is reached]\nxxx"), "{log}");
     // A stream that is quiet is not silenced by the one that floods.
     assert_eq!(place.text("stderr.log"), "why\n");
 }
@@ -194,11 +193,96 @@ async fn grandchildren_end_with_their_program() {
     assert!(!alive(&place.text("stdout.log")));
 }
 
+/// Leaves its parent, its group and its session, and ignores what asks it to end; says its id.
+const DAEMON: &str = "(setsid bash -c 'trap \"\" TERM HUP INT; echo $$ >> daemons; (setsid bash -c \"trap : TERM; echo \\$\\$ >> daemons; sleep 1000\" &) ; sleep 900' &)";
+
+/// A command in the attempt's folder that daemonises twice before it goes on with `then`.
+fn daemonises(place: &Place, then: &str) -> CommandSpec {
+    let text = format!(
+        "{DAEMON}; until [ \"$(cat daemons 2>/dev/null | wc -l)\" = 2 ]; do sleep 0.01; done; echo ready; {then}"
+    );
+    let folder = place.attempt("attempt");
+    std::fs::create_dir_all(&folder).unwrap();
+    CommandSpec { cwd: folder, ..shell(&text) }
+}
+
+fn assert_none_lives(place: &Place) {
+    let daemons = place.text("daemons");
+    assert_eq!(daemons.lines().count(), 2, "{daemons}");
+    for pid in daemons.lines() {
+        assert!(!alive(pid), "{pid} of {daemons} lives");
+    }
+}
+
+#[tokio::test]
+async fn daemons_end_with_the_attempt_that_started_them() {
+    // However it ends: by itself, by its timeout, by a cancellation, or with its shim.
+    let place = Place::new();
+    assert_eq!(place.run(daemonises(&place, "exit 0")).await, CommandExit::Exited { code: 0 });
+    assert_none_lives(&place);
+
+    let place = Place::new();
+    let forever = "trap '' TERM; for i in $(seq 1200); do sleep 0.05; done";
+    let command = CommandSpec { timeout_ms: Some(10_000), ..daemonises(&place, forever) };
+    assert_eq!(place.run(command).await, CommandExit::TimedOut);
+    assert_none_lives(&place);
+
+    let ready = |log: &str| log.contains("ready");
+    let place = Place::new();
+    let handle = place.start("attempt", daemonises(&place, forever)).await;
+    until(place.attempt("attempt").join("stdout.log"), ready).await;
+    place.target.cancel(&handle).await.unwrap();
+    assert_eq!(place.target.wait(&handle).await.unwrap(), CommandExit::Cancelled);
+    assert_none_lives(&place);
+
+    let place = Place::new();
+    let handle = place.start("attempt", daemonises(&place, forever)).await;
+    until(place.attempt("attempt").join("stdout.log"), ready).await;
+    let shim = nix::unistd::Pid::from_raw(handle.pid);
+    nix::sys::signal::kill(shim, nix::sys::signal::Signal::SIGKILL).unwrap();
+    assert_eq!(place.target.wait(&handle).await.unwrap(), CommandExit::Lost);
+    assert_none_lives(&place);
+}
+
+#[tokio::test]
+async fn a_gigabyte_of_output_neither_blocks_nor_fills_anything() {
+    let place = Place::new();
+    let flood = "echo first; yes 0123456789012345678901234567890123456789012345678901234567890 | head -c 1000000000; echo; echo last";
+    let handle = place.start("attempt", shell(flood)).await;
+    let status = || std::fs::read_to_string(format!("/proc/{}/status", handle.pid)).unwrap_or_default();
+    let mut peak_kib = 0;
+    let waiting = place.target.wait(&handle);
+    tokio::pin!(waiting);
+    let exit = loop {
+        tokio::select! {
+            exit = &mut waiting => break exit.unwrap(),
+            () = tokio::time::sleep(Duration::from_millis(20)) => {
+                let status = status();
+                let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+                let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+                peak_kib = peak_kib.max(kib.unwrap_or_default());
+            }
+        }
+    };
+    assert_eq!(exit, CommandExit::Exited { code: 0 });
+    assert!((1..16 * 1024).contains(&peak_kib), "the shim took {peak_kib} KiB");
+    let log = place.text("stdout.log");
+    assert!(log.len() < (1 << 20) + 20_000, "{} bytes", log.len());
+    assert!(log.starts_with("first\n0123") && log.ends_with("\nlast\n"), "no head or tail");
+    let dropped =
+        log.split_once("\n[").and_then(|(_, rest)| rest.split_once(" bytes of output were dropped"));
+    let dropped: u64 = dropped.unwrap().0.parse().unwrap();
+    assert!((998_000_000..1_000_000_000).contains(&dropped), "{dropped}");
+}
+
 #[tokio::test]
 async fn a_cancelled_program_may_clean_up() {
     let place = Place::new();
     let handle = place
-        .start("attempt", shell("trap 'echo bye; exit 0' TERM; echo ready; while true; do sleep 0.02; done"))
+        .start(
+            "attempt",
+            shell("trap 'echo bye; exit 0' TERM; echo ready; for i in $(seq 3000); do sleep 0.02; done"),
+        )
         .await;
     until(place.attempt("attempt").join("stdout.log"), |log| log.contains("ready")).await;
     place.target.cancel(&handle).await.unwrap();
@@ -212,7 +296,7 @@ async fn another_server_finds_a_running_command_again() {
     // A stand-in for a server that dies: a shell that starts the fork server, asks for a shim and is killed.
     let folder = place.attempt("attempt");
     std::fs::create_dir_all(&folder).unwrap();
-    let spec = shell("echo ready; until test -e go; do sleep 0.01; done; exit 5");
+    let spec = shell("echo ready; for i in $(seq 6000); do test -e go && break; sleep 0.01; done; exit 5");
     let spec = CommandSpec { cwd: folder.clone(), ..spec };
     std::fs::write(folder.join("command.json"), serde_json::to_vec(&spec).unwrap()).unwrap();
     let request = serde_json::json!({"id": 1, "folder": folder});
@@ -244,17 +328,29 @@ async fn a_killed_shim_is_lost_and_takes_its_program_along() {
     nix::sys::signal::kill(shim, nix::sys::signal::Signal::SIGKILL).unwrap();
     assert_eq!(place.target.wait(&handle).await.unwrap(), CommandExit::Lost);
     let pid = place.text("stdout.log");
-    while alive(&pid) {
-        tokio::task::yield_now().await;
-    }
+    assert!(!alive(&pid), "{pid} lives");
     let stale = CommandHandle { started_ticks: handle.started_ticks + 1, ..handle };
     assert_eq!(place.target.wait(&stale).await.unwrap(), CommandExit::Lost);
+}
+
+/// The server was killed after it had asked for a shim: the next one finds none and counts the attempt as lost, and then the shim comes.
+#[tokio::test]
+async fn an_attempt_that_was_given_up_does_not_begin_any_more() {
+    let place = Place::new();
+    let folder = place.attempt("attempt");
+    std::fs::create_dir_all(&folder).unwrap();
+    assert_eq!(place.target.find(&folder).await.unwrap(), None);
+    let command = CommandSpec { cwd: folder.clone(), ..shell("touch ran") };
+    let refused = place.target.start(folder.clone(), command).await.unwrap_err();
+    assert!(refused.to_string().contains("the attempt is taken already"), "{refused}");
+    assert!(!folder.join("ran").exists());
 }
 
 #[tokio::test]
 async fn a_killed_fork_server_is_replaced_and_its_shims_go_on() {
     let place = Place::new();
-    let mut waiting = shell("echo ready; until test -e \"$GO\"; do sleep 0.01; done; exit 4");
+    let mut waiting =
+        shell("echo ready; for i in $(seq 6000); do test -e \"$GO\" && break; sleep 0.01; done; exit 4");
     waiting.env.insert("GO".to_owned(), place.attempt("go").to_string_lossy().into_owned());
     let first = place.start("first", waiting).await;
     until(place.attempt("first").join("stdout.log"), |log| log.contains("ready")).await;
@@ -290,6 +386,13 @@ async fn a_warm_worker_runs_scripts() {
         let shim = std::fs::read_to_string(place.attempt(name).join("shim.json")).unwrap();
         assert!(shim.contains("keeper"), "it did not run on the warm worker: {shim}");
     }
+    // A daemon that neither executes anything nor keeps its session.
+    let daemon = "import os, time\nif os.fork() == 0:\n  os.setsid()\n  if os.fork() == 0:\n    print(os.getpid(), flush=True)\n    time.sleep(1000)\n  os._exit(0)\nos.wait()\ntime.sleep(0.5)\n";
+    std::fs::write(&script, daemon).unwrap();
+    let handle = place.start("daemon", job("0")).await;
+    assert_eq!(place.target.wait(&handle).await.unwrap(), CommandExit::Exited { code: 0 });
+    let pid = std::fs::read_to_string(place.attempt("daemon").join("stdout.log")).unwrap();
+    assert!(!pid.trim().is_empty() && !alive(&pid), "`{pid}` lives");
     std::fs::write(&script, "import time\nprint('ready', flush=True)\ntime.sleep(1000)\n").unwrap();
     let handle = place.start("three", job("0")).await;
     until(place.attempt("three").join("stdout.log"), |log| log.contains("ready")).await;

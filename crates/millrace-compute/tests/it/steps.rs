@@ -122,6 +122,7 @@ fn services(place: &Place) -> Services {
         datasets: Arc::new(NoTables),
         workspace: place.folder.path().to_owned(),
         python_path: place.folder.path().join("python"),
+        max_log_bytes: 1 << 20,
         copies: LocalCopies::new(Storage::folder(place.folder.path()), place.folder.path().join("copies")),
     }
 }

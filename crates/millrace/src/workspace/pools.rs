@@ -1,12 +1,15 @@
-//! `pools:` of `millrace.yaml`: how much the machines or services give that steps share.
+//! `pools:`, `max_running:` and `max_log:` of `millrace.yaml`: how much the machines or services give that steps share.
 
 use indexmap::IndexMap;
 use millrace_orchestration::PoolSize;
+use millrace_spec::bytes::parse_bytes;
 use millrace_spec::duration::parse_ms;
 use millrace_spec::problem::Problem;
 use millrace_spec::suggest::nearest;
 use millrace_spec::yaml::{Node, NodeValue};
 
+/// Least output of a program that is worth keeping, bytes.
+const LEAST_LOG: u64 = 100_000;
 /// Slots of a pool that only says its rate: as many as the workspace runs anyway.
 const MANY: u32 = 1_000_000;
 
@@ -25,6 +28,16 @@ pub(super) fn max_running(node: &Node) -> Result<u32, Box<Problem>> {
     whole(node).ok_or_else(|| {
         let problem = Problem::error("wrong-type", "`max_running` is a whole number from 1 on");
         Box::new(problem.at(node.place.clone()))
+    })
+}
+
+/// Reads `max_log: 256MB`, the output of a step's program that is kept.
+pub(super) fn max_log(node: &Node) -> Result<u64, Box<Problem>> {
+    let bytes = node.as_text().and_then(parse_bytes).filter(|bytes| *bytes >= LEAST_LOG);
+    bytes.ok_or_else(|| {
+        let message = "`max_log` is an amount of data of at least 100 kB";
+        let problem = Problem::error("wrong-value", message).at(node.place.clone());
+        Box::new(problem.hint("write a number and a unit: `max_log: 256MB`"))
     })
 }
 

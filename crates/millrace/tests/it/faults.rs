@@ -104,12 +104,17 @@ fn secrets_do_not_reach_the_log() {
 
 #[test]
 fn a_flood_of_output_is_cut_and_the_last_words_are_kept() {
-    let (project, said) =
-        run("  flood: {run: \"seq 26000000; echo at the end; echo why >&2; exit 3\"}\n", &[]);
+    let (project, said) = run(
+        "  flood: {run: \"seq 2000000; echo at the end; echo why >&2; exit 3\"}\n",
+        &[("millrace.yaml", "name: test\nmax_log: 2MB\n")],
+    );
     assert!(said.starts_with("exit 1") && said.contains("exit code 3") && said.contains("why"), "{said}");
     let log = String::from_utf8(project.output(&["logs", "latest", "flood"]).stdout).unwrap();
-    assert!(log.len() < 65 << 20, "{} bytes", log.len());
+    assert!(log.len() < 2_100_000, "{} bytes", log.len());
     let (head, rest) = log.split_once("\n[").unwrap();
-    assert!(head.starts_with("1\n2\n") && rest.contains("26000000\nat the end\n"), "no head or tail");
-    assert!(rest.contains("bytes of output were dropped: `max_log_bytes` is reached]\n"), "no count");
+    assert!(head.starts_with("1\n2\n") && rest.contains("2000000\nat the end\n"), "no head or tail");
+    project.write("millrace.yaml", "name: test\nmax_log: 2 lines\n");
+    let refused = project.millrace(&["check"]);
+    assert!(refused.contains("millrace.yaml:2:10") && refused.contains("max_log: 256MB"), "{refused}");
+    assert!(rest.contains("bytes of output were dropped: `max_log` is reached]\n"), "no count");
 }
