@@ -2,6 +2,8 @@
 //!
 //! What a permission's word means, and which words there are, is for the caller.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::accounts::GrantRow;
 use crate::{Metastore, MetastoreError, Row, Session};
 
@@ -276,6 +278,25 @@ impl Metastore {
                     None => session.fetch_all(&format!("{select} ORDER BY id"), &[]).await?,
                 };
                 found.iter().map(member_row).collect()
+            })
+        })
+        .await
+    }
+
+    /// Each role by its name, with the names of the accounts that have it; roles that nobody has are among them.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn list_role_people(&self) -> Result<BTreeMap<String, BTreeSet<String>>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql = "SELECT r.name AS role, a.name AS account FROM account_role r \
+                           LEFT JOIN role_member m ON m.role_id = r.id LEFT JOIN account a ON a.id = m.account_id";
+                let mut people: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+                for row in session.fetch_all(sql, &[]).await? {
+                    people.entry(row.text("role")?).or_default().extend(row.opt_text("account")?);
+                }
+                Ok(people)
             })
         })
         .await

@@ -1,7 +1,8 @@
 //! Who is who: approvers, and the groups and roles of `access.yaml`.
 //!
 //! They stand in a file of their own, beside the pipelines and not in them: whoever writes a pipeline says which role decides, and
-//! somebody else says who has that role. They are read when somebody decides, so that who has left a role since cannot.
+//! somebody else says who has that role. The roles of a server's accounts count beside them. Both are read when somebody decides, so that
+//! who has left a role since cannot.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -212,6 +213,21 @@ impl Access {
         schemars::schema_for!(Self).to_value()
     }
 
+    /// The same with the roles of a server's accounts, by their names: whoever has a role here or there has it. Administrators are those
+    /// that the login knows as such, whatever a role is called.
+    #[must_use]
+    pub fn with_account_roles(mut self, roles: &BTreeMap<String, BTreeSet<String>>) -> Self {
+        for (role, accounts) in roles.iter().filter(|(role, _)| *role != ADMIN) {
+            let members = self.roles.entry(role.clone()).or_default();
+            for account in accounts.iter().map(|name| Approver::User(name.clone())) {
+                if !members.contains(&account) {
+                    members.push(account);
+                }
+            }
+        }
+        self
+    }
+
     /// Whether an approver is or has this person among them.
     pub fn includes(&self, approver: &Approver, person: &Person) -> bool {
         match approver {
@@ -314,6 +330,23 @@ mod tests {
         }
         let people = access.people(&"role:ml_owner".parse().unwrap()).unwrap();
         assert_eq!(people.into_iter().collect::<Vec<_>>(), ["anna", "bert", "cleo"]);
+    }
+
+    #[test]
+    fn roles_of_accounts_count_beside_those_of_the_file() {
+        let accounts =
+            [("ml_owner", vec!["anna", "emil"]), ("auditor", vec!["emil"]), ("admin", vec!["emil"])];
+        let accounts = accounts.into_iter().map(|(role, names)| {
+            (role.to_owned(), names.into_iter().map(str::to_owned).collect::<BTreeSet<_>>())
+        });
+        let access = Access::parse("access.yaml", FILE).unwrap().with_account_roles(&accounts.collect());
+        let includes =
+            |approver: &str, name: &str| access.includes(&approver.parse().unwrap(), &person(name));
+        assert!(includes("role:ml_owner", "emil") && includes("role:auditor", "emil"));
+        assert!(includes("role:ml_owner", "bert"), "the file's own stay");
+        assert!(!includes("role:admin", "emil"), "a role that is called so makes nobody an administrator");
+        let people = access.people(&"role:ml_owner".parse().unwrap()).unwrap();
+        assert_eq!(people.into_iter().collect::<Vec<_>>(), ["anna", "bert", "cleo", "emil"]);
     }
 
     #[test]

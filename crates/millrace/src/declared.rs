@@ -51,13 +51,10 @@ pub(crate) fn access(root: &Path) -> Declared<Access> {
     in_root(root, ACCESS, |text| Access::parse(ACCESS, text))
 }
 
-/// What `environments.yaml` says now; `zone` is the workspace's. No file, no environments. A file of groups and roles that is wrong is
-/// its own problem: here nobody is in any of them.
-pub(crate) fn environments(root: &Path, zone: &str) -> Declared<Environments> {
-    in_root(root, ENVIRONMENTS, |text| {
-        let access = access(root).content.unwrap_or_default();
-        Environments::parse(ENVIRONMENTS, text, &access, zone)
-    })
+/// What `environments.yaml` says now; `access` are the groups and roles that it may name, `zone` is the workspace's. No file, no
+/// environments.
+pub(crate) fn environments(root: &Path, access: &Access, zone: &str) -> Declared<Environments> {
+    in_root(root, ENVIRONMENTS, |text| Environments::parse(ENVIRONMENTS, text, access, zone))
 }
 
 /// What `channels.yaml` says now, its secrets not in place. No file, no channels.

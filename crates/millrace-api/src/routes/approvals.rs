@@ -110,7 +110,7 @@ async fn list_approvals(
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next = rows.last().filter(|_| more).map(|row| format!("{}-{}", row.asked_at, row.id));
     let waiting = app.engine.store().count_waiting_approvals().await?;
-    let (person, access) = (person(&app, &caller, None)?, app.approvals.access());
+    let (person, access) = (person(&app, &caller, None)?, app.approvals.access().await);
     let mut approvals = Vec::with_capacity(rows.len());
     for row in rows {
         approvals.push(present(Approval::of(row)?, &access, &person, logged_in(&caller)));
@@ -145,7 +145,8 @@ async fn find_approval(
     Path(id): Path<String>,
 ) -> ApiResult<ApprovalView> {
     let found = app.approvals.find(&known_id(id)?).await?;
-    Ok(Json(present(found, &app.approvals.access(), &person(&app, &caller, None)?, logged_in(&caller))))
+    let access = app.approvals.access().await;
+    Ok(Json(present(found, &access, &person(&app, &caller, None)?, logged_in(&caller))))
 }
 
 /// Approves or rejects. Answers the approval as it is then: void, if its subject has changed meanwhile.
@@ -172,7 +173,7 @@ async fn decide_approval(
     };
     let decided = app.approvals.decide(&known_id(id)?, decision).await?;
     app.engine.nudge(&decided.row.run_id, &decided.row.step);
-    Ok(Json(present(decided, &app.approvals.access(), &person, logged_in(&caller))))
+    Ok(Json(present(decided, &app.approvals.access().await, &person, logged_in(&caller))))
 }
 
 fn known_id(id: String) -> Result<String, ApiError> {

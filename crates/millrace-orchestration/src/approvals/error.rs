@@ -73,9 +73,9 @@ fn refused(refusal: &ApprovalRefusal) -> Problem {
             problem("unknown-approval").hint("list them with `millrace approvals`")
         }
         ApprovalRefusal::Decided { .. } => problem("approval-decided"),
-        ApprovalRefusal::NotAsked { .. } => {
-            problem("not-asked").hint("ask one of them, or have `access.yaml` give you the group or role")
-        }
+        ApprovalRefusal::NotAsked { .. } => problem("not-asked").hint(
+            "ask one of them, or have the group or role given to you, in `access.yaml` or to your account",
+        ),
         ApprovalRefusal::OwnRun { .. } => {
             problem("own-run").hint("`self: true` in the `approve` step would let authors approve")
         }

@@ -11,7 +11,8 @@ mod rule;
 mod subject;
 mod watch;
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -39,6 +40,9 @@ const LOOK_SOON: Duration = Duration::from_secs(5);
 /// The groups and roles of the workspace as its file is now.
 pub type AccessSource = Arc<dyn Fn() -> Result<Access, Box<Problem>> + Send + Sync>;
 
+/// Names of the accounts that have each role.
+type AccountRoles = BTreeMap<String, BTreeSet<String>>;
+
 /// Asks people and takes their decisions.
 #[derive(Clone)]
 pub struct Approvals {
@@ -46,6 +50,8 @@ pub struct Approvals {
     clock: Arc<dyn Clock>,
     catalogs: Catalogs,
     access: AccessSource,
+    /// As they were when somebody last asked the database.
+    account_roles: Arc<RwLock<AccountRoles>>,
     notifier: Arc<dyn Notifier>,
 }
 
@@ -89,15 +95,30 @@ impl Approvals {
         access: AccessSource,
         notifier: Arc<dyn Notifier>,
     ) -> Self {
-        Self { store, clock, catalogs: Catalogs { datasets, models }, access, notifier }
+        let (catalogs, account_roles) = (Catalogs { datasets, models }, Arc::default());
+        Self { store, clock, catalogs, access, account_roles, notifier }
     }
 
-    /// The groups and roles as they are now.
+    /// The groups and roles as they are now, those of accounts among them.
+    ///
+    /// # Errors
+    /// If `access.yaml` is wrong or the database fails.
+    pub async fn access(&self) -> Result<Access, ApprovalError> {
+        let roles = self.store.list_role_people().await;
+        let roles = roles.map_err(ApprovalError::store("read the roles of accounts"))?;
+        *self.account_roles.write().unwrap_or_else(PoisonError::into_inner) = roles;
+        self.known_access()
+    }
+
+    /// The groups and roles of the file as it is now, with those of accounts as they were when [`Self::access`] last read them: enough to
+    /// say which there are, not to decide.
     ///
     /// # Errors
     /// If `access.yaml` is wrong.
-    pub fn access(&self) -> Result<Access, ApprovalError> {
-        (self.access)().map_err(ApprovalError::Access)
+    pub fn known_access(&self) -> Result<Access, ApprovalError> {
+        let access = (self.access)().map_err(ApprovalError::Access)?;
+        let roles = self.account_roles.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(access.with_account_roles(&roles))
     }
 
     /// One approval.
@@ -117,7 +138,7 @@ impl Approvals {
     /// If the rules forbid it, `access.yaml` is wrong, or the database fails. Nothing was changed then.
     pub async fn decide(&self, id: &str, decision: Decision) -> Result<Approval, ApprovalError> {
         let before = self.find(id).await?;
-        let access = self.access()?;
+        let access = self.access().await?;
         if before.is_waiting() {
             // Whoever is not asked must not make anything void or late.
             if let Some(refusal @ ApprovalRefusal::NotAsked { .. }) =

@@ -10,6 +10,8 @@ use crate::error::chain;
 
 /// Time between two rounds: two indexed questions, however many approvals wait.
 const ROUND: Duration = Duration::from_secs(1);
+/// Rounds after which the roles of accounts are read anew, for the checks of files.
+const ROLES_EVERY: u32 = 10;
 /// Approvals of one kind that a round takes.
 const MOST: i64 = 1_000;
 
@@ -17,7 +19,13 @@ impl Approvals {
     /// Rounds until `stop`.
     pub async fn watch(self, engine: Engine, stop: CancellationToken) {
         let mut failed = false;
+        let mut rounds = 0_u32;
         while stop.run_until_cancelled(tokio::time::sleep(ROUND)).await.is_some() {
+            rounds = rounds.wrapping_add(1);
+            if rounds.is_multiple_of(ROLES_EVERY) {
+                // A database that is away says so below; a wrong file, where it is used.
+                let _ = self.access().await;
+            }
             match self.round(&engine).await {
                 Ok(()) => failed = false,
                 // Once, not every second that a database is away.

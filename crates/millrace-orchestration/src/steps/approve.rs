@@ -103,7 +103,7 @@ impl StepKind for Approve {
     fn check_places(&self, config: &Value) -> Vec<(String, Problem)> {
         let mut problems = Vec::new();
         // A file of groups and roles that is wrong is told there.
-        if let Ok(access) = self.approvals.access() {
+        if let Ok(access) = self.approvals.known_access() {
             check_approvers(config, &access, &mut problems);
         }
         let channels = config.get("notify").and_then(Value::as_array).into_iter().flatten().enumerate();

@@ -67,7 +67,7 @@ pub(crate) async fn list(arguments: &Approvals, printer: &Printer) -> Result<Exi
 
 fn inbox_row(rooms: &Rooms, found: Approval) -> Result<Value> {
     let asked = found.rule.asked_words(found.is_escalated());
-    let shown = approval(found, &rooms.approvals.access(), &person(None), false);
+    let shown = approval(found, &rooms.approvals.known_access(), &person(None), false);
     Ok(json!({
         "kind": if shown.environment.is_some() { "environment" } else { "step" }, "id": shown.id, "what": shown.subject.label,
         "of": format!("{}/{} {}", shown.pipeline, shown.step, short(&shown.run)), "state": shown.state,
@@ -77,7 +77,7 @@ fn inbox_row(rooms: &Rooms, found: Approval) -> Result<Value> {
 
 /// Prints one approval whole.
 fn show(rooms: &Rooms, found: Approval, printer: &Printer) -> Result<ExitCode> {
-    let shown = approval(found, &rooms.approvals.access(), &person(None), false);
+    let shown = approval(found, &rooms.approvals.known_access(), &person(None), false);
     printer.document(&serde_json::to_value(&shown)?, || {
         let mut lines = vec![
             format!("approval   {}", shown.id),
@@ -151,7 +151,7 @@ pub(crate) async fn decide(arguments: &DecideOn, approve: bool, printer: &Printe
         Ok(decided) => decided,
         Err(error) => return refused(&error, printer),
     };
-    let shown = approval(decided, &rooms.approvals.access(), &person, false);
+    let shown = approval(decided, &rooms.approvals.known_access(), &person, false);
     let what = format!("{} of {}", shown.step, shown.pipeline);
     let is_void = shown.state == approval_state::VOID;
     printer.document(&serde_json::to_value(&shown)?, || match shown.state.as_str() {

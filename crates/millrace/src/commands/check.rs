@@ -2,9 +2,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use millrace_contract::SecretSource as _;
+use millrace_spec::environment::Environments;
 use millrace_transfer::Connections;
 
-use crate::boot;
+use crate::boot::{self, Rooms};
 use crate::cli::Check;
 use crate::connections::CONNECTIONS;
 use crate::declared::{ACCESS, CHANNELS, Declared, ENVIRONMENTS, access, channels, environments};
@@ -26,7 +27,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     let rules: Vec<_> = workspace.alert_rules().into_iter().filter(|file| asked(&file.file)).collect();
     let calendars: Vec<_> = workspace.calendar_files().into_iter().filter(|file| asked(&file.file)).collect();
     let roles = Some(access(&workspace.root)).filter(|file| asked(&file.file));
-    let targets = Some(environments(&workspace.root, &workspace.timezone)).filter(|file| asked(&file.file));
+    let targets = Some(targets(&rooms)).filter(|file| asked(&file.file));
     let told = Some(channels(&workspace.root)).filter(|file| asked(&file.file));
     let connections = Some(workspace.connections()).filter(|file| asked(&file.file));
     let pipelines = if everything {
@@ -91,6 +92,12 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         _ => format!("{wrong} of {files} files have errors"),
     });
     Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The environments, with the roles of accounts that they may name.
+fn targets(rooms: &Rooms) -> Declared<Environments> {
+    let known = rooms.approvals.known_access().unwrap_or_default();
+    environments(&rooms.workspace.root, &known, &rooms.workspace.timezone)
 }
 
 /// Says what is wrong with the file of secrets. That fails only what names one, so it is a warning.

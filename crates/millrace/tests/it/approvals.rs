@@ -62,7 +62,7 @@ fn states(ended: &Value) -> String {
 }
 
 /// Status and body of a request with a login.
-fn ask_as(server: &Up, login: &str, method: &str, path: &str, body: &str) -> (u16, Value) {
+pub(crate) fn ask_as(server: &Up, login: &str, method: &str, path: &str, body: &str) -> (u16, Value) {
     let address = server.url.trim_start_matches("http://");
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     let length = body.len();
@@ -77,14 +77,14 @@ fn ask_as(server: &Up, login: &str, method: &str, path: &str, body: &str) -> (u1
     (status, serde_json::from_str(body).unwrap_or_else(|_| Value::from(body)))
 }
 
-fn basic(name: &str) -> String {
+pub(crate) fn basic(name: &str) -> String {
     use base64::Engine as _;
     let pair = base64::engine::general_purpose::STANDARD.encode(format!("{name}:a long password"));
     format!("Authorization: Basic {pair}\r\n")
 }
 
 /// A server where everybody logs in, with accounts of these names.
-fn with_accounts(project: &Project, names: &[&str]) -> Up {
+pub(crate) fn with_accounts(project: &Project, names: &[&str]) -> Up {
     let server = Up::start_with_login(project, None);
     for name in names {
         let account = json!({"username": name, "password": "a long password"}).to_string();
