@@ -18,6 +18,12 @@ pub trait RunTracker: Send + Sync {
     /// before it logs.
     async fn end_run(&self, run_id: &str, status: &str) -> Result<(), TrackerError>;
 
+    /// The newest value of a metric of a run; `None` if it has none.
+    async fn metric(&self, run_id: &str, name: &str) -> Result<Option<f64>, TrackerError> {
+        let _ = (run_id, name);
+        Ok(None)
+    }
+
     /// Logs values: metrics as (key, value, step), then parameters and tags as (key, value). One transaction.
     async fn log(
         &self,

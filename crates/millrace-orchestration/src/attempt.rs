@@ -25,6 +25,7 @@ use crate::engine::Shared;
 use crate::events::RunEventKind;
 use crate::log::FileLog;
 use crate::recovery::Interrupted;
+use crate::sweep::take_objective;
 use crate::waiting;
 
 /// How an attempt ended, for the run's task.
@@ -203,13 +204,14 @@ async fn work(
             tracing::warn!(%error, "a tracked run stays open");
         }
     }
-    let outcome = match ended {
+    let mut outcome = match ended {
         Ok(Some(outcome)) => outcome,
         Ok(None) => return Ok(AttemptResult::Lost),
         Err(error) if error.problem.code == TIMED_OUT => return Ok(AttemptResult::TimedOut),
         Err(error) => return Err(error),
     };
     log_metrics(shared, kind.as_ref(), &context, &outcome).await?;
+    take_objective(shared, &start.step, &context, &mut outcome).await?;
     end.assets = assets::step_assets(&read, &outcome);
     Ok(AttemptResult::Succeeded(outcome))
 }
@@ -348,6 +350,10 @@ pub(crate) fn tracking_run_id(run_id: &str, step: &str, attempt: u32) -> String 
     hash.as_str().chars().take(32).collect()
 }
 
+pub(crate) fn tracking_failed(error: millrace_contract::TrackerError) -> StepError {
+    StepError::transient(Problem::error("tracking-failed", error.to_string()))
+}
+
 async fn start_tracking(
     shared: &Arc<Shared>,
     context: &StepContext,
@@ -362,7 +368,7 @@ async fn start_tracking(
             .await?;
         tracker.log_inputs(&context.tracking_run_id, read.to_vec(), assets::purpose(kind)).await
     };
-    started.await.map_err(|error| StepError::transient(Problem::error("tracking-failed", error.to_string())))
+    started.await.map_err(tracking_failed)
 }
 
 /// Logs the numbers of a step. A step that is not tracked puts them into the pipeline's run under `<step>.<name>`.
@@ -393,9 +399,7 @@ async fn log_metrics(
             .collect();
         tracker.log(&context.run_id, metrics, Vec::new(), Vec::new()).await
     };
-    logged.await.map_err(|error: millrace_contract::TrackerError| {
-        StepError::transient(Problem::error("tracking-failed", error.to_string()))
-    })
+    logged.await.map_err(tracking_failed)
 }
 
 pub(crate) async fn look_in_cache(

@@ -220,16 +220,28 @@ impl Round<'_> {
 /// What becomes of a step whose items are all over.
 fn end_of_items(id: &StepId, mapping: &Mapping, items: &Items) -> Decision {
     let failures = items.count_where(StepState::is_failure);
+    let no_best = mapping.sweep().filter(|sweep| items.best(sweep).is_none());
     let (state, problem) = if failures > mapping.max_failures.unwrap_or(0) as usize {
         (StepState::Failed, Some(items_failed(id, items, failures)))
     } else if items.count(StepState::Cancelled) > 0 {
         (StepState::Cancelled, None)
+    } else if let Some(sweep) = no_best {
+        (StepState::Failed, Some(no_trial(id, items, failures, &sweep.objective.metric)))
     } else if !items.is_empty() && items.count(StepState::Cached) == items.len() {
         (StepState::Cached, None)
     } else {
         (StepState::Succeeded, None)
     };
     Decision::EndItems { step: id.clone(), state, problem }
+}
+
+/// A search that has found nothing.
+fn no_trial(id: &StepId, items: &Items, failures: usize, metric: &str) -> Problem {
+    let failed = items_failed(id, items, failures);
+    let message =
+        format!("no trial of `{id}` has left the number `{metric}`; {failures} of {} failed", items.len());
+    Problem { code: "no-trial".to_owned(), message, hints: Vec::new(), ..failed }
+        .hint(format!("log it with `mlflow.log_metric(\"{metric}\", …)`, or give it as an output"))
 }
 
 fn items_failed(id: &StepId, items: &Items, failures: usize) -> Problem {

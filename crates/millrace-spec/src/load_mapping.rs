@@ -1,4 +1,4 @@
-//! `foreach:`, `matrix:` and the keys beside them.
+//! `foreach:`, `matrix:` and the keys beside them; `sweep:` stands alone.
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -8,13 +8,23 @@ use crate::mapping::{Mapping, Over};
 use crate::yaml::{Key, Node, NodeValue};
 
 /// The keys that hold the items.
-pub(crate) const MAPPING_KEYS: [&str; 2] = ["foreach", "matrix"];
+pub(crate) const MAPPING_KEYS: [&str; 3] = ["foreach", "matrix", "sweep"];
 /// The keys that say how items are done.
 const HOW: [&str; 3] = ["parallel", "fail_fast", "max_failures"];
 
 impl Reader<'_> {
     /// What a step is done for; `None` if it is done once.
     pub(crate) fn mapping(&mut self, step: &Node, key: &Key) -> Option<Mapping> {
+        if let Some(sweep) = step.get("sweep") {
+            let fields = step.as_map().unwrap_or_default();
+            let beside = |name: &str| name != "sweep" && MAPPING_KEYS.contains(&name) || HOW.contains(&name);
+            for (key, _) in fields.iter().filter(|(key, _)| beside(&key.name)) {
+                let message = format!("`{}` has no place beside `sweep`", key.name);
+                let problem = self.complain(&key.place, "two-mappings", message);
+                problem.hints.push("`sweep` has `search`, `trials` and `parallel` of its own".to_owned());
+            }
+            return self.sweep(sweep);
+        }
         let over = match (step.get("foreach"), step.get("matrix")) {
             (Some(_), Some(matrix)) => {
                 let message = format!("the step `{}` has both `foreach` and `matrix`", key.name);

@@ -29,6 +29,7 @@ const STEP_KEYS: &[&str] = &[
     "parallel",
     "fail_fast",
     "max_failures",
+    "sweep",
     "message",
 ];
 
@@ -104,6 +105,17 @@ impl Reader<'_> {
             place: key.place.clone(),
             id,
         };
+        // Programs get the point like any other input; other kinds name `item.<parameter>` where they want it.
+        let parameters: Vec<String> = match (&step.mapping, step.kind.as_str()) {
+            (Some(mapping), "run" | "python") if mapping.sweep().is_some() => {
+                mapping.axes().into_iter().map(str::to_owned).collect()
+            }
+            _ => Vec::new(),
+        };
+        for name in parameters {
+            let value = Value::from(format!("${{{{ item.{name} }}}}"));
+            step.inputs.entry(name).or_insert(value);
+        }
         self.add_inferred_needs(&mut step, node);
         Some(step)
     }

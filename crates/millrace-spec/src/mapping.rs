@@ -1,4 +1,4 @@
-//! `foreach:` and `matrix:`: one step, many items.
+//! `foreach:`, `matrix:` and `sweep:`: one step, many items.
 //!
 //! A list is known at the latest when the step's needs are over, so it may be what an earlier step produced. A matrix is the product of its
 //! axes without what `exclude` names and with what `include` adds, by the rules of GitHub Actions.
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::expression::{self, ExpressionError};
+use crate::sweep::{SWEEP_OUTPUTS, Sweep};
 
 /// Most items of one step; a longer list is a mistake more often than a wish.
 pub const MAX_ITEMS: usize = 100_000;
@@ -48,6 +49,8 @@ pub enum Over {
         #[serde(default)]
         include: Vec<Value>,
     },
+    /// Points of a search space.
+    Sweep(Sweep),
 }
 
 /// Why a step has no items.
@@ -78,14 +81,24 @@ impl Mapping {
         match self.over {
             Over::Foreach(_) => "foreach",
             Over::Matrix { .. } => "matrix",
+            Over::Sweep(_) => "sweep",
         }
     }
 
-    /// Names of the values that an item of a matrix has, without those that only some combinations have.
+    /// Names of the values that an item of a matrix or of a search has, without those that only some combinations have.
     pub fn axes(&self) -> Vec<&str> {
         match &self.over {
             Over::Foreach(_) => Vec::new(),
             Over::Matrix { axes, .. } => axes.keys().map(String::as_str).collect(),
+            Over::Sweep(sweep) => sweep.search.keys().map(String::as_str).collect(),
+        }
+    }
+
+    /// The search, if it is one.
+    pub fn sweep(&self) -> Option<&Sweep> {
+        match &self.over {
+            Over::Sweep(sweep) => Some(sweep),
+            Over::Foreach(_) | Over::Matrix { .. } => None,
         }
     }
 
@@ -96,6 +109,7 @@ impl Mapping {
     pub fn items(&self, values: &Value) -> Result<Vec<Value>, MappingError> {
         let items = match &self.over {
             Over::Foreach(list) => self.list("foreach", list, values)?,
+            Over::Sweep(sweep) => sweep.points(values)?,
             Over::Matrix { axes, exclude, include } => {
                 let render = |all: &[Value]| -> Result<Vec<Value>, MappingError> {
                     all.iter()
@@ -129,9 +143,14 @@ impl Mapping {
 
 /// What `steps.<id>` has of a step that is done for many items: each output as the list of what the items left, in their order, `none` where
 /// one left nothing; and `items`, a list of mappings with `index`, `item`, `state` and the item's outputs.
-pub fn gathered_outputs(outputs: Vec<(String, String)>) -> Vec<(String, String)> {
+///
+/// A search has its `best` and its `trials` as well.
+pub fn gathered_outputs(outputs: Vec<(String, String)>, mapping: &Mapping) -> Vec<(String, String)> {
     let lists = outputs.into_iter().map(|(name, type_name)| (name, format!("list[{type_name}]")));
-    lists.filter(|(name, _)| name != ITEMS).chain([(ITEMS.to_owned(), "list[json]".to_owned())]).collect()
+    let searched: &[(&str, &str)] = if mapping.sweep().is_some() { &SWEEP_OUTPUTS } else { &[] };
+    let own = [(ITEMS, "list[json]")].into_iter().chain(searched.iter().copied());
+    let own: Vec<(String, String)> = own.map(|(name, word)| (name.to_owned(), word.to_owned())).collect();
+    lists.filter(|(name, _)| own.iter().all(|(taken, _)| taken != name)).chain(own.clone()).collect()
 }
 
 /// A few characters by which people know an item: `lgbm`, `model=lgbm, depth=4`.
@@ -155,7 +174,7 @@ pub fn label(item: &Value) -> String {
     text.chars().take(LONGEST - 1).chain(['…']).collect()
 }
 
-fn word(value: &Value) -> &'static str {
+pub(crate) fn word(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
         Value::Bool(_) => "a truth value",

@@ -63,6 +63,12 @@ impl RunTracker for Tracker {
         ended.map(drop).map_err(|error| failed("record the end", run_id, &error))
     }
 
+    async fn metric(&self, run_id: &str, name: &str) -> Result<Option<f64>, TrackerError> {
+        let points = self.store.list_tracked_metrics(run_id.to_owned(), Some(name.to_owned())).await;
+        let points = points.map_err(|error| failed("read a metric", run_id, &error))?;
+        Ok(points.last().map(|point| point.number))
+    }
+
     async fn log(
         &self,
         run_id: &str,

@@ -298,8 +298,8 @@ fn outputs(app: &App, step: &millrace_spec::pipeline::Step) -> Vec<OutputView> {
     let Some(kind) = app.steps.get(step.kind.as_str()) else { return Vec::new() };
     let of_kind = kind.outputs(&step.config, &step.outputs).into_iter();
     let mut outputs: Vec<(String, String)> = of_kind.map(|output| (output.name, output.type_name)).collect();
-    if step.mapping.is_some() {
-        outputs = gathered_outputs(outputs);
+    if let Some(mapping) = &step.mapping {
+        outputs = gathered_outputs(outputs, mapping);
     }
     outputs.into_iter().map(|(name, type_name)| OutputView { name, type_name }).collect()
 }
