@@ -146,7 +146,11 @@ impl Session {
         statements.insert(0, ("BEGIN IMMEDIATE".to_owned(), Vec::new()));
         statements.push(("COMMIT".to_owned(), Vec::new()));
         let (all, args) = joined(statements);
+        #[cfg(any(test, feature = "testing"))]
+        crate::commits::pass();
         let outcome = self.fetch_all(&all, &args).await;
+        #[cfg(any(test, feature = "testing"))]
+        crate::commits::pass();
         if outcome.is_err() {
             // Fails if it did not even begin.
             self.control("ROLLBACK").await.ok();
@@ -164,6 +168,13 @@ impl Session {
 
     /// A statement that opens, closes or marks a transaction.
     pub(crate) async fn control(&mut self, sql: &'static str) -> Result<(), MetastoreError> {
+        #[cfg(any(test, feature = "testing"))]
+        if sql == "COMMIT" {
+            crate::commits::pass();
+            let committed = self.execute_script(sql).await.map_err(MetastoreError::Statement);
+            crate::commits::pass();
+            return committed;
+        }
         self.execute_script(sql).await.map_err(MetastoreError::Statement)
     }
 }
