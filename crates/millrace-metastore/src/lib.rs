@@ -9,6 +9,8 @@ pub mod accounts;
 pub mod approvals;
 pub mod asset_labels;
 pub mod assets;
+#[cfg(any(test, feature = "testing"))]
+pub mod commits;
 pub mod deployments;
 pub mod environments;
 mod error;
@@ -25,6 +27,7 @@ mod postgres;
 pub mod queue;
 pub mod registry;
 pub mod roles;
+pub mod run_notices;
 pub mod runs;
 pub mod runs_items;
 pub mod runs_read;

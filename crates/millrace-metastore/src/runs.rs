@@ -297,6 +297,8 @@ pub struct RunEnd {
     pub error: Option<String>,
     /// What it leaves for its parent.
     pub outputs: Option<String>,
+    /// Whether somebody is to be told of it.
+    pub told: bool,
 }
 
 /// What became of a transition.

@@ -1,5 +1,6 @@
 //! Writing of runs: new ones, admission, what waits. Transitions are in `transitions`.
 
+use crate::run_notices::note_deadline;
 use crate::runs::{FiringRow, InsertedRun, PipelineRunRow, RunOrigin, StepRunRow};
 use crate::schedules::OPEN_RUNS;
 use crate::transitions::{ROWS, rows_of};
@@ -220,6 +221,7 @@ pub(crate) async fn insert_run(session: &mut Session, run: &PipelineRunRow) -> R
             ],
         )
         .await?;
+    note_deadline(session, run).await?;
     Ok(number)
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use crate::lineage::insert_step_assets;
 use crate::queue::Room;
+use crate::run_notices::note_end;
 use crate::runs::{ItemRow, PoolClaim, RunTransition, StepCacheRow, StepChange, TransitionResult};
 use crate::runs_write::LIMITS;
 use crate::{Metastore, MetastoreError, Session, Value};
@@ -55,6 +56,7 @@ impl Metastore {
                 close_items(session, &transition).await?;
                 let (waiting, again_at) = begin_attempts(session, &transition).await?;
                 end_run(session, &transition).await?;
+                note_end(session, &transition).await?;
                 Ok(TransitionResult::Stored { waiting, again_at })
             })
         })

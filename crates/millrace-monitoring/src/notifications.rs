@@ -84,7 +84,10 @@ impl Channels {
     }
 
     /// How many destinations a channel has.
-    pub(crate) fn destinations(&self, name: &str) -> Result<usize, Problem> {
+    ///
+    /// # Errors
+    /// If there is no such channel.
+    pub fn destinations(&self, name: &str) -> Result<usize, Problem> {
         let list = self.0.get(name).ok_or_else(|| self.unknown(name))?;
         Ok(list.as_array().map_or(0, Vec::len))
     }

@@ -11,6 +11,7 @@ use millrace_spec::mapping::{Mapping, Over};
 use millrace_spec::pipeline::Step;
 use millrace_spec::problem::Problem;
 use millrace_spec::secret::{self, Secrets};
+use millrace_spec::sweep::Sweep;
 use serde_json::{Map, Value, json};
 
 use crate::attempt::resolve_reference;
@@ -114,6 +115,12 @@ pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], wanted: &W
             for name in items.outputs().into_iter().filter(|name| wanted.names_output(id, name)) {
                 entry.insert(name.to_owned(), items.gathered(name));
             }
+            if let Some(sweep) = sweep_of(run, id) {
+                entry.insert("best".to_owned(), items.best(sweep).unwrap_or_default());
+                if wanted.names_output(id, "trials") {
+                    entry.insert("trials".to_owned(), items.trials(sweep));
+                }
+            }
         }
         if let Some(outcome) = &step.outcome {
             let outputs = outcome
@@ -136,6 +143,7 @@ pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], wanted: &W
             "id": run.id,
             "pipeline": run.pipeline.name,
             "state": run.state.as_str(),
+            "url": run.url,
             "error": error.unwrap_or_else(|| json!({"step": "", "message": ""})),
         },
     });
@@ -149,6 +157,11 @@ pub(crate) fn expression_context(run: &RunSnapshot, needs: &[StepId], wanted: &W
         }
     }
     values
+}
+
+fn sweep_of<'a>(run: &'a RunSnapshot, id: &StepId) -> Option<&'a Sweep> {
+    let step = run.pipeline.steps.get(id).or_else(|| run.pipeline.finally.get(id))?;
+    step.mapping.as_ref()?.sweep()
 }
 
 /// Adds what only an item sees: `item` and `index`, and `matrix` where that is where it comes from.

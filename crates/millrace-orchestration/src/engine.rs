@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use millrace_contract::{
-    Clock, ComputeTarget, DatasetCatalog, ModelRegistry, Progress, RunTracker, SecretSource, StepError,
-    StepKind, StepOutcome,
+    Clock, ComputeTarget, DatasetCatalog, ModelRegistry, Notifier, Progress, RunTracker, SecretSource,
+    StepError, StepKind, StepOutcome,
 };
 use millrace_metastore::Metastore;
 use millrace_spec::asset::Asset;
@@ -28,6 +28,7 @@ use crate::error::{OrchestrationError, chain};
 use crate::events::{RunEvent, RunEventKind};
 use crate::firing::Firing;
 use crate::leases::{self, Tenure};
+use crate::notices;
 use crate::settings::EngineSettings;
 use crate::state::RunState;
 use crate::submit::TakeOver;
@@ -54,6 +55,10 @@ pub struct EngineServices {
     pub clock: Arc<dyn Clock>,
     /// `${{ secrets.NAME }}`.
     pub secrets: Arc<dyn SecretSource>,
+    /// Tells people how runs went.
+    pub notifier: Arc<dyn Notifier>,
+    /// Where people reach the server, without a slash at its end; empty if nobody knows.
+    pub address: Arc<dyn Fn() -> String + Send + Sync>,
     /// Variables that every command step gets, such as `MLFLOW_TRACKING_URI`.
     pub step_env: IndexMap<String, String>,
     /// More of them, whose values are masked in logs.
@@ -140,6 +145,8 @@ pub(crate) struct Shared {
     /// Counts how often a slot or a concurrency key may have come free.
     pub(crate) freed: watch::Sender<u64>,
     pub(crate) tasks: TaskTracker,
+    /// Told when a run is over that somebody may want to know of.
+    pub(crate) notices_due: Notify,
     /// Told when somebody changed what triggers are to do.
     pub(crate) triggers_changed: Notify,
     events: broadcast::Sender<RunEvent>,
@@ -177,6 +184,11 @@ impl Shared {
 
     pub(crate) fn now(&self) -> i64 {
         self.services.clock.now().as_microsecond()
+    }
+
+    /// The page of a run, as people reach the server.
+    pub(crate) fn page_of(&self, run_id: &str) -> String {
+        format!("{}/runs/{run_id}", (self.services.address)())
     }
 
     pub(crate) fn publish(&self, run_id: &str, pipeline: &str, kind: RunEventKind) {
@@ -332,6 +344,7 @@ impl Engine {
     ) -> Result<Self, OrchestrationError> {
         let engine = Self::for_planning(store, kinds, services, settings);
         leases::begin(&engine.shared).await?;
+        engine.shared.tasks.spawn(notices::keep(engine.shared.clone()));
         Ok(engine)
     }
 
@@ -353,6 +366,7 @@ impl Engine {
             stop: CancellationToken::new(),
             freed: watch::Sender::new(0),
             tasks: TaskTracker::new(),
+            notices_due: Notify::new(),
             triggers_changed: Notify::new(),
             events,
             cancels: Mutex::new(HashMap::new()),

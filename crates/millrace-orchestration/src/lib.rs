@@ -6,6 +6,10 @@
 //! epoch. Start from [`Engine`] and [`planner::decide`].
 #![warn(missing_docs)]
 
+// Tests in here and those beside it share their rooms, which name this crate from outside.
+#[cfg(test)]
+extern crate self as millrace_orchestration;
+
 pub mod approvals;
 mod assets;
 mod attempt;
@@ -25,6 +29,7 @@ mod inputs;
 pub mod items;
 mod leases;
 mod log;
+mod notices;
 pub mod plan;
 pub mod planner;
 mod recovery;
@@ -34,6 +39,7 @@ mod settings;
 pub mod state;
 pub mod steps;
 mod submit;
+mod sweep;
 mod triggers;
 mod waiting;
 mod why_waiting;
@@ -56,7 +62,7 @@ pub use triggers::{
     LastFiring, NextFiring, PipelineSource, TriggerLoop, TriggerStatus, describe_trigger, list_triggers,
     next_firings, trigger_docs,
 };
-pub use why_waiting::why_waiting;
+pub use why_waiting::{why_late, why_waiting};
 pub use windows::{
     RangeRequest, RunWindow, WindowEdge, backfill, cancel_range, first_window_trigger, range_filter,
     rerun_range, run_range, window_at, window_dependencies, written_window,

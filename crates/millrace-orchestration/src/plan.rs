@@ -113,6 +113,7 @@ fn snapshot(pipeline: &Pipeline, inputs: IndexMap<String, Value>) -> RunSnapshot
         paused: false,
         created_at: 0,
         deadline_at: None,
+        url: String::new(),
         parent: None,
         window: None,
         steps: ids.map(|id| (id.clone(), StepRun::pending())).collect(),

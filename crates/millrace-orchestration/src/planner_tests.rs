@@ -40,6 +40,7 @@ fn run(steps: Value, finally: Value, states: &[(&str, StepState)]) -> RunSnapsho
         paused: false,
         created_at: 0,
         deadline_at: None,
+        url: "http://here/runs/r".to_owned(),
         parent: None,
         steps: runs,
     }

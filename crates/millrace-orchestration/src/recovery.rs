@@ -106,6 +106,7 @@ async fn load_row(
         event: options.event,
         events: options.events,
         deadline_at: row.deadline_at,
+        url: shared.page_of(&id),
         parent: row.parent_run.zip(row.parent_step),
         pipeline,
         steps,

@@ -180,7 +180,9 @@ impl RunTask {
         });
         let changes = ends.collect();
         let state = RunState::Cancelled;
-        let end = RunEnd { state: state.as_str().to_owned(), error: Some(to_json(&problem)), outputs: None };
+        let error = Some(to_json(&problem));
+        let told = self.is_told(state);
+        let end = RunEnd { state: state.as_str().to_owned(), error, outputs: None, told };
         if let Err(error) = self.store_round(changes, Some(end), &mut Vec::new()).await {
             tracing::error!(run = %self.run.id, %error, "the run that was left out cannot be ended");
         }
@@ -264,18 +266,27 @@ impl RunTask {
     }
 
     fn end_of_run(&self, state: RunState) -> RunEnd {
-        let error = self.run.first_error().map(|(_, problem)| to_json(problem));
-        let end = RunEnd { state: state.as_str().to_owned(), error, outputs: None };
+        let late = || (state == RunState::Cancelled && self.is_late()).then(|| to_json(&too_late()));
+        let error = self.run.first_error().map(|(_, problem)| to_json(problem)).or_else(late);
+        let end =
+            RunEnd { state: state.as_str().to_owned(), error, outputs: None, told: self.is_told(state) };
         if state != RunState::Succeeded || self.run.pipeline.outputs.is_empty() {
             return end;
         }
         match run_outputs(&self.run) {
             Ok(outputs) => RunEnd { outputs: Some(to_json(&outputs)), ..end },
             Err(problem) => {
-                let state = RunState::Failed.as_str().to_owned();
-                RunEnd { state, error: Some(to_json(&problem)), outputs: None }
+                let (state, error) = (RunState::Failed, Some(to_json(&problem)));
+                let told = self.is_told(state);
+                RunEnd { state: state.as_str().to_owned(), error, outputs: None, told }
             }
         }
+    }
+
+    /// Whether somebody wants to know of such an end.
+    fn is_told(&self, state: RunState) -> bool {
+        let notices = self.run.pipeline.notify.as_ref();
+        notices.is_some_and(|notices| !notices.channels(state.as_str()).is_empty())
     }
 
     async fn store_round(
@@ -376,8 +387,14 @@ impl RunTask {
         self.run.deadline_at.filter(|_| cancels && !self.run.cancel_requested)
     }
 
+    /// Whether it was to be over by now or to be cancelled.
+    fn is_late(&self) -> bool {
+        let cancels = self.run.pipeline.deadline.as_ref().is_some_and(|deadline| deadline.cancel);
+        cancels && self.run.deadline_at.is_some_and(|at| at <= self.shared.now())
+    }
+
     fn cancel_if_late(&mut self) {
-        if self.late_at().is_some_and(|at| at <= self.shared.now()) {
+        if !self.run.cancel_requested && self.is_late() {
             tracing::warn!(run = %self.run.id, pipeline = %self.run.pipeline.name, "the run is late and is cancelled");
             self.run.cancel_requested = true;
             self.cancel.cancel();
@@ -409,6 +426,11 @@ enum Next {
     Over,
     /// Until this instant, or until something ends.
     Wait(Option<i64>),
+}
+
+fn too_late() -> Problem {
+    Problem::error("deadline-passed", "it was cancelled, since it was not over by its deadline")
+        .hint("give it longer: `deadline:`, or leave out `cancel: true`")
 }
 
 fn panicked(step: &StepKey) -> Problem {

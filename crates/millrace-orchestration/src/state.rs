@@ -202,6 +202,8 @@ pub struct RunSnapshot {
     pub deadline_at: Option<i64>,
     /// The run and the step, with its item, that started it.
     pub parent: Option<(String, String)>,
+    /// Its page, as people reach the server; the path alone if nobody knows.
+    pub url: String,
     /// All steps, those of `finally` last.
     pub steps: IndexMap<StepId, StepRun>,
 }

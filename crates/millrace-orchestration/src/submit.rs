@@ -76,8 +76,9 @@ impl Engine {
             request.window.or_else(|| windows::last_complete(&pipeline, &shared.settings.timezone, now));
         let rows = step_rows(&pipeline, request.take_over.as_ref(), now);
         let document = |value: Value| value.to_string();
-        let within =
-            pipeline.deadline.as_ref().map(|deadline| i64::try_from(deadline.within_ms).unwrap_or(i64::MAX));
+        let due_at = request.firing.as_ref().map_or(now, |firing| firing.instant);
+        let deadline_at =
+            pipeline.deadline.as_ref().and_then(|rule| rule.at(now, due_at, &shared.settings.timezone));
         let parent = request.parent;
         let row = PipelineRunRow {
             id: uuid::Uuid::now_v7().simple().to_string(),
@@ -93,7 +94,7 @@ impl Engine {
             owner: shared.epoch(),
             created_at: now,
             priority: pipeline.priority,
-            deadline_at: within.map(|within_ms| now.saturating_add(within_ms.saturating_mul(1_000))),
+            deadline_at,
             depth: parent.as_ref().map_or(0, |parent| parent.depth.into()),
             parent_step: parent.as_ref().map(|parent| parent.step.clone()),
             parent_run: parent.map(|parent| parent.run_id),

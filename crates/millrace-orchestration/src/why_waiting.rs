@@ -44,6 +44,14 @@ pub async fn why_waiting(
     Ok(sentences)
 }
 
+/// That a run goes on beyond its deadline; nothing if it does not. `now` is in microseconds since 1970.
+pub fn why_late(run: &PipelineRunRow, now: i64) -> Option<String> {
+    let deadline = run.deadline_at?;
+    let over = RunState::parse(&run.state).is_some_and(RunState::is_final);
+    (!over && deadline < now)
+        .then(|| format!("the run is late: it was to be over by {} UTC", instant(deadline)))
+}
+
 async fn why_queued(store: &Metastore, run: &PipelineRunRow) -> Result<Option<String>, MetastoreError> {
     let Some(key) = &run.concurrency_key else { return Ok(None) };
     let open = store.open_runs_of_key(key.clone()).await?;

@@ -1,5 +1,7 @@
 //! What can be known about a pipeline before it runs: references, types, cycles, the kinds' schemas, what is unused.
 
+mod run_values;
+
 use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
@@ -45,6 +47,11 @@ pub trait Surroundings {
         None
     }
 
+    /// What is wrong with the name of a channel; `None` if there is such a channel, or if nobody knows.
+    fn unknown_channel(&self, _name: &str) -> Option<Problem> {
+        None
+    }
+
     /// Names of the connections, each with the keys that say where it leads (`s3`, `redis`); `None` if nobody knows.
     fn connections(&self) -> Option<Vec<(String, Vec<String>)>> {
         None
@@ -74,7 +81,7 @@ pub fn check(loaded: &LoadedPipeline, surroundings: &dyn Surroundings) -> Vec<Pr
         .collect();
     for (step, facts) in &facts {
         let outputs = facts.as_ref().map(|facts| match &step.mapping {
-            Some(_) => gathered_outputs(facts.outputs.clone()),
+            Some(mapping) => gathered_outputs(facts.outputs.clone(), mapping),
             None => facts.outputs.clone(),
         });
         checker.outputs.insert(step.id.clone(), outputs);
@@ -84,6 +91,7 @@ pub fn check(loaded: &LoadedPipeline, surroundings: &dyn Surroundings) -> Vec<Pr
     }
     checker.problems.extend(check_triggers::check(loaded, surroundings));
     checker.pipeline_outputs();
+    checker.notices(surroundings);
     checker.secrets(surroundings);
     checker.concurrency();
     checker.cycles();
@@ -151,13 +159,7 @@ impl Checker<'_> {
                 .push(Problem::error("needs-itself", format!("the step `{need}` needs itself")).at(place));
             return;
         }
-        let mut known: Vec<&str> = self.outputs.keys().map(StepId::as_str).collect();
-        known.sort_unstable();
-        let problem = Problem::error("unknown-step", format!("there is no step `{need}`")).at(place);
-        self.problems.push(match nearest(need.as_str(), &known) {
-            Some(near) => problem.hint(format!("did you mean `{near}`?")),
-            None => problem.note(format!("steps are {}", known.join(", "))),
-        });
+        self.unknown_step(need.as_str(), &place);
     }
 
     /// Checks every expression below a step.
@@ -213,6 +215,7 @@ impl Checker<'_> {
                         "leave items out of the list: `foreach: ${{ LIST | select(…) | list }}`"
                     }
                     Over::Matrix { .. } => "leave combinations out: `exclude:` in the `matrix`",
+                    Over::Sweep(_) => "search a smaller space",
                 })
             }
             Some(_) => return,
@@ -225,14 +228,17 @@ impl Checker<'_> {
     /// An axis that the matrix does not have.
     fn axis(&mut self, reference: &Reference, place: &Place, step: &Step) {
         let ([root, name, ..], Some(mapping)) = (reference.path.as_slice(), &step.mapping) else { return };
-        let Over::Matrix { axes, include, .. } = &mapping.over else { return };
+        let (what, include) = match &mapping.over {
+            Over::Matrix { include, .. } => ("the matrix has no axis", include.as_slice()),
+            Over::Sweep(_) => ("the search has no parameter", &[] as &[Value]),
+            Over::Foreach(_) => return,
+        };
         let added = include.iter().filter_map(Value::as_object).flat_map(|fields| fields.keys());
-        let known: Vec<&str> = axes.keys().chain(added).map(String::as_str).collect();
+        let known: Vec<&str> = mapping.axes().into_iter().chain(added.map(String::as_str)).collect();
         if !matches!(root.as_str(), "matrix" | "item") || known.contains(&name.as_str()) {
             return;
         }
-        let problem =
-            Problem::error("unknown-axis", format!("the matrix has no axis `{name}`")).at(place.clone());
+        let problem = Problem::error("unknown-axis", format!("{what} `{name}`")).at(place.clone());
         self.problems.push(match nearest(name, &known) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
             None => problem.note(format!("its axes are {}", known.join(", "))),
@@ -267,17 +273,20 @@ impl Checker<'_> {
                     .push(problem.at(place.clone()).hint("let whoever needs it name the secret itself"));
             }
             ["steps", name, ..] if !self.outputs.keys().any(|id| id.as_str() == *name) => {
-                let mut known: Vec<&str> = self.outputs.keys().map(StepId::as_str).collect();
-                known.sort_unstable();
-                let problem = Problem::error("unknown-step", format!("there is no step `{name}`"));
-                let problem = match nearest(name, &known) {
-                    Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                    None => problem.note(format!("steps are {}", known.join(", "))),
-                };
-                self.problems.push(problem.at(place.clone()));
+                self.unknown_step(name, place);
             }
             _ => {}
         }
+    }
+
+    fn unknown_step(&mut self, name: &str, place: &Place) {
+        let mut known: Vec<&str> = self.outputs.keys().map(StepId::as_str).collect();
+        known.sort_unstable();
+        let problem = Problem::error("unknown-step", format!("there is no step `{name}`")).at(place.clone());
+        self.problems.push(match nearest(name, &known) {
+            Some(near) => problem.hint(format!("did you mean `{near}`?")),
+            None => problem.note(format!("steps are {}", known.join(", "))),
+        });
     }
 
     /// `user` is who names it, for messages.
@@ -320,6 +329,7 @@ impl Checker<'_> {
             }
             ["window", name, ..] => self.window_value(name, place, user),
             ["event", ..] => self.event_value(place, user),
+            path @ ["run", ..] => self.run_value(path, place),
             _ => {}
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod asset;
+pub mod bytes;
 pub mod check;
 mod check_events;
 pub mod check_triggers;
@@ -19,8 +20,11 @@ pub mod ids;
 pub mod load;
 mod load_include;
 mod load_mapping;
+mod load_notice;
 mod load_step;
+mod load_sweep;
 pub mod mapping;
+pub mod notice;
 pub mod period;
 pub mod pipeline;
 pub mod problem;
@@ -28,6 +32,7 @@ pub mod schedule;
 pub mod schema;
 pub mod secret;
 pub mod suggest;
+pub mod sweep;
 pub mod triggers;
 pub mod validate;
 pub mod yaml;

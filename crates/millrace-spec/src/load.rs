@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use crate::duration::parse_ms;
 use crate::ids::PipelineName;
 use crate::load_include::{NoIncludes, with_includes};
-use crate::pipeline::{Concurrency, Deadline, InputSpec, OnLimit, Pipeline};
+use crate::pipeline::{Concurrency, InputSpec, OnLimit, Pipeline};
 use crate::problem::{Place, Problem};
 use crate::suggest::nearest;
 use crate::yaml::{self, Key, Node, NodeValue};
@@ -20,6 +20,7 @@ const PIPELINE_KEYS: &[&str] = &[
     "concurrency",
     "priority",
     "deadline",
+    "notify",
     "triggers",
     "steps",
     "finally",
@@ -123,7 +124,8 @@ impl Reader<'_> {
             outputs: tree.get("outputs").map(|node| self.values(node, "`outputs`")).unwrap_or_default(),
             concurrency: tree.get("concurrency").and_then(|node| self.concurrency(node)),
             priority: tree.get("priority").and_then(|node| self.priority(node)).unwrap_or_default(),
-            deadline: tree.get("deadline").and_then(|node| self.deadline(node)),
+            deadline: tree.get("deadline").and_then(|node| self.deadline(node)).map(Box::new),
+            notify: tree.get("notify").map(|node| Box::new(self.notices(node))),
             triggers: tree.get("triggers").map(|node| self.triggers(node)).unwrap_or_default(),
             steps,
             finally: tree.get("finally").map(|node| self.steps(node, &defaults)).unwrap_or_default(),
@@ -296,24 +298,6 @@ impl Reader<'_> {
         }
         self.complain(&node.place, "wrong-type", "`priority` is a whole number from -1000 to 1000");
         None
-    }
-
-    /// A duration, or `{within, cancel}`.
-    fn deadline(&mut self, node: &Node) -> Option<Deadline> {
-        let Some(fields) = node.as_map() else {
-            return Some(Deadline { within_ms: self.duration(node, "`deadline`")?, cancel: false });
-        };
-        self.known_keys(fields, &["within", "cancel"], "`deadline`");
-        let Some(within) = node.get("within") else {
-            self.complain(
-                &node.place,
-                "missing-key",
-                "`deadline` needs `within`, for example `{within: 2h}`",
-            );
-            return None;
-        };
-        let cancel = node.get("cancel").is_some_and(|node| self.truth(node, "`cancel`"));
-        Some(Deadline { within_ms: self.duration(within, "`within`")?, cancel })
     }
 
     pub(crate) fn truth(&mut self, node: &Node, what: &str) -> bool {

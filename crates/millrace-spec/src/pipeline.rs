@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::ids::{PipelineName, StepId};
 use crate::mapping::Mapping;
+use crate::notice::{Deadline, RunNotices};
 use crate::problem::Place;
 use crate::triggers::Trigger;
 
@@ -31,7 +32,10 @@ pub struct Pipeline {
     pub priority: i64,
     /// By when a run is to be over.
     #[serde(default)]
-    pub deadline: Option<Deadline>,
+    pub deadline: Option<Box<Deadline>>,
+    /// Who is told when a run is over.
+    #[serde(default)]
+    pub notify: Option<Box<RunNotices>>,
     /// What starts it, beside a person.
     #[serde(default)]
     pub triggers: IndexMap<String, Trigger>,
@@ -131,16 +135,6 @@ pub enum OnLimit {
     CancelRunning,
     /// It ends at once as cancelled.
     Skip,
-}
-
-/// `deadline:`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deadline {
-    /// Longest time from the run's creation, milliseconds.
-    pub within_ms: u64,
-    /// Whether a run that is late is cancelled; otherwise it is only shown as late.
-    #[serde(default)]
-    pub cancel: bool,
 }
 
 /// `retry:`.

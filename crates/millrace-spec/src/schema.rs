@@ -47,15 +47,37 @@ pub fn pipeline<'a>(kinds: impl Iterator<Item = (&'a str, Value)>) -> Value {
                     "limit": {"type": "integer", "minimum": 1},
                     "on_limit": {"enum": ["queue", "cancel_running", "skip"], "description": "What becomes of one more run: it waits, it takes the place of the oldest, or it does not run."}}}]},
             "priority": {"type": "integer", "minimum": -1000, "maximum": 1000, "description": "Among steps that wait for room, those of a higher priority begin first; 0 if absent."},
-            "deadline": {"description": "By when a run is to be over: a duration from its creation, or `{within, cancel}`.", "anyOf": [{"$ref": "#/$defs/duration"}, {
-                "type": "object", "required": ["within"], "additionalProperties": false, "properties": {
-                    "within": {"$ref": "#/$defs/duration"}, "cancel": {"type": "boolean", "description": "Cancel a run that is late."}}}]},
+            "deadline": deadline(),
+            "notify": notices(),
             "triggers": triggers,
             "steps": {"$ref": "#/$defs/steps"},
             "finally": {"$ref": "#/$defs/steps"},
         },
         "$defs": definitions,
     })
+}
+
+fn deadline() -> Value {
+    json!({"description": "By when a run is to be over: a duration from its creation, or one of `within` and `by` with what happens then.", "anyOf": [{"$ref": "#/$defs/duration"}, {
+        "type": "object", "oneOf": [{"required": ["within"]}, {"required": ["by"]}], "additionalProperties": false, "properties": {
+            "within": {"$ref": "#/$defs/duration"},
+            "by": {"type": "string", "pattern": "^[0-9]{2}:[0-9]{2}$", "examples": ["06:00"], "description": "Time of day: the first one after the run was due, in quotes."},
+            "timezone": {"type": "string", "description": "Zone of `by`; the workspace's if absent."},
+            "notify": channels("Channels that are told, once, when the deadline has passed and the run goes on."),
+            "cancel": {"type": "boolean", "description": "Cancel a run that is late."}}}]})
+}
+
+fn notices() -> Value {
+    json!({"description": "Who is told when a run is over: channels for failures, or channels for each way to end.", "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, {
+        "type": "object", "additionalProperties": false, "properties": {
+            "on_failure": channels("Channels that are told when a run failed."),
+            "on_success": channels("Channels that are told when a run succeeded."),
+            "on_cancel": channels("Channels that are told when a run was cancelled."),
+            "message": {"type": "string", "description": "What they are told; what failed and why, if absent. May name `run`, `inputs` and `steps`."}}}]})
+}
+
+fn channels(description: &str) -> Value {
+    json!({"description": description, "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
 }
 
 fn retry() -> Value {
@@ -97,6 +119,7 @@ fn step_properties() -> Map<String, Value> {
         "retry": {"$ref": "#/$defs/retry"},
         "foreach": {"description": "A list, or an expression that gives one: the step is done for each, as `item` and `index`.", "type": ["array", "string"]},
         "matrix": {"description": "The step is done for each combination of these lists, as `matrix.<axis>`; `exclude` leaves combinations out, `include` adds values or combinations.", "type": "object"},
+        "sweep": sweep(),
         "parallel": {"description": "Items at once.", "type": "integer", "minimum": 1},
         "fail_fast": {"description": "Stop the items that run at the first failure that is not tolerated.", "type": "boolean"},
         "max_failures": {"description": "Items that may fail without the step failing. Without it every item is tried.", "type": "integer", "minimum": 0},
@@ -112,6 +135,23 @@ fn step_properties() -> Map<String, Value> {
         Value::Object(properties) => properties,
         _ => Map::new(),
     }
+}
+
+fn sweep() -> Value {
+    let range = |description: &str| json!({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2, "description": description});
+    json!({"description": "The step is done for points of a search space, as `item.<parameter>`; `steps.<id>.best` is the best of them.",
+        "type": "object", "required": ["search", "objective"], "additionalProperties": false, "properties": {
+        "search": {"type": "object", "description": "Values of each parameter: a list, or a range.", "additionalProperties": {"anyOf": [
+            {"type": "array"}, {"type": "string"}, {"type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1, "properties": {
+                "choice": {"description": "One of a list.", "anyOf": [{"type": "array"}, {"type": "string"}]},
+                "uniform": range("A number between the two."),
+                "loguniform": range("A number between the two positive ones; their logarithms are as likely everywhere."),
+                "randint": range("A whole number, from the first to below the second.")}}]}},
+        "objective": {"type": "string", "pattern": "^(maximize|minimize) +[^ ]+$", "examples": ["maximize auc"], "description": "What is best: a number that each trial leaves as an output or logs as a metric."},
+        "trials": {"type": "integer", "minimum": 1, "description": "Points that are tried; all of a grid if absent."},
+        "parallel": {"type": "integer", "minimum": 1, "description": "Trials at once."},
+        "sampling": {"enum": ["grid", "random"], "description": "Every combination of lists, or points at random; a grid if there are only lists and no `trials`."},
+        "seed": {"type": "integer", "minimum": 0, "description": "Another number searches elsewhere; 0 if absent."}}})
 }
 
 fn with_prefix(schema: Value, prefix: &str) -> Value {

@@ -1,8 +1,9 @@
 //! Wires the rooms together. The one place that reads the environment.
 #![allow(clippy::disallowed_methods, reason = "boot reads the environment once and passes it on")]
 
+#[cfg(feature = "testing")]
+mod faults;
 mod people;
-
 mod rooms;
 
 use std::ffi::OsString;
@@ -20,7 +21,7 @@ use millrace_compute::{
     Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files, steps as compute_steps,
 };
 use millrace_contract::{
-    Clock, DatasetCatalog, KindDoc, ModelRegistry, ModelRuntime, QueryEngine, StepKind, SystemClock,
+    Clock, DatasetCatalog, KindDoc, ModelRegistry, ModelRuntime, Notifier, QueryEngine, StepKind, SystemClock,
 };
 use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
 use millrace_events::Outside;
@@ -66,6 +67,8 @@ pub(crate) struct Rooms {
     /// Told of every new result of a monitor.
     pub(crate) observed: Arc<Notify>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Tells people, through the workspace's channels.
+    notifier: Arc<dyn Notifier>,
     /// Starts pipelines for steps of others, once there is an engine.
     sub_pipelines: Arc<SubPipeline>,
     /// Removed with this, if the state is a temporary one.
@@ -144,6 +147,8 @@ pub(crate) fn no_colour() -> bool {
 
 /// The log of the program itself, to standard error; `MILLRACE_LOG` has the last word.
 pub(crate) fn install_logging(verbose: u8) {
+    #[cfg(feature = "testing")]
+    faults::install();
     let level = match verbose {
         0 => "warn",
         1 => "info",
@@ -306,6 +311,8 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     let notifier = people::notifier(root, &state, (&store, &clock, &observed), channels.clone(), &secrets)?;
     let (approvals, rules) =
         people::decisions(root, &state, (&store, &clock), (&datasets, &models), notifier.clone(), &secrets)?;
+    // Which roles accounts have is known to every check of files from here on. A wrong file is told by whoever reads it.
+    let _ = approvals.access().await;
     let gate = Arc::new(rules.clone());
     all.extend(millrace_deployment::steps::kinds(&endpoints, &queries, &datasets, gate));
     all.push(Arc::new(MonitorStep::new(
@@ -316,7 +323,7 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         observed.clone(),
     )));
     all.push(Arc::new(Approve::new(approvals.clone())));
-    all.push(Arc::new(NotifyStep::new(notifier)));
+    all.push(Arc::new(NotifyStep::new(notifier.clone())));
     all.push(Arc::new(Set::new()));
     let sub_pipelines = Arc::new(SubPipeline::new());
     all.push(sub_pipelines.clone());
@@ -338,6 +345,7 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         environments: rules,
         observed,
         clock,
+        notifier,
         sub_pipelines,
         scratch: None,
     })
@@ -371,16 +379,17 @@ fn data_kinds(
     secrets: &Arc<SecretStore>,
 ) -> Result<Vec<Arc<dyn StepKind>>> {
     let queries: Arc<dyn QueryEngine> = Arc::new(engine.clone());
+    // Read without the kinds, which are only being made: connections and limits need none.
+    let kinds = Arc::new(StepRegistry::new());
+    let workspace = Workspace::open(root.to_path_buf(), state.to_path_buf(), kinds, secrets.clone())?;
     let services = compute_steps::Services {
         engine: queries.clone(),
         datasets: datasets.clone(),
         workspace: root.to_path_buf(),
         copies: copies.clone(),
         python_path: install_python_files(state)?,
+        max_log_bytes: workspace.max_log.unwrap_or(compute_steps::MAX_LOG_BYTES),
     };
-    // Read without the kinds, which are only being made: connections need none.
-    let kinds = Arc::new(StepRegistry::new());
-    let workspace = Workspace::open(root.to_path_buf(), state.to_path_buf(), kinds, secrets.clone())?;
     let http = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(20))
         .read_timeout(Duration::from_secs(60))

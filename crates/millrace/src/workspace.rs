@@ -19,7 +19,7 @@ use millrace_spec::schedule::{Calendar, Calendars};
 use millrace_spec::yaml;
 
 use self::files::SeenFiles;
-use crate::declared::{Declared, sound};
+use crate::declared::{Declared, channels, sound};
 use crate::printer::Printer;
 use crate::secrets::SecretStore;
 
@@ -77,6 +77,8 @@ pub(crate) struct Workspace {
     pub(crate) pools: IndexMap<String, PoolSize>,
     /// Attempts that may run at once; a multiple of the cores if absent.
     pub(crate) max_running: Option<u32>,
+    /// Output of a step's program that is kept, bytes; the default if absent.
+    pub(crate) max_log: Option<u64>,
     pub(crate) secrets: Arc<SecretStore>,
     state: PathBuf,
     kinds: Arc<StepRegistry>,
@@ -127,7 +129,7 @@ impl Workspace {
     ) -> Result<Self, WorkspaceError> {
         let text = if root.join(MARK).exists() { read(&root, MARK)? } else { String::new() };
         let tree = yaml::parse(MARK, &text).map_err(WorkspaceError::Wrong)?;
-        let known = ["name", "description", "timezone", "pools", "max_running", "url"];
+        let known = ["name", "description", "timezone", "pools", "max_running", "max_log", "url"];
         for (key, _) in tree.as_map().unwrap_or_default() {
             if !known.contains(&key.name.as_str()) {
                 let problem = Problem::error("unknown-key", format!("`{MARK}` has no key `{}`", key.name))
@@ -146,12 +148,15 @@ impl Workspace {
         let pools = pools.map_err(WorkspaceError::Wrong)?;
         let max_running = tree.get("max_running").map(pools::max_running).transpose();
         let max_running = max_running.map_err(WorkspaceError::Wrong)?;
+        let max_log = tree.get("max_log").map(pools::max_log).transpose();
+        let max_log = max_log.map_err(WorkspaceError::Wrong)?;
         Ok(Self {
             name: field("name").unwrap_or(folder_name),
             url: field("url").map(|url| url.trim_end_matches('/').to_owned()),
             timezone: field("timezone").unwrap_or_else(|| "UTC".to_owned()),
             pools: pools.unwrap_or_default(),
             max_running,
+            max_log,
             root,
             secrets,
             state,
@@ -279,6 +284,13 @@ impl Surroundings for Workspace {
 
     fn calendars(&self) -> Option<Vec<String>> {
         Some(self.calendar_files().iter().map(|file| stem(&file.file).to_owned()).collect())
+    }
+
+    fn unknown_channel(&self, name: &str) -> Option<Problem> {
+        match channels(&self.root).usable() {
+            Ok(channels) => channels.destinations(name).err(),
+            Err(problem) => Some(*problem),
+        }
     }
 
     fn connections(&self) -> Option<Vec<(String, Vec<String>)>> {

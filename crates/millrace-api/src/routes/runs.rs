@@ -4,7 +4,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
 use millrace_metastore::runs::PipelineRunRow;
-use millrace_orchestration::{RerunOf, why_waiting};
+use millrace_orchestration::{RerunOf, why_late, why_waiting};
 use millrace_spec::ids::StepKey;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -121,7 +121,7 @@ async fn rerun(
         (None, false) => RerunOf::Everything,
     };
     let user = super::approvals::person(&app, &caller, None)?.name;
-    let started = app.engine.rerun(&id, what, current, &user).await?;
+    let started = Box::pin(app.engine.rerun(&id, what, current, &user)).await?;
     summary(&app, &started).await.map(Json)
 }
 
@@ -135,6 +135,9 @@ async fn explain_run(State(app): State<App>, Path(id): Path<String>) -> ApiResul
         let decision = step.reuse.as_deref().and_then(|text| serde_json::from_str(text).ok());
         let mut why = present::why(step, decision.as_ref());
         why.extend(why_waiting(app.engine.store(), &row, &steps, step, now_of(&app)).await?);
+        if step.ended_at.is_none() {
+            why.extend(why_late(&row, now_of(&app)));
+        }
         views.push(WhyView { step: step.step.clone(), status: step.state.clone(), why });
     }
     Ok(Json(views))

@@ -192,7 +192,7 @@ async fn environment_belongs_to_one_open_run() {
             assert_eq!(store.list_environment_holds().await.unwrap().len(), 1);
             // However the run ends, nothing has to be given back.
             let over = RunTransition {
-                run: Some(RunEnd { state: "failed".to_owned(), error: None, outputs: None }),
+                run: Some(RunEnd { state: "failed".to_owned(), ..RunEnd::default() }),
                 ..crate::transition("a", 1, Vec::new())
             };
             store.store_transition(over).await.unwrap();

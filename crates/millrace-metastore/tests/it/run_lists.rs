@@ -74,7 +74,7 @@ async fn what_went_on_between_two_instants() {
                 store.store_transition(transition(id, epoch, vec![begin("one", 1, vec![])])).await.unwrap();
                 let mut over = transition(id, epoch, vec![end("one", 1)]);
                 over.now = at;
-                over.run = Some(RunEnd { state: "succeeded".to_owned(), error: None, outputs: None });
+                over.run = Some(RunEnd { state: "succeeded".to_owned(), ..RunEnd::default() });
                 store.store_transition(over).await.unwrap();
             }
             let between = async |limit| {

@@ -69,6 +69,7 @@ impl RunTask {
         if let Some((run, step)) = &self.run.parent {
             self.shared.nudge(run, step);
         }
+        self.shared.notices_due.notify_one();
         self.publish_run();
     }
 

@@ -1,115 +1,23 @@
+#[path = "../../tests/it/nowhere.rs"]
+mod nowhere;
+
 use std::sync::Mutex;
 
 use indexmap::IndexMap;
 use millrace_contract::{
-    CatalogError, Clock as _, CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget,
-    DatasetCatalog, DatasetVersion, FixedClock, KindDoc, ModelRegistry, ModelVersion, NewDatasetVersion,
-    NewModelVersion, OutputDoc, RunTracker, SecretSource, StepContext, StepError, StepKind, StepOutcome,
-    StepTraits, TrackerError,
+    Clock as _, FixedClock, KindDoc, OutputDoc, StepContext, StepError, StepKind, StepOutcome, StepTraits,
 };
 use millrace_metastore::Metastore;
 use millrace_metastore::runs_read::RunFilter;
 use millrace_metastore::windows::{WindowFilter, WindowRow};
-use millrace_spec::asset::Asset;
 use millrace_spec::load;
-use millrace_spec::secret::Secrets;
 use serde_json::Value;
 use tokio::sync::watch;
 
 use super::*;
-use crate::engine::EngineServices;
 use crate::settings::{EngineSettings, ServerPlace};
 use crate::steps::Set;
 use crate::windows::{RangeRequest, rerun_range};
-
-/// No room but the engine's own: nothing of this is called by the steps below.
-struct Nobody;
-
-fn absent(reference: &str) -> CatalogError {
-    CatalogError::NotFound { kind: "dataset", reference: reference.to_owned(), suggestion: None }
-}
-
-#[async_trait]
-impl ComputeTarget for Nobody {
-    async fn start(&self, _: std::path::PathBuf, _: CommandSpec) -> Result<CommandHandle, ComputeError> {
-        Err(ComputeError::Start { program: "none".to_owned(), message: "no commands here".to_owned() })
-    }
-    async fn wait(&self, _: &CommandHandle) -> Result<CommandExit, ComputeError> {
-        Ok(CommandExit::Lost)
-    }
-    async fn find(&self, _: &std::path::Path) -> Result<Option<CommandHandle>, ComputeError> {
-        Ok(None)
-    }
-    async fn cancel(&self, _: &CommandHandle) -> Result<(), ComputeError> {
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl DatasetCatalog for Nobody {
-    fn location(&self, name: &str) -> Result<String, CatalogError> {
-        Err(absent(name))
-    }
-    async fn commit(&self, new: NewDatasetVersion) -> Result<DatasetVersion, CatalogError> {
-        Err(absent(&new.name))
-    }
-    async fn resolve(&self, reference: &str) -> Result<DatasetVersion, CatalogError> {
-        Err(absent(reference))
-    }
-    async fn list(&self) -> Result<Vec<DatasetVersion>, CatalogError> {
-        Ok(Vec::new())
-    }
-    async fn versions(&self, _: &str) -> Result<Vec<DatasetVersion>, CatalogError> {
-        Ok(Vec::new())
-    }
-}
-
-#[async_trait]
-impl ModelRegistry for Nobody {
-    async fn register(&self, new: NewModelVersion) -> Result<ModelVersion, CatalogError> {
-        Err(absent(&new.name))
-    }
-    async fn resolve(&self, reference: &str) -> Result<ModelVersion, CatalogError> {
-        Err(absent(reference))
-    }
-    async fn list(&self) -> Result<Vec<ModelVersion>, CatalogError> {
-        Ok(Vec::new())
-    }
-    async fn versions(&self, _: &str) -> Result<Vec<ModelVersion>, CatalogError> {
-        Ok(Vec::new())
-    }
-}
-
-#[async_trait]
-impl RunTracker for Nobody {
-    async fn start_run(&self, _: &str, _: &str, _: &str, _: Option<&str>) -> Result<(), TrackerError> {
-        Ok(())
-    }
-    async fn end_run(&self, _: &str, _: &str) -> Result<(), TrackerError> {
-        Ok(())
-    }
-    async fn log(
-        &self,
-        _: &str,
-        _: Vec<(String, f64, i64)>,
-        _: Vec<(String, String)>,
-        _: Vec<(String, String)>,
-    ) -> Result<(), TrackerError> {
-        Ok(())
-    }
-    async fn log_inputs(&self, _: &str, _: Vec<Asset>, _: &str) -> Result<(), TrackerError> {
-        Ok(())
-    }
-    async fn log_artifact(&self, _: &str, _: &str, _: bytes::Bytes) -> Result<(), TrackerError> {
-        Ok(())
-    }
-}
-
-impl SecretSource for Nobody {
-    fn secrets(&self) -> Secrets {
-        Secrets::default()
-    }
-}
 
 #[derive(Default)]
 struct Signals(Mutex<Vec<Signal>>);
@@ -196,16 +104,7 @@ impl World {
         let hold =
             Hold { doc: KindDoc::of::<String>(KindFamily::Step, "hold", "hold: it"), gate: gate.clone() };
         let kinds: Vec<Arc<dyn StepKind>> = vec![Arc::new(Set::new()), Arc::new(hold)];
-        let services = EngineServices {
-            compute: Arc::new(Nobody),
-            datasets: Arc::new(Nobody),
-            models: Arc::new(Nobody),
-            tracker: Arc::new(Nobody),
-            clock: clock.clone(),
-            secrets: Arc::new(Nobody),
-            step_env: IndexMap::new(),
-            secret_env: IndexMap::new(),
-        };
+        let services = nowhere::services(clock.clone());
         let settings = EngineSettings {
             workspace: folder.path().to_path_buf(),
             state_folder: folder.path().to_path_buf(),
@@ -457,6 +356,30 @@ async fn schedule_tumbling_windows_run_oldest_first_and_retry() {
     world.rerun("daily", "2026-03-30").await;
     world.settle(&mut triggers).await;
     assert_eq!(world.windows("daily").await[3], "03-30 succeeded 3");
+}
+
+#[tokio::test]
+async fn schedule_windows_are_made_once_each_however_the_clock_jumps() {
+    let world = World::new("2026-03-29T12:00:00+02:00", &[("daily", "{window: 1d, from: 2026-03-27}")]).await;
+    let mut triggers = world.triggers();
+    world.settle(&mut triggers).await;
+    let two = ["03-27 succeeded 1", "03-28 succeeded 1"];
+    assert_eq!(world.windows("daily").await, two);
+    // Back by two days, for this scheduler and for one that begins then: no window is over again, none runs again.
+    world.at("2026-03-27T12:00:00+01:00");
+    let mut other = world.triggers();
+    world.settle(&mut triggers).await;
+    world.settle(&mut other).await;
+    assert_eq!(world.windows("daily").await, two);
+    // Back where it was, and ahead by three days, over the night of 23 hours: each that is over now, once.
+    for now in ["2026-03-29T12:30:00+02:00", "2026-04-01T00:00:01+02:00"] {
+        world.at(now);
+        world.settle(&mut triggers).await;
+        world.settle(&mut other).await;
+    }
+    let all = ["03-27", "03-28", "03-29", "03-30", "03-31"].map(|day| format!("{day} succeeded 1"));
+    assert_eq!(world.windows("daily").await, all);
+    assert_eq!(world.runs().await.len(), 5);
 }
 
 #[tokio::test]

@@ -1,23 +1,18 @@
-//! Rooms without anything in them, and two kinds of step: a gate, whose attempts work until the test ends them, and a door, whose attempts
+//! Two kinds of step: a gate, whose attempts work until the test ends them, and a door, whose attempts
 //! only wait until the test opens it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    CatalogError, CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget, DatasetCatalog,
-    DatasetVersion, KindDoc, KindFamily, Look, ModelRegistry, ModelVersion, NewDatasetVersion,
-    NewModelVersion, OutputDoc, RunTracker, SecretSource, StepContext, StepError, StepKind, StepOutcome,
-    StepTraits, SystemClock, TrackerError,
+    KindDoc, KindFamily, Look, OutputDoc, StepContext, StepError, StepKind, StepOutcome, StepTraits,
 };
-use millrace_orchestration::{EngineServices, EngineSettings, PoolSize, ServerPlace, StepRegistry};
-use millrace_spec::asset::Asset;
+use millrace_orchestration::{EngineSettings, PoolSize, ServerPlace, StepRegistry};
 use millrace_spec::problem::Problem;
-use millrace_spec::secret::Secrets;
 use schemars::JsonSchema;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -152,19 +147,6 @@ pub(crate) fn kinds(board: &Arc<Board>) -> StepRegistry {
     [("gate", gate), ("door", door)].into_iter().collect()
 }
 
-pub(crate) fn services() -> EngineServices {
-    EngineServices {
-        compute: Arc::new(Nowhere),
-        datasets: Arc::new(Nowhere),
-        models: Arc::new(Nowhere),
-        tracker: Arc::new(Nowhere),
-        clock: Arc::new(SystemClock),
-        secrets: Arc::new(Nowhere),
-        step_env: IndexMap::new(),
-        secret_env: IndexMap::new(),
-    }
-}
-
 pub(crate) fn settings(folder: &Path, max_running: u32) -> EngineSettings {
     EngineSettings {
         workspace: folder.to_path_buf(),
@@ -179,93 +161,5 @@ pub(crate) fn settings(folder: &Path, max_running: u32) -> EngineSettings {
             process: (1, 1),
             lease: std::time::Duration::from_secs(60),
         },
-    }
-}
-
-struct Nowhere;
-
-fn none<T>() -> Result<T, CatalogError> {
-    Err(CatalogError::Store { action: "use the catalog", message: "there is none".to_owned() })
-}
-
-#[async_trait]
-impl ComputeTarget for Nowhere {
-    async fn start(&self, _: PathBuf, _: CommandSpec) -> Result<CommandHandle, ComputeError> {
-        panic!("no step is a command")
-    }
-    async fn wait(&self, _: &CommandHandle) -> Result<CommandExit, ComputeError> {
-        Ok(CommandExit::Lost)
-    }
-    async fn find(&self, _: &Path) -> Result<Option<CommandHandle>, ComputeError> {
-        Ok(None)
-    }
-    async fn cancel(&self, _: &CommandHandle) -> Result<(), ComputeError> {
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl DatasetCatalog for Nowhere {
-    fn location(&self, _: &str) -> Result<String, CatalogError> {
-        none()
-    }
-    async fn commit(&self, _: NewDatasetVersion) -> Result<DatasetVersion, CatalogError> {
-        none()
-    }
-    async fn resolve(&self, _: &str) -> Result<DatasetVersion, CatalogError> {
-        none()
-    }
-    async fn list(&self) -> Result<Vec<DatasetVersion>, CatalogError> {
-        none()
-    }
-    async fn versions(&self, _: &str) -> Result<Vec<DatasetVersion>, CatalogError> {
-        none()
-    }
-}
-
-#[async_trait]
-impl ModelRegistry for Nowhere {
-    async fn register(&self, _: NewModelVersion) -> Result<ModelVersion, CatalogError> {
-        none()
-    }
-    async fn resolve(&self, _: &str) -> Result<ModelVersion, CatalogError> {
-        none()
-    }
-    async fn list(&self) -> Result<Vec<ModelVersion>, CatalogError> {
-        none()
-    }
-    async fn versions(&self, _: &str) -> Result<Vec<ModelVersion>, CatalogError> {
-        none()
-    }
-}
-
-#[async_trait]
-impl RunTracker for Nowhere {
-    async fn start_run(&self, _: &str, _: &str, _: &str, _: Option<&str>) -> Result<(), TrackerError> {
-        Ok(())
-    }
-    async fn end_run(&self, _: &str, _: &str) -> Result<(), TrackerError> {
-        Ok(())
-    }
-    async fn log(
-        &self,
-        _: &str,
-        _: Vec<(String, f64, i64)>,
-        _: Vec<(String, String)>,
-        _: Vec<(String, String)>,
-    ) -> Result<(), TrackerError> {
-        Ok(())
-    }
-    async fn log_inputs(&self, _: &str, _: Vec<Asset>, _: &str) -> Result<(), TrackerError> {
-        Ok(())
-    }
-    async fn log_artifact(&self, _: &str, _: &str, _: bytes::Bytes) -> Result<(), TrackerError> {
-        Ok(())
-    }
-}
-
-impl SecretSource for Nowhere {
-    fn secrets(&self) -> Secrets {
-        Secrets::default()
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use millrace_contract::SystemClock;
 use millrace_metastore::Metastore;
 use millrace_metastore::runs::{PipelineRunRow, StepRunRow};
 use millrace_metastore::runs_items::ItemFilter;
@@ -17,7 +18,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::rooms::{Board, Key, kinds, services, settings};
+use crate::nowhere::services;
+use crate::rooms::{Board, Key, kinds, settings};
 
 /// Attempts at once.
 const LIMIT: u32 = 3;
@@ -108,7 +110,10 @@ impl Process {
             let url = format!("sqlite:{}", folder.path().join("runs.db").display());
             let store = Metastore::open(&url).await.unwrap();
             let settings = settings(folder.path(), LIMIT);
-            let engine = Engine::start(store.clone(), kinds(board), services(), settings).await.unwrap();
+            let engine =
+                Engine::start(store.clone(), kinds(board), services(Arc::new(SystemClock)), settings)
+                    .await
+                    .unwrap();
             (engine, store)
         });
         Self { runtime: Some(runtime), engine, store }

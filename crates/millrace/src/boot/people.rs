@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use millrace_contract::{Clock, DatasetCatalog, ModelRegistry, Notifier};
 use millrace_metastore::Metastore;
-use millrace_monitoring::notifications::{ChannelSource, Notifications};
+use millrace_monitoring::notifications::{BaseUrl, ChannelSource, Notifications};
 use millrace_orchestration::approvals::Approvals;
 use millrace_orchestration::environments::EnvironmentRules;
 use tokio::sync::Notify;
@@ -34,13 +34,17 @@ pub(super) fn notifier(
     channels: ChannelSource,
     secrets: &Arc<SecretStore>,
 ) -> Result<Arc<dyn Notifier>> {
-    let bare = bare_workspace(root, state, secrets)?;
-    // A server that listens everywhere does not know what people call it.
-    let base = Arc::new(move || match &bare.url {
-        Some(url) => url.clone(),
-        None => fs_err::read_to_string(bare.server_file()).unwrap_or_default(),
-    });
+    let base = address(&bare_workspace(root, state, secrets)?);
     Ok(Arc::new(Notifications::new(store.clone(), clock.clone(), channels, base, wake.clone())))
+}
+
+/// Where people reach the server: what the workspace says, since a server that listens everywhere does not know what people call it.
+pub(super) fn address(workspace: &Workspace) -> BaseUrl {
+    let (url, file) = (workspace.url.clone(), workspace.server_file());
+    Arc::new(move || match &url {
+        Some(url) => url.clone(),
+        None => fs_err::read_to_string(&file).unwrap_or_default(),
+    })
 }
 
 /// What people decide, and the rules of environments.
@@ -57,8 +61,12 @@ pub(super) fn decisions(
     let people = Arc::new(move || access(&whole).usable());
     let catalogs = (datasets.clone(), models.clone());
     let approvals = Approvals::new(store.clone(), clock.clone(), catalogs, people, notifier);
-    let (whole, own_zone) = (root.to_path_buf(), zone.clone());
-    let written = Arc::new(move || environments(&whole, &own_zone).usable());
+    let (whole, own_zone, asked) = (root.to_path_buf(), zone.clone(), approvals.clone());
+    let written = Arc::new(move || {
+        // A file of groups and roles that is wrong is its own problem: here nobody is in any of them.
+        let known = asked.known_access().unwrap_or_default();
+        environments(&whole, &known, &own_zone).usable()
+    });
     let rules = EnvironmentRules::new(store.clone(), clock.clone(), approvals.clone(), written, zone);
     Ok((approvals, rules))
 }

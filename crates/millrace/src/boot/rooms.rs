@@ -43,6 +43,8 @@ impl Rooms {
             tracker: self.tracker.clone(),
             clock: self.clock.clone(),
             secrets: self.workspace.secrets.clone(),
+            notifier: self.notifier.clone(),
+            address: people::address(&self.workspace),
             step_env,
             secret_env,
         };

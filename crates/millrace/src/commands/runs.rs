@@ -2,6 +2,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
+use millrace_contract::{Clock as _, SystemClock};
 use millrace_metastore::Metastore;
 use millrace_metastore::runs::PipelineRunRow;
 use millrace_metastore::runs_read::RunFilter;
@@ -63,8 +64,15 @@ pub(crate) fn run_json(run: &PipelineRunRow) -> Value {
         "created_at": at(run.created_at), "ended_at": run.ended_at.and_then(at),
         "duration_ms": run.ended_at.map(|ended| (ended - run.created_at) / 1_000),
         "parent": run.parent_run, "parent_step": run.parent_step, "paused": run.paused,
+        "deadline_at": run.deadline_at.and_then(at), "late": is_late(run),
         "cause": serde_json::from_str::<Value>(&run.cause).ok(),
     })
+}
+
+/// Whether it goes on, or went on, beyond its deadline.
+pub(crate) fn is_late(run: &PipelineRunRow) -> bool {
+    let until = run.ended_at.unwrap_or_else(|| SystemClock.now().as_microsecond());
+    run.deadline_at.is_some_and(|deadline| until > deadline)
 }
 
 /// The run that a person means: an id, the beginning or the end of one, a pipeline's name for its newest run, or `latest`: the newest of

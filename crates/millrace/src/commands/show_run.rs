@@ -92,7 +92,9 @@ fn text(run: &PipelineRunRow, steps: &[StepRunRow], costs: &Costs, path: &Critic
         })
         .collect();
     let header = ["STEP", "STATE", "ATTEMPTS", "QUEUED", "CPU", "MEMORY", "READ", "WRITTEN", "TOOK"];
-    let head = format!("{} #{} {} {}", run.pipeline, run.number, short(&run.id), Printer::state(&run.state));
+    let late = if runs::is_late(run) { ", late" } else { "" };
+    let head =
+        format!("{} #{} {} {}{late}", run.pipeline, run.number, short(&run.id), Printer::state(&run.state));
     format!("{head}\n{}\n* on the critical path", table(&header, &rows).trim_end())
 }
 

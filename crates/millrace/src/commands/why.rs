@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use millrace_metastore::runs::StepRunRow;
 use millrace_orchestration::cache::ReuseDecision;
-use millrace_orchestration::why_waiting;
+use millrace_orchestration::{why_late, why_waiting};
 use millrace_spec::problem::Problem;
 use serde_json::{Value, json};
 
@@ -32,7 +32,10 @@ pub(crate) async fn run(arguments: &Why, printer: &Printer) -> Result<ExitCode> 
     let mut reasons: Vec<Value> = Vec::with_capacity(chosen.len());
     for step in &chosen {
         let waits = why_waiting(&rooms.store, &run, &steps, step, now).await?;
-        let why = if waits.is_empty() { sentence(step) } else { waits.join("; ") };
+        let mut why = if waits.is_empty() { sentence(step) } else { waits.join("; ") };
+        if let Some(late) = why_late(&run, now).filter(|_| step.ended_at.is_none()) {
+            why = format!("{why}; {late}");
+        }
         reasons.push(json!({
             "step": step.step, "state": step.state, "why": why, "reuse": document(step.reuse.as_deref()),
             "waits_for": step.waits_for,

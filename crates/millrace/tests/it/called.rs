@@ -12,7 +12,7 @@ inputs:
   day: {type: date}
   rows: 3
 steps:
-  hold: {run: "until [ -e go ]; do sleep 0.02; done"}
+  hold: {run: "for i in $(seq 3000); do [ -e go ] && break; sleep 0.02; done"}
   count: {set: {rows: "${{ inputs.rows }}", day: "${{ inputs.day }}"}, needs: hold}
 "#;
 

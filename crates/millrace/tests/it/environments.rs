@@ -10,7 +10,7 @@ use crate::serving::{PIPELINE, rows};
 /// A pipeline that trains, registers and deploys into an environment, and then goes on until the file `go` is there.
 fn pipeline() -> String {
     let into = "deploy: {model: \"${{ steps.register.version }}\", to: \"endpoint:late\", environment: production}\n  \
-                smoke: {run: \"while [ ! -e go ]; do sleep 0.02; done\", needs: deploy}\n";
+                smoke: {run: \"for i in $(seq 3000); do [ -e go ] && break; sleep 0.02; done\", needs: deploy}\n";
     PIPELINE.replace("deploy: {model: \"${{ steps.register.version }}\", to: \"endpoint:late\"}\n", into)
 }
 

@@ -69,3 +69,18 @@ fn guides_schedules() {
 fn guides_approvals() {
     follow(include_str!("../../../../docs/guides/approvals.md"));
 }
+
+#[test]
+fn guides_tell_people() {
+    follow(include_str!("../../../../docs/guides/tell-people.md"));
+}
+
+#[test]
+fn guides_programs() {
+    follow(include_str!("../../../../docs/guides/programs.md"));
+}
+
+#[test]
+fn guides_sweeps() {
+    follow(include_str!("../../../../docs/guides/sweeps.md"));
+}

@@ -157,7 +157,7 @@ fn the_first_failure_stops_the_others_if_the_step_says_so() {
 
 #[test]
 fn a_server_that_is_killed_goes_on_with_the_items_that_are_left() {
-    let pipeline = "steps:\n  each: {run: 'echo $N >> begun; while [ ! -e go ]; do sleep 0.02; done; echo $N >> ended', foreach: '${{ range(0, 8) | list }}', parallel: 3, env: {N: '${{ item }}'}}\n  after: {set: {n: '${{ steps.each.items | length }}'}}\n";
+    let pipeline = "steps:\n  each: {run: 'echo $N >> begun; for i in $(seq 3000); do [ -e go ] && break; sleep 0.02; done; echo $N >> ended', foreach: '${{ range(0, 8) | list }}', parallel: 3, env: {N: '${{ item }}'}}\n  after: {set: {n: '${{ steps.each.items | length }}'}}\n";
     let project = Project::new(&[("pipelines/p.yaml", pipeline)]);
     let run = ["run", "p", "--json", "--idempotency-key", "k"];
     let mut child = project.spawn(&run);

@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod approvals;
+mod approvers;
 mod bucket;
 mod called;
 mod clients;
 mod commands;
+mod commit_kills;
+mod concurrent_writes;
 mod datasets;
 mod demo_kills;
 mod environments;
@@ -23,6 +26,7 @@ mod orchestrators;
 mod project;
 mod queues;
 mod restart;
+mod run_notices;
 mod run_page;
 mod schedules;
 mod secrets;
@@ -30,5 +34,6 @@ mod server;
 mod serving;
 mod several;
 mod sub_runs;
+mod sweeps;
 mod tracking_kills;
 mod unreadable_secrets;

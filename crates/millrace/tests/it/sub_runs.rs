@@ -100,7 +100,7 @@ fn cancelling_goes_down_and_a_run_is_held_and_goes_on() {
         ("pipelines/p.yaml", "steps:\n  sub: {pipeline: child}\n"),
         (
             "pipelines/held.yaml",
-            "steps:\n  one: {run: 'touch one; while [ ! -e go ]; do sleep 0.02; done'}\n  two: {run: touch two, needs: one}\n",
+            "steps:\n  one: {run: 'touch one; for i in $(seq 3000); do [ -e go ] && break; sleep 0.02; done'}\n  two: {run: touch two, needs: one}\n",
         ),
     ];
     let project = Project::new(&files);
@@ -225,7 +225,7 @@ steps:
 fn a_run_that_finds_no_room_under_its_key_waits_is_left_out_or_takes_the_place() {
     let pipeline = |on_limit: &str| {
         format!(
-            "concurrency: {{limit: 1, on_limit: {on_limit}}}\nsteps:\n  slow: {{run: 'while [ ! -e go ]; do sleep 0.02; done'}}\n"
+            "concurrency: {{limit: 1, on_limit: {on_limit}}}\nsteps:\n  slow: {{run: 'for i in $(seq 3000); do [ -e go ] && break; sleep 0.02; done'}}\n"
         )
     };
     let files =
@@ -253,8 +253,7 @@ fn a_run_that_finds_no_room_under_its_key_waits_is_left_out_or_takes_the_place()
 
 #[test]
 fn who_holds_a_pool_is_told_to_who_waits_for_it() {
-    let pipeline =
-        "steps:\n  slow: {run: 'touch begun; while [ ! -e go ]; do sleep 0.02; done', pool: {gpu: 1}}\n";
+    let pipeline = "steps:\n  slow: {run: 'touch begun; for i in $(seq 3000); do [ -e go ] && break; sleep 0.02; done', pool: {gpu: 1}}\n";
     let files = [("pipelines/p.yaml", pipeline), ("millrace.yaml", "name: test\npools: {gpu: 1}\n")];
     let project = Project::new(&files);
     let server = Up::start(&project);
@@ -273,7 +272,7 @@ fn who_holds_a_pool_is_told_to_who_waits_for_it() {
 fn a_run_that_is_late_is_shown_or_cancelled() {
     let pipeline = |rest: &str| {
         format!(
-            "deadline: {{within: 50ms{rest}}}\nsteps:\n  slow: {{run: 'while [ ! -e go ]; do sleep 0.02; done'}}\n"
+            "deadline: {{within: 50ms{rest}}}\nsteps:\n  slow: {{run: 'for i in $(seq 3000); do [ -e go ] && break; sleep 0.02; done'}}\n"
         )
     };
     let files =

@@ -32,6 +32,52 @@ steps: {note: {set: {day: "${{ inputs.day }}", of: "${{ event.subject }}"}}}
     assert_eq!(runs(&server, "second").len(), 2);
 }
 
+/// The alert is of drift, whose result a step of another pipeline stores.
+#[test]
+fn event_alert_that_fires_and_that_is_resolved() {
+    let watch = r#"
+inputs: {current: {type: string}}
+steps:
+  usual: {copy: {from: usual.csv, to: "data:usual"}}
+  now: {copy: {from: "${{ inputs.current }}", to: "data:now"}}
+  drift: {monitor: {name: churn_features, reference: "${{ steps.usual.data }}", current: "${{ steps.now.data }}"}}
+"#;
+    let retrain = r#"
+triggers:
+  drift: {alert: churn_feature_drift}
+  over: {alert: churn_feature_drift, states: [resolved]}
+steps: {note: {set: {of: "${{ event.alert.name }}", state: "${{ event.alert.state }}", columns: "${{ event.alert.value }}"}}}
+"#;
+    let rule =
+        "alert: churn_feature_drift\nsignal: {drift: churn_features}\ncondition: {op: '>', threshold: 0}\n";
+    let rows = |shift: u32| -> String {
+        let rows = (0..600_u32).map(|n| format!("{},{}\n", n % 50 + shift, n % 7));
+        std::iter::once("age,calls\n".to_owned()).chain(rows).collect()
+    };
+    let project = Project::new(&[
+        ("pipelines/watch.yaml", watch),
+        ("pipelines/retrain.yaml", retrain),
+        ("monitors/drift.yaml", rule),
+        ("usual.csv", &rows(0)),
+        ("shifted.csv", &rows(40)),
+    ]);
+    let server = Up::start(&project);
+    wait_until_asked(&server, "drift");
+    wait_until_asked(&server, "over");
+    let look = |file: &str| {
+        let inputs = serde_json::json!({"inputs": {"current": file}}).to_string();
+        server.post("/api/pipelines/watch/runs", &inputs);
+    };
+    look("shifted.csv");
+    let event = settled(&server, "drift");
+    let left = outputs(&server, &event["run_id"]);
+    assert_eq!(left, serde_json::json!({"of": "churn_feature_drift", "state": "firing", "columns": 1.0}));
+    look("usual.csv");
+    let event = settled(&server, "over");
+    assert_eq!(outputs(&server, &event["run_id"])["state"], "resolved");
+    assert_eq!(runs(&server, "retrain").len(), 2);
+}
+
 #[test]
 fn event_dataset_version_published_and_model_version_published_and_alias_moved() {
     let makes = crate::serving::PIPELINE;
