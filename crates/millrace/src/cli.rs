@@ -7,6 +7,7 @@ use clap_complete::Shell;
 use millrace_spec::ids::SecretName;
 
 mod approvals;
+pub(crate) mod convert;
 mod data;
 mod events;
 mod models;
@@ -101,10 +102,10 @@ pub(crate) enum Command {
     /// Keep secrets in an encrypted file that is committed with the rest.
     #[command(subcommand)]
     Secrets(Secrets),
-    /// Take over what another tracking server has.
+    /// Take over what another tracking server, or another orchestrator's files, have.
     #[command(subcommand)]
     Import(Import),
-    /// Write what is tracked here for another tracking server.
+    /// Write what is tracked here, or a pipeline, for others.
     #[command(subcommand)]
     Export(Export),
     /// List, delete, restore, rename and purge experiments and their runs; say what they take and for how long they are kept.
@@ -410,6 +411,14 @@ pub(crate) struct Retention {
 pub(crate) enum Import {
     /// Take over experiments, runs, models and traces of MLflow, with their ids, times and files; begun again, it goes on.
     Mlflow(ImportMlflow),
+    /// Make pipelines of pipeline jobs, components and schedules of Azure Machine Learning (CLI v2).
+    Azureml(convert::ImportFiles),
+    /// Make pipelines of Data Factory's pipelines and triggers: JSON files, a folder of them, or an ARM template.
+    Adf(convert::ImportFiles),
+    /// Make a pipeline of a dbt project, a step for each model, from its `manifest.json`.
+    Dbt(convert::ImportFiles),
+    /// Make pipelines of GitHub Actions' workflows: their schedules and other events, inputs and jobs.
+    Github(convert::ImportFiles),
 }
 
 #[derive(Debug, Args)]
@@ -437,6 +446,10 @@ pub(crate) struct ImportMlflow {
 pub(crate) enum Export {
     /// Write an `mlruns` folder that MLflow's own client opens.
     Mlruns(ExportMlruns),
+    /// Write a pipeline as a pipeline job and schedules of Azure Machine Learning (CLI v2).
+    Azureml(convert::ExportPipeline),
+    /// Write a pipeline as a pipeline, datasets and triggers of Data Factory.
+    Adf(convert::ExportPipeline),
 }
 
 #[derive(Debug, Args)]

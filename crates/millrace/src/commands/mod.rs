@@ -3,6 +3,7 @@
 mod approvals;
 mod check;
 mod control;
+mod convert;
 mod copy;
 mod data;
 mod demo;
@@ -69,6 +70,12 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Secrets(command) => secrets::run(&command, printer).await,
         Command::Export(Export::Mlruns(arguments)) => export::run(&arguments, printer).await,
         Command::Import(Import::Mlflow(arguments)) => import::run(&arguments, printer).await,
+        Command::Import(Import::Azureml(arguments)) => convert::import_azureml(&arguments, printer).await,
+        Command::Import(Import::Adf(arguments)) => convert::import_data_factory(&arguments, printer).await,
+        Command::Import(Import::Dbt(arguments)) => convert::import_dbt(&arguments, printer).await,
+        Command::Import(Import::Github(arguments)) => convert::import_github(&arguments, printer).await,
+        Command::Export(Export::Azureml(arguments)) => convert::export_azureml(&arguments, printer).await,
+        Command::Export(Export::Adf(arguments)) => convert::export_data_factory(&arguments, printer).await,
         Command::Experiments(command) => experiments::run(&command, printer).await,
         Command::Data(arguments) => data::run(&arguments, printer).await,
         Command::Models(arguments) => models::run(&arguments, printer).await,

@@ -9,6 +9,7 @@ mod clients;
 mod commands;
 mod commit_kills;
 mod concurrent_writes;
+mod convert;
 mod datasets;
 mod demo_kills;
 mod environments;
