@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::runs::{PipelineRunRow, StepAttemptRow, StepCacheRow, StepRunRow};
 use crate::runs_search::cost_row;
-use crate::{Metastore, MetastoreError, Row, Value};
+use crate::{Metastore, MetastoreError, Row};
 
 const RUN_COLUMNS: &str = "id, number, pipeline, definition, inputs, options, cause, state, idempotency_key, concurrency_key, \
      concurrency_limit, owner, cancel_requested, error, created_at, started_at, ended_at, parent_run, parent_step, depth, outputs, \
@@ -16,23 +16,6 @@ pub(crate) const STEP_COLUMNS: &str = "step, position, kind, state, attempt, los
 /// Columns of [`StepAttemptRow`].
 pub(crate) const ATTEMPT_COLUMNS: &str = "step, number, epoch, state, handle, exit, error, started_at, ended_at, cpu_user_ms, \
      cpu_system_ms, peak_memory_bytes, read_bytes, written_bytes";
-
-/// Which runs a listing wants.
-#[derive(Debug, Clone, Default)]
-pub struct RunFilter {
-    /// Only this pipeline.
-    pub pipeline: Option<String>,
-    /// Only this state word.
-    pub state: Option<String>,
-    /// Only runs that this run's steps started, or a step of it: run, step with its item. Without it, only runs that no step started.
-    pub parent: Option<(String, Option<String>)>,
-    /// Also runs that steps of other runs started.
-    pub all: bool,
-    /// Only runs older than this one: created at, id.
-    pub before: Option<(i64, String)>,
-    /// At most so many.
-    pub limit: i64,
-}
 
 impl Metastore {
     /// One run.
@@ -67,53 +50,6 @@ impl Metastore {
                     }
                 }
                 Ok(known)
-            })
-        })
-        .await
-    }
-
-    /// Runs, newest first.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn list_pipeline_runs(&self, filter: RunFilter) -> Result<Vec<PipelineRunRow>, MetastoreError> {
-        self.read(move |session| {
-            Box::pin(async move {
-                let mut args: Vec<Value<'_>> = Vec::new();
-                let mut clauses = Vec::new();
-                if let Some(pipeline) = &filter.pipeline {
-                    args.push(pipeline.as_str().into());
-                    clauses.push(format!("pipeline = ${}", args.len()));
-                }
-                if let Some(state) = &filter.state {
-                    args.push(state.as_str().into());
-                    clauses.push(format!("state = ${}", args.len()));
-                }
-                match &filter.parent {
-                    Some((run, step)) => {
-                        args.push(run.as_str().into());
-                        clauses.push(format!("parent_run = ${}", args.len()));
-                        if let Some(step) = step {
-                            args.push(step.as_str().into());
-                            clauses.push(format!("parent_step = ${}", args.len()));
-                        }
-                    }
-                    None if filter.all => {}
-                    None => clauses.push("parent_run IS NULL".to_owned()),
-                }
-                if let Some((created_at, id)) = &filter.before {
-                    args.push((*created_at).into());
-                    args.push(id.as_str().into());
-                    let n = args.len();
-                    clauses.push(format!("(created_at < ${0} OR (created_at = ${0} AND id < ${1}))", n - 1, n));
-                }
-                let condition = if clauses.is_empty() { String::new() } else { format!("WHERE {}", clauses.join(" AND ")) };
-                args.push(filter.limit.into());
-                let sql = format!(
-                    "SELECT {RUN_COLUMNS} FROM pipeline_run {condition} ORDER BY created_at DESC, id DESC LIMIT ${}",
-                    args.len()
-                );
-                session.fetch_all(&sql, &args).await?.iter().map(run_row).collect()
             })
         })
         .await

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::runs::AttemptCostRow;
+use crate::runs::{AttemptCostRow, PipelineRunRow};
 use crate::{Metastore, MetastoreError, Row, Session, Value};
 
 /// Which runs a search wants.
@@ -59,6 +59,26 @@ pub struct RunListRow {
     pub paused: bool,
     /// When it should be over.
     pub deadline_at: Option<i64>,
+}
+
+impl From<&PipelineRunRow> for RunListRow {
+    fn from(run: &PipelineRunRow) -> Self {
+        Self {
+            id: run.id.clone(),
+            number: run.number,
+            pipeline: run.pipeline.clone(),
+            cause: run.cause.clone(),
+            state: run.state.clone(),
+            error: run.error.clone(),
+            created_at: run.created_at,
+            started_at: run.started_at,
+            ended_at: run.ended_at,
+            parent_run: run.parent_run.clone(),
+            parent_step: run.parent_step.clone(),
+            paused: run.paused,
+            deadline_at: run.deadline_at,
+        }
+    }
 }
 
 const COLUMNS: &str = "id, number, pipeline, cause, state, error, created_at, started_at, ended_at, parent_run, \

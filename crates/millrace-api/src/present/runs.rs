@@ -24,23 +24,8 @@ use crate::views::runs::{
 
 /// A run with its steps for a list. `now` is in microseconds since 1970.
 pub(crate) fn run_summary(row: &PipelineRunRow, steps: &[StepRunRow], now: i64) -> RunSummary {
-    let listed = RunListRow {
-        id: row.id.clone(),
-        number: row.number,
-        pipeline: row.pipeline.clone(),
-        cause: row.cause.clone(),
-        state: row.state.clone(),
-        error: row.error.clone(),
-        created_at: row.created_at,
-        started_at: row.started_at,
-        ended_at: row.ended_at,
-        parent_run: row.parent_run.clone(),
-        parent_step: row.parent_step.clone(),
-        paused: row.paused,
-        deadline_at: row.deadline_at,
-    };
     let counts: Vec<_> = steps.iter().map(|step| StepCount { state: step.state.clone(), steps: 1 }).collect();
-    listed_run(&listed, &counts, now)
+    listed_run(&RunListRow::from(row), &counts, now)
 }
 
 /// A run for a list. `now` is in microseconds since 1970.

@@ -7,7 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
-use millrace_metastore::runs_read::RunFilter;
+use millrace_metastore::runs_search::RunSearch;
 use millrace_orchestration::plan::PlannedStep;
 use millrace_orchestration::{
     Force, NextFiring, RunRequest, Selection, describe_trigger, next_firings, window_at,
@@ -21,7 +21,6 @@ use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::runs::summaries;
 use super::wait::{WaitQuery, until_over};
 use crate::accounts::Caller;
 use crate::app::{App, Definition};
@@ -252,8 +251,8 @@ async fn definition(app: &App, name: &str) -> Result<Definition, ApiError> {
 }
 
 async fn recent_runs(app: &App, pipeline: &str) -> Result<Vec<RunSummary>, ApiError> {
-    let filter = RunFilter { pipeline: Some(pipeline.to_owned()), limit: STRIP, ..RunFilter::default() };
-    summaries(app, app.engine.store().list_pipeline_runs(filter).await?).await
+    let search = RunSearch { pipelines: vec![pipeline.to_owned()], limit: STRIP, ..RunSearch::default() };
+    super::run_lists::listed(app, app.engine.store().search_pipeline_runs(search).await?).await
 }
 
 /// The next firings of a pipeline, soonest first, and its problems, those of its triggers last.

@@ -5,7 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use millrace_metastore::runs::StepRunRow;
 use millrace_metastore::runs_items::ItemFilter;
-use millrace_metastore::runs_read::RunFilter;
+use millrace_metastore::runs_search::RunSearch;
 use millrace_orchestration::state::StepState;
 use millrace_spec::problem::Problem;
 use serde::Deserialize;
@@ -90,8 +90,8 @@ pub(crate) async fn first_failures(app: &App, run: &str, step: &str) -> Result<V
 /// The newest run that a step started.
 pub(crate) async fn sub_run(app: &App, run: &str, step: &str) -> Result<Option<String>, ApiError> {
     let parent = Some((run.to_owned(), Some(step.to_owned())));
-    let filter = RunFilter { parent, limit: 1, ..RunFilter::default() };
-    let found = app.engine.store().list_pipeline_runs(filter).await?;
+    let search = RunSearch { parent, limit: 1, ..RunSearch::default() };
+    let found = app.engine.store().search_pipeline_runs(search).await?;
     Ok(found.into_iter().next().map(|row| row.id))
 }
 

@@ -107,7 +107,8 @@ fn read_token(token: &str) -> Result<(i64, String), ApiError> {
     parts.ok_or_else(|| Problem::error("invalid-query", "`after` is not a token of an earlier page").into())
 }
 
-async fn listed(app: &App, rows: Vec<RunListRow>) -> Result<Vec<RunSummary>, ApiError> {
+/// The runs of a list with how far they are.
+pub(crate) async fn listed(app: &App, rows: Vec<RunListRow>) -> Result<Vec<RunSummary>, ApiError> {
     let ids = rows.iter().map(|row| row.id.clone()).collect();
     let counts = app.engine.store().count_steps(ids).await?;
     let none = Vec::new();

@@ -158,15 +158,6 @@ pub(crate) async fn summary(app: &App, id: &str) -> Result<RunSummary, ApiError>
     Ok(present::run_summary(&row, &steps, now_of(app)))
 }
 
-pub(crate) async fn summaries(app: &App, rows: Vec<PipelineRunRow>) -> Result<Vec<RunSummary>, ApiError> {
-    let mut found = Vec::with_capacity(rows.len());
-    for row in rows {
-        let steps = app.engine.store().list_step_runs(row.id.clone()).await?;
-        found.push(present::run_summary(&row, &steps, now_of(app)));
-    }
-    Ok(found)
-}
-
 /// A step or an item of one as a path says it.
 pub(crate) fn step_key(step: &str) -> Result<StepKey, ApiError> {
     step.parse().map_err(|_| ApiError::unknown("step", step))

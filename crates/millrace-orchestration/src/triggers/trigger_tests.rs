@@ -8,7 +8,7 @@ use millrace_contract::{
     Clock as _, FixedClock, KindDoc, OutputDoc, StepContext, StepError, StepKind, StepOutcome, StepTraits,
 };
 use millrace_metastore::Metastore;
-use millrace_metastore::runs_read::RunFilter;
+use millrace_metastore::runs_search::{RunListRow, RunSearch};
 use millrace_metastore::windows::{WindowFilter, WindowRow};
 use millrace_spec::load;
 use serde_json::Value;
@@ -150,10 +150,10 @@ impl World {
 
     /// What started the runs so far and their states, oldest first.
     async fn runs(&self) -> Vec<String> {
-        let filter = RunFilter { limit: 1_000, ..RunFilter::default() };
-        let mut rows = self.engine.store().list_pipeline_runs(filter).await.unwrap();
+        let search = RunSearch { limit: 1_000, ..RunSearch::default() };
+        let mut rows = self.engine.store().search_pipeline_runs(search).await.unwrap();
         rows.reverse();
-        let line = |row: millrace_metastore::runs::PipelineRunRow| {
+        let line = |row: RunListRow| {
             let cause: Value = serde_json::from_str(&row.cause).unwrap();
             let when = cause["at"].as_str().or_else(|| cause["window"].as_str()).unwrap_or("-").to_owned();
             format!("{} {when} {}", row.pipeline, row.state)

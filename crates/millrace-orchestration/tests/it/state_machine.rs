@@ -8,7 +8,7 @@ use millrace_contract::SystemClock;
 use millrace_metastore::Metastore;
 use millrace_metastore::runs::{PipelineRunRow, StepRunRow};
 use millrace_metastore::runs_items::ItemFilter;
-use millrace_metastore::runs_read::RunFilter;
+use millrace_metastore::runs_search::RunSearch;
 use millrace_orchestration::state::{RunState, StepState};
 use millrace_orchestration::{Engine, RunRequest};
 use millrace_spec::ids::StepId;
@@ -171,9 +171,10 @@ impl World {
         let process = self.process();
         process.wait(async {
             let store = &process.store;
-            let filter = RunFilter { limit: 1_000, all: true, ..RunFilter::default() };
+            let search = RunSearch { limit: 1_000, all: true, ..RunSearch::default() };
             let mut seen = Vec::new();
-            for run in store.list_pipeline_runs(filter).await.unwrap().into_iter().rev() {
+            for listed in store.search_pipeline_runs(search).await.unwrap().into_iter().rev() {
+                let run = store.find_pipeline_run(listed.id).await.unwrap().unwrap();
                 let rows = store.list_step_runs(run.id.clone()).await.unwrap();
                 let mut items = BTreeMap::new();
                 for row in rows.iter().filter(|row| row.items_total.is_some()) {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use millrace_contract::{Clock as _, SystemClock};
 use millrace_metastore::Metastore;
 use millrace_metastore::runs::PipelineRunRow;
-use millrace_metastore::runs_read::RunFilter;
+use millrace_metastore::runs_search::{RunListRow, RunSearch};
 use serde_json::{Value, json};
 
 use crate::boot;
@@ -26,15 +26,15 @@ pub(crate) async fn run(arguments: &Runs, printer: &Printer) -> Result<ExitCode>
         Some(wanted) => Some((find(&rooms.store, wanted).await?.id, None)),
         None => None,
     };
-    let filter = RunFilter {
-        pipeline: arguments.pipeline.clone(),
-        state: arguments.state.clone(),
+    let search = RunSearch {
+        pipelines: arguments.pipeline.iter().cloned().collect(),
+        states: arguments.state.iter().cloned().collect(),
         parent,
         all: arguments.all,
-        before: None,
         limit: i64::from(arguments.limit),
+        ..RunSearch::default()
     };
-    let runs: Vec<Value> = rooms.store.list_pipeline_runs(filter).await?.iter().map(run_json).collect();
+    let runs: Vec<Value> = rooms.store.search_pipeline_runs(search).await?.iter().map(run_json).collect();
     if runs.is_empty() {
         printer.note("no runs yet; start one with `millrace run PIPELINE`");
     } else {
@@ -57,7 +57,7 @@ pub(crate) async fn run(arguments: &Runs, printer: &Printer) -> Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn run_json(run: &PipelineRunRow) -> Value {
+pub(crate) fn run_json(run: &RunListRow) -> Value {
     let at = |micros: i64| Timestamp::from_microsecond(micros).map(|at| at.to_string()).ok();
     json!({
         "run": run.id, "pipeline": run.pipeline, "number": run.number, "state": run.state,
@@ -70,7 +70,7 @@ pub(crate) fn run_json(run: &PipelineRunRow) -> Value {
 }
 
 /// Whether it goes on, or went on, beyond its deadline.
-pub(crate) fn is_late(run: &PipelineRunRow) -> bool {
+pub(crate) fn is_late(run: &RunListRow) -> bool {
     let until = run.ended_at.unwrap_or_else(|| SystemClock.now().as_microsecond());
     run.deadline_at.is_some_and(|deadline| until > deadline)
 }
@@ -78,29 +78,29 @@ pub(crate) fn is_late(run: &PipelineRunRow) -> bool {
 /// The run that a person means: an id, the beginning or the end of one, a pipeline's name for its newest run, or `latest`: the newest of
 /// those that no step of another run started, which are the ones that lists show.
 pub(crate) async fn find(store: &Metastore, wanted: &str) -> Result<PipelineRunRow> {
-    let newest = |filter: RunFilter| async move {
-        let found = store.list_pipeline_runs(RunFilter { limit: 1, ..filter }).await?;
-        anyhow::Ok(found.into_iter().next())
+    let search = |search: RunSearch| async move {
+        let found = store.search_pipeline_runs(search).await?;
+        anyhow::Ok(found.into_iter().map(|run| run.id).collect::<Vec<_>>())
+    };
+    let read = |id: String| async move {
+        store.find_pipeline_run(id).await?.context("the run has been removed meanwhile")
     };
     if wanted == "latest" {
-        let found = newest(RunFilter::default()).await?;
-        return found.context("there are no runs yet; start one with `millrace run PIPELINE`");
+        let newest = search(RunSearch { limit: 1, ..RunSearch::default() }).await?.pop();
+        return read(newest.context("there are no runs yet; start one with `millrace run PIPELINE`")?).await;
     }
     if let Some(run) = store.find_pipeline_run(wanted.to_owned()).await? {
         return Ok(run);
     }
-    let of_pipeline = RunFilter { pipeline: Some(wanted.to_owned()), all: true, ..RunFilter::default() };
-    if let Some(run) = newest(of_pipeline).await? {
-        return Ok(run);
+    let of_pipeline =
+        RunSearch { pipelines: vec![wanted.to_owned()], all: true, limit: 1, ..RunSearch::default() };
+    if let Some(newest) = search(of_pipeline).await?.pop() {
+        return read(newest).await;
     }
-    let filter = RunFilter { limit: RECENT, all: true, ..RunFilter::default() };
-    let runs = store.list_pipeline_runs(filter).await?;
-    let matching: Vec<&PipelineRunRow> = runs
-        .iter()
-        .filter(|run| wanted.len() >= 4 && (run.id.starts_with(wanted) || run.id.ends_with(wanted)))
-        .collect();
+    let mut matching = search(RunSearch { limit: RECENT, all: true, ..RunSearch::default() }).await?;
+    matching.retain(|id| wanted.len() >= 4 && (id.starts_with(wanted) || id.ends_with(wanted)));
     match matching.as_slice() {
-        [one] => Ok((*one).clone()),
+        [one] => read(one.clone()).await,
         [] => bail!("there is no run `{wanted}`; list them with `millrace runs`"),
         several => bail!("`{wanted}` could be any of {} runs; write more of the id", several.len()),
     }

@@ -30,7 +30,7 @@ pub(crate) async fn run(wanted: &str, printer: &Printer) -> Result<ExitCode> {
     // A definition that a newer version wrote says nothing of what came before what.
     let pipeline = serde_json::from_str::<Pipeline>(&run.definition).ok();
     let path = critical_path(&step_spans(&steps, pipeline.as_ref()), now);
-    let mut document = runs::run_json(&run);
+    let mut document = runs::run_json(&(&run).into());
     if let Some(fields) = document.as_object_mut() {
         let rows = steps.iter().map(|step| step_json(step, &attempts, &costs, &path));
         fields.insert("cost".to_owned(), cost_json(&sum(costs.values())));
@@ -92,7 +92,7 @@ fn text(run: &PipelineRunRow, steps: &[StepRunRow], costs: &Costs, path: &Critic
         })
         .collect();
     let header = ["STEP", "STATE", "ATTEMPTS", "QUEUED", "CPU", "MEMORY", "READ", "WRITTEN", "TOOK"];
-    let late = if runs::is_late(run) { ", late" } else { "" };
+    let late = if runs::is_late(&run.into()) { ", late" } else { "" };
     let head =
         format!("{} #{} {} {}{late}", run.pipeline, run.number, short(&run.id), Printer::state(&run.state));
     format!("{head}\n{}\n* on the critical path", table(&header, &rows).trim_end())
