@@ -3,6 +3,7 @@
 //! What is to be told is a row, stored in the transaction in which it came about. It is forgotten once its notes are stored, which have
 //! ids of their own: a kill between the two, or two servers at once, tell nobody twice.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,17 +28,20 @@ use crate::state::{RunSnapshot, RunState};
 const ROUND: Duration = Duration::from_secs(1);
 /// Notices that a round takes.
 const MOST: i64 = 100;
+/// Problems that no later round is without: the run keeps its own wording and its names of channels.
+const NEVER: [&str; 2] = ["message-failed", "unknown-channel"];
 
 /// Rounds until the engine stops, and a last one then: a server that serves one run ends with it.
 pub(crate) async fn keep(shared: Arc<Shared>) {
     let mut failed = false;
+    let mut waiting = HashSet::new();
     loop {
         let stopped = tokio::select! {
             () = shared.notices_due.notified() => false,
             () = tokio::time::sleep(ROUND) => false,
             () = shared.stop.cancelled() => true,
         };
-        match round(&shared).await {
+        match round(&shared, &mut waiting).await {
             Ok(()) => failed = false,
             // Once, not every second that a database is away.
             Err(error) if !failed => {
@@ -52,23 +56,27 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
     }
 }
 
-async fn round(shared: &Arc<Shared>) -> Result<(), OrchestrationError> {
+/// `waiting` has the runs of which it was said already that nobody is told of them yet.
+async fn round(shared: &Arc<Shared>, waiting: &mut HashSet<String>) -> Result<(), OrchestrationError> {
     let failed = OrchestrationError::store;
     let due = shared.store.list_due_run_notices(shared.now(), MOST).await;
     for notice in due.map_err(failed("list what is to be told of runs"))? {
         match tell(shared, &notice).await {
-            // What cannot be told by this server now, it tries again: somebody may be mending `channels.yaml`.
-            Err(OrchestrationError::Invalid(problem)) if problem.code == "channels-file" => {
-                tracing::warn!(run = %notice.run_id, "nobody is told of the run yet: {}", problem.message);
-                continue;
-            }
             // It must not keep the others from being told.
-            Err(OrchestrationError::Invalid(problem)) => {
+            Err(OrchestrationError::Invalid(problem)) if NEVER.contains(&problem.code.as_str()) => {
                 tracing::error!(run = %notice.run_id, "nobody is told of the run: {}", problem.message);
+            }
+            // What cannot be told by this server now, it tries again: somebody may be mending `channels.yaml`.
+            Err(OrchestrationError::Invalid(problem)) => {
+                if waiting.insert(notice.run_id.clone()) {
+                    tracing::warn!(run = %notice.run_id, "nobody is told of the run yet: {}", problem.message);
+                }
+                continue;
             }
             Err(OrchestrationError::UnknownRun { .. }) | Ok(()) => {}
             Err(error) => return Err(error),
         }
+        waiting.remove(&notice.run_id);
         shared.store.forget_run_notice(notice).await.map_err(failed("forget what was told"))?;
     }
     Ok(())
