@@ -104,6 +104,7 @@ impl Engine {
 fn snapshot(pipeline: &Pipeline, inputs: IndexMap<String, Value>) -> RunSnapshot {
     let ids = pipeline.steps.keys().chain(pipeline.finally.keys());
     RunSnapshot {
+        partial: false,
         event: None,
         events: Vec::new(),
         id: String::new(),

@@ -29,6 +29,7 @@ fn run(steps: Value, finally: Value, states: &[(&str, StepState)]) -> RunSnapsho
         runs.get_mut(&name.parse::<StepId>().unwrap()).unwrap().state = *state;
     }
     RunSnapshot {
+        partial: false,
         event: None,
         events: Vec::new(),
         id: "r".to_owned(),

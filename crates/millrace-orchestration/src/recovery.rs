@@ -52,6 +52,8 @@ struct RunOptions {
     event: Option<Value>,
     #[serde(default)]
     events: Vec<Value>,
+    #[serde(default)]
+    partial: bool,
 }
 
 /// Loads one run. `left_in`: the state folder of the server that drove it before, if that is on this machine.
@@ -105,6 +107,7 @@ async fn load_row(
         created_at: row.created_at,
         event: options.event,
         events: options.events,
+        partial: options.partial,
         deadline_at: row.deadline_at,
         url: shared.page_of(&id),
         parent: row.parent_run.zip(row.parent_step),

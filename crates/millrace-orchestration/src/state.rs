@@ -190,6 +190,8 @@ pub struct RunSnapshot {
     pub events: Vec<Value>,
     /// The window it is about: `start`, `end`, `attempt`.
     pub window: Option<Value>,
+    /// Whether it leaves out steps of the pipeline, as somebody asked for a part of it.
+    pub partial: bool,
     /// Where it is.
     pub state: RunState,
     /// Whether somebody asked for its end.

@@ -75,6 +75,7 @@ impl Engine {
         let window =
             request.window.or_else(|| windows::last_complete(&pipeline, &shared.settings.timezone, now));
         let rows = step_rows(&pipeline, request.take_over.as_ref(), now);
+        let partial = request.take_over.as_ref().is_some_and(|take_over| !take_over.left_out.is_empty());
         let document = |value: Value| value.to_string();
         let due_at = request.firing.as_ref().map_or(now, |firing| firing.instant);
         let deadline_at =
@@ -85,7 +86,7 @@ impl Engine {
             pipeline: pipeline.name.to_string(),
             definition: document(serde_json::to_value(&pipeline).unwrap_or(Value::Null)),
             inputs: document(json!(inputs)),
-            options: document(options(&request.force, window.as_ref(), request.events.as_ref())),
+            options: document(options(&request.force, window.as_ref(), request.events.as_ref(), partial)),
             cause: document(with_branch(request.cause, &pipeline, &shared.settings.workspace)),
             state: RunState::Queued.as_str().to_owned(),
             idempotency_key: request.idempotency_key,
@@ -117,8 +118,8 @@ impl Engine {
 }
 
 /// What is stored of a request beside its inputs.
-fn options(force: &Force, window: Option<&RunWindow>, events: Option<&RunEvents>) -> Value {
-    let mut options = json!({"force": force, "window": window.map(RunWindow::document)});
+fn options(force: &Force, window: Option<&RunWindow>, events: Option<&RunEvents>, partial: bool) -> Value {
+    let mut options = json!({"force": force, "window": window.map(RunWindow::document), "partial": partial});
     if let (Some(events), Some(options)) = (events, options.as_object_mut()) {
         options.insert("event".to_owned(), events.newest.clone());
         options.insert("events".to_owned(), json!(events.all));

@@ -168,6 +168,11 @@ pub(crate) async fn report(
             print_failure(problem, rooms, file, &more, printer);
         }
     }
+    let of_run = run.error.as_deref().and_then(|text| serde_json::from_str::<Problem>(text).ok());
+    // What failed the run beside its steps; that of a step has been told.
+    if let Some(problem) = of_run.filter(|_| steps.iter().all(|step| step.error.is_none())) {
+        printer.problem(&problem, None);
+    }
     let took = run.ended_at.unwrap_or(run.created_at) - run.created_at;
     let count = |word: &str| steps.iter().filter(|step| step.state == word).count();
     let document = json!({

@@ -279,11 +279,27 @@ fn a_run_that_is_late_is_shown_or_cancelled() {
         [("pipelines/shown.yaml", pipeline("")), ("pipelines/ended.yaml", pipeline(", cancel: true"))];
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
     let project = Project::new(&files);
-    assert_eq!(project.json(&["run", "ended", "--json"])["state"], "cancelled");
+    assert_eq!(project.last_json(&["run", "ended", "--json"])["state"], "cancelled");
     let server = Up::start(&project);
     let id = server.post("/api/pipelines/shown/runs", "{}")["id"].as_str().unwrap().to_owned();
     let run = || server.get(&format!("/api/runs/{id}"))["run"].clone();
     wait_until(|| run()["late"] == true && run()["status"] == "running");
     project.write("go", "");
     wait_until(|| run()["status"] == "succeeded");
+}
+
+#[test]
+fn part_of_a_pipeline_leaves_what_it_can_and_a_whole_one_says_what_it_cannot() {
+    let pipeline =
+        "outputs: {n: \"${{ steps.b.n }}\"}\nsteps:\n  a: {set: {n: 1}}\n  b: {set: {n: 2}, if: \"1 > 2\"}\n";
+    let project = Project::new(&[("pipelines/p.yaml", pipeline)]);
+    assert_eq!(project.json(&["run", "p", "--only", "a", "--json"])["state"], "succeeded");
+    assert_snapshot!(project.millrace(&["run", "p"]), @r###"
+    exit 1
+    run [id] failed in [duration]: 0 done, 1 reused, 0 failed, 1 skipped
+    ----
+      - skipped      b
+      = cached       a
+    error[output-failed]: the output `n` of the pipeline cannot be computed: `steps.b.n` has no value here
+    "###);
 }
