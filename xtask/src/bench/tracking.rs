@@ -28,7 +28,10 @@ pub(super) fn bench(root: &Path, runs: u64) -> Result<()> {
     std::thread::sleep(Duration::from_secs(1));
     figures.push(figure("resident memory after the start", server.resident_bytes()? / 1e6, "MB", 150.0));
     let mut client = Client::connect(server.address)?;
+    let begun = Instant::now();
     let health = cpu_of(&server, REQUESTS, || client.get("/health", &[]).map(drop))?;
+    let ceiling = f64::from(REQUESTS) / begun.elapsed().as_secs_f64();
+    println!("the client's ceiling on one connection: {ceiling:.0} requests of GET /health a second");
     let floor = Some((health, "GET /health"));
     let run_id = create_run(&mut client)?;
     let mut step = 0;

@@ -146,9 +146,27 @@ fn sweep_without_any_number_fails_and_mistakes_are_found_before() {
     hint: trials: 20
     1 of 1 files have errors
     "###);
-    project.write(
-        "pipelines/p.yaml",
-        "steps:\n  s: {run: 'echo ${{ item.z }}', sweep: {search: {x: [1, 2]}, objective: maximize auc}}\n  t: {set: {a: \"${{ steps.s.bets }}\"}}\n",
-    );
-    assert_snapshot!(project.millrace(&["check"]), @"");
+}
+
+#[test]
+fn sweep_names_that_are_not_there_are_found_before() {
+    let pipeline = "steps:\n  s: {run: 'echo ${{ item.z }}', sweep: {search: {x: [1, 2]}, objective: maximize auc}}\n  t: {set: {a: \"${{ steps.s.bets }}\"}}\n";
+    let project = Project::new(&[("pipelines/p.yaml", pipeline)]);
+    assert_snapshot!(project.millrace(&["check"]), @r###"
+    exit 1
+    ----
+    error[unknown-axis]: the search has no parameter `z`
+     --> pipelines/p.yaml:2:12
+      |
+    2 |   s: {run: 'echo ${{ item.z }}', sweep: {search: {x: [1, 2]}, objective: maximize auc}}
+      |            ^^^^^^^^^^^^^^^^^^^^
+    hint: did you mean `x`?
+    error[unknown-output]: the step `s` has no output `bets`
+     --> pipelines/p.yaml:3:16
+      |
+    3 |   t: {set: {a: "${{ steps.s.bets }}"}}
+      |                ^^^^^^^^^^^^^^^^^^^^^
+    hint: did you mean `best`?
+    1 of 1 files have errors
+    "###);
 }
