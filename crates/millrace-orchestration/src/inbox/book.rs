@@ -1,4 +1,5 @@
-//! The pipelines and secrets as the files say, read again at most every second: a burst of requests does not read every file each time.
+//! The pipelines and secrets as the files say. Whether a pipeline's file changed is looked at once a second at most, so that neither a burst
+//! of requests nor a workspace with ten thousand triggers reads every file each time.
 
 use std::sync::Arc;
 
@@ -13,19 +14,28 @@ use tokio::sync::Mutex;
 use super::event_trigger;
 use crate::triggers::PipelineSource;
 
-/// Milliseconds that a page is good for.
+/// Milliseconds for which nobody looks at the files again.
 const FRESH_MS: i64 = 1_000;
 
 pub(super) struct Book {
     pipelines: Arc<dyn PipelineSource>,
     secrets: Arc<dyn SecretSource>,
     clock: Arc<dyn Clock>,
-    newest: Mutex<Option<(Timestamp, Arc<Page>)>>,
+    newest: Mutex<Option<Read>>,
+}
+
+/// What was read last.
+struct Read {
+    /// When somebody looked whether a file changed.
+    looked_at: Timestamp,
+    /// What the files were like when they were read.
+    stamp: u64,
+    page: Arc<Page>,
 }
 
 /// What the files said at one moment.
 pub(super) struct Page {
-    pub(super) pipelines: IndexMap<String, Pipeline>,
+    pub(super) pipelines: Arc<IndexMap<String, Pipeline>>,
     secrets: Secrets,
 }
 
@@ -42,15 +52,22 @@ impl Book {
         // One reads, the others wait for what it read.
         let mut newest = self.newest.lock().await;
         let now = self.clock.now();
-        if let Some((at, page)) = newest.as_ref()
-            && (0..FRESH_MS).contains(&(now.as_millisecond() - at.as_millisecond()))
+        if let Some(read) = newest.as_ref()
+            && (0..FRESH_MS).contains(&(now.as_millisecond() - read.looked_at.as_millisecond()))
         {
-            return page.clone();
+            return read.page.clone();
         }
-        let pipelines = self.pipelines.pipelines().await;
-        let pipelines = pipelines.into_iter().map(|pipeline| (pipeline.name.to_string(), pipeline)).collect();
+        let stamp = self.pipelines.stamp().await;
+        let kept = newest.as_ref().filter(|read| read.stamp == stamp).map(|read| read.page.pipelines.clone());
+        let pipelines = match kept {
+            Some(kept) => kept,
+            None => {
+                let all = self.pipelines.pipelines().await.into_iter();
+                Arc::new(all.map(|pipeline| (pipeline.name.to_string(), pipeline)).collect())
+            }
+        };
         let page = Arc::new(Page { pipelines, secrets: self.secrets.secrets() });
-        *newest = Some((now, page.clone()));
+        *newest = Some(Read { looked_at: now, stamp, page: page.clone() });
         page
     }
 }
