@@ -217,25 +217,42 @@ impl RunTask {
         self.run.cancel_requested |= self.cancel.is_cancelled();
         self.run.paused = *self.paused.borrow_and_update();
         self.cancel_if_late();
-        while self.decide_once(&mut round) && round.finish.is_none() {}
-        let RoundWork { changes, mut starts, wake_at, finish, .. } = round;
-        let finish = finish.map(|state| self.end_of_run(state));
-        let over = finish.as_ref().and_then(|end| RunState::parse(&end.state));
-        self.store_round(changes, finish, &mut starts).await?;
-        self.publish_changes();
-        self.launch_all(&starts);
-        match over {
-            Some(state) => {
+        // Room that comes free from here on is noticed, also before this run listens.
+        self.freed.mark_unchanged();
+        self.waits_for_room = false;
+        self.again_at = None;
+        let mut full = Vec::new();
+        loop {
+            while self.decide_once(&mut round, &full) && round.finish.is_none() {}
+            let RoundWork { changes, mut starts, wake_at, finish, unasked } = std::mem::take(&mut round);
+            let finish = finish.map(|state| self.end_of_run(state));
+            let over = finish.as_ref().and_then(|end| RunState::parse(&end.state));
+            let refused = self.store_round(changes, finish, &mut starts).await?;
+            self.publish_changes();
+            self.launch_all(&starts);
+            if let Some(state) = over {
                 self.run.state = state;
                 self.finish().await;
-                Ok(Next::Over)
+                return Ok(Next::Over);
             }
-            None => Ok(Next::Wait(wake_at)),
+            // What found its pools full took the place of others in this round, which may find room.
+            let pools = refused.iter().map(|name| self.pools_of(name)).collect::<Vec<_>>();
+            if !unasked || pools.is_empty() || pools.iter().any(IndexMap::is_empty) {
+                return Ok(Next::Wait(wake_at));
+            }
+            full.extend(pools);
         }
     }
 
-    /// Applies what the planner decides now. `false` once nothing is left to decide.
-    fn decide_once(&mut self, round: &mut RoundWork) -> bool {
+    /// The pools that a step or an item of it claims.
+    fn pools_of(&self, name: &str) -> IndexMap<String, u32> {
+        let key = name.parse::<StepKey>().ok();
+        let step = key.and_then(|key| self.definition(&key.step));
+        step.map(|step| step.pool.clone()).unwrap_or_default()
+    }
+
+    /// Applies what the planner decides now, but for starts that claim what is known to be `full`. `false` once nothing is left to decide.
+    fn decide_once(&mut self, round: &mut RoundWork, full: &[IndexMap<String, u32>]) -> bool {
         let most = self.shared.settings.max_running as usize;
         let mut running = self.run.running();
         let mut decided_something = false;
@@ -244,7 +261,9 @@ impl RunTask {
                 Decision::Start { step } => {
                     let waits = self.waits(&step.step);
                     // Asking the database for each of a thousand ready steps would cost more than the steps.
-                    if !waits && running >= most {
+                    let is_full = self.definition(&step.step).is_some_and(|step| full.contains(&step.pool));
+                    if !waits && (is_full || running >= most) {
+                        round.unasked |= !is_full;
                         self.note_ready(&step);
                         continue;
                     }
@@ -291,19 +310,16 @@ impl RunTask {
         notices.is_some_and(|notices| !notices.channels(state.as_str()).is_empty())
     }
 
+    /// Stores the decisions of a round; answers which of its steps and items found no room.
     async fn store_round(
         &mut self,
         changes: Vec<StepChange>,
         finish: Option<RunEnd>,
         starts: &mut Vec<StepKey>,
-    ) -> Result<(), String> {
-        self.waits_for_room = false;
-        self.again_at = None;
+    ) -> Result<Vec<String>, String> {
         if changes.is_empty() && finish.is_none() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        // Room that comes free from here on is noticed, also before this run listens.
-        self.freed.mark_unchanged();
         let frees =
             finish.is_some() || changes.iter().any(|change| matches!(change, StepChange::EndAttempt { .. }));
         let transition = RunTransition {
@@ -320,15 +336,15 @@ impl RunTask {
                     self.undo_begin(name);
                 }
                 starts.retain(|step| waiting.is_empty() || !waiting.contains(&step.to_string()));
-                self.waits_for_room = !waiting.is_empty();
-                self.again_at = again_at;
+                self.waits_for_room |= !waiting.is_empty();
+                self.again_at = self.again_at.into_iter().chain(again_at).min();
                 if frees {
                     self.shared.freed.send_modify(|times| *times = times.wrapping_add(1));
                     if !self.waits_for_room {
                         self.freed.mark_unchanged();
                     }
                 }
-                Ok(())
+                Ok(waiting)
             }
             Ok(TransitionResult::StaleEpoch) => Err("another server has taken over the run".to_owned()),
             Err(error) => Err(chain(&error)),
@@ -422,6 +438,8 @@ struct RoundWork {
     starts: Vec<StepKey>,
     wake_at: Option<i64>,
     finish: Option<RunState>,
+    /// Whether something was not asked for since the round asks for as much as may run.
+    unasked: bool,
 }
 
 enum Next {

@@ -211,3 +211,22 @@ fn a_page_of_a_run_counts_items_and_lists_them_in_parts() {
     let log = server.get(&format!("/api/runs/{id}/steps/bad[1]/log"));
     assert_eq!(log["ended"], true, "{log}");
 }
+
+#[test]
+fn items_that_find_their_pool_full_leave_the_slots_to_other_steps() {
+    // Ends by itself after half a minute.
+    let held = "touch held; for i in $(seq 600); do [ -e go ] && exit 0; sleep 0.05; done; exit 9";
+    let pipeline = format!(
+        "steps:\n  first: {{run: '{held}', pool: {{gpu: 1}}}}\n  many: {{foreach: [1, 2, 3, 4], run: echo, pool: {{gpu: 1}}}}\n  free: {{run: touch free}}\n"
+    );
+    let project = Project::new(&[("pipelines/p.yaml", &pipeline)]);
+    project.write("millrace.yaml", "name: test\nmax_running: 3\npools: {gpu: 1}\n");
+    let server = Up::start(&project);
+    let run = server.post("/api/pipelines/p/runs", "{}")["id"].as_str().unwrap().to_owned();
+    wait_until(|| project.path().join("held").exists());
+    wait_until(|| project.path().join("free").exists());
+    let first = server.get(&format!("/api/runs/{run}"))["steps"][0].clone();
+    assert_eq!(first["status"], "running", "`free` did not have to wait for it: {first}");
+    project.write("go", "");
+    wait_until(|| server.get(&format!("/api/runs/{run}"))["run"]["status"] == "succeeded");
+}
