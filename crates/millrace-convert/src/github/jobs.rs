@@ -234,15 +234,7 @@ impl Maker<'_> {
                 Ok(text) => {
                     script.values.insert(key.name.clone(), text);
                 }
-                Err(found) => {
-                    let message = format!("`{found}` for the variable `{}` has no counterpart", key.name);
-                    self.report.gap(
-                        &key.place,
-                        &mut script.env,
-                        &message,
-                        Some("give it another value in `env:`"),
-                    );
-                }
+                Err(found) => self.variable_gap(key, &found, script),
             }
         }
         // A job's value takes the place of the workflow's.
@@ -252,6 +244,12 @@ impl Maker<'_> {
             env.put(name, value.as_str());
         }
         script.env = env;
+    }
+
+    fn variable_gap(&mut self, key: &Key, found: &str, script: &mut Script) {
+        let message = format!("`{found}` for the variable `{}` has no counterpart", key.name);
+        let hint = Some("give it another value in `env:`");
+        self.report.gap(&key.place, &mut script.env, &message, hint);
     }
 
     /// Variables of one shell step, under names that no other has; the text that gives them their own.
@@ -267,15 +265,7 @@ impl Maker<'_> {
                     script.env.put(&name, text);
                     exports.push_str(&format!("export {}=\"${name}\"\n", key.name));
                 }
-                Err(found) => {
-                    let message = format!("`{found}` for the variable `{}` has no counterpart", key.name);
-                    self.report.gap(
-                        &key.place,
-                        &mut script.env,
-                        &message,
-                        Some("give it another value in `env:`"),
-                    );
-                }
+                Err(found) => self.variable_gap(key, &found, script),
             }
         }
         exports
