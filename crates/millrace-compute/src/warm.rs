@@ -15,6 +15,9 @@ use tokio::sync::Mutex;
 use crate::environment::PythonEnvironment;
 use crate::record::ProcessId;
 
+/// `PYTHONHASHSEED` of every `python` step. Python's own choice is another one at each start, and with it the order of a set of texts:
+/// skl2onnx writes the domains of a graph in such an order, so that the same forest was two models.
+pub(crate) const HASH_SEED: &str = "0";
 const ZYGOTE: &str = include_str!("../../../python/millrace/_zygote.py");
 const MODEL: &str = include_str!("../../../python/millrace/_model.py");
 const DATA: &str = include_str!("../../../python/millrace/_data.py");
@@ -119,6 +122,7 @@ impl WarmWorkers {
             .arg(socket)
             .env_clear()
             .envs(base_env.iter().cloned())
+            .env("PYTHONHASHSEED", HASH_SEED)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

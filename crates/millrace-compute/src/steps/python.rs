@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Services, collect, command, declared_outputs, discard, inputs};
+use crate::warm::HASH_SEED;
 
 /// Runs a Python script in the workspace's folder.
 ///
@@ -23,7 +24,8 @@ use super::{Services, collect, command, declared_outputs, discard, inputs};
 /// With `environment: envs/train.lock` the script runs in that environment, on a worker that has imported its packages already.
 ///
 /// The result is reused while the script, the Python files beside it, the environment and the inputs stay the same; a script that does
-/// something outside of its outputs needs `cache: false`.
+/// something outside of its outputs needs `cache: false`. `PYTHONHASHSEED` is 0 unless `env:` says otherwise, so that what depends on the
+/// order of a set is the same each time.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum PythonConfig {
@@ -49,6 +51,8 @@ pub struct PythonCommand {
 }
 
 const EXAMPLE: &str = "python: train.py\n";
+/// Variables of Python's own that a warm worker heeds after its start.
+const HEEDED_LATER: [&str; 2] = ["PYTHONPATH", "PYTHONUNBUFFERED"];
 
 /// The kind `python`.
 pub struct Python {
@@ -128,12 +132,16 @@ impl StepKind for Python {
             argv.extend([format!("--{name}"), text.clone()]);
         }
         let mut env = inputs::environment(context, &given)?;
+        // A warm worker's interpreter has started already; it cannot heed what only a start reads.
+        let only_at_start =
+            env.keys().any(|name| name.starts_with("PYTHON") && !HEEDED_LATER.contains(&name.as_str()));
         let sdk = self.services.python_path.to_string_lossy();
         let path = env.get("PYTHONPATH").map_or_else(|| sdk.to_string(), |own| format!("{own}:{sdk}"));
         env.insert("PYTHONPATH".to_owned(), path);
         env.entry("PYTHONUNBUFFERED".to_owned()).or_insert_with(|| "1".to_owned());
+        env.entry("PYTHONHASHSEED".to_owned()).or_insert_with(|| HASH_SEED.to_owned());
         let mut command = command(&self.services, context, argv, env);
-        command.warm = command.environment.is_some();
+        command.warm = command.environment.is_some() && !only_at_start;
         Ok(Placement::Command(Box::new(command)))
     }
 

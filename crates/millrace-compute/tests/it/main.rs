@@ -369,7 +369,7 @@ async fn a_warm_worker_runs_scripts() {
     let place = Place::new();
     std::fs::write(place.attempt("test.lock"), "six==1.17.0\n").unwrap();
     let script = place.attempt("job.py");
-    std::fs::write(&script, "import os, sys, six\nprint(sys.argv[1:], os.environ['A'], six.__version__)\nsys.exit(int(sys.argv[1]))\n").unwrap();
+    std::fs::write(&script, "import os, sys, six\nprint(sys.argv[1:], os.environ['A'], six.__version__, sys.flags.hash_randomization)\nsys.exit(int(sys.argv[1]))\n").unwrap();
     let job = |code: &str| {
         let mut command = program(&["python", &script.to_string_lossy(), code]);
         command.environment = Some("test.lock".to_owned());
@@ -382,7 +382,7 @@ async fn a_warm_worker_runs_scripts() {
         let exit = place.target.wait(&handle).await.unwrap();
         assert!(matches!(exit, CommandExit::Exited { code: c, .. } if c.to_string() == code), "{exit:?}");
         let log = std::fs::read_to_string(place.attempt(name).join("stdout.log")).unwrap();
-        assert_eq!(log, format!("['{code}'] b 1.17.0\n"));
+        assert_eq!(log, format!("['{code}'] b 1.17.0 0\n"));
         let shim = std::fs::read_to_string(place.attempt(name).join("shim.json")).unwrap();
         assert!(shim.contains("keeper"), "it did not run on the warm worker: {shim}");
     }

@@ -180,3 +180,44 @@ async fn a_failing_script_is_placed_at_the_users_line() {
     assert_eq!(error.problem.hints, ["millrace logs r1 train"]);
     assert_eq!(place.text("stdout.log"), "['--depth', '7']\n");
 }
+
+#[tokio::test]
+async fn the_order_of_a_set_is_the_same_in_every_attempt_unless_the_step_says_otherwise() {
+    let place = Place::new();
+    let text = "import os\nprint(os.environ['PYTHONHASHSEED'], list({'', 'ai.onnx.ml', 'a', 'b', 'c', 'd', 'e', 'f', 'g'}))\n";
+    std::fs::write(place.attempt("sets.py"), text).unwrap();
+    let kind = Python::new(services(&place));
+    let mut printed = Vec::new();
+    for seed in [None, None, Some("5"), Some("5")] {
+        let mut context = context(&place, json!("sets.py"), &[]);
+        context.env.extend(seed.map(|seed| ("PYTHONHASHSEED".to_owned(), seed.to_owned())));
+        // Each attempt is a process of its own.
+        let _ = std::fs::remove_dir_all(&context.folder);
+        execute(&place, &kind, context).await.unwrap();
+        printed.push(place.text("stdout.log"));
+    }
+    assert!(printed[0].starts_with("0 ["), "{}", printed[0]);
+    assert_eq!(printed[0], printed[1]);
+    assert_eq!(printed[2], printed[3]);
+    assert_ne!(printed[0][2..], printed[2][2..]);
+}
+
+#[tokio::test]
+async fn a_warm_worker_gets_no_script_whose_interpreter_needs_a_start_of_its_own() {
+    let place = Place::new();
+    std::fs::write(place.attempt("train.py"), "").unwrap();
+    let kind = Python::new(services(&place));
+    let warm = async |variable: &str| {
+        let mut context = context(&place, json!("train.py"), &[]);
+        context.environment = Some("train.lock".to_owned());
+        context.env.insert(variable.to_owned(), "1".to_owned());
+        let Placement::Command(command) = kind.place(&context).await.unwrap() else {
+            panic!("not a command")
+        };
+        command.warm
+    };
+    assert!(warm("TREES").await);
+    assert!(warm("PYTHONPATH").await);
+    assert!(!warm("PYTHONHASHSEED").await);
+    assert!(!warm("PYTHONOPTIMIZE").await);
+}
