@@ -158,6 +158,41 @@ def imap(address, user, password):
         server.append("INBOX", None, None, mail.as_bytes())
 
 
+def objects(line, put, delete):
+    """Stores the objects that a line names, or deletes them."""
+    for name, body in line.get("put", {}).items():
+        put(name, body.encode())
+    for name in line.get("delete", []):
+        delete(name)
+
+
+def azblob(address, account, key):
+    from azure.storage.blob import BlobServiceClient
+
+    container = BlobServiceClient(address, credential={"account_name": account, "account_key": key}).get_container_client("lake")
+    for line in lines():
+        if "setup" in line:
+            container.create_container()
+        objects(line, lambda name, body: container.upload_blob(name, body, overwrite=True), container.delete_blob)
+
+
+def gcs(address, user, password):
+    from urllib.parse import quote
+    from urllib.request import Request, urlopen
+
+    def ask(method, path, body=None, kind="application/octet-stream"):
+        urlopen(Request(address + path, data=body, method=method, headers={"content-type": kind})).read()
+
+    for line in lines():
+        if "setup" in line:
+            ask("POST", "/storage/v1/b?project=test", b'{"name": "lake"}', "application/json")
+        objects(
+            line,
+            lambda name, body: ask("POST", f"/upload/storage/v1/b/lake/o?uploadType=media&name={quote(name, '')}", body),
+            lambda name: ask("DELETE", f"/storage/v1/b/lake/o/{quote(name, '')}"),
+        )
+
+
 def kafka_broker():
     """Brokers of librdkafka: real sockets and the real protocol, records in memory."""
     import confluent_kafka
@@ -172,7 +207,7 @@ def main():
     if sys.argv[1] == "kafka-broker":
         return kafka_broker()
     kind, address, user, password = sys.argv[1:]
-    senders = {"redis": redis, "nats": nats, "mqtt": mqtt, "rabbitmq": rabbitmq, "postgres": postgres, "kafka": kafka, "imap": imap}
+    senders = {"redis": redis, "nats": nats, "mqtt": mqtt, "rabbitmq": rabbitmq, "postgres": postgres, "kafka": kafka, "imap": imap, "azblob": azblob, "gcs": gcs}
     return senders[kind](address, user, password)
 
 

@@ -72,10 +72,11 @@ fn test(root: &Path) -> Result<()> {
     tidy::check(root)?;
     tools::typos(root)?;
     tools::deny(root)?;
-    let variables = [
+    let mut variables = vec![
         format!("MILLRACE_TEST_PYTHON={}", client_python.display()),
         format!("MILLRACE_TEST_QUEUES={}", tools::queue_python(root)?.display()),
     ];
+    variables.extend(tools::azurite()?.map(|program| format!("MILLRACE_TEST_AZURITE={}", program.display())));
     let runner: &[&str] = if tools::has("cargo-nextest") {
         &["cargo", "nextest", "run", "--workspace", "--all-features"]
     } else {

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 const ONE_ADDRESS: &[(&str, &[&str])] = &[
     ("datafusion", &["millrace-transform"]),
     ("deltalake", &["millrace-transform"]),
-    ("sqlx", &["millrace-metastore"]),
+    ("sqlx", &["millrace-metastore", "millrace-transfer"]),
     ("object_store", &["millrace-storage", "millrace-transform", "millrace-transfer"]),
     ("axum", &["millrace-api"]),
     ("utoipa", &["millrace-api"]),

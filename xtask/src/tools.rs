@@ -22,6 +22,8 @@ const SERVERS: &[(&str, &str)] = &[
 ];
 /// The spelling checker, a wheel with a binary.
 const TYPOS: &str = "typos==1.52.0";
+/// Azure Blob Storage for tests.
+const AZURITE: &str = "3.37.0";
 /// The licence checker.
 const CARGO_DENY: &str = "0.20.2";
 
@@ -91,6 +93,22 @@ pub(crate) fn queue_python(root: &Path) -> Result<PathBuf> {
     let content =
         std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     python_with("queues-venv", &["-r", &file.to_string_lossy()], &content)
+}
+
+/// A server that speaks Azure Blob Storage, from npm; `None` where there is no npm.
+pub(crate) fn azurite() -> Result<Option<PathBuf>> {
+    if !has("npm") {
+        eprintln!("warning: no npm here; the test on Azure Blob Storage is left out");
+        return Ok(None);
+    }
+    let folder = cache().join(format!("azurite-{AZURITE}"));
+    let program = folder.join("node_modules/.bin/azurite-blob");
+    if !program.exists() {
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let package = format!("azurite@{AZURITE}");
+        run(&folder, "npm", &["install", "--silent", "--no-audit", "--no-fund", "--prefix", ".", &package])?;
+    }
+    Ok(Some(program))
 }
 
 /// Real orchestrators that `call` steps are tested against, each with its interpreter.

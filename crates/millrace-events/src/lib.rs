@@ -34,8 +34,8 @@ use imap::MailSource;
 use listing::Listing;
 use queue::Subscriber;
 
-/// Options of a bucket by its name, as the connections say now.
-pub type BucketOptions = Arc<dyn Fn(&str) -> StorageOptions + Send + Sync>;
+/// Options of a bucket by the scheme of its URL and its name, as the connections say now.
+pub type BucketOptions = Arc<dyn Fn(&str, &str) -> StorageOptions + Send + Sync>;
 
 /// Sources outside of a workspace.
 #[derive(Clone)]

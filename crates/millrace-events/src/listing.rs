@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use millrace_spec::glob::{self, Glob};
 use millrace_spec::problem::Problem;
-use millrace_storage::{FilePath, Storage, StorageError};
+use millrace_storage::{FileFacts, FilePath, ObjectList, Storage, StorageError};
 
 use crate::BucketOptions;
 
@@ -31,6 +31,8 @@ enum Place {
     Folder(PathBuf),
     /// The fixed folders of the glob.
     Bucket(Storage),
+    /// The same of Azure or Google.
+    Objects(ObjectList),
 }
 
 impl Listing {
@@ -48,23 +50,27 @@ impl Listing {
     pub(crate) fn bucket(url: &str, lake: &Storage, buckets: &BucketOptions) -> Result<Self, Problem> {
         let refused = |reason: String| {
             Problem::error("event-source", format!("`{url}` cannot be watched: {reason}"))
-                .hint("write `s3://BUCKET/FOLDER/*.csv` or `lake://FOLDER/*.csv`")
+                .hint("write `s3://BUCKET/FOLDER/*.csv`, `az://CONTAINER/…`, `gs://BUCKET/…` or `lake://FOLDER/*.csv`")
         };
         if let Some(glob) = url.strip_prefix("lake://") {
             let folder = FilePath::new(glob::base(glob)).map_err(|error| refused(error.to_string()))?;
             let place = Place::Bucket(lake.below(&folder));
             return Ok(Self { base: "lake:/".to_owned(), glob: glob.to_owned(), place });
         }
-        let Some(rest) = url.strip_prefix("s3://") else {
-            let scheme = url.split("://").next().unwrap_or_default();
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        if !matches!(scheme, "s3" | "az" | "gs") {
             return Err(refused(format!("`{scheme}://` is not known here")));
-        };
+        }
         let (bucket, glob) = rest.split_once('/').ok_or_else(|| refused("it names no objects".to_owned()))?;
-        let options = (*buckets)(bucket);
-        let place = format!("s3://{bucket}/{}", glob::base(glob));
-        let storage =
-            Storage::open(place.trim_end_matches('/'), &options).map_err(|error| refused(error.reason))?;
-        Ok(Self { base: format!("s3://{bucket}"), glob: glob.to_owned(), place: Place::Bucket(storage) })
+        let options = (*buckets)(scheme, bucket);
+        let folder = format!("{scheme}://{bucket}/{}", glob::base(glob));
+        let folder = folder.trim_end_matches('/');
+        let place = match scheme {
+            "s3" => Storage::open(folder, &options).map(Place::Bucket),
+            _ => ObjectList::open(folder, &options).map(Place::Objects),
+        };
+        let place = place.map_err(|error| refused(error.reason))?;
+        Ok(Self { base: format!("{scheme}://{bucket}"), glob: glob.to_owned(), place })
     }
 
     /// The files now, by path.
@@ -78,20 +84,8 @@ impl Listing {
                 let walked = tokio::task::spawn_blocking(move || walk(&root, &base)).await;
                 walked.map_err(|error| Problem::error("event-source", error.to_string()))??
             }
-            Place::Bucket(storage) => {
-                let files = match storage.files(&FilePath::default()).await {
-                    Ok(files) => files,
-                    Err(StorageError::NotFound { .. }) => Vec::new(),
-                    Err(error) => return Err(unreachable(&format!("{}/{base}", self.base), &error)),
-                };
-                let path = |path: String| if base.is_empty() { path } else { format!("{base}/{path}") };
-                let found = |file: millrace_storage::FileFacts| Found {
-                    path: path(file.path),
-                    size: file.size_bytes,
-                    etag: file.etag,
-                };
-                files.into_iter().map(found).collect()
-            }
+            Place::Bucket(storage) => self.found(storage.files(&FilePath::default()).await, &base)?,
+            Place::Objects(objects) => self.found(objects.files().await, &base)?,
         };
         found.retain(|file| glob.matches(&file.path));
         found.sort_by(|one, other| one.path.cmp(&other.path));
@@ -100,6 +94,18 @@ impl Listing {
 
     pub(crate) fn uri(&self, path: &str) -> String {
         format!("{}/{path}", self.base)
+    }
+
+    /// What a bucket says of the files below `base`.
+    fn found(&self, files: Result<Vec<FileFacts>, StorageError>, base: &str) -> Result<Vec<Found>, Problem> {
+        let files = match files {
+            Ok(files) => files,
+            Err(StorageError::NotFound { .. }) => Vec::new(),
+            Err(error) => return Err(unreachable(&format!("{}/{base}", self.base), &error)),
+        };
+        let path = |path: String| if base.is_empty() { path } else { format!("{base}/{path}") };
+        let found = |file: FileFacts| Found { path: path(file.path), size: file.size_bytes, etag: file.etag };
+        Ok(files.into_iter().map(found).collect())
     }
 }
 

@@ -15,8 +15,8 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
 use object_store::signer::Signer as _;
 use object_store::{
-    BackoffConfig, ClientOptions, GetOptions, GetRange, MultipartUpload, ObjectStore as _,
-    ObjectStoreExt as _, PutPayload, RetryConfig,
+    BackoffConfig, ClientOptions, GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt as _,
+    PutPayload, RetryConfig,
 };
 use tokio_util::io::ReaderStream;
 
@@ -28,7 +28,7 @@ pub use failure::Failure;
 /// How often a request is sent again, and until when after the first.
 const RETRIES: usize = 4;
 const RETRY_FOR: Duration = Duration::from_secs(60);
-const CONNECT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 /// How long the server may be silent while it is read.
 const SILENCE: Duration = Duration::from_secs(120);
 /// How long a single request may take that is not read part by part, its retries included.
@@ -54,11 +54,7 @@ impl Bucket {
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&name)
             .with_client_options(ClientOptions::new().with_connect_timeout(CONNECT).with_timeout_disabled())
-            .with_retry(RetryConfig {
-                backoff: BackoffConfig::default(),
-                max_retries: RETRIES,
-                retry_timeout: RETRY_FOR,
-            });
+            .with_retry(retries());
         let mut secrets = Vec::new();
         for (option, value) in &options.s3 {
             let key: AmazonS3ConfigKey =
@@ -137,21 +133,12 @@ impl Bucket {
 
     pub(crate) async fn files(&self, folder: &FilePath) -> Result<Vec<FileFacts>, StorageError> {
         let key = self.key(folder.as_str())?;
-        let facts = |object: object_store::ObjectMeta| {
-            let parts: Vec<String> =
-                object.location.prefix_match(&key)?.map(|part| part.as_ref().to_owned()).collect();
-            let own =
-                folder.is_root() && parts.first().is_some_and(|part| part == STAGING || part == UPLOADS);
-            let etag = object.e_tag.unwrap_or_else(|| object.last_modified.to_string());
-            (!own).then(|| FileFacts { path: parts.join("/"), size_bytes: object.size, etag })
-        };
-        let objects: Vec<_> = self
-            .store
-            .list(Some(&key))
-            .try_collect()
-            .await
-            .map_err(|error| self.failed(folder.as_str(), &error))?;
-        Ok(objects.into_iter().filter_map(facts).collect())
+        let found = facts_below(&*self.store, &key).await;
+        let mut found = found.map_err(|error| self.failed(folder.as_str(), &error))?;
+        if folder.is_root() {
+            found.retain(|file| !matches!(file.path.split('/').next(), Some(STAGING | UPLOADS)));
+        }
+        Ok(found)
     }
 
     pub(crate) async fn read(
@@ -276,6 +263,22 @@ impl Bucket {
         let url = self.store.signed_url(method, &key, valid_for).await;
         url.map(String::from).map_err(|error| self.failed(path.as_str(), &error))
     }
+}
+
+/// Every object below a key, with its path from there.
+pub(crate) async fn facts_below(store: &dyn ObjectStore, key: &Path) -> object_store::Result<Vec<FileFacts>> {
+    let objects: Vec<_> = store.list(Some(key)).try_collect().await?;
+    let facts = |object: object_store::ObjectMeta| {
+        let parts: Vec<String> =
+            object.location.prefix_match(key)?.map(|part| part.as_ref().to_owned()).collect();
+        let etag = object.e_tag.unwrap_or_else(|| object.last_modified.to_string());
+        Some(FileFacts { path: parts.join("/"), size_bytes: object.size, etag })
+    };
+    Ok(objects.into_iter().filter_map(facts).collect())
+}
+
+pub(crate) fn retries() -> RetryConfig {
+    RetryConfig { backoff: BackoffConfig::default(), max_retries: RETRIES, retry_timeout: RETRY_FOR }
 }
 
 /// A request that must end.

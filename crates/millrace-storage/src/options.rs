@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use object_store::aws::AmazonS3ConfigKey;
+use object_store::azure::AzureConfigKey;
+use object_store::gcp::GoogleConfigKey;
 use url::Url;
 
 /// Where a storage is, and what it takes to reach it. Its `Debug` shows no key.
@@ -10,24 +12,38 @@ use url::Url;
 pub struct StorageOptions {
     /// Options of S3 in object_store's words: `aws_access_key_id`, `aws_secret_access_key`, `aws_region`, `aws_endpoint`, `aws_allow_http`, …
     pub s3: Vec<(String, String)>,
+    /// Options of Azure Blob Storage in object_store's words: `azure_storage_account_name`, `azure_storage_account_key`, …
+    pub azure: Vec<(String, String)>,
+    /// Options of Google Cloud Storage in object_store's words: `google_service_account_key`, …
+    pub gcs: Vec<(String, String)>,
 }
 
 impl std::fmt::Debug for StorageOptions {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<&str> = self.s3.iter().map(|(name, _)| name.as_str()).collect();
-        formatter.debug_struct("StorageOptions").field("s3", &names).finish()
+        let names =
+            |options: &[(String, String)]| options.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        let mut shown = formatter.debug_struct("StorageOptions");
+        shown.field("s3", &names(&self.s3)).field("azure", &names(&self.azure));
+        shown.field("gcs", &names(&self.gcs)).finish()
     }
 }
 
 impl StorageOptions {
-    /// Takes from the environment what S3's clients read there: variables that begin with `AWS_` and that are options of S3.
-    /// Others of these variables, of which there are many, are left alone.
+    /// Takes from the environment what the vendors' clients read there: variables that begin with `AWS_`, `AZURE_STORAGE_` or `GOOGLE_`
+    /// and that are options of the store. Others of these variables, of which there are many, are left alone.
     pub fn from_variables(variables: impl Iterator<Item = (String, String)>) -> Self {
-        let known = |(name, value): (String, String)| {
-            let name = name.strip_prefix("AWS_").map(|_| name.to_ascii_lowercase())?;
-            (name.parse::<AmazonS3ConfigKey>().is_ok() && !value.is_empty()).then_some((name, value))
-        };
-        Self { s3: variables.filter_map(known).collect() }
+        let mut options = Self::default();
+        for (variable, value) in variables.filter(|(_, value)| !value.is_empty()) {
+            let name = variable.to_ascii_lowercase();
+            if variable.starts_with("AWS_") && name.parse::<AmazonS3ConfigKey>().is_ok() {
+                options.s3.push((name, value));
+            } else if variable.starts_with("AZURE_STORAGE_") && name.parse::<AzureConfigKey>().is_ok() {
+                options.azure.push((name, value));
+            } else if variable.starts_with("GOOGLE_") && name.parse::<GoogleConfigKey>().is_ok() {
+                options.gcs.push((name, value));
+            }
+        }
+        options
     }
 }
 

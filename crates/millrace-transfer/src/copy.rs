@@ -12,98 +12,18 @@ use millrace_contract::{
 };
 use millrace_spec::asset::{Asset, AssetType};
 use millrace_spec::problem::Problem;
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::address::Address;
-use crate::columns::ColumnType;
+use crate::config::{Condition, CopyConfig, Write};
 use crate::connections::{self, Connections, ReadConnections};
 use crate::error::CopyError;
+use crate::meter::Meter;
 use crate::passing::{renamed, watched};
-use crate::rejects::{OnError, Rejects};
+use crate::rejects::Rejects;
 use crate::s3::{Bucket, S3Connection};
 use crate::sink::{object, write_local, write_postgres};
-use crate::source::files::{self, Format};
-use crate::source::{self, Encoding, Outcome, objects, postgres};
-
-/// Copies a table: from files, a bucket, a web server, a database or a dataset, to a dataset, a file, a bucket or a database.
-///
-/// What is written appears whole or not at all, so a copy that fails or is cancelled may simply run again.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CopyConfig {
-    /// Path or glob relative to the workspace, `http(s)://…`, `connection:schema.table`, `connection:(select …)`, `connection:key-or-glob`,
-    /// `s3://bucket/key-or-glob` or `data:name`.
-    pub from: Value,
-    /// `data:name`, a path, `connection:schema.table`, `connection:key` or `s3://bucket/key`.
-    pub to: Value,
-    /// Format of the source's files; told by their ending if absent.
-    #[serde(default)]
-    pub format: Option<Format>,
-    /// Types of columns by name; the others are inferred. CSV only.
-    #[serde(default)]
-    pub columns: IndexMap<String, ColumnType>,
-    /// What stands between the cells: one ASCII character, or `tab`. CSV only.
-    #[serde(default)]
-    pub delimiter: Option<String>,
-    /// Whether the first row names the columns. CSV only.
-    #[serde(default = "yes")]
-    pub header: bool,
-    /// Texts that mean null, beside the empty one. CSV only.
-    #[serde(default)]
-    pub null_values: Vec<String>,
-    /// How characters stand in the file. CSV only.
-    #[serde(default)]
-    pub encoding: Encoding,
-    /// Condition on the rows, SQL. Databases only.
-    #[serde(default, rename = "where")]
-    pub condition: Option<Condition>,
-    /// What becomes of the copy when a row cannot be read. CSV only.
-    #[serde(default)]
-    pub on_error: OnError,
-    /// Fails after all when more rows than this are rejected.
-    #[serde(default)]
-    pub max_rejects: Option<u64>,
-    /// How the write treats what is there.
-    #[serde(default)]
-    pub write: Write,
-    /// New names of columns.
-    #[serde(default)]
-    pub rename: IndexMap<String, String>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// How a write treats what is there.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Write {
-    /// The rows become the whole table.
-    #[default]
-    Overwrite,
-    /// The rows are added. Running it twice adds them twice.
-    Append,
-    /// Rows with equal keys are replaced, the others added. Databases only.
-    Upsert(Vec<String>),
-}
-
-/// A condition with its values bound.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Condition {
-    /// SQL without values from expressions.
-    Text(String),
-    /// SQL with `$1`, `$2`, …
-    Bound {
-        /// The SQL.
-        text: String,
-        /// The values.
-        params: Vec<Value>,
-    },
-}
+use crate::source::{self, Outcome, files, objects, postgres};
 
 /// What the kind needs from others.
 #[derive(Clone)]
@@ -144,10 +64,11 @@ impl Copy {
         fs_err::tokio::create_dir_all(&context.folder)
             .await
             .map_err(|error| CopyError::write("the attempt's folder", &error))?;
-        let outcome = Outcome::new(rejects);
+        let meter = Arc::new(Meter::new(config.threads()));
+        let outcome = Outcome::new(rejects, meter.clone());
         let rows = self.open(&from, &config, context, &outcome).await?;
-        let rows = watched(renamed(rows, &config.rename)?, context);
-        let written = self.write(&to, &config, context, rows, &from).await;
+        let rows = watched(renamed(rows, &config.rename)?, &meter, context);
+        let written = self.write(&to, &Work { config: &config, context, meter: &meter }, rows, &from).await;
         // What the source said is the cause; what the sink says about it an echo.
         if let Some(error) = outcome.take_error() {
             return Err(error);
@@ -164,6 +85,7 @@ impl Copy {
                 .log
                 .line(&format!("{rejected} rows were rejected; they are in {}", rejects.path().display()));
         }
+        context.log.line(&meter.summary());
         Ok(result)
     }
 
@@ -252,11 +174,11 @@ impl Copy {
     async fn write(
         &self,
         to: &Address,
-        config: &CopyConfig,
-        context: &StepContext,
+        work: &Work<'_>,
         rows: BatchStream,
         from: &Address,
     ) -> Result<StepOutcome, CopyError> {
+        let Work { config, context, meter } = work;
         let mut outcome = StepOutcome { sources: sources(from), ..StepOutcome::default() };
         let rows = match to {
             Address::Dataset(name) => {
@@ -273,7 +195,7 @@ impl Copy {
                 rows
             }
             Address::Files(path) => {
-                let (asset, rows) = write_local(context.workspace.join(path), config, rows).await?;
+                let (asset, rows) = write_local(context.workspace.join(path), config, rows, meter).await?;
                 outcome.bytes = asset.size_bytes;
                 outcome.outputs.insert("data".to_owned(), asset.to_value());
                 rows
@@ -285,9 +207,9 @@ impl Copy {
                 rows
             }
             Address::Object { connection, bucket, key } => {
-                let format = object::format_of(key, &config.write)?;
-                let file = staging(context).join(object::staged_name(key, format));
-                let (asset, rows) = write_local(file.clone(), config, rows).await?;
+                object::check(key, &config.write)?;
+                let file = staging(context).join(object::staged_name(key));
+                let (asset, rows) = write_local(file.clone(), config, rows, meter).await?;
                 object::upload(&self.bucket(connection)?, key, &file, context).await?;
                 outcome.bytes = asset.size_bytes;
                 outcome.outputs.insert("data".to_owned(), format!("s3://{bucket}/{key}").into());
@@ -327,6 +249,13 @@ impl Copy {
         let version = self.services.datasets.commit(version).await;
         Ok((version.map_err(|error| failed(&error))?.asset, rows))
     }
+}
+
+/// What writing takes beside the rows.
+struct Work<'a> {
+    config: &'a Arc<CopyConfig>,
+    context: &'a StepContext,
+    meter: &'a Arc<Meter>,
 }
 
 fn new_version(
@@ -457,7 +386,7 @@ impl StepKind for Copy {
             Err(error) => return vec![error.problem()],
         };
         let to = self.address(&config.to).and_then(|to| match to {
-            Address::Object { key, .. } => object::format_of(&key, &config.write).map(drop),
+            Address::Object { key, .. } => object::check(&key, &config.write),
             _ => Ok(()),
         });
         let addresses = [self.address(&config.from).map(drop), to];

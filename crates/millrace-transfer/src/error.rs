@@ -69,6 +69,11 @@ impl CopyError {
         Self::Read { what: what.into(), message: error.to_string(), transient: false }
     }
 
+    /// Reading broke off.
+    pub(crate) fn broken(what: &str, error: std::io::Error) -> Self {
+        Self::read(what, &error)
+    }
+
     pub(crate) fn write(what: impl Into<String>, error: &dyn std::fmt::Display) -> Self {
         Self::Write { what: what.into(), message: error.to_string(), transient: false }
     }

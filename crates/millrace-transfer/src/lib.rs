@@ -9,21 +9,25 @@
 )]
 
 mod address;
-mod columns;
+mod config;
 mod connections;
 mod connectors;
 mod copy;
 mod error;
+mod format;
+mod meter;
 mod passing;
 mod rejects;
 mod s3;
 mod sink;
 mod source;
+mod types;
 
-pub use columns::ColumnType;
+pub use config::{Condition, CopyConfig, Write};
 pub use connections::{Connection, Connections, ReadConnections};
 pub use connectors::connectors;
-pub use copy::{Condition, Copy, CopyConfig, CopyServices, Write};
+pub use copy::{Copy, CopyServices};
 pub use error::CopyError;
+pub use format::{Encoding, Format};
 pub use rejects::OnError;
-pub use source::{Encoding, Format};
+pub use types::{ColumnSpec, ColumnType, Culture, LongColumnSpec};

@@ -6,9 +6,10 @@ use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
 use futures::StreamExt as _;
 use indexmap::IndexMap;
-use millrace_contract::{BatchStream, Progress, QueryError, StepContext};
+use millrace_contract::{BatchStream, QueryError, StepContext};
 
 use crate::error::CopyError;
+use crate::meter::Meter;
 
 /// Gives columns other names.
 pub(crate) fn renamed(rows: BatchStream, names: &IndexMap<String, String>) -> Result<BatchStream, CopyError> {
@@ -38,29 +39,23 @@ pub(crate) fn renamed(rows: BatchStream, names: &IndexMap<String, String>) -> Re
 }
 
 /// Reports rows and bytes as they pass, and ends with an error when the step is cancelled.
-pub(crate) fn watched(rows: BatchStream, context: &StepContext) -> BatchStream {
-    let (cancel, progress) = (context.cancel.clone(), context.progress.clone());
+pub(crate) fn watched(rows: BatchStream, meter: &Arc<Meter>, context: &StepContext) -> BatchStream {
+    let (cancel, progress, meter) = (context.cancel.clone(), context.progress.clone(), meter.clone());
     let schema = rows.schema.clone();
-    let begun = std::time::Instant::now();
-    let state = Some((rows.batches, 0_u64, 0_u64));
-    let batches = futures::stream::unfold(state, move |state| {
-        let (cancel, progress) = (cancel.clone(), progress.clone());
+    let batches = futures::stream::unfold(Some(rows.batches), move |batches| {
+        let (cancel, progress, meter) = (cancel.clone(), progress.clone(), meter.clone());
         async move {
-            let (mut batches, mut rows, mut bytes) = state?;
+            let mut batches = batches?;
             let next = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Some((Err(QueryError::Cancelled), None)),
                 next = batches.next() => next?,
             };
             if let Ok(batch) = &next {
-                rows += batch.num_rows() as u64;
-                bytes += batch.get_array_memory_size() as u64;
-                #[allow(clippy::cast_precision_loss, reason = "a speed for people to read")]
-                let speed = rows as f64 / begun.elapsed().as_secs_f64().max(1e-6);
-                let message = Some(format!("{speed:.0} rows/s"));
-                progress.report(Progress { fraction: None, rows: Some(rows), bytes: Some(bytes), message });
+                meter.rows(batch.num_rows() as u64);
+                progress.report(meter.progress());
             }
-            Some((next, Some((batches, rows, bytes))))
+            Some((next, Some(batches)))
         }
     });
     BatchStream { schema, batches: Box::pin(batches) }

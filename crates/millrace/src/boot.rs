@@ -86,8 +86,8 @@ pub(crate) struct WorkspaceStorage {
     pub(crate) models: Storage,
     /// Its folders as folders of this machine.
     pub(crate) copies: LocalCopies,
-    /// What it takes to reach tables in a bucket.
-    s3: Vec<(String, String)>,
+    /// What the environment says that it takes to reach buckets.
+    options: StorageOptions,
 }
 
 impl WorkspaceStorage {
@@ -104,7 +104,7 @@ impl WorkspaceStorage {
             artifacts: below("artifacts")?,
             models: below("models")?,
             copies: LocalCopies::new(root.clone(), state.join("copies")),
-            s3: options.s3,
+            options,
             root,
         })
     }
@@ -286,7 +286,7 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     ));
     let tracker = Arc::new(Tracker::new(store.clone(), storage.artifacts.clone(), clock.clone()));
     let mut config = EngineConfig::new(state.join("spill"));
-    config.s3 = storage.s3.iter().cloned().collect();
+    config.s3 = storage.options.s3.iter().cloned().collect();
     let engine = DataFusionEngine::new(config);
     let secrets = Arc::new(secrets(root));
     let signals = Arc::new(LatestSignals::default());

@@ -5,6 +5,7 @@ use millrace_spec::expression;
 use millrace_spec::problem::Problem;
 use millrace_spec::secret::{self, Secrets};
 use millrace_spec::yaml::{self, Node, NodeValue};
+use millrace_storage::StorageOptions;
 use millrace_transfer::{Connection, Connections};
 use serde_json::{Map, Value, json};
 
@@ -61,33 +62,67 @@ impl Workspace {
         Some(connections.into_iter().map(kinds).collect())
     }
 
-    /// What it takes to reach a bucket, if a connection leads there; in the words of S3's clients.
-    pub(crate) fn bucket_options(&self, bucket: &str) -> Option<Vec<(String, String)>> {
+    /// What it takes to reach a bucket, if a connection leads there. `scheme` is its URL's: `s3`, `az`, `gs`.
+    pub(crate) fn bucket_options(&self, scheme: &str, bucket: &str) -> Option<StorageOptions> {
         let connections = self.connections().usable().ok()?;
         let settings = connections.values().filter(|connection| connection.unusable.is_none());
-        let mut settings = settings.filter_map(|connection| connection.settings.get("s3"));
-        let of_bucket = |settings: &&Value| settings.get("bucket").and_then(Value::as_str) == Some(bucket);
-        settings.find(of_bucket).map(s3_options)
+        let (word, name) = match scheme {
+            "az" => ("azblob", "container"),
+            "gs" => ("gcs", "bucket"),
+            _ => ("s3", "bucket"),
+        };
+        let mut settings = settings.filter_map(|connection| connection.settings.get(word));
+        let found = settings.find(|settings| settings.get(name).and_then(Value::as_str) == Some(bucket))?;
+        let mut options = StorageOptions::default();
+        match scheme {
+            "az" => options.azure = renamed(found, &AZURE),
+            "gs" => options.gcs = renamed(found, &GOOGLE),
+            _ => options.s3 = s3_options(found),
+        }
+        Some(options)
     }
+}
+
+/// Fields of a connection and the options of the vendor's clients that they are.
+const S3: [(&str, &str); 7] = [
+    ("region", "aws_region"),
+    ("endpoint", "aws_endpoint"),
+    ("access_key_id", "aws_access_key_id"),
+    ("secret_access_key", "aws_secret_access_key"),
+    ("session_token", "aws_session_token"),
+    ("anonymous", "aws_skip_signature"),
+    ("allow_http", "aws_allow_http"),
+];
+const AZURE: [(&str, &str); 9] = [
+    ("account", "azure_storage_account_name"),
+    ("access_key", "azure_storage_account_key"),
+    ("sas_token", "azure_storage_sas_token"),
+    ("tenant_id", "azure_storage_tenant_id"),
+    ("client_id", "azure_storage_client_id"),
+    ("client_secret", "azure_storage_client_secret"),
+    ("endpoint", "azure_storage_endpoint"),
+    ("anonymous", "azure_skip_signature"),
+    ("allow_http", "azure_allow_http"),
+];
+const GOOGLE: [(&str, &str); 4] = [
+    ("service_account_key", "google_service_account_key"),
+    ("endpoint", "google_base_url"),
+    ("anonymous", "google_skip_signature"),
+    ("allow_http", "allow_http"),
+];
+
+fn renamed(settings: &Value, names: &[(&str, &str)]) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let given = names.iter().filter_map(|(field, option)| {
+        let value = settings.get(field).filter(|value| !value.is_null())?;
+        Some(((*option).to_owned(), text(value)))
+    });
+    given.collect()
 }
 
 /// The fields of an `s3` connection as options of S3's clients.
 fn s3_options(settings: &Value) -> Vec<(String, String)> {
-    const SAME: [(&str, &str); 7] = [
-        ("region", "aws_region"),
-        ("endpoint", "aws_endpoint"),
-        ("access_key_id", "aws_access_key_id"),
-        ("secret_access_key", "aws_secret_access_key"),
-        ("session_token", "aws_session_token"),
-        ("anonymous", "aws_skip_signature"),
-        ("allow_http", "aws_allow_http"),
-    ];
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let given = SAME.iter().filter_map(|(field, option)| {
-        let value = settings.get(field).filter(|value| !value.is_null())?;
-        Some(((*option).to_owned(), text(value)))
-    });
-    let mut options: Vec<(String, String)> = given.collect();
+    let mut options = renamed(settings, &S3);
     if settings.get("region").is_none() {
         options.push(("aws_region".to_owned(), "us-east-1".to_owned()));
     }

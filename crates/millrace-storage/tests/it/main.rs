@@ -259,7 +259,8 @@ async fn a_bucket() {
 
 #[test]
 fn what_is_no_storage() {
-    let options = StorageOptions { s3: vec![("aws_colour".to_owned(), "red".to_owned())] };
+    let s3 = vec![("aws_colour".to_owned(), "red".to_owned())];
+    let options = StorageOptions { s3, ..StorageOptions::default() };
     let error = Storage::open("s3://lake", &options).unwrap_err();
     assert_eq!(
         error.to_string(),

@@ -10,10 +10,11 @@ use millrace_contract::{Progress, StepContext};
 use object_store::{MultipartUpload, ObjectStoreExt as _};
 use tokio::io::AsyncReadExt as _;
 
-use crate::copy::Write;
+use crate::config::Write;
 use crate::error::CopyError;
+use crate::format;
 use crate::s3::{Bucket, patiently, unless_cancelled};
-use crate::source::files::{self, Format};
+use crate::source::files;
 
 /// Size of a part unless the object is so big that it would have too many; a smaller object is sent in one piece.
 const PART: u64 = 8 * 1024 * 1024;
@@ -25,30 +26,22 @@ const AT_ONCE: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Checks that an object can be written under this key and says in which format.
-pub(crate) fn format_of(key: &str, write: &Write) -> Result<Format, CopyError> {
+pub(crate) fn check(key: &str, write: &Write) -> Result<(), CopyError> {
     if *write != Write::Overwrite {
         return Err(CopyError::config("objects can only be overwritten", "write: overwrite"));
     }
     if files::is_glob(key) || key.ends_with('/') {
         return Err(CopyError::config(format!("`{key}` does not name one object"), "lake:out/rows.parquet"));
     }
-    files::format_of_name(key).ok_or_else(|| {
-        CopyError::config(
-            format!("the format of `{key}` cannot be told by its ending"),
-            "end it in .csv, .jsonl or .parquet",
-        )
-    })
+    format::of_name(key).map(drop).ok_or_else(|| format::unknown(key))
 }
 
 /// A short name with the endings that decide how the file is written.
-pub(crate) fn staged_name(key: &str, format: Format) -> String {
-    let ending = match format {
-        Format::Csv => "csv",
-        Format::Jsonl => "jsonl",
-        Format::Parquet => "parquet",
-    };
-    let packed = ["gz", "zst"].into_iter().find(|it| key.ends_with(&format!(".{it}")));
-    packed.map_or_else(|| format!("upload.{ending}"), |packed| format!("upload.{ending}.{packed}"))
+pub(crate) fn staged_name(key: &str) -> String {
+    let name = key.rsplit('/').next().unwrap_or(key).to_lowercase();
+    let endings: Vec<&str> = name.rsplit('.').take(2).collect();
+    let endings = endings.into_iter().rev().collect::<Vec<_>>().join(".");
+    format!("upload.{endings}")
 }
 
 /// Sends a file. When that fails or the step is cancelled, the key is as it was and the parts are discarded.
@@ -137,14 +130,13 @@ mod tests {
     #[test]
     fn keys_to_write() {
         let check = |key: &str| {
-            let format = format_of(key, &Write::Overwrite);
-            format.map(|format| staged_name(key, format)).map_err(|error| error.to_string())
+            super::check(key, &Write::Overwrite).map(|()| staged_name(key)).map_err(|error| error.to_string())
         };
         assert_eq!(check("out/a.b.CSV.gz").as_deref(), Ok("upload.csv.gz"));
-        assert_eq!(check("out/a.ndjson.zst").as_deref(), Ok("upload.jsonl.zst"));
-        assert_eq!(check("a.parquet").as_deref(), Ok("upload.parquet"));
+        assert_eq!(check("out/a.ndjson.zst").as_deref(), Ok("upload.ndjson.zst"));
+        assert_eq!(check("b/a.parquet").as_deref(), Ok("upload.a.parquet"));
         assert_eq!(check("out/*.csv"), Err("`out/*.csv` does not name one object".to_owned()));
         assert_eq!(check("out/a"), Err("the format of `out/a` cannot be told by its ending".to_owned()));
-        assert!(format_of("a.csv", &Write::Append).is_err());
+        assert!(super::check("a.csv", &Write::Append).is_err());
     }
 }

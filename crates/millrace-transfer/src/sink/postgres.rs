@@ -10,7 +10,7 @@ use futures::{SinkExt as _, StreamExt as _};
 use millrace_contract::BatchStream;
 use tokio_postgres::{Client, Transaction};
 
-use crate::copy::Write;
+use crate::config::Write;
 use crate::error::CopyError;
 use crate::source::postgres::{message, quoted, quoted_table};
 

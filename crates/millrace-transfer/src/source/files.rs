@@ -2,28 +2,16 @@
 
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures::StreamExt as _;
 use regex::Regex;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt as _;
 use url::Url;
 
 use crate::error::CopyError;
-
-/// How rows stand in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// Text with a delimiter.
-    Csv,
-    /// One JSON object a line.
-    #[serde(alias = "json")]
-    Jsonl,
-    /// Apache Parquet.
-    Parquet,
-}
+use crate::format::{Packing, unpacked};
+use crate::meter::Meter;
 
 /// A local file and the name its user knows it by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,40 +21,36 @@ pub(crate) struct SourceFile {
 }
 
 impl SourceFile {
-    /// Opens it for reading text; gzip and zstd are told by the ending.
-    pub(crate) fn open(&self) -> Result<Box<dyn Read + Send>, CopyError> {
+    /// Opens it for reading from its beginning to its end; how it is packed is told by its ending. The bytes that the file has are counted.
+    pub(crate) fn open(&self, meter: &Arc<Meter>) -> Result<Box<dyn Read + Send>, CopyError> {
         let file = fs_err::File::open(&self.path).map_err(|error| CopyError::read(&self.name, &error))?;
-        let file = BufReader::with_capacity(256 * 1024, file);
-        Ok(match self.name.rsplit('.').next() {
-            Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(file)),
-            Some("zst") => Box::new(
-                zstd::stream::read::Decoder::with_buffer(file)
-                    .map_err(|error| CopyError::read(&self.name, &error))?,
-            ),
-            _ => Box::new(file),
-        })
+        let file = BufReader::with_capacity(256 * 1024, Counted { file, meter: meter.clone() });
+        let name = self.name.to_lowercase();
+        let (packing, _) = Packing::of_name(&name);
+        unpacked(packing, file).map_err(|error| CopyError::broken(&self.name, error))
+    }
+
+    /// Where it is, for readers that go back and forth in it.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes that the file has; 0 if nobody knows.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        fs_err::metadata(&self.path).map_or(0, |facts| facts.len())
     }
 }
 
-/// The format that the first file's ending names.
-pub(crate) fn format_of(files: &[SourceFile]) -> Result<Format, CopyError> {
-    let name = files.first().map(|file| file.name.as_str()).unwrap_or_default();
-    format_of_name(name).ok_or_else(|| {
-        CopyError::config(
-            format!("the format of `{name}` cannot be told by its ending"),
-            "add `format: csv`, `jsonl` or `parquet`",
-        )
-    })
+struct Counted {
+    file: fs_err::File,
+    meter: Arc<Meter>,
 }
 
-pub(crate) fn format_of_name(name: &str) -> Option<Format> {
-    let name = name.to_lowercase();
-    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
-    match name.rsplit_once('.')?.1 {
-        "csv" | "tsv" | "txt" => Some(Format::Csv),
-        "json" | "jsonl" | "ndjson" => Some(Format::Jsonl),
-        "parquet" => Some(Format::Parquet),
-        _ => None,
+impl Read for Counted {
+    fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(room)?;
+        self.meter.read(read as u64);
+        Ok(read)
     }
 }
 
@@ -166,12 +150,5 @@ mod tests {
         assert!(check("/w/raw/**/*.csv", "/w/raw/a.csv"));
         assert!(check("/w/day=?/a.csv", "/w/day=1/a.csv"));
         assert!(!check("/w/a.csv", "/w/abcsv"));
-    }
-
-    #[test]
-    fn formats_by_ending() {
-        assert_eq!(format_of_name("a.CSV.gz"), Some(Format::Csv));
-        assert_eq!(format_of_name("a.ndjson.zst"), Some(Format::Jsonl));
-        assert_eq!(format_of_name("a.bin"), None);
     }
 }

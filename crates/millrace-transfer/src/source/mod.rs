@@ -1,43 +1,38 @@
 //! Where rows come from.
 
-pub(crate) mod csv;
 pub(crate) mod files;
-mod json;
 pub(crate) mod objects;
-mod parquet;
 pub(crate) mod postgres;
-mod text;
+mod running;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use millrace_contract::{BatchStream, QueryError};
-use tokio::sync::mpsc;
 
-pub use files::Format;
-pub use text::Encoding;
-
-use crate::copy::CopyConfig;
+use crate::config::CopyConfig;
 use crate::error::CopyError;
-use crate::rejects::Rejects;
+use crate::format::{self, Opening};
+use crate::meter::Meter;
+use crate::rejects::{Reject, Rejects};
 use files::SourceFile;
+pub(crate) use running::stream;
 
 /// Rows in a batch.
 pub(crate) const BATCH_ROWS: usize = 8192;
-/// Batches that a reader may be ahead of the writer.
-const AHEAD: usize = 2;
 
 /// What a source leaves beside its rows. The error is kept here because a stream of batches can only carry words.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
     pub(crate) error: Arc<Mutex<Option<CopyError>>>,
     pub(crate) rejects: Arc<Mutex<Rejects>>,
+    pub(crate) meter: Arc<Meter>,
 }
 
 impl Outcome {
-    pub(crate) fn new(rejects: Rejects) -> Self {
-        Self { error: Arc::default(), rejects: Arc::new(Mutex::new(rejects)) }
+    pub(crate) fn new(rejects: Rejects, meter: Arc<Meter>) -> Self {
+        Self { error: Arc::default(), rejects: Arc::new(Mutex::new(rejects)), meter }
     }
 
     pub(crate) fn fail(&self, error: CopyError) -> QueryError {
@@ -53,15 +48,42 @@ impl Outcome {
     pub(crate) fn rejected(&self) -> u64 {
         self.rejects.lock().unwrap_or_else(PoisonError::into_inner).count()
     }
+
+    /// Sets rows aside, or fails if they may not be.
+    pub(crate) fn reject(&self, rejects: &[Reject]) -> Result<(), CopyError> {
+        let mut kept = self.rejects.lock().unwrap_or_else(PoisonError::into_inner);
+        rejects.iter().try_for_each(|reject| kept.take(reject))
+    }
 }
 
-/// Takes batches from a reader; an error means that nobody wants more.
-pub(crate) type Emit<'a> = dyn FnMut(RecordBatch) -> Result<(), CopyError> + 'a;
+/// What a piece of a source became: rows in the source's order, and the rows that could not be read.
+#[derive(Debug, Default)]
+pub(crate) struct Piece {
+    pub(crate) batches: Vec<RecordBatch>,
+    pub(crate) rejects: Vec<Reject>,
+    /// Bytes of the source that it was.
+    pub(crate) bytes: u64,
+}
 
-/// Something that knows its schema and can then be read from its start to its end, on a thread of its own.
+impl From<RecordBatch> for Piece {
+    fn from(batch: RecordBatch) -> Self {
+        Self { bytes: batch.get_array_memory_size() as u64, batches: vec![batch], rejects: Vec::new() }
+    }
+}
+
+/// Takes pieces; an error means that nobody wants more.
+pub(crate) type Emit<'a> = dyn FnMut(Piece) -> Result<(), CopyError> + 'a;
+
+/// Decodes a part of a source, on whichever thread has time.
+pub(crate) type Job = Box<dyn FnOnce(&mut Emit<'_>) -> Result<(), CopyError> + Send>;
+
+/// Something that knows its schema and is read from its start to its end by one blocking thread. What can be done on other threads it gives
+/// away as a job; several jobs run at once, and their rows come in the order of the jobs.
 pub(crate) trait Reader: Send + 'static {
     fn schema(&self) -> SchemaRef;
-    fn read(self: Box<Self>, emit: &mut Emit<'_>) -> Result<(), CopyError>;
+
+    /// The next job; `None` at the end.
+    fn next(&mut self) -> Result<Option<Job>, CopyError>;
 }
 
 /// Opens files of one format, which looks at their beginning.
@@ -72,33 +94,12 @@ pub(crate) async fn open(
 ) -> Result<BatchStream, CopyError> {
     let format = match config.format {
         Some(format) => format,
-        None => files::format_of(&files)?,
+        None => format::of_files(&files)?,
     };
-    let kept = outcome.clone();
-    let opened = tokio::task::spawn_blocking(move || -> Result<Box<dyn Reader>, CopyError> {
-        Ok(match format {
-            Format::Csv => Box::new(csv::CsvReader::open(files, config, kept.rejects)?),
-            Format::Jsonl => Box::new(json::JsonReader::open(files)?),
-            Format::Parquet => Box::new(parquet::ParquetReader::open(files)?),
-        })
-    });
+    let threads = config.threads();
+    outcome.meter.expect(files.iter().map(SourceFile::size_bytes).sum());
+    let opening = Opening { files, config, meter: outcome.meter.clone() };
+    let opened = tokio::task::spawn_blocking(move || format.of().reader(opening));
     let reader = opened.await.map_err(|error| CopyError::read("the source", &error))??;
-    Ok(stream(reader, outcome))
-}
-
-/// Runs a reader on a blocking thread, at most some batches ahead. The thread ends when the stream is dropped.
-fn stream(reader: Box<dyn Reader>, outcome: Outcome) -> BatchStream {
-    let schema = reader.schema();
-    let (sender, mut receiver) = mpsc::channel(AHEAD);
-    tokio::task::spawn_blocking(move || {
-        let mut emit = |batch| sender.blocking_send(Ok(batch)).map_err(|_| CopyError::Cancelled);
-        if let Err(error) = reader.read(&mut emit) {
-            // The receiver is gone if the copy ended first.
-            let _ = sender.blocking_send(Err(outcome.fail(error)));
-        }
-    });
-    BatchStream {
-        schema,
-        batches: Box::pin(futures::stream::poll_fn(move |context| receiver.poll_recv(context))),
-    }
+    Ok(stream(reader, threads, outcome))
 }

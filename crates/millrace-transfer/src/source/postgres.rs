@@ -13,8 +13,8 @@ use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, NoTls, Row, RowStream};
 
 use super::{BATCH_ROWS, Outcome};
-use crate::columns::{Builder, Cell, ColumnType};
 use crate::error::CopyError;
+use crate::types::{CellFormat, ColumnBuilder, ColumnType, Scalar};
 
 /// Reads and writes tables of a PostgreSQL server.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -157,35 +157,57 @@ struct State {
 
 impl State {
     async fn next(&mut self) -> Result<Option<RecordBatch>, CopyError> {
-        let mut builders: Vec<Builder> = self.types.iter().map(|kind| Builder::new(*kind)).collect();
+        let builder = |kind: &ColumnType| ColumnBuilder::new(CellFormat::plain(*kind), BATCH_ROWS);
+        let mut builders: Vec<ColumnBuilder> = self.types.iter().map(builder).collect();
         let mut count = 0;
         while count < BATCH_ROWS {
             let Some(row) = self.rows.next().await else { break };
             let row = row.map_err(|error| failed(&self.table, &error))?;
             for (index, (builder, kind)) in builders.iter_mut().zip(&self.types).enumerate() {
-                builder.append(cell(&row, index, *kind).map_err(|error| failed(&self.table, &error))?);
+                append(builder, &row, index, *kind).map_err(|error| failed(&self.table, &error))?;
             }
             count += 1;
         }
         if count == 0 {
             return Ok(None);
         }
-        let columns = builders.iter_mut().map(Builder::finish).collect();
-        RecordBatch::try_new(self.schema.clone(), columns)
+        let columns: Result<Vec<_>, _> = builders.into_iter().map(ColumnBuilder::finish).collect();
+        columns
+            .and_then(|columns| RecordBatch::try_new(self.schema.clone(), columns))
             .map(Some)
             .map_err(|error| CopyError::read(&self.table, &error))
     }
 }
 
-fn cell(row: &Row, index: usize, kind: ColumnType) -> Result<Cell<'_>, tokio_postgres::Error> {
-    Ok(match kind {
-        ColumnType::Boolean => row.try_get::<_, Option<bool>>(index)?.map_or(Cell::Null, Cell::Boolean),
-        ColumnType::Integer => row.try_get::<_, Option<i64>>(index)?.map_or(Cell::Null, Cell::Integer),
-        ColumnType::Number => row.try_get::<_, Option<f64>>(index)?.map_or(Cell::Null, Cell::Number),
-        ColumnType::Date => row.try_get::<_, Option<i32>>(index)?.map_or(Cell::Null, Cell::Date),
-        ColumnType::Datetime => row.try_get::<_, Option<i64>>(index)?.map_or(Cell::Null, Cell::Datetime),
-        ColumnType::String => row.try_get::<_, Option<&str>>(index)?.map_or(Cell::Null, Cell::Text),
-    })
+fn append(
+    builder: &mut ColumnBuilder,
+    row: &Row,
+    index: usize,
+    kind: ColumnType,
+) -> Result<(), tokio_postgres::Error> {
+    let value = match kind {
+        ColumnType::Boolean => row.try_get::<_, Option<bool>>(index)?.map(Scalar::Boolean),
+        ColumnType::Integer | ColumnType::Datetime | ColumnType::Timestamp => {
+            row.try_get::<_, Option<i64>>(index)?.map(Scalar::Int64)
+        }
+        ColumnType::Number => row.try_get::<_, Option<f64>>(index)?.map(Scalar::Float64),
+        ColumnType::Date => row.try_get::<_, Option<i32>>(index)?.map(Scalar::Int32),
+        ColumnType::String | ColumnType::Binary | ColumnType::Decimal { .. } => {
+            match row.try_get::<_, Option<&str>>(index)? {
+                Some(text) => builder.append(text.as_bytes()),
+                None => {
+                    builder.append_null();
+                    true
+                }
+            };
+            return Ok(());
+        }
+    };
+    match value {
+        Some(value) => builder.append_scalar(value),
+        None => builder.append_null(),
+    }
+    Ok(())
 }
 
 /// A parameter of whatever type the server expects, sent in its text form.

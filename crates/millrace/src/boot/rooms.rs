@@ -67,14 +67,14 @@ impl Rooms {
     /// If no HTTP client can be made.
     pub(crate) fn inbox(&self, engine: &Engine) -> Result<Inbox> {
         let (workspace, connected) = (self.workspace.clone(), self.workspace.clone());
-        let machine = self.storage.s3.clone();
+        let machine = self.storage.options.clone();
         let place = server_place::here(&self.workspace.state_folder(), self.store.is_postgres())?;
         let outside = Outside {
             workspace: self.workspace.root.clone(),
             copies: self.workspace.state_folder().join("git"),
             lake: self.storage.root.clone(),
-            buckets: Arc::new(move |bucket| StorageOptions {
-                s3: workspace.bucket_options(bucket).unwrap_or_else(|| machine.clone()),
+            buckets: Arc::new(move |scheme, bucket| {
+                workspace.bucket_options(scheme, bucket).unwrap_or_else(|| machine.clone())
             }),
             connections: Arc::new(move |name| connected.connection(name, "redis: {url: …}")),
             name: self.workspace.name.clone(),

@@ -51,10 +51,15 @@ impl EventKind for LocalFiles {
 ///
 /// `event.blob` has the `uri`, `path`, `name`, `size` and `etag`. What is there when the trigger is written starts nothing; an object that
 /// is replaced by other content has come again.
+///
+/// A connection of connections.yaml opens the bucket: `lake: {s3: {bucket: lake, access_key_id: …, secret_access_key: …}}`,
+/// `raw: {azblob: {container: raw, account: …, access_key: …}}` (or `sas_token`, or `tenant_id`, `client_id` and `client_secret`),
+/// `land: {gcs: {bucket: land, service_account_key: …}}`; without one, the variables that the vendor's clients read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BlobFiles {
-    /// URL with a glob: `s3://BUCKET/…`, or `lake://…` for the workspace's own storage.
+    /// URL with a glob: `s3://BUCKET/…`, `az://CONTAINER/…` (Azure Blob Storage), `gs://BUCKET/…` (Google Cloud Storage), or `lake://…` for
+    /// the workspace's own storage.
     pub blob: String,
     /// What happened to them; `[created]` if absent.
     #[serde(default = "created")]
@@ -82,10 +87,13 @@ impl EventKind for BlobFiles {
     fn mistakes(&self) -> Vec<(&'static str, Problem)> {
         let mut found = bad_globs("blob", std::iter::once(&self.blob));
         match self.blob.split_once("://") {
-            Some(("s3" | "lake", rest)) if !rest.is_empty() => {}
+            Some(("s3" | "az" | "gs" | "lake", rest)) if !rest.is_empty() => {}
             Some(_) => {
                 let problem = Problem::error("not-a-bucket", format!("`{}` cannot be watched", self.blob));
-                found.push(("blob", problem.hint("write `s3://BUCKET/…`, or `lake://…`")));
+                found.push((
+                    "blob",
+                    problem.hint("write `s3://BUCKET/…`, `az://CONTAINER/…`, `gs://BUCKET/…`, or `lake://…`"),
+                ));
             }
             None => {
                 let problem =

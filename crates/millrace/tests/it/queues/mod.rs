@@ -2,6 +2,7 @@
 //! the orchestration table's row of events.
 
 mod broker;
+mod buckets;
 mod imap;
 mod kafka;
 mod mqtt;

@@ -1,0 +1,233 @@
+//! Where the fields of a record begin and end.
+
+use memchr::{memchr, memchr3};
+
+/// What stands between and around fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dialect {
+    /// Between fields.
+    pub(crate) delimiter: u8,
+    /// Around fields that hold delimiters or lines.
+    pub(crate) quote: u8,
+    /// Before a quote within a quoted field, beside the doubled quote.
+    pub(crate) escape: Option<u8>,
+    /// Ends a line: `\n` (with or without `\r` before it), or `\r` in files that have no other.
+    pub(crate) newline: u8,
+}
+
+/// A field within the text of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    start: usize,
+    end: usize,
+    quoted: bool,
+}
+
+/// A record: from where to where it stands, without the end of its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// Where the next one begins.
+    pub(crate) next: usize,
+}
+
+/// What there is at a place of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A whole record; its fields were told.
+    Record(Place),
+    /// The text ends before the record does, outside of quotes.
+    Open,
+    /// The text ends within quotes.
+    OpenQuote,
+}
+
+impl Dialect {
+    /// Finds the record that begins at `start` and tells its fields to `spans`, which is emptied before. A line without anything is a record of
+    /// one empty field. `at_end`: nothing comes after `text`, so its end ends a record.
+    pub(crate) fn record(&self, text: &[u8], start: usize, at_end: bool, spans: &mut Vec<Span>) -> Found {
+        spans.clear();
+        let mut field = start;
+        let mut at = start;
+        let mut quoted = false;
+        loop {
+            let rest = text.get(at..).unwrap_or_default();
+            let Some(position) =
+                memchr3(self.delimiter, self.newline, self.quote, rest).map(|found| at + found)
+            else {
+                if !at_end {
+                    return Found::Open;
+                }
+                let end = trim_return(text, field, text.len());
+                spans.push(Span { start: field, end, quoted });
+                return Found::Record(Place { start, end, next: text.len() });
+            };
+            let byte = text.get(position).copied().unwrap_or(self.newline);
+            if byte == self.delimiter {
+                spans.push(Span { start: field, end: position, quoted });
+                field = position + 1;
+                at = field;
+                quoted = false;
+            } else if byte == self.newline {
+                let end = trim_return(text, field, position);
+                spans.push(Span { start: field, end, quoted });
+                return Found::Record(Place { start, end, next: position + 1 });
+            } else if position == field {
+                quoted = true;
+                match self.closing_quote(text, position + 1) {
+                    Some(closing) => at = closing + 1,
+                    None => return Found::OpenQuote,
+                }
+            } else {
+                // A quote within a field that does not begin with one is a letter.
+                at = position + 1;
+            }
+        }
+    }
+
+    /// Where the quotes end that were opened before `at`.
+    fn closing_quote(&self, text: &[u8], mut at: usize) -> Option<usize> {
+        let begin = at;
+        loop {
+            let position = at + memchr(self.quote, text.get(at..)?)?;
+            if text.get(position + 1) == Some(&self.quote) {
+                at = position + 2;
+            } else if self
+                .escape
+                .is_some_and(|escape| escape != self.quote && escaped(text, begin, position, escape))
+            {
+                at = position + 1;
+            } else {
+                return Some(position);
+            }
+        }
+    }
+
+    /// A field's text, without its quotes. `scratch` holds it if it is not a piece of the record.
+    pub(crate) fn field<'t>(&self, text: &'t [u8], span: Span, scratch: &'t mut Vec<u8>) -> &'t [u8] {
+        let raw = text.get(span.start..span.end).unwrap_or_default();
+        if !span.quoted {
+            return raw;
+        }
+        let inner = raw.strip_prefix(&[self.quote]).unwrap_or(raw);
+        if let Some(plain) = inner.strip_suffix(&[self.quote])
+            && memchr(self.quote, plain).is_none()
+            && self.escape.is_none_or(|escape| memchr(escape, plain).is_none())
+        {
+            return plain;
+        }
+        scratch.clear();
+        let mut inside = true;
+        let mut bytes = inner.iter().copied().peekable();
+        while let Some(byte) = bytes.next() {
+            if inside && Some(byte) == self.escape && byte != self.quote {
+                scratch.extend(bytes.next());
+            } else if inside && byte == self.quote {
+                if bytes.next_if_eq(&self.quote).is_some() {
+                    scratch.push(byte);
+                } else {
+                    inside = false;
+                }
+            } else {
+                scratch.push(byte);
+            }
+        }
+        scratch
+    }
+
+    /// The end of the last whole record that begins at or after `start`, and where the one after it would begin.
+    pub(crate) fn last_end(&self, text: &[u8], start: usize, at_end: bool) -> usize {
+        let plain = text.get(start..).unwrap_or_default();
+        if memchr(self.quote, plain).is_none() {
+            return match at_end {
+                true => text.len(),
+                false => memchr::memrchr(self.newline, plain).map_or(start, |position| start + position + 1),
+            };
+        }
+        let mut spans = Vec::new();
+        let mut end = start;
+        while end < text.len() {
+            match self.record(text, end, at_end, &mut spans) {
+                Found::Record(place) => end = place.next,
+                Found::Open | Found::OpenQuote => break,
+            }
+        }
+        end
+    }
+}
+
+/// Whether an odd number of escapes stands before `position`, none before `begin`.
+fn escaped(text: &[u8], begin: usize, position: usize, escape: u8) -> bool {
+    let before = text.get(begin..position).unwrap_or_default();
+    before.iter().rev().take_while(|byte| **byte == escape).count() % 2 == 1
+}
+
+fn trim_return(text: &[u8], field: usize, end: usize) -> usize {
+    match end.checked_sub(1) {
+        Some(last) if last >= field && text.get(last) == Some(&b'\r') => last,
+        _ => end,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const USUAL: Dialect = Dialect { delimiter: b',', quote: b'"', escape: None, newline: b'\n' };
+
+    fn records(dialect: Dialect, text: &str) -> Vec<Vec<String>> {
+        let mut found = Vec::new();
+        let (mut at, mut spans, mut scratch) = (0, Vec::new(), Vec::new());
+        while at < text.len() {
+            let Found::Record(place) = dialect.record(text.as_bytes(), at, true, &mut spans) else {
+                found.push(vec!["open".to_owned()]);
+                break;
+            };
+            let field = |span: &Span| {
+                String::from_utf8_lossy(dialect.field(text.as_bytes(), *span, &mut scratch)).into_owned()
+            };
+            found.push(spans.iter().map(field).collect());
+            at = place.next;
+        }
+        found
+    }
+
+    #[test]
+    fn fields() {
+        assert_eq!(records(USUAL, "a,b\r\nc,\n"), [["a", "b"], ["c", ""]]);
+        assert_eq!(records(USUAL, "a\n\nb"), [["a"], [""], ["b"]]);
+        assert_eq!(records(USUAL, "\"a,\n\"\"b\"\"\",c\n"), [["a,\n\"b\"", "c"]]);
+        assert_eq!(records(USUAL, "a\"b,c\"\n"), [["a\"b", "c\""]]);
+        assert_eq!(records(USUAL, "\"a\"b,c\n"), [["ab", "c"]]);
+        assert_eq!(records(USUAL, "\"\",x"), [["", "x"]]);
+        assert_eq!(records(USUAL, "a,\"b\nc"), [["open"]]);
+        let escaping = Dialect { escape: Some(b'\\'), ..USUAL };
+        assert_eq!(records(escaping, "\"a\\\"b\\\\\",c\n"), [["a\"b\\", "c"]]);
+        let old = Dialect { newline: b'\r', ..USUAL };
+        assert_eq!(records(old, "a,b\rc,d"), [["a", "b"], ["c", "d"]]);
+    }
+
+    proptest! {
+        /// What the csv writer of Arrow's kind would write is read back, whatever the cells hold and wherever the text is cut.
+        #[test]
+        fn written_is_read(rows in prop::collection::vec(prop::collection::vec("[a\",\n\r é]{0,4}", 2..4), 1..5), cut in 0usize..60) {
+            let quoted = |cell: &String| format!("\"{}\"", cell.replace('"', "\"\""));
+            let lines: Vec<String> = rows.iter().map(|row| row.iter().map(quoted).collect::<Vec<_>>().join(",")).collect();
+            let text = lines.join("\n") + "\n";
+            prop_assert_eq!(records(USUAL, &text), rows);
+            // The end that a cut text gives is the end of a record of the whole text.
+            let cut = cut.min(text.len());
+            let end = USUAL.last_end(&text.as_bytes()[..cut], 0, false);
+            let mut ends = vec![0];
+            for line in &lines {
+                ends.push(ends.last().unwrap() + line.len() + 1);
+            }
+            prop_assert!(ends.contains(&end), "{} is not among {:?}", end, ends);
+            let most = ends.iter().filter(|end| **end <= cut).max();
+            prop_assert_eq!(most, Some(&end));
+        }
+    }
+}
