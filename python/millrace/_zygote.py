@@ -149,8 +149,9 @@ class Job:
     def finish(self, status, usage, transfer):
         self.trim()
         for name, dropped in self.dropped.items():
+            lost = dropped - len(self.tails[name])
+            note = f"\n[{lost} bytes of output were dropped: `max_log` is reached]\n" if lost > 0 else ""
             if dropped:
-                note = f"\n[{dropped - len(self.tails[name])} bytes of output were dropped: `max_log` is reached]\n"
                 with open(os.path.join(self.folder, name), "ab") as log:
                     log.write(note.encode() + self.tails[name])
         self.note_order(final=True)

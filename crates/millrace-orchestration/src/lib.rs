@@ -54,7 +54,7 @@ pub use events::{RunEvent, RunEventKind};
 pub use firing::{Firing, Started};
 pub use leases::ADDRESS_FILE;
 pub use log::{
-    AttemptLog, LogLine, LogLines, LogMatch, LogPattern, LogStream, MAX_PATTERN, PatternError, search,
+    AttemptLog, DroppedPart, LogLine, LogLines, LogMatch, LogPattern, LogStream, MAX_PATTERN, PatternError, search,
 };
 pub use settings::{EngineSettings, PoolSize, ServerPlace};
 pub use submit::{TakeOver, TakenStep};

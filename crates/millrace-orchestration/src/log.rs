@@ -1,6 +1,7 @@
 //! The log of an attempt: `output.log` in its folder, one JSON object a line, written by whoever does the work inside this process;
 //! beside it the two streams of a program and their index. [`AttemptLog`] reads all of them as one.
 
+mod dropped;
 mod reader;
 mod search;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 /// Name of the log in an attempt's folder.
 const LOG_FILE: &str = "output.log";
 
+pub use dropped::DroppedPart;
 pub use reader::{AttemptLog, LogLine, LogLines, LogStream};
 pub use search::{LogMatch, LogPattern, MAX_PATTERN, PatternError, search};
 

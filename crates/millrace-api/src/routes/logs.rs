@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures::{Stream, StreamExt as _};
-use millrace_orchestration::{AttemptLog, LogLine, LogMatch, LogPattern, search};
+use millrace_orchestration::{AttemptLog, DroppedPart, LogLine, LogMatch, LogPattern, search};
 use millrace_spec::problem::Problem;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc};
@@ -25,7 +25,7 @@ use utoipa_axum::routes;
 use super::runs::{run_row, step_key};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
-use crate::views::logs::{LogLineView, LogMatchView, LogSearchView, LogView};
+use crate::views::logs::{DroppedView, LogEndView, LogLineView, LogMatchView, LogSearchView, LogView};
 
 /// Lines that one answer has at most.
 const MOST_LINES: usize = 5_000;
@@ -124,6 +124,7 @@ async fn read_log(
             total: log.lines(),
             bytes: log.bytes(),
             ended,
+            dropped: dropped(&log, ended)?,
         }))
     })
     .await
@@ -138,6 +139,17 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     let done = tokio::task::spawn_blocking(work).await.map_err(|error| ApiError::internal(&error))?;
     Ok(done?)
+}
+
+fn dropped(log: &AttemptLog, ended: bool) -> std::io::Result<Vec<DroppedView>> {
+    let found = if ended { log.dropped()? } else { Vec::new() };
+    let view = |part: DroppedPart| DroppedView {
+        stream: part.stream.as_str().to_owned(),
+        bytes: part.bytes,
+        reason: part.reason,
+        line: part.line,
+    };
+    Ok(found.into_iter().map(view).collect())
 }
 
 fn line_view(line: LogLine) -> LogLineView {
@@ -162,7 +174,8 @@ struct FollowQuery {
     tail: Option<u64>,
 }
 
-/// Follows a step's log: events `lines` (`LogView`), whose id is the number of bytes up to there, and `end` when nothing more will come.
+/// Follows a step's log: events `lines` (`LogView`), whose id is the number of bytes up to there, and `end` (`LogEndView`) when nothing
+/// more will come.
 #[utoipa::path(get, path = "/api/runs/{id}/steps/{step}/log/events",
     params(("id" = String, Path), ("step" = String, Path), FollowQuery),
     responses((status = 200, body = LogView, content_type = "text/event-stream")))]
@@ -181,7 +194,7 @@ async fn follow_log(
         (None, None) => Begin::Tail(query.tail.unwrap_or(1_000)),
     };
     let stop = app.stop.clone();
-    let follower = Follower { app, attempt, begin, log: None, over: false };
+    let follower = Follower { app, attempt, begin, log: None, over: false, dropped: Vec::new() };
     let events = futures::stream::unfold(Some(follower), |follower| async move { follower?.next().await });
     let ended = async move { stop.cancelled().await };
     Ok(Sse::new(events.take_until(ended)).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
@@ -203,6 +216,7 @@ struct Follower {
     begin: Begin,
     log: Option<AttemptLog>,
     over: bool,
+    dropped: Vec<DroppedView>,
 }
 
 impl Follower {
@@ -216,7 +230,7 @@ impl Follower {
                 }
                 Ok(None) if self.over => {
                     let total = self.log.as_ref().map_or(0, AttemptLog::lines);
-                    return Some((Ok(told("end", &serde_json::json!({ "total": total }))), None));
+                    return Some((Ok(told("end", &LogEndView { total, dropped: self.dropped })), None));
                 }
                 Ok(None) => tokio::time::sleep(PAUSE).await,
                 Err(problem) => return Some((Ok(told("problem", &problem)), None)),
@@ -241,11 +255,13 @@ impl Follower {
                 Begin::Line(line) => line,
                 Begin::Tail(count) => log.lines().saturating_sub(count),
             };
-            let lines = log.read(from, EVENT_LINES)?;
-            std::io::Result::Ok((log, lines))
+            let (lines, dropped) = (log.read(from, EVENT_LINES)?, dropped(&log, over)?);
+            std::io::Result::Ok((log, lines, dropped))
         });
-        let (log, read) = read.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+        let (log, read, dropped) =
+            read.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
         self.over = over;
+        self.dropped = dropped.clone();
         self.begin = Begin::Line(match (self.begin, read.lines.is_empty()) {
             // A line that is not there yet is waited for.
             (Begin::Line(line), true) => line,
@@ -257,7 +273,8 @@ impl Follower {
         let end = last.end;
         let ended = over && read.next >= total;
         let lines = read.lines.into_iter().map(line_view).collect();
-        let view = LogView { attempt: self.attempt.number, lines, next: read.next, total, bytes, ended };
+        let view =
+            LogView { attempt: self.attempt.number, lines, next: read.next, total, bytes, ended, dropped };
         Ok(Some((view, end)))
     }
 }

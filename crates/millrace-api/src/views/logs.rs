@@ -34,6 +34,30 @@ pub struct LogView {
     pub bytes: u64,
     /// Whether nothing more will come.
     pub ended: bool,
+    /// What is missing, since the program said more than is kept; known when nothing more will come.
+    pub dropped: Vec<DroppedView>,
+}
+
+/// A part of a log that is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
+pub struct DroppedView {
+    /// `stdout` or `stderr`.
+    pub stream: String,
+    /// Bytes that are missing.
+    pub bytes: u64,
+    /// Why: `` `max_log` is reached ``, or `the disk is full`.
+    pub reason: String,
+    /// Number of the line that stands in their place.
+    pub line: u64,
+}
+
+/// Told when a log that is followed has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
+pub struct LogEndView {
+    /// Lines of the log.
+    pub total: u64,
+    /// What is missing.
+    pub dropped: Vec<DroppedView>,
 }
 
 /// A line with what was looked for, and its neighbours.

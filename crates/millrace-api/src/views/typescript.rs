@@ -64,7 +64,8 @@ pub fn typescript() -> String {
         compare::RunComparison
     );
     declare!(timeline::TimelineRun, timeline::TimelineLane, timeline::TimelineView);
-    declare!(logs::LogLineView, logs::LogView, logs::LogMatchView, logs::LogSearchView);
+    declare!(logs::LogLineView, logs::DroppedView, logs::LogView, logs::LogEndView);
+    declare!(logs::LogMatchView, logs::LogSearchView);
     declare!(inbox::InboxEventView, inbox::InboxCount, inbox::InboxPage, inbox::InboxEventDetail);
     declare!(inbox::EventTriggerView);
     declare!(

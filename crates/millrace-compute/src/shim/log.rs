@@ -5,12 +5,11 @@ use std::io::Write as _;
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
+use millrace_contract::log_index::{DroppedNote, LOG_TAIL_BYTES as TAIL_BYTES};
 use nix::fcntl::{FallocateFlags, fallocate};
 
 use super::mask::Masker;
 
-/// Last bytes that a stream keeps beside its head: the words with which a program fails come after its flood.
-const TAIL_BYTES: usize = 16 * 1024;
 /// Room that is claimed on the disk before anything is written: a program that fills the disk can then still say that it is full.
 const CLAIMED_BYTES: i64 = 32 * 1024;
 
@@ -88,8 +87,8 @@ impl LogFile {
         // A full disk must not keep the exit record from being written, so nothing here is an error.
         if self.dropped > 0 {
             let why = if self.disk_full { "the disk is full" } else { "`max_log` is reached" };
-            let note = format!("\n[{} bytes of output were dropped: {why}]\n", self.dropped);
-            self.append(note.as_bytes());
+            let note = DroppedNote { bytes: self.dropped, reason: why.to_owned() };
+            self.append(format!("\n{}\n", note.line()).as_bytes());
         }
         let tail = std::mem::take(&mut self.tail);
         self.append(&Vec::from(tail));

@@ -30,7 +30,7 @@ pub enum LogStream {
 impl LogStream {
     const ALL: [Self; 3] = [Self::System, Self::Stdout, Self::Stderr];
 
-    fn file(self) -> &'static str {
+    pub(super) fn file(self) -> &'static str {
         match self {
             Self::System => LOG_FILE,
             Self::Stdout => "stdout.log",
@@ -79,8 +79,8 @@ pub struct LogLines {
 pub(super) struct Piece {
     pub(super) stream: LogStream,
     /// Where it begins in the stream's file.
-    start: u64,
-    bytes: u64,
+    pub(super) start: u64,
+    pub(super) bytes: u64,
     at_ms: Option<i64>,
     /// Totals of the log before it.
     pub(super) first_line: u64,
@@ -91,8 +91,8 @@ pub(super) struct Piece {
 /// An attempt's log. What is written meanwhile comes in with [`Self::refresh`].
 #[derive(Debug)]
 pub struct AttemptLog {
-    folder: PathBuf,
-    pieces: Vec<Piece>,
+    pub(super) folder: PathBuf,
+    pub(super) pieces: Vec<Piece>,
     /// Bytes of each stream's file that are in pieces.
     taken: [u64; 3],
     /// Bytes of the index that were read.
@@ -211,7 +211,7 @@ impl AttemptLog {
     }
 
     /// The bytes of a piece; fewer if its file was cut.
-    fn bytes_of(&self, piece: &Piece) -> std::io::Result<Vec<u8>> {
+    pub(super) fn bytes_of(&self, piece: &Piece) -> std::io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         if let Some(mut file) = open(&self.folder.join(piece.stream.file()))? {
             file.seek(SeekFrom::Start(piece.start))?;
@@ -276,7 +276,7 @@ impl AttemptLog {
     }
 }
 
-fn open(path: &Path) -> std::io::Result<Option<fs_err::File>> {
+pub(super) fn open(path: &Path) -> std::io::Result<Option<fs_err::File>> {
     match fs_err::File::open(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

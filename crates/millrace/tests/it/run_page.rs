@@ -82,6 +82,27 @@ fn a_run_says_what_its_steps_used_and_what_set_its_length() {
     );
 }
 
+/// What the page of a run says above a log that is not whole.
+#[test]
+fn a_cut_log_says_what_is_missing_and_where() {
+    let pipeline = "steps:\n  flood: {run: \"seq 200000; echo at the end\"}\n  quiet: {run: echo fine}\n";
+    let files = [("millrace.yaml", "name: test\nmax_log: 100kB\n"), ("pipelines/p.yaml", pipeline)];
+    let project = Project::new(&files);
+    let run = project.json(&["run", "p", "--json"])["run"].as_str().unwrap().to_owned();
+    let up = Up::start(&project);
+    let log = |step: &str| format!("/api/runs/{run}/steps/{step}/log");
+    let view = up.get(&log("flood"));
+    let [part] = view["dropped"].as_array().unwrap().as_slice() else { panic!("{view}") };
+    assert_eq!((&part["stream"], &part["reason"]), (&json!("stdout"), &json!("`max_log` is reached")));
+    // 1,288,895 bytes of numbers and 11 of words came; 100,000 at the beginning and the last 16 KiB are kept.
+    assert_eq!(part["bytes"], 1_288_895 + 11 - 100_000 - 16 * 1024, "{part}");
+    let said = up.get(&format!("{}?from={}&count=1", log("flood"), part["line"]));
+    assert!(said["lines"][0]["text"].as_str().unwrap().contains("bytes of output were dropped"), "{said}");
+    let told = events(&up, &format!("{}/events", log("flood")), None);
+    assert_eq!(told.last().unwrap().2["dropped"], view["dropped"], "{told:?}");
+    assert_eq!(up.get(&log("quiet"))["dropped"], json!([]));
+}
+
 const TALKS: &str = "steps:\n  talks:\n    run: |\n      echo one; sleep 0.2; echo oops >&2; sleep 0.2; echo two; touch begun\n      for i in $(seq 3000); do [ -e go ] && break; sleep 0.02; done\n      printf '\\033[31mthree\\033[0m\\n'; sleep 0.2; printf 'no end'\n";
 
 #[test]
@@ -115,7 +136,7 @@ fn a_log_is_followed_over_a_kill_of_the_server_without_gap_or_repetition() {
         .map(|line| line["text"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(later, ["\u{1b}[31mthree\u{1b}[0m", "no end"], "{rest:?}");
-    assert_eq!(rest.last().unwrap().2, json!({"total": 5}));
+    assert_eq!(rest.last().unwrap().2, json!({"total": 5, "dropped": []}));
 
     let page = up.get(&format!("{log}?from=1&count=2"));
     assert_eq!(

@@ -38,6 +38,7 @@ const view = (lines: LogLineView[], total: number, ended = false): LogAnswer => 
   total,
   bytes: total * 10,
   ended,
+  dropped: [],
 });
 
 let asked: URL[] = [];
@@ -69,7 +70,7 @@ it("shows what comes, marked and coloured, and ends", async () => {
   expect(await screen.findByText("2 lines, 20 B, live")).toBeDefined();
   expect(screen.getByText("oops").className).toContain("ansi-1");
   expect(screen.getByTitle("standard error")).toBeDefined();
-  Source.last.tell("end", { total: 2 });
+  Source.last.tell("end", { total: 2, dropped: [] });
   expect(await screen.findByText("2 lines, 20 B")).toBeDefined();
   expect(Source.last.readyState).toBe(Source.CLOSED);
 });
@@ -124,6 +125,19 @@ it("opens the log of a failed attempt at its first error", async () => {
 
 it("says that a step wrote nothing", async () => {
   shown();
-  Source.last.tell("end", { total: 0 });
+  Source.last.tell("end", { total: 0, dropped: [] });
   expect(await screen.findByText("This step wrote nothing.")).toBeDefined();
+});
+
+it("says what is missing, why, and shows where", async () => {
+  shown();
+  Source.last.tell("lines", view([line(0, "one"), line(1, "[9 bytes …]"), line(2, "last")], 3));
+  expect(await screen.findByText("3 lines, 30 B, live")).toBeDefined();
+  expect(screen.queryByText(/are missing/)).toBe(null);
+  const part = { stream: "stdout", bytes: 936_423_187, reason: "`max_log` is reached", line: 1 };
+  Source.last.tell("end", { total: 3, dropped: [part] });
+  expect(await screen.findByText("936 MB of standard output are missing from this log")).toBeDefined();
+  expect(screen.getByText("max_log: 256MB")).toBeDefined();
+  fireEvent.click(screen.getByRole("button", { name: "Show where" }));
+  expect((screen.getByLabelText("at the end") as HTMLInputElement).checked).toBe(false);
 });

@@ -3,6 +3,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Failure } from "../../../../ui/Failure";
 import { Loading } from "../../../../ui/Loading";
 import { logAddress } from "../../queries";
+import { DroppedNotice } from "./DroppedNotice";
 import { LogLines, type Target } from "./LogLines";
 import { LogSearchBar } from "./LogSearchBar";
 import { LogTools } from "./LogTools";
@@ -95,6 +96,9 @@ export function LogView({ run, step, attempt, failed }: LogViewProps) {
           download={logAddress(run, step, "/file", { attempt, times })}
         />
       </div>
+      {log.dropped.map((part) => (
+        <DroppedNotice key={part.stream} part={part} onShow={() => show(part.line)} />
+      ))}
       {search.problem && <Failure problem={search.problem} />}
       <LogLines
         log={log}

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { problemOf } from "../../../../api/client";
-import type { LogLineView, LogView, Problem } from "../../../../api/types.gen";
+import type { DroppedView, LogEndView, LogLineView, LogView, Problem } from "../../../../api/types.gen";
 import { logAddress, readLog } from "../../queries";
 import { LogCache, PAGE } from "./cache";
 import { pages } from "./position";
@@ -11,6 +11,8 @@ export interface Log {
   ended: boolean;
   loaded: boolean;
   problem: Problem | null;
+  /** Parts that are missing, since the program said more than is kept. */
+  dropped: DroppedView[];
   line: (number: number) => LogLineView | undefined;
   /** Says which lines are looked at, so that they are read. */
   want: (from: number, to: number) => void;
@@ -22,9 +24,10 @@ interface State {
   ended: boolean;
   loaded: boolean;
   problem: Problem | null;
+  dropped: DroppedView[];
 }
 
-const EMPTY: State = { total: 0, bytes: 0, ended: false, loaded: false, problem: null };
+const EMPTY: State = { total: 0, bytes: 0, ended: false, loaded: false, problem: null, dropped: [] };
 
 /** An attempt's log, the same as long as the component lives: its last lines and what comes, and any other lines as soon as they are looked at. */
 export function useLog(run: string, step: string, attempt: number): Log {
@@ -39,11 +42,13 @@ export function useLog(run: string, step: string, attempt: number): Log {
     source.addEventListener("lines", ({ data }: MessageEvent<string>) => {
       const view = JSON.parse(data) as LogView;
       cache.current.put(view.lines);
-      setState({ total: view.total, bytes: view.bytes, ended: view.ended, loaded: true, problem: null });
+      const { total, bytes, ended, dropped } = view;
+      setState({ total, bytes, ended, dropped, loaded: true, problem: null });
     });
-    source.addEventListener("end", () => {
+    source.addEventListener("end", ({ data }: MessageEvent<string>) => {
       source.close();
-      setState((before) => ({ ...before, ended: true, loaded: true }));
+      const { dropped } = JSON.parse(data) as LogEndView;
+      setState((before) => ({ ...before, dropped, ended: true, loaded: true }));
     });
     source.addEventListener("problem", ({ data }: MessageEvent<string>) => {
       source.close();
