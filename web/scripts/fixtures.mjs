@@ -519,8 +519,8 @@ export function logEvents(pathname, query) {
   const total = LOG_LINES.length;
   if (what === "events") {
     /** @type {api.LogView} */
-    const view = { attempt: 1, lines: LOG_LINES, next: total, total, bytes: LOG.length, ended: true };
-    return `event: lines\nid: ${LOG.length}\ndata: ${JSON.stringify(view)}\n\nevent: end\ndata: {}\n\n`;
+    const view = { attempt: 1, lines: LOG_LINES, next: total, total, bytes: LOG.length, ended: true, dropped: [] };
+    return `event: lines\nid: ${LOG.length}\ndata: ${JSON.stringify(view)}\n\nevent: end\ndata: {"total":${total},"dropped":[]}\n\n`;
   }
   const pattern = query.get("pattern") ?? "";
   // Brackets and dots stand for themselves unless they are meant.
@@ -546,6 +546,16 @@ const brief = (/** @type {api.StepView} */ step, factor = 1) => ({
 
 /** @type {[pattern: RegExp, make: (query: URLSearchParams, name: string) => unknown][]} */
 const ROUTES = [
+  [
+    /^\/api\/session$/,
+    /** @returns {api.SessionView} */ () => ({
+      needs_login: true,
+      name: "anna",
+      is_admin: true,
+      manages_accounts: true,
+      signed_in: true,
+    }),
+  ],
   [
     /^\/api\/workspace$/,
     /** @returns {api.WorkspaceView} */ () => ({
@@ -683,7 +693,8 @@ const ROUTES = [
     /** @returns {api.LogView} */ (query) => {
       const from = Number(query.get("from") ?? 0);
       const lines = LOG_LINES.slice(from, from + Number(query.get("count") ?? 1000));
-      return { attempt: 1, lines, next: from + lines.length, total: LOG_LINES.length, bytes: LOG.length, ended: true };
+      const total = LOG_LINES.length;
+      return { attempt: 1, lines, next: from + lines.length, total, bytes: LOG.length, ended: true, dropped: [] };
     },
   ],
   [

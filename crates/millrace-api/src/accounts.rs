@@ -2,12 +2,16 @@
 
 use std::collections::HashSet;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use millrace_metastore::accounts::AccountRow;
 use millrace_metastore::{Metastore, MetastoreError};
 use tokio::sync::Semaphore;
+
+use crate::step_token::AttemptName;
+use crate::throttle::{Knock, Throttle};
 
 /// Passwords that are hashed at once: each takes a core for some hundredths of a second and 19 MiB.
 const HASHING: usize = 2;
@@ -23,6 +27,8 @@ pub(crate) enum Caller {
     Operator,
     /// An account.
     Account(Account),
+    /// The program of a step, for as long as its attempt lasts.
+    Step(Box<AttemptName>),
 }
 
 /// An account that has logged in.
@@ -39,14 +45,48 @@ impl Caller {
         match self {
             Self::Anybody | Self::Operator => true,
             Self::Account(account) => account.is_admin,
+            Self::Step(_) => false,
         }
     }
+
+    /// Whether it has proved to be somebody.
+    pub(crate) fn is_somebody(&self) -> bool {
+        matches!(self, Self::Operator | Self::Account(_))
+    }
+
+    /// The tracked run that a program of a step logs into.
+    pub(crate) fn own_run(&self) -> Option<&str> {
+        match self {
+            Self::Step(attempt) => Some(&attempt.tracking_run_id),
+            _ => None,
+        }
+    }
+}
+
+/// How a login went.
+#[derive(Debug)]
+pub(crate) enum Login {
+    /// The account that it is.
+    Is(AccountRow),
+    /// None.
+    Nobody,
+    /// Not looked at: so many failed that the next may come after this.
+    TooSoon(Duration),
+}
+
+/// Whether a password is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Right,
+    Wrong,
+    TooSoon(Duration),
 }
 
 /// Checks passwords and tokens.
 #[derive(Debug)]
 pub struct Accounts {
     hashing: Semaphore,
+    throttle: Throttle,
     /// Digests of names with right passwords and what they were checked against, so that another password forgets them.
     verified: Mutex<HashSet<blake3::Hash>>,
     key: [u8; 32],
@@ -54,7 +94,12 @@ pub struct Accounts {
 
 impl Default for Accounts {
     fn default() -> Self {
-        Self { hashing: Semaphore::new(HASHING), verified: Mutex::default(), key: rand::random() }
+        Self {
+            hashing: Semaphore::new(HASHING),
+            throttle: Throttle::default(),
+            verified: Mutex::default(),
+            key: rand::random(),
+        }
     }
 }
 
@@ -65,26 +110,51 @@ impl Accounts {
         store: &Metastore,
         name: &str,
         password: &str,
-    ) -> Result<Option<Account>, MetastoreError> {
-        if name.contains('\0') {
-            return Ok(None);
-        }
+        knock: Knock,
+    ) -> Result<Login, MetastoreError> {
         if let Some(account) = Self::by_token(store, password).await? {
-            return Ok(Some(account).filter(|account| account.name == name));
+            return Ok(if account.name == name { Login::Is(account) } else { Login::Nobody });
+        }
+        self.by_password_alone(store, name, password, knock).await
+    }
+
+    /// The account of a name and its password.
+    pub(crate) async fn by_password_alone(
+        &self,
+        store: &Metastore,
+        name: &str,
+        password: &str,
+        knock: Knock,
+    ) -> Result<Login, MetastoreError> {
+        if name.contains('\0') {
+            return Ok(Login::Nobody);
         }
         let found = store.find_account(name.to_owned()).await?;
         // A name that nobody has takes as long as one that somebody has.
         let hash = found.as_ref().map_or_else(unknown_hash, |account| account.password_hash.clone());
-        let right = self.is_right(name, password, hash).await;
-        Ok(found.filter(|_| right).map(account))
+        let verdict = self.verdict(name, password, hash, knock).await;
+        if verdict == Verdict::Wrong {
+            // People type passwords where names go: a name that nobody has is not written down.
+            let name = found.as_ref().map_or("nobody's", |account| account.name.as_str());
+            let address = knock.address.map(|address| address.to_string()).unwrap_or_default();
+            tracing::warn!(name, address, "a login failed");
+        }
+        Ok(match (verdict, found) {
+            (Verdict::Right, Some(account)) => Login::Is(account),
+            (Verdict::TooSoon(wait), _) => Login::TooSoon(wait),
+            _ => Login::Nobody,
+        })
     }
 
     /// The account of a token.
-    pub(crate) async fn by_token(store: &Metastore, token: &str) -> Result<Option<Account>, MetastoreError> {
-        Ok(store.find_account_of_token(digest(token)).await?.map(account))
+    pub(crate) async fn by_token(
+        store: &Metastore,
+        token: &str,
+    ) -> Result<Option<AccountRow>, MetastoreError> {
+        store.find_account_of_token(digest(token)).await
     }
 
-    async fn is_right(&self, name: &str, password: &str, hash: String) -> bool {
+    async fn verdict(&self, name: &str, password: &str, hash: String, knock: Knock) -> Verdict {
         let mut digest = blake3::Hasher::new_keyed(&self.key);
         for part in [name, password, &hash] {
             // Each with its length, so that no two triples are the same bytes.
@@ -92,33 +162,38 @@ impl Accounts {
         }
         let digest = digest.finalize();
         if self.verified.lock().unwrap_or_else(PoisonError::into_inner).contains(&digest) {
-            return true;
+            return Verdict::Right;
+        }
+        let Ok(_turn) = self.hashing.acquire().await else { return Verdict::Wrong };
+        // Those who came at once wait for their turn, and see here how it went for the others.
+        if let Some(wait) = self.throttle.wait(knock, name) {
+            return Verdict::TooSoon(wait);
         }
         let password = password.to_owned();
-        let right = self.off_the_way(move || verify(&password, &hash)).await.unwrap_or(false);
-        if right {
-            let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-            if verified.len() >= REMEMBERED {
-                verified.clear();
-            }
-            verified.insert(digest);
+        if !tokio::task::spawn_blocking(move || verify(&password, &hash)).await.unwrap_or(false) {
+            self.throttle.failed(knock, name);
+            return Verdict::Wrong;
         }
-        right
+        self.throttle.succeeded(knock, name);
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified.len() >= REMEMBERED {
+            verified.clear();
+        }
+        verified.insert(digest);
+        Verdict::Right
     }
 
     /// A password as it is kept (Argon2id); `None` if it cannot be hashed.
     pub(crate) async fn hash(&self, password: String) -> Option<String> {
-        self.off_the_way(move || hash(&password)).await.flatten()
-    }
-
-    async fn off_the_way<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let _turn = self.hashing.acquire().await.ok()?;
-        tokio::task::spawn_blocking(work).await.ok()
+        tokio::task::spawn_blocking(move || hash(&password)).await.ok().flatten()
     }
 }
 
-fn account(row: AccountRow) -> Account {
-    Account { id: row.id, name: row.name, is_admin: row.is_admin }
+impl From<AccountRow> for Account {
+    fn from(row: AccountRow) -> Self {
+        Self { id: row.id, name: row.name, is_admin: row.is_admin }
+    }
 }
 
 fn hash(password: &str) -> Option<String> {
@@ -157,11 +232,20 @@ mod tests {
         let old = accounts.hash("a long password".to_owned()).await.unwrap();
         assert!(old.starts_with("$argon2id$"), "{old}");
         assert_ne!(accounts.hash("a long password".to_owned()).await.unwrap(), old);
-        assert!(accounts.is_right("a", "a long password", old.clone()).await);
-        assert!(accounts.is_right("a", "a long password", old.clone()).await);
-        assert!(!accounts.is_right("a", "another one", old).await);
+        let verdict = async |password: &str, hash: &str| {
+            let knock = Knock { address: None, now_ms: 0 };
+            accounts.verdict("a", password, hash.to_owned(), knock).await
+        };
+        assert_eq!(verdict("a long password", &old).await, Verdict::Right);
+        assert_eq!(verdict("a long password", &old).await, Verdict::Right);
+        assert_eq!(verdict("another one", &old).await, Verdict::Wrong);
         let new = accounts.hash("another one".to_owned()).await.unwrap();
-        assert!(!accounts.is_right("a", "a long password", new).await);
-        assert!(!accounts.is_right("a", "a long password", "no hash".to_owned()).await);
+        assert_eq!(verdict("a long password", &new).await, Verdict::Wrong);
+        assert_eq!(verdict("a long password", "no hash").await, Verdict::Wrong);
+        for _ in 0..8 {
+            verdict("guessed", &old).await;
+        }
+        assert!(matches!(verdict("guessed", &old).await, Verdict::TooSoon(_)));
+        assert_eq!(verdict("a long password", &old).await, Verdict::Right, "it is remembered");
     }
 }

@@ -1,5 +1,7 @@
 //! Failed requests, as `application/problem+json`.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -23,6 +25,8 @@ use crate::views::workspace::Problem as ProblemView;
 pub struct ApiError {
     status: StatusCode,
     problem: Box<Problem>,
+    /// When to ask again.
+    retry_after: Option<Duration>,
 }
 
 /// What a handler answers.
@@ -39,13 +43,21 @@ struct Body {
 impl ApiError {
     /// With a status of its own.
     pub fn new(status: StatusCode, problem: Problem) -> Self {
-        Self { status, problem: Box::new(problem) }
+        Self { status, problem: Box::new(problem), retry_after: None }
     }
 
     /// 404: there is no such thing.
     pub fn unknown(what: &str, name: &str) -> Self {
         let code = format!("unknown-{}", what.replace(' ', "-"));
         Self::new(StatusCode::NOT_FOUND, Problem::error(code, format!("there is no {what} `{name}`")))
+    }
+
+    /// 429: so many logins failed that the next may come after `wait`.
+    pub(crate) fn too_soon(wait: Duration) -> Self {
+        let seconds = wait.as_millis().div_ceil(1000);
+        let message = format!("too many logins failed: the next one may come in {seconds} s");
+        let problem = Problem::error("too-many-logins", message).hint("check the name and the password");
+        Self { retry_after: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, problem) }
     }
 
     /// What to tell, without the status.
@@ -74,9 +86,13 @@ impl IntoResponse for ApiError {
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if self.status == StatusCode::UNAUTHORIZED {
-            // Browsers ask for name and password then.
+            // Programs send name and password then; what a browser is told, `access` says.
             let challenge = HeaderValue::from_static("Basic realm=\"Millrace\", charset=\"UTF-8\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(wait) = self.retry_after {
+            let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

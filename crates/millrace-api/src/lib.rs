@@ -6,6 +6,7 @@
 
 mod access;
 mod accounts;
+mod actor;
 mod app;
 mod archive;
 mod changes;
@@ -13,13 +14,18 @@ mod error;
 mod events;
 mod mlflow;
 pub mod model_sheet;
+mod origin;
 mod otlp;
 mod page_token;
 mod present;
 mod router;
 mod routes;
 mod serve;
+mod session;
 mod signed_url;
+mod signing;
+mod step_token;
+mod throttle;
 mod ui;
 pub mod views;
 
@@ -36,4 +42,6 @@ pub use present::environments::environment;
 pub use router::{openapi, router};
 pub use serve::serve;
 pub use signed_url::UrlSigner;
+pub use signing::LoginKeys;
+pub use step_token::{AttemptName, StepTokens};
 pub use ui::Ui;

@@ -70,7 +70,9 @@
 //! | `/api/events?run` | GET | server-sent events `run`, `step`, `tracking`, `trace`, …, `lagged` with `EventView` |
 //! | `/api/openapi.json` | GET | this, for machines |
 //! | `/version` | GET | MLflow's version that the client is to assume |
-//! | `/health`, `/ping`, `/login?code` | GET | no login needed |
+//! | `/api/session` | GET | `SessionView` |
+//! | `/api/login`, `/api/logout` | POST `SignIn`, POST | `SessionView` and a cookie, the cookie taken back; no login needed |
+//! | `/health`, `/ping`, `/sign-in`, `/assets/…` | GET | no login needed |
 //! | anything else | GET | the web UI |
 
 use std::time::Duration;
@@ -134,6 +136,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::approvals::routes())
         .merge(routes::environments::routes())
         .merge(routes::inbox::routes())
+        .merge(routes::sessions::routes())
 }
 
 /// The OpenAPI document, JSON with a newline at the end.
@@ -173,7 +176,6 @@ pub fn router(app: App) -> Router {
         .route("/api/events", get(events::follow_events))
         .route("/health", get(|| async { "OK" }))
         .route("/ping", get(|| async { "" }))
-        .route("/login", get(access::login))
         .fallback(ui::serve_ui)
         .layer(access.clone())
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -1,5 +1,7 @@
 //! Serving: from a listening socket until told to stop.
 
+use std::net::SocketAddr;
+
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -11,5 +13,7 @@ use crate::router::router;
 /// # Errors
 /// If the listener fails.
 pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, router(app)).with_graceful_shutdown(async move { stop.cancelled().await }).await
+    // Who fails to log in is slowed down by address.
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(async move { stop.cancelled().await }).await
 }

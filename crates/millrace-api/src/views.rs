@@ -14,6 +14,7 @@ pub mod monitors;
 pub mod pipelines;
 pub mod prompts;
 pub mod runs;
+pub mod sessions;
 pub mod timeline;
 pub mod traces;
 pub mod tracking;

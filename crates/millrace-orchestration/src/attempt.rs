@@ -25,6 +25,7 @@ use crate::engine::Shared;
 use crate::events::RunEventKind;
 use crate::log::FileLog;
 use crate::recovery::Interrupted;
+use crate::secret_env::AttemptIds;
 use crate::sweep::take_objective;
 use crate::waiting;
 
@@ -305,7 +306,10 @@ pub(crate) async fn build_context(
     };
     let tracking_run_id = tracking_run_id(&run_id, &key, start.attempt);
     let mut env: IndexMap<String, String> = shared.services.step_env.clone();
-    env.extend(shared.services.secret_env.clone());
+    let ids =
+        AttemptIds { run_id: &run_id, step: &key, attempt: start.attempt, tracking_run_id: &tracking_run_id };
+    let secret_env = (shared.services.secret_env)(&ids);
+    env.extend(secret_env.clone());
     if kind.tracked() {
         // MLflow's client, and ours, log into the run of this name.
         env.insert("MLFLOW_RUN_ID".to_owned(), tracking_run_id.clone());
@@ -315,7 +319,7 @@ pub(crate) async fn build_context(
         env.insert(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
     let hidden = secrets.readable().map(SecretText::reveal);
-    let masks = secret::masks(hidden.chain(shared.services.secret_env.values().map(String::as_str)));
+    let masks = secret::masks(hidden.chain(secret_env.values().map(String::as_str)));
     let idempotency = blake3::hash(format!("{run_id}/{key}").as_bytes()).to_hex().to_string();
     Ok(StepContext {
         pipeline: start.pipeline.clone(),

@@ -29,6 +29,7 @@ use crate::events::{RunEvent, RunEventKind};
 use crate::firing::Firing;
 use crate::leases::{self, Tenure};
 use crate::notices;
+use crate::secret_env::SecretEnv;
 use crate::settings::EngineSettings;
 use crate::state::RunState;
 use crate::submit::TakeOver;
@@ -61,8 +62,8 @@ pub struct EngineServices {
     pub address: Arc<dyn Fn() -> String + Send + Sync>,
     /// Variables that every command step gets, such as `MLFLOW_TRACKING_URI`.
     pub step_env: IndexMap<String, String>,
-    /// More of them, whose values are masked in logs.
-    pub secret_env: IndexMap<String, String>,
+    /// More of them for each attempt, whose values are masked in logs.
+    pub secret_env: SecretEnv,
 }
 
 /// What is asked for when a run is started.

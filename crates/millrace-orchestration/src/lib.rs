@@ -35,6 +35,7 @@ pub mod planner;
 mod recovery;
 pub mod retry;
 mod run_task;
+mod secret_env;
 mod settings;
 pub mod state;
 pub mod steps;
@@ -54,8 +55,10 @@ pub use events::{RunEvent, RunEventKind};
 pub use firing::{Firing, Started};
 pub use leases::ADDRESS_FILE;
 pub use log::{
-    AttemptLog, DroppedPart, LogLine, LogLines, LogMatch, LogPattern, LogStream, MAX_PATTERN, PatternError, search,
+    AttemptLog, DroppedPart, LogLine, LogLines, LogMatch, LogPattern, LogStream, MAX_PATTERN, PatternError,
+    search,
 };
+pub use secret_env::{AttemptIds, SecretEnv};
 pub use settings::{EngineSettings, PoolSize, ServerPlace};
 pub use submit::{TakeOver, TakenStep};
 pub use triggers::{

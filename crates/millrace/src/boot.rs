@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use indexmap::IndexMap;
-use millrace_api::{Permission, UrlSigner};
+use millrace_api::{LoginKeys, Permission, UrlSigner};
 use millrace_call::{Call, CallServices};
 use millrace_compute::{
     Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files, steps as compute_steps,
@@ -193,6 +193,12 @@ pub(crate) fn user_name() -> String {
 /// The secret of a server that listens beyond loopback.
 pub(crate) fn server_token() -> Option<String> {
     std::env::var("MILLRACE_TOKEN").ok()
+}
+
+/// What is signed with the server's secret, if it has one.
+pub(crate) fn login_keys() -> Result<Option<LoginKeys>> {
+    let Some(token) = server_token() else { return Ok(None) };
+    Ok(Some(LoginKeys::of(&token).context("cannot make keys of MILLRACE_TOKEN")?))
 }
 
 /// What accounts may do where nobody granted or denied them anything: `MILLRACE_DEFAULT_PERMISSION`, else read, as MLflow has it.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
 use millrace_api::views::workspace::WorkspaceView;
-use millrace_api::{Access, App, Definition, Definitions, Parts, Ui, UrlSigner};
+use millrace_api::{Access, App, Definition, Definitions, LoginKeys, Parts, Ui, UrlSigner};
 use millrace_orchestration::inbox::Inbox;
 use millrace_orchestration::{Engine, TriggerLoop};
 use tokio::net::TcpListener;
@@ -100,7 +100,8 @@ impl Server {
 
     async fn open(rooms: &Rooms, offer: Offer<'_>) -> Result<Self> {
         let address = offer.address;
-        let access = access(offer.address, offer.login)?;
+        let keys = boot::login_keys()?;
+        let access = access(offer.address, offer.login, keys.as_ref())?;
         let mlflow_pages = offer.mlflow_pages.map(built_pages).transpose()?;
         let lock = run_lock::take(&rooms.workspace.state_folder())?;
         rooms.storage.clear_staging()?;
@@ -108,7 +109,7 @@ impl Server {
             TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
         let url = format!("http://{}", listener.local_addr()?);
         tell_steps(&rooms.workspace.server_file(), &url)?;
-        let engine = rooms.start_engine(Some(&url)).await?;
+        let engine = rooms.start_engine(&url, keys.as_ref()).await?;
         let stop = CancellationToken::new();
         let webhooks = boot::webhooks(rooms, address)?;
         let signer = boot::url_signer(&rooms.workspace.state_folder())?;
@@ -205,14 +206,13 @@ fn built_pages(folder: &Path) -> Result<PathBuf> {
 }
 
 /// No login on loopback unless it is asked for; anything else needs a token that the operator chose, and lets accounts in beside it.
-fn access(address: SocketAddr, login: bool) -> Result<Access> {
+fn access(address: SocketAddr, login: bool, keys: Option<&LoginKeys>) -> Result<Access> {
     if address.ip().is_loopback() && !login {
         return Ok(Access::Loopback);
     }
-    match boot::server_token() {
-        Some(token) if token.len() >= 16 => {
-            let code = uuid::Uuid::now_v7().simple().to_string();
-            Ok(Access::token(token, code, boot::default_permission()?))
+    match boot::server_token().zip(keys) {
+        Some((token, keys)) if token.len() >= 16 => {
+            Ok(Access::token(token, keys, boot::default_permission()?))
         }
         Some(_) => bail!("the token in MILLRACE_TOKEN is shorter than 16 characters"),
         None if login => {

@@ -72,6 +72,38 @@ version: string,
  */
 path: string, };
 
+export type SessionView = { 
+/**
+ * Whether this server asks for a login.
+ */
+needs_login: boolean, 
+/**
+ * The login's name; where nobody logs in, the user whom the server runs as.
+ */
+name: string, 
+/**
+ * Whether everything is allowed.
+ */
+is_admin: boolean, 
+/**
+ * Whether roles and accounts are theirs to give.
+ */
+manages_accounts: boolean, 
+/**
+ * Whether a browser signed in here, and can sign out.
+ */
+signed_in: boolean, };
+
+export type SignIn = { 
+/**
+ * Name of the account; `admin` with the server's own token.
+ */
+name: string, 
+/**
+ * Its password.
+ */
+password: string, };
+
 export type SearchHit = { 
 /**
  * `pipeline`, `run`, `dataset`, `model`, `experiment`, `endpoint` or `monitor`.
@@ -1153,6 +1185,24 @@ text: string,
  */
 cut: boolean, };
 
+export type DroppedView = { 
+/**
+ * `stdout` or `stderr`.
+ */
+stream: string, 
+/**
+ * Bytes that are missing.
+ */
+bytes: number, 
+/**
+ * Why: `` `max_log` is reached ``, or `the disk is full`.
+ */
+reason: string, 
+/**
+ * Number of the line that stands in their place.
+ */
+line: number, };
+
 export type LogView = { 
 /**
  * The attempt, from 1.
@@ -1177,7 +1227,21 @@ bytes: number,
 /**
  * Whether nothing more will come.
  */
-ended: boolean, };
+ended: boolean, 
+/**
+ * What is missing, since the program said more than is kept; known when nothing more will come.
+ */
+dropped: Array<DroppedView>, };
+
+export type LogEndView = { 
+/**
+ * Lines of the log.
+ */
+total: number, 
+/**
+ * What is missing.
+ */
+dropped: Array<DroppedView>, };
 
 export type LogMatchView = { 
 /**

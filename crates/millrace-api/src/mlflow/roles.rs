@@ -3,8 +3,9 @@
 //! A role belongs to a workspace; as with a server of MLflow's that has none enabled, the only one here is `default`. What can be granted
 //! is what is guarded: experiments, models, prompts, and the workspace itself, whose `MANAGE` lets somebody administer roles.
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::{Extension, Json};
 use millrace_metastore::accounts::{AccountRow, GrantRow};
 use millrace_metastore::roles::{RoleGrantRow, RoleMemberRow, RoleRow, RolesOf};
@@ -36,29 +37,40 @@ fn exists(message: String) -> MlflowError {
     MlflowError::new(StatusCode::BAD_REQUEST, "RESOURCE_ALREADY_EXISTS", message)
 }
 
-/// Lets administrators through, and who manages the workspace.
-pub(super) async fn require_manager(app: &App, caller: &Caller) -> Result<(), MlflowError> {
-    accounts(app)?;
-    match caller {
-        Caller::Account(account) if !account.is_admin => {
-            if Granted::of(app, account).await?.manages_roles() {
-                Ok(())
-            } else {
-                Err(denied())
-            }
-        }
-        _ => Ok(()),
+/// Whoever administers roles and accounts: administrators, and who manages the workspace. Nobody else gets to a handler that takes it.
+pub(super) struct Manager;
+
+/// Whoever has any role, beside [`Manager`]s.
+pub(super) struct Member;
+
+async fn manages(app: &App, caller: Option<&Caller>) -> Result<bool, MlflowError> {
+    Ok(match caller {
+        Some(Caller::Account(account)) => Granted::of(app, account).await?.manages_roles(),
+        Some(caller) => caller.is_admin(),
+        None => false,
+    })
+}
+
+impl FromRequestParts<App> for Manager {
+    type Rejection = MlflowError;
+
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, MlflowError> {
+        accounts(app)?;
+        if manages(app, head.extensions.get()).await? { Ok(Self) } else { Err(denied()) }
     }
 }
 
-/// Lets those through who have any role, beside [`require_manager`]'s.
-async fn require_member(app: &App, caller: &Caller) -> Result<(), MlflowError> {
-    if let Caller::Account(account) = caller
-        && !app.engine.store().list_roles(RolesOf::Account(account.id)).await?.is_empty()
-    {
-        return Ok(());
+impl FromRequestParts<App> for Member {
+    type Rejection = MlflowError;
+
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, MlflowError> {
+        if let Some(Caller::Account(account)) = head.extensions.get()
+            && !app.engine.store().list_roles(RolesOf::Account(account.id)).await?.is_empty()
+        {
+            return Ok(Self);
+        }
+        Manager::from_request_parts(head, app).await.map(|_| Self)
     }
-    require_manager(app, caller).await
 }
 
 fn shown_permission(row: &RoleGrantRow) -> Value {
@@ -163,12 +175,7 @@ fn wanted_grant(fields: &Fields) -> Result<GrantRow, MlflowError> {
     Ok(GrantRow { kind, object, permission })
 }
 
-pub(super) async fn create(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    fields: Fields,
-) -> Answer {
-    require_manager(&app, &caller).await?;
+pub(super) async fn create(State(app): State<App>, _: Manager, fields: Fields) -> Answer {
     let name = role_name(fields.required("name")?)?;
     check_workspace(&fields.required("workspace")?)?;
     let made = app.engine.store().create_role(name.clone(), description(&fields)?).await?;
@@ -177,37 +184,22 @@ pub(super) async fn create(
     Ok(Json(json!({"role": shown(&made)})))
 }
 
-pub(super) async fn find(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    fields: Fields,
-) -> Answer {
-    require_member(&app, &caller).await?;
+pub(super) async fn find(State(app): State<App>, _: Member, fields: Fields) -> Answer {
     Ok(Json(json!({"role": shown(&role(&app, &fields).await?)})))
 }
 
-pub(super) async fn list(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    fields: Fields,
-) -> Answer {
+pub(super) async fn list(State(app): State<App>, _: Member, fields: Fields) -> Answer {
     let workspaces = fields.texts("workspace")?;
     if workspaces.iter().any(|workspace| workspace.trim().is_empty()) {
         let message = "Parameter 'workspace' must be a non-empty string when provided.";
         return Err(MlflowError::invalid(message));
     }
-    require_member(&app, &caller).await?;
     let is_here = workspaces.is_empty() || workspaces.iter().any(|workspace| workspace == DEFAULT);
     let roles = if is_here { app.engine.store().list_roles(RolesOf::Everybody).await? } else { Vec::new() };
     Ok(Json(json!({"roles": roles.iter().map(shown).collect::<Vec<_>>()})))
 }
 
-pub(super) async fn update(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    fields: Fields,
-) -> Answer {
-    require_manager(&app, &caller).await?;
+pub(super) async fn update(State(app): State<App>, _: Manager, fields: Fields) -> Answer {
     let id = number(&fields, "role_id")?;
     let name = fields.text("name")?.map(role_name).transpose()?;
     let description = description(&fields)?;
@@ -225,22 +217,12 @@ pub(super) async fn update(
     }
 }
 
-pub(super) async fn delete(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    fields: Fields,
-) -> Answer {
-    require_manager(&app, &caller).await?;
+pub(super) async fn delete(State(app): State<App>, _: Manager, fields: Fields) -> Answer {
     let id = number(&fields, "role_id")?;
     if app.engine.store().delete_role(id).await? { Ok(Json(json!({}))) } else { Err(no_role(id)) }
 }
 
-pub(super) async fn add_permission(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    fields: Fields,
-) -> Answer {
-    require_manager(&app, &caller).await?;
+pub(super) async fn add_permission(State(app): State<App>, _: Manager, fields: Fields) -> Answer {
     let id = number(&fields, "role_id")?;
     let grant = wanted_grant(&fields)?;
     role(&app, &fields).await?;
@@ -252,34 +234,19 @@ pub(super) async fn add_permission(
     Ok(Json(json!({"role_permission": shown_permission(&made)})))
 }
 
-pub(super) async fn remove_permission(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    fields: Fields,
-) -> Answer {
-    require_manager(&app, &caller).await?;
+pub(super) async fn remove_permission(State(app): State<App>, _: Manager, fields: Fields) -> Answer {
     let id = number(&fields, "role_permission_id")?;
     let removed = app.engine.store().remove_role_grant(id).await?;
     if removed { Ok(Json(json!({}))) } else { Err(no_role_permission(id)) }
 }
 
-pub(super) async fn list_permissions(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    fields: Fields,
-) -> Answer {
-    require_member(&app, &caller).await?;
+pub(super) async fn list_permissions(State(app): State<App>, _: Member, fields: Fields) -> Answer {
     let role = role(&app, &fields).await?;
     let permissions: Vec<Value> = role.grants.iter().map(shown_permission).collect();
     Ok(Json(json!({"role_permissions": permissions})))
 }
 
-pub(super) async fn update_permission(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    fields: Fields,
-) -> Answer {
-    require_manager(&app, &caller).await?;
+pub(super) async fn update_permission(State(app): State<App>, _: Manager, fields: Fields) -> Answer {
     let id = number(&fields, "role_permission_id")?;
     let word = fields.required("permission")?;
     let store = app.engine.store();
@@ -297,12 +264,7 @@ async fn member(app: &App, fields: &Fields) -> Result<(AccountRow, RoleRow), Mlf
     Ok((account, role(app, fields).await?))
 }
 
-pub(super) async fn assign(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    fields: Fields,
-) -> Answer {
-    require_manager(&app, &caller).await?;
+pub(super) async fn assign(State(app): State<App>, _: Manager, fields: Fields) -> Answer {
     let (account, role) = member(&app, &fields).await?;
     let already = || {
         let (user, role) = (account.id, role.id);
@@ -312,12 +274,7 @@ pub(super) async fn assign(
     Ok(Json(json!({"assignment": shown_member(made)})))
 }
 
-pub(super) async fn unassign(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    fields: Fields,
-) -> Answer {
-    require_manager(&app, &caller).await?;
+pub(super) async fn unassign(State(app): State<App>, _: Manager, fields: Fields) -> Answer {
     let (account, role) = member(&app, &fields).await?;
     if app.engine.store().unassign_role(account.id, role.id).await? {
         return Ok(Json(json!({})));
@@ -334,21 +291,16 @@ pub(super) async fn list_of_user(
     fields: Fields,
 ) -> Answer {
     let name = fields.required("username")?;
-    if !is_self(&caller, &name) {
-        require_manager(&app, &caller).await?;
-    }
     accounts(&app)?;
+    if !is_self(&caller, &name) && !manages(&app, Some(&caller)).await? {
+        return Err(denied());
+    }
     let account = found(&app, &name).await?;
     let roles = app.engine.store().list_roles(RolesOf::Account(account.id)).await?;
     Ok(Json(json!({"roles": roles.iter().map(shown).collect::<Vec<_>>()})))
 }
 
-pub(super) async fn list_members(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    fields: Fields,
-) -> Answer {
-    require_manager(&app, &caller).await?;
+pub(super) async fn list_members(State(app): State<App>, _: Manager, fields: Fields) -> Answer {
     let role = role(&app, &fields).await?;
     let members = app.engine.store().list_role_members(Some(role.id)).await?;
     Ok(Json(json!({"assignments": members.into_iter().map(shown_member).collect::<Vec<_>>()})))

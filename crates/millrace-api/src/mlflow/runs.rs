@@ -1,7 +1,7 @@
 //! `runs/…`: their life.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use millrace_metastore::experiments::{
     NAME_TAG, PARENT_TAG, ParamRule, RunChange, TrackedBatch, TrackedRunRow,
 };
@@ -12,6 +12,7 @@ use super::error::{Answer, MlflowError};
 use super::experiments::experiment_id;
 use super::wire::Fields;
 use super::{names, present, search as searching};
+use crate::accounts::Caller;
 use crate::app::App;
 use crate::page_token;
 
@@ -37,14 +38,20 @@ pub(super) async fn found(app: &App, id: &str) -> Result<TrackedRunRow, MlflowEr
     row.ok_or_else(|| MlflowError::absent(format!("Run with id={id} not found")))
 }
 
-pub(super) async fn create(State(app): State<App>, fields: Fields) -> Answer {
+pub(super) async fn create(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    fields: Fields,
+) -> Answer {
     let tags = fields.pairs("tags")?.into_iter().map(|pair| tag("tags.key", pair));
     let mut tags = tags.collect::<Result<Vec<_>, _>>()?;
     let mut taken = |key: &str| {
         let at = tags.iter().position(|(other, _)| other == key)?;
         Some(tags.remove(at).1).filter(|value| !value.is_empty())
     };
-    let (tagged, parent_id) = (taken(NAME_TAG), taken(PARENT_TAG));
+    // What the program of a step makes is nested in the step's run.
+    let own = || caller.own_run().map(str::to_owned);
+    let (tagged, parent_id) = (taken(NAME_TAG), taken(PARENT_TAG).or_else(own));
     let named = fields.text("run_name")?.filter(|name| !name.is_empty());
     if let (Some(named), Some(tagged)) = (&named, &tagged)
         && named != tagged

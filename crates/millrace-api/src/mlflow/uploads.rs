@@ -14,6 +14,7 @@ use super::error::{Answer, MlflowError};
 use super::wire::Fields;
 use super::{artifacts, owners, present, runs};
 use crate::app::App;
+use crate::origin;
 use crate::signed_url::Deed;
 
 /// Most parts of an upload.
@@ -32,7 +33,7 @@ fn base(headers: &HeaderMap) -> Result<String, MlflowError> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let host = text("x-forwarded-host").or_else(|| text("host"));
     let host = host.ok_or_else(|| MlflowError::invalid("The request does not say its Host"))?;
-    let scheme = text("x-forwarded-proto").filter(|scheme| *scheme == "https").unwrap_or("http");
+    let scheme = origin::scheme(headers);
     let prefix = text("x-forwarded-prefix").unwrap_or_default().trim_end_matches('/');
     Ok(format!("{scheme}://{host}{prefix}"))
 }

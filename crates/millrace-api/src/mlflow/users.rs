@@ -1,7 +1,8 @@
 //! `users/…` of MLflow's authentication: accounts, what they were granted, and, beyond it, their tokens.
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use millrace_metastore::accounts::{AccountRow, GrantRow, TokenRow};
 use millrace_metastore::roles::{RoleGrantRow, RoleRow, RolesOf};
@@ -9,17 +10,18 @@ use serde_json::{Value, json};
 
 use super::error::{Answer, MlflowError};
 use super::guard::{Granted, Kind, Permission};
-use super::roles;
+use super::roles::{self, Manager};
 use super::wire::Fields;
-use crate::access::Access;
-use crate::accounts::{Accounts, Caller, digest, new_token};
+use crate::access::{Access, Proof};
+use crate::accounts::{Accounts, Caller, Login, digest, new_token};
+use crate::actor::OPERATOR;
 use crate::app::App;
+use crate::origin;
+use crate::throttle::Knock;
 
 /// Characters of a name, at most, and of a password, at least; MLflow's password rule.
 const LONGEST_NAME: usize = 250;
 const SHORTEST_PASSWORD: usize = 12;
-/// The name that whoever has the server's own token goes by; no account has it.
-const OPERATOR: &str = "admin";
 
 pub(super) fn denied() -> MlflowError {
     MlflowError::new(StatusCode::FORBIDDEN, "PERMISSION_DENIED", "Permission denied")
@@ -74,12 +76,7 @@ async fn hashed(app: &App, fields: &Fields) -> Result<String, MlflowError> {
     hash.ok_or_else(|| MlflowError::invalid("Invalid value for parameter 'password' supplied"))
 }
 
-pub(super) async fn create(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    fields: Fields,
-) -> Answer {
-    roles::require_manager(&app, &caller).await?;
+pub(super) async fn create(State(app): State<App>, _: Manager, fields: Fields) -> Answer {
     let name = fields.required("username")?;
     // A colon ends the name in a header.
     if name.chars().count() > LONGEST_NAME || name.chars().any(|sign| sign == ':' || sign.is_control()) {
@@ -110,8 +107,7 @@ pub(super) async fn find(
     Ok(Json(json!({"user": shown(&found(&app, &name).await?)})))
 }
 
-pub(super) async fn list(State(app): State<App>, Extension(caller): Extension<Caller>) -> Answer {
-    roles::require_manager(&app, &caller).await?;
+pub(super) async fn list(State(app): State<App>, _: Manager) -> Answer {
     let store = app.engine.store();
     let all = store.list_accounts().await?;
     let roles = store.list_roles(RolesOf::Everybody).await?;
@@ -133,6 +129,7 @@ pub(super) async fn current(State(app): State<App>, Extension(caller): Extension
             json!({"id": account.id, "username": account.name, "is_admin": account.is_admin})
         }
         Caller::Operator | Caller::Anybody => json!({"id": 0, "username": OPERATOR, "is_admin": true}),
+        Caller::Step(_) => return Err(denied()),
     };
     Ok(Json(json!({"user": user, "is_basic_auth": true})))
 }
@@ -140,8 +137,11 @@ pub(super) async fn current(State(app): State<App>, Extension(caller): Extension
 pub(super) async fn update_password(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
+    Extension(proof): Extension<Proof>,
+    Extension(knock): Extension<Knock>,
+    headers: HeaderMap,
     fields: Fields,
-) -> Answer {
+) -> Result<Response, MlflowError> {
     let name = fields.required("username")?;
     require_admin_or_self(&app, &caller, &name)?;
     found(&app, &name).await?;
@@ -151,16 +151,31 @@ pub(super) async fn update_password(
         let current = current.ok_or_else(|| {
             MlflowError::invalid("Current password is required when changing your own password.")
         })?;
-        if accounts(&app)?.by_password(app.engine.store(), &name, &current).await?.is_none() {
-            return Err(MlflowError::invalid("Current password does not match."));
+        match accounts(&app)?.by_password(app.engine.store(), &name, &current, knock).await? {
+            Login::Is(_) => {}
+            Login::Nobody => return Err(MlflowError::invalid("Current password does not match.")),
+            Login::TooSoon(_) => {
+                let (code, message) =
+                    ("REQUEST_LIMIT_EXCEEDED", "Too many wrong passwords: try again in a minute.");
+                return Err(MlflowError::new(StatusCode::TOO_MANY_REQUESTS, code, message));
+            }
         }
         if fields.text("password")?.as_ref() == Some(&current) {
             return Err(MlflowError::invalid("New password must differ from the current password."));
         }
     }
     let hash = hashed(&app, &fields).await?;
-    app.engine.store().set_account_password(name, hash).await?;
-    Ok(Json(json!({})))
+    app.engine.store().set_account_password(name.clone(), hash.clone()).await?;
+    let mut answer = Json(json!({})).into_response();
+    if let (true, Access::Token { sessions, .. }) =
+        (is_self(&caller, &name) && proof == Proof::Session, &app.access)
+    {
+        // Every session of the account has ended with the old password; the one that changed it goes on.
+        let (now, is_secure) = (app.clock.now().as_second(), origin::scheme(&headers) == "https");
+        let cookie = sessions.cookie(&name, &hash, now, is_secure);
+        answer.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
+    }
+    Ok(answer)
 }
 
 pub(super) async fn update_admin(
@@ -260,14 +275,13 @@ async fn object(app: &App, fields: &Fields) -> Result<(Kind, String), MlflowErro
 /// Who may grant something: administrators, and who may manage it.
 async fn require_manager(app: &App, caller: &Caller, (kind, id): &(Kind, String)) -> Result<(), MlflowError> {
     accounts(app)?;
-    match caller {
+    let manages = match caller {
         Caller::Account(account) if !account.is_admin => {
-            let granted = Granted::of(app, account).await?;
-            let manages = id != "*" && granted.on(*kind, id) >= Permission::Manage;
-            if manages { Ok(()) } else { Err(denied()) }
+            id != "*" && Granted::of(app, account).await?.on(*kind, id) >= Permission::Manage
         }
-        _ => Ok(()),
-    }
+        caller => caller.is_admin(),
+    };
+    if manages { Ok(()) } else { Err(denied()) }
 }
 
 pub(super) async fn grant(
@@ -368,6 +382,7 @@ pub(super) async fn current_permissions(
     accounts(&app)?;
     match caller {
         Caller::Account(account) => permissions(&app, &found(&app, &account.name).await?).await,
-        _ => Ok(Json(json!({"is_admin": true, "permissions": []}))),
+        caller if caller.is_admin() => Ok(Json(json!({"is_admin": true, "permissions": []}))),
+        _ => Err(denied()),
     }
 }

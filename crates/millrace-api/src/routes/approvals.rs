@@ -7,7 +7,6 @@ use axum::{Extension, Json};
 use millrace_metastore::approvals::{ApprovalFilter, approval_state};
 use millrace_metastore::registry::promotion_state;
 use millrace_orchestration::approvals::{Approval, Decision};
-use millrace_spec::access::Person;
 use millrace_spec::problem::Problem;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -15,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::accounts::Caller;
+use crate::actor::person;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::present::approvals::approval as present;
@@ -22,10 +22,7 @@ use crate::present::assets::promotion;
 use crate::views::approvals::{ApprovalPage, ApprovalView, DecideApproval};
 use crate::views::models::PromotionView;
 
-/// The name of whoever has the server's own token; no account has it.
-const OPERATOR: &str = "admin";
-/// Bytes of a name and of a comment.
-const LONGEST_NAME: usize = 250;
+/// Bytes of a comment.
 const LONGEST_COMMENT: usize = 10_000;
 
 const STATES: [&str; 5] = [
@@ -41,29 +38,6 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list_approvals))
         .routes(routes!(find_approval))
         .routes(routes!(decide_approval))
-}
-
-/// Who acts. Where people log in, the login says so and nothing else; where nobody does, whoever they say they are.
-pub(super) fn person(app: &App, caller: &Caller, said: Option<&str>) -> Result<Person, ApiError> {
-    let (name, is_admin) = match caller {
-        Caller::Anybody => (said.unwrap_or(&app.local_user).to_owned(), true),
-        Caller::Operator => (OPERATOR.to_owned(), true),
-        Caller::Account(account) => (account.name.clone(), account.is_admin),
-    };
-    if said.is_some_and(|said| said != name) {
-        let problem =
-            Problem::error("not-you", format!("this login is `{name}`, so nobody else can decide with it"));
-        return Err(ApiError::new(StatusCode::FORBIDDEN, problem.hint("log in as whoever decides")));
-    }
-    if name.trim().is_empty() || name.len() > LONGEST_NAME || name.contains('\0') {
-        let problem = Problem::error("invalid-name", "a name has 1 to 250 bytes");
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, problem));
-    }
-    Ok(Person { name, is_admin })
-}
-
-fn logged_in(caller: &Caller) -> bool {
-    !matches!(caller, Caller::Anybody)
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -113,7 +87,7 @@ async fn list_approvals(
     let (person, access) = (person(&app, &caller, None)?, app.approvals.access().await);
     let mut approvals = Vec::with_capacity(rows.len());
     for row in rows {
-        approvals.push(present(Approval::of(row)?, &access, &person, logged_in(&caller)));
+        approvals.push(present(Approval::of(row)?, &access, &person, caller.is_somebody()));
     }
     let waiting = u32::try_from(waiting).unwrap_or(u32::MAX).saturating_add(waiting_promotions as u32);
     Ok(Json(ApprovalPage { approvals, promotions, waiting, next }))
@@ -146,7 +120,7 @@ async fn find_approval(
 ) -> ApiResult<ApprovalView> {
     let found = app.approvals.find(&known_id(id)?).await?;
     let access = app.approvals.access().await;
-    Ok(Json(present(found, &access, &person(&app, &caller, None)?, logged_in(&caller))))
+    Ok(Json(present(found, &access, &person(&app, &caller, None)?, caller.is_somebody())))
 }
 
 /// Approves or rejects. Answers the approval as it is then: void, if its subject has changed meanwhile.
@@ -173,7 +147,7 @@ async fn decide_approval(
     };
     let decided = app.approvals.decide(&known_id(id)?, decision).await?;
     app.engine.nudge(&decided.row.run_id, &decided.row.step);
-    Ok(Json(present(decided, &app.approvals.access().await, &person, logged_in(&caller))))
+    Ok(Json(present(decided, &app.approvals.access().await, &person, caller.is_somebody())))
 }
 
 fn known_id(id: String) -> Result<String, ApiError> {

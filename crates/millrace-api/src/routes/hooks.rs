@@ -34,7 +34,7 @@ async fn receive(
     let text = |(name, value): (&header::HeaderName, &HeaderValue)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
     };
-    let is_known = caller.is_some_and(|Extension(caller)| !matches!(caller, Caller::Anybody));
+    let is_known = caller.is_some_and(|Extension(caller)| caller.is_somebody());
     let request = HookRequest {
         headers: headers.iter().filter_map(text).collect(),
         body: body.to_vec(),

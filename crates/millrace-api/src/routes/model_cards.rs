@@ -1,9 +1,9 @@
 //! Cards of model versions, and versions beside each other.
 
-use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
 use millrace_spec::problem::Problem;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -11,7 +11,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::datasets::VersionQuery;
-use super::promotions::actor;
+use crate::accounts::Caller;
+use crate::actor::person;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::model_sheet::{ModelSheet, compare};
@@ -61,7 +62,7 @@ async fn write_model_card(
     State(app): State<App>,
     Path(name): Path<String>,
     query: Result<Query<VersionQuery>, QueryRejection>,
-    headers: HeaderMap,
+    Extension(caller): Extension<Caller>,
     body: Result<Json<WriteCard>, JsonRejection>,
 ) -> ApiResult<ModelCardView> {
     let (Query(query), Json(card)) = (query?, body?);
@@ -69,7 +70,7 @@ async fn write_model_card(
         let problem = Problem::error("invalid-card", "a card is text of at most 256 KiB");
         return Err(ApiError::new(StatusCode::BAD_REQUEST, problem));
     }
-    let by = actor(&headers, card.by)?;
+    let by = person(&app, &caller, card.by.as_deref())?.name;
     let sheet = sheet(&app, &name, query.version.as_deref()).await?;
     let now = app.clock.now().as_microsecond();
     let written = app.engine.store().write_model_card(of(&sheet), card.content, by, now).await?;

@@ -23,6 +23,7 @@ use utoipa_axum::routes;
 
 use super::wait::{WaitQuery, until_over};
 use crate::accounts::Caller;
+use crate::actor::person;
 use crate::app::{App, Definition};
 use crate::error::{ApiError, ApiResult};
 use crate::views::json::Json as AnyJson;
@@ -112,7 +113,7 @@ async fn start_run(
     let Json(wanted) = body?;
     let pipeline = runnable(&app, &name).await?;
     let key = idempotency_key(&headers)?;
-    let user = super::approvals::person(&app, &caller, None)?.name;
+    let user = person(&app, &caller, None)?.name;
     let cause = cause(&wanted, key.is_some(), &user);
     let mut request = request(&app, &pipeline, wanted).await?;
     request.cause = cause.clone();

@@ -1,9 +1,9 @@
 //! Requests to point an alias at a version of a model.
 
-use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
 use millrace_metastore::registry::{NewPromotion, VoteRow};
 use millrace_spec::problem::Problem;
 use millrace_tracking::check_alias;
@@ -12,16 +12,14 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::access::login_name;
+use crate::accounts::Caller;
+use crate::actor::person;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::present::assets::promotion;
 use crate::views::models::{CastVote, PromotionView, RequestPromotion, Withdraw};
 
-/// Who acts where nobody says: a server without logins.
-const SOMEBODY: &str = "local";
-/// Bytes of a name and of a comment.
-const LONGEST_NAME: usize = 250;
+/// Bytes of a comment.
 const LONGEST_COMMENT: usize = 10_000;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -30,16 +28,6 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list_promotions))
         .routes(routes!(vote_on_promotion))
         .routes(routes!(withdraw_promotion))
-}
-
-/// Who acts: the name of the login, which nobody can choose; else who the request says.
-pub(super) fn actor(headers: &HeaderMap, said: Option<String>) -> Result<String, ApiError> {
-    let name = login_name(headers).or(said).unwrap_or_else(|| SOMEBODY.to_owned());
-    if name.trim().is_empty() || name.len() > LONGEST_NAME || name.contains('\0') {
-        let problem = Problem::error("invalid-name", "a name has 1 to 250 bytes");
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, problem));
-    }
-    Ok(name)
 }
 
 fn checked_comment(comment: &str) -> Result<(), ApiError> {
@@ -56,7 +44,7 @@ fn checked_comment(comment: &str) -> Result<(), ApiError> {
 async fn request_promotion(
     State(app): State<App>,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    Extension(caller): Extension<Caller>,
     body: Result<Json<RequestPromotion>, JsonRejection>,
 ) -> ApiResult<PromotionView> {
     let Json(request) = body?;
@@ -73,7 +61,7 @@ async fn request_promotion(
         alias: request.alias,
         quorum: request.approvals.map_or(1, i64::from),
         comment: request.comment,
-        requested_by: actor(&headers, request.by)?,
+        requested_by: person(&app, &caller, request.by.as_deref())?.name,
     };
     let made = app.engine.store().request_promotion(new, app.clock.now().as_microsecond()).await?;
     Ok(Json(promotion(made)))
@@ -108,7 +96,7 @@ fn known_id(id: String) -> Result<String, ApiError> {
 async fn vote_on_promotion(
     State(app): State<App>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    Extension(caller): Extension<Caller>,
     body: Result<Json<CastVote>, JsonRejection>,
 ) -> ApiResult<PromotionView> {
     let Json(vote) = body?;
@@ -118,7 +106,7 @@ async fn vote_on_promotion(
         return Err(ApiError::new(StatusCode::BAD_REQUEST, problem));
     }
     let row = VoteRow {
-        voter: actor(&headers, vote.by)?,
+        voter: person(&app, &caller, vote.by.as_deref())?.name,
         approves: vote.approve,
         comment: vote.comment,
         voted_at: app.clock.now().as_microsecond(),
@@ -132,10 +120,11 @@ async fn vote_on_promotion(
 async fn withdraw_promotion(
     State(app): State<App>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    Extension(caller): Extension<Caller>,
     body: Result<Json<Withdraw>, JsonRejection>,
 ) -> ApiResult<PromotionView> {
     let Json(Withdraw { by }) = body?;
-    let (by, now) = (actor(&headers, by)?, app.clock.now().as_microsecond());
+    let by = person(&app, &caller, by.as_deref())?.name;
+    let now = app.clock.now().as_microsecond();
     Ok(Json(promotion(app.engine.store().withdraw_promotion(known_id(id)?, by, now).await?)))
 }

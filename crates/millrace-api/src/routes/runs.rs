@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 
 use super::wait::{WaitQuery, until_over};
 use crate::accounts::Caller;
+use crate::actor::person;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::present::definition::definition_text;
@@ -120,7 +121,7 @@ async fn rerun(
         (None, true) => RerunOf::Failed,
         (None, false) => RerunOf::Everything,
     };
-    let user = super::approvals::person(&app, &caller, None)?.name;
+    let user = person(&app, &caller, None)?.name;
     let started = Box::pin(app.engine.rerun(&id, what, current, &user)).await?;
     summary(&app, &started).await.map(Json)
 }

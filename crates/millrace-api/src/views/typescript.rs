@@ -4,7 +4,7 @@ use ts_rs::{Config, TS};
 
 use super::{
     approvals, compare, datasets, endpoints, environments, inbox, json, lifecycle, logs, models, monitors,
-    pipelines, prompts, runs, timeline, traces, tracking, triggers, workspace,
+    pipelines, prompts, runs, sessions, timeline, traces, tracking, triggers, workspace,
 };
 
 /// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.
@@ -20,6 +20,7 @@ pub fn typescript() -> String {
     }
     declare!(json::Json, json::JsonMap, json::NumberMap, json::TextMap);
     declare!(workspace::Place, workspace::Severity, workspace::Problem, workspace::WorkspaceView);
+    declare!(sessions::SessionView, sessions::SignIn);
     declare!(workspace::SearchHit, workspace::EventView, workspace::KindView);
     declare!(
         pipelines::InputView,

@@ -1,11 +1,29 @@
 //! What the wired rooms are asked for: engines, the inbox, the words of all kinds.
 
+use millrace_api::AttemptName;
+use millrace_orchestration::SecretEnv;
+
 use super::*;
+
+/// What the program of an attempt logs in with: a token of its own, for as long as the attempt lasts.
+fn attempt_tokens(keys: Option<&LoginKeys>) -> SecretEnv {
+    let tokens = keys.map(LoginKeys::step_tokens);
+    Arc::new(move |ids| {
+        let Some(tokens) = &tokens else { return IndexMap::new() };
+        let attempt = AttemptName {
+            run_id: ids.run_id.to_owned(),
+            step: ids.step.to_owned(),
+            number: ids.attempt,
+            tracking_run_id: ids.tracking_run_id.to_owned(),
+        };
+        IndexMap::from([("MLFLOW_TRACKING_TOKEN".to_owned(), tokens.sign(&attempt))])
+    })
+}
 
 impl Rooms {
     /// Starts the engine, which takes over what an earlier one left.
-    pub(crate) async fn start_engine(&self, server: Option<&str>) -> Result<Engine> {
-        let (services, settings) = self.engine_parts(server)?;
+    pub(crate) async fn start_engine(&self, server: &str, keys: Option<&LoginKeys>) -> Result<Engine> {
+        let (services, settings) = self.engine_parts(Some(server), keys)?;
         let engine = Engine::start(self.store.clone(), (*self.kinds).clone(), services, settings).await?;
         self.sub_pipelines.connect(&engine, Arc::new(self.workspace.clone()));
         Ok(engine)
@@ -13,11 +31,15 @@ impl Rooms {
 
     /// An engine that says what would be done, and does nothing.
     pub(crate) fn planning_engine(&self) -> Result<Engine> {
-        let (services, settings) = self.engine_parts(None)?;
+        let (services, settings) = self.engine_parts(None, None)?;
         Ok(Engine::for_planning(self.store.clone(), (*self.kinds).clone(), services, settings))
     }
 
-    fn engine_parts(&self, server: Option<&str>) -> Result<(EngineServices, EngineSettings)> {
+    fn engine_parts(
+        &self,
+        server: Option<&str>,
+        keys: Option<&LoginKeys>,
+    ) -> Result<(EngineServices, EngineSettings)> {
         let state = self.workspace.state_folder();
         let shims = vec![
             std::env::current_exe().context("cannot find the running program")?.into_os_string(),
@@ -32,10 +54,6 @@ impl Rooms {
             let file = self.workspace.server_file().to_string_lossy().into_owned();
             step_env.insert("MILLRACE_SERVER_FILE".to_owned(), file);
         }
-        let mut secret_env = IndexMap::new();
-        if let (Some(_), Some(token)) = (server, server_token()) {
-            secret_env.insert("MLFLOW_TRACKING_TOKEN".to_owned(), token);
-        }
         let services = EngineServices {
             compute: Arc::new(LocalTarget::new(settings, environments, Some(warm))),
             datasets: self.catalog.clone(),
@@ -46,7 +64,7 @@ impl Rooms {
             notifier: self.notifier.clone(),
             address: people::address(&self.workspace),
             step_env,
-            secret_env,
+            secret_env: attempt_tokens(keys),
         };
         let cores =
             std::thread::available_parallelism().map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(2));

@@ -76,6 +76,11 @@ fn guides_tell_people() {
 }
 
 #[test]
+fn guides_people() {
+    follow(include_str!("../../../../docs/guides/people.md"));
+}
+
+#[test]
 fn guides_programs() {
     follow(include_str!("../../../../docs/guides/programs.md"));
 }

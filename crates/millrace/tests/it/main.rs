@@ -34,6 +34,8 @@ mod secrets;
 mod server;
 mod serving;
 mod several;
+mod sign_in;
+mod step_tokens;
 mod sub_runs;
 mod sweeps;
 mod tracking_kills;

@@ -48,6 +48,14 @@ impl Up {
         Self::of(command)
     }
 
+    /// The same with what it says of itself in `server.log`.
+    pub(crate) fn logged_with_login(project: &Project) -> Self {
+        let mut command = project.command(&["up", "--listen", "127.0.0.1:0", "--json", "--login"]);
+        command.env("MILLRACE_TOKEN", TOKEN);
+        command.stderr(std::fs::File::create(project.path().join("server.log")).unwrap());
+        Self::of(command)
+    }
+
     /// Starts a command that serves, and waits until it answers.
     fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();

@@ -1,8 +1,8 @@
 //! Whether an account has what a request needs.
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
 use millrace_metastore::MetastoreError;
-use millrace_metastore::experiments::Refusal;
+use millrace_metastore::experiments::{LoggedModelRow, Refusal};
 use millrace_metastore::registry::RegistryRefusal;
 use millrace_tracking::REGISTERED;
 use serde_json::Value;
@@ -28,6 +28,12 @@ pub(super) async fn request(
         return below(app, granted, &path, Permission::Read).await;
     }
     let check = Check { app, granted, route, fields };
+    if let Some(own) = &granted.attempt
+        && route.is(&Method::POST, &["runs", "create"])
+        && !own.may_make(app, fields).await?
+    {
+        return Err(denied());
+    }
     for need in route.needs().ok_or_else(denied)? {
         check.need(need).await?;
     }
@@ -69,7 +75,7 @@ async fn below(app: &App, granted: &Granted, path: &str, wanted: Permission) -> 
             break;
         }
         if let Some(run) = store.find_tracked_run(part.to_owned()).await? {
-            return on_experiment(granted, &run.experiment_id.to_string(), wanted);
+            return on_run_of(app, granted, (&run.id, run.experiment_id), wanted).await;
         }
         if part.starts_with("m-") && logged_model(app, part).await?.is_some() {
             return on_logged_model(app, granted, part, wanted).await;
@@ -91,14 +97,28 @@ fn on_experiment(granted: &Granted, id: &str, wanted: Permission) -> Result<(), 
 /// What there is none of, the handler says.
 async fn on_run(app: &App, granted: &Granted, id: &str, wanted: Permission) -> Result<(), MlflowError> {
     match app.engine.store().find_tracked_run(id.to_owned()).await? {
-        Some(run) => on_experiment(granted, &run.experiment_id.to_string(), wanted),
+        Some(run) => on_run_of(app, granted, (&run.id, run.experiment_id), wanted).await,
         None => Ok(()),
     }
 }
 
-async fn logged_model(app: &App, id: &str) -> Result<Option<i64>, MlflowError> {
+/// A run is as open as its experiment; to the program of a step, if it is its own.
+async fn on_run_of(
+    app: &App,
+    granted: &Granted,
+    (id, experiment): (&str, i64),
+    wanted: Permission,
+) -> Result<(), MlflowError> {
+    on_experiment(granted, &experiment.to_string(), wanted)?;
+    match &granted.attempt {
+        Some(own) if wanted > Permission::Read && !own.has(app, id).await? => Err(denied()),
+        _ => Ok(()),
+    }
+}
+
+async fn logged_model(app: &App, id: &str) -> Result<Option<LoggedModelRow>, MlflowError> {
     match app.engine.store().find_logged_model(id.to_owned()).await {
-        Ok(model) => Ok(Some(model.experiment_id)),
+        Ok(model) => Ok(Some(model)),
         Err(MetastoreError::Refused(Refusal::NoModel { .. })) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -110,10 +130,12 @@ async fn on_logged_model(
     id: &str,
     wanted: Permission,
 ) -> Result<(), MlflowError> {
-    match logged_model(app, id).await? {
-        Some(experiment) => on_experiment(granted, &experiment.to_string(), wanted),
-        None => Ok(()),
+    let Some(model) = logged_model(app, id).await? else { return Ok(()) };
+    on_experiment(granted, &model.experiment_id.to_string(), wanted)?;
+    if granted.attempt.is_some() && !model.source_run_id.is_empty() {
+        return on_run(app, granted, &model.source_run_id, wanted).await;
     }
+    Ok(())
 }
 
 async fn on_traces(
@@ -203,6 +225,7 @@ impl Check<'_> {
             Need::ToldTrace => self.told_trace().await,
             Need::Run(wanted) => on_run(app, granted, &fields.run_id()?, wanted).await,
             Need::SomeRun(wanted) => {
+                let wanted = self.of_source(wanted);
                 for field in ["run_id", "run_uuid", "source_run_id"] {
                     if let Some(id) = fields.text(field)? {
                         on_run(app, granted, &id, wanted).await?;
@@ -219,7 +242,7 @@ impl Check<'_> {
             Need::LoggedModelAt(index, wanted) => {
                 on_logged_model(app, granted, route.part(index), wanted).await
             }
-            Need::LoggedModels(list, wanted) => self.logged_models(list, wanted).await,
+            Need::LoggedModels(list, wanted) => self.logged_models(list, self.of_source(wanted)).await,
             Need::TraceAt(index, wanted) => {
                 on_traces(app, granted, vec![route.part(index).to_owned()], wanted).await
             }
@@ -231,12 +254,24 @@ impl Check<'_> {
                 on_traces(app, granted, ids, wanted).await
             }
             Need::DatasetAt(index, wanted) => self.dataset(route.part(index), wanted).await,
+            // The program of a step may add versions; what they are made of is checked beside.
+            Need::Model(_) if granted.attempt.is_some() && self.makes_a_version() => Ok(()),
             Need::Model(wanted) => match fields.text("name")? {
                 Some(name) => on_model(app, granted, &name, wanted).await,
                 None => Ok(()),
             },
             Need::Source => self.source().await,
         }
+    }
+
+    fn makes_a_version(&self) -> bool {
+        self.route.is(&Method::POST, &["model-versions", "create"])
+    }
+
+    /// What something is made of, the program of a step must have made.
+    fn of_source(&self, wanted: Permission) -> Permission {
+        let makes = self.makes_a_version() || self.route.is(&Method::POST, &["logged-models"]);
+        if makes && self.granted.attempt.is_some() { wanted.max(Permission::Edit) } else { wanted }
     }
 
     fn each_experiment(&self, ids: &[String], wanted: Permission) -> Result<(), MlflowError> {
@@ -299,15 +334,16 @@ impl Check<'_> {
 
     /// `models:/name/…` copies a version, so its model must be one that the caller sees; `runs:/…` names a run.
     async fn source(&self) -> Result<(), MlflowError> {
+        let wanted = self.of_source(Permission::Read);
         let source = self.fields.text("source")?.unwrap_or_default();
         if let Some((run, _)) = crate::mlflow::sources::of_run(&source) {
-            return on_run(self.app, self.granted, run, Permission::Read).await;
+            return on_run(self.app, self.granted, run, wanted).await;
         }
         let Some(rest) = source.strip_prefix("models:/") else { return Ok(()) };
         let rest = rest.trim_start_matches('/');
         let name = rest.split(['/', '@']).next().unwrap_or_default();
         let name = millrace_storage::decode_text(name).unwrap_or_default();
-        on_logged_model(self.app, self.granted, &name, Permission::Read).await?;
-        on_model(self.app, self.granted, &name, Permission::Read).await
+        on_logged_model(self.app, self.granted, &name, wanted).await?;
+        on_model(self.app, self.granted, &name, wanted).await
     }
 }

@@ -4,6 +4,7 @@
 //! ([`rules`], [`own`]), and whoever adds a route and forgets the tables has added one for administrators alone. A request is read with
 //! the handlers' own [`Fields`], so that both see the same ids.
 
+mod attempts;
 mod check;
 mod follow_up;
 mod own;
@@ -22,6 +23,8 @@ use super::wire::Fields;
 use crate::access::Access;
 use crate::accounts::{Account, Caller};
 use crate::app::App;
+use crate::step_token::AttemptName;
+use attempts::OwnRun;
 use rules::Route;
 
 /// What somebody may do, each with what comes before it.
@@ -88,12 +91,13 @@ impl Kind {
 /// MLflow's word for all that a server has; `USE` on it makes somebody a member, `MANAGE` an administrator of roles and accounts.
 pub(crate) const WORKSPACE: &str = "workspace";
 
-/// What an account was granted.
+/// What an account was granted, or what the program of a step may.
 #[derive(Debug)]
 pub(crate) struct Granted {
     is_admin: bool,
     otherwise: Permission,
     grants: Vec<GrantRow>,
+    attempt: Option<OwnRun>,
 }
 
 impl Granted {
@@ -110,12 +114,31 @@ impl Granted {
             Access::Token { default_permission, .. } => *default_permission,
             Access::Loopback => Permission::Manage,
         };
-        Ok(Self { is_admin, otherwise, grants: app.engine.store().list_held_grants(id).await? })
+        let grants = app.engine.store().list_held_grants(id).await?;
+        Ok(Self { is_admin, otherwise, grants, attempt: None })
+    }
+
+    /// What the program of a step may: read everything, and change what it makes.
+    async fn of_attempt(app: &App, attempt: &AttemptName) -> Result<Self, MlflowError> {
+        let own = OwnRun::of(app, attempt).await?;
+        Ok(Self { is_admin: false, otherwise: Permission::Read, grants: Vec::new(), attempt: Some(own) })
+    }
+
+    /// Of whoever may not everything.
+    async fn of_caller(app: &App, caller: &Caller) -> Result<Option<Self>, MlflowError> {
+        Ok(match caller {
+            Caller::Account(account) if !account.is_admin => Some(Self::of(app, account).await?),
+            Caller::Step(attempt) => Some(Self::of_attempt(app, attempt).await?),
+            _ => None,
+        })
     }
 
     /// The most that any grant on the object or on all of its kind gives, and at least what everybody may, as MLflow has it since roles.
     /// One denial among them denies, whatever else is granted.
     pub(crate) fn on(&self, kind: Kind, object: &str) -> Permission {
+        if let Some(own) = &self.attempt {
+            return own.on(kind, object);
+        }
         if self.is_admin || self.manages_roles() {
             return Permission::Manage;
         }
@@ -158,15 +181,18 @@ fn denied() -> MlflowError {
 pub(crate) async fn pass(app: App, caller: Caller, mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(caller.clone());
     let route = Route::of(request.method(), request.uri().path());
-    let guarded = match &caller {
-        Caller::Account(account) if !account.is_admin => Some(account.clone()),
-        _ => None,
+    let is_guarded = match &caller {
+        Caller::Account(account) => !account.is_admin,
+        Caller::Step(_) => true,
+        Caller::Anybody | Caller::Operator => false,
     };
-    let answer = match (route, guarded) {
-        (Some(route), None) if !route.has_follow_up() => Ok(next.run(request).await),
-        (None, None) => Ok(next.run(request).await),
-        (Some(route), account) => through(&app, account, &route, request, next).await,
-        (None, Some(account)) => own::through(&app, &account, request, next).await,
+    let answer = match (route, &caller) {
+        (Some(route), _) if is_guarded || route.has_follow_up() => {
+            through(&app, &caller, &route, request, next).await
+        }
+        (None, Caller::Account(account)) if is_guarded => own::through(&app, account, request, next).await,
+        (None, Caller::Step(attempt)) => Ok(attempts::through(attempt, request, next).await),
+        _ => Ok(next.run(request).await),
     };
     answer.unwrap_or_else(MlflowError::into_response)
 }
@@ -174,15 +200,15 @@ pub(crate) async fn pass(app: App, caller: Caller, mut request: Request, next: N
 /// Lets a request of MLflow's API through.
 async fn through(
     app: &App,
-    account: Option<Account>,
+    caller: &Caller,
     route: &Route,
     request: Request,
     next: Next,
 ) -> Result<Response, MlflowError> {
-    let granted = match &account {
-        Some(account) => Some(Granted::of(app, account).await?),
-        None => None,
-    };
+    if matches!(caller, Caller::Step(_)) && !attempts::may_ask(route) {
+        return Err(attempts::denied(&route.name()));
+    }
+    let granted = Granted::of_caller(app, caller).await?;
     if let Some(granted) = &granted
         && let Some(files) = route.streams()
     {
@@ -198,7 +224,11 @@ async fn through(
     if answer.status() != StatusCode::OK {
         return Ok(answer);
     }
-    follow_up::done(app, account.as_ref(), granted.as_ref(), route, &fields, answer).await
+    let account = match caller {
+        Caller::Account(account) => Some(account),
+        _ => None,
+    };
+    follow_up::done(app, account, granted.as_ref(), route, &fields, answer).await
 }
 
 /// Reads the fields of a request and gives it back as it was.
@@ -222,11 +252,7 @@ pub(super) async fn graphql(
     (method, name): (&Method, &str),
     fields: &Fields,
 ) -> Result<Option<Granted>, MlflowError> {
-    let Caller::Account(account) = caller else { return Ok(None) };
-    if account.is_admin {
-        return Ok(None);
-    }
-    let granted = Granted::of(app, account).await?;
+    let Some(granted) = Granted::of_caller(app, caller).await? else { return Ok(None) };
     let route = Route::of(method, &format!("/api/2.0/mlflow/{name}")).ok_or_else(denied)?;
     check::request(app, &granted, &route, fields).await?;
     Ok(Some(granted))
@@ -260,7 +286,7 @@ mod tests {
             grant(Kind::Model, "a", "MANAGE"),
             grant(Kind::Model, "b", "SOMETHING_NEW"),
         ];
-        let granted = Granted { is_admin: false, otherwise: Permission::Read, grants };
+        let granted = Granted { is_admin: false, otherwise: Permission::Read, grants, attempt: None };
         assert_eq!(granted.on(Kind::Experiment, "7"), Permission::Edit);
         assert_eq!(granted.on(Kind::Experiment, "8"), Permission::Edit);
         assert_eq!(granted.on(Kind::Experiment, "9"), Permission::None);
@@ -268,8 +294,12 @@ mod tests {
         assert_eq!(granted.on(Kind::Model, "b"), Permission::None);
         assert_eq!(granted.on(Kind::Prompt, "a"), Permission::Read);
         assert!(granted.is_restricted());
-        let mut keeper =
-            Granted { is_admin: false, otherwise: Permission::Read, grants: granted.grants.clone() };
+        let mut keeper = Granted {
+            is_admin: false,
+            otherwise: Permission::Read,
+            grants: granted.grants.clone(),
+            attempt: None,
+        };
         let all =
             GrantRow { kind: WORKSPACE.to_owned(), object: "*".to_owned(), permission: "MANAGE".to_owned() };
         assert!(!keeper.manages_roles());

@@ -14,7 +14,8 @@ use crate::mlflow::error::MlflowError;
 use millrace_storage::decode_text;
 
 /// First words of addresses under `/api/` that tell nothing of experiments, models and prompts.
-const WITHOUT_PERMISSIONS: [&str; 15] = [
+const WITHOUT_PERMISSIONS: [&str; 16] = [
+    "session",
     "approvals",
     "environments",
     "workspace",

@@ -95,6 +95,16 @@ impl Route {
         self.parts.get(index).map(String::as_str).unwrap_or_default()
     }
 
+    /// As people say it.
+    pub(super) fn name(&self) -> String {
+        self.parts.join("/")
+    }
+
+    /// Whether it only reads; searches come as POST too.
+    pub(super) fn reads(&self) -> bool {
+        self.method == Method::GET
+    }
+
     /// Whether it is this one.
     pub(super) fn is(&self, method: &Method, parts: &[&str]) -> bool {
         self.method == *method && self.names() == parts
