@@ -1,5 +1,5 @@
-// Makes and deletes accounts, tokens, aliases, tags, requests and rules as people do, on a server that asks for a login and has run the
-// bundled demo: node e2e/accounts.mjs BASE_URL FOLDER TOKEN, the administrator's. What it makes it takes away again. Pictures go to FOLDER.
+// Signs in and out, makes and deletes accounts, roles, tokens, aliases, tags, requests and rules as people do, on a server that asks for a
+// login and has run the bundled demo: node e2e/accounts.mjs BASE_URL FOLDER TOKEN, the administrator's. What it makes it takes away again. Pictures go to FOLDER.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { launch } from "./browser.mjs";
@@ -11,7 +11,11 @@ const [anna, bert] = ["anna", "bert"].map((name) => `${name}-${Date.now()}`);
 const PASSWORD = "a long password";
 const findings = [];
 let at = "start";
-const report = (what) => findings.push(`${at}: ${what}`);
+/** What the server is meant to refuse just now. */
+let refusals = null;
+const report = (what) => {
+  if (!refusals?.test(what)) findings.push(`${at}: ${what}`);
+};
 
 const press = (shown, name) => shown.getByRole("button", { name, exact: true }).click();
 const cell = (shown, name) => shown.getByRole("cell", { name, exact: true });
@@ -19,9 +23,15 @@ const cell = (shown, name) => shown.getByRole("cell", { name, exact: true });
 await mkdir(folder, { recursive: true });
 const browser = await launch();
 try {
-  const admin = await page("admin", token);
+  await looks();
+  const admin = await page();
+  await signIn(admin, "/account", "admin", token);
   await users(admin);
-  await person(await page(anna, PASSWORD));
+  const shown = await page();
+  await person(shown);
+  await roles(admin);
+  await expired(admin, shown);
+  await signOut(shown);
   await labels(admin);
   await promotion(admin);
   await retention(admin);
@@ -32,15 +42,14 @@ try {
   await browser.close();
 }
 for (const finding of findings) console.error(finding);
-console.log(`accounts, labels, requests and rules: ${findings.length} findings`);
+console.log(`sign-in, accounts, roles, labels, requests and rules: ${findings.length} findings`);
 process.exitCode = findings.length > 0 ? 1 : 0;
 
-async function page(username, password) {
+async function page(options = {}) {
   const context = await browser.newContext({
     viewport: { width: 1440, height: 900 },
     reducedMotion: "reduce",
-    // Sent with every request: else each page begins with a refusal that looks like trouble.
-    httpCredentials: { username, password, send: "always" },
+    ...options,
   });
   const made = await context.newPage();
   made.setDefaultTimeout(15_000);
@@ -53,9 +62,45 @@ async function look(shown, name) {
   for (const what of [...(await overflow(shown)), ...(await barriers(shown))]) report(what);
 }
 
+/** Opens a page, which leads to the sign-in page and from there back. */
+async function signIn(shown, path, name, password) {
+  await shown.goto(`${origin}${path}`);
+  await shown.getByRole("heading", { name: "Sign in to Millrace" }).waitFor();
+  await fill(shown, name, password);
+  await shown.waitForURL(`${origin}${path}`);
+}
+
+async function fill(shown, name, password) {
+  await shown.getByLabel("Name", { exact: true }).fill(name);
+  await shown.getByLabel("Password", { exact: true }).fill(password);
+  await press(shown, "Sign in");
+}
+
+/** The sign-in page in both colour schemes, wide and narrow, as it is and as it says no. */
+async function looks() {
+  at = "sign-in";
+  for (const colorScheme of ["light", "dark"]) {
+    for (const [width, height] of [
+      [1440, 900],
+      [360, 740],
+    ]) {
+      const shown = await page({ colorScheme, viewport: { width, height } });
+      await shown.goto(`${origin}/runs?status=failed`);
+      await shown.getByRole("heading", { name: "Sign in to Millrace" }).waitFor();
+      if (!shown.url().endsWith("/sign-in?next=%2Fruns%3Fstatus%3Dfailed")) report(`led to ${shown.url()}`);
+      await look(shown, `sign-in-${colorScheme}-${width}`);
+      refusals = /^403 for \/api\/login$|status of 403/;
+      await fill(shown, `nobody-${Date.now()}`, "a wrong password");
+      await shown.getByText("no account has this name and this password").waitFor();
+      refusals = null;
+      await look(shown, `sign-in-refused-${colorScheme}-${width}`);
+      await shown.context().close();
+    }
+  }
+}
+
 async function users(admin) {
   at = "users";
-  await admin.goto(`${origin}/account`);
   for (const name of [anna, bert]) {
     await admin.getByLabel("Name", { exact: true }).fill(name);
     await admin.getByLabel("Password", { exact: true }).fill(PASSWORD);
@@ -78,7 +123,7 @@ async function remove(admin, name) {
 
 async function person(shown) {
   at = "account";
-  await shown.goto(`${origin}/account`);
+  await signIn(shown, "/account", anna, PASSWORD);
   await shown.getByLabel("What the token is for").fill("laptop");
   await press(shown, "Make a token");
   await shown.getByText("It is shown this once").waitFor();
@@ -90,6 +135,63 @@ async function person(shown) {
   await shown.getByLabel("New password").fill("another long password");
   await press(shown, "Change");
   await shown.getByText("Changed.").waitFor();
+  // The browser that changed the password stays signed in.
+  await shown.goto(`${origin}/runs`);
+  await shown.getByRole("button", { name: `Account of ${anna}` }).waitFor();
+}
+
+async function roles(admin) {
+  at = "roles";
+  await admin.goto(`${origin}/account`);
+  const name = `owner-${Date.now()}`;
+  await admin.getByLabel("Role", { exact: true }).fill(name);
+  await press(admin, "Make a role");
+  const role = admin.getByRole("region", { name: `role ${name}`, exact: true });
+  await role.getByRole("combobox", { name: /^User/ }).selectOption(anna);
+  await press(role, "Give the role");
+  await role.getByRole("button", { name: `Take ${name} from ${anna}` }).waitFor();
+  await role.getByRole("combobox", { name: /^Which/ }).selectOption({ label: "flights" });
+  await role.getByRole("combobox", { name: /^May/ }).selectOption("EDIT");
+  await press(role, "Allow it");
+  await role.getByLabel(`what ${name} may with flights`, { exact: true }).selectOption("MANAGE");
+  await admin.getByRole("row", { name: anna }).filter({ hasText: name }).first().waitFor();
+  await look(admin, "roles");
+  await admin.setViewportSize({ width: 360, height: 740 });
+  await look(admin, "roles-narrow");
+  await admin.setViewportSize({ width: 1440, height: 900 });
+  await press(role, `Remove what ${name} may with flights`);
+  await role.getByText("It allows nothing beyond what everybody may.").waitFor();
+  await press(role, "Delete the role");
+  await press(admin, "Delete it");
+  await role.waitFor({ state: "detached" });
+}
+
+/** A session that is over leads to the sign-in page, from the middle of a page, and back. */
+async function expired(admin, shown) {
+  at = "expired";
+  await shown.getByRole("link", { name: "Models", exact: true }).click();
+  await shown.waitForURL(`${origin}/models`);
+  await admin.getByRole("row", { name: anna }).getByRole("button", { name: "New password" }).click();
+  await admin.getByLabel("New password", { exact: true }).fill("a third long password");
+  await press(admin, "Change");
+  await admin.getByText("Changed.").waitFor();
+  refusals = /^401 for |status of 401/;
+  await shown.getByRole("link", { name: "Experiments", exact: true }).click();
+  await shown.waitForURL(/\/sign-in\?next=%2Fexperiments/);
+  await fill(shown, anna, "a third long password");
+  await shown.waitForURL(`${origin}/experiments`);
+  refusals = null;
+  await shown.getByRole("button", { name: `Account of ${anna}` }).waitFor();
+}
+
+async function signOut(shown) {
+  at = "sign-out";
+  await shown.getByRole("button", { name: `Account of ${anna}` }).click();
+  await look(shown, "account-menu");
+  await shown.getByRole("menuitem", { name: "Sign out" }).click();
+  await shown.waitForURL(`${origin}/sign-in`);
+  await shown.goto(`${origin}/models`);
+  await shown.waitForURL(`${origin}/sign-in?next=%2Fmodels`);
 }
 
 async function labels(admin) {

@@ -72,6 +72,7 @@ const PAGES = {
   endpoint: "/endpoints/late_flights",
   monitoring: "/monitoring",
   monitor: "/monitoring/late_flights",
+  "sign-in": "/sign-in",
   missing: "/nothing/here",
 };
 

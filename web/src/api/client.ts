@@ -1,4 +1,7 @@
+import { leaveForSignIn } from "./signInPage";
 import type { Problem } from "./types.gen";
+
+const UNAUTHORIZED = 401;
 
 /** An answer that is not the one asked for, as the server explains it (RFC 9457). */
 export class ApiError extends Error {
@@ -72,6 +75,7 @@ async function call<T>(url: string, init: RequestInit): Promise<T> {
 
 /** What a refusal says. */
 export async function refusal(response: Response): Promise<ApiError> {
+  if (response.status === UNAUTHORIZED) leaveForSignIn();
   const text = await response.text();
   return new ApiError(response.status, explained(response, parse(text), text));
 }

@@ -1,5 +1,6 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
+import { sessionQuery } from "./session";
 
 export type LiveState = "connecting" | "live" | "lost";
 
@@ -53,6 +54,9 @@ export function useLiveUpdates(client: QueryClient): LiveState {
     source.addEventListener("error", () => {
       lostBefore = true;
       setState("lost");
+      // Refused for good, perhaps since the session is over: an ordinary request says so, and leads to the sign-in page.
+      if (source.readyState === EventSource.CLOSED)
+        void client.fetchQuery({ ...sessionQuery(), staleTime: 0 }).catch(() => {});
     });
     source.addEventListener("message", onEvent);
     source.addEventListener("lagged", () => void client.invalidateQueries());

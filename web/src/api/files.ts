@@ -1,4 +1,4 @@
-import { ApiError } from "./client";
+import { refusal } from "./client";
 
 /** A part of a file. */
 export interface FilePart {
@@ -14,14 +14,8 @@ export async function readPart(path: string, from: number, length: number, signa
   const response = await fetch(path, { headers: { range: `bytes=${from}-${from + length - 1}` }, signal });
   // An empty file has no ranges.
   if (response.status === 416) return { bytes: new Uint8Array(0), from, total: from };
-  if (!response.ok) throw await refused(response);
+  if (!response.ok) throw await refusal(response);
   const bytes = new Uint8Array(await response.arrayBuffer());
   const [, total] = /\/(\d+)$/.exec(response.headers.get("content-range") ?? "") ?? [];
   return { bytes, from, total: total === undefined ? bytes.length : Number(total) };
-}
-
-async function refused(response: Response): Promise<ApiError> {
-  const said = (await response.json().catch(() => ({}))) as { message?: unknown };
-  const message = typeof said.message === "string" ? said.message : response.statusText;
-  return new ApiError(response.status, { code: `http-${response.status}`, severity: "error", message });
 }

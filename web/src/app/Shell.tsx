@@ -1,7 +1,7 @@
-import IconUser from "@tabler/icons-react/dist/esm/icons/IconUser.mjs";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet } from "@tanstack/react-router";
 import { useLiveUpdates } from "../api/events";
+import { AccountMenu } from "./AccountMenu";
 import { Crumbs } from "./Crumbs";
 import { LiveStatus } from "./LiveStatus";
 import { Nav } from "./Nav";
@@ -35,9 +35,7 @@ export function Shell() {
           <Palette />
           <LiveStatus state={live} />
           <SchemeButton />
-          <Link to="/account" className="button quiet icon" aria-label="Account" title="Account">
-            <IconUser size={17} aria-hidden />
-          </Link>
+          <AccountMenu />
         </header>
         <main id="main" className="main" tabIndex={-1} style={{ outline: "none" }}>
           <Outlet />

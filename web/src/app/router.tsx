@@ -135,6 +135,13 @@ const routes = [
     path: "/account",
     component: lazyRouteComponent(() => import("../rooms/accounts/AccountPage"), "AccountPage"),
   }),
+  createRoute({
+    getParentRoute,
+    path: "/sign-in",
+    validateSearch: ({ next }: Record<string, unknown>): { next?: string } =>
+      typeof next === "string" ? { next } : {},
+    component: lazyRouteComponent(() => import("./SignInPage"), "SignInPage"),
+  }),
 ] as const;
 
 export const router = createRouter({

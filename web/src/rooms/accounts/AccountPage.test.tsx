@@ -49,7 +49,7 @@ it("lets an administrator make others, and asks before an account is deleted", a
   HTMLDialogElement.prototype.close = vi.fn();
   shown({
     "GET users/current": { user: { id: 0, username: "admin", is_admin: true } },
-    "GET users/list": { users: [{ id: 3, username: "anna", is_admin: false, roles: [{ name: "ml_owner" }] }] },
+    "GET users/list": { users: [{ id: 3, username: "anna", is_admin: false, roles: [{ id: 7, name: "ml_owner" }] }] },
     "PATCH users/update-admin": {},
     "DELETE users/delete": {},
   });

@@ -1,11 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { ApiError } from "../../api/client";
+import { sessionQuery } from "../../api/session";
 import { Answer } from "../../ui/Answer";
 import { Card } from "../../ui/Card";
 import { Command } from "../../ui/Command";
 import { PageHead } from "../../ui/PageHead";
 import { PasswordForm } from "./PasswordForm";
 import { currentUserQuery, type User } from "./queries";
+import { Roles } from "./roles/Roles";
 import { Tokens } from "./Tokens";
 import { Users } from "./Users";
 
@@ -27,6 +29,7 @@ export function AccountPage() {
 const isOperator = (user: User) => user.id === 0;
 
 function Body({ user }: { user: User }) {
+  const manages = useQuery(sessionQuery()).data?.manages_accounts ?? user.is_admin;
   return (
     <>
       <Card title={user.username}>
@@ -46,7 +49,12 @@ function Body({ user }: { user: User }) {
           <Tokens />
         </>
       )}
-      {user.is_admin && <Users me={user.username} />}
+      {manages && (
+        <>
+          <Users me={user.username} isAdmin={user.is_admin} />
+          <Roles />
+        </>
+      )}
     </>
   );
 }

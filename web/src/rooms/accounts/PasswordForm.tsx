@@ -43,7 +43,7 @@ export function PasswordForm({ user, own = false, onDone }: PasswordFormProps) {
         </button>
         {change.isSuccess && (
           <span className="small" role="status">
-            Changed. {own && "The browser asks for it at the next page."}
+            Changed. {own && "Other browsers have to sign in again."}
           </span>
         )}
       </div>

@@ -9,8 +9,8 @@ import { NewUser } from "./NewUser";
 import { PasswordForm } from "./PasswordForm";
 import { accountsKey, deleteUser, setAdmin, type User, usersQuery } from "./queries";
 
-/** Everybody who has an account, for administrators: made, made administrators, given a new password, and deleted. */
-export function Users({ me }: { me: string }) {
+/** Everybody who has an account: made by who gives accounts, made administrators, given a new password and deleted by administrators. */
+export function Users({ me, isAdmin }: { me: string; isAdmin: boolean }) {
   const client = useQueryClient();
   const users = useQuery(usersQuery());
   const [doing, setDoing] = useState<{ what: "password" | "delete"; user: string } | null>(null);
@@ -53,7 +53,7 @@ export function Users({ me }: { me: string }) {
                         type="checkbox"
                         aria-label={`${user.username} is an administrator`}
                         checked={user.is_admin}
-                        disabled={admin.isPending || user.username === me}
+                        disabled={!isAdmin || admin.isPending || user.username === me}
                         onChange={() => admin.mutate(user)}
                       />
                     ),
@@ -68,6 +68,7 @@ export function Users({ me }: { me: string }) {
                     header: <span className="visually-hidden">Do</span>,
                     value: () => "",
                     cell: (user) =>
+                      isAdmin &&
                       user.username !== me && (
                         <span className="row">
                           <button

@@ -9,7 +9,7 @@ export interface User {
   username: string;
   is_admin: boolean;
   /** Only in the list of all users. */
-  roles?: { name: string }[];
+  roles?: { id: number; name: string }[];
 }
 
 export interface Token {

@@ -1,5 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
+import { sessionQuery } from "../../../api/session";
 import type { CastVote, PromotionView } from "../../../api/types.gen";
 import { Ago } from "../../../ui/Ago";
 import { Answer, explain } from "../../../ui/Answer";
@@ -57,7 +58,7 @@ function Request({ name, version }: { name: string; version: number }) {
         <div className="row">
           <Text label="Alias" value={alias} onChange={setAlias} />
           <Text label="Why" value={comment} onChange={setComment} />
-          <Text label="Your name" value={by} onChange={setBy} />
+          <Who value={by} onChange={setBy} />
           <button type="submit" className="button primary" disabled={asking.isPending || alias === ""}>
             Ask
           </button>
@@ -125,7 +126,7 @@ function Vote({ promotion }: { promotion: PromotionView }) {
     <div className="stack">
       <div className="row">
         <Text label="Comment" value={comment} onChange={setComment} />
-        <Text label="Your name" value={by} onChange={setBy} />
+        <Who value={by} onChange={setBy} />
         <button type="button" className="button primary" disabled={voting.isPending} onClick={() => say(true)}>
           Approve
         </button>
@@ -151,6 +152,13 @@ function Vote({ promotion }: { promotion: PromotionView }) {
       {error && <Failure problem={explain(error)} />}
     </div>
   );
+}
+
+/** Who acts: the login where there is one, else whoever one says. */
+function Who({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+  const session = useQuery(sessionQuery()).data;
+  if (session?.needs_login) return <span className="muted small">as {session.name}</span>;
+  return <Text label="Your name" value={value} onChange={onChange} />;
 }
 
 function Text({ label, value, onChange }: { label: string; value: string; onChange: (value: string) => void }) {
