@@ -2,7 +2,7 @@
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 #![allow(clippy::disallowed_methods, reason = "a test is told by its environment where the clients are")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What a script exits with if it lacks a package.
@@ -13,6 +13,17 @@ pub(crate) fn drive(script: &str, arguments: &[&str], folder: &Path) -> bool {
     drive_with(script, arguments, folder, &[])
 }
 
+/// The interpreter that has the clients; without one it says so.
+pub(crate) fn interpreter() -> Option<PathBuf> {
+    let python = std::env::var_os("MILLRACE_TEST_PYTHON");
+    if python.is_none() {
+        eprintln!(
+            "skipped: MILLRACE_TEST_PYTHON names no interpreter with the clients; `cargo xtask test` sets it"
+        );
+    }
+    python.map(PathBuf::from)
+}
+
 /// The same with variables of the environment.
 pub(crate) fn drive_with(
     script: &str,
@@ -20,12 +31,7 @@ pub(crate) fn drive_with(
     folder: &Path,
     variables: &[(String, String)],
 ) -> bool {
-    let Some(python) = std::env::var_os("MILLRACE_TEST_PYTHON") else {
-        eprintln!(
-            "skipped: MILLRACE_TEST_PYTHON names no interpreter with the clients; `cargo xtask test` sets it"
-        );
-        return false;
-    };
+    let Some(python) = interpreter() else { return false };
     let script = format!("{}/../../python/tests/{script}", env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(python)
         .arg(script)

@@ -151,6 +151,22 @@ fn a_steps_program_logs_into_its_own_run_and_decides_nothing() {
 }
 
 #[test]
+fn mlflows_client_logs_from_a_step() {
+    let Some(python) = crate::clients::interpreter() else { return };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../python/tests/mlflow_step.py");
+    let pipeline = format!("steps:\n  train: {{run: \"{} {script}\"}}\n", python.display());
+    let project = Project::new(&[("pipelines/p.yaml", &pipeline)]);
+    let server = Up::start_with_login(&project, None);
+    let operator = format!("Authorization: Bearer {TOKEN}\r\n");
+    let run = start(&server, &operator);
+    let (_, ended) = ask_as(&server, &operator, "GET", &format!("/api/runs/{run}?wait=100s"), "");
+    let log = project.command(&["logs", &run, "train"]).output().unwrap();
+    let log = String::from_utf8_lossy(&log.stdout).into_owned();
+    assert_eq!(ended["run"]["status"], "succeeded", "{log}");
+    assert!(log.contains("all of it"), "{log}");
+}
+
+#[test]
 fn where_nobody_logs_in_programs_need_no_token() {
     let pipeline = "steps:\n  tells: {run: \"echo token=[${MLFLOW_TRACKING_TOKEN-}] > told\"}\n";
     let project = Project::new(&[("pipelines/p.yaml", pipeline)]);
