@@ -333,7 +333,18 @@ const KEY = {
   model: { kind: "model", name: "late_flights", version: 4 },
   endpoint: { kind: "endpoint", name: "late_flights", version: 0 },
   source: { kind: "source", name: "raw/flights/*.csv.zst", version: 0 },
+  landing: { kind: "job", name: "airflow/nightly.land_flights", version: 0 },
+  spark: { kind: "job", name: "spark://cluster/delays_by_carrier", version: 0 },
+  delays: { kind: "outside", name: "s3://lake/marts/delays_by_carrier.parquet", version: 0 },
 };
+/** @param {number} hours @param {string} state @param {string | null} error @returns {api.OutsideRunView} */
+const outsideRun = (hours, state, error) => ({
+  id: `0193a5d2-0000-7000-8000-0000000000${String(hours).padStart(2, "0")}`,
+  state,
+  started_at: at(hours),
+  ended_at: at(hours),
+  error,
+});
 /** @param {string | undefined} name @returns {api.AssetKey} */
 const key = (name) => KEY[/** @type {keyof typeof KEY} */ (name)];
 const INPUTS = [
@@ -836,9 +847,50 @@ const ROUTES = [
         ["flights", "features"],
         ["features", "model"],
         ["model", "endpoint"],
+        ["landing", "source"],
+        ["flights", "spark"],
+        ["spark", "delays"],
       ].map(([from, to]) => ({ from: key(from), to: key(to), tie: "made", run_id: null, step: null })),
       run_names: {},
       cut: false,
+    }),
+  ],
+  [
+    /^\/api\/lineage\/job$/,
+    /** @returns {api.OutsideJobView} */ () => ({
+      job: {
+        key: "spark://cluster/delays_by_carrier",
+        namespace: "spark://cluster",
+        name: "delays_by_carrier",
+        producer: "https://github.com/OpenLineage/OpenLineage/tree/1.54.0/integration/spark",
+        latest: outsideRun(1, "failed", "Job aborted due to stage failure: no space left on device"),
+        updated_at: at(1),
+      },
+      runs: [
+        outsideRun(1, "failed", "Job aborted due to stage failure: no space left on device"),
+        outsideRun(25, "succeeded", null),
+        outsideRun(49, "succeeded", null),
+      ],
+      uses: [
+        { dataset: "millrace://flights/flights", asset: KEY.flights, writes: false, used_at: at(1) },
+        { dataset: "postgres://crm:5432/crm.public.carriers", asset: null, writes: false, used_at: at(1) },
+        { dataset: "s3://lake/marts/delays_by_carrier.parquet", asset: null, writes: true, used_at: at(25) },
+      ],
+      facets: {},
+    }),
+  ],
+  [
+    /^\/api\/lineage\/dataset$/,
+    /** @returns {api.OutsideDatasetView} */ () => ({
+      key: "s3://lake/marts/delays_by_carrier.parquet",
+      namespace: "s3://lake",
+      name: "marts/delays_by_carrier.parquet",
+      columns: [
+        { name: "carrier", type: "string" },
+        { name: "mean_delay", type: "double" },
+      ],
+      users: [{ job: "spark://cluster/delays_by_carrier", writes: true, used_at: at(25) }],
+      facets: {},
     }),
   ],
   [/^\/api\/sql$/, () => PREVIEW],

@@ -62,6 +62,8 @@ const PAGES = {
   dataset: "/data/flights",
   "dataset-profile": "/data/flights?tab=profile",
   "dataset-lineage": "/data/flights?tab=lineage",
+  "dataset-lineage-job": `/data/flights?tab=lineage&node=${encodeURIComponent("job:spark://cluster/delays_by_carrier@0")}`,
+  "dataset-lineage-outside": `/data/flights?tab=lineage&node=${encodeURIComponent("outside:s3://lake/marts/delays_by_carrier.parquet@0")}`,
   "dataset-diff": "/data/flights?tab=schema&before=2",
   models: "/models",
   model: "/models/late_flights",

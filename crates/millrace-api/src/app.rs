@@ -14,6 +14,7 @@ use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
 use millrace_storage::{LocalCopies, Storage};
 use millrace_tracking::lifecycle::Lifecycle;
+use millrace_tracking::openlineage::{SourceIdentity, Taker};
 use millrace_tracking::webhooks::Webhooks;
 use tokio_util::sync::CancellationToken;
 
@@ -177,6 +178,10 @@ pub struct Parts {
     pub signer: UrlSigner,
     /// Purges, keeps the rules of retention, and knows what runs take.
     pub lifecycle: Lifecycle,
+    /// Where the sources of `copy` steps are, by the connections as they are now.
+    pub sources: Arc<dyn Fn() -> SourceIdentity + Send + Sync>,
+    /// Takes in what others tell of their jobs, under the workspace's name as it is now.
+    pub taker: Arc<dyn Fn() -> Taker + Send + Sync>,
     /// Tells others what changed in the registry.
     pub webhooks: Webhooks,
     /// Serves models.

@@ -8,6 +8,7 @@ use millrace_metastore::registry::CardRow;
 use millrace_metastore::{Metastore, MetastoreError};
 use millrace_orchestration::evaluations;
 use millrace_tracking::lineage::{self, Graph, Tie};
+use millrace_tracking::openlineage::unknown_sources;
 
 use crate::app::{ModelFacts, ModelInspector};
 use crate::present::{assets, instant};
@@ -51,7 +52,7 @@ impl ModelSheet {
         let uses = store.list_uses_of_digest(version.asset.digest.clone()).await?;
         let params = params(store, &version, &uses).await?;
         let metrics_by_dataset = metrics_by_dataset(store, &version, &uses).await?;
-        let lineage = lineage::around(store, key(&version), MOST_NODES).await?;
+        let lineage = lineage::around(store, key(&version), MOST_NODES, &unknown_sources()).await?;
         Ok(Self { version, facts, params, metrics_by_dataset, lineage })
     }
 

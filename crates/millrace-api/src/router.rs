@@ -47,6 +47,9 @@
 //! | `/api/datasets/{name}/versions/{version}/tags/{key}` | PUT `TagValue`, DELETE | tags by key |
 //! | `/api/sql` | POST `SqlRequest` | `TablePreview` |
 //! | `/api/lineage?kind&name&version` | GET | `LineageView` |
+//! | `/api/lineage/jobs` | GET | `[OutsideJobSummary]` |
+//! | `/api/lineage/job?key`, `/api/lineage/dataset?key` | GET | `OutsideJobView`, `OutsideDatasetView` |
+//! | `/api/v1/lineage` | POST | events of OpenLineage |
 //! | `/api/models`, `/api/models/{name}?version` | GET | `[ModelSummary]`, `ModelView` |
 //! | `/api/models/{name}/card?version` | GET, PUT `WriteCard` | `ModelCardView` |
 //! | `/api/models/{name}/compare?versions` | GET | `ModelComparison` |
@@ -137,6 +140,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::environments::routes())
         .merge(routes::inbox::routes())
         .merge(routes::sessions::routes())
+        .merge(routes::outside::routes())
 }
 
 /// The OpenAPI document, JSON with a newline at the end.

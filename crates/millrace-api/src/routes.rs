@@ -16,6 +16,7 @@ pub(crate) mod logs;
 pub(crate) mod model_cards;
 pub(crate) mod models;
 pub(crate) mod outputs;
+pub(crate) mod outside;
 pub(crate) mod pipelines;
 pub(crate) mod promotions;
 pub(crate) mod prompts;

@@ -11,6 +11,7 @@ pub mod lifecycle;
 pub mod logs;
 pub mod models;
 pub mod monitors;
+pub mod outside;
 pub mod pipelines;
 pub mod prompts;
 pub mod runs;

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use millrace_spec::problem::Problem;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -23,12 +24,15 @@ pub(crate) struct Server<S> {
 }
 
 /// Keys of a connection to a server with a URL.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ByUrl {
+    /// Where the server is.
     pub(crate) url: Url,
+    /// Who logs in.
     #[serde(default)]
     pub(crate) user: Option<String>,
+    /// What they log in with: `${{ secrets.NAME }}`.
     #[serde(default)]
     pub(crate) password: Option<String>,
     /// Certificate that is trusted beside the system's, PEM.
@@ -56,7 +60,7 @@ impl ByUrl {
 }
 
 /// Settings that say where their server is.
-pub(crate) trait Located: DeserializeOwned {
+pub(crate) trait Located: DeserializeOwned + JsonSchema {
     /// Its key in connections.yaml.
     const WORD: &'static str;
     /// What a connection looks like, for hints.
@@ -69,6 +73,11 @@ pub(crate) trait Located: DeserializeOwned {
     fn mistake(&self) -> Option<String> {
         None
     }
+}
+
+/// The JSON Schema of what stands below the word of a connection.
+pub(crate) fn schema_of<S: Located>() -> (&'static str, Value) {
+    (S::WORD, schemars::schema_for!(S).to_value())
 }
 
 /// A URL without what opens it, and without what does not say where it is.

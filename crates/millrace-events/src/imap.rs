@@ -30,7 +30,7 @@ const MOST_TEXT: usize = 256 * 1024;
 /// How long the server is waited for to tell of a mail.
 const IDLE: Duration = Duration::from_secs(25);
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct ImapServer(ByUrl);
 

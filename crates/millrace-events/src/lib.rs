@@ -37,6 +37,12 @@ use queue::Subscriber;
 /// Options of a bucket by the scheme of its URL and its name, as the connections say now.
 pub type BucketOptions = Arc<dyn Fn(&str, &str) -> StorageOptions + Send + Sync>;
 
+/// The JSON Schema of what stands below a word of connections.yaml that leads to a queue or a mailbox; `None` for other words. (Of
+/// `postgres`, which copies read too, the copies know the keys.)
+pub fn connection_schema(word: &str) -> Option<serde_json::Value> {
+    queues::connection_schemas().into_iter().find_map(|(known, schema)| (known == word).then_some(schema))
+}
+
 /// Sources outside of a workspace.
 #[derive(Clone)]
 pub struct Outside {

@@ -50,6 +50,7 @@ const ALL: &[Migration] = &[
     migration!("0151_runs_by_end"),
     migration!("0120_event_inbox"),
     migration!("0190_run_notices"),
+    migration!("0185_openlineage"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.

@@ -1,6 +1,6 @@
 //! The one interface over both databases.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
@@ -16,6 +16,8 @@ pub struct Metastore {
     backend: Backend,
     keys: Arc<Keys>,
     index: Arc<RunIndex>,
+    /// Receivers that hear of what runs do.
+    lineage_receivers: Arc<RwLock<Arc<[String]>>>,
     /// Where what runs log waits; absent in the task that writes it.
     log: Option<LogQueue>,
 }
@@ -43,7 +45,13 @@ impl Metastore {
             let shown = url.split('@').next_back().unwrap_or_default().to_owned();
             return Err(MetastoreError::UnknownUrl { url: shown });
         };
-        let mut store = Self { backend, keys: Arc::default(), index: Arc::default(), log: None };
+        let mut store = Self {
+            backend,
+            keys: Arc::default(),
+            index: Arc::default(),
+            lineage_receivers: Arc::default(),
+            log: None,
+        };
         migrations::apply(&store).await?;
         let (log, requests) = mpsc::channel(LOG_QUEUE);
         // Ends when the last store that has the queue is dropped.
@@ -60,6 +68,16 @@ impl Metastore {
     /// Columns of runs, for searches.
     pub(crate) fn index(&self) -> Arc<RunIndex> {
         self.index.clone()
+    }
+
+    /// Says who is to hear of what runs do: for each of them a change is noted in its own transaction.
+    pub fn note_lineage_for(&self, receivers: Vec<String>) {
+        *self.lineage_receivers.write().unwrap_or_else(PoisonError::into_inner) = receivers.into();
+    }
+
+    /// Who is to hear of what runs do.
+    pub(crate) fn lineage_receivers(&self) -> Arc<[String]> {
+        self.lineage_receivers.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where what runs log waits.

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use crate::lineage::insert_step_assets;
+use crate::lineage_out::note_change;
 use crate::queue::Room;
 use crate::run_notices::note_end;
 use crate::runs::{ItemRow, PoolClaim, RunTransition, StepCacheRow, StepChange, TransitionResult};
@@ -40,6 +41,7 @@ impl Metastore {
         &self,
         transition: RunTransition,
     ) -> Result<TransitionResult, MetastoreError> {
+        let told = self.lineage_receivers();
         self.write(move |session| {
             Box::pin(async move {
                 if !holds_run(session, &transition).await? {
@@ -57,6 +59,7 @@ impl Metastore {
                 let (waiting, again_at) = begin_attempts(session, &transition).await?;
                 end_run(session, &transition).await?;
                 note_end(session, &transition).await?;
+                note_change(session, &told, &transition.run_id, transition.now).await?;
                 Ok(TransitionResult::Stored { waiting, again_at })
             })
         })

@@ -8,6 +8,7 @@ mod catalog;
 pub mod folders;
 pub mod lifecycle;
 pub mod lineage;
+pub mod openlineage;
 mod reference;
 pub mod schema_diff;
 pub mod search;

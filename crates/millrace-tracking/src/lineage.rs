@@ -3,7 +3,9 @@
 //! Three things know a part: versions name what they were made from, steps of pipelines what they read and left, tracked runs what
 //! their clients said they read. Content without a name (a model between training and registration) is followed by its digest.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod outside;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use millrace_contract::{AssetKey, Producer};
 use millrace_metastore::assets::{AssetNode, VersionSelector};
@@ -11,6 +13,8 @@ use millrace_metastore::lineage::{Direction, StepUse};
 use millrace_metastore::{Metastore, MetastoreError};
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::openlineage::SourceIdentity;
 
 /// Kinds of nodes.
 pub mod kind {
@@ -24,6 +28,10 @@ pub mod kind {
     pub const MODEL: &str = "model";
     /// An endpoint.
     pub const ENDPOINT: &str = "endpoint";
+    /// A job of another system.
+    pub const JOB: &str = "job";
+    /// A dataset of another system.
+    pub const OUTSIDE: &str = "outside";
 }
 
 /// How one thing came into another.
@@ -80,14 +88,21 @@ pub struct Graph {
     pub cut: bool,
 }
 
-/// Follows the arrows into `start` as far back as they go, and those out of it as far on, until there are `most` nodes.
+/// Follows the arrows into `start` as far back as they go, and those out of it as far on, until there are `most` nodes. `sources` tells
+/// what our sources are called among systems.
 ///
 /// # Errors
 /// If the database fails.
-pub async fn around(store: &Metastore, start: AssetKey, most: usize) -> Result<Graph, MetastoreError> {
+pub async fn around(
+    store: &Metastore,
+    start: AssetKey,
+    most: usize,
+    sources: &SourceIdentity,
+) -> Result<Graph, MetastoreError> {
     let mut seen = BTreeSet::from([start.clone()]);
     let mut edges = BTreeSet::new();
-    let mut walk = Walk { store, run_names: BTreeMap::new() };
+    let mut walk =
+        Walk { store, sources, known_sources: None, reached: HashMap::new(), run_names: BTreeMap::new() };
     let mut cut = false;
     for back in [true, false] {
         let mut asked = BTreeSet::from([start.clone()]);
@@ -117,6 +132,11 @@ pub async fn around(store: &Metastore, start: AssetKey, most: usize) -> Result<G
 
 struct Walk<'a> {
     store: &'a Metastore,
+    sources: &'a SourceIdentity,
+    /// Our sources by their keys among systems, once they are asked for.
+    known_sources: Option<HashMap<String, String>>,
+    /// Runs by which jobs of others were reached, by the job.
+    reached: HashMap<String, HashSet<String>>,
     run_names: BTreeMap<String, String>,
 }
 
@@ -124,6 +144,7 @@ impl Walk<'_> {
     /// The arrows into a node, or those out of it.
     async fn edges(&mut self, node: &AssetKey, back: bool) -> Result<Vec<Edge>, MetastoreError> {
         let mut found = self.named(node, back).await?;
+        found.extend(self.outside(node, back).await?);
         match (node.kind.as_str(), back) {
             (kind::MODEL, true) => found.extend(self.towards_model(node).await?),
             (kind::MODEL, false) => {

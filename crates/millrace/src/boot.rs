@@ -36,6 +36,7 @@ use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistr
 use millrace_spec::secret::{SecretText, VARIABLE_PREFIX};
 use millrace_storage::{FilePath, LocalCopies, Storage, StorageOptions};
 use millrace_tracking::lifecycle::Lifecycle;
+use millrace_tracking::openlineage::Sender;
 use millrace_tracking::webhooks::{Reach, Webhooks};
 use millrace_tracking::{Catalog, Tracker};
 use millrace_transfer::{Copy, CopyServices};
@@ -43,6 +44,7 @@ use millrace_transform::{DataFusionEngine, EngineConfig};
 use tokio::sync::Notify;
 
 use crate::declared::sound;
+use crate::lineage::WorkspaceLineage;
 use crate::secrets::{KEY_VARIABLE, Keyring, SecretStore};
 use crate::server_place;
 use crate::workspace::{Workspace, find_root};
@@ -223,6 +225,13 @@ pub(crate) fn webhooks(rooms: &Rooms, address: SocketAddr) -> Result<Webhooks> {
     let anywhere = std::env::var("MILLRACE_WEBHOOKS").is_ok_and(|value| value == "anywhere");
     let reach = if anywhere || address.ip().is_loopback() { Reach::Anywhere } else { Reach::Internet };
     Ok(Webhooks::new(rooms.store.clone(), rooms.clock.clone(), reach)?)
+}
+
+/// Tells others what runs do.
+pub(crate) fn lineage_sender(rooms: &Rooms) -> Result<Sender> {
+    let source = Arc::new(WorkspaceLineage(rooms.workspace.clone()));
+    let secrets = rooms.workspace.secrets.clone();
+    Ok(Sender::new(rooms.store.clone(), rooms.clock.clone(), source, secrets)?)
 }
 
 /// Folder of what this user keeps for every workspace; `None` without a home. A relative one does not count (XDG).

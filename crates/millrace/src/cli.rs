@@ -81,7 +81,7 @@ pub(crate) enum Command {
     Triggers(Triggers),
     /// List the windows of a pipeline with their states and reasons, run some again, or cancel them.
     Windows(Windows),
-    /// Run the windows of a range, also those before the trigger's beginning, and those again that are over.
+    /// Run the windows of a range that have not run yet, and those again that are over; the first is that of the trigger's `from`.
     Backfill(Backfill),
     /// List what waits for an approval.
     Approvals(Approvals),
@@ -116,7 +116,7 @@ pub(crate) enum Command {
         /// The word that is written in the file, for example `sql`.
         kind: Option<String>,
     },
-    /// Print the JSON Schema of a pipeline file, for editors, or what describes the server's API.
+    /// Print the JSON Schema of a pipeline file or of `lineage.yaml`, for editors, or what describes the server's API.
     Schema {
         /// Of what.
         #[arg(value_enum, default_value_t = SchemaOf::Pipeline)]
@@ -466,6 +466,8 @@ pub(crate) struct ExportMlruns {
 pub(crate) enum SchemaOf {
     /// JSON Schema of a pipeline file.
     Pipeline,
+    /// JSON Schema of `lineage.yaml`, which says who hears of runs.
+    Lineage,
     /// OpenAPI document of the server's own API.
     Openapi,
     /// TypeScript types of what that API answers.

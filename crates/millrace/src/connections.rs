@@ -1,9 +1,11 @@
 //! `connections.yaml`: where outside data is, and which secrets open it.
 
 use millrace_contract::{Explain as _, SecretSource as _};
+use millrace_events::connection_schema;
 use millrace_spec::expression;
 use millrace_spec::problem::Problem;
 use millrace_spec::secret::{self, Secrets};
+use millrace_spec::validate::violations;
 use millrace_spec::yaml::{self, Node, NodeValue};
 use millrace_storage::StorageOptions;
 use millrace_transfer::{Connection, Connections};
@@ -136,13 +138,29 @@ fn resolved(tree: &Node, secrets: &Secrets) -> Connections {
     let context = json!({"secrets": secrets.to_value()});
     let resolve = |name: &str, node: &Node| {
         let user = format!("the connection `{name}`");
-        match (Resolver { user: &user, secrets, context: &context }).value(node) {
+        let settings = match mistake(&user, node) {
+            Some(problem) => Err(problem),
+            None => (Resolver { user: &user, secrets, context: &context }).value(node),
+        };
+        match settings {
             Ok(settings) => settings.into(),
             Err(problem) => Connection { settings: node.to_json(), unusable: Some(problem) },
         }
     };
     let fields = tree.as_map().unwrap_or_default().iter();
     fields.map(|(key, node)| (key.name.clone(), resolve(&key.name, node))).collect()
+}
+
+/// What does not fit the schema of a connection to a queue or a mailbox.
+fn mistake(user: &str, node: &Node) -> Option<Box<Problem>> {
+    let words = node.as_map().unwrap_or_default().iter();
+    words.into_iter().find_map(|(word, settings)| {
+        let schema = connection_schema(&word.name)?;
+        let violation = violations(&schema, &settings.to_json()).into_iter().next()?;
+        let message = format!("{user}: {}", violation.message);
+        let problem = Problem::error("bad-connection", message).at(violation.place_in(settings));
+        Some(Box::new(violation.hints.iter().fold(problem, |problem, hint| problem.hint(hint.clone()))))
+    })
 }
 
 /// Puts secrets in place of expressions.

@@ -10,6 +10,7 @@ use millrace_spec::access::Access;
 use millrace_spec::environment::Environments;
 use millrace_spec::problem::Problem;
 use millrace_spec::schedule::Calendar;
+use millrace_tracking::openlineage::LineageFile;
 
 use crate::workspace::{Workspace, read};
 
@@ -28,6 +29,9 @@ pub(crate) const ENVIRONMENTS: &str = "environments.yaml";
 
 /// Channels through which people are told, in the workspace's root.
 pub(crate) const CHANNELS: &str = "channels.yaml";
+
+/// Who is told of what runs do, in the workspace's root.
+pub(crate) const LINEAGE: &str = "lineage.yaml";
 
 /// A file, what it says, and what is wrong with it.
 pub(crate) struct Declared<T> {
@@ -60,6 +64,11 @@ pub(crate) fn environments(root: &Path, access: &Access, zone: &str) -> Declared
 /// What `channels.yaml` says now, its secrets not in place. No file, no channels.
 pub(crate) fn channels(root: &Path) -> Declared<Channels> {
     in_root(root, CHANNELS, |text| Channels::parse(CHANNELS, text))
+}
+
+/// What `lineage.yaml` says now, its secrets not in place. No file, nobody is told.
+pub(crate) fn lineage(root: &Path) -> Declared<LineageFile> {
+    in_root(root, LINEAGE, |text| LineageFile::parse(LINEAGE, text))
 }
 
 fn in_root<T: Default>(

@@ -11,6 +11,7 @@ mod connections;
 mod declared;
 mod example;
 mod inspector;
+mod lineage;
 mod printer;
 mod prompt;
 mod secrets;

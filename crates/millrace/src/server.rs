@@ -19,6 +19,7 @@ use millrace_deployment::EndpointServer;
 use millrace_monitoring::{alerts::Alerts, latest};
 use millrace_storage::Storage;
 use millrace_tracking::lifecycle::Lifecycle;
+use millrace_tracking::openlineage::{Sender, SourceIdentity, Taker};
 use millrace_tracking::webhooks::Webhooks;
 
 use crate::adapters::{KeptMonitors, LiveEndpoints};
@@ -26,6 +27,7 @@ use crate::boot::{self, Rooms};
 use crate::commands::run_lock::{self, WorkspaceLock};
 use crate::declared::sound;
 use crate::inspector::FolderInspector;
+use crate::lineage;
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// What is served, and to whom.
@@ -61,6 +63,7 @@ pub(crate) struct Server {
     endpoints: Arc<EndpointServer>,
     alerts: Alerts,
     webhooks: Webhooks,
+    lineage: Sender,
     lifecycle: Lifecycle,
     inbox: Inbox,
     _lock: WorkspaceLock,
@@ -83,6 +86,7 @@ impl Server {
         let alerts = rooms.alerts.clone().watch(rooms.observed.clone(), server.stop.clone());
         server.watching.push(tokio::spawn(alerts));
         server.watching.push(tokio::spawn(server.webhooks.clone().watch(server.stop.clone())));
+        server.watching.push(tokio::spawn(server.lineage.clone().watch(server.stop.clone())));
         server.watching.push(tokio::spawn(server.lifecycle.clone().watch(server.stop.clone())));
         let artifacts = rooms.storage.artifacts.clone();
         server.watching.push(tokio::spawn(clear_uploads(artifacts, server.stop.clone())));
@@ -109,6 +113,9 @@ impl Server {
             TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
         let url = format!("http://{}", listener.local_addr()?);
         tell_steps(&rooms.workspace.server_file(), &url)?;
+        let lineage = boot::lineage_sender(rooms)?;
+        // What an engine that starts goes on with is to be told, too.
+        lineage.look();
         let engine = rooms.start_engine(&url, keys.as_ref()).await?;
         let stop = CancellationToken::new();
         let webhooks = boot::webhooks(rooms, address)?;
@@ -131,6 +138,7 @@ impl Server {
             endpoints: rooms.endpoints.clone(),
             alerts: rooms.alerts.clone(),
             webhooks,
+            lineage,
             lifecycle,
             inbox,
             _lock: lock,
@@ -168,6 +176,7 @@ impl Server {
             // Nothing evaluated the rules and nobody was told while this run went on.
             self.alerts.round().await?;
             self.webhooks.round().await?;
+            self.lineage.tell_rest().await;
         }
         Ok(())
     }
@@ -224,6 +233,22 @@ fn access(address: SocketAddr, login: bool, keys: Option<&LoginKeys>) -> Result<
     }
 }
 
+/// Where sources are, each time by the connections as they are then.
+fn sources_of(rooms: &Rooms) -> Arc<dyn Fn() -> SourceIdentity + Send + Sync> {
+    let workspace = rooms.workspace.clone();
+    Arc::new(move || lineage::sources(&workspace))
+}
+
+fn taker_of(rooms: &Rooms) -> Arc<dyn Fn() -> Taker + Send + Sync> {
+    let (workspace, store) = (rooms.workspace.clone(), rooms.store.clone());
+    let datasets = lineage::datasets(&rooms.storage.root);
+    Arc::new(move || Taker {
+        store: store.clone(),
+        namespace: lineage::namespace(&workspace),
+        datasets: datasets.clone(),
+    })
+}
+
 fn parts(
     rooms: &Rooms,
     engine: &Engine,
@@ -256,6 +281,8 @@ fn parts(
         registered: rooms.storage.models.clone(),
         copies: rooms.storage.copies.clone(),
         signer,
+        sources: sources_of(rooms),
+        taker: taker_of(rooms),
         webhooks,
         lifecycle,
         endpoints: Arc::new(LiveEndpoints { server: rooms.endpoints.clone(), url: url.to_owned() }),

@@ -1679,7 +1679,7 @@ columns: Array<ColumnProfile>, };
 
 export type AssetKey = { 
 /**
- * `dataset`, `model`, `source`, `endpoint`.
+ * `dataset`, `model`, `source`, `endpoint`; `job` and `outside` for what others told of.
  */
 kind: string, 
 /**
@@ -1882,6 +1882,140 @@ run_names: TextMap,
  * Whether there is more than is shown.
  */
 cut: boolean, };
+
+export type OutsideRunView = { 
+/**
+ * Its id there.
+ */
+id: string, 
+/**
+ * `running`, `succeeded`, `failed`, `cancelled` or `unknown`.
+ */
+state: string, 
+/**
+ * RFC 3339.
+ */
+started_at: string | null, 
+/**
+ * RFC 3339.
+ */
+ended_at: string | null, 
+/**
+ * Why it failed, if that was told.
+ */
+error: string | null, };
+
+export type OutsideJobSummary = { 
+/**
+ * By which lineage has it: namespace, `/`, name.
+ */
+key: string, 
+/**
+ * Whose it is.
+ */
+namespace: string, 
+/**
+ * Its name there.
+ */
+name: string, 
+/**
+ * Who told of it.
+ */
+producer: string, 
+/**
+ * Its newest run.
+ */
+latest: OutsideRunView | null, 
+/**
+ * When it was last told of, RFC 3339.
+ */
+updated_at: string, };
+
+export type OutsideUseView = { 
+/**
+ * Its name there: namespace, `/`, name.
+ */
+dataset: string, 
+/**
+ * The dataset of this workspace that it is.
+ */
+asset: AssetKey | null, 
+/**
+ * Whether the job writes it.
+ */
+writes: boolean, 
+/**
+ * When it last did, RFC 3339.
+ */
+used_at: string, };
+
+export type OutsideJobView = { 
+/**
+ * The job.
+ */
+job: OutsideJobSummary, 
+/**
+ * Its runs, newest first.
+ */
+runs: Array<OutsideRunView>, 
+/**
+ * What it reads and writes.
+ */
+uses: Array<OutsideUseView>, 
+/**
+ * Facets of OpenLineage by name.
+ */
+facets: Json, };
+
+export type OutsideColumnView = { 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * Its type there, if that was told.
+ */
+type: string | null, };
+
+export type OutsideUserView = { 
+/**
+ * The job: namespace, `/`, name.
+ */
+job: string, 
+/**
+ * Whether the job writes it.
+ */
+writes: boolean, 
+/**
+ * When it last did, RFC 3339.
+ */
+used_at: string, };
+
+export type OutsideDatasetView = { 
+/**
+ * By which lineage has it: namespace, `/`, name.
+ */
+key: string, 
+/**
+ * Where it is.
+ */
+namespace: string, 
+/**
+ * Its name there.
+ */
+name: string, 
+/**
+ * Its columns, as far as they were told.
+ */
+columns: Array<OutsideColumnView>, 
+/**
+ * Jobs that read or write it.
+ */
+users: Array<OutsideUserView>, 
+/**
+ * Facets of OpenLineage by name.
+ */
+facets: Json, };
 
 export type AliasTarget = { 
 /**

@@ -31,7 +31,7 @@ pub(crate) fn key(node: AssetNode) -> AssetKey {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct LineageQuery {
-    /// `source`, `dataset`, `run`, `model` or `endpoint`.
+    /// `source`, `dataset`, `run`, `model`, `endpoint`; `job` or `outside` for what others told of.
     kind: String,
     /// Name; the id of a run.
     name: String,
@@ -47,7 +47,7 @@ async fn find_lineage(
 ) -> ApiResult<LineageView> {
     let Query(LineageQuery { kind, name, version }) = query?;
     let start = contract::AssetKey { kind, name, version: version.unwrap_or_default() };
-    let graph = lineage::around(app.engine.store(), start, MOST_NODES).await?;
+    let graph = lineage::around(app.engine.store(), start, MOST_NODES, &(app.sources)()).await?;
     let edge = |edge: lineage::Edge| LineageEdge {
         from: edge.from.into(),
         to: edge.to.into(),

@@ -77,7 +77,7 @@ pub struct TableProfile {
 /// Something that lineage points at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, TS)]
 pub struct AssetKey {
-    /// `dataset`, `model`, `source`, `endpoint`.
+    /// `dataset`, `model`, `source`, `endpoint`; `job` and `outside` for what others told of.
     pub kind: String,
     /// Name, or a source's URL.
     pub name: String,

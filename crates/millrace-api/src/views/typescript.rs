@@ -4,7 +4,7 @@ use ts_rs::{Config, TS};
 
 use super::{
     approvals, compare, datasets, endpoints, environments, inbox, json, lifecycle, logs, models, monitors,
-    pipelines, prompts, runs, sessions, timeline, traces, tracking, triggers, workspace,
+    outside, pipelines, prompts, runs, sessions, timeline, traces, tracking, triggers, workspace,
 };
 
 /// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.
@@ -86,6 +86,15 @@ pub fn typescript() -> String {
         datasets::SqlRequest
     );
     declare!(datasets::LineageEdge, datasets::LineageView);
+    declare!(
+        outside::OutsideRunView,
+        outside::OutsideJobSummary,
+        outside::OutsideUseView,
+        outside::OutsideJobView,
+        outside::OutsideColumnView,
+        outside::OutsideUserView,
+        outside::OutsideDatasetView
+    );
     declare!(datasets::AliasTarget, datasets::TagValue, datasets::DatasetAlias);
     declare!(datasets::ColumnChange, datasets::SchemaDiff, datasets::DatasetRead);
     declare!(models::ModelColumn, models::ModelSignature, models::ModelSummary, models::OnnxView);

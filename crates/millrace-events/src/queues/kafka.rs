@@ -25,23 +25,29 @@ const LOOK_FOR_PARTITIONS: Duration = Duration::from_secs(30);
 /// Bytes of records that one answer has, unless a single one is larger.
 const BYTES: std::ops::Range<i32> = 1..4 * 1024 * 1024;
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KafkaServer {
+    /// Brokers to begin with, `HOST:PORT`.
     brokers: Vec<String>,
+    /// Who logs in.
     #[serde(default)]
     user: Option<String>,
+    /// What they log in with: `${{ secrets.NAME }}`.
     #[serde(default)]
     password: Option<String>,
+    /// How they log in.
     #[serde(default)]
     sasl: Sasl,
+    /// Whether the brokers speak TLS.
     #[serde(default)]
     tls: bool,
+    /// Certificate that is trusted beside the system's, PEM.
     #[serde(default)]
     ca: Option<String>,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Sasl {
     #[default]

@@ -11,7 +11,10 @@ use millrace_contract::EventSource;
 use millrace_spec::problem::Problem;
 use millrace_spec::triggers::event::EventSpec;
 
-use crate::connection::{Located, ReadConnection, Server};
+use serde_json::Value;
+
+use crate::connection::{Located, ReadConnection, Server, schema_of};
+use crate::imap::ImapServer;
 use crate::queue::{QueueSource, Subscriber, Subscription};
 
 /// The source of a trigger, if it is a queue.
@@ -33,6 +36,18 @@ pub(crate) fn open(
         EventSpec::Kafka(own) => opening.source(|server| kafka::Topic::new(own, server))?,
         _ => return Ok(None),
     }))
+}
+
+/// The connections that lead to what is subscribed to and to mailboxes, each with the JSON Schema of its settings.
+pub(crate) fn connection_schemas() -> [(&'static str, Value); 6] {
+    [
+        schema_of::<redis::RedisServer>(),
+        schema_of::<nats::NatsServer>(),
+        schema_of::<mqtt::MqttServer>(),
+        schema_of::<rabbitmq::RabbitServer>(),
+        schema_of::<kafka::KafkaServer>(),
+        schema_of::<ImapServer>(),
+    ]
 }
 
 struct Opening<'a> {

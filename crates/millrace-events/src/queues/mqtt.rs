@@ -24,7 +24,7 @@ const SESSION: u32 = 14 * 24 * 3_600;
 /// Largest packet that is taken.
 const MOST_BYTES: u32 = 16 * 1024 * 1024;
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub(super) struct MqttServer(ByUrl);
 

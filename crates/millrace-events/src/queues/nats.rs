@@ -23,19 +23,24 @@ use crate::tls;
 /// How long the server waits for an acknowledgement before it delivers again.
 const ACK_WAIT: Duration = Duration::from_secs(20);
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NatsServer {
+    /// Where the server is.
     url: Url,
+    /// Who logs in.
     #[serde(default)]
     user: Option<String>,
+    /// What they log in with: `${{ secrets.NAME }}`.
     #[serde(default)]
     password: Option<String>,
+    /// A token instead of both.
     #[serde(default)]
     token: Option<String>,
     /// Text of a `.creds` file.
     #[serde(default)]
     credentials: Option<String>,
+    /// Certificate that is trusted beside the system's, PEM.
     #[serde(default)]
     ca: Option<String>,
 }

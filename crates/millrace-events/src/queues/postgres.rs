@@ -14,7 +14,7 @@ use crate::message::{Body, Message};
 use crate::queue::{AT_ONCE, CONNECT, Driven, Subscription, WAIT};
 use crate::tls;
 
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub(super) struct PostgresServer(ByUrl);
 

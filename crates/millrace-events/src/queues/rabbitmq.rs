@@ -19,7 +19,7 @@ use crate::connection::{ByUrl, Located, Server, chain, shown};
 use crate::message::{Body, Message};
 use crate::queue::{AT_ONCE, CONNECT, Subscriber, Subscription, WAIT};
 
-#[derive(Clone, serde::Deserialize)]
+#[derive(Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub(super) struct RabbitServer(ByUrl);
 

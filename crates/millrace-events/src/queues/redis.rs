@@ -23,7 +23,7 @@ const ABANDONED: Duration = Duration::from_secs(60);
 /// How often it is looked for such entries.
 const CLAIM_EVERY: Duration = Duration::from_secs(30);
 
-#[derive(Clone, serde::Deserialize)]
+#[derive(Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub(super) struct RedisServer(ByUrl);
 

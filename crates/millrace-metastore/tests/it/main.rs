@@ -8,6 +8,7 @@ mod experiments;
 mod imports;
 mod inbox;
 mod lineage;
+mod openlineage;
 mod purge;
 mod registry;
 mod run_lists;

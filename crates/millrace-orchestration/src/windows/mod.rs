@@ -123,9 +123,13 @@ pub fn window_at(pipeline: &Pipeline, default_zone: &str, text: &str) -> Result<
     let (trigger, series) = first_series(pipeline, default_zone)
         .ok_or_else(|| problem("no-windows", format!("`{}` has no trigger with windows", pipeline.name)))?;
     let instant = range::boundary(&series, text)?;
-    let interval = series
-        .at(series.index_of(instant))
-        .ok_or_else(|| problem("no-such-window", format!("`{}` has no window at {text}", pipeline.name)))?;
+    let index = series.index_of(instant);
+    let interval = series.at(index).ok_or_else(|| {
+        let command = format!("run {} --window", pipeline.name);
+        let place = format!("at {text}");
+        let absent = range::Absent { pipeline, trigger: &trigger, series: &series, place, command: &command };
+        Box::new(absent.problem(index < 0))
+    })?;
     Ok(by_hand(trigger, &series, interval))
 }
 

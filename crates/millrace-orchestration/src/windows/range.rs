@@ -53,8 +53,8 @@ impl Range {
     }
 }
 
-/// Makes the windows of a range, also before the trigger's own beginning of rows, and asks for those again that are over. Answers the
-/// range's windows, oldest first.
+/// Makes the windows of a range that are not there yet, and asks for those again that are over. Answers the range's windows, oldest first.
+/// There are none before the trigger's `from`.
 ///
 /// # Errors
 /// If the range is none, reaches into the future, or the database fails.
@@ -87,7 +87,17 @@ pub async fn backfill(
     let windows = range.series.overlapping(range.interval, MOST);
     let new: Vec<WindowRow> = windows.into_iter().filter(complete).filter(free).map(row).collect();
     if new.is_empty() && there.is_empty() {
-        let problem = Problem::error("no-such-window", "no window of that range is complete");
+        let place = match &request.until {
+            Some(until) => format!("from {} to {until}", request.from),
+            None => format!("at {}", request.from),
+        };
+        let command = format!("backfill {} --from", pipeline.name);
+        let (trigger, series) = (range.trigger.as_str(), &range.series);
+        let absent = Absent { pipeline, trigger, series, place, command: &command };
+        let problem = match series.overlapping(range.interval, 1).is_empty() {
+            true => absent.problem(series.index_of(range.interval.start) < 0),
+            false => absent.incomplete(now),
+        };
         return Err(OrchestrationError::Invalid(Box::new(problem)));
     }
     let micros = now.as_microsecond();
@@ -209,14 +219,69 @@ fn resolve(
     };
     let series = series_of(window, default_zone).map_err(invalid)?;
     let start = boundary(&series, &request.from).map_err(invalid)?;
+    let index = series.index_of(start);
+    if request.until.is_none() && series.at(index).is_none() {
+        let (place, command) = (format!("at {}", request.from), format!("backfill {} --from", pipeline.name));
+        let absent = Absent { pipeline, trigger: &trigger, series: &series, place, command: &command };
+        return Err(invalid(Box::new(absent.problem(index < 0))));
+    }
     let end = match &request.until {
         Some(until) if is_date(until) => series.moved(boundary(&series, until).map_err(invalid)?, one_day()),
         Some(until) => Some(boundary(&series, until).map_err(invalid)?),
-        None => series.at(series.index_of(start)).map(|window| window.end),
+        None => series.at(index).map(|window| window.end),
     };
     match end.filter(|end| *end > start) {
         Some(end) => Ok(Range { trigger, series, interval: Interval { start, end } }),
         None => Err(invalid(Box::new(Problem::error("empty-range", "the range ends before it begins")))),
+    }
+}
+
+/// What was asked for in vain, for a problem that says so.
+pub(super) struct Absent<'a> {
+    pub(super) pipeline: &'a Pipeline,
+    pub(super) trigger: &'a str,
+    pub(super) series: &'a WindowSeries,
+    /// `at 2026-03-01`.
+    pub(super) place: String,
+    /// The command with which a window is asked for, up to its time.
+    pub(super) command: &'a str,
+}
+
+impl Absent<'_> {
+    /// The trigger has no windows there: before its `from`, or after its `until`.
+    pub(super) fn problem(&self, is_before: bool) -> Problem {
+        let Self { pipeline, trigger, series, place, .. } = self;
+        let none = format!("`{trigger}` of `{}` has no window {place}", pipeline.name);
+        let edge = if is_before { series.at(0) } else { series.last_complete(Timestamp::MAX) };
+        let Some(window) = edge else { return Problem::error("no-such-window", none) };
+        let (edge, key) = if is_before { ("the first", "from") } else { ("the last", "until") };
+        let message = format!("{none}: {edge} by its `{key}` is {}", self.written(window));
+        let problem = Problem::error("no-such-window", message).hint(self.way(window));
+        if !is_before {
+            return problem;
+        }
+        problem
+            .hint(format!("for earlier ones, write an earlier `from` for `{trigger}` into {}", pipeline.file))
+    }
+
+    /// The trigger has windows there, but none is over.
+    fn incomplete(&self, now: Timestamp) -> Problem {
+        let message = format!("no window of `{}` {} is complete", self.pipeline.name, self.place);
+        let problem = Problem::error("no-such-window", message);
+        match self.series.last_complete(now) {
+            Some(last) => problem
+                .note(format!("the newest complete one is {}", self.written(last)))
+                .hint(self.way(last)),
+            None => problem.note("none of the trigger's windows is complete yet"),
+        }
+    }
+
+    fn written(&self, window: Interval) -> String {
+        format!("{} to {}", self.series.written(window.start), self.series.written(window.end))
+    }
+
+    fn way(&self, window: Interval) -> String {
+        format!("`millrace {} {}`", self.command, self.series.written(window.start))
     }
 }
 

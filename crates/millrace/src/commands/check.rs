@@ -8,7 +8,9 @@ use millrace_transfer::Connections;
 use crate::boot::{self, Rooms};
 use crate::cli::Check;
 use crate::connections::CONNECTIONS;
-use crate::declared::{ACCESS, CHANNELS, Declared, ENVIRONMENTS, access, channels, environments};
+use crate::declared::{
+    ACCESS, CHANNELS, Declared, ENVIRONMENTS, LINEAGE, access, channels, environments, lineage,
+};
 use crate::printer::{Printer, counted};
 use crate::secrets;
 use crate::workspace::{Workspace, read};
@@ -29,6 +31,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     let roles = Some(access(&workspace.root)).filter(|file| asked(&file.file));
     let targets = Some(targets(&rooms)).filter(|file| asked(&file.file));
     let told = Some(channels(&workspace.root)).filter(|file| asked(&file.file));
+    let heard = Some(lineage(&workspace.root)).filter(|file| asked(&file.file));
     let connections = Some(workspace.connections()).filter(|file| asked(&file.file));
     let pipelines = if everything {
         workspace.check_all()
@@ -37,7 +40,8 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
             !endpoints.iter().any(|file| file.file == **name)
                 && !rules.iter().any(|file| file.file == **name)
                 && !calendars.iter().any(|file| file.file == **name)
-                && ![CONNECTIONS, ACCESS, ENVIRONMENTS, CHANNELS, secrets::FILE].contains(&name.as_str())
+                && ![CONNECTIONS, ACCESS, ENVIRONMENTS, CHANNELS, LINEAGE, secrets::FILE]
+                    .contains(&name.as_str())
         };
         let checked: Result<Vec<_>, _> =
             named.iter().filter(declared).map(|file| workspace.check_file(file)).collect();
@@ -53,6 +57,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         + print_wrong(roles.as_slice(), printer)
         + print_wrong(targets.as_slice(), printer)
         + print_wrong(told.as_slice(), printer)
+        + print_wrong(heard.as_slice(), printer)
         + connections.as_ref().map_or(0, |file| print_unusable(file, printer));
     if asked(secrets::FILE) {
         warn_of_secrets(workspace, printer);
@@ -82,6 +87,10 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     if let Some(file) = told.filter(|file| !file.text.is_empty()) {
         files += 1;
         kinds.push(counted(file.content.map_or(0, |channels| channels.names().len()), "channel"));
+    }
+    if let Some(file) = heard.filter(|file| !file.text.is_empty()) {
+        files += 1;
+        kinds.push(counted(file.content.map_or(0, |file| file.receivers.len()), "receiver"));
     }
     if let Some(file) = connections.filter(|file| !file.text.is_empty()) {
         files += 1;

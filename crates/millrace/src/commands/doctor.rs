@@ -7,8 +7,9 @@ use millrace_contract::SecretSource as _;
 use millrace_storage::{FilePath, Storage};
 use serde_json::{Value, json};
 
-use crate::boot;
-use crate::printer::Printer;
+use crate::boot::{self, Rooms};
+use crate::declared::lineage;
+use crate::printer::{Printer, counted};
 use crate::secrets::{FILE, Origin, has_file};
 use crate::workspace::find_root;
 
@@ -34,6 +35,9 @@ pub(crate) async fn run(printer: &Printer) -> Result<ExitCode> {
                 rows.push(storage_row(&rooms.storage.root).await);
             }
             rows.push(secrets_row(root));
+            if let Ok(rooms) = &opened {
+                rows.extend(receiver_rows(rooms).await);
+            }
         }
         Err(error) => rows.push(json!({"what": "workspace", "ok": false, "detail": error.to_string()})),
     }
@@ -87,6 +91,41 @@ fn secrets_row(root: &Path) -> Value {
         }
     };
     json!({"what": "secrets", "ok": wrong.is_none(), "detail": detail})
+}
+
+/// Whether the receivers of `lineage.yaml` have heard what runs did.
+async fn receiver_rows(rooms: &Rooms) -> Vec<Value> {
+    let failed = |detail: String| vec![json!({"what": "lineage", "ok": false, "detail": detail})];
+    let file = match lineage(&rooms.workspace.root).usable() {
+        Ok(file) => file,
+        Err(problem) => return failed(problem.message),
+    };
+    let backlogs = match rooms.store.list_lineage_backlogs().await {
+        Ok(backlogs) => backlogs,
+        Err(error) => return failed(error.to_string()),
+    };
+    let gone =
+        backlogs.iter().map(|backlog| &backlog.receiver).filter(|name| !file.receivers.contains_key(*name));
+    let names = file.receivers.keys().chain(gone);
+    names
+        .map(|name| {
+            let backlog = backlogs.iter().find(|backlog| backlog.receiver == *name);
+            let what = format!("lineage to `{name}`");
+            let Some(backlog) = backlog else {
+                return json!({"what": what, "ok": true, "detail": "heard everything", "runs": 0});
+            };
+            let since = jiff::Timestamp::from_microsecond(backlog.since).unwrap_or_default().to_string();
+            let waiting = format!("{} to be told of since {since}", counted(usize::try_from(backlog.runs).unwrap_or_default(), "run"));
+            let why = match (&backlog.error, file.receivers.contains_key(name)) {
+                (_, false) => Some("it is not in `lineage.yaml` any more, so they are forgotten after a week".to_owned()),
+                (Some(error), true) => Some(format!("tried {} times: {error}", backlog.attempts)),
+                (None, true) => None,
+            };
+            let ok = why.is_none();
+            let detail = std::iter::once(waiting).chain(why).collect::<Vec<_>>().join(", ");
+            json!({"what": what, "ok": ok, "detail": detail, "runs": backlog.runs, "since": since, "attempts": backlog.attempts, "error": backlog.error})
+        })
+        .collect()
 }
 
 fn program_row(program: &str, purpose: &str, hint: &str) -> Value {

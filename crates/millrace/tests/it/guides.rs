@@ -81,6 +81,11 @@ fn guides_people() {
 }
 
 #[test]
+fn guides_lineage() {
+    follow(include_str!("../../../../docs/guides/lineage.md"));
+}
+
+#[test]
 fn guides_programs() {
     follow(include_str!("../../../../docs/guides/programs.md"));
 }

@@ -23,6 +23,7 @@ mod import;
 mod items;
 mod mlflow;
 mod notify;
+mod openlineage;
 mod orchestrators;
 mod project;
 mod queues;

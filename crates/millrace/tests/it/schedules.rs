@@ -139,3 +139,29 @@ fn mistakes_in_triggers_are_told_where_they_stand() {
     ]);
     insta::assert_snapshot!(project.millrace(&["check"]));
 }
+
+#[test]
+fn a_range_without_windows_says_where_they_begin_and_end() {
+    let project = Project::new(&[("pipelines/daily.yaml", DAILY)]);
+    let said = |range: &[&str]| project.millrace(&[&["backfill", "daily"], range].concat());
+    insta::assert_snapshot!(said(&["--from", "2026-01-05", "--to", "2026-01-09"]), @r"
+    exit 1
+    ----
+    error[no-such-window]: `days` of `daily` has no window from 2026-01-05 to 2026-01-09: the first by its `from` is [time]+01:00 to [time]+01:00
+    hint: `millrace backfill daily --from [time]+01:00`
+    hint: for earlier ones, write an earlier `from` for `days` into pipelines/daily.yaml
+    ");
+    insta::assert_snapshot!(said(&["--from", "2026-01-05"]), @r"
+    exit 1
+    ----
+    error[no-such-window]: `days` of `daily` has no window at 2026-01-05: the first by its `from` is [time]+01:00 to [time]+01:00
+    hint: `millrace backfill daily --from [time]+01:00`
+    hint: for earlier ones, write an earlier `from` for `days` into pipelines/daily.yaml
+    ");
+    insta::assert_snapshot!(said(&["--from", "2026-05-05"]), @r"
+    exit 1
+    ----
+    error[no-such-window]: `days` of `daily` has no window at 2026-05-05: the last by its `until` is [time]+02:00 to [time]+02:00
+    hint: `millrace backfill daily --from [time]+02:00`
+    ");
+}

@@ -8,6 +8,8 @@ import type {
   DatasetView,
   ExperimentSummary,
   LineageView,
+  OutsideDatasetView,
+  OutsideJobView,
   LoggedModelView,
   MetricCurve,
   ModelCardView,
@@ -183,6 +185,18 @@ export const lineageQuery = (kind: string, name: string, version: number) =>
   queryOptions({
     queryKey: ["lineage", kind, name, version],
     queryFn: ({ signal }) => get<LineageView>("/api/lineage", { kind, name, version }, signal),
+  });
+
+export const outsideJobQuery = (key: string) =>
+  queryOptions({
+    queryKey: ["lineage", "job", key],
+    queryFn: ({ signal }) => get<OutsideJobView>("/api/lineage/job", { key }, signal),
+  });
+
+export const outsideDatasetQuery = (key: string) =>
+  queryOptions({
+    queryKey: ["lineage", "dataset", key],
+    queryFn: ({ signal }) => get<OutsideDatasetView>("/api/lineage/dataset", { key }, signal),
   });
 
 export const runSql = (sql: string) => post<TablePreview>("/api/sql", { sql, limit: 200 });

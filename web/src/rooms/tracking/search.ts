@@ -66,6 +66,8 @@ export interface DatasetSearch {
   where?: string;
   /** The version whose columns are compared with those shown. */
   before?: number;
+  /** The job or dataset of another system that lineage shows. */
+  node?: string;
 }
 
 export const MODEL_TABS = ["overview", "card", "versions", "promotions", "lineage", "files"] as const;
@@ -79,6 +81,8 @@ export interface ModelSearch {
   same?: boolean;
   /** The file that is shown. */
   file?: string;
+  /** The job or dataset of another system that lineage shows. */
+  node?: string;
 }
 
 export interface DataSearch {
@@ -190,6 +194,7 @@ export const datasetSearch = (raw: Raw): DatasetSearch => ({
   version: positive(raw.version),
   where: text(raw.where),
   before: positive(raw.before),
+  node: text(raw.node),
 });
 
 export const modelSearch = (raw: Raw): ModelSearch => ({
@@ -198,6 +203,7 @@ export const modelSearch = (raw: Raw): ModelSearch => ({
   compare: text(raw.compare),
   same: yes(raw.same),
   file: text(raw.file),
+  node: text(raw.node),
 });
 
 export const dataSearch = (raw: Raw): DataSearch => ({ sql: text(raw.sql) });

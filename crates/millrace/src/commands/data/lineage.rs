@@ -6,6 +6,7 @@ use millrace_tracking::lineage::{self, Edge, Graph};
 use serde_json::{Value, json};
 
 use crate::boot;
+use crate::lineage::sources;
 use crate::printer::Printer;
 
 /// Things in one answer.
@@ -28,7 +29,7 @@ pub(crate) async fn print_lineage(
     start: AssetKey,
     printer: &Printer,
 ) -> Result<ExitCode> {
-    let graph = lineage::around(&rooms.store, start.clone(), MOST).await?;
+    let graph = lineage::around(&rooms.store, start.clone(), MOST, &sources(&rooms.workspace)).await?;
     let edges: Vec<Value> = graph.edges.iter().map(|edge| document(&graph, edge)).collect();
     if edges.is_empty() {
         printer.note(&format!(

@@ -45,3 +45,22 @@ fn a_connection_that_is_not_there_or_leads_elsewhere_is_told_where_it_stands() {
     1 of 2 files have errors
     "###);
 }
+
+#[test]
+fn a_key_that_a_connection_has_not_is_told_where_it_stands() {
+    let connections = "\
+cache: {redis: {url: \"redis://localhost\", pasword: \"${{ secrets.queue }}\"}}
+bus: {nats: {url: \"nats://localhost\", credential: x}}
+broker: {mqtt: {url: \"mqtt://localhost\", username: reader}}
+rabbit:
+  rabbitmq:
+    url: amqp://localhost
+    cert: x
+log: {kafka: {broker: [\"localhost:9092\"]}}
+post: {imap: {url: \"imaps://localhost\", user: a, passwort: b}}
+secure: {kafka: {brokers: [\"localhost:9092\"], sasl: scram, tls: \"${{ secrets.tls }}\"}}
+sound: {kafka: {brokers: [\"localhost:9092\"], sasl: scram-sha-256, tls: true}}
+";
+    let project = Project::new(&[("connections.yaml", connections)]);
+    insta::assert_snapshot!(project.millrace(&["check"]));
+}

@@ -97,7 +97,15 @@ function DatasetBody({ dataset }: { dataset: DatasetView }) {
           {tab === "profile" && <ProfileTable profile={shown.profile} />}
           {tab === "versions" && <DatasetVersions versions={versions} shown={shown.version} />}
           {tab === "labels" && <DatasetLabels dataset={dataset} />}
-          {tab === "lineage" && <Lineage kind="dataset" name={shown.name} version={shown.version} />}
+          {tab === "lineage" && (
+            <Lineage
+              kind="dataset"
+              name={shown.name}
+              version={shown.version}
+              node={search.node}
+              onNode={(node) => void navigate({ search: { ...search, node }, replace: true, resetScroll: false })}
+            />
+          )}
         </Card>
         {tab === "lineage" && (
           <Card title="Read by" flush>

@@ -102,7 +102,13 @@ function ModelBody({ model }: { model: ModelView }) {
         {tab === "promotions" && <Promotions name={shown.name} version={shown.version} />}
         {tab === "lineage" && (
           <Card flush>
-            <Lineage kind="model" name={shown.name} version={shown.version} />
+            <Lineage
+              kind="model"
+              name={shown.name}
+              version={shown.version}
+              node={search.node}
+              onNode={(node) => void navigate({ search: { ...search, node }, replace: true, resetScroll: false })}
+            />
           </Card>
         )}
         {tab === "files" && (
