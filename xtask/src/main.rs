@@ -75,6 +75,7 @@ fn test(root: &Path) -> Result<()> {
     let mut variables = vec![
         format!("MILLRACE_TEST_PYTHON={}", client_python.display()),
         format!("MILLRACE_TEST_QUEUES={}", tools::queue_python(root)?.display()),
+        format!("MILLRACE_TEST_FORMATS={}", tools::formats_python(root)?.display()),
     ];
     variables.extend(tools::azurite()?.map(|program| format!("MILLRACE_TEST_AZURITE={}", program.display())));
     let runner: &[&str] = if tools::has("cargo-nextest") {

@@ -19,6 +19,8 @@ const SERVERS: &[(&str, &str)] = &[
     ("mosquitto", "/usr/sbin/mosquitto"),
     ("rabbitmq-server", "/usr/lib/rabbitmq/bin/rabbitmq-server"),
     ("dovecot-imapd", "/usr/sbin/dovecot"),
+    ("mariadb-server", "/usr/sbin/mariadbd"),
+    ("openssh-server", "/usr/sbin/sshd"),
 ];
 /// The spelling checker, a wheel with a binary.
 const TYPOS: &str = "typos==1.52.0";
@@ -93,6 +95,14 @@ pub(crate) fn queue_python(root: &Path) -> Result<PathBuf> {
     let content =
         std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     python_with("queues-venv", &["-r", &file.to_string_lossy()], &content)
+}
+
+/// The interpreter with other programs' readers and writers of files.
+pub(crate) fn formats_python(root: &Path) -> Result<PathBuf> {
+    let file = root.join("python/tests/formats.txt");
+    let content =
+        std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    python_with("formats-venv", &["-r", &file.to_string_lossy()], &content)
 }
 
 /// A server that speaks Azure Blob Storage, from npm; `None` where there is no npm.

@@ -38,8 +38,8 @@ pub use kind::{Explain, KindDoc, KindFamily};
 pub use model::{LoadedModel, ModelColumn, ModelError, ModelRuntime, ModelSignature};
 pub use notify::{Note, Notifier};
 pub use query::{
-    BatchStream, ColumnProfile, HistogramBin, QueryEngine, QueryError, QueryRequest, Selection, TableProfile,
-    TableRef, TopValue, WriteMode, WrittenTable,
+    BatchStream, ColumnProfile, HistogramBin, QueryEngine, QueryError, QueryRequest, RowExpressions,
+    Selection, TableProfile, TableRef, TopValue, WriteMode, WrittenTable,
 };
 pub use secret::SecretSource;
 pub use signal::{Signal, SignalSink};

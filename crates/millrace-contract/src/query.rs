@@ -1,6 +1,7 @@
 use std::pin::Pin;
 
-use arrow::datatypes::SchemaRef;
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use futures::Stream;
@@ -224,6 +225,19 @@ pub trait QueryEngine: Send + Sync {
     /// defines itself is left out. Names of a schema are none of ours and are left out too.
     async fn table_names(&self, sql: &str) -> Result<Vec<String>, QueryError>;
 
+    /// Prepares expressions in the engine's SQL over the columns of a schema and nothing else; a [`QueryError::Plan`] tells the place in the
+    /// one at fault.
+    async fn expressions(
+        &self,
+        _schema: SchemaRef,
+        _sql: &[String],
+    ) -> Result<std::sync::Arc<dyn RowExpressions>, QueryError> {
+        Err(QueryError::Plan {
+            message: "this engine has no expressions over rows".to_owned(),
+            position: None,
+        })
+    }
+
     /// Writes rows as one new version of the Delta table at `uri`, which is created if absent. Visible whole or not at all.
     async fn write_table(
         &self,
@@ -231,6 +245,19 @@ pub trait QueryEngine: Send + Sync {
         rows: BatchStream,
         mode: WriteMode,
     ) -> Result<WrittenTable, QueryError>;
+
+    /// As [`Self::write_table`], and once for each key: the key is part of the version, and who writes under it again, after a kill, gets
+    /// what was written. An engine that does not tell keys apart may only be asked where writing twice is the same as writing once.
+    async fn write_table_once(
+        &self,
+        uri: &str,
+        rows: BatchStream,
+        mode: WriteMode,
+        key: &str,
+    ) -> Result<WrittenTable, QueryError> {
+        let _ = key;
+        self.write_table(uri, rows, mode).await
+    }
 
     /// Reads a table once and describes its columns.
     async fn profile(&self, table: &TableRef) -> Result<TableProfile, QueryError>;
@@ -242,6 +269,15 @@ pub trait QueryEngine: Send + Sync {
         table: &TableRef,
         folder: &std::path::Path,
     ) -> Result<Vec<std::path::PathBuf>, QueryError>;
+}
+
+/// Expressions over the columns of rows, ready to be evaluated.
+pub trait RowExpressions: Send + Sync {
+    /// The types of their values, in the order of the expressions.
+    fn data_types(&self) -> &[DataType];
+
+    /// Their values for each row of a batch that has the schema they were prepared for.
+    fn evaluate(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>, QueryError>;
 }
 
 /// What a query engine answers when it cannot.

@@ -9,7 +9,6 @@ pub mod accounts;
 pub mod approvals;
 pub mod asset_labels;
 pub mod assets;
-#[cfg(any(test, feature = "testing"))]
 pub mod commits;
 pub mod deployments;
 pub mod environments;

@@ -1,10 +1,14 @@
-//! A throw-away PostgreSQL for tests, from Debian's package, on a Unix socket in a temporary folder.
+//! Throw-away servers for tests, from Debian's packages, on Unix sockets in temporary folders: PostgreSQL here.
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+
+mod mariadb;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
+
+pub use mariadb::TestMariadb;
 
 /// A running cluster; stopped and removed when dropped.
 #[derive(Debug)]
@@ -63,6 +67,19 @@ impl TestPostgres {
     pub fn url(&self) -> String {
         let socket = self.folder.path().to_string_lossy().replace('/', "%2F");
         format!("postgres://millrace@{socket}/postgres")
+    }
+
+    /// Runs statements by the server's own client and returns what it prints, tabs between cells.
+    ///
+    /// # Panics
+    /// If one fails.
+    #[allow(clippy::panic, reason = "this is for tests")]
+    pub fn sql(&self, statements: &str) -> String {
+        let arguments =
+            ["-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-c", statements, &self.url()];
+        let said =
+            mariadb::output("psql", &arguments).unwrap_or_else(|error| panic!("{statements}: {error}"));
+        String::from_utf8_lossy(&said).into_owned()
     }
 
     /// Folder of its socket.

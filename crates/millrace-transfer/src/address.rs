@@ -5,6 +5,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::error::CopyError;
+use crate::store::KINDS;
 
 /// A place data is copied from or to.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,10 +20,10 @@ pub(crate) enum Address {
     Table(Asset),
     /// A table, or a query in brackets, of a connection.
     Database { connection: String, table: String },
-    /// A key or glob by its URL; [`crate::connections::located`] finds the connection that leads there.
-    S3Url { bucket: String, key: String },
-    /// A key or glob in the bucket of a connection.
-    Object { connection: String, bucket: String, key: String },
+    /// A file or glob by its URL; [`crate::connections::located`] finds the connection that leads there.
+    StoreUrl(String),
+    /// A file or glob of a connection that leads to files; `label` is its URL.
+    Stored { connection: String, path: String, label: String },
 }
 
 impl Address {
@@ -30,6 +31,8 @@ impl Address {
         if let Some(asset) = Asset::from_value(value) {
             return Self::of_asset(asset);
         }
+        // A file with how it is written.
+        let value = value.get("path").unwrap_or(value);
         let Some(text) = value.as_str().map(str::trim).filter(|text| !text.is_empty()) else {
             return Err(CopyError::config(
                 format!("{value} is not a place to copy from or to"),
@@ -39,13 +42,19 @@ impl Address {
         if let Some(name) = text.strip_prefix("data:") {
             return Ok(Self::Dataset(name.to_owned()));
         }
-        if let Some(place) = text.strip_prefix("s3://") {
+        if let Some((scheme, place)) = text.split_once("://")
+            && !matches!(scheme, "http" | "https")
+            && KINDS.iter().any(|kind| kind.schemes.contains(&scheme))
+        {
             // Not by `Url`: a `?` in a glob begins no query.
             return match place.split_once('/') {
-                Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {
-                    Ok(Self::S3Url { bucket: bucket.to_owned(), key: key.to_owned() })
+                Some((host, path)) if !host.is_empty() && !path.is_empty() => {
+                    Ok(Self::StoreUrl(text.to_owned()))
                 }
-                _ => Err(CopyError::config(format!("`{text}` names no object"), "s3://bucket/key")),
+                _ => Err(CopyError::config(
+                    format!("`{text}` names no object"),
+                    format!("{scheme}://place/path"),
+                )),
             };
         }
         match Url::parse(text) {
@@ -57,9 +66,11 @@ impl Address {
                 return Ok(Self::Files(path.to_string_lossy().into_owned()));
             }
             _ if text.contains("://") => {
+                let schemes = KINDS.iter().flat_map(|kind| kind.schemes);
+                let schemes: Vec<String> = schemes.map(|scheme| format!("`{scheme}://`")).collect();
                 return Err(CopyError::config(
                     format!("there is no connector for `{text}`"),
-                    "use a path, `http://`, `https://`, `s3://`, `data:name` or `connection:table`",
+                    format!("use a path, {}, `data:name` or `connection:table`", schemes.join(", ")),
                 ));
             }
             _ => {}
@@ -112,11 +123,8 @@ mod tests {
             Address::Database { connection: "crm".to_owned(), table: "public.orders".to_owned() },
         );
         check("https://host/a.csv", Address::Http(Url::parse("https://host/a.csv").unwrap()));
-        check(
-            "s3://lake/day=?/*.csv.zst",
-            Address::S3Url { bucket: "lake".to_owned(), key: "day=?/*.csv.zst".to_owned() },
-        );
+        check("s3://lake/day=?/*.csv.zst", Address::StoreUrl("s3://lake/day=?/*.csv.zst".to_owned()));
         assert!(Address::read(&"s3://lake".into()).is_err());
-        assert!(Address::read(&"ftp://host/a".into()).is_err());
+        assert!(Address::read(&"gopher://host/a".into()).is_err());
     }
 }

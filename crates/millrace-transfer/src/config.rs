@@ -5,25 +5,30 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::format::{Encoding, Format};
-use crate::rejects::OnError;
+use crate::error::CopyError;
+use crate::format::{Encoding, Format, Target};
+use crate::rejects::{OnError, RejectLimit};
+use crate::shape::{AddedColumn, MappedColumn};
 use crate::types::ColumnSpec;
+use crate::verification::Verify;
 
-/// Copies a table: from files, a bucket, a web server, a database or a dataset, to a dataset, a file, a bucket or a database.
+/// Copies a table: from files here or on another machine, a database or a dataset, to a dataset, a file or a database.
 ///
 /// What is written appears whole or not at all, so a copy that fails or is cancelled may simply run again.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CopyConfig {
-    /// Path or glob relative to the workspace, `http(s)://…`, `connection:schema.table`, `connection:(select …)`, `connection:key-or-glob`,
-    /// `s3://bucket/key-or-glob` or `data:name`.
+    /// Path or glob relative to the workspace, `http(s)://…`, `connection:schema.table`, `connection:(select …)`,
+    /// `connection:path-or-glob`, the URL of files that a connection leads to (`s3://`, `az://`, `gs://`, `sftp://`) or `data:name`.
     pub from: Value,
-    /// `data:name`, a path, `connection:schema.table`, `connection:key` or `s3://bucket/key`.
+    /// `data:name`, a path, `connection:schema.table`, `connection:path` or the URL of a file that a connection leads to; or a file with how it
+    /// is written: `{path: out/rows.csv, delimiter: ";"}`.
+    #[schemars(with = "Target")]
     pub to: Value,
     /// Format of the source's files; told by their ending if absent.
     #[serde(default)]
     pub format: Option<Format>,
-    /// Types of columns by name, or `{type, format, culture, null_values}`; the others are inferred. CSV only.
+    /// Types of columns by name, or `{type, format, culture, null_values}`; those of the others are the source's, or inferred.
     #[serde(default)]
     pub columns: IndexMap<String, ColumnSpec>,
     /// What stands between the cells: one ASCII character, or `tab`. CSV only.
@@ -41,36 +46,99 @@ pub struct CopyConfig {
     /// Lines before the header that are none. CSV only.
     #[serde(default)]
     pub skip_lines: u64,
-    /// Whether the first row names the columns. CSV only.
+    /// Whether the first row names the columns. CSV and Excel only.
     #[serde(default = "yes")]
     pub header: bool,
-    /// Texts that mean null, beside the empty one. CSV only.
+    /// Texts that mean null, beside the empty one; in JSON those of declared columns. CSV, JSON, Excel and XML only.
     #[serde(default)]
     pub null_values: Vec<String>,
-    /// How characters stand in the file. CSV only.
+    /// How characters stand in the file. CSV, JSON and XML only.
     #[serde(default)]
     pub encoding: Encoding,
     /// Condition on the rows, SQL. Databases only.
     #[serde(default, rename = "where")]
     pub condition: Option<Condition>,
-    /// What becomes of the copy when a row cannot be read. CSV only.
+    /// What becomes of the copy when a row cannot be read. CSV, JSON, Excel and XML only.
     #[serde(default)]
     pub on_error: OnError,
-    /// Fails after all when more rows than this are rejected.
+    /// Fails after all when more rows than this are rejected: a number, or a share of all rows, `2%`.
     #[serde(default)]
-    pub max_rejects: Option<u64>,
+    pub max_rejects: Option<RejectLimit>,
+    /// How what was written is compared with what was read.
+    #[serde(default)]
+    pub verify: Verify,
+    /// Rows to stop after.
+    #[serde(default)]
+    pub limit: Option<u64>,
+    /// Bytes of the source a second at most.
+    #[serde(default)]
+    pub max_bytes_per_s: Option<std::num::NonZeroU64>,
     /// How the write treats what is there.
     #[serde(default)]
     pub write: Write,
-    /// New names of columns.
+    /// Columns of lists, each element of which becomes a row of its own; a row whose list is empty stays, with null.
+    #[serde(default)]
+    pub unnest: Vec<String>,
+    /// Columns of the sink and where each comes from: a name, a number from 1, a path `$.address.city`, or `{from, type, format, culture,
+    /// null_values, default}`. Others are left out.
+    #[serde(default)]
+    pub mapping: IndexMap<String, MappedColumn>,
+    /// Columns to take, by name or glob; all if absent.
+    #[serde(default)]
+    pub select: Vec<String>,
+    /// Columns to leave out, by name or glob.
+    #[serde(default)]
+    pub drop: Vec<String>,
+    /// New names of columns. Between slashes it is a regular expression for all that match: `/^customer_(.*)$/: $1`.
     #[serde(default)]
     pub rename: IndexMap<String, String>,
+    /// Columns that the source does not have: `$file`, `$row`, `$run`, `$loaded_at`, `{sql: price * amount}`, or a value.
+    #[serde(default)]
+    pub add: IndexMap<String, AddedColumn>,
     /// Threads that decode side by side; as many as the machine has cores if absent.
     #[serde(default)]
     pub parallelism: Option<std::num::NonZeroUsize>,
+    /// Where the records are: `$.data.rows` in a JSON document, the name of an element or a path such as `/orders/order` in an XML one. JSON and
+    /// XML only.
+    #[serde(default)]
+    pub records: Option<String>,
+    /// What stands before the names of columns that are attributes; nothing if absent. XML only.
+    #[serde(default)]
+    pub attributes: Option<String>,
+    /// The sheet by its name, or by its number from 1; the first if absent. Excel only.
+    #[serde(default)]
+    pub sheet: Option<Sheet>,
+    /// The cells to read, the header among them: `B2:F100`, `B2:F` to the last row. Excel only.
+    #[serde(default)]
+    pub range: Option<String>,
+    /// Files to read from zip archives, a glob; every file whose ending names the format if absent. Zip archives only.
+    #[serde(default)]
+    pub entries: Option<String>,
+    /// How the source is divided among connections; a large table of PostgreSQL is by its pages if absent. Databases only.
+    #[serde(default)]
+    pub partition: Option<Partition>,
+    /// SQL before the rows come, in the transaction that they come in. Databases only.
+    #[serde(default)]
+    pub pre_sql: Vec<String>,
+    /// SQL after the last row, in the same transaction. Databases only.
+    #[serde(default)]
+    pub post_sql: Vec<String>,
 }
 
 impl CopyConfig {
+    /// Reads a place whose columns have these types, everything else as it is usual.
+    pub(crate) fn plain(place: &Value, columns: IndexMap<String, ColumnSpec>) -> Result<Self, CopyError> {
+        let usual = serde_json::json!({"from": place, "to": place});
+        let config: Self = serde_json::from_value(usual)
+            .map_err(|error| CopyError::config(error.to_string(), "to: data:name"))?;
+        Ok(Self { columns, ..config })
+    }
+
+    /// Whether a column tells the file of each row.
+    pub(crate) fn wants_files(&self) -> bool {
+        self.add.values().any(|added| *added == AddedColumn::Value(Value::from("$file")))
+    }
+
     /// Threads that decode side by side.
     pub(crate) fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().unwrap_or(std::num::NonZeroUsize::MIN);
@@ -82,6 +150,16 @@ fn yes() -> bool {
     true
 }
 
+/// A sheet of a workbook.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Sheet {
+    /// By its number, from 1.
+    Number(std::num::NonZeroUsize),
+    /// By its name.
+    Name(String),
+}
+
 /// How a write treats what is there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -91,8 +169,73 @@ pub enum Write {
     Overwrite,
     /// The rows are added. Running it twice adds them twice.
     Append,
-    /// Rows with equal keys are replaced, the others added. Databases only.
+    /// Rows with equal keys are replaced, the others added; of several rows with one key the last counts. Databases only.
     Upsert(Vec<String>),
+    /// The table is emptied first and keeps its definition; who reads it waits meanwhile. Databases only.
+    Truncate,
+    /// All rows that have the keys of the new ones are deleted, the new ones added; a key may have several rows. Databases only.
+    DeleteInsert(Vec<String>),
+    /// Rows whose keys are not there yet are added. Databases only.
+    InsertOnly(Vec<String>),
+    /// Keeps history: a row that changed or is gone gets its end in `valid_to`, the new one begins in `valid_from`. Databases only.
+    Scd2(Vec<String>),
+    /// The rows are added with the time of the load in `snapshot_at`. Databases only.
+    Snapshot,
+    /// The rows of a range are replaced; a database is asked for these only. Databases only.
+    Backfill(Range),
+}
+
+impl Write {
+    /// Whether only tables of databases can be written so.
+    pub(crate) fn wants_database(&self) -> bool {
+        !matches!(self, Self::Overwrite | Self::Append)
+    }
+}
+
+/// A range of a column's values.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    /// The column, by its name in the sink.
+    pub column: String,
+    /// First value that is in it.
+    pub from: Bound,
+    /// First value after it.
+    pub to: Bound,
+}
+
+/// A number, or a text or date.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Bound {
+    /// `100`.
+    Number(i64),
+    /// `2026-03-01`.
+    Text(String),
+}
+
+impl Bound {
+    pub(crate) fn as_text(&self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text.clone(),
+        }
+    }
+}
+
+/// How a read of a database is divided among connections.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Partition {
+    /// By ranges of this column's values: numbers, dates or times.
+    #[serde(default)]
+    pub column: Option<String>,
+    /// By the hash of this SQL expression.
+    #[serde(default)]
+    pub hash: Option<String>,
+    /// Parts; four for each connection if absent.
+    #[serde(default)]
+    pub parts: Option<std::num::NonZeroU32>,
 }
 
 /// A condition with its values bound.

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use millrace_contract::Explain as _;
 use millrace_spec::problem::Problem;
+use millrace_storage::StorageOptions;
 use serde_json::Value;
 
 use crate::address::Address;
 use crate::error::CopyError;
-use crate::s3::{self, S3Connection};
+use crate::store::{KINDS, Leads, leading};
 
 /// One connection of `connections.yaml`. It has no `Debug`, since it holds secrets.
 #[derive(Clone)]
@@ -49,43 +51,89 @@ pub(crate) fn find<'a>(connections: &'a Connections, name: &str) -> Result<&'a V
     }
 }
 
-/// The address with its bucket, if it is one in a bucket. A connection need not be usable for that, so that `check` needs no secrets.
+/// The address with its connection, if it is one of files on another machine. A connection need not be usable for that, so that `check` needs
+/// no secrets.
 pub(crate) fn located(address: Address, connections: &Connections) -> Result<Address, CopyError> {
     match address {
-        Address::Database { connection, table } => match connections.get(&connection) {
-            Some(found) if found.settings.get("s3").is_some() => {
-                let settings = S3Connection::read(&connection, &found.settings)?;
-                let key = settings.key(&table);
-                Ok(Address::Object { connection, bucket: settings.bucket, key })
-            }
-            _ => Ok(Address::Database { connection, table }),
-        },
-        Address::S3Url { bucket, key } => {
-            let connection = connection_to(&bucket, &key, connections)?;
-            Ok(Address::Object { connection, bucket, key })
+        Address::Database { connection, table } => {
+            let found = connections.get(&connection);
+            let Some(leads) = found.and_then(|found| leading(&connection, &found.settings)) else {
+                return Ok(Address::Database { connection, table });
+            };
+            let path = table.trim_start_matches('/').to_owned();
+            // That belongs to connections.yaml, not to the step.
+            let leads = leads.map_err(|error| CopyError::Connection(Box::new(error.problem())))?;
+            let label = format!("{}{path}", leads.root());
+            Ok(Address::Stored { connection, path, label })
         }
+        Address::StoreUrl(url) => {
+            let (connection, path) = connection_to(&url, connections)?;
+            Ok(Address::Stored { connection, path, label: url })
+        }
+        // Without a connection a web server is asked as anybody.
+        Address::Http(url) => match leading_to(url.as_str(), connections) {
+            Some((connection, path)) => Ok(Address::Stored { connection, path, label: url.to_string() }),
+            None => Ok(Address::Http(url)),
+        },
         other => Ok(other),
     }
 }
 
-/// The first connection to the bucket whose prefix the key lies under.
-fn connection_to(bucket: &str, key: &str, connections: &Connections) -> Result<String, CopyError> {
+/// The connection, of those whose root the address lies below, with the longest root, and the path from there.
+fn leading_to(url: &str, connections: &Connections) -> Option<(String, String)> {
+    let mut best: Option<(String, String)> = None;
+    for (name, leads) in stores(connections) {
+        if let Some(path) = url.strip_prefix(&leads.root()).filter(|path| !path.is_empty())
+            && best.as_ref().is_none_or(|(_, longer)| path.len() < longer.len())
+        {
+            best = Some((name.to_owned(), path.to_owned()));
+        }
+    }
+    best
+}
+
+/// The connections that lead to files. One whose settings are wrong leads nowhere; that is said where they stand.
+fn stores(connections: &Connections) -> impl Iterator<Item = (&str, Arc<dyn Leads>)> {
+    let stores = connections.iter();
+    stores.filter_map(|(name, found)| Some((name.as_str(), leading(name, &found.settings)?.ok()?)))
+}
+
+/// The connection that leads to an address, and the path from its root.
+fn connection_to(url: &str, connections: &Connections) -> Result<(String, String), CopyError> {
+    if let Some(found) = leading_to(url, connections) {
+        return Ok(found);
+    }
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let host = rest.split('/').next().unwrap_or_default();
     let mut covered = Vec::new();
-    for (name, found) in connections.iter().filter(|(_, found)| found.settings.get("s3").is_some()) {
-        let settings = S3Connection::read(name, &found.settings)?;
-        if settings.bucket != bucket {
-            continue;
+    for (name, leads) in stores(connections) {
+        let root = leads.root();
+        if root.starts_with(&format!("{scheme}://{host}/")) {
+            covered.push(format!("`{name}` leads to `{root}`"));
         }
-        if settings.covers(key) {
-            return Ok(name.clone());
-        }
-        covered.push(format!("`{name}` leads to `s3://{bucket}/{}`", settings.key("")));
     }
     let hint = match covered.as_slice() {
-        [] => s3::declaration("lake", bucket),
+        [] => KINDS.iter().find(|kind| kind.schemes.contains(&scheme)).map_or_else(String::new, |kind| {
+            let names = [("s3", "lake"), ("az", "raw"), ("gs", "land")];
+            let name = names.iter().find(|(known, _)| *known == scheme).map_or("files", |(_, name)| name);
+            format!("in connections.yaml: `{}`", (kind.declaration)(name, host))
+        }),
         covered => covered.join(", "),
     };
-    Err(CopyError::config(format!("no connection leads to `s3://{bucket}/{key}`"), hint))
+    Err(CopyError::config(format!("no connection leads to `{url}`"), hint))
+}
+
+/// What is wrong with the settings of a connection that leads to files.
+pub fn connection_problem(name: &str, settings: &Value) -> Option<Problem> {
+    let error = leading(name, settings)?.err()?;
+    Some(error.problem())
+}
+
+/// What triggers need to look into a bucket, if a connection leads there. `scheme` is its URL's: `s3`, `az`, `gs`.
+pub fn bucket_options(scheme: &str, bucket: &str, connections: &Connections) -> Option<StorageOptions> {
+    let usable = connections.iter().filter(|(_, found)| found.unusable.is_none());
+    let mut leads = usable.filter_map(|(name, found)| leading(name, &found.settings)?.ok());
+    leads.find_map(|leads| leads.bucket_options(scheme, bucket))
 }
 
 #[cfg(test)]
@@ -108,7 +156,7 @@ mod tests {
         let connections = connections();
         let found = Address::read(&text.into()).and_then(|address| located(address, &connections));
         let found = match &found {
-            Ok(Address::Object { connection, bucket, key }) => Ok(format!("{connection} {bucket} {key}")),
+            Ok(Address::Stored { connection, path, label }) => Ok(format!("{connection} {path} {label}")),
             Ok(other) => Ok(format!("{other:?}")),
             Err(CopyError::Config { message, hint }) => Err(format!("{message}: {hint}")),
             Err(other) => Err(other.to_string()),
@@ -126,7 +174,7 @@ mod tests {
         let lake = Connection { settings: json!({"s3": keys}), unusable: Some(Box::new(problem.clone())) };
         connections.insert("lake".to_owned(), lake);
         let found = Address::read(&"lake:a.csv".into()).and_then(|address| located(address, &connections));
-        assert!(matches!(found, Ok(Address::Object { .. })), "{found:?}");
+        assert!(matches!(found, Ok(Address::Stored { .. })), "{found:?}");
         assert!(find(&connections, "shop").is_ok());
         let Err(CopyError::Connection(said)) = find(&connections, "lake") else { panic!("it is used") };
         assert_eq!(*said, problem);
@@ -134,9 +182,9 @@ mod tests {
 
     #[test]
     fn places_in_buckets() {
-        check("lake:flights/*.csv.zst", Ok("lake lake raw/flights/*.csv.zst"));
-        check("landing:a.csv", Ok("landing lake landing/a.csv"));
-        check("s3://lake/raw/a.csv", Ok("lake lake raw/a.csv"));
+        check("lake:flights/*.csv.zst", Ok("lake flights/*.csv.zst s3://lake/raw/flights/*.csv.zst"));
+        check("landing:a.csv", Ok("landing a.csv s3://lake/landing/a.csv"));
+        check("s3://lake/raw/a.csv", Ok("lake a.csv s3://lake/raw/a.csv"));
         check("shop:orders", Ok("Database { connection: \"shop\", table: \"orders\" }"));
         check(
             "s3://lake/rawer/a.csv",

@@ -1,35 +1,33 @@
 //! The registry of connectors: what `millrace explain` prints about each.
 
 use millrace_contract::{KindDoc, KindFamily};
-use schemars::JsonSchema;
-use serde::Deserialize;
 
+use crate::database::mysql::MysqlConnection;
+use crate::database::postgres::PostgresConnection;
+use crate::database::sqlite::SqliteConnectionSettings;
 use crate::format::Format;
-use crate::s3::S3Connection;
-use crate::source::postgres::PostgresConnection;
+use crate::store::KINDS;
 
-/// Reads files from web servers.
-#[derive(Debug, Deserialize, JsonSchema)]
-struct Http {}
-
-/// Every connector. A new one: a source or a sink beside the others, and a line here; a new format has its line in [`Format`].
+/// Every connector. A new one: a source or a sink beside the others, and a line here; a new format has its line in [`Format`], a new store in
+/// [`KINDS`].
 pub fn connectors() -> Vec<KindDoc> {
     let mut docs: Vec<KindDoc> = Format::ALL.iter().map(|format| format.of().doc()).collect();
+    docs.extend(KINDS.iter().map(|kind| kind.doc()));
     docs.extend([
-        KindDoc::of::<Http>(
-            KindFamily::Connector,
-            "http",
-            "copy: {from: \"https://example.org/rows.csv\", to: \"data:rows\"}\n",
-        ),
-        KindDoc::of::<S3Connection>(
-            KindFamily::Connector,
-            "s3",
-            "copy: {from: \"lake:raw/*.csv.zst\", to: \"data:flights\"}\n",
-        ),
         KindDoc::of::<PostgresConnection>(
             KindFamily::Connector,
             "postgres",
             "copy: {from: \"shop:public.orders\", to: \"data:orders\"}\n",
+        ),
+        KindDoc::of::<MysqlConnection>(
+            KindFamily::Connector,
+            "mysql",
+            "copy: {from: \"shop:orders\", to: \"data:orders\"}\n",
+        ),
+        KindDoc::of::<SqliteConnectionSettings>(
+            KindFamily::Connector,
+            "sqlite",
+            "copy: {from: \"data:orders\", to: \"local:orders\"}\n",
         ),
     ]);
     docs

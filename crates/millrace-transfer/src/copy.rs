@@ -1,29 +1,32 @@
 //! The step kind `copy`.
 
+mod step;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use indexmap::IndexMap;
+use futures::StreamExt as _;
 use millrace_contract::{
-    AssetKey, BatchStream, DatasetCatalog, Explain as _, KindDoc, KindFamily, NewDatasetVersion, OutputDoc,
-    Producer, QueryEngine, StepContext, StepError, StepKind, StepOutcome, StepTraits, TableRef, WriteMode,
-    WrittenTable,
+    AssetKey, BatchStream, Clock, DatasetCatalog, KindDoc, KindFamily, NewDatasetVersion, Producer,
+    QueryEngine, StepContext, StepOutcome, TableRef, WriteMode, WrittenTable,
 };
 use millrace_spec::asset::{Asset, AssetType};
-use millrace_spec::problem::Problem;
 use serde_json::Value;
+use url::Url;
 
 use crate::address::Address;
-use crate::config::{Condition, CopyConfig, Write};
+use crate::config::{CopyConfig, Write};
 use crate::connections::{self, Connections, ReadConnections};
+use crate::database::{self, Load, Reading, TableServer};
 use crate::error::CopyError;
 use crate::meter::Meter;
-use crate::passing::{renamed, watched};
-use crate::rejects::Rejects;
-use crate::s3::{Bucket, S3Connection};
-use crate::sink::{object, write_local, write_postgres};
-use crate::source::{self, Outcome, files, objects, postgres};
+use crate::rejects::{OnError, Rejects};
+use crate::shape::{Facts, Watch, shaped, watched};
+use crate::sink::{stored, write_local};
+use crate::source::{self, Outcome, files};
+use crate::store::{self, FileStore};
+use crate::types::{ColumnSpec, ColumnType};
+use crate::verification::{Checksums, Passing, Verify};
 
 /// What the kind needs from others.
 #[derive(Clone)]
@@ -38,6 +41,8 @@ pub struct CopyServices {
     pub connections: ReadConnections,
     /// For sources on web servers; with timeouts.
     pub http: reqwest::Client,
+    /// Tells when a copy began.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// The kind `copy`.
@@ -67,8 +72,19 @@ impl Copy {
         let meter = Arc::new(Meter::new(config.threads()));
         let outcome = Outcome::new(rejects, meter.clone());
         let rows = self.open(&from, &config, context, &outcome).await?;
-        let rows = watched(renamed(rows, &config.rename)?, &meter, context);
-        let written = self.write(&to, &Work { config: &config, context, meter: &meter }, rows, &from).await;
+        let label = sources(&from).into_iter().next().map_or_else(String::new, |source| source.name);
+        let facts = Facts { label, run_id: context.run_id.clone(), began: self.services.clock.now() };
+        let rows = shaped(rows, &config, facts, &*self.services.engine, &outcome).await?;
+        let passing = (config.verify == Verify::Checksums).then(|| Passing::new(&rows.schema));
+        let watch = Watch {
+            outcome: outcome.clone(),
+            limit: config.limit,
+            max_bytes_per_s: config.max_bytes_per_s,
+            passing: passing.clone(),
+        };
+        let rows = watched(rows, watch, context);
+        let work = Work { config: &config, context, meter: &meter, rejected: &|| outcome.rejected() };
+        let written = self.write(&to, &work, rows, &from).await;
         // What the source said is the cause; what the sink says about it an echo.
         if let Some(error) = outcome.take_error() {
             return Err(error);
@@ -77,8 +93,10 @@ impl Copy {
             return Err(CopyError::Cancelled);
         }
         let mut result = written?;
+        let verification = self.verify(&to, &config, context, (meter.passed(), passing), &result).await?;
+        result.outputs.insert("verification".to_owned(), verification);
         let rejected = outcome.rejected();
-        result.outputs.insert("rejected".to_owned(), rejected.into());
+        result.outputs.entry("rejected".to_owned()).or_insert_with(|| rejected.into());
         if rejected > 0 {
             let rejects = outcome.rejects.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             context
@@ -87,6 +105,70 @@ impl Copy {
         }
         context.log.line(&meter.summary());
         Ok(result)
+    }
+
+    /// Compares what was written with what was read.
+    async fn verify(
+        &self,
+        to: &Address,
+        config: &CopyConfig,
+        context: &StepContext,
+        (passed, passing): (u64, Option<Passing>),
+        written: &StepOutcome,
+    ) -> Result<Value, CopyError> {
+        let said = |result: &str, why: &str| serde_json::json!({"result": result, "why": why});
+        let place = || sources(to).into_iter().next().map_or_else(String::new, |source| source.name);
+        if config.verify == Verify::None {
+            return Ok(said("NotVerified", "`verify` is `none`"));
+        }
+        let rows = written.rows.unwrap_or(0);
+        if passed == 0 && rows > 0 {
+            return Ok(said(
+                "NotVerified",
+                "the rows were there already: an earlier attempt had loaded them",
+            ));
+        }
+        let Some(passing) = passing else {
+            return match config.write {
+                _ if rows == passed => {
+                    Ok(said("Verified", "as many rows were written as were read and not rejected"))
+                }
+                Write::Overwrite => {
+                    let difference = format!("{passed} rows were read and {rows} written");
+                    Err(CopyError::NotVerified { what: place(), difference })
+                }
+                _ => Ok(said("NotVerified", "the sink tells the rows of the whole table")),
+            };
+        };
+        if config.write != Write::Overwrite {
+            return Ok(said("NotVerified", "the sink has other rows too, so its sums say nothing"));
+        }
+        let to = match written.outputs.get("data").and_then(Asset::from_value) {
+            Some(asset) if asset.kind == AssetType::Table => Address::Table(asset),
+            _ => to.clone(),
+        };
+        // Types that the sink's format does not keep are those of what was written.
+        let columns = passing.schema().fields().iter().filter_map(|field| {
+            let kind = ColumnType::of(field.data_type())?;
+            Some((field.name().clone(), ColumnSpec::Type(kind)))
+        });
+        let again = Arc::new(CopyConfig::plain(&config.to, columns.collect())?);
+        let meter = Arc::new(Meter::new(again.threads()));
+        let rejects = Rejects::new(OnError::Fail, None, context.folder.join("verification.csv"));
+        let outcome = Outcome::new(rejects, meter);
+        let mut rows = self.open(&to, &again, context, &outcome).await?;
+        let mut sums = Checksums::new(passing.schema());
+        while let Some(batch) = rows.batches.next().await {
+            let batch = batch.map_err(|error| match outcome.take_error() {
+                Some(error) => error,
+                None => CopyError::read(place(), &error),
+            })?;
+            sums.add(&batch, passing.schema()).map_err(|error| CopyError::read(place(), &error))?;
+        }
+        match passing.sums().difference(&sums) {
+            Some(difference) => Err(CopyError::NotVerified { what: place(), difference }),
+            None => Ok(said("Verified", "read again, it has the same rows, nulls and sums of values")),
+        }
     }
 
     /// `data:name` in `from` is usually resolved before the step runs; by hand it may not be.
@@ -118,8 +200,11 @@ impl Copy {
                 source::open(files, config.clone(), outcome.clone()).await
             }
             Address::Http(url) => {
-                let file = files::fetch(&self.services.http, url, &context.folder).await?;
-                source::open(vec![file], config.clone(), outcome.clone()).await
+                let web = store::http::alone(&self.services.http, url);
+                let files = store::source_files(&web, "", staging(context), context).await?;
+                // The ending that counts is that of the path, not of what follows it.
+                let files = files.into_iter().map(|file| file.named(file_name(url)));
+                source::open(files.collect(), config.clone(), outcome.clone()).await
             }
             Address::Table(asset) => {
                 let table = match asset.delta_version {
@@ -133,20 +218,16 @@ impl Copy {
                     .map_err(|error| CopyError::read(asset.label(), &error))
             }
             Address::Database { connection, table } => {
-                let client = postgres::connect(connection, &self.connection(connection)?).await?;
-                let condition = config.condition.clone().map(|condition| match condition {
-                    Condition::Text(text) => (text, Vec::new()),
-                    Condition::Bound { text, params } => (text, params),
-                });
-                postgres::read(client, table, condition, outcome.clone()).await
+                let server = self.server(connection)?;
+                server.read(Reading::of(config, table), outcome.clone()).await
             }
-            Address::Object { connection, key, .. } => {
-                let bucket = self.bucket(connection)?;
-                let files = objects::fetch(&bucket, key, &staging(context), context).await?;
+            Address::Stored { connection, path, .. } => {
+                let store = self.store(connection)?;
+                let files = store::source_files(&store, path, staging(context), context).await?;
                 source::open(files, config.clone(), outcome.clone()).await
             }
             Address::Dataset(name) => Err(CopyError::read(name, &"it is not resolved")),
-            Address::S3Url { bucket, .. } => Err(CopyError::read(bucket, &"it is not resolved")),
+            Address::StoreUrl(url) => Err(CopyError::read(url, &"it is not resolved")),
         }
     }
 
@@ -160,15 +241,59 @@ impl Copy {
 
     fn address(&self, value: &Value) -> Result<Address, CopyError> {
         match Address::read(value)? {
-            outside @ (Address::Database { .. } | Address::S3Url { .. }) => {
+            outside @ (Address::Database { .. } | Address::StoreUrl(_) | Address::Http(_)) => {
                 connections::located(outside, &self.connections()?)
             }
             other => Ok(other),
         }
     }
 
-    fn bucket(&self, connection: &str) -> Result<Bucket, CopyError> {
-        S3Connection::read(connection, &self.connection(connection)?)?.open(connection)
+    fn server(&self, connection: &str) -> Result<Box<dyn TableServer>, CopyError> {
+        database::open(connection, &self.connection(connection)?, &self.services.workspace)
+    }
+
+    /// Whether the sink can be written as the step says, as far as it is known without asking anybody.
+    fn check_write(&self, config: &CopyConfig) -> Result<(), CopyError> {
+        match self.address(&config.to)? {
+            to @ Address::Database { .. } => self.check_server(&to),
+            _ if config.write.wants_database() => Err(CopyError::config(
+                "only tables of databases can be written so",
+                "`write: overwrite`, or copy to `connection:table`",
+            )),
+            _ if !config.pre_sql.is_empty() || !config.post_sql.is_empty() => Err(CopyError::config(
+                "`pre_sql` and `post_sql` are for databases",
+                "copy to `connection:table`",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the connection of an address in a database is there and readable.
+    fn check_server(&self, address: &Address) -> Result<(), CopyError> {
+        let Address::Database { connection, .. } = address else { return Ok(()) };
+        let connections = self.connections()?;
+        match connections.get(connection) {
+            // Without its secrets it is as it is written.
+            Some(found) if found.unusable.is_some() => Ok(()),
+            Some(found) => database::open(connection, &found.settings, &self.services.workspace).map(drop),
+            None => connections::find(&connections, connection).map(drop),
+        }
+    }
+
+    fn store(&self, connection: &str) -> Result<Arc<dyn FileStore>, CopyError> {
+        let settings = self.connection(connection)?;
+        let leads = store::leading(connection, &settings).unwrap_or_else(|| {
+            Err(CopyError::config(
+                format!("the connection `{connection}` leads to no files"),
+                "lake: {s3: {…}}",
+            ))
+        });
+        leads?.open().map_err(|error| match error {
+            CopyError::Config { message, hint } => {
+                CopyError::Config { message: format!("the connection `{connection}`: {message}"), hint }
+            }
+            other => other,
+        })
     }
 
     async fn write(
@@ -178,7 +303,7 @@ impl Copy {
         rows: BatchStream,
         from: &Address,
     ) -> Result<StepOutcome, CopyError> {
-        let Work { config, context, meter } = work;
+        let Work { config, context, meter, .. } = work;
         let mut outcome = StepOutcome { sources: sources(from), ..StepOutcome::default() };
         let rows = match to {
             Address::Dataset(name) => {
@@ -201,21 +326,29 @@ impl Copy {
                 rows
             }
             Address::Database { connection, table } => {
-                let client = postgres::connect(connection, &self.connection(connection)?).await?;
-                let rows = write_postgres(client, table, &config.write, rows).await?;
+                let mut session = self.server(connection)?.session(table).await?;
+                let load = Load::of(config, context, table, meter, work.rejected);
+                let loaded = database::load(session.as_mut(), &load, rows).await?;
+                if loaded.before {
+                    context
+                        .log
+                        .line("the rows are there already: an attempt had loaded them before it was killed");
+                    outcome.outputs.insert("rejected".to_owned(), loaded.rejected.into());
+                }
+                let rows = loaded.rows;
                 outcome.outputs.insert("data".to_owned(), format!("{connection}:{table}").into());
                 rows
             }
-            Address::Object { connection, bucket, key } => {
-                object::check(key, &config.write)?;
-                let file = staging(context).join(object::staged_name(key));
+            Address::Stored { connection, path, label } => {
+                stored::check(path, &config.write)?;
+                let file = staging(context).join(stored::staged_name(path));
                 let (asset, rows) = write_local(file.clone(), config, rows, meter).await?;
-                object::upload(&self.bucket(connection)?, key, &file, context).await?;
+                stored::send(&*self.store(connection)?, path, &file, context).await?;
                 outcome.bytes = asset.size_bytes;
-                outcome.outputs.insert("data".to_owned(), format!("s3://{bucket}/{key}").into());
+                outcome.outputs.insert("data".to_owned(), label.as_str().into());
                 rows
             }
-            Address::Http(_) | Address::S3Url { .. } => return Err(not_written(to)),
+            Address::Http(_) | Address::StoreUrl(_) => return Err(not_written(to)),
         };
         outcome.outputs.insert("rows".to_owned(), rows.into());
         outcome.rows = Some(rows);
@@ -234,13 +367,16 @@ impl Copy {
         let mode = match config.write {
             Write::Overwrite => WriteMode::Overwrite,
             Write::Append => WriteMode::Append,
-            Write::Upsert(_) => {
-                return Err(CopyError::config("datasets cannot be written by `upsert`", "write: overwrite"));
+            _ => {
+                return Err(CopyError::config(
+                    "datasets are written by `overwrite` or `append`",
+                    "write: overwrite",
+                ));
             }
         };
         let uri = self.services.datasets.location(name).map_err(|error| failed(&error))?;
-        let written =
-            self.services.engine.write_table(&uri, rows, mode).await.map_err(|error| failed(&error))?;
+        let written = self.services.engine.write_table_once(&uri, rows, mode, &context.idempotency_key).await;
+        let written = written.map_err(|error| failed(&error))?;
         let rows = written.rows;
         let table = TableRef::Delta { uri: written.uri.clone(), version: written.delta_version };
         let profile = self.services.engine.profile(&table).await.map_err(|error| failed(&error))?;
@@ -256,6 +392,8 @@ struct Work<'a> {
     config: &'a Arc<CopyConfig>,
     context: &'a StepContext,
     meter: &'a Arc<Meter>,
+    /// Rows that were set aside so far.
+    rejected: &'a (dyn Fn() -> u64 + Sync),
 }
 
 fn new_version(
@@ -283,9 +421,15 @@ fn new_version(
     }
 }
 
+/// The last part of an address's path.
+fn file_name(url: &Url) -> String {
+    let name = url.path_segments().and_then(|mut parts| parts.next_back()).filter(|name| !name.is_empty());
+    name.unwrap_or("download").to_owned()
+}
+
 fn not_written(to: &Address) -> CopyError {
     let place = match to {
-        Address::Http(url) => url.to_string(),
+        Address::Http(url) => store::http::shown(url),
         other => format!("{other:?}"),
     };
     CopyError::config(format!("`{place}` cannot be written"), "copy to `data:name`, a path or a connection")
@@ -312,11 +456,9 @@ impl Drop for Staged {
 fn sources(from: &Address) -> Vec<AssetKey> {
     let (kind, name, version) = match from {
         Address::Files(pattern) => ("source", pattern.clone(), 0),
-        Address::Http(url) => ("source", url.to_string(), 0),
+        Address::Http(url) => ("source", store::http::shown(url), 0),
         Address::Database { connection, table } => ("source", format!("{connection}:{table}"), 0),
-        Address::Object { bucket, key, .. } | Address::S3Url { bucket, key } => {
-            ("source", format!("s3://{bucket}/{key}"), 0)
-        }
+        Address::Stored { label, .. } | Address::StoreUrl(label) => ("source", label.clone(), 0),
         Address::Dataset(name) => ("dataset", name.clone(), 0),
         Address::Table(asset) => {
             let kind = if asset.name.is_some() { "dataset" } else { "source" };
@@ -329,74 +471,4 @@ fn sources(from: &Address) -> Vec<AssetKey> {
 fn read_config(config: &Value) -> Result<CopyConfig, CopyError> {
     serde_json::from_value(config.clone())
         .map_err(|error| CopyError::config(format!("`copy`: {error}"), EXAMPLE.trim_end().to_owned()))
-}
-
-#[async_trait]
-impl StepKind for Copy {
-    fn doc(&self) -> &KindDoc {
-        &self.doc
-    }
-
-    fn traits(&self) -> StepTraits {
-        StepTraits { deterministic: true, version: 1 }
-    }
-
-    /// Copies into datasets whose source is part of the cache's key; a server or a folder may have changed unseen.
-    fn reusable(&self, config: &Value) -> bool {
-        let text = |key: &str| config.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let from_asset = config.get("from").is_some_and(Value::is_object);
-        let local =
-            matches!(Address::read(&config.get("from").cloned().unwrap_or_default()), Ok(Address::Files(_)));
-        text("to").starts_with("data:")
-            && config.get("write").is_none_or(|write| write == "overwrite")
-            && (from_asset || local)
-    }
-
-    fn bound_fields(&self) -> &'static [&'static str] {
-        &["where"]
-    }
-
-    fn outputs(&self, config: &Value, _declared: &IndexMap<String, String>) -> Vec<OutputDoc> {
-        let data = match config.get("to").map(Address::read) {
-            Some(Ok(Address::Files(_))) => "file",
-            Some(Ok(Address::Database { .. } | Address::S3Url { .. })) => "string",
-            _ => "table",
-        };
-        let output = |name: &str, kind: &str| OutputDoc { name: name.to_owned(), type_name: kind.to_owned() };
-        vec![output("data", data), output("rows", "integer"), output("rejected", "integer")]
-    }
-
-    /// The source file, so that a changed one is copied again.
-    fn code_files(&self, config: &Value) -> Vec<String> {
-        match config.get("from").map(Address::read) {
-            Some(Ok(Address::Files(pattern))) => match files::expand(&self.services.workspace, &pattern) {
-                Ok(files) => files.into_iter().map(|file| file.name).collect(),
-                // Nothing there now: the name alone, so that a file that appears makes a difference.
-                Err(_) => vec![pattern],
-            },
-            _ => Vec::new(),
-        }
-    }
-
-    fn check(&self, config: &Value) -> Vec<Problem> {
-        let unresolved = config.to_string().contains("${{");
-        let config = match read_config(config) {
-            Ok(config) => config,
-            Err(_) if unresolved => return Vec::new(),
-            Err(error) => return vec![error.problem()],
-        };
-        let to = self.address(&config.to).and_then(|to| match to {
-            Address::Object { key, .. } => object::check(&key, &config.write),
-            _ => Ok(()),
-        });
-        let addresses = [self.address(&config.from).map(drop), to];
-        // What is wrong with `connections.yaml` is said once, at that file.
-        let of_the_step = |error: &CopyError| !unresolved && !matches!(error, CopyError::Connection(_));
-        let failed = addresses.into_iter().filter_map(Result::err).filter(of_the_step);
-        failed.map(|error| error.problem()).collect()
-    }
-
-    async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {
-        self.copy(&context).await.map_err(StepError::from)
-    }
 }

@@ -1,6 +1,8 @@
 use millrace_contract::{Explain, StepError};
 use millrace_spec::problem::{Place, Problem};
 
+use crate::rejects::RejectLimit;
+
 /// Why a copy fails.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CopyError {
@@ -38,10 +40,10 @@ pub enum CopyError {
         message: String,
     },
     /// More bad rows than allowed.
-    #[error("more than {limit} rows were rejected")]
+    #[error("more than {limit} were rejected")]
     TooManyRejects {
         /// `max_rejects`.
-        limit: u64,
+        limit: RejectLimit,
         /// Where the rejected rows are.
         file: String,
     },
@@ -54,6 +56,14 @@ pub enum CopyError {
         message: String,
         /// Whether it may pass.
         transient: bool,
+    },
+    /// What was written is not what was read.
+    #[error("what was written to `{what}` is not what was read: {difference}")]
+    NotVerified {
+        /// File or table.
+        what: String,
+        /// Counts or columns that differ.
+        difference: String,
     },
     /// Somebody cancelled it.
     #[error("cancelled")]
@@ -69,9 +79,10 @@ impl CopyError {
         Self::Read { what: what.into(), message: error.to_string(), transient: false }
     }
 
-    /// Reading broke off.
+    /// Reading broke off; if a store is to blame, in its words.
     pub(crate) fn broken(what: &str, error: std::io::Error) -> Self {
-        Self::read(what, &error)
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<Self>());
+        cause.cloned().unwrap_or_else(|| Self::read(what, &error))
     }
 
     pub(crate) fn write(what: impl Into<String>, error: &dyn std::fmt::Display) -> Self {
@@ -101,6 +112,8 @@ impl Explain for CopyError {
                 .note(format!("the rejected rows are in `{file}`"))
                 .hint("raise `max_rejects`, or correct `columns:`"),
             Self::Write { .. } => Problem::error("copy-write", self.to_string()),
+            Self::NotVerified { .. } => Problem::error("copy-not-verified", self.to_string())
+                .hint("run the copy again; what was written is still there"),
             Self::Cancelled => Problem::error("cancelled", "the step was cancelled"),
         }
     }

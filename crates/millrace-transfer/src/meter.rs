@@ -1,5 +1,6 @@
 //! How far a copy is, and what it spends its time on.
 
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,19 @@ impl Meter {
         if let Some(counter) = self.spent.get(stage as usize) {
             counter.fetch_add(nanos, Ordering::Relaxed);
         }
+    }
+
+    /// Rows that went to the sink.
+    pub(crate) fn passed(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// How long to wait so that no more than so many bytes a second were read.
+    pub(crate) fn ahead_of(&self, bytes_per_s: NonZeroU64) -> Duration {
+        let read = self.read.load(Ordering::Relaxed);
+        let nanos = u128::from(read) * 1_000_000_000 / u128::from(bytes_per_s.get());
+        let due = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        due.saturating_sub(self.begun.elapsed())
     }
 
     fn spent(&self, stage: Stage) -> Duration {

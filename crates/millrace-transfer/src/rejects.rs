@@ -1,10 +1,13 @@
 //! Rows that cannot be read: refuse the copy, or set them aside in a file.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::CopyError;
 
@@ -17,6 +20,58 @@ pub enum OnError {
     Fail,
     /// The row goes to `rejects.csv` of the attempt, with its place and the reason; the others are copied.
     Reject,
+}
+
+/// Bad rows that may be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RejectLimit {
+    /// So many.
+    Rows(u64),
+    /// So many of a hundred; counted when all rows were read.
+    Percent(f64),
+}
+
+impl fmt::Display for RejectLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rows(1) => f.write_str("1 row"),
+            Self::Rows(rows) => write!(f, "{rows} rows"),
+            Self::Percent(share) => write!(f, "{share}% of the rows"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for RejectLimit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Rows(u64),
+            Share(String),
+        }
+        let refused =
+            || D::Error::custom("`max_rejects` is neither a number of rows nor a share: write `100` or `2%`");
+        match Written::deserialize(deserializer).map_err(|_| refused())? {
+            Written::Rows(rows) => Ok(Self::Rows(rows)),
+            Written::Share(text) => {
+                let share = text.trim().strip_suffix('%').and_then(|share| share.trim().parse().ok());
+                share.filter(|share| (0.0..=100.0).contains(share)).map(Self::Percent).ok_or_else(refused)
+            }
+        }
+    }
+}
+
+impl JsonSchema for RejectLimit {
+    fn schema_name() -> Cow<'static, str> {
+        "RejectLimit".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A number of rows, or a share of all rows: `2%`.",
+            "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^\\s*[0-9.]+\\s*%\\s*$"}],
+        })
+    }
 }
 
 /// A bad row.
@@ -35,14 +90,14 @@ pub(crate) struct Reject {
 #[derive(Debug)]
 pub(crate) struct Rejects {
     on_error: OnError,
-    limit: Option<u64>,
+    limit: Option<RejectLimit>,
     path: PathBuf,
     file: Option<fs_err::File>,
     count: u64,
 }
 
 impl Rejects {
-    pub(crate) fn new(on_error: OnError, limit: Option<u64>, path: PathBuf) -> Self {
+    pub(crate) fn new(on_error: OnError, limit: Option<RejectLimit>, path: PathBuf) -> Self {
         Self { on_error, limit, path, file: None, count: 0 }
     }
 
@@ -71,11 +126,29 @@ impl Rejects {
         self.count += 1;
         self.write(reject).map_err(|error| CopyError::write(self.path.to_string_lossy(), &error))?;
         match self.limit {
-            Some(limit) if self.count > limit => {
-                Err(CopyError::TooManyRejects { limit, file: self.path.to_string_lossy().into_owned() })
+            Some(RejectLimit::Rows(rows)) if self.count > rows => Err(self.too_many(RejectLimit::Rows(rows))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Called when every row was read, of which `good` were not rejected.
+    ///
+    /// # Errors
+    /// If the share of the rejected ones is too large.
+    #[allow(clippy::cast_precision_loss, reason = "a share; a row in 2^53 does not matter")]
+    pub(crate) fn end(&self, good: u64) -> Result<(), CopyError> {
+        match self.limit {
+            Some(limit @ RejectLimit::Percent(share))
+                if self.count as f64 * 100.0 > share * (good + self.count) as f64 =>
+            {
+                Err(self.too_many(limit))
             }
             _ => Ok(()),
         }
+    }
+
+    fn too_many(&self, limit: RejectLimit) -> CopyError {
+        CopyError::TooManyRejects { limit, file: self.path.to_string_lossy().into_owned() }
     }
 
     fn write(&mut self, reject: &Reject) -> std::io::Result<()> {
@@ -103,4 +176,19 @@ impl Rejects {
 
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits() {
+        let read = |text: &str| serde_json::from_str::<RejectLimit>(text).map_err(|error| error.to_string());
+        assert_eq!(read("3"), Ok(RejectLimit::Rows(3)));
+        assert_eq!(read("\" 2.5 %\""), Ok(RejectLimit::Percent(2.5)));
+        for text in ["-1", "\"many\"", "\"3\"", "\"101%\"", "\"-1%\"", "\"NaN%\"", "null"] {
+            assert!(read(text).is_err_and(|error| error.contains("write `100` or `2%`")), "{text}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ use crate::engine::store;
 mod commit;
 mod digest;
 mod files;
+mod once;
 
 pub(crate) use commit::write;
 

@@ -13,10 +13,11 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use indexmap::IndexMap;
 use millrace_contract::{
-    BatchStream, QueryEngine, QueryError, QueryRequest, Selection, TableProfile, TableRef, WriteMode,
-    WrittenTable,
+    BatchStream, QueryEngine, QueryError, QueryRequest, RowExpressions, Selection, TableProfile, TableRef,
+    WriteMode, WrittenTable,
 };
 
+mod expressions;
 pub(crate) mod failure;
 mod fraction;
 mod profile;
@@ -188,13 +189,31 @@ impl QueryEngine for DataFusionEngine {
         query::table_names(&self.session()?, sql)
     }
 
+    async fn expressions(
+        &self,
+        schema: SchemaRef,
+        sql: &[String],
+    ) -> Result<Arc<dyn RowExpressions>, QueryError> {
+        expressions::prepare(&self.session()?, &schema, sql)
+    }
+
     async fn write_table(
         &self,
         uri: &str,
         rows: BatchStream,
         mode: WriteMode,
     ) -> Result<WrittenTable, QueryError> {
-        crate::delta::write(self, uri, rows, mode).await
+        crate::delta::write(self, uri, rows, mode, None).await
+    }
+
+    async fn write_table_once(
+        &self,
+        uri: &str,
+        rows: BatchStream,
+        mode: WriteMode,
+        key: &str,
+    ) -> Result<WrittenTable, QueryError> {
+        crate::delta::write(self, uri, rows, mode, Some(key)).await
     }
 
     async fn profile(&self, table: &TableRef) -> Result<TableProfile, QueryError> {

@@ -416,6 +416,7 @@ fn data_kinds(
         datasets: datasets.clone(),
         connections: Arc::new(move || workspace.connections().usable()),
         http,
+        clock: Arc::new(SystemClock),
     };
     let mut all: Vec<Arc<dyn StepKind>> = vec![Arc::new(Copy::new(copy))];
     all.extend(millrace_transform::steps::kinds(engine, datasets));

@@ -8,6 +8,7 @@ use millrace_spec::ids::SecretName;
 
 mod approvals;
 pub(crate) mod convert;
+mod copying;
 mod data;
 mod events;
 mod models;
@@ -15,6 +16,7 @@ mod runs;
 mod schedules;
 
 pub(crate) use approvals::{Approvals, DecideOn};
+pub(crate) use copying::{Copy, Diff, Preview, Profile, Source};
 pub(crate) use data::{Data, DataCommand, DataPreview};
 pub(crate) use events::{Events, EventsCommand};
 pub(crate) use models::{Models, ModelsCommand, PromotionRequest, Verdict};
@@ -93,6 +95,12 @@ pub(crate) enum Command {
     Environments,
     /// Copy a table between files, web servers, databases and datasets.
     Copy(Copy),
+    /// Print the columns and the first rows of whatever can be copied.
+    Preview(Preview),
+    /// Describe the columns of whatever can be copied: nulls, distinct values, quantiles, the commonest values.
+    Profile(Profile),
+    /// Compare two tables row by row: what was added, removed and changed. The exit code is 1 if they differ.
+    Diff(Diff),
     /// Query the workspace's datasets with SQL.
     Sql(Sql),
     /// List the workspace's datasets, look into them, and give their versions names.
@@ -149,32 +157,6 @@ pub(crate) struct Demo {
     /// End after the run instead of leaving a server.
     #[arg(long)]
     pub(crate) no_serve: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Copy {
-    /// A path or glob, `https://…`, `connection:schema.table`, or `data:name`.
-    pub(crate) from: String,
-    /// `data:name`, a path, or `connection:schema.table`.
-    pub(crate) to: String,
-    /// Format of the source's files: csv, jsonl or parquet; told by their ending if absent.
-    #[arg(long)]
-    pub(crate) format: Option<String>,
-    /// Type of a column: boolean, integer, number, date, datetime, string.
-    #[arg(long = "column", value_name = "NAME=TYPE")]
-    pub(crate) columns: Vec<String>,
-    /// Text that means null, beside the empty one.
-    #[arg(long = "null", value_name = "TEXT")]
-    pub(crate) null_values: Vec<String>,
-    /// What stands between cells: one character, or `tab`.
-    #[arg(long)]
-    pub(crate) delimiter: Option<String>,
-    /// What becomes of the copy when a row cannot be read: fail, reject or skip.
-    #[arg(long, value_name = "WHAT")]
-    pub(crate) on_error: Option<String>,
-    /// Add the rows instead of replacing the table.
-    #[arg(long)]
-    pub(crate) append: bool,
 }
 
 #[derive(Debug, Args)]

@@ -66,86 +66,25 @@ impl Workspace {
 
     /// What it takes to reach a bucket, if a connection leads there. `scheme` is its URL's: `s3`, `az`, `gs`.
     pub(crate) fn bucket_options(&self, scheme: &str, bucket: &str) -> Option<StorageOptions> {
-        let connections = self.connections().usable().ok()?;
-        let settings = connections.values().filter(|connection| connection.unusable.is_none());
-        let (word, name) = match scheme {
-            "az" => ("azblob", "container"),
-            "gs" => ("gcs", "bucket"),
-            _ => ("s3", "bucket"),
-        };
-        let mut settings = settings.filter_map(|connection| connection.settings.get(word));
-        let found = settings.find(|settings| settings.get(name).and_then(Value::as_str) == Some(bucket))?;
-        let mut options = StorageOptions::default();
-        match scheme {
-            "az" => options.azure = renamed(found, &AZURE),
-            "gs" => options.gcs = renamed(found, &GOOGLE),
-            _ => options.s3 = s3_options(found),
-        }
-        Some(options)
+        millrace_transfer::bucket_options(scheme, bucket, &self.connections().usable().ok()?)
     }
-}
-
-/// Fields of a connection and the options of the vendor's clients that they are.
-const S3: [(&str, &str); 7] = [
-    ("region", "aws_region"),
-    ("endpoint", "aws_endpoint"),
-    ("access_key_id", "aws_access_key_id"),
-    ("secret_access_key", "aws_secret_access_key"),
-    ("session_token", "aws_session_token"),
-    ("anonymous", "aws_skip_signature"),
-    ("allow_http", "aws_allow_http"),
-];
-const AZURE: [(&str, &str); 9] = [
-    ("account", "azure_storage_account_name"),
-    ("access_key", "azure_storage_account_key"),
-    ("sas_token", "azure_storage_sas_token"),
-    ("tenant_id", "azure_storage_tenant_id"),
-    ("client_id", "azure_storage_client_id"),
-    ("client_secret", "azure_storage_client_secret"),
-    ("endpoint", "azure_storage_endpoint"),
-    ("anonymous", "azure_skip_signature"),
-    ("allow_http", "azure_allow_http"),
-];
-const GOOGLE: [(&str, &str); 4] = [
-    ("service_account_key", "google_service_account_key"),
-    ("endpoint", "google_base_url"),
-    ("anonymous", "google_skip_signature"),
-    ("allow_http", "allow_http"),
-];
-
-fn renamed(settings: &Value, names: &[(&str, &str)]) -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let given = names.iter().filter_map(|(field, option)| {
-        let value = settings.get(field).filter(|value| !value.is_null())?;
-        Some(((*option).to_owned(), text(value)))
-    });
-    given.collect()
-}
-
-/// The fields of an `s3` connection as options of S3's clients.
-fn s3_options(settings: &Value) -> Vec<(String, String)> {
-    let mut options = renamed(settings, &S3);
-    if settings.get("region").is_none() {
-        options.push(("aws_region".to_owned(), "us-east-1".to_owned()));
-    }
-    if settings.get("path_style").and_then(Value::as_bool) == Some(false) {
-        options.push(("aws_virtual_hosted_style_request".to_owned(), "true".to_owned()));
-    }
-    options
 }
 
 fn resolved(tree: &Node, secrets: &Secrets) -> Connections {
     let context = json!({"secrets": secrets.to_value()});
     let resolve = |name: &str, node: &Node| {
         let user = format!("the connection `{name}`");
-        let settings = match mistake(&user, node) {
-            Some(problem) => Err(problem),
-            None => (Resolver { user: &user, secrets, context: &context }).value(node),
+        let (settings, missing) = match (Resolver { user: &user, secrets, context: &context }).value(node) {
+            Ok(settings) => (settings, None),
+            Err(problem) => (node.to_json(), Some(problem)),
         };
-        match settings {
-            Ok(settings) => settings.into(),
-            Err(problem) => Connection { settings: node.to_json(), unusable: Some(problem) },
-        }
+        // What is wrong with the file comes first: a secret may be set elsewhere.
+        let wrong = mistake(&user, node).or_else(|| {
+            let problem = millrace_transfer::connection_problem(name, &settings)?;
+            Some(Box::new(placed(problem, node)))
+        });
+        let unusable = wrong.or(missing);
+        Connection { settings, unusable }
     };
     let fields = tree.as_map().unwrap_or_default().iter();
     fields.map(|(key, node)| (key.name.clone(), resolve(&key.name, node))).collect()
@@ -161,6 +100,18 @@ fn mistake(user: &str, node: &Node) -> Option<Box<Problem>> {
         let problem = Problem::error("bad-connection", message).at(violation.place_in(settings));
         Some(Box::new(violation.hints.iter().fold(problem, |problem, hint| problem.hint(hint.clone()))))
     })
+}
+
+/// The problem at the setting that it names, or else where the connection stands.
+fn placed(problem: Problem, connection: &Node) -> Problem {
+    let words = connection.as_map().unwrap_or_default().iter();
+    let settings = words.flat_map(|(_, node)| node.as_map().unwrap_or_default());
+    let said = problem.message.split_once("`: ").map_or(problem.message.as_str(), |(_, said)| said);
+    // The one that is wrong is named first; others may follow as what is known.
+    let named = settings.filter_map(|(key, _)| Some((said.find(&format!("`{}`", key.name))?, key)));
+    let first = named.min_by_key(|(at, _)| *at);
+    let place = first.map_or_else(|| connection.place.clone(), |(_, key)| key.place.clone());
+    problem.at(place)
 }
 
 /// Puts secrets in place of expressions.

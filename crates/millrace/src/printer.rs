@@ -37,6 +37,11 @@ impl Printer {
         self.json
     }
 
+    /// One that prints results and problems, and nothing that is good to know beside them.
+    pub(crate) fn quieter(self) -> Self {
+        Self { quiet: true, ..self }
+    }
+
     /// One document: JSON if that was asked for, otherwise `text`.
     pub(crate) fn document(&self, value: &Value, text: impl FnOnce() -> String) {
         if self.json { self.line(&value.to_string()) } else { self.line(text().trim_end()) }

@@ -6,8 +6,15 @@ use object_store::Error;
 use object_store::client::{HttpError, HttpErrorKind};
 
 /// Codes of a refusal that passes by itself.
-const PASSING: &[&str] =
-    &["SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted"];
+const PASSING: &[&str] = &[
+    "SlowDown",
+    "InternalError",
+    "ServiceUnavailable",
+    "RequestTimeout",
+    "OperationAborted",
+    "ServerBusy",
+    "OperationTimedOut",
+];
 
 /// A failed request in words.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,15 +46,19 @@ fn explain(error: &Error, bucket: &str) -> Failure {
     let whole = error.to_string();
     let (code, said) = (between(&whole, "<Code>", "</Code>"), between(&whole, "<Message>", "</Message>"));
     let said = match (code, said) {
-        (Some(code), Some(said)) => format!("{said} ({code})"),
+        // Azure tells the number and the time of the request below what it says.
+        (Some(code), Some(said)) => format!("{} ({code})", said.lines().next().unwrap_or_default()),
         (Some(code), None) => code.to_owned(),
         _ => causes.last().map_or_else(|| whole.clone(), ToString::to_string),
     };
     let permanent = |message: String| Failure { message, transient: false };
     match (error, code) {
         (_, Some("NoSuchBucket")) => permanent(format!("there is no bucket `{bucket}`")),
-        (Error::NotFound { .. }, Some("NoSuchKey") | None) => permanent("there is no such object".to_owned()),
-        (_, Some("InvalidAccessKeyId" | "SignatureDoesNotMatch")) => {
+        (_, Some("ContainerNotFound")) => permanent(format!("there is no container `{bucket}`")),
+        (Error::NotFound { .. }, Some("NoSuchKey" | "BlobNotFound") | None) => {
+            permanent("there is no such object".to_owned())
+        }
+        (_, Some("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "AuthenticationFailed")) => {
             permanent(format!("the server does not accept the connection's access key: {said}"))
         }
         (Error::PermissionDenied { .. } | Error::Unauthenticated { .. }, _) => {
@@ -102,6 +113,12 @@ mod tests {
         check(
             Error::NotFound { path: "a".to_owned(), source: "404".into() },
             "there is no such object",
+            false,
+        );
+        check(generic("<Code>ContainerNotFound</Code>"), "there is no container `lake`", false);
+        check(
+            generic("<Code>AuthenticationFailed</Code><Message>Not signed.\nRequestId:1\nTime:2</Message>"),
+            "the server does not accept the connection's access key: Not signed. (AuthenticationFailed)",
             false,
         );
         check(generic("<Code>SlowDown</Code><Message>Wait</Message>"), "Wait (SlowDown)", true);

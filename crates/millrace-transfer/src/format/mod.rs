@@ -1,22 +1,37 @@
 //! Formats of files, and how files are packed.
 
+mod archive;
+mod arrow;
+mod avro;
+mod columns;
 mod csv;
 mod encoding;
+mod excel;
 mod json;
+mod nested;
+mod orc;
 mod packing;
 mod parquet;
+mod records;
+mod target;
+mod typed;
+mod window;
+mod xml;
 
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
+use ::arrow::datatypes::SchemaRef;
+use ::arrow::record_batch::RecordBatch;
 use millrace_contract::KindDoc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use archive::{Entry, unarchived};
 pub use encoding::Encoding;
 pub(crate) use packing::{Packing, unpacked};
+pub(crate) use target::Target;
+pub use target::{Compression, FileTarget};
 
 use crate::config::CopyConfig;
 use crate::error::CopyError;
@@ -31,21 +46,52 @@ pub enum Format {
     /// Text with a delimiter.
     Csv,
     /// One JSON object a line.
-    #[serde(alias = "json")]
     Jsonl,
+    /// A JSON document with an array of objects.
+    Json,
     /// Apache Parquet.
     Parquet,
+    /// Apache Avro.
+    Avro,
+    /// Apache ORC.
+    Orc,
+    /// Arrow IPC, the file.
+    Arrow,
+    /// Arrow IPC, the stream.
+    ArrowStream,
+    /// A sheet of a workbook.
+    Excel,
+    /// Elements of an XML document.
+    Xml,
 }
 
 impl Format {
     /// Every format. A new one: a file beside this one, and a line here and in [`Self::of`].
-    pub(crate) const ALL: [Self; 3] = [Self::Csv, Self::Jsonl, Self::Parquet];
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Csv,
+        Self::Jsonl,
+        Self::Json,
+        Self::Parquet,
+        Self::Avro,
+        Self::Orc,
+        Self::Arrow,
+        Self::ArrowStream,
+        Self::Excel,
+        Self::Xml,
+    ];
 
     pub(crate) fn of(self) -> &'static dyn FileFormat {
         match self {
             Self::Csv => &csv::Csv,
             Self::Jsonl => &json::Jsonl,
+            Self::Json => &json::Json,
             Self::Parquet => &parquet::Parquet,
+            Self::Avro => &avro::Avro,
+            Self::Orc => &orc::Orc,
+            Self::Arrow => &arrow::ArrowFile,
+            Self::ArrowStream => &arrow::ArrowStream,
+            Self::Excel => &excel::Excel,
+            Self::Xml => &xml::Xml,
         }
     }
 }
@@ -66,7 +112,7 @@ pub(crate) trait FileFormat: Sync {
         &self,
         out: Box<dyn Out>,
         schema: &SchemaRef,
-        config: &CopyConfig,
+        target: &FileTarget,
     ) -> Result<Box<dyn Encoder>, Failure>;
 }
 
@@ -87,7 +133,7 @@ pub(crate) trait Out: Write + Send {
 }
 
 /// Turns batches into the bytes of a file.
-pub(crate) trait Encoder: Send {
+pub(crate) trait Encoder {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), Failure>;
 
     /// Writes what ends the file, and gives back where it went.
@@ -102,7 +148,7 @@ pub(crate) fn of_files(files: &[SourceFile]) -> Result<Format, CopyError> {
 
 /// A name whose ending is none of a format.
 pub(crate) fn unknown(name: &str) -> CopyError {
-    let words: Vec<String> = Format::ALL.iter().map(|format| format!("{format:?}").to_lowercase()).collect();
+    let words: Vec<&str> = Format::ALL.iter().map(|format| format.of().doc().name).collect();
     CopyError::config(
         format!("the format of `{name}` cannot be told by its ending"),
         format!("end it in `.csv`, or add `format:` with one of {}", words.join(", ")),
@@ -124,6 +170,8 @@ mod tests {
     fn formats_by_ending() {
         assert_eq!(of_name("a.CSV.gz"), Some(Format::Csv));
         assert_eq!(of_name("a.ndjson.zst"), Some(Format::Jsonl));
+        assert_eq!(of_name("a.json"), Some(Format::Json));
+        assert_eq!(of_name("a.XLSX"), Some(Format::Excel));
         assert_eq!(of_name("a.tsv.BZ2"), Some(Format::Csv));
         assert_eq!(of_name("a.bin"), None);
     }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufWriter, Read, Write};
+use std::ops::RangeInclusive;
 
 use super::Out;
 
@@ -38,13 +39,29 @@ impl Packing {
         found.unwrap_or((Self::None, name))
     }
 
-    /// Packs what is written.
-    pub(crate) fn packed(self, file: BufWriter<File>) -> std::io::Result<Box<dyn Out>> {
+    /// How hard it can be packed, where one may choose.
+    pub(crate) fn levels(self) -> Option<RangeInclusive<u32>> {
+        match self {
+            Self::Gzip | Self::Bzip2 => Some(1..=9),
+            Self::Zstd => Some(1..=22),
+            Self::None | Self::Lz4 | Self::Snappy => None,
+        }
+    }
+
+    /// Packs what is written, as hard as `level` says.
+    pub(crate) fn packed(self, file: BufWriter<File>, level: Option<u32>) -> std::io::Result<Box<dyn Out>> {
+        let zstd_level = i32::try_from(level.unwrap_or(3)).unwrap_or(3);
         Ok(match self {
             Self::None => Box::new(Plain(file)),
-            Self::Gzip => Box::new(Gzip(flate2::write::GzEncoder::new(file, flate2::Compression::default()))),
-            Self::Zstd => Box::new(Zstd(zstd::stream::write::Encoder::new(file, 3)?)),
-            Self::Bzip2 => Box::new(Bzip2(bzip2::write::BzEncoder::new(file, bzip2::Compression::default()))),
+            Self::Gzip => {
+                let level = flate2::Compression::new(level.unwrap_or(6).min(9));
+                Box::new(Gzip(flate2::write::GzEncoder::new(file, level)))
+            }
+            Self::Zstd => Box::new(Zstd(zstd::stream::write::Encoder::new(file, zstd_level)?)),
+            Self::Bzip2 => {
+                let level = bzip2::Compression::new(level.unwrap_or(6).clamp(1, 9));
+                Box::new(Bzip2(bzip2::write::BzEncoder::new(file, level)))
+            }
             Self::Lz4 => Box::new(Lz4(lz4_flex::frame::FrameEncoder::new(file))),
             Self::Snappy => Box::new(Snappy(snap::write::FrameEncoder::new(file))),
         })
@@ -118,7 +135,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for (ending, packing) in ENDINGS {
             let path = folder.path().join(format!("a.csv.{ending}"));
-            let mut out = packing.packed(BufWriter::new(File::create(&path).unwrap())).unwrap();
+            let mut out = packing.packed(BufWriter::new(File::create(&path).unwrap()), None).unwrap();
             out.write_all(text.as_bytes()).unwrap();
             out.end().unwrap();
             let mut back = String::new();

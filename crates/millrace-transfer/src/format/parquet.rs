@@ -7,18 +7,26 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Encoder, Failure, FileFormat, Opening, Out};
-use crate::config::CopyConfig;
+use super::columns::{ByName, of_all};
+use super::{Compression, Encoder, Failure, FileFormat, FileTarget, Opening, Out};
 use crate::error::CopyError;
 use crate::source::files::SourceFile;
 use crate::source::{BATCH_ROWS, Job, Piece, Reader};
 
-/// Reads and writes Apache Parquet files. New ones are compressed with zstd.
+/// Rows of a row group that is written.
+const ROW_GROUP_ROWS: usize = 1 << 20;
+/// Bytes of a row group that is written, as they are in memory: a row group is whole before any of it is on disk.
+const ROW_GROUP_BYTES: usize = 128 << 20;
+
+/// Reads and writes Apache Parquet files.
+///
+/// Columns are matched by name across files, whatever their order; types may be narrower than those of the first file. New files are compressed with
+/// zstd unless `to: {path: …, compression: snappy}` says otherwise; a row group has up to `row_group_rows` rows and 128 MB of memory.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ParquetDoc {}
 
@@ -43,10 +51,20 @@ impl FileFormat for Parquet {
         &self,
         out: Box<dyn Out>,
         schema: &SchemaRef,
-        _: &CopyConfig,
+        target: &FileTarget,
     ) -> Result<Box<dyn Encoder>, Failure> {
-        let level = ZstdLevel::try_new(3)?;
-        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
+        let compression = match target.compression.unwrap_or(Compression::Zstd) {
+            Compression::None => Codec::UNCOMPRESSED,
+            Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(target.level_or(3))?),
+            Compression::Snappy => Codec::SNAPPY,
+            Compression::Gzip => Codec::GZIP(GzipLevel::try_new(target.level.unwrap_or(6))?),
+            Compression::Lz4 => Codec::LZ4_RAW,
+        };
+        let rows = target.row_group_rows.map_or(ROW_GROUP_ROWS, std::num::NonZeroUsize::get);
+        let properties = WriterProperties::builder()
+            .set_compression(compression)
+            .set_max_row_group_row_count(Some(rows))
+            .build();
         Ok(Box::new(ParquetEncoder(ArrowWriter::try_new(out, schema.clone(), Some(properties))?)))
     }
 }
@@ -55,7 +73,11 @@ struct ParquetEncoder(ArrowWriter<Box<dyn Out>>);
 
 impl Encoder for ParquetEncoder {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
-        Ok(self.0.write(batch)?)
+        self.0.write(batch)?;
+        if self.0.memory_size() > ROW_GROUP_BYTES {
+            self.0.flush()?;
+        }
+        Ok(())
     }
 
     fn finish(self: Box<Self>) -> Result<Box<dyn Out>, Failure> {
@@ -79,45 +101,48 @@ struct OpenFile {
 impl OpenFile {
     fn open(file: &SourceFile) -> Result<Self, CopyError> {
         let failed = |error: &dyn std::fmt::Display| CopyError::read(&file.name, error);
-        let opened = fs_err::File::open(file.path()).map_err(|error| failed(&error))?.into_file();
+        let opened = fs_err::File::open(file.path()?).map_err(|error| failed(&error))?.into_file();
         let metadata = ArrowReaderMetadata::load(&opened, ArrowReaderOptions::default())
             .map_err(|error| failed(&error))?;
         Ok(Self { file: file.clone(), metadata, group: 0 })
     }
 
     /// The next row group, as a job.
-    fn next(&mut self, schema: &SchemaRef) -> Option<Job> {
+    fn next(&mut self, schema: &SchemaRef) -> Result<Option<Job>, CopyError> {
         let group = self.group;
-        let facts = self.metadata.metadata().row_groups().get(group)?;
+        let Some(facts) = self.metadata.metadata().row_groups().get(group) else { return Ok(None) };
         let bytes = u64::try_from(facts.compressed_size()).unwrap_or(0);
+        let columns = ByName::new(schema, self.metadata.schema(), &self.file.name)?;
         self.group += 1;
-        let (file, metadata, schema) = (self.file.clone(), self.metadata.clone(), schema.clone());
-        Some(Box::new(move |emit| {
+        let (file, metadata) = (self.file.clone(), self.metadata.clone());
+        Ok(Some(Box::new(move |emit| {
             let failed = |error: &dyn std::fmt::Display| CopyError::read(&file.name, error);
             // Opened anew: threads that share an open file share the place in it.
-            let opened = fs_err::File::open(file.path()).map_err(|error| failed(&error))?.into_file();
+            let opened = fs_err::File::open(file.path()?).map_err(|error| failed(&error))?.into_file();
             let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(opened, metadata)
                 .with_row_groups(vec![group])
                 .with_batch_size(BATCH_ROWS)
                 .build()
                 .map_err(|error| failed(&error))?;
             for batch in reader {
-                let batch = batch.and_then(|batch| batch.with_schema(schema.clone()));
-                emit(Piece { batches: vec![batch.map_err(|error| failed(&error))?], ..Piece::default() })?;
+                let batch = batch.and_then(|batch| columns.of(&batch));
+                let batches = vec![batch.map_err(|error| failed(&error))?];
+                emit(Piece { batches, ..Piece::of_file(&file.name) })?;
             }
             emit(Piece { bytes, ..Piece::default() })
-        }))
+        })))
     }
 }
 
 impl ParquetReader {
     fn open(opening: Opening) -> Result<Self, CopyError> {
+        let count = opening.files.len();
         let mut files = opening.files.into_iter();
         let Some(first) = files.next() else {
             return Err(CopyError::read("the source", &"there are no files"));
         };
         let open = OpenFile::open(&first)?;
-        Ok(Self { files, schema: open.metadata.schema().clone(), open: Some(open) })
+        Ok(Self { files, schema: of_all(open.metadata.schema(), count), open: Some(open) })
     }
 }
 
@@ -128,14 +153,15 @@ impl Reader for ParquetReader {
 
     fn next(&mut self) -> Result<Option<Job>, CopyError> {
         loop {
-            if let Some(job) = self.open.as_mut().and_then(|open| open.next(&self.schema)) {
+            if let Some(open) = &mut self.open
+                && let Some(job) = open.next(&self.schema)?
+            {
                 return Ok(Some(job));
             }
             let Some(file) = self.files.next() else { return Ok(None) };
             let open = OpenFile::open(&file)?;
-            if open.metadata.schema().fields() != self.schema.fields() {
-                return Err(CopyError::read(&file.name, &"its columns are not those of the first file"));
-            }
+            // A file without rows is looked at too.
+            ByName::new(&self.schema, open.metadata.schema(), &file.name)?;
             self.open = Some(open);
         }
     }

@@ -13,7 +13,7 @@ use millrace_spec::asset::{Asset, AssetType};
 
 use crate::config::{CopyConfig, Write as Mode};
 use crate::error::CopyError;
-use crate::format::{self, Failure, Format, Packing};
+use crate::format::{Failure, FileTarget, Format, Packing};
 use crate::meter::{Meter, Stage};
 
 /// Writes all rows to `path`, in the format of its ending, and returns the file and how many rows there were.
@@ -27,8 +27,9 @@ pub(crate) async fn write_local(
     if config.write != Mode::Overwrite {
         return Err(CopyError::config("files can only be overwritten", "write: overwrite"));
     }
-    let format = format::of_name(&name).ok_or_else(|| format::unknown(&name))?;
-    let encoding = Encoding { format, config: config.clone(), meter: meter.clone() };
+    let target = FileTarget { path: name.clone(), ..FileTarget::of(&config.to)? };
+    let format = target.format_of(&name)?;
+    let encoding = Encoding { format, target, meter: meter.clone() };
     let count = write_file(path.clone(), encoding, rows).await?;
     let failed = |error: &dyn std::fmt::Display| CopyError::write(name.clone(), error);
     let uri = url::Url::from_file_path(&path).map_err(|()| failed(&"the path is not absolute"))?.to_string();
@@ -54,7 +55,7 @@ pub(crate) async fn write_local(
 /// How rows become bytes.
 struct Encoding {
     format: Format,
-    config: Arc<CopyConfig>,
+    target: FileTarget,
     meter: Arc<Meter>,
 }
 
@@ -109,9 +110,9 @@ fn write_batches(
 ) -> Result<u64, Failure> {
     let file = BufWriter::with_capacity(256 * 1024, fs_err::File::create(path)?.into_file());
     let lower = name.to_lowercase();
-    let out = Packing::of_name(&lower).0.packed(file)?;
-    let Encoding { format, config, meter } = encoding;
-    let mut encoder = format.of().encoder(out, schema, config)?;
+    let Encoding { format, target, meter } = encoding;
+    let out = Packing::of_name(&lower).0.packed(file, target.level)?;
+    let mut encoder = format.of().encoder(out, schema, target)?;
     let mut count = 0;
     while let Some(batch) = rows.blocking_recv().transpose()? {
         count += batch.num_rows() as u64;

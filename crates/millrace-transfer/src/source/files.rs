@@ -1,48 +1,118 @@
-//! Files by path or glob, and files of web servers, which are fetched into the attempt's folder first.
+//! The files that formats read: local ones by path or glob, and those of stores.
 
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures::StreamExt as _;
 use regex::Regex;
-use tokio::io::AsyncWriteExt as _;
-use url::Url;
 
 use crate::error::CopyError;
-use crate::format::{Packing, unpacked};
+use crate::format::{Entry, Packing, unpacked};
 use crate::meter::Meter;
+use crate::store::{Stored, Trouble, glob, is_glob};
 
-/// A local file and the name its user knows it by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A file, and the name its user knows it by.
+#[derive(Debug, Clone)]
 pub(crate) struct SourceFile {
-    pub(crate) path: PathBuf,
     pub(crate) name: String,
+    place: Place,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    Local(PathBuf),
+    Stored(Arc<Stored>),
+    /// In a zip archive, which stays as long as this does.
+    Entry {
+        archive: Arc<SourceFile>,
+        entry: Entry,
+    },
 }
 
 impl SourceFile {
-    /// Opens it for reading from its beginning to its end; how it is packed is told by its ending. The bytes that the file has are counted.
+    /// A file of this machine.
+    pub(crate) fn local(name: String, path: PathBuf) -> Self {
+        Self { name, place: Place::Local(path) }
+    }
+
+    /// A file of another machine.
+    pub(crate) fn stored(name: String, file: Stored) -> Self {
+        Self { name, place: Place::Stored(Arc::new(file)) }
+    }
+
+    /// A file of an archive.
+    pub(crate) fn entry(archive: &Arc<Self>, name: &str, entry: Entry) -> Self {
+        Self {
+            name: format!("{}/{name}", archive.name),
+            place: Place::Entry { archive: archive.clone(), entry },
+        }
+    }
+
+    /// The same with another name.
+    pub(crate) fn named(self, name: String) -> Self {
+        Self { name, ..self }
+    }
+
+    /// Whether it is a zip archive.
+    pub(crate) fn is_archive(&self) -> bool {
+        self.name.to_lowercase().ends_with(".zip")
+    }
+
+    /// Opens it for reading from its beginning to its end, on a blocking thread; how it is packed is told by its ending. The bytes that the
+    /// file has are counted.
     pub(crate) fn open(&self, meter: &Arc<Meter>) -> Result<Box<dyn Read + Send>, CopyError> {
-        let file = fs_err::File::open(&self.path).map_err(|error| CopyError::read(&self.name, &error))?;
+        let file: Box<dyn Read + Send> = match &self.place {
+            Place::Local(path) => {
+                Box::new(fs_err::File::open(path).map_err(|error| CopyError::read(&self.name, &error))?)
+            }
+            Place::Stored(file) => Box::new(file.open()),
+            Place::Entry { archive, entry } => {
+                entry.open(archive.path()?).map_err(|error| CopyError::broken(&self.name, error))?
+            }
+        };
         let file = BufReader::with_capacity(256 * 1024, Counted { file, meter: meter.clone() });
         let name = self.name.to_lowercase();
         let (packing, _) = Packing::of_name(&name);
         unpacked(packing, file).map_err(|error| CopyError::broken(&self.name, error))
     }
 
-    /// Where it is, for readers that go back and forth in it.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Where it is on this machine, for readers that go back and forth in it. One of a store is fetched first, and stays as long as this
+    /// does; call it on a blocking thread.
+    pub(crate) fn path(&self) -> Result<&Path, CopyError> {
+        match &self.place {
+            Place::Local(path) => Ok(path),
+            Place::Stored(file) => file.path(),
+            Place::Entry { .. } => Err(CopyError::config(
+                format!(
+                    "`{}` cannot be read within its archive: one has to go back and forth in it",
+                    self.name
+                ),
+                "unpack the archive first",
+            )),
+        }
     }
 
     /// Bytes that the file has; 0 if nobody knows.
     pub(crate) fn size_bytes(&self) -> u64 {
-        fs_err::metadata(&self.path).map_or(0, |facts| facts.len())
+        match &self.place {
+            Place::Local(path) => fs_err::metadata(path).map_or(0, |facts| facts.len()),
+            Place::Stored(file) => file.size().unwrap_or(0),
+            Place::Entry { entry, .. } => entry.size,
+        }
+    }
+
+    /// Where a store notes why reading broke off.
+    pub(crate) fn trouble(&self) -> Trouble {
+        match &self.place {
+            Place::Local(_) => Trouble::default(),
+            Place::Stored(file) => file.trouble().clone(),
+            Place::Entry { archive, .. } => archive.trouble(),
+        }
     }
 }
 
 struct Counted {
-    file: fs_err::File,
+    file: Box<dyn Read + Send>,
     meter: Arc<Meter>,
 }
 
@@ -77,22 +147,7 @@ pub(crate) fn expand(workspace: &Path, pattern: &str) -> Result<Vec<SourceFile>,
             &"there is no such file; the path is relative to the workspace's folder",
         ));
     }
-    Ok(files.into_iter().map(|path| SourceFile { name: name_of(&path), path }).collect())
-}
-
-pub(crate) fn is_glob(text: &str) -> bool {
-    text.contains(['*', '?'])
-}
-
-/// What a whole path must match.
-pub(crate) fn glob(glob: &str) -> Result<Regex, CopyError> {
-    Regex::new(&glob_regex(glob)).map_err(|error| CopyError::config(error.to_string(), "raw/*.csv"))
-}
-
-fn glob_regex(glob: &str) -> String {
-    let escaped = regex::escape(glob);
-    let any_folder = escaped.replace(r"\*\*/", "(.*/)?").replace(r"\*\*", ".*");
-    format!("^{}$", any_folder.replace(r"\*", "[^/]*").replace(r"\?", "[^/]").replace("(.[^/]*/)", "(.*/)"))
+    Ok(files.into_iter().map(|path| SourceFile::local(name_of(&path), path)).collect())
 }
 
 fn walk(folder: &Path, regex: &Regex, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
@@ -105,50 +160,4 @@ fn walk(folder: &Path, regex: &Regex, files: &mut Vec<PathBuf>) -> std::io::Resu
         }
     }
     Ok(())
-}
-
-/// Fetches a file into `folder`. Bounded memory; a length that the server announced is checked.
-pub(crate) async fn fetch(
-    client: &reqwest::Client,
-    url: &Url,
-    folder: &Path,
-) -> Result<SourceFile, CopyError> {
-    let failed = |error: reqwest::Error| {
-        let transient =
-            error.status().is_none_or(|status| status.is_server_error() || status.as_u16() == 429);
-        CopyError::Read { what: url.to_string(), message: error.without_url().to_string(), transient }
-    };
-    let name = url
-        .path_segments()
-        .and_then(|mut parts| parts.next_back())
-        .filter(|name| !name.is_empty())
-        .unwrap_or("download");
-    let path = folder.join(format!("fetched-{name}"));
-    let local = |error: std::io::Error| CopyError::write(path.to_string_lossy(), &error);
-    // No content coding: the bytes are the file's own.
-    let request = client.get(url.clone()).header("accept-encoding", "identity");
-    let answer = request.send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
-    let mut file = fs_err::tokio::File::create(&path).await.map_err(local)?;
-    let mut chunks = answer.bytes_stream();
-    while let Some(chunk) = chunks.next().await {
-        file.write_all(&chunk.map_err(failed)?).await.map_err(local)?;
-    }
-    file.flush().await.map_err(local)?;
-    Ok(SourceFile { name: name.to_owned(), path })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn globs() {
-        let check = |glob: &str, path: &str| Regex::new(&glob_regex(glob)).unwrap().is_match(path);
-        assert!(check("/w/raw/*.csv", "/w/raw/a.csv"));
-        assert!(!check("/w/raw/*.csv", "/w/raw/b/a.csv"));
-        assert!(check("/w/raw/**/*.csv", "/w/raw/b/c/a.csv"));
-        assert!(check("/w/raw/**/*.csv", "/w/raw/a.csv"));
-        assert!(check("/w/day=?/a.csv", "/w/day=1/a.csv"));
-        assert!(!check("/w/a.csv", "/w/abcsv"));
-    }
 }

@@ -1,8 +1,6 @@
 //! Where rows come from.
 
 pub(crate) mod files;
-pub(crate) mod objects;
-pub(crate) mod postgres;
 mod running;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +14,7 @@ use crate::error::CopyError;
 use crate::format::{self, Opening};
 use crate::meter::Meter;
 use crate::rejects::{Reject, Rejects};
+use crate::store::Trouble;
 use files::SourceFile;
 pub(crate) use running::stream;
 
@@ -49,6 +48,11 @@ impl Outcome {
         self.rejects.lock().unwrap_or_else(PoisonError::into_inner).count()
     }
 
+    /// Every row was read.
+    pub(crate) fn end(&self) -> Result<(), CopyError> {
+        self.rejects.lock().unwrap_or_else(PoisonError::into_inner).end(self.meter.passed())
+    }
+
     /// Sets rows aside, or fails if they may not be.
     pub(crate) fn reject(&self, rejects: &[Reject]) -> Result<(), CopyError> {
         let mut kept = self.rejects.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,13 +65,16 @@ impl Outcome {
 pub(crate) struct Piece {
     pub(crate) batches: Vec<RecordBatch>,
     pub(crate) rejects: Vec<Reject>,
+    /// The file it comes from, if it comes from one.
+    pub(crate) file: Option<Arc<str>>,
     /// Bytes of the source that it was.
     pub(crate) bytes: u64,
 }
 
-impl From<RecordBatch> for Piece {
-    fn from(batch: RecordBatch) -> Self {
-        Self { bytes: batch.get_array_memory_size() as u64, batches: vec![batch], rejects: Vec::new() }
+impl Piece {
+    /// Nothing yet, from a file.
+    pub(crate) fn of_file(name: &str) -> Self {
+        Self { file: Some(name.into()), ..Self::default() }
     }
 }
 
@@ -92,14 +99,49 @@ pub(crate) async fn open(
     config: Arc<CopyConfig>,
     outcome: Outcome,
 ) -> Result<BatchStream, CopyError> {
+    let files = unarchived(files, &config).await?;
     let format = match config.format {
         Some(format) => format,
         None => format::of_files(&files)?,
     };
-    let threads = config.threads();
+    let (threads, wants_files) = (config.threads(), config.wants_files());
     outcome.meter.expect(files.iter().map(SourceFile::size_bytes).sum());
+    // The files of one source share it.
+    let trouble = files.first().map(SourceFile::trouble).unwrap_or_default();
     let opening = Opening { files, config, meter: outcome.meter.clone() };
     let opened = tokio::task::spawn_blocking(move || format.of().reader(opening));
-    let reader = opened.await.map_err(|error| CopyError::read("the source", &error))??;
-    Ok(stream(reader, threads, outcome))
+    let reader = opened.await.map_err(|error| CopyError::read("the source", &error))?;
+    let reader = reader.map_err(|error| trouble.cause_of(error))?;
+    Ok(stream(Box::new(Blaming { reader, trouble }), threads, wants_files, outcome))
+}
+
+/// The files, with those in archives in the place of the archives.
+async fn unarchived(files: Vec<SourceFile>, config: &Arc<CopyConfig>) -> Result<Vec<SourceFile>, CopyError> {
+    if !files.iter().any(SourceFile::is_archive) {
+        return Ok(files);
+    }
+    let config = config.clone();
+    let opened = tokio::task::spawn_blocking(move || format::unarchived(files, &config));
+    opened.await.map_err(|error| CopyError::read("the source", &error))?
+}
+
+/// A reader that tells what a store said instead of what a decoder made of it.
+struct Blaming {
+    reader: Box<dyn Reader>,
+    trouble: Trouble,
+}
+
+impl Reader for Blaming {
+    fn schema(&self) -> SchemaRef {
+        self.reader.schema()
+    }
+
+    fn next(&mut self) -> Result<Option<Job>, CopyError> {
+        let trouble = self.trouble.clone();
+        let blaming = |job: Job| -> Job {
+            let trouble = trouble.clone();
+            Box::new(move |emit| job(emit).map_err(|error| trouble.cause_of(error)))
+        };
+        self.reader.next().map(|job| job.map(blaming)).map_err(|error| trouble.cause_of(error))
+    }
 }

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::array::StringArray;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use millrace_contract::{BatchStream, QueryError};
 use tokio::sync::{Semaphore, mpsc};
@@ -11,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::{Outcome, Piece, Reader};
 use crate::error::CopyError;
 use crate::meter::Stage;
+use crate::shape::FILE_COLUMN;
 
 /// Jobs that are done and that nobody took yet, beside those at work.
 const AHEAD: usize = 2;
@@ -21,12 +24,21 @@ const PIECES: usize = 2;
 type Decoded = mpsc::Receiver<Result<Option<Piece>, CopyError>>;
 
 /// Runs a reader, at most some pieces ahead of who takes the rows. Everything ends soon after the stream is dropped.
-pub(crate) fn stream(reader: Box<dyn Reader>, threads: usize, outcome: Outcome) -> BatchStream {
-    let schema = reader.schema();
+///
+/// `files`: whether the rows have a column [`FILE_COLUMN`] that tells the file each comes from.
+pub(crate) fn stream(reader: Box<dyn Reader>, threads: usize, files: bool, outcome: Outcome) -> BatchStream {
+    let mut schema = reader.schema();
+    let mut with_files = None;
+    if files {
+        let file = Arc::new(Field::new(FILE_COLUMN, DataType::Utf8, true));
+        let fields: Vec<FieldRef> = schema.fields().iter().cloned().chain([file]).collect();
+        schema = Arc::new(Schema::new(fields));
+        with_files = Some(schema.clone());
+    }
     let (jobs, receiver) = mpsc::channel(threads + AHEAD);
     let reading = outcome.clone();
     tokio::task::spawn_blocking(move || read(reader, threads, &jobs, &reading));
-    let taking = Some(Taking { jobs: receiver, open: None, ready: VecDeque::new(), outcome });
+    let taking = Some(Taking { jobs: receiver, open: None, ready: VecDeque::new(), with_files, outcome });
     let batches = futures::stream::unfold(taking, |taking| async move {
         let mut taking = taking?;
         match taking.next().await? {
@@ -84,6 +96,8 @@ struct Taking {
     jobs: mpsc::Receiver<Decoded>,
     open: Option<Decoded>,
     ready: VecDeque<RecordBatch>,
+    /// The schema with the file's column, if that is wanted.
+    with_files: Option<SchemaRef>,
     outcome: Outcome,
 }
 
@@ -107,7 +121,12 @@ impl Taking {
                 };
                 self.outcome.meter.read(piece.bytes);
                 self.outcome.reject(&piece.rejects)?;
-                self.ready.extend(piece.batches);
+                for batch in piece.batches {
+                    self.ready.push_back(match &self.with_files {
+                        Some(schema) => with_file(&batch, schema, piece.file.as_deref())?,
+                        None => batch,
+                    });
+                }
                 Ok(())
             });
             if let Err(error) = taken {
@@ -115,4 +134,13 @@ impl Taking {
             }
         }
     }
+}
+
+fn with_file(batch: &RecordBatch, schema: &SchemaRef, file: Option<&str>) -> Result<RecordBatch, CopyError> {
+    let rows = batch.num_rows();
+    let names: StringArray = std::iter::repeat_n(file, rows).collect();
+    let mut columns = batch.columns().to_vec();
+    columns.push(Arc::new(names));
+    RecordBatch::try_new(schema.clone(), columns)
+        .map_err(|error| CopyError::read(file.unwrap_or("the source"), &error))
 }

@@ -56,6 +56,11 @@ impl ColumnBuilder {
         self.format.kind
     }
 
+    /// Cells so far.
+    pub(crate) fn len(&self) -> usize {
+        self.valid.len()
+    }
+
     pub(crate) fn is_null(&self, text: &[u8]) -> bool {
         self.format.is_null(text)
     }

@@ -1,6 +1,7 @@
 //! How the text of a cell becomes a value.
 
-use arrow::compute::kernels::cast_utils::Parser as _;
+use arrow::array::timezone::Tz;
+use arrow::compute::kernels::cast_utils::{Parser as _, string_to_datetime};
 use arrow::datatypes::TimestampMicrosecondType;
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::Offset;
@@ -43,6 +44,12 @@ impl CellFormat {
         Ok(Self { kind: long.kind, time, numerals: Numerals::of(long.culture), nulls })
     }
 
+    /// With texts that mean null in every column.
+    pub(crate) fn with_nulls(mut self, nulls: &[String]) -> Self {
+        self.nulls.extend(nulls.iter().map(|text| text.clone().into_bytes()));
+        self
+    }
+
     /// Whether a text means null in this column alone.
     pub(crate) fn is_null(&self, text: &[u8]) -> bool {
         self.nulls.iter().any(|null| null == text)
@@ -74,11 +81,19 @@ impl CellFormat {
             ColumnType::Decimal { precision, scale } => decimal(text, precision, scale).map(Scalar::Int128),
             ColumnType::Date => date(text).map(Scalar::Int32),
             ColumnType::Datetime | ColumnType::Timestamp => {
-                TimestampMicrosecondType::parse(std::str::from_utf8(text).ok()?).map(Scalar::Int64)
+                instant(std::str::from_utf8(text).ok()?).map(Scalar::Int64)
             }
             ColumnType::String | ColumnType::Binary => None,
         }
     }
+}
+
+/// Microseconds since 1970. Arrow's parser has room for the years of nanoseconds alone, 1677 to 2262.
+fn instant(text: &str) -> Option<i64> {
+    TimestampMicrosecondType::parse(text).or_else(|| {
+        let utc: Tz = "+00:00".parse().ok()?;
+        Some(string_to_datetime(&utc, text).ok()?.timestamp_micros())
+    })
 }
 
 fn boolean(text: &[u8]) -> Option<bool> {
@@ -286,7 +301,8 @@ mod tests {
 
     fn read_long(kind: &str, format: Option<&str>, culture: Culture, text: &str) -> Option<Scalar> {
         let format = format.map(str::to_owned);
-        let long = LongColumnSpec { kind: kind.parse().unwrap(), format, culture, null_values: Vec::new() };
+        let kind = kind.parse().unwrap();
+        let long = LongColumnSpec { kind, format, culture, null_values: Vec::new(), truncate: false };
         CellFormat::of(&ColumnSpec::Long(long)).unwrap().scalar(text.as_bytes())
     }
 
@@ -326,6 +342,9 @@ mod tests {
         }
         assert_eq!(read("datetime", "1970-01-01 00:00:01.5"), Some(Scalar::Int64(1_500_000)));
         assert_eq!(read("timestamp", "1970-01-01T01:00:00+01:00"), Some(Scalar::Int64(0)));
+        assert_eq!(read("datetime", "0001-01-01T00:00:00"), Some(Scalar::Int64(-62_135_596_800_000_000)));
+        let last = Some(Scalar::Int64(253_402_300_799_999_999));
+        assert_eq!(read("timestamp", "9999-12-31 23:59:59.999999Z"), last);
     }
 
     #[test]

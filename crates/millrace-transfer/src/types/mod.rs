@@ -3,6 +3,8 @@
 mod builder;
 mod cell;
 mod inference;
+mod node;
+mod shape;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,8 +16,10 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(crate) use builder::ColumnBuilder;
-pub(crate) use cell::{CellFormat, Scalar};
+pub(crate) use cell::CellFormat;
 pub(crate) use inference::Inference;
+pub(crate) use node::{Leaf, Node, Struct};
+pub(crate) use shape::{Shape, fields_of, number_kind};
 
 /// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +62,24 @@ impl ColumnType {
             Self::String => DataType::Utf8,
             Self::Binary => DataType::Binary,
         }
+    }
+}
+
+impl ColumnType {
+    /// The type whose values these are, if there is one.
+    pub(crate) fn of(kind: &DataType) -> Option<Self> {
+        Some(match kind {
+            DataType::Boolean => Self::Boolean,
+            kind if kind.is_integer() => Self::Integer,
+            kind if kind.is_floating() => Self::Number,
+            DataType::Decimal128(precision, scale) => Self::Decimal { precision: *precision, scale: *scale },
+            DataType::Date32 | DataType::Date64 => Self::Date,
+            DataType::Timestamp(_, None) => Self::Datetime,
+            DataType::Timestamp(_, Some(_)) => Self::Timestamp,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Self::String,
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView => Self::Binary,
+            _ => return None,
+        })
     }
 }
 
@@ -171,6 +193,10 @@ pub struct LongColumnSpec {
     /// Texts that mean null in this column, beside those of all columns.
     #[serde(default)]
     pub null_values: Vec<String>,
+    /// Whether a value may lose what its type has no room for: the time of a date, digits after the point. A row that would lose it is rejected
+    /// otherwise.
+    #[serde(default)]
+    pub truncate: bool,
 }
 
 impl ColumnSpec {

@@ -1,7 +1,16 @@
-//! The step `copy` between real files, a real PostgreSQL and a real S3 server.
+//! The step `copy` between real files, a real PostgreSQL and real servers of files.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "this is a test")]
 
+mod cutting;
+mod databases;
+mod formats;
+mod nasty;
+mod others;
 mod s3;
+mod servers;
+mod shape;
+mod stores;
+mod survival;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -107,6 +116,8 @@ struct Place {
     folder: tempfile::TempDir,
     connections: Connections,
     cancel: CancellationToken,
+    /// Of the step; another one for each copy unless it is held.
+    key: Mutex<String>,
 }
 
 impl Place {
@@ -115,7 +126,15 @@ impl Place {
             folder: tempfile::tempdir().unwrap(),
             connections: Connections::new(),
             cancel: CancellationToken::new(),
+            key: Mutex::default(),
         }
+    }
+
+    /// A copy of its own.
+    fn fresh(&self) {
+        static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        *self.key.lock().unwrap() =
+            format!("key-{}", COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
     }
 
     fn file(&self, name: &str, content: impl AsRef<[u8]>) {
@@ -127,6 +146,12 @@ impl Place {
     }
 
     async fn copy(&self, config: Value) -> Result<StepOutcome, StepError> {
+        self.fresh();
+        self.attempt(config).await
+    }
+
+    /// One with the key of the copy before.
+    async fn attempt(&self, config: Value) -> Result<StepOutcome, StepError> {
         let connections = self.connections.clone();
         let connections = Arc::new(move || Ok(connections.clone()));
         let kind = Copy::new(CopyServices {
@@ -135,14 +160,17 @@ impl Place {
             workspace: self.folder.path().to_owned(),
             connections,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            clock: Arc::new(SystemClock),
         });
-        assert!(kind.check(&config).is_empty());
+        if let Some(problem) = kind.check(&config).into_iter().next() {
+            return Err(StepError::permanent(problem));
+        }
         let context = StepContext {
             run_id: "r1".to_owned(),
             pipeline: "daily".to_owned(),
             step: "copy".to_owned(),
             attempt: 1,
-            idempotency_key: "key".to_owned(),
+            idempotency_key: self.key.lock().unwrap().clone(),
             workspace: self.folder.path().to_owned(),
             folder: self.folder.path().join("attempt"),
             config,
@@ -161,7 +189,8 @@ impl Place {
     }
 
     async fn message(&self, config: Value) -> String {
-        self.copy(config).await.unwrap_err().problem.message
+        let message = self.copy(config).await.unwrap_err().problem.message;
+        message.replace(&*self.folder.path().to_string_lossy(), "[folder]")
     }
 }
 

@@ -19,12 +19,12 @@ use serde_json::{Value, json};
 
 use super::digest::{Hasher, RowSum};
 use super::files::{DataFile, FileWriter};
-use super::{chain, discard};
+use super::{chain, discard, once};
 use crate::engine::DataFusionEngine;
 use crate::engine::types;
 
 /// Key of our [`RowSum`] in the commit's own information.
-const SUM_KEY: &str = "millrace.rows";
+pub(super) const SUM_KEY: &str = "millrace.rows";
 
 /// Commits that are tried, each after another writer was first.
 const COMMITS: u32 = 20;
@@ -39,18 +39,24 @@ enum NotCommitted {
     Failed(String),
 }
 
-/// Writes `rows` as the next version.
+/// Writes `rows` as the next version; under a key that was written before, none.
 pub(crate) async fn write(
     engine: &DataFusionEngine,
     uri: &str,
     mut rows: BatchStream,
     mode: WriteMode,
+    key: Option<&str>,
 ) -> Result<WrittenTable, QueryError> {
     let refused = |message: String| QueryError::Write { uri: uri.to_owned(), message };
     let mut table = super::handle(engine, uri)?;
     let exists = table.verify_deltatable_existence().await.map_err(|error| refused(chain(&error)))?;
     if exists {
         table.load().await.map_err(|error| refused(chain(&error)))?;
+    }
+    if let Some(key) = key
+        && let Some(written) = once::found(engine, uri, &table, key).await?
+    {
+        return Ok(written);
     }
     let mut schema = types::delta_schema(&rows.schema);
     check_names(&schema).map_err(refused)?;
@@ -66,12 +72,22 @@ pub(crate) async fn write(
     }
     let sum = hasher.finish();
     let paths: Vec<_> = writer.done.iter().map(|file| file.path.clone()).collect();
-    let written = Written { schema, files: writer.done, sum, mode };
+    let written = Written { schema, files: writer.done, sum, mode, key: key.map(str::to_owned) };
     let committed = commit_in_turn(engine, uri, table, &written).await;
-    if committed.is_err() {
-        discard(&store, &paths).await;
+    match committed {
+        Ok(Some(written)) => Ok(written),
+        Ok(None) => {
+            discard(&store, &paths).await;
+            let mut table = super::handle(engine, uri)?;
+            table.load().await.map_err(|error| refused(chain(&error)))?;
+            let found = once::found(engine, uri, &table, key.unwrap_or_default()).await?;
+            found.ok_or_else(|| refused("another writer with the same key is gone".to_owned()))
+        }
+        Err(error) => {
+            discard(&store, &paths).await;
+            Err(error)
+        }
     }
-    committed
 }
 
 /// Data files that no version names yet.
@@ -81,17 +97,19 @@ struct Written {
     /// Over their rows.
     sum: RowSum,
     mode: WriteMode,
+    /// Under which it is written once.
+    key: Option<String>,
 }
 
-/// Commits as the version after the newest, however many other writers are first.
+/// Commits as the version after the newest, however many other writers are first; `None` if one of them had the same key.
 async fn commit_in_turn(
     engine: &DataFusionEngine,
     uri: &str,
     mut table: DeltaTable,
     written: &Written,
-) -> Result<WrittenTable, QueryError> {
+) -> Result<Option<WrittenTable>, QueryError> {
     let refused = |message: String| QueryError::Write { uri: uri.to_owned(), message };
-    let Written { schema, files, mode, .. } = written;
+    let Written { schema, files, mode, key, .. } = written;
     for tried in 1..=COMMITS {
         let mut sum = written.sum.clone();
         let mut size_bytes = files.iter().map(|file| file.bytes).sum::<u64>();
@@ -99,16 +117,16 @@ async fn commit_in_turn(
             sum.add(&kept_sum(engine, uri, &table, schema).await?);
             size_bytes += kept_bytes(&table);
         }
-        match commit(&table, schema, files, *mode, &sum).await {
+        match commit(&table, written, &sum).await {
             Ok(delta_version) => {
-                return Ok(WrittenTable {
+                return Ok(Some(WrittenTable {
                     uri: uri.to_owned(),
                     delta_version,
                     rows: sum.rows,
                     size_bytes,
                     digest: sum.digest(schema),
                     schema: types::schema_json(schema),
-                });
+                }));
             }
             Err(NotCommitted::Failed(message)) => return Err(refused(message)),
             Err(NotCommitted::Late) => {
@@ -116,6 +134,11 @@ async fn commit_in_turn(
                 let share = files.first().map_or(0, |file| u64::from(jitter(file.path.as_ref())));
                 tokio::time::sleep(Duration::from_millis(share * u64::from(tried) % PAUSE_MS)).await;
                 table.load().await.map_err(|error| refused(chain(&error)))?;
+                if let Some(key) = key
+                    && once::found(engine, uri, &table, key).await?.is_some()
+                {
+                    return Ok(None);
+                }
                 if *mode == WriteMode::Append {
                     let kept = same_columns(&table, schema).map_err(refused)?;
                     if kept != *schema {
@@ -161,16 +184,17 @@ fn check_names(schema: &SchemaRef) -> Result<(), String> {
     if seen.is_empty() { Err("a table needs at least one column".to_owned()) } else { Ok(()) }
 }
 
+/// The table's own schema.
+pub(super) fn kept_schema(table: &DeltaTable) -> Result<SchemaRef, String> {
+    let state = table.snapshot().map_err(|error| chain(&error))?;
+    let kept: arrow::datatypes::Schema =
+        state.schema().as_ref().try_into_arrow().map_err(|error| error.to_string())?;
+    Ok(types::delta_schema(&kept))
+}
+
 /// Appending takes the table's own schema; the rows must have its columns by position and name.
 fn same_columns(table: &DeltaTable, rows: &SchemaRef) -> Result<SchemaRef, String> {
-    let kept: arrow::datatypes::Schema = table
-        .snapshot()
-        .map_err(|error| chain(&error))?
-        .schema()
-        .as_ref()
-        .try_into_arrow()
-        .map_err(|error| error.to_string())?;
-    let kept = types::delta_schema(&kept);
+    let kept = kept_schema(table)?;
     let names = |schema: &SchemaRef| schema.fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>();
     if names(&kept) == names(rows) {
         return Ok(kept);
@@ -206,19 +230,16 @@ async fn kept_sum(
     Ok(hasher.finish())
 }
 
-fn kept_bytes(table: &DeltaTable) -> u64 {
+pub(super) fn kept_bytes(table: &DeltaTable) -> u64 {
     let Ok(snapshot) = table.snapshot() else { return 0 };
     snapshot.log_data().iter().map(|file| u64::try_from(file.size()).unwrap_or(0)).sum()
 }
 
-async fn commit(
-    table: &DeltaTable,
-    schema: &SchemaRef,
-    files: &[DataFile],
-    mode: WriteMode,
-    sum: &RowSum,
-) -> Result<u64, NotCommitted> {
-    let actions = actions(table, schema, files, mode).map_err(NotCommitted::Failed)?;
+async fn commit(table: &DeltaTable, written: &Written, sum: &RowSum) -> Result<u64, NotCommitted> {
+    let Written { schema, files, mode, key, .. } = written;
+    let mode = *mode;
+    let mut actions = actions(table, schema, files, mode).map_err(NotCommitted::Failed)?;
+    actions.extend(key.as_ref().map(|key| once::action(table, key)));
     let snapshot = table.snapshot().ok();
     let mode = if mode == WriteMode::Overwrite { SaveMode::Overwrite } else { SaveMode::Append };
     let operation = DeltaOperation::Write { mode, partition_by: None, predicate: None };

@@ -8,7 +8,7 @@ use super::failure::plan_error;
 use super::{DataFusionEngine, source};
 
 /// Without what the engine calls a table that has no name, and the wrapping of its parser's words.
-fn told(error: QueryError) -> QueryError {
+pub(super) fn told(error: QueryError) -> QueryError {
     let QueryError::Plan { message, position } = error else { return error };
     let message = message.replace("\"?table?\".", "");
     let plain = message.strip_prefix("ParserError(\"").and_then(|rest| rest.strip_suffix("\")"));

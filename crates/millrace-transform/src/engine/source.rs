@@ -1,5 +1,6 @@
 //! Tables as DataFusion reads them.
 
+use std::io::Read as _;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
@@ -67,6 +68,7 @@ pub(crate) async fn provider(
         TableRef::Json { .. } => {
             let mut options =
                 JsonReadOptions::default().file_extension("").file_compression_type(compression);
+            options.newline_delimited = !is_document(&url);
             options.schema_infer_max_records = INFER_ROWS;
             context.read_json(address(&url), options).await
         }
@@ -77,6 +79,17 @@ pub(crate) async fn provider(
 
 /// Rows of a text file that decide its types.
 const INFER_ROWS: usize = 20_000;
+
+/// Whether a JSON file is one array, as `copy` writes those that end in `.json`, rather than an object a line.
+fn is_document(url: &url::Url) -> bool {
+    let begin = |path: std::path::PathBuf| -> std::io::Result<Vec<u8>> {
+        let mut begin = Vec::new();
+        fs_err::File::open(path)?.take(256).read_to_end(&mut begin)?;
+        Ok(begin)
+    };
+    let begin = url.to_file_path().ok().and_then(|path| begin(path).ok()).unwrap_or_default();
+    begin.trim_ascii_start().first() == Some(&b'[')
+}
 
 fn is_folder(url: &url::Url) -> bool {
     url.to_file_path().is_ok_and(|path| path.is_dir())

@@ -38,7 +38,8 @@ fn nested(data_type: &DataType, map: &dyn Fn(&DataType) -> DataType) -> DataType
     }
 }
 
-fn plain(data_type: &DataType) -> DataType {
+/// The type without view, dictionary and run-end layouts.
+pub(super) fn plain(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
         DataType::BinaryView | DataType::LargeBinary => DataType::Binary,

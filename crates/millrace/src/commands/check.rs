@@ -75,32 +75,30 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         kinds.push(counted(calendars.len(), "calendar"));
     }
     let mut files = pipelines.len() + endpoints.len() + rules.len() + calendars.len();
-    if let Some(file) = roles.filter(|file| !file.text.is_empty()) {
+    let singles = [
+        said(roles, |access| {
+            format!("{} and {}", counted(access.groups.len(), "group"), counted(access.roles.len(), "role"))
+        }),
+        said(targets, |all| counted(all.0.len(), "environment")),
+        said(told, |channels| counted(channels.names().len(), "channel")),
+        said(heard, |file| counted(file.receivers.len(), "receiver")),
+        said(connections, |connections| counted(connections.len(), "connection")),
+    ];
+    for kind in singles.into_iter().flatten() {
         files += 1;
-        let (groups, roles) = file.content.map_or((0, 0), |access| (access.groups.len(), access.roles.len()));
-        kinds.push(format!("{} and {}", counted(groups, "group"), counted(roles, "role")));
-    }
-    if let Some(file) = targets.filter(|file| !file.text.is_empty()) {
-        files += 1;
-        kinds.push(counted(file.content.map_or(0, |all| all.0.len()), "environment"));
-    }
-    if let Some(file) = told.filter(|file| !file.text.is_empty()) {
-        files += 1;
-        kinds.push(counted(file.content.map_or(0, |channels| channels.names().len()), "channel"));
-    }
-    if let Some(file) = heard.filter(|file| !file.text.is_empty()) {
-        files += 1;
-        kinds.push(counted(file.content.map_or(0, |file| file.receivers.len()), "receiver"));
-    }
-    if let Some(file) = connections.filter(|file| !file.text.is_empty()) {
-        files += 1;
-        kinds.push(counted(file.content.map_or(0, |connections| connections.len()), "connection"));
+        kinds.push(kind);
     }
     printer.note(&match wrong {
         0 => format!("{}: sound", kinds.join(", ")),
         _ => format!("{wrong} of {files} files have errors"),
     });
     Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What a file holds of which there is one; `None` if there is none.
+fn said<T: Default>(file: Option<Declared<T>>, words: impl FnOnce(T) -> String) -> Option<String> {
+    let file = file.filter(|file| !file.text.is_empty())?;
+    Some(words(file.content.unwrap_or_default()))
 }
 
 /// The environments, with the roles of accounts that they may name.

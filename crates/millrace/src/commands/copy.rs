@@ -5,30 +5,90 @@ use std::time::Instant;
 use anyhow::{Result, anyhow, bail};
 use indexmap::IndexMap;
 use indicatif::{ProgressBar, ProgressStyle};
-use millrace_contract::{Progress, ProgressSink, StepContext, StepLog};
+use millrace_contract::{Progress, ProgressSink, StepContext, StepKind, StepLog, StepOutcome, TableRef};
+use millrace_spec::problem::Problem;
+use millrace_spec::yaml;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::boot;
-use crate::cli::Copy;
+use crate::boot::{self, Rooms};
+use crate::cli::{Copy, Source};
 use crate::commands::follow::{describe, duration};
+use crate::commands::sql::print_rows;
 use crate::printer::Printer;
 use crate::workspace::{find_root, read};
 
+/// Rows that a dry run shows.
+const DRY_ROWS: usize = 5;
+
 /// Copies outside of any pipeline: the same step kind, the same options.
 pub(crate) async fn run(arguments: &Copy, printer: &Printer) -> Result<ExitCode> {
+    if arguments.dry_run {
+        return dry_run(arguments, printer).await;
+    }
+    let rooms = open(&[&arguments.from, &arguments.to]).await?;
+    let mut config = config(&arguments.from, &arguments.to, &arguments.source)?;
+    if arguments.append {
+        config.insert("write".to_owned(), Value::from("append"));
+    }
+    let began = Instant::now();
+    let Some(outcome) = copy(&rooms, Value::Object(config), printer).await? else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let took = began.elapsed();
+    let rows = outcome.rows.unwrap_or(0);
+    let rejected = outcome.outputs.get("rejected").and_then(Value::as_u64).unwrap_or(0);
+    let document = json!({"rows": rows, "rejected": rejected, "bytes": outcome.bytes, "duration_ms": took.as_millis() as u64, "outputs": outcome.outputs});
+    printer.document(&document, || {
+        let rejects = if rejected > 0 { format!(", {rejected} rejected") } else { String::new() };
+        let speed = rows as f64 / took.as_secs_f64().max(1e-6);
+        format!("copied {rows} rows{rejects} in {} ({speed:.0} rows/s)", duration(took))
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The first rows as the sink would get them.
+async fn dry_run(arguments: &Copy, printer: &Printer) -> Result<ExitCode> {
+    let rooms = open(&[&arguments.from, &arguments.to]).await?;
+    let mut config = config(&arguments.from, &arguments.to, &arguments.source)?;
+    if let Some(problem) = check(&rooms, &Value::Object(config.clone()))? {
+        printer.problem(&problem, None);
+        return Ok(ExitCode::FAILURE);
+    }
+    config.insert("limit".to_owned(), DRY_ROWS.into());
+    let Some(scratch) = Scratch::copy(&rooms, config, printer).await? else { return Ok(ExitCode::FAILURE) };
+    printer.note(&format!(
+        "would copy {} to {}; these are the columns and the first rows",
+        arguments.from, arguments.to
+    ));
+    scratch.print(&rooms, DRY_ROWS, printer).await
+}
+
+/// The workspace here, or one that is gone afterwards if no place in `places` needs one.
+pub(super) async fn open(places: &[&str]) -> Result<Rooms> {
     let rooms = boot::open_here_or_scratch().await?;
-    if rooms.is_scratch() && [&arguments.from, &arguments.to].into_iter().any(|end| end.starts_with("data:"))
-    {
+    if rooms.is_scratch() && places.iter().any(|place| place.starts_with("data:")) {
         return Err(find_root(&rooms.workspace.root)
             .err()
             .map_or_else(|| anyhow!("there is no workspace here"), Into::into));
     }
-    let kind = rooms.kinds.get("copy").cloned().ok_or_else(|| anyhow!("this build has no `copy`"))?;
-    let config = config(arguments)?;
-    if let Some(problem) = kind.check(&config).into_iter().next() {
+    Ok(rooms)
+}
+
+fn kind(rooms: &Rooms) -> Result<Arc<dyn StepKind>> {
+    rooms.kinds.get("copy").cloned().ok_or_else(|| anyhow!("this build has no `copy`"))
+}
+
+fn check(rooms: &Rooms, config: &Value) -> Result<Option<Problem>> {
+    Ok(kind(rooms)?.check(config).into_iter().next())
+}
+
+/// Runs the step; a problem is printed.
+pub(super) async fn copy(rooms: &Rooms, config: Value, printer: &Printer) -> Result<Option<StepOutcome>> {
+    let kind = kind(rooms)?;
+    if let Some(problem) = check(rooms, &config)? {
         printer.problem(&problem, None);
-        return Ok(ExitCode::FAILURE);
+        return Ok(None);
     }
     let screen = Arc::new(Screen::new(*printer));
     let id = uuid::Uuid::now_v7().simple().to_string();
@@ -53,7 +113,6 @@ pub(crate) async fn run(arguments: &Copy, printer: &Printer) -> Result<ExitCode>
         log: screen.clone(),
         progress: screen.clone(),
     };
-    let began = Instant::now();
     let mut copying = std::pin::pin!(kind.run(context));
     let outcome = tokio::select! {
         outcome = &mut copying => outcome,
@@ -64,51 +123,79 @@ pub(crate) async fn run(arguments: &Copy, printer: &Printer) -> Result<ExitCode>
     };
     screen.bar.finish_and_clear();
     match outcome {
-        Ok(outcome) => {
-            let took = began.elapsed();
-            let rows = outcome.rows.unwrap_or(0);
-            let rejected = outcome.outputs.get("rejected").and_then(Value::as_u64).unwrap_or(0);
-            let document = json!({"rows": rows, "rejected": rejected, "bytes": outcome.bytes, "duration_ms": took.as_millis() as u64, "outputs": outcome.outputs});
-            printer.document(&document, || {
-                let rejects = if rejected > 0 { format!(", {rejected} rejected") } else { String::new() };
-                let speed = rows as f64 / took.as_secs_f64().max(1e-6);
-                format!("copied {rows} rows{rejects} in {} ({speed:.0} rows/s)", duration(took))
-            });
-            Ok(ExitCode::SUCCESS)
-        }
+        Ok(outcome) => Ok(Some(outcome)),
         Err(error) => {
             let file = error.problem.place.as_ref().map(|place| place.file.as_str());
             let source = file.and_then(|file| read(&rooms.workspace.root, file).ok());
             printer.problem(&error.problem, source.as_deref());
-            Ok(ExitCode::FAILURE)
+            Ok(None)
         }
     }
 }
 
+/// A copy of a source that lasts as long as this.
+pub(super) struct Scratch {
+    _folder: tempfile::TempDir,
+    pub(super) table: TableRef,
+}
+
+impl Scratch {
+    /// Copies what `config` says to a file that nobody else knows. `None` if that failed, which was printed.
+    pub(super) async fn copy(
+        rooms: &Rooms,
+        mut config: Map<String, Value>,
+        printer: &Printer,
+    ) -> Result<Option<Self>> {
+        let folder = tempfile::Builder::new().prefix("copy-").tempdir_in(rooms.workspace.state_folder())?;
+        let file = folder.path().join("rows.parquet");
+        config.insert("to".to_owned(), file.to_string_lossy().into());
+        let uri =
+            url::Url::from_file_path(&file).map_err(|()| anyhow!("the state folder has no absolute path"))?;
+        let copied = copy(rooms, Value::Object(config), &printer.quieter()).await?;
+        Ok(copied.map(|_| Self { _folder: folder, table: TableRef::Parquet { uri: uri.to_string() } }))
+    }
+
+    /// Prints the first rows.
+    pub(super) async fn print(&self, rooms: &Rooms, limit: usize, printer: &Printer) -> Result<ExitCode> {
+        let rows = rooms.queries.scan(&self.table, None, Some(limit.saturating_add(1))).await?;
+        if !printer.is_json() {
+            let columns: Vec<String> = rows
+                .schema
+                .fields()
+                .iter()
+                .map(|field| format!("{} ({})", field.name(), field.data_type()))
+                .collect();
+            printer.note(&format!("columns: {}", columns.join(", ")));
+        }
+        print_rows(rows, limit, printer).await
+    }
+}
+
 /// What would stand under `copy:` in a pipeline.
-fn config(arguments: &Copy) -> Result<Value> {
-    let mut config = Map::from_iter([
-        ("from".to_owned(), Value::from(arguments.from.clone())),
-        ("to".to_owned(), Value::from(arguments.to.clone())),
-    ]);
-    let texts = [
-        ("format", &arguments.format),
-        ("delimiter", &arguments.delimiter),
-        ("on_error", &arguments.on_error),
-    ];
+pub(super) fn config(from: &str, to: &str, source: &Source) -> Result<Map<String, Value>> {
+    let mut config = Map::new();
+    for option in &source.options {
+        let Some((name, text)) = option.split_once('=') else {
+            bail!("`{option}` is not an option: write `--with encoding=latin-1`")
+        };
+        let value =
+            yaml::parse("--with", text).map_err(|problem| anyhow!("`{option}`: {}", problem.message))?;
+        config.insert(name.to_owned(), value.to_json());
+    }
+    config.insert("from".to_owned(), Value::from(from));
+    config.insert("to".to_owned(), Value::from(to));
+    let texts =
+        [("format", &source.format), ("delimiter", &source.delimiter), ("on_error", &source.on_error)];
     for (name, value) in texts {
         if let Some(value) = value {
             config.insert(name.to_owned(), Value::from(value.clone()));
         }
     }
-    if !arguments.null_values.is_empty() {
-        config.insert("null_values".to_owned(), json!(arguments.null_values));
-    }
-    if arguments.append {
-        config.insert("write".to_owned(), Value::from("append"));
+    if !source.null_values.is_empty() {
+        config.insert("null_values".to_owned(), json!(source.null_values));
     }
     let mut columns = Map::new();
-    for pair in &arguments.columns {
+    for pair in &source.columns {
         let Some((name, kind)) = pair.split_once('=') else {
             bail!("`{pair}` is not a column: write `--column name=type`")
         };
@@ -117,7 +204,7 @@ fn config(arguments: &Copy) -> Result<Value> {
     if !columns.is_empty() {
         config.insert("columns".to_owned(), Value::Object(columns));
     }
-    Ok(Value::Object(config))
+    Ok(config)
 }
 
 /// Progress on a line that moves, log lines as they come.

@@ -7,6 +7,7 @@ mod convert;
 mod copy;
 mod data;
 mod demo;
+mod diff;
 mod doctor;
 mod environments;
 mod events;
@@ -20,6 +21,7 @@ mod items;
 mod logs;
 mod models;
 mod plan;
+mod preview;
 mod remote;
 mod run;
 pub(crate) mod run_lock;
@@ -46,7 +48,7 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Init(arguments) => init::run(&arguments, printer),
         Command::Demo(arguments) => demo::run(&arguments, printer).await,
         Command::Check(arguments) => check::run(&arguments, printer).await,
-        Command::Run(arguments) => run::run(&arguments, printer).await,
+        Command::Run(arguments) => Box::pin(run::run(&arguments, printer)).await,
         Command::Plan(arguments) => plan::run(&arguments, printer).await,
         Command::Rerun(arguments) => Box::pin(control::rerun(&arguments, printer)).await,
         Command::Cancel(arguments) => control::run(control::Verb::Cancel, &arguments, printer).await,
@@ -66,6 +68,9 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Reject(arguments) => approvals::decide(&arguments, false, printer).await,
         Command::Environments => environments::run(printer).await,
         Command::Copy(arguments) => copy::run(&arguments, printer).await,
+        Command::Preview(arguments) => preview::run(&arguments, printer).await,
+        Command::Profile(arguments) => preview::profile(&arguments, printer).await,
+        Command::Diff(arguments) => Box::pin(diff::run(&arguments, printer)).await,
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
         Command::Secrets(command) => secrets::run(&command, printer).await,
         Command::Export(Export::Mlruns(arguments)) => export::run(&arguments, printer).await,

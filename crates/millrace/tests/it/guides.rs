@@ -56,6 +56,11 @@ fn guides_pipelines() {
 }
 
 #[test]
+fn guides_files() {
+    follow(include_str!("../../../../docs/guides/files.md"));
+}
+
+#[test]
 fn guides_queues() {
     follow(include_str!("../../../../docs/guides/queues.md"));
 }
@@ -91,6 +96,16 @@ fn guides_programs() {
 }
 
 #[test]
+fn guides_databases() {
+    follow(include_str!("../../../../docs/guides/databases.md"));
+}
+
+#[test]
 fn guides_sweeps() {
     follow(include_str!("../../../../docs/guides/sweeps.md"));
+}
+
+#[test]
+fn guides_copy() {
+    follow(include_str!("../../../../docs/guides/copy.md"));
 }

@@ -42,7 +42,7 @@ impl Decoding {
         let guess = chunk.text.len() / (self.width * 4).max(8);
         let mut builders: Vec<ColumnBuilder> =
             self.formats.iter().map(|format| ColumnBuilder::new(format.clone(), guess)).collect();
-        let mut piece = Piece::default();
+        let mut piece = Piece::of_file(&self.file);
         // One look at everything is much cheaper than one at each cell.
         let sound = std::str::from_utf8(&chunk.text).is_ok();
         let mut lines = Lines { at: 0, line: chunk.line };

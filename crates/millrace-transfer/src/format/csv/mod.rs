@@ -16,7 +16,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::encoding::decoded;
-use super::{Encoder, Failure, FileFormat, Opening, Out};
+use super::nested::AsText;
+use super::{Encoder, Failure, FileFormat, FileTarget, Opening, Out};
 use crate::config::CopyConfig;
 use crate::error::CopyError;
 use crate::meter::Meter;
@@ -76,24 +77,37 @@ impl FileFormat for Csv {
         &self,
         out: Box<dyn Out>,
         schema: &SchemaRef,
-        _: &CopyConfig,
+        target: &FileTarget,
     ) -> Result<Box<dyn Encoder>, Failure> {
-        let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(out);
+        let mut builder = arrow::csv::WriterBuilder::new()
+            .with_header(target.header.unwrap_or(true))
+            .with_delimiter(delimiter(target.delimiter.as_deref(), &target.path)?);
+        if let Some(quote) = one_byte("quote", target.quote.as_deref())? {
+            builder = builder.with_quote(quote);
+        }
+        if let Some(null) = &target.null_value {
+            builder = builder.with_null(null.clone());
+        }
+        let as_text = AsText::new(schema);
+        let mut writer = builder.build(out);
         // So that a table without rows has its header.
-        writer.write(&RecordBatch::new_empty(schema.clone()))?;
-        Ok(Box::new(CsvEncoder(writer)))
+        writer.write(&RecordBatch::new_empty(as_text.schema().clone()))?;
+        Ok(Box::new(CsvEncoder { writer, as_text }))
     }
 }
 
-struct CsvEncoder(arrow::csv::Writer<Box<dyn Out>>);
+struct CsvEncoder {
+    writer: arrow::csv::Writer<Box<dyn Out>>,
+    as_text: AsText,
+}
 
 impl Encoder for CsvEncoder {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
-        Ok(self.0.write(batch)?)
+        Ok(self.writer.write(&self.as_text.of(batch)?)?)
     }
 
     fn finish(self: Box<Self>) -> Result<Box<dyn Out>, Failure> {
-        Ok(self.0.into_inner())
+        Ok(self.writer.into_inner())
     }
 }
 
@@ -210,7 +224,7 @@ impl Reader for CsvReader {
 }
 
 fn open_text(file: &SourceFile, config: &CopyConfig, meter: &Arc<Meter>) -> Result<Chunks, CopyError> {
-    let delimiter = delimiter(config, &file.name)?;
+    let delimiter = delimiter(config.delimiter.as_deref(), &file.name)?;
     let dialect = Dialect {
         delimiter,
         quote: one_byte("quote", config.quote.as_deref())?.unwrap_or(b'"'),
@@ -225,9 +239,9 @@ fn open_text(file: &SourceFile, config: &CopyConfig, meter: &Arc<Meter>) -> Resu
 }
 
 /// What the step says, or what the file's name does.
-fn delimiter(config: &CopyConfig, name: &str) -> Result<u8, CopyError> {
-    match config.delimiter.as_deref() {
-        None if name.contains(".tsv") => Ok(b'\t'),
+fn delimiter(delimiter: Option<&str>, name: &str) -> Result<u8, CopyError> {
+    match delimiter {
+        None if name.to_lowercase().contains(".tsv") => Ok(b'\t'),
         Some("tab" | "\t") => Ok(b'\t'),
         delimiter => Ok(one_byte("delimiter", delimiter)?.unwrap_or(b',')),
     }

@@ -13,6 +13,7 @@ use anyhow::Result;
 use millrace_contract::{CatalogError, Explain as _};
 
 pub(crate) use lineage::print_lineage;
+pub(crate) use rows::print_profile;
 
 use crate::cli::{Data, DataCommand};
 use crate::printer::Printer;

@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use millrace_contract::{ColumnProfile, DatasetCatalog as _, QueryError, Selection, TableRef};
+use millrace_contract::{ColumnProfile, DatasetCatalog as _, QueryError, Selection, TableProfile, TableRef};
 use millrace_spec::problem::{Place, Problem};
 use millrace_tracking::Reference;
 use millrace_tracking::schema_diff;
@@ -47,13 +47,18 @@ pub(super) async fn profile(dataset: &str, printer: &Printer) -> Result<ExitCode
     let Some(profile) = version.profile else {
         bail!("`{}` has no profile: it is made when a step writes a table", version.asset.label())
     };
+    print_profile(&version.asset.label(), &profile, printer)
+}
+
+/// One line a column.
+pub(crate) fn print_profile(label: &str, profile: &TableProfile, printer: &Printer) -> Result<ExitCode> {
     let columns: Vec<Value> =
         profile.columns.iter().map(serde_json::to_value).collect::<Result<_, _>>().context("the profile")?;
     if printer.is_json() {
         printer.list(&columns, &[], |_| Vec::new());
         return Ok(ExitCode::SUCCESS);
     }
-    printer.note(&format!("{}: {} rows", version.asset.label(), profile.rows));
+    printer.note(&format!("{label}: {} rows", profile.rows));
     let header =
         ["COLUMN", "TYPE", "NULLS", "DISTINCT", "MIN", "5%", "MEDIAN", "95%", "MAX", "MEAN", "MOST COMMON"];
     let rows: Vec<Value> = profile.columns.iter().map(|column| json!(cells(column))).collect();

@@ -1,0 +1,162 @@
+//! Table servers: what each of them can do is behind [`TableServer`], how a load comes about in [`load`] is the same for all.
+//!
+//! A load is one transaction, or staged and swapped, so that nobody reads half of it. The key of the step's attempt is stored in it too: who
+//! begins it again after a kill finds the key and loads nothing twice.
+
+mod cells;
+mod dialect;
+mod json;
+mod load;
+mod merge;
+pub(crate) mod mysql;
+pub(crate) mod postgres;
+mod rows;
+pub(crate) mod sqlite;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use indexmap::IndexMap;
+use millrace_contract::{BatchStream, StepContext};
+use serde_json::Value;
+
+use crate::config::{Condition, CopyConfig, Partition};
+use crate::error::CopyError;
+use crate::meter::Meter;
+use crate::source::Outcome;
+use crate::types::ColumnSpec;
+use dialect::Dialect;
+pub(crate) use load::{Load, load};
+
+/// A system that keeps tables.
+#[async_trait]
+pub(crate) trait TableServer: Send + Sync {
+    /// Reads a table or a query from one snapshot, its types as exact as Arrow has them.
+    async fn read(&self, reading: Reading, outcome: Outcome) -> Result<BatchStream, CopyError>;
+
+    /// A connection to load over; `table` is what errors name.
+    async fn session(&self, table: &str) -> Result<Box<dyn Session>, CopyError>;
+}
+
+/// What is read.
+#[derive(Debug, Clone)]
+pub(crate) struct Reading {
+    /// `schema.table`, or a query in brackets.
+    pub(crate) relation: String,
+    /// Which rows.
+    pub(crate) condition: Option<Condition>,
+    /// How the rows are divided among connections.
+    pub(crate) partition: Option<Partition>,
+    /// Types that columns are to have.
+    pub(crate) columns: IndexMap<String, ColumnSpec>,
+    /// Connections at most.
+    pub(crate) connections: usize,
+}
+
+impl Reading {
+    /// The condition and its values.
+    pub(crate) fn condition(&self) -> (Option<&str>, &[Value]) {
+        match &self.condition {
+            None => (None, &[]),
+            Some(Condition::Text(text)) => (Some(text), &[]),
+            Some(Condition::Bound { text, params }) => (Some(text), params),
+        }
+    }
+}
+
+/// A column of a table that is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TableColumn {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its type in the words of the system.
+    pub(crate) sql_type: String,
+}
+
+/// A connection that loads. It ends when it is dropped, and what is not committed with it.
+#[async_trait]
+pub(crate) trait Session: Send {
+    fn dialect(&self) -> Dialect;
+
+    /// Runs a statement with bound values; how many rows it changed.
+    async fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, CopyError>;
+
+    /// Runs what the user wrote: one or several statements.
+    async fn script(&mut self, sql: &str) -> Result<(), CopyError>;
+
+    /// The first row of a query, each cell as text; `None` if there is none.
+    async fn ask(&mut self, sql: &str, values: &[Value]) -> Result<Option<Vec<Option<String>>>, CopyError>;
+
+    /// The columns of a table; `None` if it is not there.
+    async fn columns(&mut self, table: &str) -> Result<Option<Vec<TableColumn>>, CopyError>;
+
+    /// Fills `table` (quoted) with the rows, whose columns are those of `columns` in this order. Returns how many there were.
+    async fn fill(
+        &mut self,
+        table: &str,
+        columns: &[TableColumn],
+        rows: BatchStream,
+        load: &Load<'_>,
+    ) -> Result<u64, CopyError>;
+
+    /// Whether rows of that schema can go straight into the columns; else they are staged as text and converted by the server.
+    fn fits(&self, schema: &arrow::datatypes::Schema, columns: &[TableColumn]) -> Vec<bool>;
+}
+
+/// A kind of connection: the key it has in `connections.yaml`, how it is read, and what else there is to it.
+type Open = fn(&str, &Value, &Path) -> Result<Box<dyn TableServer>, CopyError>;
+
+/// Every table server. A new one: a file or folder beside this, and a line here and in [`crate::connectors`].
+const ALL: [(&str, Open); 3] =
+    [("postgres", postgres::open), ("mysql", mysql::open), ("sqlite", sqlite::open)];
+
+/// The table server that a connection leads to. Nothing is sent yet.
+pub(crate) fn open(
+    name: &str,
+    settings: &Value,
+    workspace: &Path,
+) -> Result<Box<dyn TableServer>, CopyError> {
+    let found = ALL.iter().find_map(|(key, open)| Some((settings.get(key)?, open)));
+    let Some((settings, open)) = found else {
+        return Err(CopyError::config(
+            format!("the connection `{name}` is not one to a database"),
+            format!("in connections.yaml: `{name}: {{postgres: {{url: postgres://user@host/database}}}}`"),
+        ));
+    };
+    open(name, settings, workspace)
+}
+
+impl Reading {
+    /// What a step reads of a table or query.
+    pub(crate) fn of(config: &CopyConfig, relation: &str) -> Self {
+        Self {
+            relation: relation.to_owned(),
+            condition: config.condition.clone(),
+            partition: config.partition.clone(),
+            columns: config.columns.clone(),
+            connections: config.threads(),
+        }
+    }
+}
+
+impl<'a> Load<'a> {
+    /// How a step loads into a table.
+    pub(crate) fn of(
+        config: &'a CopyConfig,
+        context: &'a StepContext,
+        table: &'a str,
+        meter: &'a Meter,
+        rejected: &'a (dyn Fn() -> u64 + Sync),
+    ) -> Self {
+        Self {
+            key: &context.idempotency_key,
+            table,
+            write: &config.write,
+            pre_sql: &config.pre_sql,
+            post_sql: &config.post_sql,
+            partial: false,
+            rejected,
+            meter,
+        }
+    }
+}

@@ -1,0 +1,496 @@
+//! MySQL and MariaDB. What their binary rows have no plain form for is asked for as text; rows are written by statements of many rows.
+
+use std::path::Path;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use async_trait::async_trait;
+use futures::TryStreamExt as _;
+use millrace_contract::BatchStream;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlRow};
+use sqlx::{
+    Arguments as _, AssertSqlSafe, ConnectOptions as _, Decode, MySql, Row as _, TypeInfo as _, ValueRef as _,
+};
+
+use super::cells::{Cell, Rows, Sent, insert};
+use super::load::next_batch;
+use super::{Dialect, Load, Reading, Session, TableColumn, TableServer, rows};
+use crate::error::CopyError;
+use crate::meter::Stage;
+use crate::source::Outcome;
+use crate::types::{ColumnSpec, ColumnType};
+
+/// Values of one statement; the protocol takes 65535.
+const VALUES: usize = 32_000;
+/// Bytes of one statement, below what servers take by themselves (`max_allowed_packet`, 16 MB).
+const BYTES: usize = 4 * 1024 * 1024;
+
+/// Reads and writes tables of a MySQL or MariaDB server.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MysqlConnection {
+    /// Connection URL without the password, for example `mysql://reader@db/shop`. `?ssl-mode=` is `DISABLED`, `PREFERRED` (the default),
+    /// `REQUIRED`, `VERIFY_CA` or `VERIFY_IDENTITY`; `&ssl-ca=` names a file with the certificates that are trusted.
+    pub(crate) url: String,
+    /// The password, usually `${{ secrets.… }}`.
+    #[serde(default)]
+    pub(crate) password: Option<String>,
+}
+
+struct Mysql {
+    name: String,
+    options: MySqlConnectOptions,
+}
+
+/// Reads the connection; nothing is sent yet.
+pub(crate) fn open(name: &str, settings: &Value, _: &Path) -> Result<Box<dyn TableServer>, CopyError> {
+    let settings: MysqlConnection = serde_json::from_value(settings.clone()).map_err(|error| {
+        CopyError::config(format!("the connection `{name}`: {error}"), "mysql: {url, password}")
+    })?;
+    // The error of a bad URL may quote it, and it may hold a password.
+    let options =
+        MySqlConnectOptions::from_str(&settings.url).ok().filter(|_| settings.url.starts_with("mysql://"));
+    let mut options = options.ok_or_else(|| {
+        CopyError::config(
+            format!("the URL of the connection `{name}` cannot be read"),
+            "mysql://user@host:3306/database",
+        )
+    })?;
+    if let Some(password) = &settings.password {
+        options = options.password(password);
+    }
+    Ok(Box::new(Mysql {
+        name: name.to_owned(),
+        options: options.pipes_as_concat(false).disable_statement_logging(),
+    }))
+}
+
+impl Mysql {
+    async fn connect(&self) -> Result<MySqlConnection, CopyError> {
+        let fail = |error: sqlx::Error| failed(&self.name, &error);
+        let mut connection = self.options.connect().await.map_err(fail)?;
+        // Without it a value that has no room is cut to fit.
+        let strict = "set session sql_mode = concat(@@sql_mode, ',STRICT_ALL_TABLES')";
+        run(&mut connection, strict).await.map_err(fail)?;
+        Ok(connection)
+    }
+}
+
+#[async_trait]
+impl TableServer for Mysql {
+    async fn read(&self, reading: Reading, outcome: Outcome) -> Result<BatchStream, CopyError> {
+        rows::check(&reading)?;
+        let what = reading.relation.clone();
+        let fail = |error: sqlx::Error| failed(&what, &error);
+        let mut connection = self.connect().await?;
+        let from = Dialect::Mysql.relation(&reading.relation);
+        let columns = describe(&mut connection, &reading, &from).await.map_err(fail)?;
+        let snapshot = "set session transaction isolation level repeatable read; \
+                        start transaction with consistent snapshot, read only";
+        run(&mut connection, snapshot).await.map_err(fail)?;
+        let expressions: Vec<&str> = columns.iter().map(|(_, expression)| expression.as_str()).collect();
+        let (condition, values) = reading.condition();
+        let (condition, values) = match condition {
+            Some(text) => {
+                let (text, values) = positional(text, values);
+                (format!(" where {text}"), values)
+            }
+            None => (String::new(), Vec::new()),
+        };
+        let sql = format!("select {} from {from}{condition}", expressions.join(", "));
+        let fields: Vec<Field> = columns.into_iter().map(|(field, _)| field).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let arguments = bound(&values).map_err(|message| CopyError::read(&what, &message))?;
+        let (starting, sender) = rows::channel(schema.clone(), outcome);
+        Ok(starting.run(async move {
+            let fail = |error: sqlx::Error| failed(&what, &error);
+            let wrong = |message: String| CopyError::read(&what, &message);
+            let mut found = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch(&mut connection);
+            let columns = schema.fields().len();
+            let mut rows = Rows::new(schema);
+            while let Some(row) = found.try_next().await.map_err(fail)? {
+                for index in 0..columns {
+                    let said = with_cell(&row, index, |cell| rows.cell(index, cell)).map_err(fail)?;
+                    said.map_err(wrong)?;
+                }
+                if rows.end() && !sender.give(&mut rows).await.map_err(wrong)? {
+                    return Ok(());
+                }
+            }
+            sender.give(&mut rows).await.map_err(wrong).map(drop)
+        }))
+    }
+
+    async fn session(&self, table: &str) -> Result<Box<dyn Session>, CopyError> {
+        Ok(Box::new(MysqlSession { connection: self.connect().await?, what: table.to_owned() }))
+    }
+}
+
+/// The columns and how each is asked for. A query's are those of an empty table that is made of it.
+async fn describe(
+    connection: &mut MySqlConnection,
+    reading: &Reading,
+    from: &str,
+) -> Result<Vec<(Field, String)>, sqlx::Error> {
+    let table = if reading.relation.trim().starts_with('(') {
+        let sql = format!("create temporary table millrace_described as select * from {from} limit 0");
+        run(connection, &sql).await?;
+        "millrace_described".to_owned()
+    } else {
+        from.to_owned()
+    };
+    let found =
+        sqlx::raw_sql(AssertSqlSafe(format!("show columns from {table}"))).fetch_all(connection).await?;
+    let mut columns = Vec::new();
+    for row in found {
+        let (name, sql_type) = (text(&row, 0)?.unwrap_or_default(), text(&row, 1)?.unwrap_or_default());
+        let column = Dialect::Mysql.quoted(&name);
+        let (kind, as_text) = match reading.columns.get(&name).map(ColumnSpec::kind) {
+            Some(kind) => (kind.data_type(), kind != ColumnType::Binary),
+            None => data_type(&sql_type),
+        };
+        let bits = sql_type.starts_with("bit");
+        let expression = match (as_text, bits) {
+            (true, _) => format!("cast({column} as char)"),
+            (false, true) => format!("cast({column} as unsigned)"),
+            (false, false) => column,
+        };
+        columns.push((Field::new(name, kind, true), expression));
+    }
+    Ok(columns)
+}
+
+/// What a type of the server is here, and whether it is asked for as text.
+fn data_type(sql_type: &str) -> (DataType, bool) {
+    let word = sql_type.to_lowercase();
+    let name = word.split(['(', ' ']).next().unwrap_or_default();
+    let unsigned = word.contains("unsigned");
+    match name {
+        "tinyint" if word.starts_with("tinyint(1)") && !unsigned => (DataType::Boolean, false),
+        "bit" if word == "bit(1)" => (DataType::Boolean, false),
+        "bit" => (DataType::UInt64, false),
+        "tinyint" => (if unsigned { DataType::UInt8 } else { DataType::Int8 }, false),
+        "smallint" => (if unsigned { DataType::UInt16 } else { DataType::Int16 }, false),
+        "mediumint" | "int" => (if unsigned { DataType::UInt32 } else { DataType::Int32 }, false),
+        "bigint" => (if unsigned { DataType::UInt64 } else { DataType::Int64 }, false),
+        "year" => (DataType::Int16, true),
+        "float" => (DataType::Float32, false),
+        "double" => (DataType::Float64, false),
+        "decimal" => {
+            let digits = word.strip_prefix("decimal").and_then(|rest| rest.split(')').next()).unwrap_or("");
+            let kind = ColumnType::from_str(&format!("decimal{digits})"));
+            // One of 39 to 65 digits has no room but as text.
+            (kind.map_or(DataType::Utf8, ColumnType::data_type), true)
+        }
+        "date" => (DataType::Date32, true),
+        "datetime" => (DataType::Timestamp(TimeUnit::Microsecond, None), true),
+        "timestamp" => (DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true),
+        "time" => (DataType::Time64(TimeUnit::Microsecond), true),
+        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "geometry" => {
+            (DataType::Binary, false)
+        }
+        _ => (DataType::Utf8, true),
+    }
+}
+
+fn with_cell<T>(row: &MySqlRow, index: usize, take: impl FnOnce(Cell<'_>) -> T) -> Result<T, sqlx::Error> {
+    let value = row.try_get_raw(index)?;
+    if value.is_null() {
+        return Ok(take(Cell::Null));
+    }
+    let class = Class::of(value.type_info().name());
+    let decoded = |error| sqlx::Error::Decode(error);
+    Ok(match class {
+        Class::Integer => take(Cell::Int(<i64 as Decode<MySql>>::decode(value).map_err(decoded)?)),
+        Class::Unsigned => take(Cell::Unsigned(<u64 as Decode<MySql>>::decode(value).map_err(decoded)?)),
+        Class::Float => {
+            let float = <f32 as Decode<MySql>>::decode(value).map_err(decoded)?;
+            take(Cell::Float(f64::from(float)))
+        }
+        Class::Double => take(Cell::Float(<f64 as Decode<MySql>>::decode(value).map_err(decoded)?)),
+        Class::Bytes => take(Cell::Bytes(<&[u8] as Decode<MySql>>::decode(value).map_err(decoded)?)),
+        Class::Text => take(Cell::Text(<&str as Decode<MySql>>::decode(value).map_err(decoded)?)),
+    })
+}
+
+/// How a value comes.
+enum Class {
+    Integer,
+    Unsigned,
+    Float,
+    Double,
+    Bytes,
+    Text,
+}
+
+impl Class {
+    fn of(name: &str) -> Self {
+        match name {
+            "FLOAT" => Self::Float,
+            "DOUBLE" => Self::Double,
+            "BOOLEAN" => Self::Integer,
+            name if name.contains("INT") && name.contains("UNSIGNED") => Self::Unsigned,
+            name if name.contains("INT") => Self::Integer,
+            name if name.contains("BLOB") || name.contains("BINARY") || name == "GEOMETRY" => Self::Bytes,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// A cell of an answer in the text protocol.
+fn text(row: &MySqlRow, index: usize) -> Result<Option<String>, sqlx::Error> {
+    let value = row.try_get_raw(index)?;
+    if value.is_null() {
+        return Ok(None);
+    }
+    let bytes = <&[u8] as Decode<MySql>>::decode(value).map_err(sqlx::Error::Decode)?;
+    Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
+}
+
+/// `$1` as the server writes it, with the values in the order in which they are mentioned. Quoted text is left as it is.
+fn positional(sql: &str, values: &[Value]) -> (String, Vec<Value>) {
+    let (mut out, mut order) = (String::new(), Vec::new());
+    let mut quote = None;
+    let mut rest = sql.chars().peekable();
+    while let Some(character) = rest.next() {
+        match (quote, character) {
+            (Some(open), _) if character == open => quote = None,
+            (Some('\''), '\\') => {
+                out.push(character);
+                out.extend(rest.next());
+                continue;
+            }
+            (None, '\'' | '"' | '`') => quote = Some(character),
+            (None, '$') => {
+                let mut digits = String::new();
+                while let Some(digit) = rest.next_if(char::is_ascii_digit) {
+                    digits.push(digit);
+                }
+                let value =
+                    digits.parse::<usize>().ok().and_then(|number| values.get(number.checked_sub(1)?));
+                if let Some(value) = value {
+                    out.push('?');
+                    order.push(value.clone());
+                } else {
+                    out.push('$');
+                    out.push_str(&digits);
+                }
+                continue;
+            }
+            _ => {}
+        }
+        out.push(character);
+    }
+    (out, order)
+}
+
+struct MysqlSession {
+    connection: MySqlConnection,
+    what: String,
+}
+
+#[async_trait]
+impl Session for MysqlSession {
+    fn dialect(&self) -> Dialect {
+        Dialect::Mysql
+    }
+
+    async fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, CopyError> {
+        let arguments = bound(values).map_err(|message| CopyError::write(&self.what, &message))?;
+        let done =
+            sqlx::query_with(AssertSqlSafe(sql.to_owned()), arguments).execute(&mut self.connection).await;
+        done.map(|done| done.rows_affected()).map_err(|error| refused(&self.what, &error))
+    }
+
+    async fn script(&mut self, sql: &str) -> Result<(), CopyError> {
+        run(&mut self.connection, sql).await.map_err(|error| refused(&self.what, &error))
+    }
+
+    async fn ask(&mut self, sql: &str, values: &[Value]) -> Result<Option<Vec<Option<String>>>, CopyError> {
+        let arguments = bound(values).map_err(|message| CopyError::write(&self.what, &message))?;
+        let asked = sqlx::query_with(AssertSqlSafe(sql.to_owned()), arguments);
+        let row =
+            asked.fetch_optional(&mut self.connection).await.map_err(|error| refused(&self.what, &error))?;
+        let Some(row) = row else { return Ok(None) };
+        let text = |index| {
+            with_cell(&row, index, |cell| match cell {
+                Cell::Null => None,
+                Cell::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+                cell => Some(cell.to_string()),
+            })
+            .map_err(|error| refused(&self.what, &error))
+        };
+        (0..row.len()).map(text).collect::<Result<Vec<_>, _>>().map(Some)
+    }
+
+    async fn columns(&mut self, table: &str) -> Result<Option<Vec<TableColumn>>, CopyError> {
+        let (schema, name) = match table.rsplit_once('.') {
+            Some((schema, name)) => (Value::from(schema), name),
+            None => (Value::Null, table),
+        };
+        let sql = "select engine from information_schema.tables where table_schema = coalesce(?, database()) and table_name = ?";
+        let Some(found) = self.ask(sql, &[schema, name.into()]).await? else { return Ok(None) };
+        let engine = found.into_iter().next().flatten().unwrap_or_default();
+        if !engine.is_empty() && !engine.eq_ignore_ascii_case("innodb") {
+            return Err(CopyError::config(
+                format!("the table `{table}` is kept by `{engine}`, which has no transactions"),
+                format!("alter table {} engine=InnoDB", Dialect::Mysql.table(table)),
+            ));
+        }
+        let sql = format!("show columns from {}", Dialect::Mysql.table(table));
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut self.connection).await;
+        let rows = rows.map_err(|error| refused(&self.what, &error))?;
+        let mut columns = Vec::new();
+        for row in rows {
+            let cell = |index| text(&row, index).map_err(|error| refused(&self.what, &error));
+            let extra = cell(5)?.unwrap_or_default();
+            if !extra.to_lowercase().contains("generated") || extra.eq_ignore_ascii_case("default_generated")
+            {
+                let (name, sql_type) = (cell(0)?.unwrap_or_default(), cell(1)?.unwrap_or_default());
+                columns.push(TableColumn { name, sql_type });
+            }
+        }
+        Ok(Some(columns))
+    }
+
+    async fn fill(
+        &mut self,
+        table: &str,
+        columns: &[TableColumn],
+        mut rows: BatchStream,
+        load: &Load<'_>,
+    ) -> Result<u64, CopyError> {
+        let names: Vec<String> = columns.iter().map(|column| Dialect::Mysql.quoted(&column.name)).collect();
+        let head = format!("insert into {table} ({})", names.join(", "));
+        // What is bound is taken for the bytes of bits; a number that is computed is not.
+        let place = |column: &TableColumn| {
+            if column.sql_type.starts_with("bit") { "cast(? as unsigned)" } else { "?" }
+        };
+        let places: Vec<&str> = columns.iter().map(place).collect();
+        let at_once = (VALUES / columns.len().max(1)).max(1);
+        let mut count = 0;
+        while let Some(batch) = next_batch(&mut rows).await? {
+            let begun = Instant::now();
+            let sent =
+                batch.columns().iter().map(|column| Sent::new(column, false)).collect::<Result<Vec<_>, _>>();
+            let sent = sent.map_err(|error| load.failed(&error))?;
+            let (mut arguments, mut pending, mut bytes) = (MySqlArguments::default(), 0, 0);
+            for row in 0..batch.num_rows() {
+                for (column, sent) in columns.iter().zip(&sent) {
+                    let cell = sent.cell(row);
+                    bytes += match cell {
+                        Cell::Text(text) => text.len(),
+                        Cell::Bytes(bytes) => bytes.len(),
+                        _ => 8,
+                    };
+                    add(&mut arguments, cell)
+                        .map_err(|error| load.failed(&format!("column `{}`: {error}", column.name)))?;
+                }
+                pending += 1;
+                if pending == at_once || bytes >= BYTES || row + 1 == batch.num_rows() {
+                    let sql = insert(&head, &places, pending);
+                    let query = sqlx::query_with(AssertSqlSafe(sql), std::mem::take(&mut arguments));
+                    let done = query.execute(&mut self.connection).await;
+                    done.map_err(|error| refused(&self.what, &error))?;
+                    (pending, bytes) = (0, 0);
+                }
+            }
+            count += batch.num_rows() as u64;
+            load.meter.add(Stage::Write, begun.elapsed());
+        }
+        Ok(count)
+    }
+
+    fn fits(&self, schema: &Schema, _: &[TableColumn]) -> Vec<bool> {
+        vec![true; schema.fields().len()]
+    }
+}
+
+fn add(arguments: &mut MySqlArguments, cell: Cell<'_>) -> Result<(), String> {
+    let added = match cell {
+        Cell::Null => arguments.add(None::<i64>),
+        Cell::Boolean(value) => arguments.add(value),
+        Cell::Int(value) => arguments.add(value),
+        Cell::Unsigned(value) => arguments.add(value),
+        Cell::Float(value) if !value.is_finite() => return Err(format!("MySQL has no place for `{value}`")),
+        Cell::Float(value) => arguments.add(value),
+        Cell::Text(value) => arguments.add(value),
+        Cell::Bytes(value) => arguments.add(value),
+    };
+    added.map_err(|error| error.to_string())
+}
+
+fn bound(values: &[Value]) -> Result<MySqlArguments, String> {
+    let mut arguments = MySqlArguments::default();
+    for value in values {
+        let text = value.to_string();
+        let cell = match value {
+            Value::Null => Cell::Null,
+            Value::Bool(value) => Cell::Boolean(*value),
+            Value::String(text) => Cell::Text(text),
+            Value::Number(number) => number.as_i64().map_or(Cell::Text(&text), Cell::Int),
+            Value::Array(_) | Value::Object(_) => Cell::Text(&text),
+        };
+        add(&mut arguments, cell)?;
+    }
+    Ok(arguments)
+}
+
+async fn run(connection: &mut MySqlConnection, sql: &str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.map(drop)
+}
+
+fn failed(what: &str, error: &sqlx::Error) -> CopyError {
+    CopyError::Read { what: what.to_owned(), message: message(error), transient: is_transient(error) }
+}
+
+fn refused(what: &str, error: &sqlx::Error) -> CopyError {
+    CopyError::Write { what: what.to_owned(), message: message(error), transient: is_transient(error) }
+}
+
+fn message(error: &sqlx::Error) -> String {
+    error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
+}
+
+/// A lost connection, a server that is going down or full of others, a deadlock.
+fn is_transient(error: &sqlx::Error) -> bool {
+    match error.as_database_error() {
+        Some(error) => {
+            let number =
+                error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().map(|error| error.number());
+            matches!(number, Some(1040 | 1053 | 1205 | 1213 | 2006 | 2013))
+        }
+        None => matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_by_place() {
+        let values = [json!(1), json!("b")];
+        let check = |sql: &str, expected: &str, order: &[Value]| {
+            assert_eq!(positional(sql, &values), (expected.to_owned(), order.to_vec()));
+        };
+        check("a > $2 and b = $1", "a > ? and b = ?", &[json!("b"), json!(1)]);
+        check("a = '$1' and `$2` = $2", "a = '$1' and `$2` = ?", &[json!("b")]);
+        check("a = '\\'$1' or c = $1 or d = $3", "a = '\\'$1' or c = ? or d = $3", &[json!(1)]);
+    }
+
+    #[test]
+    fn types() {
+        assert_eq!(data_type("bigint(20) unsigned"), (DataType::UInt64, false));
+        assert_eq!(data_type("decimal(12,2)"), (DataType::Decimal128(12, 2), true));
+        assert_eq!(data_type("decimal(65,2)"), (DataType::Utf8, true));
+        assert_eq!(data_type("tinyint(1)"), (DataType::Boolean, false));
+        assert_eq!(data_type("tinyint(4)"), (DataType::Int8, false));
+    }
+}

@@ -1,0 +1,159 @@
+//! PostgreSQL, and what speaks its protocol: rows go both ways in the binary form of COPY.
+
+mod columns;
+mod decode;
+mod encode;
+mod parts;
+mod read;
+mod session;
+mod tls;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use millrace_contract::BatchStream;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{Client, Config};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Reading, Session, TableServer};
+use crate::error::CopyError;
+use crate::source::Outcome;
+
+/// Reads and writes tables of a PostgreSQL server.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PostgresConnection {
+    /// Connection URL without the password, for example `postgres://reader@db/shop`. `?sslmode=` is `disable`, `prefer` (the default),
+    /// `require`, `verify-ca` or `verify-full`; `&sslrootcert=` names a file with the certificates that are trusted.
+    pub(crate) url: String,
+    /// The password, usually `${{ secrets.… }}`.
+    #[serde(default)]
+    pub(crate) password: Option<String>,
+}
+
+/// A server and how to get there.
+struct Postgres {
+    name: String,
+    config: Config,
+    tls: tls::Tls,
+}
+
+/// Reads the connection; nothing is sent yet.
+pub(crate) fn open(
+    name: &str,
+    settings: &Value,
+    workspace: &Path,
+) -> Result<Box<dyn TableServer>, CopyError> {
+    let settings: PostgresConnection = serde_json::from_value(settings.clone()).map_err(|error| {
+        CopyError::config(format!("the connection `{name}`: {error}"), "postgres: {url, password}")
+    })?;
+    let (url, tls) = tls::Tls::of_url(name, &settings.url, workspace)?;
+    // The error of a bad URL may quote it, and it may hold a password.
+    let mut config: Config = url.parse().map_err(|_| {
+        CopyError::config(
+            format!("the URL of the connection `{name}` cannot be read"),
+            "postgres://user@host:5432/database",
+        )
+    })?;
+    if let Some(password) = settings.password {
+        config.password(password);
+    }
+    config.ssl_mode(tls.mode()).application_name("millrace");
+    Ok(Box::new(Postgres { name: name.to_owned(), config, tls }))
+}
+
+impl Postgres {
+    /// A connection and the task that drives it.
+    async fn connect(&self) -> Result<Connected, CopyError> {
+        let connected = self.config.connect(self.tls.connector()?).await;
+        let (client, driver) = connected.map_err(|error| failed(&self.name, &error))?;
+        let driver = tokio::spawn(async move {
+            if let Err(error) = driver.await {
+                tracing::debug!(%error, "a database connection ended");
+            }
+        });
+        Ok(Connected { client, _driver: AbortOnDropHandle::new(driver) })
+    }
+}
+
+/// A connection. Dropped, it is cut: the server need not send what nobody takes any more.
+struct Connected {
+    client: Client,
+    _driver: AbortOnDropHandle<()>,
+}
+
+#[async_trait]
+impl TableServer for Postgres {
+    async fn read(&self, reading: Reading, outcome: Outcome) -> Result<BatchStream, CopyError> {
+        read::read(self, reading, outcome).await
+    }
+
+    async fn session(&self, table: &str) -> Result<Box<dyn Session>, CopyError> {
+        Ok(Box::new(session::PostgresSession::new(self.connect().await?, table)))
+    }
+}
+
+/// The server's own words where there are any; a lost connection may pass.
+fn failed(what: &str, error: &tokio_postgres::Error) -> CopyError {
+    CopyError::Read { what: what.to_owned(), message: message(error), transient: is_transient(error) }
+}
+
+/// A lost connection, a server that is going down or full of others, a deadlock and the like.
+fn is_transient(error: &tokio_postgres::Error) -> bool {
+    let Some(error) = error.as_db_error() else { return true };
+    let code = error.code().code();
+    ["08", "40", "53", "57P", "55P"].iter().any(|class| code.starts_with(class)) && code != "53100"
+}
+
+fn message(error: &tokio_postgres::Error) -> String {
+    let Some(database) = error.as_db_error() else {
+        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        return format!("{error}{cause}");
+    };
+    let detail = database.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+    format!("{}{detail}", database.message())
+}
+
+/// A parameter of whatever type the server expects, sent in its text form.
+#[derive(Debug)]
+struct TextParam(Option<String>);
+
+impl TextParam {
+    fn new(value: &Value) -> Self {
+        match value {
+            Value::Null => Self(None),
+            Value::String(text) => Self(Some(text.clone())),
+            other => Self(Some(other.to_string())),
+        }
+    }
+}
+
+impl ToSql for TextParam {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut bytes::BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(match &self.0 {
+            Some(text) => {
+                out.extend_from_slice(text.as_bytes());
+                IsNull::No
+            }
+            None => IsNull::Yes,
+        })
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
+}

@@ -1,0 +1,297 @@
+//! Reading: one snapshot, several connections, rows in the table's order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use futures::StreamExt as _;
+use millrace_contract::BatchStream;
+use serde_json::Value;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_postgres::types::{FromSql, Type};
+
+use super::columns::{Column, Kind};
+use super::decode::Decoder;
+use super::parts;
+use super::{Connected, Postgres, TextParam, failed};
+use crate::database::{Dialect, Reading};
+use crate::error::CopyError;
+use crate::meter::{Meter, Stage};
+use crate::source::Outcome;
+
+/// Messages, each a row, that are decoded in one go.
+const AT_ONCE: usize = 256;
+/// Batches of a part that wait.
+const BATCHES: usize = 32;
+/// What every COPY in binary form begins with, before the length of what may follow.
+const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
+/// How values look that are read as text.
+const SETTINGS: &str = "set local synchronize_seqscans = off; set local timezone = 'UTC'; set local datestyle = 'ISO'; \
+                        set local intervalstyle = 'postgres'; set local bytea_output = 'hex'";
+
+/// What one connection is to read.
+#[derive(Clone)]
+struct Query {
+    what: String,
+    kinds: Vec<Kind>,
+    schema: SchemaRef,
+    /// `select … from …`.
+    select: String,
+    condition: Option<String>,
+    values: Vec<Value>,
+    meter: Arc<Meter>,
+}
+
+type Batches = mpsc::Sender<Result<RecordBatch, CopyError>>;
+
+/// Reads a table or a query.
+pub(super) async fn read(
+    server: &Postgres,
+    reading: Reading,
+    outcome: Outcome,
+) -> Result<BatchStream, CopyError> {
+    let fail = |error: tokio_postgres::Error| failed(&reading.relation, &error);
+    let leader = server.connect().await?;
+    leader.client.batch_execute("begin isolation level repeatable read, read only").await.map_err(fail)?;
+    leader.client.batch_execute(SETTINGS).await.map_err(fail)?;
+    let from = Dialect::Postgres.relation(&reading.relation);
+    let columns = describe(&leader, &reading, &from).await?;
+    let expressions: Vec<&str> = columns.iter().map(|column| column.expression.as_str()).collect();
+    let (condition, values) = reading.condition();
+    let schema = Arc::new(Schema::new(columns.iter().map(Column::field).collect::<Vec<_>>()));
+    let query = Query {
+        what: reading.relation.clone(),
+        kinds: columns.iter().map(|column| column.kind.clone()).collect(),
+        schema: schema.clone(),
+        select: format!("select {} from {from}", expressions.join(", ")),
+        condition: condition.map(str::to_owned),
+        values: values.to_vec(),
+        meter: outcome.meter.clone(),
+    };
+    // A mistake in the condition is known before a sink is opened.
+    leader.client.prepare(&query.sql(None)).await.map_err(fail)?;
+    let parts = parts::of(&leader, &reading, &from).await?;
+    let workers = reading.connections.min(parts.len());
+    let (room, mut tasks) = (Arc::new(Semaphore::new(workers + 1)), JoinSet::new());
+    let (senders, receivers): (Vec<Batches>, Vec<_>) =
+        (0..parts.len().max(1)).map(|_| mpsc::channel(BATCHES)).unzip();
+    let shared = Arc::new(Shared { parts, senders, next: AtomicUsize::new(0), room: room.clone(), query });
+    if workers > 1 {
+        let row = leader.client.query_one("select pg_export_snapshot()", &[]).await.map_err(fail)?;
+        let snapshot: String = row.try_get(0).map_err(fail)?;
+        for _ in 0..workers {
+            let worker = server.connect().await?;
+            let begin = format!(
+                "begin isolation level repeatable read, read only; set transaction snapshot '{}'; {SETTINGS}",
+                snapshot.replace('\'', "''")
+            );
+            worker.client.batch_execute(&begin).await.map_err(fail)?;
+            tasks.spawn(work(worker, shared.clone()));
+        }
+        // The snapshot is there as long as the leader's transaction.
+        tasks.spawn(async move {
+            let _leader = leader;
+            std::future::pending::<()>().await;
+        });
+    } else {
+        tasks.spawn(work(leader, shared));
+    }
+    Ok(in_order(schema, receivers, tasks, room, outcome))
+}
+
+async fn describe(leader: &Connected, reading: &Reading, from: &str) -> Result<Vec<Column>, CopyError> {
+    let described = leader.client.prepare(&format!("select * from {from}")).await;
+    let described = described.map_err(|error| failed(&reading.relation, &error))?;
+    let column = |column: &tokio_postgres::Column| {
+        let declared = reading.columns.get(column.name());
+        Column::new(column.name(), column.type_(), column.type_modifier(), declared)
+    };
+    Ok(described.columns().iter().map(column).collect())
+}
+
+/// What the connections of a read share.
+struct Shared {
+    /// Conditions; none reads everything at once.
+    parts: Vec<String>,
+    senders: Vec<Batches>,
+    next: AtomicUsize,
+    /// Parts that may be begun.
+    room: Arc<Semaphore>,
+    query: Query,
+}
+
+/// Reads one part after another, until there are none or nobody wants more.
+async fn work(connected: Connected, shared: Arc<Shared>) {
+    loop {
+        let Ok(permit) = shared.room.acquire().await else { return };
+        permit.forget();
+        let part = shared.next.fetch_add(1, Ordering::SeqCst);
+        let Some(sender) = shared.senders.get(part) else { return };
+        let condition = shared.parts.get(part).map(String::as_str);
+        if let Err(error) = shared.query.read(&connected, condition, sender).await {
+            let _ = sender.send(Err(error)).await;
+            return;
+        }
+        // The senders are all alive as long as the read: an empty batch is the end of a part.
+        let end = RecordBatch::new_empty(shared.query.schema.clone());
+        if sender.send(Ok(end)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The batches, part after part.
+fn in_order(
+    schema: SchemaRef,
+    receivers: Vec<mpsc::Receiver<Result<RecordBatch, CopyError>>>,
+    tasks: JoinSet<()>,
+    room: Arc<Semaphore>,
+    outcome: Outcome,
+) -> BatchStream {
+    let state = Some((receivers.into_iter(), None, tasks, room, outcome));
+    let batches = futures::stream::unfold(state, |state| async move {
+        let (mut parts, mut open, tasks, room, outcome) = state?;
+        loop {
+            let mut part: mpsc::Receiver<_> = match open.take() {
+                Some(part) => part,
+                None => parts.next()?,
+            };
+            let broken = || Err(CopyError::read("the source", &"reading it broke off"));
+            match part.recv().await.unwrap_or_else(broken) {
+                Ok(batch) if batch.num_rows() == 0 => room.add_permits(1),
+                Ok(batch) => {
+                    return Some((Ok(batch), Some((parts, Some(part), tasks, room, outcome))));
+                }
+                Err(error) => return Some((Err(outcome.fail(error)), None)),
+            }
+        }
+    });
+    BatchStream { schema, batches: Box::pin(batches) }
+}
+
+impl Query {
+    fn sql(&self, part: Option<&str>) -> String {
+        let condition = self.condition.as_ref().map(|condition| format!("({condition})"));
+        let conditions: Vec<String> = condition.into_iter().chain(part.map(str::to_owned)).collect();
+        match conditions.as_slice() {
+            [] => self.select.clone(),
+            all => format!("{} where {}", self.select, all.join(" and ")),
+        }
+    }
+
+    async fn read(&self, connected: &Connected, part: Option<&str>, to: &Batches) -> Result<(), CopyError> {
+        // COPY takes no values.
+        if self.values.is_empty() {
+            self.copy(connected, part, to).await
+        } else {
+            self.query(connected, part, to).await
+        }
+    }
+
+    async fn copy(&self, connected: &Connected, part: Option<&str>, to: &Batches) -> Result<(), CopyError> {
+        let fail = |error: tokio_postgres::Error| failed(&self.what, &error);
+        let wrong = |message: String| CopyError::read(&self.what, &message);
+        let sql = format!("copy ({}) to stdout (format binary)", self.sql(part));
+        let mut decoder = Decoder::new(self.schema.clone(), &self.kinds);
+        let mut messages =
+            Box::pin(connected.client.copy_out(&sql).await.map_err(fail)?.ready_chunks(AT_ONCE));
+        let (mut begun, mut ended) = (false, false);
+        loop {
+            let waiting = Instant::now();
+            let Some(chunk) = messages.next().await else { break };
+            let decoding = Instant::now();
+            self.meter.add(Stage::Read, decoding - waiting);
+            for message in chunk {
+                let message = message.map_err(fail)?;
+                let mut data = message.as_ref();
+                if !begun {
+                    data =
+                        after_header(data).ok_or_else(|| wrong("it is not COPY's binary form".to_owned()))?;
+                    begun = true;
+                }
+                while !data.is_empty() && !ended {
+                    match decoder.row(data).map_err(wrong)? {
+                        Some(rest) => data = rest,
+                        None => ended = true,
+                    }
+                    if decoder.is_full() && !give(&mut decoder, to, &self.meter).await.map_err(wrong)? {
+                        return Ok(());
+                    }
+                }
+            }
+            self.meter.add(Stage::Decode, decoding.elapsed());
+            tokio::task::yield_now().await;
+        }
+        if !ended {
+            return Err(CopyError::Read {
+                what: self.what.clone(),
+                message: "the connection ended before the last row".to_owned(),
+                transient: true,
+            });
+        }
+        give(&mut decoder, to, &self.meter).await.map_err(wrong).map(drop)
+    }
+
+    async fn query(&self, connected: &Connected, part: Option<&str>, to: &Batches) -> Result<(), CopyError> {
+        let fail = |error: tokio_postgres::Error| failed(&self.what, &error);
+        let wrong = |message: String| CopyError::read(&self.what, &message);
+        let values: Vec<TextParam> = self.values.iter().map(TextParam::new).collect();
+        let statement = connected.client.prepare(&self.sql(part)).await.map_err(fail)?;
+        let rows = connected.client.query_raw(&statement, values).await.map_err(fail)?;
+        let mut rows = Box::pin(rows.ready_chunks(AT_ONCE));
+        let mut decoder = Decoder::new(self.schema.clone(), &self.kinds);
+        loop {
+            let waiting = Instant::now();
+            let Some(chunk) = rows.next().await else { break };
+            let decoding = Instant::now();
+            self.meter.add(Stage::Read, decoding - waiting);
+            for row in chunk {
+                let row = row.map_err(fail)?;
+                let raw =
+                    (0..self.kinds.len()).map(|index| row.try_get::<_, Raw<'_>>(index).map(|raw| raw.0));
+                let raw = raw.collect::<Result<Vec<_>, _>>().map_err(fail)?;
+                decoder.values(raw.into_iter()).map_err(wrong)?;
+                if decoder.is_full() && !give(&mut decoder, to, &self.meter).await.map_err(wrong)? {
+                    return Ok(());
+                }
+            }
+            self.meter.add(Stage::Decode, decoding.elapsed());
+            tokio::task::yield_now().await;
+        }
+        give(&mut decoder, to, &self.meter).await.map_err(wrong).map(drop)
+    }
+}
+
+/// Sends what is decoded; whether somebody takes more.
+async fn give(decoder: &mut Decoder, to: &Batches, meter: &Meter) -> Result<bool, String> {
+    let Some((batch, bytes)) = decoder.finish()? else { return Ok(true) };
+    meter.read(bytes);
+    Ok(to.send(Ok(batch)).await.is_ok())
+}
+
+/// What follows the signature, the flags and the extension.
+fn after_header(data: &[u8]) -> Option<&[u8]> {
+    let (_flags, rest) = data.strip_prefix(SIGNATURE)?.split_at_checked(4)?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    rest.get(usize::try_from(u32::from_be_bytes(*length)).ok()?..)
+}
+
+/// A value as the server sent it.
+struct Raw<'a>(Option<&'a [u8]>);
+
+impl<'a> FromSql<'a> for Raw<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(Some(raw)))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(None))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}

@@ -1,0 +1,415 @@
+//! SQLite: files with tables. A column's declared type tells what its values are; where none is declared, the first values do.
+
+use std::path::{Component, Path, PathBuf};
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use futures::TryStreamExt as _;
+use millrace_contract::BatchStream;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteRow};
+use sqlx::{
+    Arguments as _, AssertSqlSafe, ConnectOptions as _, Decode, Row as _, Sqlite, TypeInfo as _,
+    ValueRef as _,
+};
+
+use super::cells::{Cell, Rows, Sent, insert};
+use super::load::next_batch;
+use super::rows::{self, Sender};
+use super::{Dialect, Load, Reading, Session, TableColumn, TableServer};
+use crate::error::CopyError;
+use crate::meter::Stage;
+use crate::source::{BATCH_ROWS, Outcome};
+use crate::types::{ColumnSpec, ColumnType};
+
+/// Values of one statement; SQLite takes 32766.
+const VALUES: usize = 16_000;
+/// How long somebody else may hold the file.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Reads and writes tables of an SQLite file.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SqliteConnectionSettings {
+    /// The file: a path in the workspace, or an absolute one. Created by the first copy into it.
+    pub(crate) path: String,
+}
+
+struct SqliteFile {
+    path: PathBuf,
+}
+
+/// Reads the connection; the file is not touched yet.
+pub(crate) fn open(
+    name: &str,
+    settings: &Value,
+    workspace: &Path,
+) -> Result<Box<dyn TableServer>, CopyError> {
+    let settings: SqliteConnectionSettings = serde_json::from_value(settings.clone())
+        .map_err(|error| CopyError::config(format!("the connection `{name}`: {error}"), "sqlite: {path}"))?;
+    let path = Path::new(&settings.path);
+    let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if settings.path.is_empty() || !path.is_absolute() && !inside {
+        return Err(CopyError::config(
+            format!("the connection `{name}`: `{}` leads out of the workspace", settings.path),
+            "sqlite: {path: data/shop.db}, or an absolute path",
+        ));
+    }
+    Ok(Box::new(SqliteFile { path: workspace.join(path) }))
+}
+
+impl SqliteFile {
+    async fn connect(&self, create: bool) -> Result<SqliteConnection, sqlx::Error> {
+        let options = SqliteConnectOptions::new().filename(&self.path).create_if_missing(create);
+        options.busy_timeout(PATIENCE).disable_statement_logging().connect().await
+    }
+}
+
+#[async_trait]
+impl TableServer for SqliteFile {
+    async fn read(&self, reading: Reading, outcome: Outcome) -> Result<BatchStream, CopyError> {
+        rows::check(&reading)?;
+        let what = reading.relation.clone();
+        let fail = |error: sqlx::Error| failed(&what, &error);
+        if !self.path.exists() {
+            return Err(CopyError::read(self.path.to_string_lossy(), &"there is no such file"));
+        }
+        let mut connection = self.connect(false).await.map_err(fail)?;
+        // One snapshot from the first look on.
+        run(&mut connection, "begin").await.map_err(fail)?;
+        let from = Dialect::Sqlite.relation(&reading.relation);
+        let view = format!("create temp view millrace_described as select * from {from}");
+        run(&mut connection, &view).await.map_err(fail)?;
+        let (condition, values) = reading.condition();
+        let condition = condition.map(|text| format!(" where {text}")).unwrap_or_default();
+        let sql = format!("select * from {from}{condition}");
+        let schema = describe(&mut connection, &sql, values, &reading).await.map_err(fail)??;
+        let (stream, sender) = rows::channel(schema.clone(), outcome);
+        let values = values.to_vec();
+        Ok(stream.run(async move {
+            let fail = |error: sqlx::Error| failed(&what, &error);
+            let arguments = bound(&values).map_err(|message| CopyError::read(&what, &message))?;
+            let mut found = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch(&mut connection);
+            take(&mut found, schema, &sender, &what, fail).await
+        }))
+    }
+
+    async fn session(&self, table: &str) -> Result<Box<dyn Session>, CopyError> {
+        if let Some(folder) = self.path.parent() {
+            fs_err::tokio::create_dir_all(folder).await.map_err(|error| CopyError::write(table, &error))?;
+        }
+        let fail = |error: sqlx::Error| refused(table, &error);
+        let new = !self.path.exists();
+        let mut connection = self.connect(true).await.map_err(fail)?;
+        if new {
+            // So that who reads it goes on while it is loaded. A file that is there keeps the mode that its owner gave it.
+            run(&mut connection, "pragma journal_mode = wal").await.map_err(fail)?;
+        }
+        Ok(Box::new(SqliteSession { connection, what: table.to_owned() }))
+    }
+}
+
+async fn take<S>(
+    found: &mut S,
+    schema: SchemaRef,
+    sender: &Sender,
+    what: &str,
+    fail: impl Fn(sqlx::Error) -> CopyError,
+) -> Result<(), CopyError>
+where
+    S: futures::Stream<Item = Result<SqliteRow, sqlx::Error>> + Unpin,
+{
+    let wrong = |message: String| CopyError::read(what, &message);
+    let columns = schema.fields().len();
+    let mut rows = Rows::new(schema);
+    while let Some(row) = found.try_next().await.map_err(&fail)? {
+        for index in 0..columns {
+            let said = with_cell(&row, index, |cell| rows.cell(index, cell)).map_err(&fail)?;
+            said.map_err(wrong)?;
+        }
+        if rows.end() && !sender.give(&mut rows).await.map_err(wrong)? {
+            return Ok(());
+        }
+    }
+    sender.give(&mut rows).await.map_err(wrong).map(drop)
+}
+
+/// A value as it is stored, whatever is declared.
+fn with_cell<T>(row: &SqliteRow, index: usize, take: impl FnOnce(Cell<'_>) -> T) -> Result<T, sqlx::Error> {
+    let value = row.try_get_raw(index)?;
+    if value.is_null() {
+        return Ok(take(Cell::Null));
+    }
+    let class = Class::of(value.type_info().name());
+    let decoded = |error| sqlx::Error::Decode(error);
+    Ok(match class {
+        Class::Integer => take(Cell::Int(<i64 as Decode<Sqlite>>::decode(value).map_err(decoded)?)),
+        Class::Real => take(Cell::Float(<f64 as Decode<Sqlite>>::decode(value).map_err(decoded)?)),
+        Class::Blob => take(Cell::Bytes(<&[u8] as Decode<Sqlite>>::decode(value).map_err(decoded)?)),
+        Class::Text => take(Cell::Text(<&str as Decode<Sqlite>>::decode(value).map_err(decoded)?)),
+    })
+}
+
+/// How a value is stored.
+enum Class {
+    Integer,
+    Real,
+    Text,
+    Blob,
+}
+
+impl Class {
+    fn of(name: &str) -> Self {
+        match name {
+            "INTEGER" => Self::Integer,
+            "REAL" => Self::Real,
+            "BLOB" => Self::Blob,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// The schema, by what is declared in the step, in the table, and by the first values.
+async fn describe(
+    connection: &mut SqliteConnection,
+    sql: &str,
+    values: &[Value],
+    reading: &Reading,
+) -> Result<Result<SchemaRef, CopyError>, sqlx::Error> {
+    let columns = sqlx::query("select name, type from pragma_table_xinfo('millrace_described') order by cid")
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut fields: Vec<(String, Option<DataType>)> = Vec::new();
+    for column in columns {
+        let (name, declared): (String, String) = (column.try_get(0)?, column.try_get(1)?);
+        let kind = match reading.columns.get(&name).map(ColumnSpec::kind) {
+            Some(kind) => Some(kind.data_type()),
+            None => data_type(&declared),
+        };
+        fields.push((name, kind));
+    }
+    if fields.iter().any(|(_, kind)| kind.is_none()) {
+        let arguments = match bound(values) {
+            Ok(arguments) => arguments,
+            Err(message) => return Ok(Err(CopyError::read(&reading.relation, &message))),
+        };
+        let sample = format!("select * from ({sql}) limit {BATCH_ROWS}");
+        let rows = sqlx::query_with(AssertSqlSafe(sample), arguments).fetch_all(connection).await?;
+        for (index, (_, kind)) in fields.iter_mut().enumerate().filter(|(_, (_, kind))| kind.is_none()) {
+            let mut seen = Seen::default();
+            for row in &rows {
+                with_cell(row, index, |cell| seen.add(cell))?;
+            }
+            *kind = Some(seen.data_type());
+        }
+    }
+    let field =
+        |(name, kind): (String, Option<DataType>)| Field::new(name, kind.unwrap_or(DataType::Utf8), true);
+    Ok(Ok(Arc::new(Schema::new(fields.into_iter().map(field).collect::<Vec<_>>()))))
+}
+
+/// What values of a column without a type are.
+#[derive(Default)]
+struct Seen {
+    integers: bool,
+    reals: bool,
+    texts: bool,
+    bytes: bool,
+}
+
+impl Seen {
+    fn add(&mut self, cell: Cell<'_>) {
+        match cell {
+            Cell::Null => {}
+            Cell::Boolean(_) | Cell::Int(_) | Cell::Unsigned(_) => self.integers = true,
+            Cell::Float(_) => self.reals = true,
+            Cell::Text(_) => self.texts = true,
+            Cell::Bytes(_) => self.bytes = true,
+        }
+    }
+
+    fn data_type(&self) -> DataType {
+        match self {
+            Self { texts: true, .. } => DataType::Utf8,
+            Self { bytes: true, .. } => DataType::Binary,
+            Self { reals: true, .. } => DataType::Float64,
+            Self { integers: true, .. } => DataType::Int64,
+            _ => DataType::Utf8,
+        }
+    }
+}
+
+/// What a declared type means; `None` if it tells nothing. Names are those of SQLite's rules of affinity and of other programs' schemas.
+fn data_type(declared: &str) -> Option<DataType> {
+    let word = declared.trim().to_lowercase();
+    let (name, digits) = word
+        .split_once('(')
+        .map_or((word.as_str(), None), |(name, rest)| (name.trim(), rest.strip_suffix(')').map(str::trim)));
+    let kind = match name {
+        "decimal_text" | "decimal" | "numeric" => {
+            let digits = digits?;
+            let digits = if digits.contains(',') { digits.to_owned() } else { format!("{digits},0") };
+            ColumnType::from_str(&format!("decimal({digits})")).ok()?.data_type()
+        }
+        "date" => DataType::Date32,
+        "datetime" | "timestamp" => DataType::Timestamp(TimeUnit::Microsecond, None),
+        "timestamptz" | "timestamp with time zone" => {
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+        }
+        "time" => DataType::Time64(TimeUnit::Microsecond),
+        "json" | "uuid" => DataType::Utf8,
+        name if name.contains("bool") => DataType::Boolean,
+        name if name.contains("int") => DataType::Int64,
+        name if ["char", "clob", "text"].iter().any(|part| name.contains(part)) => DataType::Utf8,
+        name if ["real", "floa", "doub"].iter().any(|part| name.contains(part)) => DataType::Float64,
+        _ => return None,
+    };
+    Some(kind)
+}
+
+struct SqliteSession {
+    connection: SqliteConnection,
+    what: String,
+}
+
+#[async_trait]
+impl Session for SqliteSession {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    async fn execute(&mut self, sql: &str, values: &[Value]) -> Result<u64, CopyError> {
+        let arguments = bound(values).map_err(|message| CopyError::write(&self.what, &message))?;
+        let done =
+            sqlx::query_with(AssertSqlSafe(sql.to_owned()), arguments).execute(&mut self.connection).await;
+        done.map(|done| done.rows_affected()).map_err(|error| refused(&self.what, &error))
+    }
+
+    async fn script(&mut self, sql: &str) -> Result<(), CopyError> {
+        run(&mut self.connection, sql).await.map_err(|error| refused(&self.what, &error))
+    }
+
+    async fn ask(&mut self, sql: &str, values: &[Value]) -> Result<Option<Vec<Option<String>>>, CopyError> {
+        let arguments = bound(values).map_err(|message| CopyError::write(&self.what, &message))?;
+        let asked = sqlx::query_with(AssertSqlSafe(sql.to_owned()), arguments);
+        let row =
+            asked.fetch_optional(&mut self.connection).await.map_err(|error| refused(&self.what, &error))?;
+        let Some(row) = row else { return Ok(None) };
+        let text = |index| {
+            with_cell(&row, index, |cell| (cell != Cell::Null).then(|| cell.to_string()))
+                .map_err(|error| refused(&self.what, &error))
+        };
+        (0..row.len()).map(text).collect::<Result<Vec<_>, _>>().map(Some)
+    }
+
+    async fn columns(&mut self, table: &str) -> Result<Option<Vec<TableColumn>>, CopyError> {
+        let (schema, table) = table.rsplit_once('.').unwrap_or(("main", table));
+        let sql = "select name, type from pragma_table_info($1, $2) order by cid";
+        let rows = sqlx::query(sql).bind(table).bind(schema).fetch_all(&mut self.connection).await;
+        let rows = rows.map_err(|error| refused(&self.what, &error))?;
+        let column = |row: SqliteRow| Ok(TableColumn { name: row.try_get(0)?, sql_type: row.try_get(1)? });
+        let columns: Result<Vec<_>, sqlx::Error> = rows.into_iter().map(column).collect();
+        let columns = columns.map_err(|error| refused(&self.what, &error))?;
+        Ok(Some(columns).filter(|columns| !columns.is_empty()))
+    }
+
+    async fn fill(
+        &mut self,
+        table: &str,
+        columns: &[TableColumn],
+        mut rows: BatchStream,
+        load: &Load<'_>,
+    ) -> Result<u64, CopyError> {
+        let names: Vec<String> = columns.iter().map(|column| Dialect::Sqlite.quoted(&column.name)).collect();
+        let head = format!("insert into {table} ({})", names.join(", "));
+        let at_once = (VALUES / columns.len().max(1)).max(1);
+        let mut count = 0;
+        while let Some(batch) = next_batch(&mut rows).await? {
+            let begun = Instant::now();
+            let sent =
+                batch.columns().iter().map(|column| Sent::new(column, true)).collect::<Result<Vec<_>, _>>();
+            let sent = sent.map_err(|error| load.failed(&error))?;
+            for start in (0..batch.num_rows()).step_by(at_once) {
+                let end = (start + at_once).min(batch.num_rows());
+                let mut arguments = SqliteArguments::default();
+                for row in start..end {
+                    for (column, sent) in columns.iter().zip(&sent) {
+                        add(&mut arguments, sent.cell(row))
+                            .map_err(|error| load.failed(&format!("column `{}`: {error}", column.name)))?;
+                    }
+                }
+                let sql = insert(&head, &vec!["?"; columns.len()], end - start);
+                let done =
+                    sqlx::query_with(AssertSqlSafe(sql), arguments).execute(&mut self.connection).await;
+                done.map_err(|error| refused(&self.what, &error))?;
+            }
+            count += batch.num_rows() as u64;
+            load.meter.add(Stage::Write, begun.elapsed());
+        }
+        Ok(count)
+    }
+
+    fn fits(&self, schema: &Schema, _: &[TableColumn]) -> Vec<bool> {
+        vec![true; schema.fields().len()]
+    }
+}
+
+fn add(arguments: &mut SqliteArguments, cell: Cell<'_>) -> Result<(), String> {
+    let added = match cell {
+        Cell::Null => arguments.add(None::<i64>),
+        Cell::Boolean(value) => arguments.add(i64::from(value)),
+        Cell::Int(value) => arguments.add(value),
+        Cell::Unsigned(value) => arguments.add(value.to_string()),
+        Cell::Float(value) if value.is_nan() => return Err("SQLite has no place for `NaN`".to_owned()),
+        Cell::Float(value) => arguments.add(value),
+        Cell::Text(value) => arguments.add(value.to_owned()),
+        Cell::Bytes(value) => arguments.add(value.to_vec()),
+    };
+    added.map_err(|error| error.to_string())
+}
+
+fn bound(values: &[Value]) -> Result<SqliteArguments, String> {
+    let mut arguments = SqliteArguments::default();
+    for value in values {
+        let text = value.to_string();
+        let cell = match value {
+            Value::Null => Cell::Null,
+            Value::Bool(value) => Cell::Boolean(*value),
+            Value::String(text) => Cell::Text(text),
+            Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(value), _) => Cell::Int(value),
+                (None, Some(value)) => Cell::Float(value),
+                _ => Cell::Text(&text),
+            },
+            Value::Array(_) | Value::Object(_) => Cell::Text(&text),
+        };
+        add(&mut arguments, cell)?;
+    }
+    Ok(arguments)
+}
+
+async fn run(connection: &mut SqliteConnection, sql: &str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.map(drop)
+}
+
+fn failed(what: &str, error: &sqlx::Error) -> CopyError {
+    CopyError::Read { what: what.to_owned(), message: message(error), transient: is_busy(error) }
+}
+
+fn refused(what: &str, error: &sqlx::Error) -> CopyError {
+    CopyError::Write { what: what.to_owned(), message: message(error), transient: is_busy(error) }
+}
+
+fn message(error: &sqlx::Error) -> String {
+    error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
+}
+
+/// Somebody else holds the file.
+fn is_busy(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "5" || code == "517")
+}

@@ -1,0 +1,260 @@
+//! Buckets, whoever keeps them: what `object_store` opens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt as _, TryStreamExt as _};
+use millrace_storage::Failure;
+use object_store::path::Path;
+use object_store::{
+    BackoffConfig, ClientOptions, GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt as _, RetryConfig,
+};
+use tokio::task::JoinSet;
+
+use super::{CONNECT, FileFacts, FileStore, Opened, SILENCE, StagedFile, changed};
+use crate::error::CopyError;
+
+/// How often a request is sent again, and until when after the first; the step's own `retry:` comes on top.
+const RETRIES: usize = 4;
+const RETRY_FOR: Duration = Duration::from_secs(60);
+/// Size of a part unless the object is so big that it would have too many; a smaller object is sent in one piece.
+const PART: u64 = 8 * 1024 * 1024;
+/// S3 takes 10,000.
+const MOST_PARTS: u64 = 9_000;
+/// Parts that are sent at the same time.
+const AT_ONCE: usize = 4;
+/// How long a part may take, its retries included.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// An open bucket.
+#[derive(Clone)]
+pub(super) struct Bucket {
+    pub(super) store: Arc<dyn ObjectStore>,
+    /// What addresses begin with: `s3`, `az`, `gs`.
+    pub(super) scheme: &'static str,
+    pub(super) name: String,
+    /// What every key of the connection begins with, without slashes around it.
+    pub(super) prefix: String,
+    pub(super) secrets: Vec<String>,
+}
+
+/// The address of a key below a prefix.
+pub(super) fn label(scheme: &str, bucket: &str, prefix: &str, path: &str) -> String {
+    format!("{scheme}://{bucket}/{}", key(prefix, path))
+}
+
+/// The key of a path below a prefix.
+fn key(prefix: &str, path: &str) -> String {
+    let path = path.trim_start_matches('/');
+    match prefix.trim_matches('/') {
+        "" => path.to_owned(),
+        prefix => format!("{prefix}/{path}"),
+    }
+}
+
+/// No limit on a whole request, which may carry gigabytes: [`patiently`] limits the silence within it.
+pub(super) fn client(allow_http: bool) -> ClientOptions {
+    ClientOptions::new().with_allow_http(allow_http).with_connect_timeout(CONNECT).with_timeout_disabled()
+}
+
+pub(super) fn retries() -> RetryConfig {
+    let backoff = BackoffConfig { max_backoff: Duration::from_secs(5), ..BackoffConfig::default() };
+    RetryConfig { backoff, max_retries: RETRIES, retry_timeout: RETRY_FOR }
+}
+
+/// A tag as headers have it; Azure leaves the quotes out where it lists.
+fn quoted(etag: String) -> String {
+    if etag.ends_with('"') { etag } else { format!("\"{etag}\"") }
+}
+
+impl Bucket {
+    fn key(&self, path: &str) -> Result<Path, CopyError> {
+        Path::parse(key(&self.prefix, path)).map_err(|error| {
+            CopyError::config(
+                format!("`{}` is not a key: {error}", self.label(path)),
+                format!("{}://bucket/raw/a.csv", self.scheme),
+            )
+        })
+    }
+
+    fn facts(&self, object: ObjectMeta) -> FileFacts {
+        let key = object.location.to_string();
+        let path = match self.prefix.trim_matches('/') {
+            "" => key,
+            prefix => key.strip_prefix(prefix).unwrap_or(&key).trim_start_matches('/').to_owned(),
+        };
+        let modified = jiff::Timestamp::from_second(object.last_modified.timestamp()).ok();
+        FileFacts { path, size: Some(object.size), modified, etag: object.e_tag.map(quoted) }
+    }
+
+    fn read_failed(&self, path: &str, error: &object_store::Error) -> CopyError {
+        if matches!(error, object_store::Error::Precondition { .. }) {
+            return changed(self.label(path));
+        }
+        let Failure { message, transient } = Failure::of(error, &self.name, &self.secrets);
+        CopyError::Read { what: self.label(path), message, transient }
+    }
+
+    fn write_failed(&self, path: &str, error: &object_store::Error) -> CopyError {
+        let Failure { message, transient } = Failure::of(error, &self.name, &self.secrets);
+        CopyError::Write { what: self.label(path), message, transient }
+    }
+}
+
+#[async_trait]
+impl FileStore for Bucket {
+    fn label(&self, path: &str) -> String {
+        label(self.scheme, &self.name, &self.prefix, path)
+    }
+
+    fn noun(&self) -> &'static str {
+        "object"
+    }
+
+    async fn list(&self, folder: &str, _: Option<usize>) -> Result<Vec<FileFacts>, CopyError> {
+        // Only whole parts of a key are a prefix here, so `flights` does not find `flights-old`.
+        let below = self.key(folder)?;
+        let mut objects = self.store.list(Some(&below));
+        let mut found = Vec::new();
+        while let Some(object) =
+            patiently(SILENCE, objects.try_next()).await.map_err(|error| self.read_failed(folder, &error))?
+        {
+            found.push(self.facts(object));
+        }
+        Ok(found)
+    }
+
+    async fn read(&self, path: &str, from: u64, seen: Option<&FileFacts>) -> Result<Opened, CopyError> {
+        let mut options =
+            GetOptions { if_match: seen.and_then(|facts| facts.etag.clone()), ..GetOptions::default() };
+        if from > 0 {
+            options.range = Some(GetRange::Offset(from));
+        }
+        let answer = patiently(SILENCE, self.store.get_opts(&self.key(path)?, options)).await;
+        let answer = answer.map_err(|error| self.read_failed(path, &error))?;
+        let facts = self.facts(answer.meta.clone());
+        let (bucket, path) = (self.clone(), path.to_owned());
+        let pieces = answer.into_stream();
+        let bytes = pieces.map(move |piece| piece.map_err(|error| bucket.read_failed(&path, &error)));
+        Ok(Opened { facts, bytes: bytes.boxed() })
+    }
+
+    async fn begin(&self, path: &str, size: Option<u64>) -> Result<Box<dyn StagedFile>, CopyError> {
+        let part = PART.max(size.unwrap_or_default().div_ceil(MOST_PARTS));
+        Ok(Box::new(Upload {
+            bucket: self.clone(),
+            path: path.to_owned(),
+            key: self.key(path)?,
+            part: usize::try_from(part).unwrap_or(usize::MAX),
+            waiting: BytesMut::new(),
+            parts: None,
+            sending: JoinSet::new(),
+        }))
+    }
+}
+
+/// An object on its way: in one piece if it is small, else in parts of which some are sent at once.
+struct Upload {
+    bucket: Bucket,
+    path: String,
+    key: Path,
+    part: usize,
+    waiting: BytesMut,
+    parts: Option<Box<dyn MultipartUpload>>,
+    /// Ends with this.
+    sending: JoinSet<object_store::Result<()>>,
+}
+
+impl Upload {
+    fn failed(&self, error: &object_store::Error) -> CopyError {
+        self.bucket.write_failed(&self.path, error)
+    }
+
+    async fn sent(&mut self) -> Result<(), CopyError> {
+        match self.sending.join_next().await {
+            None | Some(Ok(Ok(()))) => Ok(()),
+            Some(Ok(Err(error))) => Err(self.failed(&error)),
+            Some(Err(error)) => Err(CopyError::write(self.bucket.label(&self.path), &error)),
+        }
+    }
+
+    async fn send(&mut self, part: Bytes) -> Result<(), CopyError> {
+        while self.sending.len() >= AT_ONCE {
+            self.sent().await?;
+        }
+        if self.parts.is_none() {
+            let begun = patiently(PATIENCE, self.bucket.store.put_multipart(&self.key)).await;
+            self.parts = Some(begun.map_err(|error| self.failed(&error))?);
+        }
+        if let Some(parts) = &mut self.parts {
+            let request = parts.put_part(part.into());
+            self.sending.spawn(patiently(PATIENCE, request));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl StagedFile for Upload {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), CopyError> {
+        self.waiting.extend_from_slice(&bytes);
+        while self.waiting.len() > self.part {
+            let part = self.waiting.split_to(self.part).freeze();
+            self.send(part).await?;
+        }
+        Ok(())
+    }
+
+    async fn commit(mut self: Box<Self>) -> Result<(), CopyError> {
+        let committed = self.finish().await;
+        if committed.is_err() {
+            self.abort().await;
+        }
+        committed
+    }
+
+    async fn abort(mut self: Box<Self>) {
+        self.sending.abort_all();
+        while self.sending.join_next().await.is_some() {}
+        if let Some(parts) = &mut self.parts
+            && let Err(error) = patiently(Duration::from_secs(20), parts.abort()).await
+        {
+            // The copy's own error is the one to tell; the bucket's lifecycle rules discard the parts.
+            let error = self.bucket.write_failed(&self.path, &error);
+            tracing::warn!(%error, "the parts of an upload could not be discarded");
+        }
+    }
+}
+
+impl Upload {
+    async fn finish(&mut self) -> Result<(), CopyError> {
+        let rest = std::mem::take(&mut self.waiting).freeze();
+        if self.parts.is_none() {
+            let put = patiently(PATIENCE, self.bucket.store.put(&self.key, rest.into())).await;
+            return put.map(drop).map_err(|error| self.failed(&error));
+        }
+        if !rest.is_empty() {
+            self.send(rest).await?;
+        }
+        while !self.sending.is_empty() {
+            self.sent().await?;
+        }
+        let Some(parts) = &mut self.parts else { return Ok(()) };
+        let completed = patiently(PATIENCE, parts.complete()).await;
+        completed.map(drop).map_err(|error| self.failed(&error))
+    }
+}
+
+/// Waits for an answer, but not for ever.
+async fn patiently<T>(
+    limit: Duration,
+    answer: impl Future<Output = object_store::Result<T>>,
+) -> object_store::Result<T> {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(answer) => answer,
+        Err(silence) => Err(object_store::Error::Generic { store: "bucket", source: Box::new(silence) }),
+    }
+}

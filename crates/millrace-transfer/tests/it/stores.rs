@@ -1,0 +1,469 @@
+//! The step `copy` and files on other machines: one suite for every kind of store, each with its real server.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use millrace_storage::testing::TestS3;
+use serde_json::{Value, json};
+
+use super::cutting::{Cutting, Fate};
+use super::servers::{self, Server};
+use super::{Place, ROWS};
+
+type Put = Box<dyn Fn(&Server, &str, &[u8]) + Send + Sync>;
+type Names = Box<dyn Fn(&Server) -> Vec<String> + Send + Sync>;
+
+/// What the suite has to know of a store.
+struct Store {
+    server: Server,
+    /// The connection, on a port.
+    connection: Box<dyn Fn(u16) -> Value + Send + Sync>,
+    /// The address of everything below it, as it is told.
+    root: String,
+    /// Makes a file without Millrace.
+    put: Put,
+    /// The names of all files, without Millrace.
+    names: Names,
+    /// What is said of a file that is not there.
+    absent: &'static str,
+    nothing_matches: &'static str,
+    /// The port of the data, where that is another one than the server's: it is at `127.0.0.2` then.
+    data: Option<u16>,
+}
+
+/// A way to a store on which connections break.
+struct Broken {
+    port: u16,
+    cutting: Cutting,
+    _control: Option<Cutting>,
+}
+
+impl Store {
+    fn breaking(
+        &self,
+        after: u64,
+        fate: (usize, Fate),
+        meanwhile: impl Fn() + Send + Sync + 'static,
+    ) -> Broken {
+        let Some(data) = self.data else {
+            let cutting = Cutting::to(self.server.port, after, fate, meanwhile);
+            return Broken { port: cutting.port, cutting, _control: None };
+        };
+        let here = format!("127.0.0.1:{data}");
+        let cutting = Cutting::between(&here, ("127.0.0.2", data), after, fate, meanwhile);
+        let target = ("127.0.0.2", self.server.port);
+        let control = Cutting::between("127.0.0.1:0", target, u64::MAX, fate, || ());
+        Broken { port: control.port, cutting, _control: Some(control) }
+    }
+
+    fn place(&self, port: u16) -> Place {
+        let mut place = Place::new();
+        place.connections.insert("files".to_owned(), (self.connection)(port).into());
+        place
+    }
+
+    fn put(&self, path: &str, content: impl AsRef<[u8]>) {
+        (self.put)(&self.server, path, content.as_ref());
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names = (self.names)(&self.server);
+        names.sort();
+        names
+    }
+}
+
+/// More than a connection of the tests carries in one go.
+fn many_rows() -> String {
+    let rows: String = (0..300_000_u64).map(|row| format!("{row},{}\n", row * 7919 % 1_000_003)).collect();
+    format!("id,n\n{rows}")
+}
+
+async fn a_table_goes_there_and_comes_back(store: &Store) {
+    let place = store.place(store.server.port);
+    place.file("a.csv.zst", zstd::encode_all(ROWS.as_bytes(), 1).unwrap());
+    let url = format!("{}out/c d.csv.gz", store.root);
+    let stations = ["a.csv.zst", "files:out/b.parquet", &url, "files:d.jsonl", "files:e.csv", "f.csv"];
+    for pair in stations.windows(2) {
+        let outcome = place.copy(json!({"from": pair[0], "to": pair[1]})).await.unwrap();
+        assert_eq!(outcome.outputs["rows"], json!(3), "{pair:?}");
+    }
+    place.copy(json!({"from": "a.csv.zst", "to": "direct.csv"})).await.unwrap();
+    assert_eq!(place.text("f.csv"), place.text("direct.csv"));
+    let outcome = place.copy(json!({"from": "a.csv.zst", "to": "files:e.csv"})).await.unwrap();
+    assert_eq!(outcome.outputs["data"], json!(format!("{}e.csv", store.root)));
+    assert_eq!(store.names(), ["d.jsonl", "e.csv", "out/b.parquet", "out/c d.csv.gz"]);
+    // A copy that fails leaves what was there, and nothing else.
+    place.file("bad.csv", format!("{}x,y\n", many_rows()));
+    let config = json!({"from": "bad.csv", "to": "files:e.csv", "columns": {"id": "integer"}});
+    assert!(place.message(config).await.starts_with("row cannot be read: `x`"));
+    assert_eq!(store.names(), ["d.jsonl", "e.csv", "out/b.parquet", "out/c d.csv.gz"]);
+    place.copy(json!({"from": "files:e.csv", "to": "g.csv"})).await.unwrap();
+    assert_eq!(place.text("g.csv"), place.text("direct.csv"));
+    assert!(!place.folder.path().join("attempt/staged").exists());
+}
+
+async fn patterns_name_files(store: &Store) {
+    for (path, content) in [
+        ("flights/1.csv", "id,n\n1,NA\n"),
+        ("flights/2.csv", "id,n\n2,5\n3,6\n"),
+        ("flights/deep/3.csv", "id,n\n4,7\n"),
+        ("flights/other.txt", "no"),
+        ("flights-old/9.csv", "id,n\n9,9\n"),
+    ] {
+        store.put(path, content);
+    }
+    let place = store.place(store.server.port);
+    let below = |pattern: &str| format!("{}{pattern}", store.root);
+    for (from, rows) in [
+        ("files:flights/*.csv".to_owned(), 3),
+        (below("flights/**/?.csv"), 4),
+        ("files:flights*/**/*.csv".to_owned(), 5),
+        ("files:*/?.csv".to_owned(), 4),
+    ] {
+        let config = json!({"from": from, "to": "data:flights", "null_values": ["NA"]});
+        let outcome = place.copy(config).await.unwrap();
+        assert_eq!(outcome.rows, Some(rows), "{from}");
+        assert_eq!(outcome.sources[0].name, from.replace("files:", &store.root));
+    }
+    let message = place.message(json!({"from": "files:absent.csv", "to": "x.csv"})).await;
+    assert_eq!(message, format!("cannot read `{}absent.csv`: {}", store.root, store.absent));
+    let message = place.message(json!({"from": "files:absent/*.csv", "to": "x.csv"})).await;
+    assert_eq!(message, format!("cannot read `{}absent/*.csv`: {}", store.root, store.nothing_matches));
+    place.cancel.cancel();
+    let error = place.copy(json!({"from": "files:flights/*.csv", "to": "x.csv"})).await.unwrap_err();
+    assert!(error.cancelled);
+}
+
+async fn a_cut_connection_goes_on_where_it_was(store: &Store) {
+    let rows = many_rows();
+    store.put("big.csv", &rows);
+    let proxy = store.breaking(1 << 20, (2, Fate::Cut), || ());
+    let place = store.place(proxy.port);
+    place.copy(json!({"from": "files:big.csv", "to": "back.csv"})).await.unwrap();
+    assert!(place.text("back.csv") == rows, "the rows differ");
+    assert!(proxy.cutting.carried() >= 2, "{} connections carried much", proxy.cutting.carried());
+}
+
+async fn a_file_that_changes_while_it_is_read_is_told(store: &Arc<Store>) {
+    store.put("big.csv", many_rows());
+    let (changing, rows) = (store.clone(), many_rows());
+    let changes = AtomicUsize::new(0);
+    // Each connection that carries much, so that it does not matter which one looks at the columns alone.
+    let proxy = store.breaking(1 << 20, (usize::MAX, Fate::Cut), move || {
+        let count = changes.fetch_add(1, Ordering::AcqRel) + 1;
+        changing.put("big.csv", format!("{rows}{}", "1,1\n".repeat(count)));
+    });
+    let place = store.place(proxy.port);
+    let error = place.copy(json!({"from": "files:big.csv", "to": "back.csv"})).await.unwrap_err();
+    let said = error.problem.message;
+    assert!(said.ends_with("big.csv`: it was changed while it was read") && error.transient, "{said}");
+    assert!(!place.folder.path().join("back.csv").exists());
+}
+
+async fn a_silent_server_is_left_when_the_step_is_cancelled(store: &Store) {
+    store.put("big.csv", many_rows());
+    let proxy = store.breaking(1 << 20, (usize::MAX, Fate::Stall), || ());
+    let place = store.place(proxy.port);
+    let cancel = place.cancel.clone();
+    let copying = place.copy(json!({"from": "files:big.csv", "to": "back.csv"}));
+    let cancelling = async {
+        while proxy.cutting.carried() == 0 {
+            tokio::task::yield_now().await;
+        }
+        cancel.cancel();
+    };
+    let (copied, ()) = tokio::join!(copying, cancelling);
+    assert!(copied.unwrap_err().cancelled);
+    assert!(!place.folder.path().join("back.csv").exists());
+}
+
+async fn everything(store: Option<Store>) {
+    let Some(store) = store.map(Arc::new) else { return };
+    a_table_goes_there_and_comes_back(&store).await;
+    patterns_name_files(&store).await;
+    a_cut_connection_goes_on_where_it_was(&store).await;
+    a_file_that_changes_while_it_is_read_is_told(&store).await;
+    a_silent_server_is_left_when_the_step_is_cancelled(&store).await;
+}
+
+// The one that Azurite knows; it stands in Microsoft's documentation.
+const ACCOUNT: &str = "devstoreaccount1";
+const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
+/// What a client of Python says, told in a script.
+fn client(python: &PathBuf, script: &str, input: &[u8]) -> String {
+    use std::io::Write as _;
+    let mut command = Command::new(python);
+    command.args(["-c", script]).env("NO_PROXY", "*");
+    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{script}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+fn azure() -> Option<Store> {
+    let python = servers::python()?;
+    let server = servers::azurite()?;
+    let open = |port: u16| {
+        format!(
+            "import sys\nfrom azure.storage.blob import BlobServiceClient\n\
+             box = BlobServiceClient('http://127.0.0.1:{port}/{ACCOUNT}', credential={{'account_name': '{ACCOUNT}', \
+             'account_key': '{KEY}'}}).get_container_client('lake')\n"
+        )
+    };
+    client(&python, &format!("{}box.create_container()", open(server.port)), b"");
+    let (putting, naming) = (python.clone(), python);
+    Some(Store {
+        server,
+        connection: Box::new(|port| {
+            let endpoint = format!("http://127.0.0.1:{port}/{ACCOUNT}");
+            json!({"azblob": {"container": "lake", "prefix": "raw", "account": ACCOUNT, "access_key": KEY,
+                "endpoint": endpoint, "allow_http": true}})
+        }),
+        root: "az://lake/raw/".to_owned(),
+        put: Box::new(move |server, path, content| {
+            let script = format!(
+                "{}box.upload_blob('raw/{path}', sys.stdin.buffer.read(), overwrite=True)",
+                open(server.port)
+            );
+            client(&putting, &script, content);
+        }),
+        names: Box::new(move |server| {
+            let script = format!(
+                "{}print('\\n'.join(blob.name.removeprefix('raw/') for blob in box.list_blobs()))",
+                open(server.port)
+            );
+            lines(&client(&naming, &script, b""))
+        }),
+        absent: "there is no such object",
+        nothing_matches: "no object matches",
+        data: None,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn azure_blob_storage() {
+    everything(azure()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_azure_refuses_is_said_without_the_key() {
+    let Some(store) = azure() else { return };
+    let mut place = store.place(store.server.port);
+    let connection = (store.connection)(store.server.port);
+    let other = |field: &str, value: &str| {
+        let mut connection = connection.clone();
+        connection["azblob"][field] = json!(value);
+        connection
+    };
+    place.connections.insert("gone".to_owned(), other("container", "no-such").into());
+    place.connections.insert("wrong".to_owned(), other("access_key", "d3Jvbmcta2V5").into());
+    let message = place.message(json!({"from": "gone:a.csv", "to": "x.csv"})).await;
+    assert_eq!(message, "cannot read `az://no-such/raw/a.csv`: there is no container `no-such`");
+    let message = place.message(json!({"from": "wrong:a.csv", "to": "x.csv"})).await;
+    assert!(
+        message.starts_with(
+            "cannot read `az://lake/raw/a.csv`: access to the bucket `lake` is denied: Server failed to authenticate the request"
+        ),
+        "{message}"
+    );
+    assert!(!message.contains("d3Jvbmcta2V5"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn google_cloud_storage() {
+    let Some(python) = servers::python() else { return };
+    let server = servers::google(&python);
+    let ask = |method: &str, path: &str, kind: &str, port: u16| {
+        format!(
+            "import sys\nfrom urllib.request import Request, urlopen\nfrom urllib.parse import quote\n\
+             answer = urlopen(Request('http://127.0.0.1:{port}' + {path}, data=sys.stdin.buffer.read() or None, \
+             method='{method}', headers={{'content-type': '{kind}'}})).read()\n"
+        )
+    };
+    let make = ask("POST", "'/storage/v1/b?project=test'", "application/json", server.port);
+    client(&python, &make, br#"{"name": "lake"}"#);
+    let (putting, naming) = (python.clone(), python);
+    let store = Store {
+        server,
+        connection: Box::new(|port| {
+            let endpoint = format!("http://127.0.0.1:{port}");
+            json!({"gcs": {"bucket": "lake", "endpoint": endpoint, "anonymous": true, "allow_http": true}})
+        }),
+        root: "gs://lake/".to_owned(),
+        put: Box::new(move |server, path, content| {
+            let path = format!("'/upload/storage/v1/b/lake/o?uploadType=media&name=' + quote('{path}', '')");
+            client(&putting, &ask("POST", &path, "application/octet-stream", server.port), content);
+        }),
+        names: Box::new(move |server| {
+            let script = ask("GET", "'/storage/v1/b/lake/o'", "text/plain", server.port)
+                + "import json\nprint('\\n'.join(item['name'] for item in json.loads(answer).get('items', [])))";
+            lines(&client(&naming, &script, b""))
+        }),
+        absent: "there is no such object",
+        nothing_matches: "no object matches",
+        data: None,
+    };
+    // This server does not know the requests by which object_store writes; the real one does.
+    let store = Arc::new(store);
+    patterns_name_files(&store).await;
+    a_cut_connection_goes_on_where_it_was(&store).await;
+    a_file_that_changes_while_it_is_read_is_told(&store).await;
+    a_silent_server_is_left_when_the_step_is_cancelled(&store).await;
+}
+
+/// The paths of all files below a folder, from there.
+fn files_below(folder: &Path) -> Vec<String> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path.strip_prefix(folder).unwrap().to_string_lossy().into_owned());
+            }
+        }
+    }
+    files
+}
+
+fn put_into(server: &Server, path: &str, content: &[u8]) {
+    let path = server.folder.path().join("files").join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+}
+
+fn ssh() -> Option<Store> {
+    let server = servers::openssh()?;
+    let at = |name: &str| server.folder.path().join(name);
+    let folder = at("files").display().to_string();
+    let root = format!("sftp://127.0.0.1:{}{folder}/", server.port);
+    let key = std::fs::read_to_string(at("client")).unwrap();
+    let known = servers::fingerprint(&at("host.pub"));
+    let user = servers::user();
+    Some(Store {
+        server,
+        connection: Box::new(move |port| {
+            json!({"sftp": {"host": "127.0.0.1", "port": port, "user": user, "private_key": key,
+                "known_host": known, "folder": folder}})
+        }),
+        root,
+        put: Box::new(put_into),
+        names: Box::new(|server| files_below(&server.folder.path().join("files"))),
+        absent: "there is no such file",
+        nothing_matches: "no file matches",
+        data: None,
+    })
+}
+
+fn ftp(tls: bool) -> Option<Store> {
+    let python = servers::python()?;
+    let data = servers::free_port();
+    let server = servers::ftp(&python, tls, data);
+    let authority = std::fs::read_to_string(server.folder.path().join("certificate.pem")).ok();
+    let (own, scheme) = (server.port, if tls { "ftps" } else { "ftp" });
+    Some(Store {
+        root: format!("{scheme}://127.0.0.2:{own}/"),
+        server,
+        connection: Box::new(move |port| {
+            let host = if port == own { "127.0.0.2" } else { "127.0.0.1" };
+            json!({"ftp": {"host": host, "port": port, "user": "reader", "password": "the-password-of-the-files",
+                "tls": tls, "certificate_authority": authority}})
+        }),
+        put: Box::new(put_into),
+        names: Box::new(|server| files_below(&server.folder.path().join("files"))),
+        absent: "there is no such file",
+        nothing_matches: "no file matches",
+        data: Some(data),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_over_ftp() {
+    everything(ftp(false)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_over_ftp_with_tls() {
+    everything(ftp(true)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ftp_server_that_is_not_trusted_or_that_refuses_is_not_used() {
+    let Some(store) = ftp(true) else { return };
+    let mut place = store.place(store.server.port);
+    let with = |field: &str, value: Value| {
+        let mut connection = (store.connection)(store.server.port);
+        connection["ftp"][field] = value;
+        connection
+    };
+    place.connections.insert("unknown".to_owned(), with("certificate_authority", Value::Null).into());
+    place.connections.insert("refused".to_owned(), with("password", json!("guess-of-mine")).into());
+    let message = place.message(json!({"from": "unknown:a.csv", "to": "x.csv"})).await;
+    let expected = format!("cannot read `{}a.csv`: the server cannot be trusted: ", store.root);
+    assert!(message.starts_with(&expected), "{message}");
+    let message = place.message(json!({"from": "refused:a.csv", "to": "x.csv"})).await;
+    let expected = format!("cannot read `{}a.csv`: the server does not accept the login: ", store.root);
+    assert!(message.starts_with(&expected) && !message.contains("guess-of-mine"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_over_ssh() {
+    everything(ssh()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ssh_server_that_is_another_or_that_refuses_is_not_used() {
+    let Some(store) = ssh() else { return };
+    store.put("a.csv", ROWS);
+    let mut place = store.place(store.server.port);
+    let with = |field: &str, value: Value| {
+        let mut connection = (store.connection)(store.server.port);
+        connection["sftp"][field] = value;
+        connection
+    };
+    let other = servers::fingerprint(&store.server.folder.path().join("client.pub"));
+    place.connections.insert("other".to_owned(), with("known_host", json!(other)).into());
+    place.connections.insert("refused".to_owned(), with("user", json!("nobody-here")).into());
+    place.connections.insert("trusting".to_owned(), with("insecure", json!(true)).into());
+    let message = place.message(json!({"from": "other:a.csv", "to": "x.csv"})).await;
+    let shown = servers::fingerprint(&store.server.folder.path().join("host.pub"));
+    let expected = format!("the server's key is `{shown}`, which is not the connection's `known_host`");
+    assert_eq!(message, format!("cannot read `{}a.csv`: {expected}", store.root));
+    let message = place.message(json!({"from": "refused:a.csv", "to": "x.csv"})).await;
+    let expected = "the server does not accept the key of `nobody-here`";
+    assert_eq!(message, format!("cannot read `{}a.csv`: {expected}", store.root));
+    place.copy(json!({"from": "trusting:a.csv", "to": "x.csv"})).await.unwrap();
+}
+
+/// A web server: moto gives its objects to anybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_web_server() {
+    let Some(server) = TestS3::start().await else { return };
+    let rows = many_rows();
+    let put = server.http.put(format!("{}/lake/big.csv", server.url)).header("x-amz-acl", "public-read");
+    put.body(rows.clone()).send().await.unwrap().error_for_status().unwrap();
+    let port = server.url.rsplit(':').next().unwrap().parse().unwrap();
+    let proxy = Cutting::to(port, 1 << 20, (2, Fate::Cut), || ());
+    let place = Place::new();
+    let from = format!("http://127.0.0.1:{}/lake/big.csv?day=1", proxy.port);
+    let outcome = place.copy(json!({"from": from, "to": "back.csv"})).await.unwrap();
+    assert!(place.text("back.csv") == rows, "the rows differ");
+    assert!(proxy.carried() >= 2, "{} connections carried much", proxy.carried());
+    assert_eq!(outcome.sources[0].name, from);
+    let message = place.message(json!({"from": format!("{}/lake/no.csv", server.url), "to": "x.csv"})).await;
+    assert_eq!(
+        message,
+        format!("cannot read `{}/lake/no.csv`: HTTP status client error (404 NOT FOUND)", server.url)
+    );
+}

@@ -1,0 +1,79 @@
+//! The process is killed with -9 right before and right after everything that a load commits, and begun again: the sink has each row once,
+//! also where rows are added.
+//!
+//! The points are found by counting, as in `commit_kills.rs`: loads pass them too.
+#![allow(clippy::print_stderr, reason = "how far a long test came is of use when it fails")]
+
+use millrace_metastore::testing::{TestMariadb, TestPostgres};
+
+use crate::project::Project;
+
+/// Rows enough for several batches.
+const ROWS: usize = 20_000;
+
+fn project(connection: &str, to: &str, write: &str) -> Project {
+    let pipeline = format!("steps:\n  load: {{copy: {{from: raw.csv, to: \"{to}\", write: {write}}}}}\n");
+    let mut raw = "id,v\n".to_owned();
+    for row in 0..ROWS {
+        raw.push_str(&format!("{row},{}\n", row * 3));
+    }
+    Project::new(&[("pipelines/p.yaml", &pipeline), ("raw.csv", &raw), ("connections.yaml", connection)])
+}
+
+/// Kills a run at each point and goes on; after each the sink has to hold what `count` says of so many loads.
+fn kill_everywhere(project: &Project, count: &dyn Fn() -> u64) {
+    let run = |key: &str| project.command(&["run", "p", "--json", "--idempotency-key", key]);
+    let told = project.path().join("commits");
+    let calm = run("calm").env("MILLRACE_TEST_COMMITS", &told).output().unwrap();
+    assert!(calm.status.success(), "{}", String::from_utf8_lossy(&calm.stderr));
+    let points = std::fs::metadata(&told).unwrap().len();
+    assert!(points >= 12, "{points} points are fewer than a load has");
+    let mut loads = 1;
+    assert_eq!(count(), ROWS as u64);
+    for point in 0..points + 2 {
+        let key = format!("k{point}");
+        let killed = run(&key).env("MILLRACE_TEST_KILL_AT", point.to_string()).output().unwrap();
+        let ended = project.last_json(&["run", "p", "--json", "--idempotency-key", &key]);
+        assert_eq!(ended["state"], "succeeded", "killed at {point}: {ended}");
+        loads += 1;
+        assert_eq!(count(), loads * ROWS as u64, "killed at {point} of {points}: {:?}", killed.status);
+        eprintln!("killed at {point} of {points}");
+    }
+}
+
+fn number(text: &str) -> u64 {
+    text.trim().parse().unwrap_or_else(|_| panic!("{text}"))
+}
+
+#[test]
+fn added_to_postgres_once() {
+    let Some(server) = TestPostgres::start() else { return };
+    let project = project(&format!("db: {{postgres: {{url: \"{}\"}}}}\n", server.url()), "db:rows", "append");
+    kill_everywhere(&project, &|| number(&server.sql("select count(*) from rows")));
+    assert_eq!(number(&server.sql("select count(*) from (select id from rows group by id) d")), ROWS as u64);
+}
+
+#[test]
+fn added_to_mariadb_once() {
+    let Some(server) = TestMariadb::start() else { return };
+    let project = project(&format!("db: {{mysql: {{url: \"{}\"}}}}\n", server.url()), "db:rowsof", "append");
+    kill_everywhere(&project, &|| number(&server.sql("select count(*) from rowsof")));
+}
+
+#[test]
+fn added_to_sqlite_once() {
+    let project = project("db: {sqlite: {path: data/rows.db}}\n", "db:rows", "append");
+    let query = ["copy", "db:(select count(*) as n from rows)", "count.csv"];
+    kill_everywhere(&project, &|| {
+        assert!(project.output(&query).status.success());
+        number(project.read("count.csv").lines().last().unwrap_or_default())
+    });
+}
+
+#[test]
+fn added_to_a_dataset_once() {
+    let project = project("", "data:rows", "append");
+    kill_everywhere(&project, &|| {
+        project.json(&["sql", "select count(*) as n from rows", "--json"])["n"].as_u64().unwrap_or_default()
+    });
+}
