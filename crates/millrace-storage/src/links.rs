@@ -32,8 +32,11 @@ async fn check(root: &Path, mut folder: PathBuf, inside: &FilePath) -> Result<()
             }
             // Not made yet: what will be is decided by the nearest folder that is there. A link to nothing is none.
             Err(error) if error.kind() == ErrorKind::NotFound && folder.as_path() != root => {
-                if fs_err::tokio::symlink_metadata(&folder).await.is_ok() || !folder.pop() {
-                    return Err(StorageError::io(inside.as_str(), &error));
+                match fs_err::tokio::symlink_metadata(&folder).await {
+                    // Made since it was looked for, by another writer.
+                    Ok(facts) if !facts.is_symlink() => {}
+                    Err(_) if folder.pop() => {}
+                    _ => return Err(StorageError::io(inside.as_str(), &error)),
                 }
             }
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -64,5 +67,20 @@ mod tests {
         }
         assert!(refuse_folder_outside(root.path(), &inside("run/out")).await.is_err());
         assert!(refuse_folder_outside(root.path(), &inside("run/in")).await.is_ok());
+    }
+
+    /// Both look for a folder that neither has made yet.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_folder_that_another_writer_makes_meanwhile_is_no_link() {
+        let root = tempfile::tempdir().unwrap();
+        for round in 0..2_000 {
+            let folder = root.path().join(format!("run/{round}"));
+            let file = FilePath::new(&format!("run/{round}/a")).unwrap();
+            let maker = tokio::task::spawn_blocking(move || std::fs::create_dir_all(folder).unwrap());
+            let checks = std::iter::repeat_with(|| refuse_way_out(root.path(), &file)).take(3);
+            let checked = futures::future::join_all(checks).await;
+            maker.await.unwrap();
+            assert!(checked.iter().all(Result::is_ok), "round {round}: {checked:?}");
+        }
     }
 }
