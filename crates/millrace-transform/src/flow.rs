@@ -8,9 +8,15 @@ use serde_json::Value;
 
 use crate::transforms::{ALL, Fault, Inputs, Transform};
 
+mod figures;
+mod flowlet;
+pub(crate) mod learned;
 pub(crate) mod plan;
 mod preview;
+mod readers;
 
+pub use figures::NodeFigures;
+pub use learned::{Knowledge, LearnedDocument};
 pub use plan::Plan;
 
 /// A flow as it was read: nodes in the file's order, outputs by name.
@@ -19,6 +25,8 @@ pub struct Flow {
     pub name: Option<String>,
     pub(crate) nodes: IndexMap<String, Node>,
     outputs: IndexMap<String, String>,
+    /// Files of other flows that are part of it, with the digests of their texts.
+    flowlets: IndexMap<String, String>,
 }
 
 impl std::fmt::Debug for Flow {
@@ -50,11 +58,13 @@ pub struct FlowError {
     pub message: String,
     /// A way out.
     pub hint: Option<String>,
+    /// Where in the expression that stands there: line and column from 1, and length in characters.
+    pub within: Option<(u32, u32, u32)>,
 }
 
 impl FlowError {
     fn new(code: &'static str, pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code, pointer: pointer.into(), message: message.into(), hint: None }
+        Self { code, pointer: pointer.into(), message: message.into(), hint: None, within: None }
     }
 
     fn hinted(mut self, hint: Option<String>) -> Self {
@@ -63,8 +73,9 @@ impl FlowError {
     }
 
     pub(crate) fn at_node(node: &str, kind: &str, fault: Fault) -> Self {
-        Self::new("flow-node", format!("/nodes/{node}/{kind}"), format!("node `{node}`: {}", fault.message))
-            .hinted(fault.hint)
+        let pointer = format!("/nodes/{}/{kind}{}", escaped(node), fault.below);
+        let error = Self::new("flow-node", pointer, format!("node `{node}`: {}", fault.message));
+        Self { within: fault.within, ..error.hinted(fault.hint) }
     }
 
     /// The problem, placed by what knows where a JSON pointer stands in the file.
@@ -78,24 +89,70 @@ impl FlowError {
             None => problem,
         }
     }
+
+    /// The problem with its place in the file that was read, down to the column of the mistake within an expression.
+    pub fn problem_in(&self, document: &yaml::Node, text: &str) -> Problem {
+        self.problem(&|pointer| Some(placed(document, text, pointer, self.within)))
+    }
+}
+
+/// A node's name as a part of a JSON pointer.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// The place of a node of the document, or of something within the text of a scalar.
+fn placed(document: &yaml::Node, text: &str, pointer: &str, within: Option<(u32, u32, u32)>) -> Place {
+    let node = document.nearest(pointer);
+    let place = node.place.clone();
+    let (Some((line, column, length)), Some(_)) = (within, node.as_text()) else { return place };
+    let row = |number: u32| text.lines().nth(number.saturating_sub(1) as usize).unwrap_or_default();
+    let at = |number: u32, column: u32| row(number).chars().nth(column.saturating_sub(1) as usize);
+    match (at(place.line, place.column), line) {
+        // A block: the expression's first line stands below the sign, indented.
+        (Some('|' | '>'), _) => {
+            let line = place.line + line;
+            let indent = row(line).chars().take_while(|letter| *letter == ' ').count();
+            Place { line, column: u32::try_from(indent).unwrap_or(0) + column, length, ..place }
+        }
+        (Some('"' | '\''), 1) => Place { column: place.column + column, length, ..place },
+        (_, 1) => Place { column: place.column + column - 1, length, ..place },
+        _ => place,
+    }
 }
 
 impl Flow {
-    /// Reads the text of a flow file.
+    /// Reads the text of a flow file. `files` gives the text of other files of the workspace, or says why it cannot.
     ///
     /// # Errors
     /// One problem with its place.
-    pub fn read(file: &str, text: &str) -> Result<Self, Box<Problem>> {
+    pub fn read(
+        file: &str,
+        text: &str,
+        files: &dyn Fn(&str) -> Result<String, String>,
+    ) -> Result<Self, Box<Problem>> {
         let document = yaml::parse(file, text)?;
-        let place = |pointer: &str| Some(document.nearest(pointer).place.clone());
-        Self::parse(&document.to_json()).map_err(|error| Box::new(error.problem(&place)))
+        Self::parse_with(&document.to_json(), files)
+            .map_err(|error| Box::new(error.problem_in(&document, text)))
+    }
+
+    /// Reads a flow from its JSON form; it may not include other flows.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn parse(document: &Value) -> Result<Self, FlowError> {
+        Self::parse_with(document, &|_| Err("there are no files here".to_owned()))
     }
 
     /// Reads a flow from its JSON form.
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn parse(document: &Value) -> Result<Self, FlowError> {
+    pub fn parse_with(
+        document: &Value,
+        files: &dyn Fn(&str) -> Result<String, String>,
+    ) -> Result<Self, FlowError> {
+        let (document, flowlets) = flowlet::expanded(document, files)?;
         let Some(top) = document.as_object() else {
             return Err(FlowError::new(
                 "flow-shape",
@@ -103,7 +160,7 @@ impl Flow {
                 "a flow is a mapping with `flow`, `nodes` and `output`",
             ));
         };
-        const KEYS: [&str; 5] = ["flow", "description", "nodes", "output", "outputs"];
+        const KEYS: [&str; 6] = ["flow", "description", "parameters", "nodes", "output", "outputs"];
         if let Some(unknown) = top.keys().find(|key| !KEYS.contains(&key.as_str())) {
             let near = nearest(unknown, &KEYS).map(|near| format!("did you mean `{near}`?"));
             return Err(FlowError::new(
@@ -129,12 +186,26 @@ impl Flow {
         cycle(&nodes)?;
         let outputs = outputs(top.get("output").or_else(|| top.get("outputs")), &nodes, &known)?;
         let name = top.get("flow").and_then(Value::as_str).map(str::to_owned);
-        Ok(Self { name, nodes, outputs })
+        Ok(Self { name, nodes, outputs, flowlets })
     }
 
     /// Output name to node; one output that was not named is called `data`.
     pub fn outputs(&self) -> &IndexMap<String, String> {
         &self.outputs
+    }
+
+    /// Files of other flows that are part of it, with the digests of their texts.
+    pub fn flowlets(&self) -> &IndexMap<String, String> {
+        &self.flowlets
+    }
+
+    /// The inputs that are documents of what an earlier flow learned.
+    pub fn learned_inputs(&self) -> Vec<&str> {
+        let mut names: Vec<&str> =
+            self.nodes.values().filter_map(|node| node.transform.learned_from()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// The tables that its `source` nodes read.
@@ -259,6 +330,9 @@ pub(crate) fn owner<'a>(nodes: &IndexMap<String, Node>, port: &'a str) -> &'a st
     if nodes.contains_key(port) { port } else { port.rsplit_once('.').map_or(port, |(id, _)| id) }
 }
 
+/// Outputs that a step with a flow has whatever the flow.
+const RESERVED: [&str; 4] = ["rows", "nodes", "learned", "flowlets"];
+
 fn outputs(
     declared: Option<&Value>,
     nodes: &IndexMap<String, Node>,
@@ -304,6 +378,10 @@ fn outputs(
                 }
             };
         }
+    }
+    if let Some(reserved) = outputs.keys().find(|name| RESERVED.contains(&name.as_str())) {
+        let message = format!("an output cannot be called `{reserved}`: the step has one of that name");
+        return Err(FlowError::new("flow-output", format!("/output/{reserved}"), message));
     }
     for port in outputs.values() {
         known_port(known, port, "output", "/output")?;

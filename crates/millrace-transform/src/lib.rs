@@ -6,7 +6,9 @@
 
 mod delta;
 mod engine;
+mod expressions;
 pub mod flow;
+mod functions;
 pub mod rows;
 pub mod steps;
 pub mod transforms;
