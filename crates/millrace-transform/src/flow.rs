@@ -4,10 +4,12 @@ use indexmap::IndexMap;
 use millrace_spec::problem::{Place, Problem};
 use millrace_spec::suggest::nearest;
 use millrace_spec::yaml;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::transforms::{ALL, Fault, Inputs, Transform};
 
+mod cases;
+mod check;
 mod figures;
 mod flowlet;
 pub(crate) mod learned;
@@ -15,6 +17,7 @@ pub(crate) mod plan;
 mod preview;
 mod readers;
 
+pub use cases::{Case, CaseFile, CaseOutcome};
 pub use figures::NodeFigures;
 pub use learned::{Knowledge, LearnedDocument};
 pub use plan::Plan;
@@ -27,6 +30,8 @@ pub struct Flow {
     outputs: IndexMap<String, String>,
     /// Files of other flows that are part of it, with the digests of their texts.
     flowlets: IndexMap<String, String>,
+    /// Whether a parameter has neither a value nor a default, so that it cannot run as it is.
+    needs_parameters: bool,
 }
 
 impl std::fmt::Debug for Flow {
@@ -131,8 +136,21 @@ impl Flow {
         text: &str,
         files: &dyn Fn(&str) -> Result<String, String>,
     ) -> Result<Self, Box<Problem>> {
+        Self::read_with(file, text, files, &Map::new())
+    }
+
+    /// The same with values for its parameters.
+    ///
+    /// # Errors
+    /// As [`Flow::read`].
+    pub fn read_with(
+        file: &str,
+        text: &str,
+        files: &dyn Fn(&str) -> Result<String, String>,
+        with: &Map<String, Value>,
+    ) -> Result<Self, Box<Problem>> {
         let document = yaml::parse(file, text)?;
-        Self::parse_with(&document.to_json(), files)
+        Self::parse_with(&document.to_json(), files, with)
             .map_err(|error| Box::new(error.problem_in(&document, text)))
     }
 
@@ -141,19 +159,20 @@ impl Flow {
     /// # Errors
     /// The first thing that is wrong.
     pub fn parse(document: &Value) -> Result<Self, FlowError> {
-        Self::parse_with(document, &|_| Err("there are no files here".to_owned()))
+        Self::parse_with(document, &|_| Err("there are no files here".to_owned()), &Map::new())
     }
 
-    /// Reads a flow from its JSON form.
+    /// Reads a flow from its JSON form. `with` are the values of its parameters.
     ///
     /// # Errors
     /// The first thing that is wrong.
     pub fn parse_with(
         document: &Value,
         files: &dyn Fn(&str) -> Result<String, String>,
+        with: &Map<String, Value>,
     ) -> Result<Self, FlowError> {
-        let (document, flowlets) = flowlet::expanded(document, files)?;
-        let Some(top) = document.as_object() else {
+        let expanded = flowlet::expanded(document, files, with)?;
+        let Some(top) = expanded.document.as_object() else {
             return Err(FlowError::new(
                 "flow-shape",
                 "",
@@ -186,7 +205,8 @@ impl Flow {
         cycle(&nodes)?;
         let outputs = outputs(top.get("output").or_else(|| top.get("outputs")), &nodes, &known)?;
         let name = top.get("flow").and_then(Value::as_str).map(str::to_owned);
-        Ok(Self { name, nodes, outputs, flowlets })
+        let (flowlets, needs_parameters) = (expanded.digests, expanded.needs_parameters);
+        Ok(Self { name, nodes, outputs, flowlets, needs_parameters })
     }
 
     /// Output name to node; one output that was not named is called `data`.
@@ -197,6 +217,11 @@ impl Flow {
     /// Files of other flows that are part of it, with the digests of their texts.
     pub fn flowlets(&self) -> &IndexMap<String, String> {
         &self.flowlets
+    }
+
+    /// Whether a parameter has neither a value nor a default, so that it cannot run as it is.
+    pub fn needs_parameters(&self) -> bool {
+        self.needs_parameters
     }
 
     /// The inputs that are documents of what an earlier flow learned.
@@ -414,3 +439,6 @@ pub(crate) fn literal(value: &Value) -> Option<String> {
 pub(crate) fn input_table(name: &str) -> String {
     format!("input:{name}")
 }
+
+#[cfg(test)]
+mod tests;

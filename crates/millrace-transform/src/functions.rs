@@ -8,9 +8,11 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, ScalarUDFImpl};
 
 mod aggregates;
 mod fraction;
+mod library;
 mod parse_text;
 mod scalars;
 
+pub use library::{Function, functions, page};
 pub(crate) use parse_text::{OnError, ParseText, TextFormat};
 
 /// Makes them known to a session.

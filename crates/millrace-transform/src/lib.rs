@@ -14,3 +14,4 @@ pub mod steps;
 pub mod transforms;
 
 pub use engine::{DataFusionEngine, EngineConfig};
+pub use functions::{Function, functions, page as functions_page};

@@ -58,6 +58,7 @@ mod window;
 
 pub(crate) use fitted::{Fitted, Learned};
 pub(crate) use flowlet::FlowletConfig;
+pub(crate) use parse::scalar_type;
 
 /// Every transform, in the order the manual prints them.
 pub const ALL: &[Entry] = &[
@@ -160,6 +161,11 @@ pub(crate) trait Transform: Send + Sync {
 
     /// The table of the flow's caller that it reads.
     fn source(&self) -> Option<&str> {
+        None
+    }
+
+    /// The columns of that table with their types, if it says so.
+    fn declared(&self) -> Option<&indexmap::IndexMap<String, String>> {
         None
     }
 

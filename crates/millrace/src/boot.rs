@@ -60,6 +60,8 @@ pub(crate) struct Rooms {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) tracker: Arc<Tracker>,
     pub(crate) queries: Arc<dyn QueryEngine>,
+    /// The same engine, as flows need it.
+    pub(crate) tables: DataFusionEngine,
     pub(crate) kinds: Arc<StepRegistry>,
     pub(crate) endpoints: Arc<EndpointServer>,
     pub(crate) signals: Arc<LatestSignals>,
@@ -352,6 +354,7 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         catalog,
         tracker,
         queries,
+        tables: engine.clone(),
         kinds,
         endpoints,
         signals,

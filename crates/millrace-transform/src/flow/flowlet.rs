@@ -12,15 +12,33 @@ const MAX_DEPTH: usize = 16;
 
 type Files<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
-/// The document without flowlets, and the digests of the files that came in.
+/// A document without flowlets and parameters.
+pub(super) struct Expanded {
+    pub(super) document: Value,
+    /// Digests of the files that came in.
+    pub(super) digests: IndexMap<String, String>,
+    /// Whether a parameter of the document itself has neither a value nor a default.
+    pub(super) needs_parameters: bool,
+}
+
+/// Puts the values of its parameters into a document, and the nodes of other files in the place of flowlets.
 pub(super) fn expanded(
     document: &Value,
     files: Files<'_>,
-) -> Result<(Value, IndexMap<String, String>), FlowError> {
+    with: &Map<String, Value>,
+) -> Result<Expanded, FlowError> {
     let mut digests = IndexMap::new();
     let mut document = document.clone();
+    let mut needs_parameters = false;
+    match parameters(&document, with) {
+        Ok(values) => fill(&mut document, &values),
+        Err(Wrong { unknown: true, message, hint, .. }) => {
+            return Err(FlowError::new("flow-parameter", "/parameters", message).hinted(hint));
+        }
+        Err(Wrong { .. }) => needs_parameters = true,
+    }
     expand(&mut document, files, &mut digests, 0)?;
-    Ok((document, digests))
+    Ok(Expanded { document, digests, needs_parameters })
 }
 
 fn expand(
@@ -109,7 +127,7 @@ impl Part {
             .map_err(|problem| refused("/file", format!("`{}`: {}", config.file, problem.message), None))?;
         let mut inner = document.to_json();
         let values = parameters(&inner, &config.with)
-            .map_err(|(name, message, hint)| refused(&format!("/with/{name}"), message, hint))?;
+            .map_err(|wrong| refused(&format!("/with/{}", escaped(&wrong.name)), wrong.message, wrong.hint))?;
         fill(&mut inner, &values);
         expand(&mut inner, files, digests, depth + 1)?;
         let from: Vec<String> = match node.get("from") {
@@ -184,11 +202,16 @@ fn prefix(from: &mut Value, id: &str) {
     }
 }
 
-/// The values of a flowlet's parameters: those that are given, else those that it declares.
-fn parameters(
-    inner: &Value,
-    given: &Map<String, Value>,
-) -> Result<Map<String, Value>, (String, String, Option<String>)> {
+/// A parameter without a value, or a value without a parameter.
+struct Wrong {
+    name: String,
+    unknown: bool,
+    message: String,
+    hint: Option<String>,
+}
+
+/// The values of a flow's parameters: those that are given, else those that it declares.
+fn parameters(inner: &Value, given: &Map<String, Value>) -> Result<Map<String, Value>, Wrong> {
     let empty = Map::new();
     let declared = inner.get("parameters").and_then(Value::as_object).unwrap_or(&empty);
     if let Some(unknown) = given.keys().find(|name| !declared.contains_key(*name)) {
@@ -197,15 +220,17 @@ fn parameters(
             true => "it declares none under `parameters`".to_owned(),
             false => format!("its parameters are {}", names.join(", ")),
         };
-        return Err((unknown.clone(), format!("the flowlet has no parameter `{unknown}`"), Some(hint)));
+        let message = format!("the flow has no parameter `{unknown}`");
+        return Err(Wrong { name: unknown.clone(), unknown: true, message, hint: Some(hint) });
     }
     let mut values = Map::new();
     for (name, default) in declared {
         match (given.get(name), default) {
             (Some(value), _) => values.insert(name.clone(), value.clone()),
             (None, Value::Null) => {
+                let message = format!("the parameter `{name}` has no value");
                 let hint = Some(format!("with: {{{name}: …}}"));
-                return Err((name.clone(), format!("the parameter `{name}` has no value"), hint));
+                return Err(Wrong { name: name.clone(), unknown: false, message, hint });
             }
             (None, default) => values.insert(name.clone(), default.clone()),
         };

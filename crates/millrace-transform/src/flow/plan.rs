@@ -174,7 +174,10 @@ impl<'f> Plan<'f> {
         if let Some(fitted) = node.transform.fitted() {
             return self.fit(id, node, fitted).await;
         }
-        let mut names = node.from.clone();
+        let mut names = match node.transform.source() {
+            Some(table) => vec![input_table(table)],
+            None => node.from.clone(),
+        };
         if node.transform.has_base() {
             let base = base_table(id);
             let sql = node.transform.base(&self.inputs(id, node, &names).await?);

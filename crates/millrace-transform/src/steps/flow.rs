@@ -10,7 +10,7 @@ use millrace_spec::problem::Problem;
 use millrace_spec::yaml;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     asset_key, config_error, dataset_name, learned, object_field, publish, query_problem, step_error, tables,
@@ -52,6 +52,9 @@ struct Options {
     /// the same again and learn nothing.
     #[serde(default)]
     learned: Option<Value>,
+    /// Values of the flow's parameters.
+    #[serde(default)]
+    with: Map<String, Value>,
 }
 
 const EXAMPLE: &str = "flow:\n  file: flows/clean.yaml\n  to: data:clean";
@@ -110,10 +113,19 @@ impl FlowStep {
             fs_err::read_to_string(workspace.join(path)).map_err(|error| error.to_string())
         };
         let (file, whole) = (file.clone(), text.clone());
-        let read = tokio::task::spawn_blocking(move || Flow::read(&file, &whole, &files)).await;
+        let with = match config {
+            FlowConfig::File(_) => Map::new(),
+            FlowConfig::Options(options) => options.with.clone(),
+        };
+        let read = tokio::task::spawn_blocking(move || Flow::read_with(&file, &whole, &files, &with)).await;
         match read {
             Ok(read) => {
                 let flow = read.map_err(|problem| StepError::permanent(*problem))?;
+                if flow.needs_parameters() {
+                    let message = format!("a parameter of the flow `{name}` has no value");
+                    let problem = Problem::error("flow-parameter", message).hint("with: {<parameter>: …}");
+                    return Err(StepError::permanent(problem));
+                }
                 Ok(Loaded { flow, text, file: Some(name) })
             }
             Err(error) => Err(StepError::permanent(Problem::error("flow-file", error.to_string()))),

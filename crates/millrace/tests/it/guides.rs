@@ -109,3 +109,8 @@ fn guides_sweeps() {
 fn guides_copy() {
     follow(include_str!("../../../../docs/guides/copy.md"));
 }
+
+#[test]
+fn guides_flows() {
+    follow(include_str!("../../../../docs/guides/flows.md"));
+}
