@@ -17,7 +17,7 @@ pub(crate) mod plan;
 mod preview;
 mod readers;
 
-pub use cases::{Case, CaseFile, CaseOutcome};
+pub use cases::{Case, CaseFile, CaseOutcome, same_value};
 pub use figures::NodeFigures;
 pub use learned::{Knowledge, LearnedDocument};
 pub use plan::Plan;

@@ -22,7 +22,9 @@ pub(crate) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     registry.register_udf(scalar(of(scalars::ToJson::new())))?;
     registry.register_udf(scalar(of(scalars::AssertNone::new())))?;
     registry.register_udf(scalar(scalars::normal_cdf()))?;
-    for function in [aggregates::skewness(), aggregates::kurtosis(), AggregateUDF::from(aggregates::Mode::new())] {
+    for function in
+        [aggregates::skewness(), aggregates::kurtosis(), AggregateUDF::from(aggregates::Mode::new())]
+    {
         registry.register_udaf(Arc::new(function))?;
     }
     Ok(())

@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::engine::failure::words;
-use crate::flow::quote;
 use crate::flow::learned::LearnedDocument;
+use crate::flow::quote;
 
 mod add_columns;
 mod aggregate;
@@ -219,11 +219,7 @@ pub(crate) trait Transform: Send + Sync {
     }
 
     /// [`Transform::sql`], knowing the answers.
-    fn sql_knowing(
-        &self,
-        inputs: &[Input<'_>],
-        answers: &[Vec<RecordBatch>],
-    ) -> Result<Vec<String>, Fault> {
+    fn sql_knowing(&self, inputs: &[Input<'_>], answers: &[Vec<RecordBatch>]) -> Result<Vec<String>, Fault> {
         let _ = answers;
         self.sql(inputs)
     }
@@ -359,7 +355,8 @@ impl Input<'_> {
                     Fault::new(message).hinted(self.near(unknown))
                 }
                 _ => {
-                    let message = format!("{of} is not an expression that can be used here: {}", mistake.message);
+                    let message =
+                        format!("{of} is not an expression that can be used here: {}", mistake.message);
                     let fault = Fault::new(message);
                     match mistake.hint {
                         Some(hint) => fault.hinted(hint),

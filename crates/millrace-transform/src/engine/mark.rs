@@ -45,11 +45,7 @@ pub(crate) fn add_work(plan: &Arc<dyn ExecutionPlan>, work: &mut indexmap::Index
     add_below(plan, None, work);
 }
 
-fn add_below(
-    plan: &Arc<dyn ExecutionPlan>,
-    node: Option<&str>,
-    work: &mut indexmap::IndexMap<String, Work>,
-) {
+fn add_below(plan: &Arc<dyn ExecutionPlan>, node: Option<&str>, work: &mut indexmap::IndexMap<String, Work>) {
     let metrics = plan.metrics().unwrap_or_default();
     let count = |figure: Option<usize>| figure.and_then(|figure| u64::try_from(figure).ok()).unwrap_or(0);
     let mark = plan.downcast_ref::<MarkExec>();

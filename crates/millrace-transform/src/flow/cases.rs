@@ -145,21 +145,30 @@ impl CaseFile {
         files: &(dyn Fn(&str) -> Result<String, String> + Sync),
     ) -> Result<Vec<Row>, Box<Problem>> {
         let text = files(&self.flow).map_err(|reason| {
-            Box::new(Problem::error("flow-file", format!("cannot read the flow file `{}`: {reason}", self.flow)))
+            Box::new(Problem::error(
+                "flow-file",
+                format!("cannot read the flow file `{}`: {reason}", self.flow),
+            ))
         })?;
         let flow = Flow::read_with(&self.flow, &text, files, &case.with)?;
         let context = engine.session().map_err(|error| Box::new(crate::steps::query_problem(&error)))?;
         for (name, given) in &case.inputs {
             given.register(&context, name).map_err(|reason| {
-                Box::new(Problem::error("flow-test", format!("the rows of `{name}` cannot be read: {reason}")))
+                Box::new(Problem::error(
+                    "flow-test",
+                    format!("the rows of `{name}` cannot be read: {reason}"),
+                ))
             })?;
         }
         for (id, node) in &flow.nodes {
-            let Some(source) = node.transform.source().filter(|source| !case.inputs.contains_key(*source)) else {
+            let Some(source) = node.transform.source().filter(|source| !case.inputs.contains_key(*source))
+            else {
                 continue;
             };
             let message = format!("the case gives no rows for `{source}`, which node `{id}` reads");
-            return Err(Box::new(Problem::error("flow-test", message).hint(format!("inputs: {{{source}: […]}}"))));
+            return Err(Box::new(
+                Problem::error("flow-test", message).hint(format!("inputs: {{{source}: […]}}")),
+            ));
         }
         let output = || match flow.outputs().values().collect::<Vec<_>>().as_slice() {
             [one] => Ok((*one).clone()),
@@ -183,7 +192,10 @@ impl CaseFile {
 }
 
 fn objects(values: Vec<Value>) -> Vec<Row> {
-    values.into_iter().filter_map(|value| if let Value::Object(row) = value { Some(row) } else { None }).collect()
+    values
+        .into_iter()
+        .filter_map(|value| if let Value::Object(row) = value { Some(row) } else { None })
+        .collect()
 }
 
 impl Rows {
@@ -223,7 +235,10 @@ impl Rows {
                 let field = |(name, word): (&String, &String)| {
                     Ok(Field::new(name, scalar_type(word).map_err(|fault| fault.message)?, true))
                 };
-                typed(Arc::new(Schema::new(columns.iter().map(field).collect::<Result<Vec<_>, String>>()?)), rows)
+                typed(
+                    Arc::new(Schema::new(columns.iter().map(field).collect::<Result<Vec<_>, String>>()?)),
+                    rows,
+                )
             }
         }
     }
@@ -238,7 +253,8 @@ impl Rows {
 
 fn typed(schema: SchemaRef, rows: &[Row]) -> Result<(SchemaRef, Vec<RecordBatch>), String> {
     let told = |error: arrow::error::ArrowError| error.to_string();
-    let mut decoder = ReaderBuilder::new(schema.clone()).with_coerce_primitive(true).build_decoder().map_err(told)?;
+    let mut decoder =
+        ReaderBuilder::new(schema.clone()).with_coerce_primitive(true).build_decoder().map_err(told)?;
     decoder.serialize(rows).map_err(told)?;
     let batch = decoder.flush().map_err(told)?;
     Ok((schema, batch.into_iter().collect()))
@@ -315,7 +331,11 @@ fn same_row(expected: &Row, found: &Row) -> bool {
     })
 }
 
-/// Numbers are the same if they differ by rounding alone, whole or not; decimals come as text.
+/// Whether two values are the same for a case: numbers, if they differ by rounding alone, whole or not; decimals come as text.
+pub fn same_value(expected: &Value, found: &Value) -> bool {
+    same(expected, found)
+}
+
 fn same(expected: &Value, found: &Value) -> bool {
     match (expected, found) {
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),

@@ -77,7 +77,8 @@ impl Flow {
                 continue;
             }
             if let Err(error) = plan.node(&port).await {
-                let known = mistakes.iter().any(|mistake: &PlanError| mistake.to_string() == error.to_string());
+                let known =
+                    mistakes.iter().any(|mistake: &PlanError| mistake.to_string() == error.to_string());
                 unknown.push(self.nodes.get_key_value(id).map_or("", |(id, _)| id));
                 if !known {
                     mistakes.push(error);

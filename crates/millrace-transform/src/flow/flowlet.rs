@@ -126,13 +126,16 @@ impl Part {
         let document = yaml::parse(&config.file, &text)
             .map_err(|problem| refused("/file", format!("`{}`: {}", config.file, problem.message), None))?;
         let mut inner = document.to_json();
-        let values = parameters(&inner, &config.with)
-            .map_err(|wrong| refused(&format!("/with/{}", escaped(&wrong.name)), wrong.message, wrong.hint))?;
+        let values = parameters(&inner, &config.with).map_err(|wrong| {
+            refused(&format!("/with/{}", escaped(&wrong.name)), wrong.message, wrong.hint)
+        })?;
         fill(&mut inner, &values);
         expand(&mut inner, files, digests, depth + 1)?;
         let from: Vec<String> = match node.get("from") {
             Some(Value::String(one)) => vec![one.clone()],
-            Some(Value::Array(many)) => many.iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect(),
+            Some(Value::Array(many)) => {
+                many.iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect()
+            }
             _ => Vec::new(),
         };
         Self::inlined(id, &inner, &from, &config.inputs).map_err(|(message, hint)| refused("", message, hint))
@@ -258,7 +261,10 @@ fn fill(value: &mut Value, values: &Map<String, Value>) {
         }
         Value::Array(items) => items.iter_mut().for_each(|item| fill(item, values)),
         Value::Object(fields) => {
-            fields.iter_mut().filter(|(key, _)| *key != "parameters").for_each(|(_, item)| fill(item, values));
+            fields
+                .iter_mut()
+                .filter(|(key, _)| *key != "parameters")
+                .for_each(|(_, item)| fill(item, values));
         }
         _ => {}
     }

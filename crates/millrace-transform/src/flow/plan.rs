@@ -187,9 +187,7 @@ impl<'f> Plan<'f> {
         let inputs = self.inputs(id, node, &names).await?;
         let asks = node.transform.asks(&inputs).map_err(|fault| at(id, node, fault))?;
         let answers = self.answers(id, node, &asks).await?;
-        if let Some(rows) =
-            node.transform.made(&inputs, &answers).map_err(|fault| at(id, node, fault))?
-        {
+        if let Some(rows) = node.transform.made(&inputs, &answers).map_err(|fault| at(id, node, fault))? {
             let made = made_table(id);
             self.keep(id, node, &made, rows)?;
             names.push(made);
@@ -269,7 +267,8 @@ impl<'f> Plan<'f> {
     ) -> Result<Vec<Vec<RecordBatch>>, PlanError> {
         let mut answers = Vec::new();
         for sql in asks {
-            let frame = query::select(&self.context, sql, &[]).await.map_err(|error| node_error(id, node, error))?;
+            let frame =
+                query::select(&self.context, sql, &[]).await.map_err(|error| node_error(id, node, error))?;
             answers.push(query::stream(frame).await?.collect().await?);
         }
         Ok(answers)

@@ -69,7 +69,10 @@ fn flights(context: &SessionContext) -> Arc<Mutex<Vec<Vec<String>>>> {
 }
 
 /// Runs all outputs of a flow: rows of each, what each node did, and the columns of each read of the source.
-async fn run(memory_bytes: usize, flow: Value) -> (IndexMap<String, Vec<Value>>, Vec<NodeFigures>, Vec<Vec<String>>) {
+async fn run(
+    memory_bytes: usize,
+    flow: Value,
+) -> (IndexMap<String, Vec<Value>>, Vec<NodeFigures>, Vec<Vec<String>>) {
     let folder = tempfile::tempdir().unwrap();
     let mut config = EngineConfig::new(folder.path().join("spill"));
     config.memory_bytes = memory_bytes;
@@ -111,7 +114,11 @@ async fn what_feeds_several_branches_is_read_once_in_memory_and_from_a_file() {
         let count = |output: &str| found[output].len();
         assert_eq!((count("low"), count("middle"), count("high")), (250, 250, 500));
         assert_eq!(found["all"], [json!({"n": 1000, "sum": 19_500})]);
-        assert!(found["low"].iter().all(|row| row["v"].as_i64().unwrap() < 20 && row["v"].as_i64().unwrap() % 2 == 0));
+        assert!(
+            found["low"]
+                .iter()
+                .all(|row| row["v"].as_i64().unwrap() < 20 && row["v"].as_i64().unwrap() % 2 == 0)
+        );
         let rows = |node: &str| figures.iter().find(|figure| figure.node == node).unwrap().rows;
         let all = ["t", "s", "s.low", "s.middle", "s.high", "doubled", "count"].map(rows);
         assert_eq!(all, [1000, 1000, 250, 250, 500, 250, 1].map(Some));
@@ -175,9 +182,11 @@ fn problem(text: &str) -> Problem {
 async fn checked(text: &str) -> Vec<(String, u32, u32, u32)> {
     let folder = tempfile::tempdir().unwrap();
     let engine = DataFusionEngine::new(EngineConfig::new(folder.path().join("spill")));
-    let files = |path: &str| match path {
+    let files = |path: &str| {
+        match path {
         "flows/trimmed.yaml" => Ok("parameters: {column: null}\nnodes:\n  t: {source: any}\n  d: {derive: {each: {match: {name: \"${{ parameters.column }}\"}, as: trim($$)}}, from: t}\noutput: d\n".to_owned()),
         _ => Err("no such file".to_owned()),
+    }
     };
     let problems = Flow::check(&engine, "flows/f.yaml", text, &files).await;
     problems
@@ -196,19 +205,21 @@ async fn a_mistake_in_an_expression_is_told_with_its_column() {
     let flow = |node: &str| format!("{SOURCE}  x: {{{node}, from: t}}\n");
     // The column counts from the beginning of the line, in quotes or not.
     assert_eq!(
-        checked(&flow("filter: id > 3 and nmae = 'x'")).await,
-        [("node `x`: there is no column `nmae` in the condition".to_owned(), 3, 27, 4)]
+        checked(&flow("filter: id > 3 and nam = 'x'")).await,
+        [("node `x`: there is no column `nam` in the condition".to_owned(), 3, 26, 3)]
     );
     assert_eq!(
-        checked(&flow("filter: \"id > 3 and nmae = 'x'\"")).await,
-        [("node `x`: there is no column `nmae` in the condition".to_owned(), 3, 28, 4)]
+        checked(&flow("filter: \"id > 3 and nam = 'x'\"")).await,
+        [("node `x`: there is no column `nam` in the condition".to_owned(), 3, 27, 3)]
     );
     let found = checked(&flow("derive: {a: id + 1, b: sqrt(name) + 1}")).await;
-    assert_eq!((found.len(), found[0].1, found[0].2), (1, 3, 27), "{found:?}");
+    assert_eq!((found.len(), found[0].1, found[0].2), (1, 3, 30), "{found:?}");
     assert!(found[0].0.contains("the column `b`"), "{found:?}");
     let found = checked(&flow("filter: id + 1")).await;
     assert_eq!(found[0].0, "node `x`: the condition gives Int64, not true or false");
-    let found = checked(&format!("{SOURCE}  x:\n    filter: |\n      id > 3\n      and foo(id)\n    from: t\n")).await;
+    let found =
+        checked(&format!("{SOURCE}  x:\n    filter: |\n      id > 3\n      and foo(id)\n    from: t\n"))
+            .await;
     assert_eq!((found[0].1, found[0].2, found.len()), (6, 11, 1), "{found:?}");
 }
 
@@ -229,7 +240,9 @@ async fn types_are_known_down_the_flow_and_each_mistake_is_told_once() {
 
 #[tokio::test]
 async fn nothing_is_said_where_columns_are_not_known_before_a_run() {
-    let text = format!("{SOURCE}  a: {{encode: {{name: one_hot}}, from: t}}\n  b: {{filter: name_x = 1, from: a}}\n");
+    let text = format!(
+        "{SOURCE}  a: {{encode: {{name: one_hot}}, from: t}}\n  b: {{filter: name_x = 1, from: a}}\n"
+    );
     assert_eq!(checked(&text).await, []);
     assert_eq!(checked("nodes:\n  t: {source: t}\n  b: {filter: anything, from: t}\n").await, []);
 }
@@ -239,8 +252,8 @@ async fn a_flowlet_is_its_nodes_and_its_parameters_are_given() {
     let node = "{flowlet: {file: flows/trimmed.yaml, with: {column: name}}, from: t}";
     let text = format!("{SOURCE}  f: {node}\n  x: {{filter: name = 'a', from: f}}\noutput: x\n");
     assert_eq!(checked(&text).await, []);
-    let found = checked(&text.replace("column: name", "colum: name")).await;
-    assert_eq!((found[0].0.as_str(), found[0].1), ("node `f`: the flow has no parameter `colum`", 3));
+    let found = checked(&text.replace("column: name", "cols: name")).await;
+    assert_eq!((found[0].0.as_str(), found[0].1), ("node `f`: the flow has no parameter `cols`", 3));
     let found = checked(&text.replace("with: {column: name}", "with: {}")).await;
     assert_eq!(found[0].0, "node `f`: the parameter `column` has no value");
     let found = checked(&text.replace("trimmed", "gone")).await;

@@ -8,7 +8,9 @@ use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, UInt64Type};
 use datafusion::common::utils::SingleRowListArrayBuilder;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility, create_udaf};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility, create_udaf,
+};
 use datafusion::scalar::ScalarValue;
 
 /// `skewness(x)`: m₃ / m₂^1.5, the moments about the mean of all rows. Null for no rows, NaN for rows that are all equal.
@@ -66,10 +68,7 @@ impl Moments {
         let part = delta / n;
         let mean = a1 + nb * part;
         let m2 = a2 + b2 + na * nb * delta * part;
-        let m3 = a3
-            + b3
-            + na * nb * (na - nb) * delta * part * part
-            + 3.0 * part * (na * b2 - nb * a2);
+        let m3 = a3 + b3 + na * nb * (na - nb) * delta * part * part + 3.0 * part * (na * b2 - nb * a2);
         let m4 = a4
             + b4
             + na * nb * (na * na - na * nb + nb * nb) * delta * part * part * part
@@ -141,10 +140,7 @@ impl AggregateUDFImpl for Mode {
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        arguments
-            .first()
-            .cloned()
-            .ok_or_else(|| DataFusionError::Plan("`mode` takes an argument".to_owned()))
+        arguments.first().cloned().ok_or_else(|| DataFusionError::Plan("`mode` takes an argument".to_owned()))
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
@@ -203,10 +199,7 @@ impl Accumulator for Counts {
             self.counts.iter().map(|(value, count)| (value.clone(), *count)).unzip();
         let values = ScalarValue::new_list_nullable(&values, &self.data_type);
         let counts: ArrayRef = Arc::new(arrow::array::UInt64Array::from(counts));
-        Ok(vec![
-            ScalarValue::List(values),
-            SingleRowListArrayBuilder::new(counts).build_list_scalar(),
-        ])
+        Ok(vec![ScalarValue::List(values), SingleRowListArrayBuilder::new(counts).build_list_scalar()])
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {

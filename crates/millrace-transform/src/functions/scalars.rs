@@ -98,9 +98,13 @@ impl ScalarUDFImpl for AssertNone {
             let (message, row) = (messages.value(first), rows::value(row.as_ref(), first));
             let more = match count - 1 {
                 0 => String::new(),
-                others => format!(", and {others} more of {} rows that were looked at together", messages.len()),
+                others => {
+                    format!(", and {others} more of {} rows that were looked at together", messages.len())
+                }
             };
-            return Err(DataFusionError::Execution(format!("the assertion {message} failed for {row}{more}")));
+            return Err(DataFusionError::Execution(format!(
+                "the assertion {message} failed for {row}{more}"
+            )));
         }
         Ok(ColumnarValue::Array(Arc::new(BooleanArray::from(vec![true; messages.len()]))))
     }

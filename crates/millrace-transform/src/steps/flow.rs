@@ -91,8 +91,8 @@ impl FlowStep {
                 if let (Some(output), Some(fields)) = (&options.output, document.as_object_mut()) {
                     fields.insert("output".to_owned(), output.clone());
                 }
-                let flow = Flow::parse(&document)
-                    .map_err(|error| StepError::permanent(error.problem(&|_| None)))?;
+                let flow =
+                    Flow::parse(&document).map_err(|error| StepError::permanent(error.problem(&|_| None)))?;
                 return Ok(Loaded { flow, text: String::new(), file: None });
             }
         };
@@ -233,7 +233,9 @@ impl StepKind for FlowStep {
         let figures = plan.figures(&plans);
         for node in &figures {
             let rows = node.rows.map_or_else(String::new, |rows| format!("{rows} rows, "));
-            context.log.line(&format!("{} ({}): {rows}busy for {:.1} ms", node.node, node.kind, node.busy_ms));
+            context
+                .log
+                .line(&format!("{} ({}): {rows}busy for {:.1} ms", node.node, node.kind, node.busy_ms));
         }
         outcome.outputs.insert("rows".to_owned(), rows.into());
         outcome.outputs.insert("nodes".to_owned(), serde_json::to_value(figures).unwrap_or_default());

@@ -26,7 +26,8 @@ pub(super) async fn knowledge(
         Some(value) => match asset(value) {
             Some(asset) => Knowledge::of_flow(read(engine, &asset).await?),
             None => {
-                let problem = Problem::error("flow-learned", "`learned` is no document of what a flow learned");
+                let problem =
+                    Problem::error("flow-learned", "`learned` is no document of what a flow learned");
                 return Err(StepError::permanent(problem.hint("learned: ${{ steps.<id>.learned }}")));
             }
         },

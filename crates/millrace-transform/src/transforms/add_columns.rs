@@ -34,7 +34,8 @@ impl Transform for AddColumns {
         let [left, right] = inputs else {
             return Err(Fault::new("it reads two nodes: `from: [left, right]`"));
         };
-        let mut list: Vec<String> = left.columns().into_iter().map(|name| format!("l.{}", quote(name))).collect();
+        let mut list: Vec<String> =
+            left.columns().into_iter().map(|name| format!("l.{}", quote(name))).collect();
         for name in right.columns() {
             let column = quote(name);
             list.push(if left.has(name) {

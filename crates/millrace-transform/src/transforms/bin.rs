@@ -54,8 +54,7 @@ struct Cuts {
 
 impl Kind for Bin {
     const NAME: &'static str = "bin";
-    const EXAMPLE: &'static str =
-        "bin:\n  distance: {quantiles: 4}\n  dep_delay: {edges: [0, 15, 60], labels: [early, small, late, very late], as: delay_class}";
+    const EXAMPLE: &'static str = "bin:\n  distance: {quantiles: 4}\n  dep_delay: {edges: [0, 15, 60], labels: [early, small, late, very late], as: delay_class}";
 }
 
 impl Transform for Bin {
@@ -73,7 +72,8 @@ impl Fitted for Bin {
         let mut list = vec!["count(*) as n".to_owned()];
         for (place, (name, bins)) in self.0.iter().enumerate() {
             bins.check().map_err(|fault| fault.under(name))?;
-            let column = format!("cast({} as double)", input.number(name).map_err(|fault| fault.under(name))?);
+            let column =
+                format!("cast({} as double)", input.number(name).map_err(|fault| fault.under(name))?);
             if let Some(count) = bins.quantiles {
                 for cut in 1..count {
                     let share = f64::from(cut) / f64::from(count);
@@ -140,11 +140,9 @@ impl Bins {
             return Err(Fault::new("there are at least two bins"));
         }
         match &self.labels {
-            Some(labels) if labels.len() != bins => Err(Fault::new(format!(
-                "there are {} labels for {bins} bins",
-                labels.len()
-            ))
-            .under("labels")),
+            Some(labels) if labels.len() != bins => {
+                Err(Fault::new(format!("there are {} labels for {bins} bins", labels.len())).under("labels"))
+            }
             _ => Ok(()),
         }
     }

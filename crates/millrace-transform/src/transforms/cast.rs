@@ -50,9 +50,9 @@ impl Transform for Cast {
             };
             let call = format!("{function}({column} as {})", sql_type(wanted));
             // The place is one in a call that nobody wrote.
-            input.checked(&call, &format!("the type `{wanted}` of the column `{name}`")).map_err(|fault| {
-                Fault { within: None, ..fault }.under(name).under("columns")
-            })?;
+            input
+                .checked(&call, &format!("the type `{wanted}` of the column `{name}`"))
+                .map_err(|fault| Fault { within: None, ..fault }.under(name).under("columns"))?;
             list.push(format!("{call} as {column}"));
         }
         Ok(vec![format!("select {} from {}", list.join(", "), input.table)])

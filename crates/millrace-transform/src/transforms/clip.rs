@@ -90,7 +90,8 @@ impl Fitted for Clip {
         let mut list = vec!["count(*) as n".to_owned()];
         for (place, (name, limits)) in self.0.iter().enumerate() {
             limits.check().map_err(|fault| fault.under(name))?;
-            let column = format!("cast({} as double)", input.number(name).map_err(|fault| fault.under(name))?);
+            let column =
+                format!("cast({} as double)", input.number(name).map_err(|fault| fault.under(name))?);
             for (letter, share) in [('a', limits.lower_quantile), ('b', limits.upper_quantile)] {
                 if let Some(share) = share {
                     list.push(format!(
@@ -135,8 +136,7 @@ impl Limits {
         if [self.lower, self.upper, self.lower_quantile, self.upper_quantile].iter().all(Option::is_none) {
             return Err(Fault::new("it has no bound").hinted("{lower: 0, upper: 100}"));
         }
-        for (key, share) in
-            [("lower_quantile", self.lower_quantile), ("upper_quantile", self.upper_quantile)]
+        for (key, share) in [("lower_quantile", self.lower_quantile), ("upper_quantile", self.upper_quantile)]
         {
             if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
                 return Err(Fault::new("a quantile lies between 0 and 1").under(key));

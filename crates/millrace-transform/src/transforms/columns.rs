@@ -96,14 +96,19 @@ impl Pattern {
         let name = self.name.as_ref().map(whole).transpose().map_err(|error| {
             let reason = error.to_string();
             let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            Fault::new(format!("the pattern for names is no regular expression: {reason}")).under("name").under("match")
+            Fault::new(format!("the pattern for names is no regular expression: {reason}"))
+                .under("name")
+                .under("match")
         })?;
         let fits = |field: &DataType, column: &str| {
             name.as_ref().is_none_or(|name| name.is_match(column))
                 && self.kind.is_none_or(|kind| kind.holds(field))
         };
         let fields = input.schema.fields().iter();
-        Ok(fields.filter(|field| fits(field.data_type(), field.name())).map(|field| field.name().as_str()).collect())
+        Ok(fields
+            .filter(|field| fits(field.data_type(), field.name()))
+            .map(|field| field.name().as_str())
+            .collect())
     }
 }
 
@@ -117,10 +122,9 @@ impl TypeWord {
             Self::Boolean => *data_type == DataType::Boolean,
             Self::Date => matches!(data_type, DataType::Date32 | DataType::Date64),
             Self::Timestamp => matches!(data_type, DataType::Timestamp(..)),
-            Self::List => matches!(
-                data_type,
-                DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)
-            ),
+            Self::List => {
+                matches!(data_type, DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..))
+            }
             Self::Struct => matches!(data_type, DataType::Struct(_)),
         }
     }

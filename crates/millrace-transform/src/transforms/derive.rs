@@ -31,7 +31,9 @@ impl Transform for Derive {
         let mut computed: IndexMap<String, String> = IndexMap::new();
         for each in self.each.list() {
             if each.drop {
-                return Err(Fault::new("a `derive` leaves no column out").hinted("use `select`").under("each"));
+                return Err(Fault::new("a `derive` leaves no column out")
+                    .hinted("use `select`")
+                    .under("each"));
             }
             for column in each.pattern.matching(input).map_err(|fault| fault.under("each"))? {
                 let (sql, name) = each.of(input, column).map_err(|fault| fault.under("each"))?;

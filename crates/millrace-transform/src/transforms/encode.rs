@@ -81,13 +81,15 @@ impl Fitted for Encode {
             let found = rows(answers, place);
             if found.len() > MOST {
                 let message = format!("the column `{name}` has more than {MOST} different values");
-                return Err(Fault::new(message).hinted("encode a column with fewer, or group its values first").under(name));
+                return Err(Fault::new(message)
+                    .hinted("encode a column with fewer, or group its values first")
+                    .under(name));
             }
-            let count = |row: &serde_json::Map<String, Value>| row.get("n").and_then(Value::as_f64).unwrap_or(0.0);
+            let count =
+                |row: &serde_json::Map<String, Value>| row.get("n").and_then(Value::as_f64).unwrap_or(0.0);
             let total: f64 = found.iter().map(count).sum();
-            let values = found.iter().filter_map(|row| {
-                Some((row.get("v")?.as_str()?.to_owned(), count(row) / total))
-            });
+            let values =
+                found.iter().filter_map(|row| Some((row.get("v")?.as_str()?.to_owned(), count(row) / total)));
             columns.insert(name.clone(), Encoding { method: *method, values: values.collect() });
         }
         Ok(Learned::Encode(Categories { columns }))
@@ -117,7 +119,8 @@ impl Encoding {
         let value = format!("cast({column} as varchar)");
         if self.method == Method::OneHot {
             for category in self.values.keys() {
-                let new = input.new_column(&format!("{name}_{category}")).map_err(|fault| fault.under(name))?;
+                let new =
+                    input.new_column(&format!("{name}_{category}")).map_err(|fault| fault.under(name))?;
                 list.push(format!("case when {value} = {} then 1 else 0 end as {new}", text(category)));
             }
             return Ok(());

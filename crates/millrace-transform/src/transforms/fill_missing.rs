@@ -178,8 +178,11 @@ impl Fillings {
         if list.is_empty() {
             return Err(Fault::new("no column is left"));
         }
-        let conditions =
-            if conditions.is_empty() { String::new() } else { format!(" where {}", conditions.join(" and ")) };
+        let conditions = if conditions.is_empty() {
+            String::new()
+        } else {
+            format!(" where {}", conditions.join(" and "))
+        };
         Ok(format!("select {} from {}{conditions}", list.join(", "), input.table))
     }
 }

@@ -73,7 +73,8 @@ impl Transform for Flatten {
                     }
                 }
                 (_, Some(next)) => {
-                    let message = format!("the elements of `{name}` are {element}, which have no field `{next}`");
+                    let message =
+                        format!("the elements of `{name}` are {element}, which have no field `{next}`");
                     return Err(under(Fault::new(message)));
                 }
                 (_, None) => level.columns.push((item, self.into.clone().unwrap_or(short))),

@@ -63,13 +63,17 @@ impl Transform for Lookup {
         let pairs = self.on.pairs();
         let mut conditions = Vec::new();
         for (l, r) in &pairs {
-            let (l, r) = rows.column(l).and_then(|l| Ok((l, reference.column(r)?))).map_err(|fault| fault.under("on"))?;
+            let (l, r) = rows
+                .column(l)
+                .and_then(|l| Ok((l, reference.column(r)?)))
+                .map_err(|fault| fault.under("on"))?;
             conditions.push(format!("l.{l} = r.{r}"));
         }
         if conditions.is_empty() {
             return Err(Fault::new("`on` names no column").under("on"));
         }
-        let mut list: Vec<String> = rows.columns().into_iter().map(|name| format!("l.{}", quote(name))).collect();
+        let mut list: Vec<String> =
+            rows.columns().into_iter().map(|name| format!("l.{}", quote(name))).collect();
         let mut added = self.columns.list();
         if added.is_empty() {
             let keys = |name: &&str| !pairs.iter().any(|(_, r)| r == name);
@@ -108,7 +112,8 @@ impl Lookup {
         match (self.which, named.is_empty()) {
             (Which::Any, true) => Ok(all),
             (Which::Any, false) => {
-                Err(Fault::new("`order` says which match is taken: `match: first` or `match: last`").under("order"))
+                Err(Fault::new("`order` says which match is taken: `match: first` or `match: last`")
+                    .under("order"))
             }
             (_, true) => Err(Fault::new("`first` and `last` take an `order`").under("match")),
             (which, false) => {

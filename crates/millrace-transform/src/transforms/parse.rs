@@ -75,8 +75,7 @@ enum Bad {
 
 impl Kind for Parse {
     const NAME: &'static str = "parse";
-    const EXAMPLE: &'static str =
-        "parse:\n  column: payload\n  as: {id: integer, tags: [string], address: {city: string}}\n  expand: true";
+    const EXAMPLE: &'static str = "parse:\n  column: payload\n  as: {id: integer, tags: [string], address: {city: string}}\n  expand: true";
 }
 
 impl Transform for Parse {
@@ -84,12 +83,16 @@ impl Transform for Parse {
         let input = only(inputs)?;
         let kind = input.data_type(&self.column).map_err(|fault| fault.under("column"))?;
         if !matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null) {
-            return Err(Fault::new(format!("the column `{}` is {kind}, not text", self.column)).under("column"));
+            return Err(
+                Fault::new(format!("the column `{}` is {kind}, not text", self.column)).under("column")
+            );
         }
         let shape = self.shape.data_type().map_err(|fault| fault.under("as"))?;
         let fields = match (&shape, self.format) {
             (DataType::Struct(fields), _) => Some(fields.clone()),
-            (_, Format::Csv) => return Err(Fault::new("delimited text has fields").hinted("as: {a: integer}").under("as")),
+            (_, Format::Csv) => {
+                return Err(Fault::new("delimited text has fields").hinted("as: {a: integer}").under("as"));
+            }
             _ => None,
         };
         let function = self.function(input, shape);
@@ -195,7 +198,9 @@ pub(crate) fn scalar_type(word: &str) -> Result<DataType, Fault> {
             let precision = precision.trim().parse::<u8>().ok().filter(|p| (1..=38).contains(p));
             let scale = scale.trim().parse::<i8>().ok().filter(|s| *s >= 0);
             match precision.zip(scale) {
-                Some((precision, scale)) if scale as u8 <= precision => DataType::Decimal128(precision, scale),
+                Some((precision, scale)) if scale as u8 <= precision => {
+                    DataType::Decimal128(precision, scale)
+                }
                 _ => return Err(unknown()),
             }
         }

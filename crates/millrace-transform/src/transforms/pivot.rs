@@ -58,11 +58,7 @@ impl Transform for Pivot {
         )])
     }
 
-    fn sql_knowing(
-        &self,
-        inputs: &[Input<'_>],
-        answers: &[Vec<RecordBatch>],
-    ) -> Result<Vec<String>, Fault> {
+    fn sql_knowing(&self, inputs: &[Input<'_>], answers: &[Vec<RecordBatch>]) -> Result<Vec<String>, Fault> {
         let input = only(inputs)?;
         if let Some(values) = &self.values {
             return self.over(input, values);

@@ -49,8 +49,11 @@ impl Transform for Select {
             Self::Keep(columns) => &Change { columns: columns.clone(), ..Change::default() },
             Self::Change(change) => change,
         };
-        for (key, name) in
-            change.drop.iter().map(|name| ("drop", name)).chain(change.rename.keys().map(|name| ("rename", name)))
+        for (key, name) in change
+            .drop
+            .iter()
+            .map(|name| ("drop", name))
+            .chain(change.rename.keys().map(|name| ("rename", name)))
         {
             input.column(name).map_err(|fault| fault.under(key))?;
         }
@@ -65,7 +68,10 @@ impl Transform for Select {
                 if each.drop {
                     dropped.push(column.to_owned());
                 } else {
-                    computed.insert(column.to_owned(), each.of(input, column).map_err(|fault| fault.under("each"))?);
+                    computed.insert(
+                        column.to_owned(),
+                        each.of(input, column).map_err(|fault| fault.under("each"))?,
+                    );
                 }
             }
         }

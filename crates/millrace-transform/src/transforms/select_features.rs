@@ -98,7 +98,9 @@ impl Fitted for SelectFeatures {
             match self.method {
                 Method::Pearson => {
                     let column = input.number(name).map_err(under)?;
-                    list.push(format!("corr(cast({column} as double), cast({target} as double)) as c{place}"));
+                    list.push(format!(
+                        "corr(cast({column} as double), cast({target} as double)) as c{place}"
+                    ));
                 }
                 Method::Spearman => {
                     let column = input.number(name).map_err(under)?;
@@ -135,11 +137,18 @@ impl Fitted for SelectFeatures {
                 Method::ChiSquared | Method::MutualInformation => {
                     let cells = rows(answers, place);
                     if cells.len() > MOST_CELLS {
-                        let message = format!("the column `{name}` has too many different values to be judged so");
-                        return Err(Fault::new(message).hinted("group it into bins first: `bin: {…}`").under("columns"));
+                        let message =
+                            format!("the column `{name}` has too many different values to be judged so");
+                        return Err(Fault::new(message)
+                            .hinted("group it into bins first: `bin: {…}`")
+                            .under("columns"));
                     }
                     let table = Counts::of(&cells);
-                    Some(if self.method == Method::ChiSquared { table.chi_squared() } else { table.mutual_information() })
+                    Some(if self.method == Method::ChiSquared {
+                        table.chi_squared()
+                    } else {
+                        table.mutual_information()
+                    })
                 }
             };
             scores.push((name, score.unwrap_or(0.0)));
@@ -147,15 +156,18 @@ impl Fitted for SelectFeatures {
         // Equal scores keep the columns' own order.
         scores.sort_by(|a, b| b.1.total_cmp(&a.1));
         let dropped = scores.iter().skip(self.keep).map(|(name, _)| name.clone()).collect();
-        Ok(Learned::SelectFeatures(Chosen { method: self.method, scores: scores.into_iter().collect(), dropped }))
+        Ok(Learned::SelectFeatures(Chosen {
+            method: self.method,
+            scores: scores.into_iter().collect(),
+            dropped,
+        }))
     }
 }
 
 /// Pearson's correlation of the ranks, equal values sharing the mean of theirs.
 fn spearman(table: &str, column: &str, target: &str) -> String {
-    let rank = |of: &str| {
-        format!("rank() over (order by {of}) + (count(*) over (partition by {of}) - 1) / 2.0")
-    };
+    let rank =
+        |of: &str| format!("rank() over (order by {of}) + (count(*) over (partition by {of}) - 1) / 2.0");
     format!(
         "select corr(cast(a as double), cast(b as double)) as c from (select {} as a, {} as b from {table} where {column} is not null and {target} is not null)",
         rank(column),

@@ -83,7 +83,8 @@ impl Transform for Smote {
 
     fn asks(&self, inputs: &[Input<'_>]) -> Result<Vec<String>, Fault> {
         let input = only(inputs)?;
-        let (table, target) = (&input.table, input.column(&self.target).map_err(|fault| fault.under("target"))?);
+        let (table, target) =
+            (&input.table, input.column(&self.target).map_err(|fault| fault.under("target"))?);
         if self.neighbours == 0 {
             return Err(Fault::new("there is at least one neighbour").under("neighbours"));
         }
@@ -104,17 +105,20 @@ impl Transform for Smote {
 
     fn made(&self, inputs: &[Input<'_>], answers: &[Vec<RecordBatch>]) -> Result<Option<RecordBatch>, Fault> {
         let input = only(inputs)?;
-        let counts: Vec<usize> = rows(answers, 1).iter().filter_map(|row| Some(number(row, "n")? as usize)).collect();
+        let counts: Vec<usize> =
+            rows(answers, 1).iter().filter_map(|row| Some(number(row, "n")? as usize)).collect();
         let (Some(rare), Some(most)) = (counts.first(), counts.last()) else { return empty(input) };
         let batches = answers.first().map(Vec::as_slice).unwrap_or_default();
         let Some(first) = batches.first() else { return empty(input) };
-        let class = concat_batches(&first.schema(), batches).map_err(|error| Fault::new(error.to_string()))?;
+        let class =
+            concat_batches(&first.schema(), batches).map_err(|error| Fault::new(error.to_string()))?;
         if class.num_rows() > MOST {
             let message = format!("the rarest class has more than {MOST} rows");
             return Err(Fault::new(message).hinted("put a `sample` before it"));
         }
         if class.num_rows() < 2 {
-            let message = format!("the rarest class has {} whole rows; neighbours take two at least", class.num_rows());
+            let message =
+                format!("the rarest class has {} whole rows; neighbours take two at least", class.num_rows());
             return Err(Fault::new(message));
         }
         let wanted = self.wanted(*rare, *most);
@@ -173,7 +177,11 @@ fn make(
 }
 
 /// Numbers that lie between two others; whole numbers are rounded.
-fn between(from: &ArrayRef, to: &ArrayRef, shares: &Float64Array) -> Result<ArrayRef, arrow::error::ArrowError> {
+fn between(
+    from: &ArrayRef,
+    to: &ArrayRef,
+    shares: &Float64Array,
+) -> Result<ArrayRef, arrow::error::ArrowError> {
     let (a, b) = (cast(from, &DataType::Float64)?, cast(to, &DataType::Float64)?);
     let (a, b) = (a.as_primitive::<Float64Type>(), b.as_primitive::<Float64Type>());
     let whole = from.data_type().is_integer();
@@ -221,9 +229,8 @@ impl Points {
     /// The rows nearest to a row, itself left out; of equal distances the earlier row.
     fn nearest(&self, row: usize, count: usize) -> Vec<usize> {
         let here = self.point(row);
-        let distance = |other: usize| -> f64 {
-            here.iter().zip(self.point(other)).map(|(a, b)| (a - b).powi(2)).sum()
-        };
+        let distance =
+            |other: usize| -> f64 { here.iter().zip(self.point(other)).map(|(a, b)| (a - b).powi(2)).sum() };
         let mut others: Vec<(f64, usize)> =
             (0..self.rows).filter(|other| *other != row).map(|other| (distance(other), other)).collect();
         let count = count.min(others.len());

@@ -90,7 +90,8 @@ impl Transform for Source {
             Others::Fail => {
                 let unknown: Vec<&str> = others.collect();
                 if !unknown.is_empty() {
-                    let message = format!("the input has columns that are not declared: {}", unknown.join(", "));
+                    let message =
+                        format!("the input has columns that are not declared: {}", unknown.join(", "));
                     return Err(Fault::new(message).hinted("others: drop").under("others"));
                 }
             }

@@ -27,7 +27,11 @@ impl Transform for Stringify {
             .into_iter()
             .map(|name| {
                 let column = quote(name);
-                if wanted.iter().any(|one| one == name) { format!("to_json({column}) as {column}") } else { column }
+                if wanted.iter().any(|one| one == name) {
+                    format!("to_json({column}) as {column}")
+                } else {
+                    column
+                }
             })
             .collect();
         Ok(vec![format!("select {} from {}", list.join(", "), input.table)])

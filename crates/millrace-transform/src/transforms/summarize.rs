@@ -57,7 +57,9 @@ impl Transform for Summarize {
             list.push(format!("count(*) - count({column}) as missing{place}"));
             if kind.is_nested() {
                 list.push(format!("cast(null as bigint) as distinct{place}"));
-                list.push(format!("cast(null as varchar) as min{place}, cast(null as varchar) as max{place}"));
+                list.push(format!(
+                    "cast(null as varchar) as min{place}, cast(null as varchar) as max{place}"
+                ));
                 continue;
             }
             list.push(format!("count(distinct {column}) as distinct{place}"));
@@ -65,7 +67,9 @@ impl Transform for Summarize {
             list.push(format!("cast(max({column}) as varchar) as max{place}"));
             if kind.is_numeric() {
                 let number = format!("cast({column} as double)");
-                list.extend(OF_NUMBERS.map(|(word, sql)| format!("{} as {word}{place}", sql.replace('#', &number))));
+                list.extend(
+                    OF_NUMBERS.map(|(word, sql)| format!("{} as {word}{place}", sql.replace('#', &number))),
+                );
             }
         }
         Ok(format!("select {} from {}", list.join(", "), input.table))
@@ -82,7 +86,9 @@ impl Transform for Summarize {
                 format!("{} as \"type\"", text(&kind.to_string())),
                 "\"rows\"".to_owned(),
             ];
-            list.extend(["missing", "distinct", "min", "max"].map(|word| format!("{word}{place} as \"{word}\"")));
+            list.extend(
+                ["missing", "distinct", "min", "max"].map(|word| format!("{word}{place} as \"{word}\"")),
+            );
             list.extend(OF_NUMBERS.map(|(word, _)| {
                 if kind.is_numeric() {
                     format!("{word}{place} as {word}")
@@ -94,10 +100,6 @@ impl Transform for Summarize {
         }
         let words = ["column", "type", "rows", "missing", "distinct", "min", "max"].into_iter();
         let list: Vec<String> = words.chain(OF_NUMBERS.map(|(word, _)| word)).map(quote).collect();
-        Ok(vec![format!(
-            "select {} from ({}) order by \"#\"",
-            list.join(", "),
-            selects.join(" union all ")
-        )])
+        Ok(vec![format!("select {} from ({}) order by \"#\"", list.join(", "), selects.join(" union all "))])
     }
 }

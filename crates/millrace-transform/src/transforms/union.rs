@@ -88,8 +88,11 @@ fn by_position(inputs: &[Input<'_>]) -> Result<Vec<String>, Fault> {
             );
             return Err(Fault::new(message).hinted("match: name").under("match"));
         }
-        let list: Vec<String> =
-            columns.iter().zip(&first).map(|(column, name)| format!("{} as {}", quote(column), quote(name))).collect();
+        let list: Vec<String> = columns
+            .iter()
+            .zip(&first)
+            .map(|(column, name)| format!("{} as {}", quote(column), quote(name)))
+            .collect();
         selects.push(format!("select {} from {}", list.join(", "), input.table));
     }
     Ok(selects)

@@ -109,7 +109,11 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
 async fn checked_flows(rooms: &Rooms, asked: &impl Fn(&str) -> bool) -> Vec<Declared<()>> {
     let workspace = &rooms.workspace;
     let mut checked = Vec::new();
-    for file in workspace.yaml_files(FLOWS).into_iter().filter(|file| asked(file) && !file.ends_with(".flow-test.yaml")) {
+    for file in workspace
+        .yaml_files(FLOWS)
+        .into_iter()
+        .filter(|file| asked(file) && !file.ends_with(".flow-test.yaml"))
+    {
         checked.push(match read(&workspace.root, &file) {
             Ok(text) => {
                 let files = |path: &str| workspace.text_of(path);

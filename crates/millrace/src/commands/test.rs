@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use millrace_spec::problem::Problem;
-use millrace_transform::flow::{CaseFile, CaseOutcome};
+use millrace_transform::flow::{CaseFile, CaseOutcome, same_value};
 use serde_json::{Map, Value, json};
 
 use crate::boot::{self, Rooms};
@@ -29,7 +29,11 @@ pub(crate) async fn run(arguments: &Test, printer: &Printer) -> Result<ExitCode>
             }
         };
         for outcome in cases.run(&rooms.tables, &tree, &|path| rooms.workspace.text_of(path)).await {
-            if outcome.passed { passed += 1 } else { failed += 1 }
+            if outcome.passed {
+                passed += 1
+            } else {
+                failed += 1
+            }
             tell(&rooms, &file, &cases.flow, &outcome, printer);
         }
     }
@@ -103,7 +107,9 @@ fn cells<'a>(row: &'a Map<String, Value>, other: &'a Map<String, Value>) -> Vec<
     let mut names: Vec<&str> = row.keys().chain(other.keys()).map(String::as_str).collect();
     names.sort_unstable();
     names.dedup();
-    names.retain(|name| row.get(*name).unwrap_or(&Value::Null) != other.get(*name).unwrap_or(&Value::Null));
+    names.retain(|name| {
+        !same_value(row.get(*name).unwrap_or(&Value::Null), other.get(*name).unwrap_or(&Value::Null))
+    });
     names
 }
 
@@ -133,7 +139,8 @@ fn case_files(rooms: &Rooms, path: Option<&Path>) -> Result<Vec<String>> {
         .collect();
     files.sort();
     if files.is_empty() {
-        let place = path.map_or_else(|| "in the workspace".to_owned(), |path| format!("at `{}`", path.display()));
+        let place =
+            path.map_or_else(|| "in the workspace".to_owned(), |path| format!("at `{}`", path.display()));
         bail!("there is no file that ends with `{ENDING}` {place}");
     }
     Ok(files)

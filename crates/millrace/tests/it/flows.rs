@@ -38,8 +38,13 @@ steps:
 /// Rows with nulls; `shift` makes others of the same columns, with a category that the first ones lack.
 fn table(rows: i64, shift: i64) -> String {
     let row = |id: i64| {
-        let a = if id % 5 == 0 { String::new() } else { format!("{:.2}", (id * 37 % 101) as f64 / 7.0 + shift as f64) };
-        let b = if id % 7 == 3 { String::new() } else { format!("{:.1}", (id * 13 % 53) as f64 - shift as f64) };
+        let a = if id % 5 == 0 {
+            String::new()
+        } else {
+            format!("{:.2}", (id * 37 % 101) as f64 / 7.0 + shift as f64)
+        };
+        let b =
+            if id % 7 == 3 { String::new() } else { format!("{:.1}", (id * 13 % 53) as f64 - shift as f64) };
         let c = (id * 29 % 97) as f64 / 3.0;
         let k = ["x", "y", "z", if shift > 0 { "new" } else { "x" }][usize::try_from(id % 4).unwrap()];
         format!("{id},{a},{b},{c:.3},{k}\n")
@@ -70,7 +75,7 @@ fn what_was_learned_is_kept_with_versions_and_applied_without_learning_anew() {
     // The same numbers make the same document, whichever step applied it.
     let show = project.json(&["runs", "show", "latest", "--json"]);
     assert_eq!(show["state"], "succeeded", "{show}");
-    assert_snapshot!(project.millrace(&["data", "list"]), @"");
+    assert_snapshot!(project.millrace(&["data"]), @"");
     // Means of the first rows, not of these.
     let of_first = rows(&project, "select avg(a) as a, count(*) as n, min(b) as b, max(c) as c from first");
     let of_second = rows(&project, "select avg(a) as a, count(*) as n, max(c) as c from second");
@@ -78,7 +83,8 @@ fn what_was_learned_is_kept_with_versions_and_applied_without_learning_anew() {
     assert!(close(&of_first[0]["a"], 0.0) && of_first[0]["b"] == json!(0.0), "{of_first:?}");
     assert!(of_second[0]["a"].as_f64().unwrap() > 0.5 && of_second[0]["n"] == 60, "{of_second:?}");
     assert_eq!((&of_first[0]["c"], &of_second[0]["c"]), (&json!(3), &json!(3)));
-    let unknown = rows(&project, "select k_x + k_y + k_z as known, count(*) as n from second group by 1 order by 1");
+    let unknown =
+        rows(&project, "select k_x + k_y + k_z as known, count(*) as n from second group by 1 order by 1");
     assert_eq!(unknown, [json!({"known": 0, "n": 15}), json!({"known": 1, "n": 45})]);
     let same = rows(
         &project,
@@ -151,12 +157,22 @@ steps:
 #[test]
 fn scikit_learn_gives_the_same() {
     let Some(python) = std::env::var_os("MILLRACE_TEST_PYTHON") else {
-        eprintln!("skipped: MILLRACE_TEST_PYTHON names no interpreter with scikit-learn; `cargo xtask test` sets it");
+        eprintln!(
+            "skipped: MILLRACE_TEST_PYTHON names no interpreter with scikit-learn; `cargo xtask test` sets it"
+        );
         return;
     };
     let project = project();
     let row = |id: i64| {
-        format!("{},{},{},{},{},{}\n", id * 7 % 31, (id * id) % 23, id * 5 % 4, id * 3 % 5, id * 7 % 31 + id % 6, id * 5 % 4 / 2)
+        format!(
+            "{},{},{},{},{},{}\n",
+            id * 7 % 31,
+            (id * id) % 23,
+            id * 5 % 4,
+            id * 3 % 5,
+            id * 7 % 31 + id % 6,
+            id * 5 % 4 / 2
+        )
     };
     let scores: String = std::iter::once("x,y,u,w,t,g\n".to_owned()).chain((0..150).map(row)).collect();
     project.write("scores.csv", scores);
@@ -170,9 +186,11 @@ fn scikit_learn_gives_the_same() {
         assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
     }
     project.write("client.py", CLIENT);
-    let output = std::process::Command::new(python).arg("client.py").current_dir(project.path()).output().unwrap();
+    let output =
+        std::process::Command::new(python).arg("client.py").current_dir(project.path()).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
-    let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {errors}"));
+    let found: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {errors}"));
     // Sums in another order: a few units in the last place of numbers near 1.
     assert!(found["worst"].as_f64().unwrap() < 1e-9, "{found}");
     for (method, dataset, columns) in [
@@ -185,7 +203,10 @@ fn scikit_learn_gives_the_same() {
         for (at, column) in columns.iter().enumerate() {
             let theirs = found["scores"][method][at].as_f64().unwrap();
             let score = ours[column].as_f64().unwrap();
-            assert!((score - theirs).abs() < 1e-9 * theirs.max(1.0), "{method} of {column}: {score} and {theirs}");
+            assert!(
+                (score - theirs).abs() < 1e-9 * theirs.max(1.0),
+                "{method} of {column}: {score} and {theirs}"
+            );
         }
     }
 }
@@ -232,18 +253,86 @@ fn cases_of_a_flow_pass_or_say_what_differs() {
     assert_snapshot!(project.millrace(&["test"]), @"");
     let good = CASES.replace("a: 5", "a: 2");
     project.write("tests/prepare.flow-test.yaml", good);
-    assert_snapshot!(project.millrace(&["test", "tests/prepare.flow-test.yaml", "--json"]), @"");
+    assert_snapshot!(project.millrace(&["test", "tests/prepare.flow-test.yaml", "--json"]), @r###"
+    exit 0
+    {"case":"nulls become the mean","passed":true,"file":"tests/prepare.flow-test.yaml","line":3}
+    {"case":"a column that is missing is told","passed":true,"file":"tests/prepare.flow-test.yaml","line":14}
+    {"case":"this one is wrong","passed":true,"file":"tests/prepare.flow-test.yaml","line":17}
+    ----
+    "###);
     project.write("tests/prepare.flow-test.yaml", "flow: flows/prepare.yaml\ncase: []\n");
-    assert_snapshot!(project.millrace(&["test", "tests"]), @"");
-    assert_snapshot!(project.millrace(&["test", "pipelines"]), @"");
+    assert_snapshot!(project.millrace(&["test", "tests"]), @r###"
+    exit 1
+    ----
+    error[flow-test]: this is no file of cases: unknown field `case`, expected `flow` or `cases`
+     --> tests/prepare.flow-test.yaml:1:1
+      |
+    1 | flow: flows/prepare.yaml
+      | ^
+    hint: flow: flows/clean.yaml, then `cases:` with `name`, `inputs` and `expect`
+    0 passed, 1 failed
+    "###);
+    assert_snapshot!(project.millrace(&["test", "pipelines"]), @r###"
+    exit 1
+    ----
+    error[failed]: there is no file that ends with `.flow-test.yaml` at `pipelines`
+    "###);
 }
 
 #[test]
 fn check_finds_mistakes_in_flows_with_their_columns() {
     let project = project();
-    assert_snapshot!(project.millrace(&["check"]), @"");
-    project.write("flows/prepare.yaml", PREPARE.replace("output: codes", "  late: {filter: sqrt(k) > id, from: scale}\noutput: codes"));
-    assert_snapshot!(project.millrace(&["check", "flows/prepare.yaml"]), @"");
-    assert_snapshot!(project.millrace(&["functions", "sqrt"]), @"");
-    assert_snapshot!(project.millrace(&["functions", "sqroot"]), @"");
+    assert_snapshot!(project.millrace(&["check"]), @r###"
+    exit 0
+    ----
+    1 pipeline with 5 steps, 1 flow: sound
+    "###);
+    project.write(
+        "flows/prepare.yaml",
+        PREPARE.replace("output: codes", "  late: {filter: sqrt(k) > id, from: scale}\noutput: codes"),
+    );
+    assert_snapshot!(project.millrace(&["check", "flows/prepare.yaml"]), @r###"
+    exit 1
+    ----
+    error[flow-node]: node `late`: the condition is not an expression that can be used here: there is no `sqrt(Utf8)`
+     --> flows/prepare.yaml:8:18
+      |
+    8 |   late: {filter: sqrt(k) > id, from: scale}
+      |                  ^^^^^^
+    hint: it is called as sqrt(Float64/Float32)
+    1 of 1 files have errors
+    "###);
+    assert_snapshot!(project.millrace(&["functions", "sqrt"]), @r###"
+    exit 0
+    FAMILY  FUNCTION              EXAMPLE   RESULT
+    math    sqrt(number) → float  sqrt(16)  4.0
+    ----
+    "###);
+    assert_snapshot!(project.millrace(&["functions", "sqroot"]), @r###"
+    exit 1
+    ----
+    error[failed]: there is no function `sqroot`; did you mean `sqrt`?
+    "###);
+}
+
+#[test]
+fn a_flowlet_that_was_changed_is_no_longer_what_was_kept() {
+    let inner = "nodes:\n  any: {source: any}\n  few: {filter: id < 10, from: any}\noutput: few\n";
+    let outer = "nodes:\n  rows: {source: rows}\n  part: {flowlet: {file: flows/few.yaml}, from: rows}\noutput: part\n";
+    let pipeline = "steps:\n  a: {copy: {from: a.csv, to: \"data:a\"}}\n  few:\n    flow: flows/outer.yaml\n    inputs: {rows: \"${{ steps.a.data }}\"}\n";
+    let project = Project::new(&[
+        ("pipelines/p.yaml", pipeline),
+        ("flows/few.yaml", inner),
+        ("flows/outer.yaml", outer),
+        ("a.csv", &table(200, 0)),
+    ]);
+    let count = || rows(&project, "select count(*) as n from p_few")[0]["n"].clone();
+    assert_eq!(project.json(&["run", "p", "--json"])["state"], "succeeded");
+    assert_eq!(count(), 10);
+    assert_snapshot!(project.millrace(&["why", "latest", "few"]), @"");
+    assert_eq!(project.json(&["run", "p", "--json"])["state"], "succeeded");
+    assert_snapshot!(project.millrace(&["why", "latest", "few"]), @"");
+    project.write("flows/few.yaml", inner.replace("10", "20"));
+    assert_eq!(project.json(&["run", "p", "--json"])["state"], "succeeded");
+    assert_eq!(count(), 20);
 }
