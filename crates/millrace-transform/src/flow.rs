@@ -112,18 +112,15 @@ fn placed(document: &yaml::Node, text: &str, pointer: &str, within: Option<(u32,
     let place = node.place.clone();
     let (Some((line, column, length)), Some(_)) = (within, node.as_text()) else { return place };
     let row = |number: u32| text.lines().nth(number.saturating_sub(1) as usize).unwrap_or_default();
-    let at = |number: u32, column: u32| row(number).chars().nth(column.saturating_sub(1) as usize);
-    match (at(place.line, place.column), line) {
-        // A block: the expression's first line stands below the sign, indented.
-        (Some('|' | '>'), _) => {
-            let line = place.line + line;
-            let indent = row(line).chars().take_while(|letter| *letter == ' ').count();
-            Place { line, column: u32::try_from(indent).unwrap_or(0) + column, length, ..place }
-        }
-        (Some('"' | '\''), 1) => Place { column: place.column + column, length, ..place },
-        (_, 1) => Place { column: place.column + column - 1, length, ..place },
-        _ => place,
-    }
+    let first = row(place.line).chars().nth(place.column.saturating_sub(1) as usize);
+    let column = match (first, line) {
+        (Some('"' | '\''), 1) => place.column + column,
+        // Lines of a block stand below each other as they are; of other texts there is one line alone.
+        _ => place.column + column - 1,
+    };
+    let line = place.line + line - 1;
+    let stands_there = u32::try_from(row(line).chars().count()).is_ok_and(|letters| column <= letters + 1);
+    if stands_there { Place { line, column, length, ..place } } else { place }
 }
 
 impl Flow {

@@ -169,12 +169,12 @@ pub(crate) trait Transform: Send + Sync {
         None
     }
 
-    /// How often its SELECTs read an input, if that is more than once.
+    /// How often its queries read an input, if that is more than once.
     fn reads(&self) -> usize {
         1
     }
 
-    /// Whether its SELECTs read a hidden table of its own.
+    /// Whether its queries read a hidden table of its own.
     fn has_base(&self) -> bool {
         false
     }

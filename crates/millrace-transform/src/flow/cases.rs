@@ -113,7 +113,7 @@ impl CaseFile {
             Ok(cases) => Ok((cases, tree)),
             Err(error) => Err(Box::new(
                 Problem::error("flow-test", format!("this is no file of cases: {error}"))
-                    .at(tree.place.clone())
+                    .at(tree.place)
                     .hint("flow: flows/clean.yaml, then `cases:` with `name`, `inputs` and `expect`"),
             )),
         }

@@ -29,7 +29,7 @@ enum FlowConfig {
     /// Path of the flow file, relative to the workspace.
     File(String),
     /// The flow and where its rows go.
-    Options(Options),
+    Options(Box<Options>),
 }
 
 /// A flow in a file or in place.
@@ -84,8 +84,10 @@ impl FlowStep {
 
     async fn load(&self, context: &StepContext, config: &FlowConfig) -> Result<Loaded, StepError> {
         let file = match config {
-            FlowConfig::File(file) => file,
-            FlowConfig::Options(Options { file: Some(file), .. }) => file,
+            FlowConfig::File(file) => file.as_str(),
+            FlowConfig::Options(options) if options.file.is_some() => {
+                options.file.as_deref().unwrap_or_default()
+            }
             FlowConfig::Options(options) => {
                 let mut document = json!({ "nodes": options.nodes });
                 if let (Some(output), Some(fields)) = (&options.output, document.as_object_mut()) {

@@ -329,9 +329,19 @@ fn a_flowlet_that_was_changed_is_no_longer_what_was_kept() {
     let count = || rows(&project, "select count(*) as n from p_few")[0]["n"].clone();
     assert_eq!(project.json(&["run", "p", "--json"])["state"], "succeeded");
     assert_eq!(count(), 10);
-    assert_snapshot!(project.millrace(&["why", "latest", "few"]), @"");
+    assert_snapshot!(project.millrace(&["why", "latest", "few"]), @r###"
+    exit 0
+    STEP  STATE        WHY
+    few   ✓ succeeded  ran because no earlier result of this step is kept
+    ----
+    "###);
     assert_eq!(project.json(&["run", "p", "--json"])["state"], "succeeded");
-    assert_snapshot!(project.millrace(&["why", "latest", "few"]), @"");
+    assert_snapshot!(project.millrace(&["why", "latest", "few"]), @r###"
+    exit 0
+    STEP  STATE     WHY
+    few   = cached  reused the result of run [id]: nothing it depends on changed
+    ----
+    "###);
     project.write("flows/few.yaml", inner.replace("10", "20"));
     assert_eq!(project.json(&["run", "p", "--json"])["state"], "succeeded");
     assert_eq!(count(), 20);
