@@ -98,7 +98,7 @@ impl FlowStep {
                 return Ok(Loaded { flow, text: String::new(), file: None });
             }
         };
-        let name = file.clone();
+        let name = file.to_owned();
         if !stays_inside(file) {
             let message = format!("the flow file `{file}` is outside the workspace");
             return Err(StepError::permanent(Problem::error("flow-file", message)));
@@ -114,7 +114,7 @@ impl FlowStep {
             }
             fs_err::read_to_string(workspace.join(path)).map_err(|error| error.to_string())
         };
-        let (file, whole) = (file.clone(), text.clone());
+        let (file, whole) = (name.clone(), text.clone());
         let with = match config {
             FlowConfig::File(_) => Map::new(),
             FlowConfig::Options(options) => options.with.clone(),
