@@ -330,8 +330,7 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         people::decisions(root, &state, (&store, &clock), (&datasets, &models), notifier.clone(), &secrets)?;
     // Which roles accounts have is known to every check of files from here on. A wrong file is told by whoever reads it.
     let _ = approvals.access().await;
-    let gate = Arc::new(rules.clone());
-    all.extend(millrace_deployment::steps::kinds(&endpoints, &queries, &datasets, gate));
+    all.extend(millrace_deployment::steps::kinds(&endpoints, &queries, &datasets, Arc::new(rules.clone())));
     all.push(Arc::new(MonitorStep::new(
         queries.clone(),
         store.clone(),

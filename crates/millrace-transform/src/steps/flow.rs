@@ -205,6 +205,23 @@ impl StepKind for FlowStep {
         }
     }
 
+    fn check_places(&self, config: &Value) -> Vec<(String, Problem)> {
+        let mut problems: Vec<_> =
+            self.check(config).into_iter().map(|problem| (String::new(), problem)).collect();
+        // Nodes whose parts are not known before a run are read then.
+        let nodes = config.get("nodes").filter(|nodes| !nodes.to_string().contains("${{"));
+        if let Some(nodes) = nodes {
+            let mut document = json!({ "nodes": nodes });
+            if let (Some(output), Some(fields)) = (config.get("output"), document.as_object_mut()) {
+                fields.insert("output".to_owned(), output.clone());
+            }
+            if let Err(error) = Flow::parse(&document) {
+                problems.push((error.pointer.clone(), error.problem(&|_| None)));
+            }
+        }
+        problems
+    }
+
     async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {
         let config =
             FlowConfig::deserialize(&context.config).map_err(|error| config_error("flow", &error))?;

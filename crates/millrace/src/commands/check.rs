@@ -72,19 +72,14 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     let loaded = pipelines.iter().filter_map(|file| file.loaded.as_ref());
     let steps: usize = loaded.map(|loaded| loaded.pipeline.steps.len()).sum();
     let mut kinds = vec![format!("{} with {}", counted(pipelines.len(), "pipeline"), counted(steps, "step"))];
-    if !endpoints.is_empty() {
-        kinds.push(counted(endpoints.len(), "endpoint"));
-    }
-    if !rules.is_empty() {
-        kinds.push(counted(rules.len(), "alert rule"));
-    }
-    if !calendars.is_empty() {
-        kinds.push(counted(calendars.len(), "calendar"));
-    }
-    if !flows.is_empty() {
-        kinds.push(counted(flows.len(), "flow"));
-    }
-    let mut files = pipelines.len() + endpoints.len() + rules.len() + calendars.len() + flows.len();
+    let counts = [
+        (endpoints.len(), "endpoint"),
+        (rules.len(), "alert rule"),
+        (calendars.len(), "calendar"),
+        (flows.len(), "flow"),
+    ];
+    kinds.extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, noun)| counted(*count, noun)));
+    let mut files = pipelines.len() + counts.iter().map(|(count, _)| count).sum::<usize>();
     let singles = [
         said(roles, |access| {
             format!("{} and {}", counted(access.groups.len(), "group"), counted(access.roles.len(), "role"))

@@ -75,7 +75,10 @@ fn what_was_learned_is_kept_with_versions_and_applied_without_learning_anew() {
     // The same numbers make the same document, whichever step applied it.
     let show = project.json(&["runs", "show", "latest", "--json"]);
     assert_eq!(show["state"], "succeeded", "{show}");
-    assert_snapshot!(project.millrace(&["data"]), @"");
+    let kept = String::from_utf8(project.output(&["data", "--json"]).stdout).unwrap();
+    let kept: Vec<Value> = kept.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<_> = kept.iter().map(|version| version["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["a", "b", "first", "first_learned", "second", "second_learned", "third"]);
     // Means of the first rows, not of these.
     let of_first = rows(&project, "select avg(a) as a, count(*) as n, min(b) as b, max(c) as c from first");
     let of_second = rows(&project, "select avg(a) as a, count(*) as n, max(c) as c from second");
@@ -250,18 +253,26 @@ cases:
 fn cases_of_a_flow_pass_or_say_what_differs() {
     let project = project();
     project.write("tests/prepare.flow-test.yaml", CASES);
-    assert_snapshot!(project.millrace(&["test"]), @"");
+    assert_snapshot!(project.millrace(&["test"]), @r#"
+    exit 1
+    ✓ tests/prepare.flow-test.yaml:3: nulls become the mean
+    ✓ tests/prepare.flow-test.yaml:14: a column that is missing is told
+    ✗ tests/prepare.flow-test.yaml:17: this one is wrong
+        ~ a: expected 5, got 2.0  (id=1 b=1 c=0 k="x")
+    ----
+    2 passed, 1 failed
+    "#);
     let good = CASES.replace("a: 5", "a: 2");
     project.write("tests/prepare.flow-test.yaml", good);
-    assert_snapshot!(project.millrace(&["test", "tests/prepare.flow-test.yaml", "--json"]), @r###"
+    assert_snapshot!(project.millrace(&["test", "tests/prepare.flow-test.yaml", "--json"]), @r#"
     exit 0
     {"case":"nulls become the mean","passed":true,"file":"tests/prepare.flow-test.yaml","line":3}
     {"case":"a column that is missing is told","passed":true,"file":"tests/prepare.flow-test.yaml","line":14}
     {"case":"this one is wrong","passed":true,"file":"tests/prepare.flow-test.yaml","line":17}
     ----
-    "###);
+    "#);
     project.write("tests/prepare.flow-test.yaml", "flow: flows/prepare.yaml\ncase: []\n");
-    assert_snapshot!(project.millrace(&["test", "tests"]), @r###"
+    assert_snapshot!(project.millrace(&["test", "tests"]), @r#"
     exit 1
     ----
     error[flow-test]: this is no file of cases: unknown field `case`, expected `flow` or `cases`
@@ -271,27 +282,27 @@ fn cases_of_a_flow_pass_or_say_what_differs() {
       | ^
     hint: flow: flows/clean.yaml, then `cases:` with `name`, `inputs` and `expect`
     0 passed, 1 failed
-    "###);
-    assert_snapshot!(project.millrace(&["test", "pipelines"]), @r###"
+    "#);
+    assert_snapshot!(project.millrace(&["test", "pipelines"]), @r#"
     exit 1
     ----
     error[failed]: there is no file that ends with `.flow-test.yaml` at `pipelines`
-    "###);
+    "#);
 }
 
 #[test]
 fn check_finds_mistakes_in_flows_with_their_columns() {
     let project = project();
-    assert_snapshot!(project.millrace(&["check"]), @r###"
+    assert_snapshot!(project.millrace(&["check"]), @r#"
     exit 0
     ----
     1 pipeline with 5 steps, 1 flow: sound
-    "###);
+    "#);
     project.write(
         "flows/prepare.yaml",
         PREPARE.replace("output: codes", "  late: {filter: sqrt(k) > id, from: scale}\noutput: codes"),
     );
-    assert_snapshot!(project.millrace(&["check", "flows/prepare.yaml"]), @r###"
+    assert_snapshot!(project.millrace(&["check", "flows/prepare.yaml"]), @r#"
     exit 1
     ----
     error[flow-node]: node `late`: the condition is not an expression that can be used here: there is no `sqrt(Utf8)`
@@ -301,18 +312,20 @@ fn check_finds_mistakes_in_flows_with_their_columns() {
       |                  ^^^^^^
     hint: it is called as sqrt(Float64/Float32)
     1 of 1 files have errors
-    "###);
-    assert_snapshot!(project.millrace(&["functions", "sqrt"]), @r###"
+    "#);
+    project.write("pipelines/inline.yaml", "steps:\n  few:\n    flow:\n      nodes:\n        rows: {source: rows}\n        few: {fliter: id < 10, from: rows}\n    inputs: {rows: \"data:a\"}\n");
+    assert_snapshot!(project.millrace(&["check", "pipelines/inline.yaml"]), @"");
+    assert_snapshot!(project.millrace(&["functions", "sqrt"]), @r#"
     exit 0
     FAMILY  FUNCTION              EXAMPLE   RESULT
     math    sqrt(number) → float  sqrt(16)  4.0
     ----
-    "###);
-    assert_snapshot!(project.millrace(&["functions", "sqroot"]), @r###"
+    "#);
+    assert_snapshot!(project.millrace(&["functions", "sqroot"]), @r#"
     exit 1
     ----
     error[failed]: there is no function `sqroot`; did you mean `sqrt`?
-    "###);
+    "#);
 }
 
 #[test]
@@ -329,19 +342,19 @@ fn a_flowlet_that_was_changed_is_no_longer_what_was_kept() {
     let count = || rows(&project, "select count(*) as n from p_few")[0]["n"].clone();
     assert_eq!(project.json(&["run", "p", "--json"])["state"], "succeeded");
     assert_eq!(count(), 10);
-    assert_snapshot!(project.millrace(&["why", "latest", "few"]), @r###"
+    assert_snapshot!(project.millrace(&["why", "latest", "few"]), @r#"
     exit 0
     STEP  STATE        WHY
     few   ✓ succeeded  ran because no earlier result of this step is kept
     ----
-    "###);
+    "#);
     assert_eq!(project.json(&["run", "p", "--json"])["state"], "succeeded");
-    assert_snapshot!(project.millrace(&["why", "latest", "few"]), @r###"
+    assert_snapshot!(project.millrace(&["why", "latest", "few"]), @r#"
     exit 0
     STEP  STATE     WHY
     few   = cached  reused the result of run [id]: nothing it depends on changed
     ----
-    "###);
+    "#);
     project.write("flows/few.yaml", inner.replace("10", "20"));
     assert_eq!(project.json(&["run", "p", "--json"])["state"], "succeeded");
     assert_eq!(count(), 20);
