@@ -17,6 +17,7 @@ mod environments;
 mod events;
 mod experiments;
 mod faults;
+mod federated;
 mod flows;
 mod full_disk;
 mod fuzz;
