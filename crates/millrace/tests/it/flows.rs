@@ -314,7 +314,17 @@ fn check_finds_mistakes_in_flows_with_their_columns() {
     1 of 1 files have errors
     "#);
     project.write("pipelines/inline.yaml", "steps:\n  few:\n    flow:\n      nodes:\n        rows: {source: rows}\n        few: {fliter: id < 10, from: rows}\n    inputs: {rows: \"data:a\"}\n");
-    assert_snapshot!(project.millrace(&["check", "pipelines/inline.yaml"]), @"");
+    assert_snapshot!(project.millrace(&["check", "pipelines/inline.yaml"]), @r#"
+    exit 1
+    ----
+    error[flow-node]: node `few`: there is no transform `fliter`
+     --> pipelines/inline.yaml:6:14
+      |
+    6 |         few: {fliter: id < 10, from: rows}
+      |              ^
+    hint: did you mean `filter`?
+    1 of 1 files have errors
+    "#);
     assert_snapshot!(project.millrace(&["functions", "sqrt"]), @r#"
     exit 0
     FAMILY  FUNCTION              EXAMPLE   RESULT
