@@ -286,6 +286,15 @@ pub(crate) async fn open(root: &Path) -> Result<Rooms> {
     open_with_state(root, &root.join(crate::workspace::STATE)).await
 }
 
+/// The engine that tables are read and written with, and those of databases read.
+fn table_engine(workspace: &Workspace, state: &Path, storage: &WorkspaceStorage) -> DataFusionEngine {
+    let mut config = EngineConfig::new(state.join("spill"));
+    config.s3 = storage.options.s3.iter().cloned().collect();
+    let connections = reading_connections(workspace);
+    let databases = Databases { workspace: workspace.root.clone(), connections };
+    DataFusionEngine::new(config).with_foreign(Arc::new(databases))
+}
+
 async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     let state = state.to_path_buf();
     fs_err::create_dir_all(&state)?;
@@ -302,15 +311,11 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         clock.clone(),
     ));
     let tracker = Arc::new(Tracker::new(store.clone(), storage.artifacts.clone(), clock.clone()));
-    let mut config = EngineConfig::new(state.join("spill"));
-    config.s3 = storage.options.s3.iter().cloned().collect();
     let secrets = Arc::new(secrets(root));
     // Read without the kinds, which are only being made: connections and limits need none.
     let kinds = Arc::new(StepRegistry::new());
     let workspace = Workspace::open(root.to_path_buf(), state.clone(), kinds, secrets.clone())?;
-    let connections = reading_connections(&workspace);
-    let databases = Databases { workspace: root.to_path_buf(), connections };
-    let engine = DataFusionEngine::new(config).with_foreign(Arc::new(databases));
+    let engine = table_engine(&workspace, &state, &storage);
     let signals = Arc::new(LatestSignals::default());
     let observed = Arc::new(Notify::new());
     let runtime = Arc::new(OnnxRuntime::new(storage.copies.clone(), OnnxRuntime::MAX_BYTES));
