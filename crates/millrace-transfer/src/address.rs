@@ -20,6 +20,8 @@ pub(crate) enum Address {
     Table(Asset),
     /// A table, or a query in brackets, of a connection.
     Database { connection: String, table: String },
+    /// What a connection that gives rows is asked for; [`crate::connections::located`] tells it from a table.
+    Origin { connection: String, stream: String },
     /// A file or glob by its URL; [`crate::connections::located`] finds the connection that leads there.
     StoreUrl(String),
     /// A file or glob of a connection that leads to files; `label` is its URL.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::error::CopyError;
 use crate::format::{Encoding, Format, Target};
+use crate::origin::Request;
 use crate::rejects::{OnError, RejectLimit};
 use crate::shape::{AddedColumn, MappedColumn};
 use crate::types::ColumnSpec;
@@ -55,7 +56,7 @@ pub struct CopyConfig {
     /// How characters stand in the file. CSV, JSON and XML only.
     #[serde(default)]
     pub encoding: Encoding,
-    /// Condition on the rows, SQL. Databases only.
+    /// Condition on the rows: SQL of a database, `$filter` of OData.
     #[serde(default, rename = "where")]
     pub condition: Option<Condition>,
     /// What becomes of the copy when a row cannot be read. CSV, JSON, Excel and XML only.
@@ -98,8 +99,8 @@ pub struct CopyConfig {
     /// Threads that decode side by side; as many as the machine has cores if absent.
     #[serde(default)]
     pub parallelism: Option<std::num::NonZeroUsize>,
-    /// Where the records are: `$.data.rows` in a JSON document, the name of an element or a path such as `/orders/order` in an XML one. JSON and
-    /// XML only.
+    /// Where the records are: `$.data.rows` in a JSON document or the answer of a web API, the name of an element or a path such as
+    /// `/orders/order` in an XML document.
     #[serde(default)]
     pub records: Option<String>,
     /// What stands before the names of columns that are attributes; nothing if absent. XML only.
@@ -123,6 +124,9 @@ pub struct CopyConfig {
     /// SQL after the last row, in the same transaction. Databases only.
     #[serde(default)]
     pub post_sql: Vec<String>,
+    /// What a web API is asked for beside its path: parameters, variables, pages.
+    #[serde(default)]
+    pub request: Option<Request>,
 }
 
 impl CopyConfig {

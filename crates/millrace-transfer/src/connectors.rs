@@ -6,10 +6,11 @@ use crate::database::mysql::MysqlConnection;
 use crate::database::postgres::PostgresConnection;
 use crate::database::sqlite::SqliteConnectionSettings;
 use crate::format::Format;
+use crate::origin;
 use crate::store::KINDS;
 
 /// Every connector. A new one: a source or a sink beside the others, and a line here; a new format has its line in [`Format`], a new store in
-/// [`KINDS`].
+/// [`KINDS`], a new system that gives rows in [`origin::KINDS`].
 pub fn connectors() -> Vec<KindDoc> {
     let mut docs: Vec<KindDoc> = Format::ALL.iter().map(|format| format.of().doc()).collect();
     docs.extend(KINDS.iter().map(|kind| kind.doc()));
@@ -30,5 +31,6 @@ pub fn connectors() -> Vec<KindDoc> {
             "copy: {from: \"data:orders\", to: \"local:orders\"}\n",
         ),
     ]);
+    docs.extend(origin::KINDS.iter().map(|kind| kind.doc()));
     docs
 }

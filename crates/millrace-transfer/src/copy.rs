@@ -1,5 +1,6 @@
 //! The step kind `copy`.
 
+mod origins;
 mod step;
 
 use std::path::PathBuf;
@@ -221,6 +222,9 @@ impl Copy {
                 let server = self.server(connection)?;
                 server.read(Reading::of(config, table), outcome.clone()).await
             }
+            Address::Origin { connection, stream } => {
+                self.read_origin((connection, stream), config, context, outcome).await
+            }
             Address::Stored { connection, path, .. } => {
                 let store = self.store(connection)?;
                 let files = store::source_files(&store, path, staging(context), context).await?;
@@ -256,6 +260,7 @@ impl Copy {
     fn check_write(&self, config: &CopyConfig) -> Result<(), CopyError> {
         match self.address(&config.to)? {
             to @ Address::Database { .. } => self.check_server(&to),
+            to @ Address::Origin { .. } => Err(not_written(&to)),
             _ if config.write.wants_database() => Err(CopyError::config(
                 "only tables of databases can be written so",
                 "`write: overwrite`, or copy to `connection:table`",
@@ -348,7 +353,7 @@ impl Copy {
                 outcome.outputs.insert("data".to_owned(), label.as_str().into());
                 rows
             }
-            Address::Http(_) | Address::StoreUrl(_) => return Err(not_written(to)),
+            Address::Http(_) | Address::StoreUrl(_) | Address::Origin { .. } => return Err(not_written(to)),
         };
         outcome.outputs.insert("rows".to_owned(), rows.into());
         outcome.rows = Some(rows);
@@ -430,6 +435,7 @@ fn file_name(url: &Url) -> String {
 fn not_written(to: &Address) -> CopyError {
     let place = match to {
         Address::Http(url) => store::http::shown(url),
+        Address::Origin { connection, stream } => format!("{connection}:{stream}"),
         other => format!("{other:?}"),
     };
     CopyError::config(format!("`{place}` cannot be written"), "copy to `data:name`, a path or a connection")
@@ -458,6 +464,7 @@ fn sources(from: &Address) -> Vec<AssetKey> {
         Address::Files(pattern) => ("source", pattern.clone(), 0),
         Address::Http(url) => ("source", store::http::shown(url), 0),
         Address::Database { connection, table } => ("source", format!("{connection}:{table}"), 0),
+        Address::Origin { connection, stream } => ("source", format!("{connection}:{stream}"), 0),
         Address::Stored { label, .. } | Address::StoreUrl(label) => ("source", label.clone(), 0),
         Address::Dataset(name) => ("dataset", name.clone(), 0),
         Address::Table(asset) => {

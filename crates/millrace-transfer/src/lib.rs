@@ -17,6 +17,7 @@ mod database;
 mod error;
 mod format;
 mod meter;
+mod origin;
 mod rejects;
 mod shape;
 mod sink;
@@ -26,11 +27,14 @@ mod types;
 mod verification;
 
 pub use config::{Bound, Condition, CopyConfig, Partition, Range, Sheet, Write};
-pub use connections::{Connection, Connections, ReadConnections, bucket_options, connection_problem};
+pub use connections::{
+    Connection, Connections, ReadConnections, bucket_options, connection_problem, connection_schema,
+};
 pub use connectors::connectors;
 pub use copy::{Copy, CopyServices};
 pub use error::CopyError;
 pub use format::{Compression, Encoding, FileTarget, Format};
+pub use origin::{Cursor, JsonPath, Keyed, NumberedPages, OffsetPages, Pages, Request};
 pub use rejects::{OnError, RejectLimit};
 pub use shape::{AddedColumn, LongMappedColumn, MappedColumn, SourceColumn, SqlColumn};
 pub use types::{ColumnSpec, ColumnType, Culture, LongColumnSpec};

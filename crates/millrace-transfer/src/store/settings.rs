@@ -123,7 +123,7 @@ pub(super) fn given<const N: usize>(options: [(&str, Option<String>); N]) -> Vec
 }
 
 /// Takes what is secret out of a text.
-pub(super) fn masked(text: &str, secrets: &[String]) -> String {
+pub(crate) fn masked(text: &str, secrets: &[String]) -> String {
     let secrets = secrets.iter().filter(|secret| !secret.is_empty());
     secrets.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
 }
