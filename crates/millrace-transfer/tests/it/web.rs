@@ -102,7 +102,7 @@ async fn what_opens_an_api_opens_it_and_is_not_shown() {
     let wrong = json!({"api_key": {"header": "X-Key", "value": "not-the-key"}});
     let place = place(&server, json!({"auth": wrong}));
     let said = place.message(json!({"from": "api:private/bearer", "to": "x.csv"})).await;
-    insta::assert_snapshot!(said.replace(&server.port.to_string(), "PORT"), @"");
+    insta::assert_snapshot!(said.replace(&server.port.to_string(), "PORT"), @r###"cannot read `api:private/bearer`: `http://127.0.0.1:PORT/private/bearer` answers 401 Unauthorized: `{"error": "no: ***"}`; look at `auth` in connections.yaml"###);
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn no_token_is_said_with_where_to_look() {
     let auth = json!({"oauth2": {"token_url": token_url, "client_id": "us", "client_secret": "wrong"}});
     let place = place(&server, json!({"auth": auth}));
     let said = place.message(json!({"from": "api:private/oauth", "to": "x.csv"})).await;
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r###"cannot read `api:private/oauth`: no token: `auth`'s token_url answers 401 Unauthorized: `{"error": "invalid_client"}`; look at `client_id` and `client_secret`"###);
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn what_may_pass_is_asked_again() {
     assert_eq!(listed(&place, json!({"from": "api:log"})).await.2, 5);
     let error = place.copy(json!({"from": "api:patience", "to": "x.csv"})).await.unwrap_err();
     let said = error.problem.message.replace(&server.port.to_string(), "PORT");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r###"cannot read `api:patience`: `http://127.0.0.1:PORT/patience` answers 429 Too Many Requests: `{"error": "come back tomorrow"}`; the server asks to wait 86400 s"###);
     assert!(error.transient);
 }
 
@@ -156,7 +156,7 @@ async fn values_of_a_request_stay_values() {
     assert_eq!(listed(&place, config).await, ("2,row 2 é,0.25,\"[\"\"a\"\",\"\"b\"\"]\"".to_owned(), "250,row 250 é,31.25,\"[\"\"a\"\"]\"".to_owned(), 62));
     let request = json!({"path": {"id": "a/../b?c"}, "params": {"status": "open&limit=1", "ids": [1, 2]}});
     let said = place.message(json!({"from": "api:customers/{id}", "request": request, "to": "x.csv"})).await;
-    insta::assert_snapshot!(said.replace(&server.port.to_string(), "PORT"), @"");
+    insta::assert_snapshot!(said.replace(&server.port.to_string(), "PORT"), @r###"cannot read `api:customers/{id}`: `http://127.0.0.1:PORT/customers/a%2F..%2Fb%3Fc?lang=de&status=open%26limit%3D1&ids=1&ids=2` answers 404 Not Found: `{"error": "/customers/a%2F..%2Fb%3Fc?lang=de&status=open%26limit%3D1&ids=1&ids=2 is not there"}`"###);
 }
 
 #[tokio::test]
@@ -167,13 +167,17 @@ async fn types_and_bad_records_are_as_in_files() {
     let outcome = place.copy(config).await.unwrap();
     assert_eq!((&outcome.outputs["rows"], &outcome.outputs["rejected"]), (&json!(1), &json!(1)));
     assert_eq!(place.text("out.csv"), "id,price,at\n12345678901234567890,1.10,\n");
-    insta::assert_snapshot!(place.text("attempt/rejects.csv"), @"");
+    insta::assert_snapshot!(place.text("attempt/rejects.csv"), @r###"
+    file,line,byte_offset,column,kind,raw,message
+    "api:exact page 1",1,46,"price",type,"{""id"": 1, ""price"": ""n/a"", ""at"":
+     null}","`""n/a""` is not of the type decimal(6,2)"
+    "###);
     assert_eq!(outcome.sources[0].name, "api:exact");
     // One object is one record.
     assert_eq!(listed(&place, json!({"from": "api:one"})).await, ("7,0.1".to_owned(), "7,0.1".to_owned(), 1));
     let empty = json!({"from": "api:empty", "records": "$.data", "to": "none.csv"});
     let error = place.copy(empty.clone()).await.unwrap_err();
-    insta::assert_snapshot!(format!("{} ({})", error.problem.message, error.problem.hints.join("; ")), @"");
+    insta::assert_snapshot!(format!("{} ({})", error.problem.message, error.problem.hints.join("; ")), @r###"`api:empty` gave no record, and no column is declared (to go on without rows, say which columns there are: `columns: {id: integer}`)"###);
     let mut declared = empty;
     declared["columns"] = json!({"id": "integer"});
     assert_eq!(place.copy(declared).await.unwrap().rows, Some(0));
@@ -206,7 +210,22 @@ async fn what_is_wrong_is_said_with_what_to_do() {
     }
     said.push(place.message(json!({"from": "a.csv", "to": "api:number"})).await);
     assert!(!place.folder.path().join("x.csv").exists());
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @r###"
+    cannot read `api:number`: page 1: say where the records are: `records: $.data`
+    cannot read `api:number`: page 1: the answer has nothing at `$.rows`, where `records` are to be; `records: $.data`
+    cannot read `api:web`: the answer is not JSON (expected value at line 1 column 1): `<html>please log in</html>`
+    cannot read `api:absent`: `http://127.0.0.1:PORT/absent` answers 404 Not Found: `{"error": "/absent is not there"}`
+    cannot read `api:ignores`: page 2: it is the first page again; does the API know the parameter that `pages` names? If the records are really the same, `total` tells where they end
+    cannot read `api:number`: there are more than 2 pages; raise `request: {max_pages: …}`
+    cannot read `api:circle`: page 2: the page before leads to one that was read already
+    cannot read `api:elsewhere`: page 1: the next page is on `other.example`, which `url` of the connection does not name
+    `where` is for databases and OData
+    an API's answers are JSON
+    `data` is no path: write `$.data.rows`, `$['a name']` or `$.rows[-1].id`
+    `../secret` leads out of the API
+    `request` is for web APIs
+    `api:number` cannot be written
+    "###);
 }
 
 #[tokio::test]
@@ -223,7 +242,7 @@ async fn an_odata_service_is_asked_in_its_own_words() {
     let config = json!({"from": "api:Products", "limit": 70, "request": {"params": {"$orderby": "Id desc"}}});
     assert_eq!(listed(&place, config).await, ("250,O'Neil 250,62.5".to_owned(), "181,O'Neil 181,45.25".to_owned(), 70));
     let said = place.message(json!({"from": "api:Nothing", "to": "x.csv"})).await;
-    insta::assert_snapshot!(said.replace(&server.port.to_string(), "PORT"), @"");
+    insta::assert_snapshot!(said.replace(&server.port.to_string(), "PORT"), @r###"cannot read `api:Nothing`: `http://127.0.0.1:PORT/odata/Nothing` answers 404 Not Found: `{"error":{"code":"404","message":"Resource 'Nothing' was not found."}}`"###);
 }
 
 const QUERY: &str = "query rows($contains: String, $after: String) {
@@ -251,7 +270,12 @@ async fn a_graphql_query_goes_on_page_by_page() {
         said.push(place.message(config).await);
     }
     said.push(place.message(json!({"from": "api:rows.graphql", "to": "x.csv"})).await);
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @r###"
+    cannot read `api:wrong.graphql`: page 1: the query fails: Cannot query field 'colour' on type 'Row'.
+    cannot read `absent.graphql`: failed to open file `[folder]/absent.graphql`: No such file or directory (os error 2)
+    `../x` is no file of the workspace
+    nothing says where the query's records are
+    "###);
 }
 
 #[tokio::test]
@@ -272,5 +296,15 @@ async fn settings_that_are_wrong_are_not_used() {
         assert!(!problem.message.contains("123456"));
         said.push(problem.message);
     }
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @r###"
+    the connection `api`: `url` begins with `https://` or `http://`
+    the connection `api`: `url` has no user in it; write `auth: {basic: {user: …, password: …}}`
+    the connection `api`: `url` has no `?` and no `#`; parameters stand in `params`
+    the connection `api`: its `url` is `http://`, which needs `allow_http: true`
+    the connection `api`: a secret is not text; put it in quotes
+    the connection `api`: `auth`: `api_key` has either `header` or `param`
+    the connection `api`: `max_requests_per_s` is more than 0; 0.5 is one in two seconds
+    the connection `api`: `headers`: `a b` cannot be a header with that value
+    the connection `api`: `next` is no path: write `$.data.rows`, `$['a name']` or `$.rows[-1].id`
+    "###);
 }
