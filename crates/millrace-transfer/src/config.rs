@@ -20,10 +20,11 @@ use crate::verification::Verify;
 #[serde(deny_unknown_fields)]
 pub struct CopyConfig {
     /// Path or glob relative to the workspace, `http(s)://…`, `connection:schema.table`, `connection:(select …)`,
-    /// `connection:path-or-glob`, the URL of files that a connection leads to (`s3://`, `az://`, `gs://`, `sftp://`) or `data:name`.
+    /// `connection:path-or-glob`, the URL of files that a connection leads to (`s3://`, `az://`, `gs://`, `sftp://`), `connection:stream` of a web
+    /// API or another system that gives rows, `delta:path-or-s3://…` with `@version` or `@time`, or `data:name`.
     pub from: Value,
-    /// `data:name`, a path, `connection:schema.table`, `connection:path` or the URL of a file that a connection leads to; or a file with how it
-    /// is written: `{path: out/rows.csv, delimiter: ";"}`.
+    /// `data:name`, a path, `connection:schema.table`, `connection:path` or the URL of a file that a connection leads to, or
+    /// `delta:path-or-s3://…`; or a file with how it is written: `{path: out/rows.csv, delimiter: ";"}`.
     #[schemars(with = "Target")]
     pub to: Value,
     /// Format of the source's files; told by their ending if absent.
@@ -173,7 +174,8 @@ pub enum Write {
     Overwrite,
     /// The rows are added. Running it twice adds them twice.
     Append,
-    /// Rows with equal keys are replaced, the others added; of several rows with one key the last counts. Databases only.
+    /// Rows with equal keys are replaced, the others added; of several rows with one key the last counts. Databases, datasets and Delta tables
+    /// only; of the latter two the whole table is written anew.
     Upsert(Vec<String>),
     /// The table is emptied first and keeps its definition; who reads it waits meanwhile. Databases only.
     Truncate,

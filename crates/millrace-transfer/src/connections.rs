@@ -77,7 +77,11 @@ pub(crate) fn located(address: Address, connections: &Connections) -> Result<Add
         }
         // Without a connection a web server is asked as anybody.
         Address::Http(url) => match leading_to(url.as_str(), connections) {
-            Some((connection, path)) => Ok(Address::Stored { connection, path, label: url.to_string() }),
+            // As it is written in a connection's address, which is encoded when it is sent.
+            Some((connection, path)) => {
+                let path = percent_encoding::percent_decode_str(&path).decode_utf8_lossy().into_owned();
+                Ok(Address::Stored { connection, path, label: url.to_string() })
+            }
             None => Ok(Address::Http(url)),
         },
         other => Ok(other),

@@ -2,6 +2,7 @@
 
 use millrace_contract::{KindDoc, KindFamily};
 
+use crate::copy::DeltaTable;
 use crate::database::mysql::MysqlConnection;
 use crate::database::postgres::PostgresConnection;
 use crate::database::sqlite::SqliteConnectionSettings;
@@ -31,6 +32,11 @@ pub fn connectors() -> Vec<KindDoc> {
             "copy: {from: \"data:orders\", to: \"local:orders\"}\n",
         ),
     ]);
+    docs.push(KindDoc::of::<DeltaTable>(
+        KindFamily::Connector,
+        "delta",
+        "copy: {from: \"delta:s3://lake/orders@12\", to: \"delta:lake/orders\", write: {upsert: [id]}}\n",
+    ));
     docs.extend(origin::KINDS.iter().map(|kind| kind.doc()));
     docs
 }

@@ -1,7 +1,10 @@
 //! The step kind `copy`.
 
+mod delta;
 mod origins;
 mod step;
+
+pub(crate) use delta::DeltaTable;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +12,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use millrace_contract::{
     AssetKey, BatchStream, Clock, DatasetCatalog, KindDoc, KindFamily, NewDatasetVersion, Producer,
-    QueryEngine, StepContext, StepOutcome, TableRef, WriteMode, WrittenTable,
+    QueryEngine, StepContext, StepOutcome, TableMoment, TableRef, WrittenTable,
 };
 use millrace_spec::asset::{Asset, AssetType};
 use serde_json::Value;
@@ -144,8 +147,9 @@ impl Copy {
         if config.write != Write::Overwrite {
             return Ok(said("NotVerified", "the sink has other rows too, so its sums say nothing"));
         }
-        let to = match written.outputs.get("data").and_then(Asset::from_value) {
-            Some(asset) if asset.kind == AssetType::Table => Address::Table(asset),
+        let to = match (to, written.outputs.get("data").and_then(Asset::from_value)) {
+            (Address::Delta { place, .. }, Some(asset)) => delta::of_version(place, asset.delta_version),
+            (_, Some(asset)) if asset.kind == AssetType::Table => Address::Table(asset),
             _ => to.clone(),
         };
         // Types that the sink's format does not keep are those of what was written.
@@ -222,6 +226,7 @@ impl Copy {
                 let server = self.server(connection)?;
                 server.read(Reading::of(config, table), outcome.clone()).await
             }
+            Address::Delta { place, moment } => self.read_delta(place, moment).await,
             Address::Origin { connection, stream } => {
                 self.read_origin((connection, stream), config, context, outcome).await
             }
@@ -261,13 +266,22 @@ impl Copy {
         match self.address(&config.to)? {
             to @ Address::Database { .. } => self.check_server(&to),
             to @ Address::Origin { .. } => Err(not_written(&to)),
-            _ if config.write.wants_database() => Err(CopyError::config(
-                "only tables of databases can be written so",
-                "`write: overwrite`, or copy to `connection:table`",
-            )),
             _ if !config.pre_sql.is_empty() || !config.post_sql.is_empty() => Err(CopyError::config(
                 "`pre_sql` and `post_sql` are for databases",
                 "copy to `connection:table`",
+            )),
+            Address::Delta { moment, .. } if moment != TableMoment::Newest => Err(CopyError::config(
+                "a version that is there cannot be written",
+                "delta:lake/orders, without `@`",
+            )),
+            Address::Dataset(_) | Address::Table(_) | Address::Delta { .. }
+                if matches!(config.write, Write::Upsert(_)) =>
+            {
+                Ok(())
+            }
+            _ if config.write.wants_database() => Err(CopyError::config(
+                "only tables of databases can be written so",
+                "`write: overwrite`, or copy to `connection:table`",
             )),
             _ => Ok(()),
         }
@@ -324,6 +338,12 @@ impl Copy {
                 outcome.outputs.insert("data".to_owned(), asset.to_value());
                 rows
             }
+            Address::Delta { place, .. } => {
+                let (asset, rows) = self.write_delta(place, config, context, rows).await?;
+                outcome.bytes = asset.size_bytes;
+                outcome.outputs.insert("data".to_owned(), asset.to_value());
+                rows
+            }
             Address::Files(path) => {
                 let (asset, rows) = write_local(context.workspace.join(path), config, rows, meter).await?;
                 outcome.bytes = asset.size_bytes;
@@ -369,18 +389,8 @@ impl Copy {
         sources: &[AssetKey],
     ) -> Result<(Asset, u64), CopyError> {
         let failed = |error: &dyn std::fmt::Display| CopyError::write(format!("data:{name}"), error);
-        let mode = match config.write {
-            Write::Overwrite => WriteMode::Overwrite,
-            Write::Append => WriteMode::Append,
-            _ => {
-                return Err(CopyError::config(
-                    "datasets are written by `overwrite` or `append`",
-                    "write: overwrite",
-                ));
-            }
-        };
         let uri = self.services.datasets.location(name).map_err(|error| failed(&error))?;
-        let written = self.services.engine.write_table_once(&uri, rows, mode, &context.idempotency_key).await;
+        let written = delta::commit(&*self.services.engine, &uri, rows, (&config.write, context)).await;
         let written = written.map_err(|error| failed(&error))?;
         let rows = written.rows;
         let table = TableRef::Delta { uri: written.uri.clone(), version: written.delta_version };
@@ -409,17 +419,8 @@ fn new_version(
 ) -> NewDatasetVersion {
     NewDatasetVersion {
         name: name.to_owned(),
-        asset: Asset {
-            kind: AssetType::Table,
-            name: None,
-            version: None,
-            uri: written.uri,
-            delta_version: Some(written.delta_version),
-            digest: written.digest,
-            rows: Some(written.rows),
-            size_bytes: Some(written.size_bytes),
-        },
-        schema: written.schema,
+        schema: written.schema.clone(),
+        asset: delta::asset(written),
         profile: None,
         producer: Some(Producer { run_id: context.run_id.clone(), step: Some(context.step.clone()) }),
         inputs: sources.to_vec(),
@@ -465,6 +466,7 @@ fn sources(from: &Address) -> Vec<AssetKey> {
         Address::Http(url) => ("source", store::http::shown(url), 0),
         Address::Database { connection, table } => ("source", format!("{connection}:{table}"), 0),
         Address::Origin { connection, stream } => ("source", format!("{connection}:{stream}"), 0),
+        Address::Delta { place, .. } => ("source", format!("delta:{place}"), 0),
         Address::Stored { label, .. } | Address::StoreUrl(label) => ("source", label.clone(), 0),
         Address::Dataset(name) => ("dataset", name.clone(), 0),
         Address::Table(asset) => {

@@ -50,7 +50,8 @@ pub(crate) struct GraphqlConnection {
 
 impl Settings for GraphqlConnection {
     const WORD: &'static str = "graphql";
-    const EXAMPLE: &'static str = "{url: \"https://api.example/graphql\", auth: {bearer: \"${{ secrets.api }}\"}}";
+    const EXAMPLE: &'static str =
+        "{url: \"https://api.example/graphql\", auth: {bearer: \"${{ secrets.api }}\"}}";
 
     fn open(self, workspace: &Path) -> Result<Box<dyn Origin>, String> {
         let Self { url, auth, headers, max_requests_per_s, allow_http } = self;
@@ -110,7 +111,8 @@ fn pages_of(query: &str, records: &JsonPath, config: &CopyConfig) -> Result<Page
     let connection = path.rsplit_once('.').map_or("$", |(connection, _)| connection);
     let facts = |name: &str| format!("{connection}.pageInfo.{name}").parse();
     let paths = facts("endCursor").and_then(|path| Ok((path, facts("hasNextPage")?)));
-    let (path, more) = paths.map_err(|message: String| CopyError::config(message, "records: $.data.issues.nodes"))?;
+    let (path, more) =
+        paths.map_err(|message: String| CopyError::config(message, "records: $.data.issues.nodes"))?;
     Ok(Pages::Cursor(Cursor { param: "after".to_owned(), path, more: Some(more) }))
 }
 
@@ -126,7 +128,9 @@ fn refusal(answer: &Value) -> Option<String> {
     let said: Vec<String> = errors
         .iter()
         .take(3)
-        .map(|error| error.get("message").and_then(Value::as_str).map_or_else(|| error.to_string(), str::to_owned))
+        .map(|error| {
+            error.get("message").and_then(Value::as_str).map_or_else(|| error.to_string(), str::to_owned)
+        })
         .collect();
     Some(format!("the query fails: {}", said.join("; ")))
 }
@@ -145,6 +149,8 @@ impl Origin for Graphql {
         let ask = self.ask(&query, &asking.config)?;
         let records = records(&asking.config)?;
         let pages = pages_of(&query, &records, &asking.config)?;
-        Fetch { client: &self.client, pages: &pages, records: Some(&records), refusal }.rows(ask, asking).await
+        Fetch { client: &self.client, pages: &pages, records: Some(&records), refusal }
+            .rows(ask, asking)
+            .await
     }
 }

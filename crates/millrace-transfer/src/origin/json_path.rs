@@ -99,7 +99,8 @@ mod tests {
 
     #[test]
     fn places() {
-        let document = json!({"data": {"rows": [{"id": 1}, {"id": 2}]}, "@odata.nextLink": "n", "a b": [[7]]});
+        let document =
+            json!({"data": {"rows": [{"id": 1}, {"id": 2}]}, "@odata.nextLink": "n", "a b": [[7]]});
         let check = |path: &str, expected: Option<Value>| {
             assert_eq!(path.parse::<JsonPath>().unwrap().find(&document), expected.as_ref(), "{path}");
         };

@@ -57,7 +57,8 @@ pub(crate) struct OdataConnection {
 
 impl Settings for OdataConnection {
     const WORD: &'static str = "odata";
-    const EXAMPLE: &'static str = "{url: \"https://erp.example/odata/v4/\", auth: {bearer: \"${{ secrets.erp }}\"}}";
+    const EXAMPLE: &'static str =
+        "{url: \"https://erp.example/odata/v4/\", auth: {bearer: \"${{ secrets.erp }}\"}}";
 
     fn open(self, _: &Path) -> Result<Box<dyn Origin>, String> {
         let Self { url, auth, headers, params, page_size, max_requests_per_s, allow_http } = self;
@@ -145,9 +146,10 @@ fn literal(value: &Value) -> Result<String, CopyError> {
         Value::Bool(_) | Value::Number(_) => Ok(value.to_string()),
         Value::String(text) if is_moment(text) => Ok(text.clone()),
         Value::String(text) => Ok(format!("'{}'", text.replace('\'', "''"))),
-        Value::Array(_) | Value::Object(_) => {
-            Err(CopyError::config("a value in `where` is a structure", "compare with a text, a number or a date"))
-        }
+        Value::Array(_) | Value::Object(_) => Err(CopyError::config(
+            "a value in `where` is a structure",
+            "compare with a text, a number or a date",
+        )),
     }
 }
 

@@ -19,8 +19,9 @@ use crate::error::CopyError;
 use crate::format;
 
 /// The kind of connection `rest`.
-pub(super) const KIND: Kind =
-    Kind::of::<RestConnection>("copy: {from: \"shop:orders?status=open\", records: $.data, to: \"data:orders\"}\n");
+pub(super) const KIND: Kind = Kind::of::<RestConnection>(
+    "copy: {from: \"shop:orders?status=open\", records: $.data, to: \"data:orders\"}\n",
+);
 
 /// Reads lists from web APIs that answer in JSON.
 ///
@@ -58,7 +59,8 @@ pub(crate) struct RestConnection {
 
 impl Settings for RestConnection {
     const WORD: &'static str = "rest";
-    const EXAMPLE: &'static str = "{url: \"https://api.example/v2/\", auth: {bearer: \"${{ secrets.api }}\"}}";
+    const EXAMPLE: &'static str =
+        "{url: \"https://api.example/v2/\", auth: {bearer: \"${{ secrets.api }}\"}}";
 
     fn open(self, _: &Path) -> Result<Box<dyn Origin>, String> {
         let Self { url, auth, headers, params, pages, records, max_requests_per_s, allow_http } = self;

@@ -62,12 +62,19 @@ pub(crate) fn connection_schema(word: &str) -> Option<Value> {
 /// The origin that a connection leads to.
 pub(crate) fn open(name: &str, connection: &Value, workspace: &Path) -> Result<Box<dyn Origin>, CopyError> {
     let kind = kind_of(connection).ok_or_else(|| {
-        CopyError::config(format!("the connection `{name}` gives no rows"), "api: {rest: {url: \"https://…\"}}")
+        CopyError::config(
+            format!("the connection `{name}` gives no rows"),
+            "api: {rest: {url: \"https://…\"}}",
+        )
     })?;
     (kind.open)(name, connection, workspace)
 }
 
-fn open_as<T: Settings>(name: &str, connection: &Value, workspace: &Path) -> Result<Box<dyn Origin>, CopyError> {
+fn open_as<T: Settings>(
+    name: &str,
+    connection: &Value,
+    workspace: &Path,
+) -> Result<Box<dyn Origin>, CopyError> {
     let refused = |message: String| {
         CopyError::config(
             format!("the connection `{name}`: {message}"),

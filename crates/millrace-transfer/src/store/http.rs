@@ -225,7 +225,8 @@ impl Web {
 
     /// What went wrong, and whether it may pass.
     fn said(&self, error: reqwest::Error) -> (String, bool) {
-        let passing = |status: StatusCode| status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        let passing =
+            |status: StatusCode| status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
         let transient = error.status().is_none_or(passing) && !error.is_redirect();
         (masked(&in_words(&error.without_url()), &self.secrets), transient)
     }

@@ -13,6 +13,7 @@ mod reading;
 mod s3;
 mod settings;
 mod sftp;
+mod webdav;
 
 use std::time::Duration;
 

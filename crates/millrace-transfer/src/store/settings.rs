@@ -9,11 +9,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
-use super::{FileStore, azblob, ftp, gcs, http, s3, sftp};
+use super::{FileStore, azblob, ftp, gcs, http, s3, sftp, webdav};
 use crate::error::CopyError;
 
 /// Every kind of connection that leads to files. A new one: a file beside this, and a line here.
-pub(crate) const KINDS: &[Kind] = &[http::KIND, s3::KIND, azblob::KIND, gcs::KIND, sftp::KIND, ftp::KIND];
+pub(crate) const KINDS: &[Kind] =
+    &[http::KIND, s3::KIND, azblob::KIND, gcs::KIND, sftp::KIND, ftp::KIND, webdav::KIND];
 
 /// The settings of one kind of connection.
 pub(crate) trait Settings: Leads + DeserializeOwned + JsonSchema + Sized + 'static {

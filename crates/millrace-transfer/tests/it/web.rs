@@ -140,7 +140,8 @@ async fn a_connection_that_breaks_is_made_again() {
 #[tokio::test]
 async fn requests_keep_their_distance() {
     let Some(server) = api() else { return };
-    let place = place(&server, json!({"max_requests_per_s": 20, "pages": {"number": {}}, "records": "$.data"}));
+    let place =
+        place(&server, json!({"max_requests_per_s": 20, "pages": {"number": {}}, "records": "$.data"}));
     let begun = Instant::now();
     assert_eq!(listed(&place, json!({"from": "api:number?per_page=50"})).await.2, 250);
     // Six requests have five pauses between them, however fast the machine is.
@@ -153,7 +154,14 @@ async fn values_of_a_request_stay_values() {
     let place = place(&server, json!({"params": {"lang": "de"}}));
     let body = json!({"contains": "row 2", "page": 9});
     let config = json!({"from": "api:search", "records": "$.data", "request": {"body": body, "pages": {"number": {}}}});
-    assert_eq!(listed(&place, config).await, ("2,row 2 é,0.25,\"[\"\"a\"\",\"\"b\"\"]\"".to_owned(), "250,row 250 é,31.25,\"[\"\"a\"\"]\"".to_owned(), 62));
+    assert_eq!(
+        listed(&place, config).await,
+        (
+            "2,row 2 é,0.25,\"[\"\"a\"\",\"\"b\"\"]\"".to_owned(),
+            "250,row 250 é,31.25,\"[\"\"a\"\"]\"".to_owned(),
+            62
+        )
+    );
     let request = json!({"path": {"id": "a/../b?c"}, "params": {"status": "open&limit=1", "ids": [1, 2]}});
     let said = place.message(json!({"from": "api:customers/{id}", "request": request, "to": "x.csv"})).await;
     insta::assert_snapshot!(said.replace(&server.port.to_string(), "PORT"), @r###"cannot read `api:customers/{id}`: `http://127.0.0.1:PORT/customers/a%2F..%2Fb%3Fc?lang=de&status=open%26limit%3D1&ids=1&ids=2` answers 404 Not Found: `{"error": "/customers/a%2F..%2Fb%3Fc?lang=de&status=open%26limit%3D1&ids=1&ids=2 is not there"}`"###);
@@ -240,7 +248,10 @@ async fn an_odata_service_is_asked_in_its_own_words() {
     let config = json!({"from": "api:Products", "where": condition, "select": ["Id", "Price"]});
     assert_eq!(listed(&place, config).await, ("7,1.75".to_owned(), "250,62.5".to_owned(), 3));
     let config = json!({"from": "api:Products", "limit": 70, "request": {"params": {"$orderby": "Id desc"}}});
-    assert_eq!(listed(&place, config).await, ("250,O'Neil 250,62.5".to_owned(), "181,O'Neil 181,45.25".to_owned(), 70));
+    assert_eq!(
+        listed(&place, config).await,
+        ("250,O'Neil 250,62.5".to_owned(), "181,O'Neil 181,45.25".to_owned(), 70)
+    );
     let said = place.message(json!({"from": "api:Nothing", "to": "x.csv"})).await;
     insta::assert_snapshot!(said.replace(&server.port.to_string(), "PORT"), @r###"cannot read `api:Nothing`: `http://127.0.0.1:PORT/odata/Nothing` answers 404 Not Found: `{"error":{"code":"404","message":"Resource 'Nothing' was not found."}}`"###);
 }
@@ -256,16 +267,22 @@ async fn a_graphql_query_goes_on_page_by_page() {
     place.file("rows.graphql", QUERY);
     place.file("wrong.graphql", "{ rows(first: 1) { nodes { colour } } }");
     let config = json!({"from": "api:rows.graphql", "records": "$.data.rows.nodes"});
-    assert_eq!(listed(&place, config.clone()).await, ("1,row 1 é".to_owned(), "250,row 250 é".to_owned(), 250));
+    assert_eq!(
+        listed(&place, config.clone()).await,
+        ("1,row 1 é".to_owned(), "250,row 250 é".to_owned(), 250)
+    );
     let mut chosen = config.clone();
-    chosen["request"] = json!({"variables": {"contains": "row 24\") { id } x: rows(contains: \""}, "max_pages": 1});
+    chosen["request"] =
+        json!({"variables": {"contains": "row 24\") { id } x: rows(contains: \""}, "max_pages": 1});
     chosen["columns"] = json!({"id": "integer", "name": "string"});
     chosen["to"] = "out.csv".into();
     assert_eq!(place.copy(chosen.clone()).await.unwrap().rows, Some(0), "a variable is a value");
     chosen["request"] = json!({"variables": {"contains": "row 24"}});
     assert_eq!(listed(&place, chosen).await, ("24,row 24 é".to_owned(), "249,row 249 é".to_owned(), 11));
     let mut said = Vec::new();
-    for (file, records) in [("wrong.graphql", "$.data.rows.nodes"), ("absent.graphql", "$.a"), ("../x", "$.a")] {
+    for (file, records) in
+        [("wrong.graphql", "$.data.rows.nodes"), ("absent.graphql", "$.a"), ("../x", "$.a")]
+    {
         let config = json!({"from": format!("api:{file}"), "records": records, "to": "x.csv"});
         said.push(place.message(config).await);
     }

@@ -109,3 +109,8 @@ fn guides_sweeps() {
 fn guides_copy() {
     follow(include_str!("../../../../docs/guides/copy.md"));
 }
+
+#[test]
+fn guides_sources() {
+    follow(include_str!("../../../../docs/guides/sources.md"));
+}

@@ -46,7 +46,8 @@ pub(crate) fn address(
 
 /// Gives a parameter this value alone.
 pub(super) fn set(url: &mut Url, name: &str, value: &str) {
-    let others: Vec<(String, String)> = url.query_pairs().into_owned().filter(|(known, _)| known != name).collect();
+    let others: Vec<(String, String)> =
+        url.query_pairs().into_owned().filter(|(known, _)| known != name).collect();
     url.query_pairs_mut().clear().extend_pairs(others).append_pair(name, value);
 }
 
@@ -72,7 +73,8 @@ fn filled<'a>(
 ) -> Result<String, String> {
     let (mut filled, mut rest) = (String::new(), part);
     while let Some((before, after)) = rest.split_once('{') {
-        let (name, after) = after.split_once('}').ok_or_else(|| format!("`{part}` has no `}}` after `{{`"))?;
+        let (name, after) =
+            after.split_once('}').ok_or_else(|| format!("`{part}` has no `}}` after `{{`"))?;
         let value = values.get(name).ok_or_else(|| {
             format!("`{{{name}}}` has no value; write it as `request: {{path: {{{name}: …}}}}`")
         })?;

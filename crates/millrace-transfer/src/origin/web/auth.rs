@@ -96,14 +96,20 @@ impl Auth {
             Self::ApiKey(ApiKey { header: Some(header), param: None, value }) => {
                 let fits = HeaderName::try_from(header.as_str()).is_ok()
                     && HeaderValue::try_from(value.0.as_str()).is_ok();
-                if fits { Ok(()) } else { Err(format!("`auth`: `{header}` cannot be a header with that value")) }
+                if fits {
+                    Ok(())
+                } else {
+                    Err(format!("`auth`: `{header}` cannot be a header with that value"))
+                }
             }
             Self::ApiKey(ApiKey { header: None, param: Some(_), .. }) => Ok(()),
             Self::ApiKey(_) => Err("`auth`: `api_key` has either `header` or `param`".to_owned()),
             Self::Oauth2(oauth) => match oauth.token_url.scheme() {
                 "https" => Ok(()),
                 "http" if allow_http => Ok(()),
-                "http" => Err("`auth`: its token_url is `http://`, which needs `allow_http: true`".to_owned()),
+                "http" => {
+                    Err("`auth`: its token_url is `http://`, which needs `allow_http: true`".to_owned())
+                }
                 _ => Err("`auth`: `token_url` begins with `https://`".to_owned()),
             },
             Self::None | Self::Basic(_) | Self::Bearer(_) => Ok(()),
@@ -192,7 +198,8 @@ impl Opener {
         let asked = Instant::now();
         let given = given(&self.client, oauth).await?;
         let life = given.expires_in.map_or(USUAL_LIFE, Duration::from_secs);
-        let until = asked.checked_add(life.saturating_sub(MARGIN).max(Duration::from_secs(1))).unwrap_or(asked);
+        let until =
+            asked.checked_add(life.saturating_sub(MARGIN).max(Duration::from_secs(1))).unwrap_or(asked);
         *token = Some(Token { value: given.access_token.clone(), until });
         Ok(given.access_token)
     }
@@ -216,7 +223,8 @@ async fn given(client: &Client, oauth: &Oauth2) -> Result<Given, NoToken> {
     match oauth.send {
         SendSecret::Header => {
             // Both are encoded as in a form before they are joined: RFC 6749, section 2.3.1.
-            let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+            let encoded =
+                |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
             request = request.basic_auth(encoded(&oauth.client_id), Some(encoded(&oauth.client_secret.0)));
         }
         SendSecret::Body => {

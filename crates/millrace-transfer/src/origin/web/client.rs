@@ -302,7 +302,8 @@ async fn whole(mut answer: Response) -> Result<Vec<u8>, Failed> {
     while let Some(piece) = answer.chunk().await.map_err(broken)? {
         body.extend_from_slice(&piece);
         if body.len() > LONGEST_ANSWER {
-            let message = format!("an answer is longer than {} MB; ask for smaller pages", LONGEST_ANSWER >> 20);
+            let message =
+                format!("an answer is longer than {} MB; ask for smaller pages", LONGEST_ANSWER >> 20);
             return Err(Failed { message, again: Again::Never });
         }
     }
@@ -311,7 +312,8 @@ async fn whole(mut answer: Response) -> Result<Vec<u8>, Failed> {
 
 fn quoted(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
-    let mut short: String = text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(QUOTED).collect();
+    let mut short: String =
+        text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(QUOTED).collect();
     if text.chars().count() > QUOTED {
         short.push('…');
     }
@@ -359,7 +361,10 @@ mod tests {
             headers.append("link", header.parse().unwrap());
             assert_eq!(next_of(&headers).as_deref(), expected, "{header}");
         };
-        check("<https://a/b?page=2>; rel=\"next\", <https://a/b?page=9>; rel=\"last\"", Some("https://a/b?page=2"));
+        check(
+            "<https://a/b?page=2>; rel=\"next\", <https://a/b?page=9>; rel=\"last\"",
+            Some("https://a/b?page=2"),
+        );
         check("<https://a/?x=1,2>; title=\"a, b\"; rel=next", Some("https://a/?x=1,2"));
         check("<https://a/>; rel=\"prev first\", </n>; REL=\"last next\"", Some("/n"));
         check("<https://a/>; rel=\"prev\"", None);

@@ -88,7 +88,10 @@ impl Fetch<'_> {
         let document = &answer.document;
         let found = match self.records {
             Some(path) => path.find(document).ok_or_else(|| {
-                format!("the answer has nothing at `{path}`, where `records` are to be; {}", names_of(document))
+                format!(
+                    "the answer has nothing at `{path}`, where `records` are to be; {}",
+                    names_of(document)
+                )
             })?,
             None if lists_of(document).next().is_some() => {
                 return Err(format!("say where the records are: {}", names_of(document)));
@@ -116,7 +119,8 @@ fn names_of(document: &Value) -> String {
     if !lists.is_empty() {
         return lists.join(" or ");
     }
-    let names: Vec<&str> = document.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> =
+        document.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
     match names.as_slice() {
         [] => "it is no object".to_owned(),
         names => format!("it has `{}`", names.iter().take(10).copied().collect::<Vec<_>>().join("`, `")),

@@ -1,0 +1,51 @@
+//! Which version of a table is meant.
+
+use deltalake::DeltaTable;
+use futures::StreamExt as _;
+use millrace_contract::{QueryError, TableMoment};
+
+use super::{chain, open};
+use crate::engine::DataFusionEngine;
+
+/// The version of the table at `uri` that is meant, which is there.
+pub(crate) async fn version_at(
+    engine: &DataFusionEngine,
+    uri: &str,
+    moment: &TableMoment,
+) -> Result<u64, QueryError> {
+    let refused = |message: String| QueryError::Read { uri: uri.to_owned(), message };
+    let newest = |table: &DeltaTable| table.version().ok_or_else(|| refused("it has no version".to_owned()));
+    let time = match moment {
+        TableMoment::Newest => return newest(&open(engine, uri, None).await?),
+        TableMoment::Version(version) => return newest(&open(engine, uri, Some(*version)).await?),
+        TableMoment::At(time) => time.as_millisecond(),
+    };
+    let table = open(engine, uri, None).await?;
+    let mut version = newest(&table)?;
+    let mut commits = table.history(None);
+    loop {
+        let Some(commit) = commits.next().await else {
+            let message = format!("its log begins after {}", shown(time));
+            return Err(refused(message));
+        };
+        let commit = commit.map_err(|error| refused(chain(&error)))?;
+        let Some(at) = commit.in_commit_timestamp.or(commit.timestamp) else {
+            return Err(refused(format!(
+                "version {version} does not say when it was written; name a version instead"
+            )));
+        };
+        if at <= time {
+            return Ok(version);
+        }
+        version = match version.checked_sub(1) {
+            Some(version) => version,
+            None => return Err(refused(format!("its first version is of {}", shown(at)))),
+        };
+    }
+}
+
+/// A time as people write it.
+fn shown(milliseconds: i64) -> String {
+    jiff::Timestamp::from_millisecond(milliseconds)
+        .map_or_else(|_| milliseconds.to_string(), |time| time.to_string())
+}
