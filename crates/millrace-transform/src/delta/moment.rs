@@ -17,7 +17,13 @@ pub(crate) async fn version_at(
     let newest = |table: &DeltaTable| table.version().ok_or_else(|| refused("it has no version".to_owned()));
     let time = match moment {
         TableMoment::Newest => return newest(&open(engine, uri, None).await?),
-        TableMoment::Version(version) => return newest(&open(engine, uri, Some(*version)).await?),
+        TableMoment::Version(version) => {
+            let last = newest(&open(engine, uri, None).await?)?;
+            if *version > last {
+                return Err(refused(format!("there is no version {version}, the newest is {last}")));
+            }
+            return newest(&open(engine, uri, Some(*version)).await?);
+        }
         TableMoment::At(time) => time.as_millisecond(),
     };
     let table = open(engine, uri, None).await?;
