@@ -25,12 +25,15 @@ pub(crate) trait Settings: DeserializeOwned + JsonSchema + Sized + 'static {
     fn open(self, workspace: &Path) -> Result<Box<dyn Origin>, String>;
 }
 
+/// Reads and checks what stands under a connection's name.
+type Open = fn(&str, &Value, &Path) -> Result<Box<dyn Origin>, CopyError>;
+
 /// A kind of origin.
 pub(crate) struct Kind {
     pub(crate) word: &'static str,
     example: &'static str,
     doc: fn(&'static str) -> KindDoc,
-    open: fn(&str, &Value, &Path) -> Result<Box<dyn Origin>, CopyError>,
+    open: Open,
 }
 
 impl Kind {

@@ -1,4 +1,5 @@
 //! Delta tables that are no datasets: the command `copy` and steps, beside Python's `deltalake`, in folders and in a bucket (moto).
+#![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 #![allow(clippy::disallowed_methods, reason = "a test is told by its environment where the interpreters are")]
 
 use std::process::Command;

@@ -52,7 +52,7 @@ pub(super) fn set(url: &mut Url, name: &str, value: &str) {
 }
 
 fn append(url: &mut Url, name: &str, value: &Value) -> Result<(), CopyError> {
-    let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+    let values = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
     for value in values.iter().filter(|value| !value.is_null()) {
         let text = as_text(value).ok_or_else(|| {
             CopyError::config(

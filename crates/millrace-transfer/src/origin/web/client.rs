@@ -191,7 +191,9 @@ impl Client {
                     return Err(asking.failed(message, true));
                 }
                 Again::Later(_) if tries > RETRIES => return Err(asking.failed(message, true)),
-                Again::Later(wait) => wait.unwrap_or((PAUSE * 2_u32.pow(tries - 1)).min(LONGEST_PAUSE)),
+                Again::Later(wait) => {
+                    wait.unwrap_or_else(|| (PAUSE * 2_u32.pow(tries - 1)).min(LONGEST_PAUSE))
+                }
             };
             asking.context.log.line(&format!("{message}; asking again in {:.1} s", wait.as_secs_f64()));
             tokio::time::sleep(wait).await;
@@ -238,11 +240,8 @@ impl Client {
     }
 
     async fn refused(&self, status: StatusCode, answer: Response) -> Failed {
-        let wait = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
-        let wait = wait.and_then(|text| retry_after(text, answer.headers().get("date")?.to_str().ok()?)).or(
-            // Seconds need no clock.
-            wait.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs),
-        );
+        let text = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let wait = text("retry-after").and_then(|asked| retry_after(asked, text("date").unwrap_or_default()));
         let url = shown(answer.url());
         let body = whole(answer).await.unwrap_or_default();
         let said = if body.trim_ascii().is_empty() { String::new() } else { format!(": {}", quoted(&body)) };
