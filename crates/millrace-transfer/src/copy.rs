@@ -1,7 +1,10 @@
 //! The step kind `copy`.
 
+mod checks;
+mod contract;
 mod delta;
-mod origins;
+mod existing;
+mod incremental;
 mod step;
 
 pub(crate) use delta::DeltaTable;
@@ -12,7 +15,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use millrace_contract::{
     AssetKey, BatchStream, Clock, DatasetCatalog, KindDoc, KindFamily, NewDatasetVersion, Producer,
-    QueryEngine, StepContext, StepOutcome, TableMoment, TableRef, WrittenTable,
+    QueryEngine, StepContext, StepOutcome, TableRef, WrittenTable,
 };
 use millrace_spec::asset::{Asset, AssetType};
 use serde_json::Value;
@@ -25,7 +28,7 @@ use crate::database::{self, Load, Reading, TableServer};
 use crate::error::CopyError;
 use crate::meter::Meter;
 use crate::rejects::{OnError, Rejects};
-use crate::shape::{Facts, Watch, shaped, watched};
+use crate::shape::{Facts, Watch, filtered, shaped, watched};
 use crate::sink::{stored, write_local};
 use crate::source::{self, Outcome, files};
 use crate::store::{self, FileStore};
@@ -75,10 +78,36 @@ impl Copy {
             .map_err(|error| CopyError::write("the attempt's folder", &error))?;
         let meter = Arc::new(Meter::new(config.threads()));
         let outcome = Outcome::new(rejects, meter.clone());
-        let rows = self.open(&from, &config, context, &outcome).await?;
         let label = sources(&from).into_iter().next().map_or_else(String::new, |source| source.name);
         let facts = Facts { label, run_id: context.run_id.clone(), began: self.services.clock.now() };
+        let mark = match &config.incremental {
+            Some(spec) => self.mark(spec, &to, &outcome).await?,
+            None => None,
+        };
+        let reading = match &mark {
+            Some(mark) => self.narrowed(&from, &config, mark, &facts, &outcome).await?,
+            None => config.clone(),
+        };
+        let reading = incremental::requested(mark.as_ref(), reading)?;
+        let rows = self.open(&from, &reading, context, &outcome).await?;
+        let rows = match &config.condition {
+            Some(condition) if !self.takes_conditions(&from)? => {
+                filtered(rows, condition, &*self.services.engine, &outcome).await?
+            }
+            _ => rows,
+        };
         let rows = shaped(rows, &config, facts, &*self.services.engine, &outcome).await?;
+        let (rows, difference) = match config.schema {
+            Some(contract) => {
+                let (rows, difference) = self.hold(rows, contract, &to, &config, &outcome).await?;
+                (rows, Some(difference))
+            }
+            None => (rows, None),
+        };
+        let rows = match mark {
+            Some(mark) => mark.new_rows(rows, &config, &outcome).await?,
+            None => rows,
+        };
         let passing = (config.verify == Verify::Checksums).then(|| Passing::new(&rows.schema));
         let watch = Watch {
             outcome: outcome.clone(),
@@ -87,7 +116,14 @@ impl Copy {
             passing: passing.clone(),
         };
         let rows = watched(rows, watch, context);
-        let work = Work { config: &config, context, meter: &meter, rejected: &|| outcome.rejected() };
+        let widened = difference.as_ref().map(contract::widened).unwrap_or_default();
+        let work = Work {
+            config: &config,
+            context,
+            meter: &meter,
+            rejected: &|| outcome.rejected(),
+            widened: &widened,
+        };
         let written = self.write(&to, &work, rows, &from).await;
         // What the source said is the cause; what the sink says about it an echo.
         if let Some(error) = outcome.take_error() {
@@ -99,6 +135,9 @@ impl Copy {
         let mut result = written?;
         let verification = self.verify(&to, &config, context, (meter.passed(), passing), &result).await?;
         result.outputs.insert("verification".to_owned(), verification);
+        if let Some(difference) = difference {
+            contract::tell(&difference, &mut result, context)?;
+        }
         let rejected = outcome.rejected();
         result.outputs.entry("rejected".to_owned()).or_insert_with(|| rejected.into());
         if rejected > 0 {
@@ -261,44 +300,6 @@ impl Copy {
         database::open(connection, &self.connection(connection)?, &self.services.workspace)
     }
 
-    /// Whether the sink can be written as the step says, as far as it is known without asking anybody.
-    fn check_write(&self, config: &CopyConfig) -> Result<(), CopyError> {
-        match self.address(&config.to)? {
-            to @ Address::Database { .. } => self.check_server(&to),
-            to @ Address::Origin { .. } => Err(not_written(&to)),
-            _ if !config.pre_sql.is_empty() || !config.post_sql.is_empty() => Err(CopyError::config(
-                "`pre_sql` and `post_sql` are for databases",
-                "copy to `connection:table`",
-            )),
-            Address::Delta { moment, .. } if moment != TableMoment::Newest => Err(CopyError::config(
-                "a version that is there cannot be written",
-                "delta:lake/orders, without `@`",
-            )),
-            Address::Dataset(_) | Address::Table(_) | Address::Delta { .. }
-                if matches!(config.write, Write::Upsert(_)) =>
-            {
-                Ok(())
-            }
-            _ if config.write.wants_database() => Err(CopyError::config(
-                "only tables of databases can be written so",
-                "`write: overwrite`, or copy to `connection:table`",
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether the connection of an address in a database is there and readable.
-    fn check_server(&self, address: &Address) -> Result<(), CopyError> {
-        let Address::Database { connection, .. } = address else { return Ok(()) };
-        let connections = self.connections()?;
-        match connections.get(connection) {
-            // Without its secrets it is as it is written.
-            Some(found) if found.unusable.is_some() => Ok(()),
-            Some(found) => database::open(connection, &found.settings, &self.services.workspace).map(drop),
-            None => connections::find(&connections, connection).map(drop),
-        }
-    }
-
     fn store(&self, connection: &str) -> Result<Arc<dyn FileStore>, CopyError> {
         let settings = self.connection(connection)?;
         let leads = store::leading(connection, &settings).unwrap_or_else(|| {
@@ -352,7 +353,7 @@ impl Copy {
             }
             Address::Database { connection, table } => {
                 let mut session = self.server(connection)?.session(table).await?;
-                let load = Load::of(config, context, table, meter, work.rejected);
+                let load = Load::of(config, context, table, meter, work.rejected, work.widened);
                 let loaded = database::load(session.as_mut(), &load, rows).await?;
                 if loaded.before {
                     context
@@ -390,7 +391,7 @@ impl Copy {
     ) -> Result<(Asset, u64), CopyError> {
         let failed = |error: &dyn std::fmt::Display| CopyError::write(format!("data:{name}"), error);
         let uri = self.services.datasets.location(name).map_err(|error| failed(&error))?;
-        let written = delta::commit(&*self.services.engine, &uri, rows, (&config.write, context)).await;
+        let written = delta::commit(&*self.services.engine, &uri, rows, (config, context)).await;
         let written = written.map_err(|error| failed(&error))?;
         let rows = written.rows;
         let table = TableRef::Delta { uri: written.uri.clone(), version: written.delta_version };
@@ -409,6 +410,8 @@ struct Work<'a> {
     meter: &'a Arc<Meter>,
     /// Rows that were set aside so far.
     rejected: &'a (dyn Fn() -> u64 + Sync),
+    /// Columns of the sink that get the types of the rows.
+    widened: &'a [String],
 }
 
 fn new_version(

@@ -193,8 +193,9 @@ impl QueryEngine for DataFusionEngine {
         &self,
         schema: SchemaRef,
         sql: &[String],
+        params: &[serde_json::Value],
     ) -> Result<Arc<dyn RowExpressions>, QueryError> {
-        expressions::prepare(&self.session()?, &schema, sql)
+        expressions::prepare(&self.session()?, &schema, sql, params)
     }
 
     async fn write_table(
@@ -226,7 +227,7 @@ impl QueryEngine for DataFusionEngine {
         crate::delta::upsert(self, uri, rows, columns, key).await
     }
 
-    async fn table_version(&self, uri: &str, moment: &TableMoment) -> Result<u64, QueryError> {
+    async fn table_version(&self, uri: &str, moment: &TableMoment) -> Result<Option<u64>, QueryError> {
         crate::delta::version_at(self, uri, moment).await
     }
 

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use url::Url;
 
 use super::Copy;
+use super::existing::Existing;
 use crate::address::Address;
 use crate::config::{CopyConfig, Write};
 use crate::connections::bucket_options;
@@ -47,6 +48,15 @@ impl Copy {
         Ok((engine, url.to_string()))
     }
 
+    /// The table as it is; `None` if there is none.
+    pub(super) async fn delta_there(&self, place: &str) -> Result<Option<Existing>, CopyError> {
+        let (engine, uri) = self.delta_table(place)?;
+        let name = format!("delta:{place}");
+        let version = engine.table_version(&uri, &TableMoment::Newest).await;
+        let version = version.map_err(|error| CopyError::read(&name, &said(error)))?;
+        Ok(version.map(|version| Existing::Dataset { name, table: TableRef::Delta { uri, version }, engine }))
+    }
+
     pub(super) async fn read_delta(
         &self,
         place: &str,
@@ -55,6 +65,8 @@ impl Copy {
         let (engine, uri) = self.delta_table(place)?;
         let failed = |error: QueryError| CopyError::read(format!("delta:{place}"), &said(error));
         let version = engine.table_version(&uri, moment).await.map_err(failed)?;
+        let absent = || CopyError::read(format!("delta:{place}"), &"there is no Delta table here");
+        let version = version.ok_or_else(absent)?;
         engine.scan(&TableRef::Delta { uri, version }, None, None).await.map_err(failed)
     }
 
@@ -66,7 +78,7 @@ impl Copy {
         rows: BatchStream,
     ) -> Result<(Asset, u64), CopyError> {
         let (engine, uri) = self.delta_table(place)?;
-        let written = commit(&*engine, &uri, rows, (&config.write, context)).await;
+        let written = commit(&*engine, &uri, rows, (config, context)).await;
         let written = written.map_err(|error| CopyError::write(format!("delta:{place}"), &said(error)))?;
         let rows = written.rows;
         Ok((asset(written), rows))
@@ -86,10 +98,13 @@ pub(super) async fn commit(
     engine: &dyn QueryEngine,
     uri: &str,
     rows: BatchStream,
-    (write, context): (&Write, &StepContext),
+    (config, context): (&CopyConfig, &StepContext),
 ) -> Result<WrittenTable, QueryError> {
     let key = &context.idempotency_key;
-    match write {
+    match &config.write {
+        Write::Append if config.schema.is_some() => {
+            engine.write_table_once(uri, rows, WriteMode::AppendColumns, key).await
+        }
         Write::Overwrite => engine.write_table_once(uri, rows, WriteMode::Overwrite, key).await,
         Write::Append => engine.write_table_once(uri, rows, WriteMode::Append, key).await,
         Write::Upsert(columns) => engine.upsert_table_once(uri, rows, columns, key).await,

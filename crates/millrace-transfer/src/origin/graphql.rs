@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::json_path::JsonPath;
-use super::rest::{check_web, records_of};
+use super::rest::{check_web, enough, records_of};
 use super::settings::{Hidden, Kind, Settings};
 use super::web::{Ask, Auth, Client, Cursor, Fetch, Pages, Parameters, Server};
 use super::{Asking, Origin};
@@ -138,7 +138,7 @@ fn refusal(answer: &Value) -> Option<String> {
 #[async_trait]
 impl Origin for Graphql {
     fn check(&self, stream: &str, config: &CopyConfig) -> Result<(), CopyError> {
-        check_web(config, false)?;
+        check_web(config)?;
         let query = self.query(stream)?;
         pages_of(&query, &records(config)?, config)?;
         self.ask(&query, config).map(drop)
@@ -149,8 +149,7 @@ impl Origin for Graphql {
         let ask = self.ask(&query, &asking.config)?;
         let records = records(&asking.config)?;
         let pages = pages_of(&query, &records, &asking.config)?;
-        Fetch { client: &self.client, pages: &pages, records: Some(&records), refusal }
-            .rows(ask, asking)
-            .await
+        let (client, pages, records, enough) = (&self.client, &pages, Some(&records), enough(&asking.config));
+        Fetch { client, pages, records, enough, refusal }.rows(ask, asking).await
     }
 }

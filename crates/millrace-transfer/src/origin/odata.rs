@@ -17,7 +17,6 @@ use super::web::{Ask, Auth, Client, Fetch, Pages, Parameters, Request, Server, a
 use super::{Asking, Origin};
 use crate::config::{Condition, CopyConfig};
 use crate::error::CopyError;
-use crate::rejects::OnError;
 use crate::store::is_glob;
 
 /// The kind of connection `odata`.
@@ -57,6 +56,7 @@ pub(crate) struct OdataConnection {
 
 impl Settings for OdataConnection {
     const WORD: &'static str = "odata";
+    const TAKES_CONDITIONS: bool = true;
     const EXAMPLE: &'static str =
         "{url: \"https://erp.example/odata/v4/\", auth: {bearer: \"${{ secrets.erp }}\"}}";
 
@@ -106,13 +106,14 @@ fn add_options(request: &mut Request, config: &CopyConfig) -> Result<(), CopyErr
     };
     // What the step goes on to do with other columns has to be there.
     let untouched = config.mapping.is_empty()
+        && config.incremental.is_none()
         && config.unnest.is_empty()
         && config.add.is_empty()
         && !config.select.iter().any(|name| is_glob(name) || name.contains('.'));
     let chosen = (untouched && !config.select.is_empty()).then(|| config.select.join(","));
     add("$select", chosen.map(Value::from));
     add("$filter", config.condition.as_ref().map(filter).transpose()?.map(Value::from));
-    add("$top", config.limit.filter(|_| config.on_error == OnError::Fail).map(|limit| json!(limit)));
+    add("$top", config.limit.filter(|_| config.keeps_every_row()).map(|limit| json!(limit)));
     Ok(())
 }
 
@@ -161,7 +162,7 @@ fn is_moment(text: &str) -> bool {
 #[async_trait]
 impl Origin for Odata {
     fn check(&self, stream: &str, config: &CopyConfig) -> Result<(), CopyError> {
-        check_web(config, true)?;
+        check_web(config)?;
         if config.records.is_some() {
             return Err(CopyError::config("OData says itself where its records are", "leave `records` out"));
         }
@@ -171,7 +172,8 @@ impl Origin for Odata {
     async fn read(&self, asking: Asking<'_>) -> Result<BatchStream, CopyError> {
         let ask = self.ask(asking.stream, &asking.config)?;
         let records = Some(&self.records);
-        let fetch = Fetch { client: &self.client, pages: &self.pages, records, refusal: |_| None };
+        let enough = asking.config.limit.filter(|_| asking.config.keeps_every_row());
+        let fetch = Fetch { client: &self.client, pages: &self.pages, records, enough, refusal: |_| None };
         fetch.rows(ask, asking).await
     }
 }

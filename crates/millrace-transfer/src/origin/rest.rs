@@ -110,13 +110,7 @@ pub(super) fn records_of(
 }
 
 /// What of a step says nothing to an API.
-pub(super) fn check_web(config: &CopyConfig, takes_conditions: bool) -> Result<(), CopyError> {
-    if config.condition.is_some() && !takes_conditions {
-        return Err(CopyError::config(
-            "`where` is for databases and OData",
-            "request: {params: {status: open}}, as the API calls them",
-        ));
-    }
+pub(super) fn check_web(config: &CopyConfig) -> Result<(), CopyError> {
     if config.format.is_some_and(|format| format != format::Format::Json) {
         return Err(CopyError::config(
             "an API's answers are JSON",
@@ -126,10 +120,15 @@ pub(super) fn check_web(config: &CopyConfig, takes_conditions: bool) -> Result<(
     Ok(())
 }
 
+/// Records after which no more are asked for; a record may become no row, and does not count then.
+pub(super) fn enough(config: &CopyConfig) -> Option<u64> {
+    config.limit.filter(|_| config.keeps_every_row() && config.condition.is_none())
+}
+
 #[async_trait]
 impl Origin for Rest {
     fn check(&self, stream: &str, config: &CopyConfig) -> Result<(), CopyError> {
-        check_web(config, false)?;
+        check_web(config)?;
         self.records(config)?;
         self.ask(stream, &config.request.clone().unwrap_or_default()).map(drop)
     }
@@ -139,7 +138,8 @@ impl Origin for Rest {
         let ask = self.ask(asking.stream, &request)?;
         let records = self.records(&asking.config)?;
         let pages = request.pages.as_ref().unwrap_or(&self.pages);
-        let fetch = Fetch { client: &self.client, pages, records: records.as_ref(), refusal: |_| None };
+        let (client, records, enough) = (&self.client, records.as_ref(), enough(&asking.config));
+        let fetch = Fetch { client, pages, records, enough, refusal: |_| None };
         fetch.rows(ask, asking).await
     }
 }

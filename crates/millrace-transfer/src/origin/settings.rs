@@ -21,6 +21,9 @@ pub(crate) trait Settings: DeserializeOwned + JsonSchema + Sized + 'static {
     /// What may stand there: `{url: "https://…"}`.
     const EXAMPLE: &'static str;
 
+    /// Whether conditions are sent to it, in its own words.
+    const TAKES_CONDITIONS: bool = false;
+
     /// The origin, if the settings say what it takes. Nothing is sent yet. `workspace`: what relative paths begin in.
     fn open(self, workspace: &Path) -> Result<Box<dyn Origin>, String>;
 }
@@ -31,6 +34,8 @@ type Open = fn(&str, &Value, &Path) -> Result<Box<dyn Origin>, CopyError>;
 /// A kind of origin.
 pub(crate) struct Kind {
     pub(crate) word: &'static str,
+    /// Whether conditions are sent to it, in its own words.
+    pub(crate) takes_conditions: bool,
     example: &'static str,
     doc: fn(&'static str) -> KindDoc,
     open: Open,
@@ -40,6 +45,7 @@ impl Kind {
     pub(super) const fn of<T: Settings>(example: &'static str) -> Self {
         Self {
             word: T::WORD,
+            takes_conditions: T::TAKES_CONDITIONS,
             example,
             doc: |example| KindDoc::of::<T>(KindFamily::Connector, T::WORD, example),
             open: open_as::<T>,

@@ -138,6 +138,26 @@ async fn a_connection_that_breaks_is_made_again() {
 }
 
 #[tokio::test]
+async fn only_what_is_new_is_asked_for() {
+    let Some(server) = api() else { return };
+    let mut place = place(&server, json!({}));
+    place.connections.insert("db".to_owned(), json!({"sqlite": {"path": "data/db.sqlite"}}).into());
+    let config = json!({"from": "api:keyed", "to": "db:rows", "incremental": {"column": "id"}, "write": "append",
+        "drop": ["tags"], "request": {"params": {"since_id": "$watermark"}}});
+    for rows in [100, 100, 50, 0] {
+        let mut config = config.clone();
+        config["columns"] = json!({"id": "integer", "name": "string", "amount": "number"});
+        assert_eq!(place.copy(config).await.unwrap().rows, Some(rows));
+    }
+    assert_eq!(listed(&place, json!({"from": "db:(select count(*) as n from rows)"})).await.0, "250");
+    place.copy(json!({"from": "api:log", "to": "log.csv"})).await.unwrap();
+    assert_eq!(
+        place.text("log.csv"),
+        "path\n/keyed\n/keyed?since_id=100\n/keyed?since_id=200\n/keyed?since_id=250\n/log\n"
+    );
+}
+
+#[tokio::test]
 async fn requests_keep_their_distance() {
     let Some(server) = api() else { return };
     let place =
@@ -206,7 +226,7 @@ async fn what_is_wrong_is_said_with_what_to_do() {
         json!({"from": "api:number", "records": "$.data", "request": {"pages": {"number": {}}, "max_pages": 2}}),
         json!({"from": "api:circle", "records": "$.data"}),
         json!({"from": "api:elsewhere", "records": "$.data"}),
-        json!({"from": "api:number", "where": "id > 1"}),
+        json!({"from": "api:number", "records": "$.data", "request": {"params": {"since": "$watermark"}}}),
         json!({"from": "api:number", "format": "csv"}),
         json!({"from": "api:number", "records": "data"}),
         json!({"from": "api:../secret"}),
@@ -228,6 +248,7 @@ async fn what_is_wrong_is_said_with_what_to_do() {
     cannot read `api:circle`: page 2: the page before leads to one that was read already
     cannot read `api:elsewhere`: page 1: the next page is on `other.example`, which `url` of the connection does not name
     `where` is for databases and OData
+    `$watermark` is how far an incremental copy has read, and this one is none
     an API's answers are JSON
     `data` is no path: write `$.data.rows`, `$['a name']` or `$.rows[-1].id`
     `../secret` leads out of the API

@@ -4,15 +4,27 @@ use deltalake::DeltaTable;
 use futures::StreamExt as _;
 use millrace_contract::{QueryError, TableMoment};
 
-use super::{chain, open};
-use crate::engine::DataFusionEngine;
+use super::{chain, handle, open};
+use crate::engine::{DataFusionEngine, store};
 
-/// The version of the table at `uri` that is meant, which is there.
+/// The version of the table at `uri` that is meant, which is there; `None` if there is no table.
 pub(crate) async fn version_at(
     engine: &DataFusionEngine,
     uri: &str,
     moment: &TableMoment,
-) -> Result<u64, QueryError> {
+) -> Result<Option<u64>, QueryError> {
+    // Looking must not make the folder.
+    let exists = match store::parse(uri)?.to_file_path() {
+        Ok(path) => path.join("_delta_log").exists(),
+        Err(()) => {
+            let found = handle(engine, uri)?.verify_deltatable_existence().await;
+            found.map_err(|error| QueryError::Read { uri: uri.to_owned(), message: chain(&error) })?
+        }
+    };
+    if exists { found(engine, uri, moment).await.map(Some) } else { Ok(None) }
+}
+
+async fn found(engine: &DataFusionEngine, uri: &str, moment: &TableMoment) -> Result<u64, QueryError> {
     let refused = |message: String| QueryError::Read { uri: uri.to_owned(), message };
     let newest = |table: &DeltaTable| table.version().ok_or_else(|| refused("it has no version".to_owned()));
     let time = match moment {

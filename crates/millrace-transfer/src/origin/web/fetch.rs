@@ -12,7 +12,6 @@ use crate::format::Format;
 use crate::origin::Asking;
 use crate::origin::json_path::JsonPath;
 use crate::origin::staged::Staged;
-use crate::rejects::OnError;
 use crate::store::unless_cancelled;
 
 /// Pages after which nobody is waiting for the end any more.
@@ -24,6 +23,8 @@ pub(crate) struct Fetch<'a> {
     pub(crate) pages: &'a Pages,
     /// Where the records are in an answer; `None` if nobody said.
     pub(crate) records: Option<&'a JsonPath>,
+    /// Records after which no more are asked for.
+    pub(crate) enough: Option<u64>,
     /// What an answer says that is none, although its status is good.
     pub(crate) refusal: fn(&Value) -> Option<String>,
 }
@@ -37,10 +38,7 @@ impl Fetch<'_> {
     }
 
     async fn stage(&self, mut ask: Ask, asking: &Asking<'_>) -> Result<Staged, CopyError> {
-        let config = &asking.config;
-        // A record that is bad does not count for the limit.
-        let enough = config.limit.filter(|_| config.on_error == OnError::Fail);
-        let most = config.request.as_ref().and_then(|request| request.max_pages);
+        let most = asking.config.request.as_ref().and_then(|request| request.max_pages);
         let most = most.map_or(MOST_PAGES, std::num::NonZero::get);
         let mut staged = Staged::new(asking).await?;
         let (mut asked, mut first) = (HashSet::new(), None);
@@ -76,7 +74,7 @@ impl Fetch<'_> {
             asking.context.progress.report(Progress { fraction: None, rows, bytes, message });
             let page = Page { answer: &answer, records, number, so_far: staged.rows };
             let more = self.pages.turn(&mut ask, &page).map_err(here)?;
-            if !more || enough.is_some_and(|enough| staged.rows >= enough) {
+            if !more || self.enough.is_some_and(|enough| staged.rows >= enough) {
                 break;
             }
         }

@@ -21,7 +21,8 @@ pub use pages::{Cursor, Keyed, NumberedPages, OffsetPages, Pages};
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// Parameters of the address, `?name=value`. A list gives one several times, null leaves one out that the connection has.
+    /// Parameters of the address, `?name=value`. A list gives one several times, null leaves one out that the connection has. `$watermark` is
+    /// how far an `incremental` copy has read, and null the first time.
     #[serde(default)]
     pub params: IndexMap<String, Value>,
     /// Values of `{name}` in the path, each one part of it. REST only.
@@ -39,6 +40,52 @@ pub struct Request {
     /// Pages after which the copy fails rather than going on; 100,000 if absent.
     #[serde(default)]
     pub max_pages: Option<std::num::NonZeroU64>,
+}
+
+/// Stands for how far the source was read, in a request of a step that is `incremental`.
+const WATERMARK: &str = "$watermark";
+
+impl Request {
+    /// Whether it asks for what is new.
+    pub(crate) fn wants_watermark(&self) -> bool {
+        let values = self.params.values().chain(self.path.values()).chain(self.variables.values());
+        values.chain(&self.body).any(has_watermark)
+    }
+
+    /// The request for what is new: null, which leaves a parameter out, if nothing was read yet.
+    pub(crate) fn since(&self, watermark: &Value) -> Self {
+        let all = |values: &IndexMap<String, Value>| -> IndexMap<String, Value> {
+            values.iter().map(|(name, value)| (name.clone(), since(value, watermark))).collect()
+        };
+        Self {
+            params: all(&self.params),
+            path: all(&self.path),
+            variables: all(&self.variables),
+            body: self.body.as_ref().map(|body| since(body, watermark)),
+            pages: self.pages.clone(),
+            max_pages: self.max_pages,
+        }
+    }
+}
+
+fn has_watermark(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text == WATERMARK,
+        Value::Array(items) => items.iter().any(has_watermark),
+        Value::Object(fields) => fields.values().any(has_watermark),
+        _ => false,
+    }
+}
+
+fn since(value: &Value, watermark: &Value) -> Value {
+    match value {
+        Value::String(text) if text == WATERMARK => watermark.clone(),
+        Value::Array(items) => items.iter().map(|item| since(item, watermark)).collect(),
+        Value::Object(fields) => Value::Object(
+            fields.iter().map(|(name, value)| (name.clone(), since(value, watermark))).collect(),
+        ),
+        other => other.clone(),
+    }
 }
 
 /// A value as it stands in an address; `None` if it is a structure.
