@@ -143,7 +143,7 @@ async fn only_what_is_new_is_asked_for() {
     let mut place = place(&server, json!({}));
     place.connections.insert("db".to_owned(), json!({"sqlite": {"path": "data/db.sqlite"}}).into());
     let config = json!({"from": "api:keyed", "to": "db:rows", "incremental": {"column": "id"}, "write": "append",
-        "drop": ["tags"], "request": {"params": {"since_id": "$watermark"}}});
+        "select": ["id", "name", "amount"], "request": {"params": {"since_id": "$watermark"}}});
     for rows in [100, 100, 50, 0] {
         let mut config = config.clone();
         config["columns"] = json!({"id": "integer", "name": "string", "amount": "number"});
@@ -247,7 +247,6 @@ async fn what_is_wrong_is_said_with_what_to_do() {
     cannot read `api:number`: there are more than 2 pages; raise `request: {max_pages: …}`
     cannot read `api:circle`: page 2: the page before leads to one that was read already
     cannot read `api:elsewhere`: page 1: the next page is on `other.example`, which `url` of the connection does not name
-    `where` is for databases and OData
     `$watermark` is how far an incremental copy has read, and this one is none
     an API's answers are JSON
     `data` is no path: write `$.data.rows`, `$['a name']` or `$.rows[-1].id`
