@@ -15,6 +15,7 @@ mod connectors;
 mod copy;
 mod database;
 mod error;
+mod foreign;
 mod format;
 mod meter;
 mod origin;
@@ -33,6 +34,7 @@ pub use connections::{
 pub use connectors::connectors;
 pub use copy::{Copy, CopyServices};
 pub use error::CopyError;
+pub use foreign::Databases;
 pub use format::{Compression, Encoding, FileTarget, Format};
 pub use origin::{Cursor, JsonPath, Keyed, NumberedPages, OffsetPages, Pages, Request};
 pub use rejects::{OnError, RejectLimit};
