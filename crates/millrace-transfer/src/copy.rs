@@ -28,7 +28,7 @@ use crate::database::{self, Load, Reading, TableServer};
 use crate::error::CopyError;
 use crate::meter::Meter;
 use crate::rejects::{OnError, Rejects};
-use crate::shape::{Facts, Watch, filtered, shaped, watched};
+use crate::shape::{Facts, Watch, shaped, watched};
 use crate::sink::{stored, write_local};
 use crate::source::{self, Outcome, files};
 use crate::store::{self, FileStore};
@@ -90,12 +90,7 @@ impl Copy {
         };
         let reading = incremental::requested(mark.as_ref(), reading)?;
         let rows = self.open(&from, &reading, context, &outcome).await?;
-        let rows = match &config.condition {
-            Some(condition) if !self.takes_conditions(&from)? => {
-                filtered(rows, condition, &*self.services.engine, &outcome).await?
-            }
-            _ => rows,
-        };
+        let rows = self.chosen(rows, &from, &config, &outcome).await?;
         let rows = shaped(rows, &config, facts, &*self.services.engine, &outcome).await?;
         let (rows, difference) = match config.schema {
             Some(contract) => {

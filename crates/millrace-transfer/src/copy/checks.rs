@@ -11,6 +11,7 @@ use crate::connections;
 use crate::database;
 use crate::error::CopyError;
 use crate::origin::{self, Asking};
+use crate::shape::filtered;
 use crate::source::Outcome;
 
 impl Copy {
@@ -46,15 +47,25 @@ impl Copy {
         }
     }
 
-    /// Whether the source itself is asked for the rows of a condition, in its own words.
-    pub(super) fn takes_conditions(&self, from: &Address) -> Result<bool, CopyError> {
-        match from {
-            Address::Database { .. } => Ok(true),
+    /// The rows that the step's condition holds for; some sources were asked for those alone, in their own words.
+    pub(super) async fn chosen(
+        &self,
+        rows: BatchStream,
+        from: &Address,
+        config: &CopyConfig,
+        outcome: &Outcome,
+    ) -> Result<BatchStream, CopyError> {
+        let asked = match from {
+            Address::Database { .. } => true,
             Address::Origin { connection, .. } => {
                 let kind = origin::kind_of(&self.connection(connection)?);
-                Ok(kind.is_some_and(|kind| kind.takes_conditions))
+                kind.is_some_and(|kind| kind.takes_conditions)
             }
-            _ => Ok(false),
+            _ => false,
+        };
+        match &config.condition {
+            Some(condition) if !asked => filtered(rows, condition, &*self.services.engine, outcome).await,
+            _ => Ok(rows),
         }
     }
 
