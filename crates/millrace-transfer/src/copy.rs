@@ -79,7 +79,12 @@ impl Copy {
         let meter = Arc::new(Meter::new(config.threads()));
         let outcome = Outcome::new(rejects, meter.clone());
         let label = sources(&from).into_iter().next().map_or_else(String::new, |source| source.name);
-        let facts = Facts { label, run_id: context.run_id.clone(), began: self.services.clock.now() };
+        let facts = Facts {
+            label,
+            run_id: context.run_id.clone(),
+            began: self.services.clock.now(),
+            modified: outcome.modified.clone(),
+        };
         let mark = match &config.incremental {
             Some(spec) => self.mark(spec, &to, &outcome).await?,
             None => None,
@@ -88,8 +93,8 @@ impl Copy {
             Some(mark) => self.narrowed(&from, &config, mark, &facts, &outcome).await?,
             None => config.clone(),
         };
-        let reading = incremental::requested(mark.as_ref(), reading)?;
-        let rows = self.open(&from, &reading, context, &outcome).await?;
+        let rows =
+            self.open(&from, &incremental::requested(mark.as_ref(), reading)?, context, &outcome).await?;
         let rows = self.chosen(rows, &from, &config, &outcome).await?;
         let rows = shaped(rows, &config, facts, &*self.services.engine, &outcome).await?;
         let (rows, difference) = match config.schema {
