@@ -8,6 +8,7 @@ mod incremental;
 mod step;
 
 pub(crate) use delta::DeltaTable;
+use incremental::requested;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -93,8 +94,7 @@ impl Copy {
             Some(mark) => self.narrowed(&from, &config, mark, &facts, &outcome).await?,
             None => config.clone(),
         };
-        let rows =
-            self.open(&from, &incremental::requested(mark.as_ref(), reading)?, context, &outcome).await?;
+        let rows = self.open(&from, &requested(mark.as_ref(), reading)?, context, &outcome).await?;
         let rows = self.chosen(rows, &from, &config, &outcome).await?;
         let rows = shaped(rows, &config, facts, &*self.services.engine, &outcome).await?;
         let (rows, difference) = match config.schema {
