@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
+use crate::clients::interpreter;
 use crate::project::Project;
 
 const PREPARE: &str = r#"flow: prepare
@@ -159,12 +160,7 @@ steps:
 
 #[test]
 fn scikit_learn_gives_the_same() {
-    let Some(python) = std::env::var_os("MILLRACE_TEST_PYTHON") else {
-        eprintln!(
-            "skipped: MILLRACE_TEST_PYTHON names no interpreter with scikit-learn; `cargo xtask test` sets it"
-        );
-        return;
-    };
+    let Some(python) = interpreter() else { return };
     let project = project();
     let row = |id: i64| {
         format!(

@@ -119,3 +119,8 @@ fn guides_copy() {
 fn guides_flows() {
     follow(include_str!("../../../../docs/guides/flows.md"));
 }
+
+#[test]
+fn guides_sources() {
+    follow(include_str!("../../../../docs/guides/sources.md"));
+}

@@ -12,6 +12,7 @@ mod concurrent_writes;
 mod connections;
 mod convert;
 mod datasets;
+mod delta;
 mod demo_kills;
 mod environments;
 mod events;
