@@ -5,6 +5,7 @@
 
 mod cells;
 mod dialect;
+mod evolution;
 mod json;
 mod load;
 mod merge;
