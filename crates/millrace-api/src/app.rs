@@ -144,6 +144,8 @@ pub struct ModelFacts {
 pub struct Parts {
     /// Name, zone, version, folder.
     pub workspace: WorkspaceView,
+    /// Its folder.
+    pub folder: PathBuf,
     /// Runs pipelines.
     pub engine: Engine,
     /// Asks people and takes their decisions.

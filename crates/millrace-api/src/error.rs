@@ -218,7 +218,9 @@ impl From<TablesError> for ApiError {
         match error {
             TablesError::Catalog(error) => error.into(),
             TablesError::Query(error) => error.into(),
-            TablesError::NotATable { .. } => Self::new(StatusCode::BAD_REQUEST, error.problem()),
+            TablesError::NotATable { .. } | TablesError::NoFile { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, error.problem())
+            }
         }
     }
 }

@@ -45,7 +45,8 @@
 //! | `/api/datasets/{name}/schema-diff?from&to`, `…/reads?version` | GET | `SchemaDiff`, `[DatasetRead]` |
 //! | `/api/datasets/{name}/aliases/{alias}` | PUT `AliasTarget`, DELETE | `[DatasetAlias]` |
 //! | `/api/datasets/{name}/versions/{version}/tags/{key}` | PUT `TagValue`, DELETE | tags by key |
-//! | `/api/sql` | POST `SqlRequest` | `TablePreview` |
+//! | `/api/sql`, `/api/sql/tables` | POST `SqlRequest`, GET | `TablePreview`, `[QueryTable]` |
+//! | `/api/files?folder` | GET | `[WorkspaceFile]` |
 //! | `/api/lineage?kind&name&version` | GET | `LineageView` |
 //! | `/api/lineage/jobs` | GET | `[OutsideJobSummary]` |
 //! | `/api/lineage/job?key`, `/api/lineage/dataset?key` | GET | `OutsideJobView`, `OutsideDatasetView` |
@@ -141,6 +142,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::inbox::routes())
         .merge(routes::sessions::routes())
         .merge(routes::outside::routes())
+        .merge(routes::sql::routes())
 }
 
 /// The OpenAPI document, JSON with a newline at the end.

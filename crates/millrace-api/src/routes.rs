@@ -27,6 +27,7 @@ pub(crate) mod run_lists;
 pub(crate) mod runs;
 pub(crate) mod scoring;
 pub(crate) mod sessions;
+pub(crate) mod sql;
 pub(crate) mod timeline;
 pub(crate) mod traces;
 pub(crate) mod tracking;

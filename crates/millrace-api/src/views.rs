@@ -16,6 +16,7 @@ pub mod pipelines;
 pub mod prompts;
 pub mod runs;
 pub mod sessions;
+pub mod sql;
 pub mod timeline;
 pub mod traces;
 pub mod tracking;

@@ -265,6 +265,7 @@ fn parts(
             version: env!("CARGO_PKG_VERSION").to_owned(),
             path: rooms.workspace.root.display().to_string(),
         },
+        folder: rooms.workspace.root.clone(),
         engine: engine.clone(),
         approvals: rooms.approvals.clone(),
         environments: rooms.environments.clone(),

@@ -1834,14 +1834,14 @@ truncated: boolean,
 elapsed_ms: number, };
 
 export type SqlRequest = { 
-/**
- * The query.
- */
 sql: string, 
-/**
- * Rows to stop after; 200 if absent, at most 10,000.
- */
-limit?: number, };
+params?: Array<Json>, 
+limit?: number, 
+timeout_ms?: number, };
+
+export type QueryTable = { name: string, version: number, rows: number | null, columns: Array<FieldView>, };
+
+export type WorkspaceFile = { name: string, path: string, is_folder: boolean, is_table: boolean, size_bytes: number | null, };
 
 export type LineageEdge = { 
 /**

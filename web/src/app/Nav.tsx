@@ -12,6 +12,7 @@ import IconMessage from "@tabler/icons-react/dist/esm/icons/IconMessage.mjs";
 import IconPlayerPlay from "@tabler/icons-react/dist/esm/icons/IconPlayerPlay.mjs";
 import IconPlugConnected from "@tabler/icons-react/dist/esm/icons/IconPlugConnected.mjs";
 import IconRoute from "@tabler/icons-react/dist/esm/icons/IconRoute.mjs";
+import IconTerminal2 from "@tabler/icons-react/dist/esm/icons/IconTerminal2.mjs";
 import IconThumbUp from "@tabler/icons-react/dist/esm/icons/IconThumbUp.mjs";
 import IconTimeline from "@tabler/icons-react/dist/esm/icons/IconTimeline.mjs";
 import IconWebhook from "@tabler/icons-react/dist/esm/icons/IconWebhook.mjs";
@@ -32,6 +33,7 @@ const ITEMS = [
   { to: "/prompts", name: "Prompts", icon: IconMessage },
   { to: "/evaluation", name: "Evaluation", icon: IconChecklist },
   { to: "/data", name: "Data", icon: IconDatabase },
+  { to: "/sql", name: "SQL", icon: IconTerminal2 },
   { to: "/models", name: "Models", icon: IconCube },
   { to: "/endpoints", name: "Endpoints", icon: IconPlugConnected },
   { to: "/monitoring", name: "Monitoring", icon: IconActivity },

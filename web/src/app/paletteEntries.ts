@@ -16,6 +16,7 @@ const PAGES = [
   "Prompts",
   "Evaluation",
   "Data",
+  "SQL",
   "Models",
   "Endpoints",
   "Monitoring",

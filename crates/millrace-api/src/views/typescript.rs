@@ -4,7 +4,7 @@ use ts_rs::{Config, TS};
 
 use super::{
     approvals, compare, datasets, endpoints, environments, inbox, json, lifecycle, logs, models, monitors,
-    outside, pipelines, prompts, runs, sessions, timeline, traces, tracking, triggers, workspace,
+    outside, pipelines, prompts, runs, sessions, sql, timeline, traces, tracking, triggers, workspace,
 };
 
 /// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.
@@ -82,9 +82,9 @@ pub fn typescript() -> String {
     declare!(
         datasets::DatasetVersionView,
         datasets::DatasetView,
-        datasets::TablePreview,
-        datasets::SqlRequest
+        datasets::TablePreview
     );
+    declare!(sql::SqlRequest, sql::QueryTable, sql::WorkspaceFile);
     declare!(datasets::LineageEdge, datasets::LineageView);
     declare!(
         outside::OutsideRunView,

@@ -38,6 +38,7 @@ mod server;
 mod serving;
 mod several;
 mod sign_in;
+mod sql_page;
 mod step_tokens;
 mod sub_runs;
 mod sweeps;

@@ -1,4 +1,4 @@
-import { sql } from "@codemirror/lang-sql";
+import { PostgreSQL, sql } from "@codemirror/lang-sql";
 import { yaml } from "@codemirror/lang-yaml";
 import { StreamLanguage, type StringStream } from "@codemirror/language";
 import type { Extension } from "@codemirror/state";
@@ -51,8 +51,11 @@ function throughout(stream: StringStream, state: State, until: string): string {
   return until === "*/" ? "comment" : "string";
 }
 
-export function extensionOf(language: Language): Extension {
+/** Columns by the table that has them. */
+export type Names = Readonly<Record<string, readonly string[]>>;
+
+export function extensionOf(language: Language, names?: Names): Extension {
   if (language === "yaml") return yaml();
-  if (language === "sql") return sql();
+  if (language === "sql") return sql({ dialect: PostgreSQL, schema: names && { ...names } });
   return language === "code" ? code : [];
 }

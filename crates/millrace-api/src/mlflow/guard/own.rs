@@ -14,7 +14,7 @@ use crate::mlflow::error::MlflowError;
 use millrace_storage::decode_text;
 
 /// First words of addresses under `/api/` that tell nothing of experiments, models and prompts.
-const WITHOUT_PERMISSIONS: [&str; 16] = [
+const WITHOUT_PERMISSIONS: [&str; 18] = [
     "session",
     "approvals",
     "environments",
@@ -25,6 +25,8 @@ const WITHOUT_PERMISSIONS: [&str; 16] = [
     "pipelines",
     "runs",
     "datasets",
+    "sql",
+    "files",
     "endpoints",
     "monitors",
     "alerts",
