@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::changes::Changes;
+use crate::flows::Flows;
 use crate::signed_url::UrlSigner;
 use crate::ui::Ui;
 use crate::views::endpoints::{EndpointSummary, EndpointView};
@@ -162,6 +163,8 @@ pub struct Parts {
     pub kinds: Vec<KindDoc>,
     /// The pipeline files.
     pub definitions: Arc<dyn Definitions>,
+    /// The flow files, and what looks into flows.
+    pub flows: Arc<dyn Flows>,
     /// What triggers are read from.
     pub triggers: Arc<dyn PipelineSource>,
     /// Datasets.

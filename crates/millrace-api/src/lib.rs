@@ -12,6 +12,7 @@ mod archive;
 mod changes;
 mod error;
 mod events;
+mod flows;
 mod mlflow;
 pub mod model_sheet;
 mod origin;
@@ -35,6 +36,7 @@ pub use app::{
     Parts, ScoreRequest,
 };
 pub use error::{ApiError, ApiResult};
+pub use flows::{FlowFile, Flows, from_of, kind_of};
 pub use mlflow::guard::Permission;
 pub use present::approvals::approval;
 pub use present::assets::{model_summary, promotion};

@@ -47,6 +47,9 @@
 //! | `/api/datasets/{name}/versions/{version}/tags/{key}` | PUT `TagValue`, DELETE | tags by key |
 //! | `/api/sql`, `/api/sql/tables` | POST `SqlRequest`, GET | `TablePreview`, `[QueryTable]` |
 //! | `/api/files?folder` | GET | `[WorkspaceFile]` |
+//! | `/api/flows`, `/api/flow-kinds` | GET | `[FlowSummary]`, `[FlowKindView]` |
+//! | `/api/flows/{name}` | GET, PUT `SaveFlow` | `FlowView`, 409 if the file changed meanwhile |
+//! | `/api/flow-checks`, `/api/flow-edits`, `/api/flow-previews` | POST `CheckFlow`, `EditFlow`, `PreviewFlow` | `FlowModel`, `EditedFlow`, `TablePreview`; nothing is kept |
 //! | `/api/lineage?kind&name&version` | GET | `LineageView` |
 //! | `/api/lineage/jobs` | GET | `[OutsideJobSummary]` |
 //! | `/api/lineage/job?key`, `/api/lineage/dataset?key` | GET | `OutsideJobView`, `OutsideDatasetView` |
@@ -143,6 +146,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::sessions::routes())
         .merge(routes::outside::routes())
         .merge(routes::sql::routes())
+        .merge(routes::flows::routes())
 }
 
 /// The OpenAPI document, JSON with a newline at the end.

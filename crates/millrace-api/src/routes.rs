@@ -7,6 +7,7 @@ pub(crate) mod datasets;
 pub(crate) mod endpoints;
 pub(crate) mod environments;
 pub(crate) mod evaluation;
+pub(crate) mod flows;
 pub(crate) mod hooks;
 pub(crate) mod inbox;
 pub(crate) mod lifecycle;

@@ -5,6 +5,7 @@ pub mod compare;
 pub mod datasets;
 pub mod endpoints;
 pub mod environments;
+pub mod flows;
 pub mod inbox;
 pub mod json;
 pub mod lifecycle;

@@ -65,19 +65,22 @@ pub async fn named_in(
 ) -> Result<IndexMap<String, TableRef>, TablesError> {
     let mut tables = IndexMap::new();
     for name in engine.table_names(sql).await? {
-        let table = match file_ending(&name) {
-            Some(_) => {
-                let found = file_table(root, &name);
-                found.ok_or_else(|| TablesError::NoFile { name: name.clone() })?
-            }
-            None => {
-                let version = datasets.resolve(&name).await?;
-                TableRef::of(&version.asset).ok_or_else(|| TablesError::NotATable { name: name.clone() })?
-            }
-        };
+        let table = named(datasets, root, &name).await?;
         tables.insert(name, table);
     }
     Ok(tables)
+}
+
+/// One table by such a name.
+///
+/// # Errors
+/// If it is not there.
+pub async fn named(datasets: &dyn DatasetCatalog, root: &Path, name: &str) -> Result<TableRef, TablesError> {
+    if file_ending(name).is_some() {
+        return file_table(root, name).ok_or_else(|| TablesError::NoFile { name: name.to_owned() });
+    }
+    let version = datasets.resolve(name).await?;
+    TableRef::of(&version.asset).ok_or_else(|| TablesError::NotATable { name: name.to_owned() })
 }
 
 /// The format of a file that a query can read, by its ending without what packs it.

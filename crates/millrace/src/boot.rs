@@ -21,7 +21,7 @@ use millrace_compute::{
     Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files, steps as compute_steps,
 };
 use millrace_contract::{
-    Clock, DatasetCatalog, KindDoc, ModelRegistry, ModelRuntime, Notifier, QueryEngine, StepKind, SystemClock,
+    Clock, DatasetCatalog, FlowPreview, KindDoc, ModelRegistry, ModelRuntime, Notifier, QueryEngine, StepKind, SystemClock,
 };
 use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
 use millrace_events::Outside;
@@ -60,6 +60,7 @@ pub(crate) struct Rooms {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) tracker: Arc<Tracker>,
     pub(crate) queries: Arc<dyn QueryEngine>,
+    pub(crate) previews: Arc<dyn FlowPreview>,
     pub(crate) kinds: Arc<StepRegistry>,
     pub(crate) endpoints: Arc<EndpointServer>,
     pub(crate) signals: Arc<LatestSignals>,
@@ -352,6 +353,7 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         catalog,
         tracker,
         queries,
+        previews: Arc::new(engine.clone()),
         kinds,
         endpoints,
         signals,

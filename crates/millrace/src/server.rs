@@ -26,6 +26,7 @@ use crate::adapters::{KeptMonitors, LiveEndpoints};
 use crate::boot::{self, Rooms};
 use crate::commands::run_lock::{self, WorkspaceLock};
 use crate::declared::sound;
+use crate::flows::WorkspaceFlows;
 use crate::inspector::FolderInspector;
 use crate::lineage;
 use crate::workspace::{Workspace, WorkspaceError};
@@ -274,6 +275,7 @@ fn parts(
         steps: (*rooms.kinds).clone(),
         kinds: rooms.kind_docs(),
         definitions: Arc::new(rooms.workspace.clone()),
+        flows: Arc::new(WorkspaceFlows { workspace: rooms.workspace.clone(), previews: rooms.previews.clone(), datasets: rooms.catalog.clone() }),
         triggers: Arc::new(rooms.workspace.clone()),
         datasets: rooms.catalog.clone(),
         models: rooms.catalog.clone(),

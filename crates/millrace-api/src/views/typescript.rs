@@ -3,7 +3,7 @@
 use ts_rs::{Config, TS};
 
 use super::{
-    approvals, compare, datasets, endpoints, environments, inbox, json, lifecycle, logs, models, monitors,
+    approvals, compare, datasets, endpoints, environments, flows, inbox, json, lifecycle, logs, models, monitors,
     outside, pipelines, prompts, runs, sessions, sql, timeline, traces, tracking, triggers, workspace,
 };
 
@@ -156,6 +156,9 @@ pub fn typescript() -> String {
     declare!(prompts::PromptSummary, prompts::PromptPage, prompts::PromptVersionView, prompts::PromptView);
     declare!(prompts::WebhookView, prompts::WebhookList, prompts::DeliveryView);
     declare!(prompts::EvaluationDatasetView, prompts::EvaluationRecordView, prompts::EvaluationRecordPage);
+    declare!(flows::FlowUse, flows::FlowSummary, flows::FlowKindView, flows::FlowPort, flows::FlowNodeView);
+    declare!(flows::FlowModel, flows::FlowView, flows::CheckFlow, flows::FlowEdit, flows::EditFlow);
+    declare!(flows::EditedFlow, flows::PreviewFlow, flows::SaveFlow);
     declare!(prompts::LoggedModelMetric, prompts::LoggedModelView);
     text
 }
