@@ -48,6 +48,8 @@ async function typeSql(page, sql) {
   await page.keyboard.insertText(sql);
 }
 
+const flowNode = (id) => (page) => page.locator(`.react-flow__node[data-id="${id}"] button`);
+
 const resultRows = (page) => page.getByRole("region", { name: "rows of the query" }).locator("tbody tr");
 
 /**
@@ -205,6 +207,8 @@ export function stops({ run, python, evaluate, experiment, tracked }) {
     },
     {
       name: "sql-completion",
+      // The list takes its keys from the editor, which names the chosen line (`aria-activedescendant`).
+      expects: /scrollable-region-focusable: 1 times, first #cm-ac-/,
       heading: "SQL",
       do: async (page) => {
         await typeSql(page, "select f. from flights as f");
@@ -233,8 +237,9 @@ export function stops({ run, python, evaluate, experiment, tracked }) {
       do: async (page) => {
         await typeSql(
           page,
-          "select count(*) from generate_series(1, 1000000) a, generate_series(1, 1000000) b where a.value = b.value + 1",
+          "with recursive n as (select 1 as i union all select i + 1 from n where i < 100000000) select count(*) from n",
         );
+        await page.keyboard.press("Escape");
         await page.getByRole("button", { name: "Run", exact: true }).click();
         await page.getByRole("button", { name: "Stop", exact: true }).click();
       },
@@ -256,6 +261,38 @@ export function stops({ run, python, evaluate, experiment, tracked }) {
         (page) => page.getByRole("region", { name: "history" }).getByRole("button", { name: /raw\/airports/ }),
       ],
     },
+    { name: "flows", path: "/flows", heading: "Flows", come: [link("/flows/features")] },
+    {
+      name: "flow",
+      path: "/flows/features",
+      heading: "features",
+      come: [flowNode("with_weather"), (page) => page.getByLabel("Table of flights while it is edited")],
+    },
+    {
+      name: "flow-node",
+      path: "/flows/features?node=timed",
+      heading: "features",
+      come: [
+        (page) => page.getByRole("region", { name: "rows of timed" }).locator("tbody tr"),
+        (page) => page.getByRole("combobox", { name: "late of derive" }),
+      ],
+    },
+    {
+      name: "flow-keys",
+      heading: "features",
+      do: async (page) => {
+        await flowNode("timed")(page).focus();
+        await page.keyboard.press(page.viewportSize().width < 500 ? "ArrowUp" : "ArrowLeft");
+      },
+      come: [(page) => page.getByRole("region", { name: "rows of arrived" }).locator("tbody tr")],
+    },
+    {
+      name: "flow-list",
+      path: "/flows/features?view=list&node=hourly",
+      heading: "features",
+      come: [(page) => page.getByRole("region", { name: "nodes" }).getByText("with_traffic, hourly")],
+    },
+    { name: "flow-yaml", path: "/flows/features?view=yaml", heading: "features", come: [lines] },
     { name: "dataset", path: `/data/${NAMES.dataset}`, heading: NAMES.dataset, come: [sampleRows] },
     { name: "dataset-profile", do: tab("Profile"), heading: NAMES.dataset, come: [text("Most common")] },
     {

@@ -289,7 +289,8 @@ output: {all: both, test: parts.test}
             FlowEdit::Describe { id: Some("few".into()), text: "For a look".into() },
             FlowEdit::Output { outputs: TextMap([("data".to_owned(), "few".to_owned())].into_iter().collect()) },
         ]), @"");
-        let unknown = FlowEdit::Add { id: "a".into(), kind: "no_such".into(), config: None, from: Vec::new() };
+        let unknown =
+            FlowEdit::Add { id: "a".into(), kind: "no_such".into(), config: None, from: Vec::new() };
         insta::assert_snapshot!(check(vec![unknown]), @"");
     }
 }

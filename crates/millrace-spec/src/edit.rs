@@ -47,7 +47,8 @@ pub fn edit(file: &str, text: &str, changes: &[Change]) -> Result<String, Box<Pr
         if meant == before && !matches!(change, Change::Rename { .. }) {
             continue;
         }
-        let after = edited(&text, &before, &meant, change).ok_or_else(|| refused(file, "it is not plain enough"))?;
+        let after =
+            edited(&text, &before, &meant, change).ok_or_else(|| refused(file, "it is not plain enough"))?;
         match yaml::parse(file, &after) {
             Ok(found) if found.to_json() == meant => text = after,
             _ => return Err(refused(file, "the result would mean something else")),
@@ -102,7 +103,8 @@ fn meant(mut document: Value, change: &Change) -> Result<Value, String> {
                 return Err(format!("there is no `{last}`"));
             }
             let renamed = std::mem::take(fields).into_iter();
-            *fields = renamed.map(|(key, value)| (if key == *last { to.clone() } else { key }, value)).collect();
+            *fields =
+                renamed.map(|(key, value)| (if key == *last { to.clone() } else { key }, value)).collect();
         }
     }
     Ok(document)
@@ -175,14 +177,18 @@ fn items(list: &Sequence, before: &[Value], after: &[Value]) -> Option<()> {
 }
 
 fn set(mapping: &Mapping, key: &str, value: &Value) -> Option<()> {
-    mapping.set(node(&Value::from(key), mapping.is_flow_style())?, node(value, mapping.is_flow_style())?);
+    let flow = mapping.is_flow_style();
+    mapping.set(read(&render::key_text(key, flow))?, node(value, flow)?);
     Some(())
 }
 
 /// A value as a piece of YAML that is not yet in a file.
 fn node(value: &Value, flow: bool) -> Option<YamlNode> {
-    let text = if flow { render::flow(value) } else { render::block(value) };
-    let parsed = YamlFile::parse(&text);
+    read(&if flow { render::flow(value) } else { render::block(value) })
+}
+
+fn read(text: &str) -> Option<YamlNode> {
+    let parsed = YamlFile::parse(text);
     let document = parsed.tree().document()?;
     let scalar = || document.as_scalar().map(YamlNode::Scalar);
     let found = document.as_mapping().map(YamlNode::Mapping);

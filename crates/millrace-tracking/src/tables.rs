@@ -131,7 +131,9 @@ mod tests {
         for folder in ["raw", ".millrace", "work"] {
             fs_err::create_dir_all(at(folder)).unwrap();
         }
-        for file in ["raw/a.csv", "raw/b.parquet", "raw/c.jsonl.gz", "raw/note.txt", ".millrace/d.csv", "work/e.csv"] {
+        for file in
+            ["raw/a.csv", "raw/b.parquet", "raw/c.jsonl.gz", "raw/note.txt", ".millrace/d.csv", "work/e.csv"]
+        {
             fs_err::write(at(file), "a\n1\n").unwrap();
         }
         let outside = tempfile::tempdir().unwrap();
@@ -148,9 +150,15 @@ mod tests {
         assert_eq!(kind("raw/b.parquet"), "parquet");
         assert_eq!(kind("raw/c.jsonl.gz"), "json");
         let absolute = outside.path().join("f.csv").to_string_lossy().into_owned();
-        for path in
-            ["raw/note.txt", "raw/none.csv", ".millrace/d.csv", "raw/../.millrace/d.csv", "raw/f.csv", "raw/d.csv", &absolute]
-        {
+        for path in [
+            "raw/note.txt",
+            "raw/none.csv",
+            ".millrace/d.csv",
+            "raw/../.millrace/d.csv",
+            "raw/f.csv",
+            "raw/d.csv",
+            &absolute,
+        ] {
             assert_eq!(kind(path), "none", "{path}");
         }
     }

@@ -21,7 +21,8 @@ use millrace_compute::{
     Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files, steps as compute_steps,
 };
 use millrace_contract::{
-    Clock, DatasetCatalog, FlowPreview, KindDoc, ModelRegistry, ModelRuntime, Notifier, QueryEngine, StepKind, SystemClock,
+    Clock, DatasetCatalog, FlowPreview, KindDoc, ModelRegistry, ModelRuntime, Notifier, QueryEngine,
+    StepKind, SystemClock,
 };
 use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
 use millrace_events::Outside;
@@ -285,6 +286,12 @@ pub(crate) async fn open(root: &Path) -> Result<Rooms> {
     open_with_state(root, &root.join(crate::workspace::STATE)).await
 }
 
+fn query_engine(state: &Path, options: &StorageOptions) -> DataFusionEngine {
+    let mut config = EngineConfig::new(state.join("spill"));
+    config.s3 = options.s3.iter().cloned().collect();
+    DataFusionEngine::new(config)
+}
+
 async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     let state = state.to_path_buf();
     fs_err::create_dir_all(&state)?;
@@ -301,9 +308,7 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         clock.clone(),
     ));
     let tracker = Arc::new(Tracker::new(store.clone(), storage.artifacts.clone(), clock.clone()));
-    let mut config = EngineConfig::new(state.join("spill"));
-    config.s3 = storage.options.s3.iter().cloned().collect();
-    let engine = DataFusionEngine::new(config);
+    let engine = query_engine(&state, &storage.options);
     let secrets = Arc::new(secrets(root));
     let signals = Arc::new(LatestSignals::default());
     let observed = Arc::new(Notify::new());

@@ -56,7 +56,7 @@ fn followed(path: PathBuf) -> PathBuf {
 }
 
 fn replace(target: &Path, text: &str) -> std::io::Result<()> {
-    let folder = target.parent().unwrap_or(Path::new("."));
+    let folder = target.parent().unwrap_or_else(|| Path::new("."));
     fs_err::create_dir_all(folder)?;
     let mut staged = tempfile::Builder::new().prefix(".staged-").suffix(".tmp").tempfile_in(folder)?;
     std::io::Write::write_all(&mut staged, text.as_bytes())?;

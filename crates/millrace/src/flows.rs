@@ -180,7 +180,8 @@ fn uses<'p>(pipelines: &'p [Pipeline], file: &str) -> impl Iterator<Item = (&'p 
         let named = step.config.as_str().or_else(|| step.config.get("file").and_then(Value::as_str));
         step.kind == "flow" && named.map(|named| named.trim_start_matches("./")) == Some(file)
     };
-    let steps = pipelines.iter().flat_map(|pipeline| pipeline.steps.iter().map(move |step| (pipeline, step)));
+    let steps =
+        pipelines.iter().flat_map(|pipeline| pipeline.steps.values().map(move |step| (pipeline, step)));
     steps.filter(move |(_, step)| runs(step)).collect::<Vec<_>>().into_iter()
 }
 
@@ -196,7 +197,7 @@ fn given(pipeline: &Pipeline, step: &Step, source: &str) -> Option<String> {
     }
     let expression = input.strip_prefix("${{")?.strip_suffix("}}")?.trim();
     let (before, _) = expression.strip_prefix("steps.")?.split_once('.')?;
-    let writer = pipeline.steps.iter().find(|step| step.id.to_string() == before)?;
+    let writer = pipeline.steps.values().find(|step| step.id.to_string() == before)?;
     let to = writer.config.get("to").and_then(Value::as_str).and_then(|to| to.strip_prefix("data:"));
     Some(to.map_or_else(|| format!("{}_{before}", pipeline.name), str::to_owned))
 }
@@ -218,13 +219,17 @@ fn model(tree: &Node, mut tolerated: Tolerated, ports: Vec<NodeSchema>) -> FlowM
     for (key, node) in fields {
         let document = node.to_json();
         let of_node = |port: &&NodeSchema| {
-            port.node == key.name || port.node.strip_prefix(&key.name).is_some_and(|rest| rest.starts_with('.'))
+            port.node == key.name
+                || port.node.strip_prefix(&key.name).is_some_and(|rest| rest.starts_with('.'))
         };
         let mut problem = tolerated.nodes.shift_remove(&key.name);
         let mut given = Vec::new();
         for port in ports.iter().filter(of_node) {
             problem = problem.or_else(|| port.problem.clone().map(|problem| problem.at(key.place.clone())));
-            given.push(FlowPort { name: port.node.clone(), columns: port.columns.iter().map(field).collect() });
+            given.push(FlowPort {
+                name: port.node.clone(),
+                columns: port.columns.iter().map(field).collect(),
+            });
         }
         let kind = kind_of(&document);
         nodes.push(FlowNodeView {
@@ -249,11 +254,7 @@ fn model(tree: &Node, mut tolerated: Tolerated, ports: Vec<NodeSchema>) -> FlowM
 }
 
 fn field(column: &millrace_contract::PreviewColumn) -> FieldView {
-    FieldView {
-        name: column.name.clone(),
-        data_type: column.data_type.clone(),
-        nullable: column.nullable,
-    }
+    FieldView { name: column.name.clone(), data_type: column.data_type.clone(), nullable: column.nullable }
 }
 
 #[cfg(test)]

@@ -275,7 +275,11 @@ fn parts(
         steps: (*rooms.kinds).clone(),
         kinds: rooms.kind_docs(),
         definitions: Arc::new(rooms.workspace.clone()),
-        flows: Arc::new(WorkspaceFlows { workspace: rooms.workspace.clone(), previews: rooms.previews.clone(), datasets: rooms.catalog.clone() }),
+        flows: Arc::new(WorkspaceFlows {
+            workspace: rooms.workspace.clone(),
+            previews: rooms.previews.clone(),
+            datasets: rooms.catalog.clone(),
+        }),
         triggers: Arc::new(rooms.workspace.clone()),
         datasets: rooms.catalog.clone(),
         models: rooms.catalog.clone(),

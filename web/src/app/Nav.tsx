@@ -12,6 +12,7 @@ import IconMessage from "@tabler/icons-react/dist/esm/icons/IconMessage.mjs";
 import IconPlayerPlay from "@tabler/icons-react/dist/esm/icons/IconPlayerPlay.mjs";
 import IconPlugConnected from "@tabler/icons-react/dist/esm/icons/IconPlugConnected.mjs";
 import IconRoute from "@tabler/icons-react/dist/esm/icons/IconRoute.mjs";
+import IconSitemap from "@tabler/icons-react/dist/esm/icons/IconSitemap.mjs";
 import IconTerminal2 from "@tabler/icons-react/dist/esm/icons/IconTerminal2.mjs";
 import IconThumbUp from "@tabler/icons-react/dist/esm/icons/IconThumbUp.mjs";
 import IconTimeline from "@tabler/icons-react/dist/esm/icons/IconTimeline.mjs";
@@ -34,6 +35,7 @@ const ITEMS = [
   { to: "/evaluation", name: "Evaluation", icon: IconChecklist },
   { to: "/data", name: "Data", icon: IconDatabase },
   { to: "/sql", name: "SQL", icon: IconTerminal2 },
+  { to: "/flows", name: "Flows", icon: IconSitemap },
   { to: "/models", name: "Models", icon: IconCube },
   { to: "/endpoints", name: "Endpoints", icon: IconPlugConnected },
   { to: "/monitoring", name: "Monitoring", icon: IconActivity },

@@ -1,5 +1,5 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { sqlSearch } from "../rooms/transform/search";
+import { flowSearch, sqlSearch } from "../rooms/transform/search";
 import { getParentRoute } from "./root";
 
 /** What reads, transforms and moves data. */
@@ -9,5 +9,16 @@ export const dataRoutes = [
     path: "/sql",
     validateSearch: sqlSearch,
     component: lazyRouteComponent(() => import("../rooms/transform/sql/SqlPage"), "SqlPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/flows",
+    component: lazyRouteComponent(() => import("../rooms/transform/flows/FlowsPage"), "FlowsPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/flows/$name",
+    validateSearch: flowSearch,
+    component: lazyRouteComponent(() => import("../rooms/transform/flows/FlowPage"), "FlowPage"),
   }),
 ] as const;

@@ -134,8 +134,11 @@ async fn checked(app: &App, yaml: &str, tables: &IndexMap<String, String>) -> Fl
     let (tables, problems) = open(app, tables).await;
     let mut model = app.flows.check_flow(TEXT, yaml, &tables).await;
     for (source, problem) in problems {
-        let reads = |node: &&mut crate::views::flows::FlowNodeView| node.config.0.as_str() == Some(source.as_str());
-        if let Some(node) = model.nodes.iter_mut().filter(|node| node.kind.as_deref() == Some("source")).find(reads) {
+        let reads =
+            |node: &&mut crate::views::flows::FlowNodeView| node.config.0.as_str() == Some(source.as_str());
+        if let Some(node) =
+            model.nodes.iter_mut().filter(|node| node.kind.as_deref() == Some("source")).find(reads)
+        {
             node.problem = Some(problem.into());
         }
     }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::Query;
 use axum::extract::State;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::Query;
 use axum::http::StatusCode;
 use millrace_contract::{QueryError, QueryRequest};
 use millrace_spec::problem::{Place, Problem};
@@ -69,9 +69,11 @@ async fn answer(app: &App, request: SqlRequest) -> Result<TablePreview, ApiError
 }
 
 fn too_slow(time: Duration) -> ApiError {
-    let problem =
-        Problem::error("query-timeout", format!("the query took longer than {} s and was ended", time.as_secs_f64()))
-            .hint("read fewer rows or columns, or give it more time");
+    let problem = Problem::error(
+        "query-timeout",
+        format!("the query took longer than {} s and was ended", time.as_secs_f64()),
+    )
+    .hint("read fewer rows or columns, or give it more time");
     ApiError::new(StatusCode::GATEWAY_TIMEOUT, problem)
 }
 
@@ -141,7 +143,7 @@ fn list_folder(root: &std::path::Path, folder: &str) -> Option<Vec<WorkspaceFile
         files.push(WorkspaceFile {
             is_folder: about.is_dir(),
             is_table: about.is_file() && tables::file_table(root, &path).is_some(),
-            size_bytes: about.is_file().then(|| about.len()),
+            size_bytes: about.is_file().then_some(about.len()),
             name,
             path,
         });

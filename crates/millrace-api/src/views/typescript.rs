@@ -3,8 +3,9 @@
 use ts_rs::{Config, TS};
 
 use super::{
-    approvals, compare, datasets, endpoints, environments, flows, inbox, json, lifecycle, logs, models, monitors,
-    outside, pipelines, prompts, runs, sessions, sql, timeline, traces, tracking, triggers, workspace,
+    approvals, compare, datasets, endpoints, environments, flows, inbox, json, lifecycle, logs, models,
+    monitors, outside, pipelines, prompts, runs, sessions, sql, timeline, traces, tracking, triggers,
+    workspace,
 };
 
 /// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.
@@ -79,11 +80,7 @@ pub fn typescript() -> String {
     declare!(tracking::MetricSpread, tracking::RunGroupView, tracking::RunGroupList);
     declare!(datasets::FieldView, datasets::HistogramBin, datasets::TopValue, datasets::ColumnProfile);
     declare!(datasets::TableProfile, datasets::AssetKey, datasets::Producer, datasets::DatasetSummary);
-    declare!(
-        datasets::DatasetVersionView,
-        datasets::DatasetView,
-        datasets::TablePreview
-    );
+    declare!(datasets::DatasetVersionView, datasets::DatasetView, datasets::TablePreview);
     declare!(sql::SqlRequest, sql::QueryTable, sql::WorkspaceFile);
     declare!(datasets::LineageEdge, datasets::LineageView);
     declare!(

@@ -27,7 +27,7 @@ pub(super) fn flow(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Value::Object(fields) => {
-            let field = |(key, value): (&String, &Value)| format!("{}: {}", plain(key, true), flow(value));
+            let field = |(key, value): (&String, &Value)| format!("{}: {}", key_text(key, true), flow(value));
             format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(", "))
         }
         Value::String(text) => plain(text, true),
@@ -53,7 +53,7 @@ fn fits(value: &Value) -> bool {
 fn mapping(text: &mut String, fields: &Map<String, Value>, indent: usize) {
     for (key, value) in fields {
         text.push_str(&" ".repeat(indent));
-        text.push_str(&plain(key, false));
+        text.push_str(&key_text(key, false));
         text.push(':');
         below(text, value, indent);
     }
@@ -125,6 +125,16 @@ fn literal(text: &mut String, long: &str, indent: usize) {
     }
 }
 
+/// A key. Words that other readers take for truths stand as they are: `on:` is how people write it.
+pub(super) fn key_text(key: &str, flow: bool) -> String {
+    if is_truth(key) { key.to_owned() } else { plain(key, flow) }
+}
+
+/// Whether readers of YAML 1.1 take a text for a truth.
+fn is_truth(text: &str) -> bool {
+    ["yes", "no", "on", "off", "y", "n"].contains(&text.to_lowercase().as_str())
+}
+
 /// A text as it is if it is read as the same text again, else in double quotes.
 fn plain(text: &str, flow: bool) -> String {
     let document = if flow { format!("[{text}]") } else { format!("k: {text}") };
@@ -134,10 +144,10 @@ fn plain(text: &str, flow: bool) -> String {
         Some(Value::Object(fields)) => fields.get("k").and_then(Value::as_str) == Some(text),
         _ => false,
     };
-    // Words that other readers of YAML take for truths, and texts with quotes at their ends, are quoted for their sake.
-    let word = ["yes", "no", "on", "off", "y", "n"].contains(&text.to_lowercase().as_str());
-    let quotes = text.starts_with(['"', '\'', '|', '>', '&', '*', '!', '%', '@', '`', '#', '?', '{', '[', '-', ':']);
-    if same && !word && !quotes && !text.contains(['\n', '\t']) {
+    // Values that other readers of YAML take for truths, and texts that begin like something else, are quoted for their sake.
+    let quotes =
+        text.starts_with(['"', '\'', '|', '>', '&', '*', '!', '%', '@', '`', '#', '?', '{', '[', '-', ':']);
+    if same && !is_truth(text) && !quotes && !text.contains(['\n', '\t']) {
         return text.to_owned();
     }
     Value::from(text).to_string()

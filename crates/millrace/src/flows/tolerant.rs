@@ -113,9 +113,13 @@ impl Tolerated {
         let Some(nodes) = self.document.get_mut("nodes").and_then(Value::as_object_mut) else { return };
         let mut gone = BTreeSet::from([id.to_owned()]);
         loop {
-            let reads_gone = |node: &Value| from_of(node).iter().any(|name| gone.contains(owner(nodes, name)));
-            let more: Vec<String> =
-                nodes.iter().filter(|(id, node)| !gone.contains(*id) && reads_gone(node)).map(|(id, _)| id.clone()).collect();
+            let reads_gone =
+                |node: &Value| from_of(node).iter().any(|name| gone.contains(owner(nodes, name)));
+            let more: Vec<String> = nodes
+                .iter()
+                .filter(|(id, node)| !gone.contains(*id) && reads_gone(node))
+                .map(|(id, _)| id.clone())
+                .collect();
             if more.is_empty() {
                 break;
             }
@@ -188,7 +192,12 @@ mod tests {
     fn check(text: &str) -> String {
         let tree = millrace_spec::yaml::parse("flows/a.yaml", text).unwrap();
         let found = Tolerated::of(&tree);
-        let right: Vec<String> = found.document.get("nodes").and_then(Value::as_object).map(|nodes| nodes.keys().cloned().collect()).unwrap_or_default();
+        let right: Vec<String> = found
+            .document
+            .get("nodes")
+            .and_then(Value::as_object)
+            .map(|nodes| nodes.keys().cloned().collect())
+            .unwrap_or_default();
         let mut said = format!("right: {}\n", right.join(" "));
         for (node, problem) in &found.nodes {
             let line = problem.place.as_ref().map_or(0, |place| place.line);
@@ -202,15 +211,36 @@ mod tests {
 
     #[test]
     fn a_wrong_node_takes_only_what_reads_it_with_it() {
-        insta::assert_snapshot!(check("nodes:\n  a: {source: a}\n  b: {filtr: x > 1, from: a}\n  c: {limit: 3, from: b}\n  d: {limit: 2, from: a}\n  e: {filter: x}\noutput: c\n"), @"");
-        insta::assert_snapshot!(check("nodes:\n  a: {source: a}\n  b: {limit: 2, from: none}\n  c: {limit: 3, from: d}\n  d: {limit: 3, from: c}\n"), @"");
+        insta::assert_snapshot!(check("nodes:\n  a: {source: a}\n  b: {filtr: x > 1, from: a}\n  c: {limit: 3, from: b}\n  d: {limit: 2, from: a}\n  e: {filter: x}\noutput: c\n"), @r###"
+        right: a d
+        b (line 3): node `b`: there is no transform `filtr`
+        e (line 6): node `e`: a `filter` node has `from: <node>`
+        "###);
+        insta::assert_snapshot!(check("nodes:\n  a: {source: a}\n  b: {limit: 2, from: none}\n  c: {limit: 3, from: d}\n  d: {limit: 3, from: c}\n"), @r###"
+        right: a
+        b (line 3): `b` reads `none`, which is no node here
+        c (line 4): node `c` waits for itself
+        "###);
     }
 
     #[test]
     fn what_is_wrong_at_the_top_is_told_beside_the_nodes() {
-        insta::assert_snapshot!(check("nodes:\n  a: {source: a}\n  b: {limit: 2, from: a}\n  c: {limit: 3, from: a}\n"), @"");
-        insta::assert_snapshot!(check("noodles: 1\nnodes:\n  a: {source: a}\noutput: b\n"), @"");
-        insta::assert_snapshot!(check("flow: a\n"), @"");
-        insta::assert_snapshot!(check("flow: a\nnodes:\n"), @"");
+        insta::assert_snapshot!(check("nodes:\n  a: {source: a}\n  b: {limit: 2, from: a}\n  c: {limit: 3, from: a}\n"), @r###"
+        right: a b c
+        several nodes are read by no other (b, c), so say which is the output
+        "###);
+        insta::assert_snapshot!(check("noodles: 1\nnodes:\n  a: {source: a}\noutput: b\n"), @r###"
+        right: a
+        a flow has no key `noodles`
+        `output` reads `b`, which is no node here
+        "###);
+        insta::assert_snapshot!(check("flow: a\n"), @r###"
+        right: 
+        the flow has no `nodes`
+        "###);
+        insta::assert_snapshot!(check("flow: a\nnodes:\n"), @r###"
+        right: 
+        the flow has no `nodes`
+        "###);
     }
 }

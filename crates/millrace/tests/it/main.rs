@@ -17,6 +17,7 @@ mod environments;
 mod events;
 mod experiments;
 mod faults;
+mod flow_page;
 mod full_disk;
 mod fuzz;
 mod guides;

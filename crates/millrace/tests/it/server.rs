@@ -80,6 +80,11 @@ impl Up {
         self.ask("POST", path, body)
     }
 
+    /// What the API answers to a JSON document that replaces something.
+    pub(crate) fn put(&self, path: &str, body: &str) -> Value {
+        self.ask("PUT", path, body)
+    }
+
     /// The body of an answer as it comes; `resumed` is the id of the last event that the reader has.
     pub(crate) fn stream(&self, path: &str, resumed: Option<&str>) -> BufReader<std::net::TcpStream> {
         let address = self.url.trim_start_matches("http://");

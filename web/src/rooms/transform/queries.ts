@@ -1,6 +1,19 @@
 import { queryOptions } from "@tanstack/react-query";
-import { get, post } from "../../api/client";
-import type { QueryTable, SqlRequest, TablePreview, WorkspaceFile } from "../../api/types.gen";
+import { get, post, put } from "../../api/client";
+import type {
+  EditedFlow,
+  FlowEdit,
+  FlowKindView,
+  FlowModel,
+  FlowSummary,
+  FlowView,
+  PreviewFlow,
+  QueryTable,
+  SqlRequest,
+  TablePreview,
+  TextMap,
+  WorkspaceFile,
+} from "../../api/types.gen";
 
 /** The datasets with their columns. */
 export const queryTablesQuery = () =>
@@ -27,4 +40,48 @@ export const sqlQuery = (request: SqlRequest | null) =>
     retry: false,
     refetchOnWindowFocus: false,
     refetchOnReconnect: false,
+  });
+
+const path = encodeURIComponent;
+
+export const flowKindsQuery = () =>
+  queryOptions({
+    queryKey: ["flow-kinds"],
+    queryFn: ({ signal }) => get<FlowKindView[]>("/api/flow-kinds", {}, signal),
+    staleTime: Infinity,
+  });
+
+export const flowsQuery = () =>
+  queryOptions({ queryKey: ["flows"], queryFn: ({ signal }) => get<FlowSummary[]>("/api/flows", {}, signal) });
+
+/** A flow as its file has it. It is edited from there on, so it is not read again by itself. */
+export const flowQuery = (name: string) =>
+  queryOptions({
+    queryKey: ["flows", name],
+    queryFn: ({ signal }) => get<FlowView>(`/api/flows/${path(name)}`, {}, signal),
+    staleTime: 0,
+    gcTime: 0,
+    refetchOnWindowFocus: false,
+    refetchOnReconnect: false,
+  });
+
+export const checkFlow = (yaml: string, tables: TextMap) => post<FlowModel>("/api/flow-checks", { yaml, tables });
+
+export const editFlow = (yaml: string, edits: FlowEdit[], tables: TextMap) =>
+  post<EditedFlow>("/api/flow-edits", { yaml, edits, tables });
+
+export const saveFlow = (name: string, yaml: string, etag?: string) =>
+  put<FlowView>(`/api/flows/${path(name)}`, { yaml, etag });
+
+/** Rows of a node; they change with the text alone. */
+export const nodeRowsQuery = (yaml: string, node: string, tables: TextMap, enabled: boolean) =>
+  queryOptions({
+    queryKey: ["flow-rows", yaml, node, tables],
+    queryFn: ({ signal }) =>
+      post<TablePreview>("/api/flow-previews", { yaml, node, tables, limit: 50 } satisfies PreviewFlow, signal),
+    enabled,
+    retry: false,
+    staleTime: Infinity,
+    gcTime: 60_000,
+    refetchOnWindowFocus: false,
   });

@@ -39,3 +39,14 @@ export const sqlSearch = (raw: Raw): SqlSearch => ({
   y: text(raw.y),
   by: text(raw.by),
 });
+
+export const FLOW_VIEWS = ["canvas", "list", "yaml"] as const;
+export type FlowViewKind = (typeof FLOW_VIEWS)[number];
+
+export interface FlowSearch {
+  view?: FlowViewKind;
+  /** The node that is shown. */
+  node?: string;
+}
+
+export const flowSearch = (raw: Raw): FlowSearch => ({ view: word(raw.view, FLOW_VIEWS), node: text(raw.node) });

@@ -1,4 +1,4 @@
-import { autocompletion, completionKeymap } from "@codemirror/autocomplete";
+import { autocompletion, closeCompletion, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { syntaxHighlighting } from "@codemirror/language";
 import { type Diagnostic, lintGutter, setDiagnostics } from "@codemirror/lint";
@@ -43,7 +43,8 @@ export function Editor({ text, language, label, marks, names, onChange, onSubmit
 
   useEffect(() => {
     if (!host.current) return;
-    const submit = () => {
+    const submit = (editor: EditorView) => {
+      closeCompletion(editor);
       handlers.current.onSubmit?.();
       return handlers.current.onSubmit !== undefined;
     };
@@ -69,6 +70,8 @@ export function Editor({ text, language, label, marks, names, onChange, onSubmit
             ...historyKeymap,
             ...searchKeymap,
           ]),
+          // What would be offered in a moment is not, once one has gone elsewhere.
+          EditorView.domEventHandlers({ blur: (_, editor) => void closeCompletion(editor) }),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) handlers.current.onChange?.(update.state.doc.toString());
           }),

@@ -112,7 +112,14 @@ mod tests {
         ] {
             assert!(may(path), "{path}");
         }
-        for path in ["/api/experiments/1/purge", "/api/pipelines/p", "/api/flows/a", "/api/anything/new", "/", "/login"] {
+        for path in [
+            "/api/experiments/1/purge",
+            "/api/pipelines/p",
+            "/api/flows/a",
+            "/api/anything/new",
+            "/",
+            "/login",
+        ] {
             assert!(!may(path), "{path}");
         }
     }

@@ -59,6 +59,9 @@ export function QueryCard({ text, names, search, sql, onText, onChange, onPast }
           <button type="button" className="button" aria-expanded={past} onClick={() => setPast(!past)}>
             History
           </button>
+          {search.q && (
+            <CopyButton text={location.href} label="Copy the address of the query that was run" word="Link" />
+          )}
           {isFetching ? (
             <button type="button" className="button" onClick={sql.stop}>
               Stop
@@ -95,12 +98,7 @@ export function QueryCard({ text, names, search, sql, onText, onChange, onPast }
           />
         </div>
         {count > 0 && <ParamFields values={values} onChange={setTyped} onSubmit={run} />}
-        <div className="row" style={{ flexWrap: "nowrap", minWidth: 0 }}>
-          <div style={{ flex: 1, minWidth: 0 }}>
-            <Command line={`millrace sql ${shellWord(text.replaceAll(/\s+/g, " ").trim())}${words}`} />
-          </div>
-          <CopyButton text={location.href} label="Copy the address of this query" />
-        </div>
+        <Command line={`millrace sql ${shellWord(text.trim())}${words}`} />
       </div>
     </Card>
   );

@@ -10,6 +10,9 @@ interface ResultChartProps {
   onChange: (next: SqlSearch) => void;
 }
 
+/** Numbers that can be chosen; a table of more is drawn better by a query that names them. */
+const MOST_NUMBERS = 20;
+
 const WORDS = { line: "Line", bar: "Bar", scatter: "Scatter" };
 
 /** The answer to a query as lines, bars or dots. */
@@ -23,7 +26,7 @@ export function ResultChart({ table, search, onChange }: ResultChartProps) {
     if (chosen.length > 0) onChange({ y: chosen.join(",") });
   };
   return (
-    <div className="stack">
+    <div className="stack" style={{ paddingTop: 10 }}>
       <div className="row" style={{ columnGap: 16 }}>
         <span className="row" role="group" aria-label="kind of chart">
           {CHARTS.map((chart) => (
@@ -53,7 +56,7 @@ export function ResultChart({ table, search, onChange }: ResultChartProps) {
         />
         <span className="row small" role="group" aria-label="up">
           <span className="muted">up</span>
-          {numbers.slice(0, 20).map(({ name }) => (
+          {numbers.slice(0, MOST_NUMBERS).map(({ name }) => (
             <label key={name} className="row" style={{ gap: 4 }}>
               <input type="checkbox" checked={fields.y.includes(name)} onChange={() => toggle(name)} />
               {name}
