@@ -45,7 +45,8 @@ fn nodes(model: &Value) -> Vec<String> {
 
 #[test]
 fn a_flow_is_shown_with_the_tables_that_pipelines_give_it() {
-    let up = Up::start(&project());
+    let project = project();
+    let up = Up::start(&project);
     let flow = up.get("/api/flows/few");
     assert_eq!(flow["tables"], json!({"orders": "shop_orders"}));
     assert_eq!(flow["used_by"], json!([{"pipeline": "shop", "step": "few"}]));
@@ -65,7 +66,8 @@ fn a_flow_is_shown_with_the_tables_that_pipelines_give_it() {
 
 #[test]
 fn an_edit_changes_its_lines_alone_and_says_what_is_wrong_now() {
-    let up = Up::start(&project());
+    let project = project();
+    let up = Up::start(&project);
     let tables = json!({"orders": "shop_orders"});
     let edit = |edits: Value| {
         up.post("/api/flow-edits", &json!({"yaml": FLOW, "edits": edits, "tables": tables}).to_string())
@@ -86,11 +88,12 @@ fn an_edit_changes_its_lines_alone_and_says_what_is_wrong_now() {
 
 #[test]
 fn rows_of_a_node_need_only_what_it_reads() {
-    let up = Up::start(&project());
+    let project = project();
+    let up = Up::start(&project);
     let ask = |yaml: &str, node: &str, table: &str| {
         let body = json!({"yaml": yaml, "node": node, "tables": {"orders": table}, "limit": 10});
         let answer = up.post("/api/flow-previews", &body.to_string());
-        answer.get("rows").unwrap_or(&answer["message"]).clone()
+        answer.get("rows").unwrap_or_else(|| &answer["message"]).clone()
     };
     assert_eq!(ask(FLOW, "few", "shop_orders"), json!([[2, 3.0], [3, 4.0]]));
     assert_eq!(ask(FLOW, "kept", "raw/orders.csv"), json!([[2, 3.0], [3, 4.0], [4, 5.0]]));

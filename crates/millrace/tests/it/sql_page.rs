@@ -40,7 +40,7 @@ fn queries_read_datasets_and_files_with_bound_values_and_within_limits() {
         let said = ask(json!({"sql": format!("select * from \"{path}\"")}));
         assert_eq!(said, format!("\"unknown-file\" \"there is no file `{path}` in the workspace\""));
     }
-    let said = ask(json!({"sql": "select city,\n  peple from cities"}));
+    let said = ask(json!({"sql": "select city,\n  nobody from cities"}));
     assert!(said.starts_with(r#""query-failed" 2:3: "#), "{said}");
     let said = ask(json!({"sql": "select city form cities where"}));
     assert!(said.starts_with(r#""query-failed" 1:"#), "{said}");
