@@ -1,7 +1,9 @@
 //! `cargo xtask bench`: the figures of the foundation, each beside its bar and a floor measured in the same run.
 
+mod data;
 mod http;
 mod orchestration;
+mod postgres;
 mod tracking;
 mod triggers;
 mod workspace;
@@ -34,6 +36,7 @@ pub(crate) fn dispatch(root: &Path, arguments: &[String]) -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         [] => bench(root),
+        ["data"] => data::bench(root),
         ["orchestration"] => orchestration::bench(root),
         ["tracking"] => tracking::bench(root, 1_000_000),
         ["tracking", runs] => tracking::bench(root, runs.parse().context("how many runs?")?),

@@ -105,6 +105,14 @@ pub(crate) fn formats_python(root: &Path) -> Result<PathBuf> {
     python_with("formats-venv", &["-r", &file.to_string_lossy()], &content)
 }
 
+/// The interpreter with the programs that copies and queries are measured against.
+pub(crate) fn peers_python(root: &Path) -> Result<PathBuf> {
+    let file = root.join("xtask/peers/requirements.txt");
+    let content =
+        std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    python_with("peers-venv", &["-r", &file.to_string_lossy()], &content)
+}
+
 /// A server that speaks Azure Blob Storage, from npm; `None` where there is no npm.
 pub(crate) fn azurite() -> Result<Option<PathBuf>> {
     if !has("npm") {

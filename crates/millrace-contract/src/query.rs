@@ -142,6 +142,8 @@ pub enum WriteMode {
     Overwrite,
     /// The new rows are added.
     Append,
+    /// The new rows are added, and after the table's columns those that only they have: null in the rows before.
+    AppendColumns,
 }
 
 /// Statistics of a table, one entry a column.
@@ -225,12 +227,13 @@ pub trait QueryEngine: Send + Sync {
     /// defines itself is left out. Names of a schema are none of ours and are left out too.
     async fn table_names(&self, sql: &str) -> Result<Vec<String>, QueryError>;
 
-    /// Prepares expressions in the engine's SQL over the columns of a schema and nothing else; a [`QueryError::Plan`] tells the place in the
+    /// Prepares expressions in the engine's SQL over the columns of a schema and nothing else; `$1`, `$2`, … stand for `params`. A [`QueryError::Plan`] tells the place in the
     /// one at fault.
     async fn expressions(
         &self,
         _schema: SchemaRef,
         _sql: &[String],
+        _params: &[Value],
     ) -> Result<std::sync::Arc<dyn RowExpressions>, QueryError> {
         Err(QueryError::Plan {
             message: "this engine has no expressions over rows".to_owned(),

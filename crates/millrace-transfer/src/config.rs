@@ -1,6 +1,7 @@
 //! What a `copy` step says.
 
 use indexmap::IndexMap;
+use millrace_spec::duration::Elapsed;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use crate::error::CopyError;
 use crate::format::{Encoding, Format, Target};
 use crate::rejects::{OnError, RejectLimit};
-use crate::shape::{AddedColumn, MappedColumn};
+use crate::shape::{AddedColumn, Contract, MappedColumn};
 use crate::types::ColumnSpec;
 use crate::verification::Verify;
 
@@ -55,7 +56,7 @@ pub struct CopyConfig {
     /// How characters stand in the file. CSV, JSON and XML only.
     #[serde(default)]
     pub encoding: Encoding,
-    /// Condition on the rows, SQL. Databases only.
+    /// Condition on the rows, in the database's SQL; of other sources in that of Millrace, over the columns of the source.
     #[serde(default, rename = "where")]
     pub condition: Option<Condition>,
     /// What becomes of the copy when a row cannot be read. CSV, JSON, Excel and XML only.
@@ -67,6 +68,9 @@ pub struct CopyConfig {
     /// How what was written is compared with what was read.
     #[serde(default)]
     pub verify: Verify,
+    /// Copies only rows that are new since the sink was written: `write` says how they are added. Datasets and databases only.
+    #[serde(default)]
+    pub incremental: Option<Incremental>,
     /// Rows to stop after.
     #[serde(default)]
     pub limit: Option<u64>,
@@ -95,6 +99,10 @@ pub struct CopyConfig {
     /// Columns that the source does not have: `$file`, `$row`, `$run`, `$loaded_at`, `{sql: price * amount}`, or a value.
     #[serde(default)]
     pub add: IndexMap<String, AddedColumn>,
+    /// What becomes of columns that the sink does not have and of values of other types than its columns: `evolve`, `freeze`, `discard_row`,
+    /// `discard_value`, or `{columns: …, types: …}`. Nothing is compared if absent. Datasets and databases only.
+    #[serde(default)]
+    pub schema: Option<Contract>,
     /// Threads that decode side by side; as many as the machine has cores if absent.
     #[serde(default)]
     pub parallelism: Option<std::num::NonZeroUsize>,
@@ -186,10 +194,40 @@ pub enum Write {
 }
 
 impl Write {
+    /// Whether rows that are not among the new ones stay as they are.
+    pub(crate) fn adds(&self) -> bool {
+        matches!(
+            self,
+            Self::Append | Self::Upsert(_) | Self::DeleteInsert(_) | Self::InsertOnly(_) | Self::Scd2(_)
+        )
+    }
+
     /// Whether only tables of databases can be written so.
     pub(crate) fn wants_database(&self) -> bool {
         !matches!(self, Self::Overwrite | Self::Append)
     }
+}
+
+/// How new rows are told.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Incremental {
+    /// A column of the sink whose values grow with each change: a number, a date or a time. Rows with the greatest value that the sink has, or
+    /// a greater one, are read; rows without a value only the first time.
+    pub column: String,
+    /// How far before that value it reads again, for rows that come late: a duration for times, a number for numbers.
+    #[serde(default)]
+    pub lookback: Option<Lookback>,
+}
+
+/// A number, or a duration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Lookback {
+    /// `1000`.
+    Number(i64),
+    /// `2h`.
+    Duration(Elapsed),
 }
 
 /// A range of a column's values.

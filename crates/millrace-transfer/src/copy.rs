@@ -1,5 +1,8 @@
 //! The step kind `copy`.
 
+mod contract;
+mod existing;
+mod incremental;
 mod step;
 
 use std::path::PathBuf;
@@ -21,7 +24,7 @@ use crate::database::{self, Load, Reading, TableServer};
 use crate::error::CopyError;
 use crate::meter::Meter;
 use crate::rejects::{OnError, Rejects};
-use crate::shape::{Facts, Watch, shaped, watched};
+use crate::shape::{Facts, Watch, filtered, shaped, watched};
 use crate::sink::{stored, write_local};
 use crate::source::{self, Outcome, files};
 use crate::store::{self, FileStore};
@@ -71,10 +74,33 @@ impl Copy {
             .map_err(|error| CopyError::write("the attempt's folder", &error))?;
         let meter = Arc::new(Meter::new(config.threads()));
         let outcome = Outcome::new(rejects, meter.clone());
-        let rows = self.open(&from, &config, context, &outcome).await?;
         let label = sources(&from).into_iter().next().map_or_else(String::new, |source| source.name);
         let facts = Facts { label, run_id: context.run_id.clone(), began: self.services.clock.now() };
+        let mark = match &config.incremental {
+            Some(spec) => self.mark(spec, &to, &outcome).await?,
+            None => None,
+        };
+        let reading = match &mark {
+            Some(mark) => self.narrowed(&from, &config, mark, &facts, &outcome).await?,
+            None => config.clone(),
+        };
+        let rows = self.open(&from, &reading, context, &outcome).await?;
+        let rows = match (&config.condition, &from) {
+            (None, _) | (_, Address::Database { .. }) => rows,
+            (Some(condition), _) => filtered(rows, condition, &*self.services.engine, &outcome).await?,
+        };
         let rows = shaped(rows, &config, facts, &*self.services.engine, &outcome).await?;
+        let (rows, difference) = match config.schema {
+            Some(contract) => {
+                let (rows, difference) = self.hold(rows, contract, &to, &config, &outcome).await?;
+                (rows, Some(difference))
+            }
+            None => (rows, None),
+        };
+        let rows = match mark {
+            Some(mark) => mark.new_rows(rows, &config, &outcome).await?,
+            None => rows,
+        };
         let passing = (config.verify == Verify::Checksums).then(|| Passing::new(&rows.schema));
         let watch = Watch {
             outcome: outcome.clone(),
@@ -83,7 +109,14 @@ impl Copy {
             passing: passing.clone(),
         };
         let rows = watched(rows, watch, context);
-        let work = Work { config: &config, context, meter: &meter, rejected: &|| outcome.rejected() };
+        let widened = difference.as_ref().map(contract::widened).unwrap_or_default();
+        let work = Work {
+            config: &config,
+            context,
+            meter: &meter,
+            rejected: &|| outcome.rejected(),
+            widened: &widened,
+        };
         let written = self.write(&to, &work, rows, &from).await;
         // What the source said is the cause; what the sink says about it an echo.
         if let Some(error) = outcome.take_error() {
@@ -95,6 +128,9 @@ impl Copy {
         let mut result = written?;
         let verification = self.verify(&to, &config, context, (meter.passed(), passing), &result).await?;
         result.outputs.insert("verification".to_owned(), verification);
+        if let Some(difference) = difference {
+            contract::tell(&difference, &mut result, context)?;
+        }
         let rejected = outcome.rejected();
         result.outputs.entry("rejected".to_owned()).or_insert_with(|| rejected.into());
         if rejected > 0 {
@@ -327,7 +363,7 @@ impl Copy {
             }
             Address::Database { connection, table } => {
                 let mut session = self.server(connection)?.session(table).await?;
-                let load = Load::of(config, context, table, meter, work.rejected);
+                let load = Load::of(config, context, table, meter, work.rejected, work.widened);
                 let loaded = database::load(session.as_mut(), &load, rows).await?;
                 if loaded.before {
                     context
@@ -366,6 +402,7 @@ impl Copy {
         let failed = |error: &dyn std::fmt::Display| CopyError::write(format!("data:{name}"), error);
         let mode = match config.write {
             Write::Overwrite => WriteMode::Overwrite,
+            Write::Append if config.schema.is_some() => WriteMode::AppendColumns,
             Write::Append => WriteMode::Append,
             _ => {
                 return Err(CopyError::config(
@@ -394,6 +431,8 @@ struct Work<'a> {
     meter: &'a Arc<Meter>,
     /// Rows that were set aside so far.
     rejected: &'a (dyn Fn() -> u64 + Sync),
+    /// Columns of the sink that get the types of the rows.
+    widened: &'a [String],
 }
 
 fn new_version(

@@ -25,13 +25,15 @@ mod store;
 mod types;
 mod verification;
 
-pub use config::{Bound, Condition, CopyConfig, Partition, Range, Sheet, Write};
+pub use config::{Bound, Condition, CopyConfig, Incremental, Lookback, Partition, Range, Sheet, Write};
 pub use connections::{Connection, Connections, ReadConnections, bucket_options, connection_problem};
 pub use connectors::connectors;
 pub use copy::{Copy, CopyServices};
 pub use error::CopyError;
 pub use format::{Compression, Encoding, FileTarget, Format};
 pub use rejects::{OnError, RejectLimit};
-pub use shape::{AddedColumn, LongMappedColumn, MappedColumn, SourceColumn, SqlColumn};
+pub use shape::{
+    AddedColumn, Contract, LongMappedColumn, MappedColumn, Rule, Rules, SourceColumn, SqlColumn,
+};
 pub use types::{ColumnSpec, ColumnType, Culture, LongColumnSpec};
 pub use verification::Verify;

@@ -193,8 +193,9 @@ impl QueryEngine for DataFusionEngine {
         &self,
         schema: SchemaRef,
         sql: &[String],
+        params: &[serde_json::Value],
     ) -> Result<Arc<dyn RowExpressions>, QueryError> {
-        expressions::prepare(&self.session()?, &schema, sql)
+        expressions::prepare(&self.session()?, &schema, sql, params)
     }
 
     async fn write_table(

@@ -73,10 +73,15 @@ impl Workspace {
         Ok(workspace)
     }
 
-    fn write(&self, path: &str, content: &str) -> Result<()> {
+    pub(super) fn write(&self, path: &str, content: &str) -> Result<()> {
         let target = self.folder.path().join(path);
         std::fs::create_dir_all(target.parent().context("a file has a folder")?)?;
         Ok(std::fs::write(target, content)?)
+    }
+
+    /// Where a file of it is.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

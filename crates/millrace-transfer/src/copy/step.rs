@@ -8,7 +8,8 @@ use millrace_contract::{
 use millrace_spec::problem::Problem;
 use serde_json::Value;
 
-use super::{Copy, read_config};
+use super::contract::no_contract;
+use super::{Copy, incremental, read_config};
 use crate::address::Address;
 use crate::error::CopyError;
 use crate::format::FileTarget;
@@ -48,7 +49,9 @@ impl StepKind for Copy {
         };
         let output = |name: &str, kind: &str| OutputDoc { name: name.to_owned(), type_name: kind.to_owned() };
         let counts = ["rows", "rejected"].map(|name| output(name, "integer"));
-        [output("data", data)].into_iter().chain(counts).chain([output("verification", "object")]).collect()
+        let contract = config.get("schema").map(|_| output("schema_changes", "object"));
+        let told = [output("verification", "object")].into_iter().chain(contract);
+        [output("data", data)].into_iter().chain(counts).chain(told).collect()
     }
 
     /// The source file, so that a changed one is copied again.
@@ -75,6 +78,14 @@ impl StepKind for Copy {
             _ => Ok(()),
         });
         let to = to.and_then(|()| self.check_write(&config));
+        let to = to.and_then(|()| incremental::check(&config));
+        let to = to.and_then(|()| match (&config.schema, self.address(&config.to)?) {
+            (Some(_), Address::Files(_) | Address::Stored { .. }) => Err(no_contract()),
+            (None, Address::Files(_) | Address::Stored { .. }) if config.incremental.is_some() => {
+                Err(incremental::no_table())
+            }
+            _ => Ok(()),
+        });
         let from = self.address(&config.from).and_then(|from| self.check_server(&from));
         let addresses = [from, to, FileTarget::of(&config.to).map(drop)];
         // What is wrong with `connections.yaml` is said once, at that file.

@@ -14,6 +14,16 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
+    /// Whether names of columns that differ in their letters' case are one.
+    pub(crate) fn ignores_case(self) -> bool {
+        matches!(self, Self::Mysql | Self::Sqlite)
+    }
+
+    /// Whether a column that is there can get another type.
+    pub(crate) fn changes_types(self) -> bool {
+        matches!(self, Self::Postgres | Self::Mysql)
+    }
+
     /// A name that is taken as it is written.
     pub(crate) fn quoted(self, name: &str) -> String {
         match self {

@@ -30,6 +30,10 @@ pub(crate) struct Load<'a> {
     pub(crate) pre_sql: &'a [String],
     /// Statements after them.
     pub(crate) post_sql: &'a [String],
+    /// Columns that the table lacks are added to it.
+    pub(crate) adds_columns: bool,
+    /// Columns of the table that get the types of the rows.
+    pub(crate) widened: &'a [String],
     /// The rows are only those that are new in the source: what is not among them is not gone.
     pub(crate) partial: bool,
     /// Rows that the source had and that were set aside; asked after the last row.
@@ -209,8 +213,44 @@ async fn prepare(
             session.script(&format!("alter table {target} add column {column} {kind}")).await?;
         }
     }
+    let existing = match prepared.swapped {
+        None => evolved(session, load, existing, schema).await?,
+        Some(_) => existing,
+    };
     prepared.columns = columns_of(dialect, load, &existing, schema)?;
     Ok(prepared)
+}
+
+/// Gives the table the columns that it lacks and the types that have become too narrow.
+async fn evolved(
+    session: &mut dyn Session,
+    load: &Load<'_>,
+    existing: Vec<TableColumn>,
+    schema: &SchemaRef,
+) -> Result<Vec<TableColumn>, CopyError> {
+    let dialect = session.dialect();
+    let target = dialect.table(load.table);
+    let mut changed = false;
+    for field in schema.fields() {
+        let (column, kind) = (dialect.quoted(field.name()), dialect.column_type(field.data_type(), false));
+        let sql = match existing.iter().find(|kept| same_name(dialect, &kept.name, field.name())) {
+            None if load.adds_columns => format!("alter table {target} add column {column} {kind}"),
+            Some(_) if load.widened.contains(field.name()) => match dialect {
+                Dialect::Postgres => format!("alter table {target} alter column {column} type {kind}"),
+                Dialect::Mysql => format!("alter table {target} modify column {column} {kind}"),
+                Dialect::Sqlite => continue,
+            },
+            _ => continue,
+        };
+        session.script(&sql).await?;
+        changed = true;
+    }
+    if changed { created(session, load, load.table).await } else { Ok(existing) }
+}
+
+/// Whether two names are one column's.
+fn same_name(dialect: Dialect, left: &str, right: &str) -> bool {
+    if dialect.ignores_case() { left.eq_ignore_ascii_case(right) } else { left == right }
 }
 
 /// `schema.millrace_new_table`.
@@ -230,7 +270,7 @@ async fn created(
 }
 
 /// Columns that a mode adds.
-fn own_columns(write: &Write) -> &'static [&'static str] {
+pub(crate) fn own_columns(write: &Write) -> &'static [&'static str] {
     match write {
         Write::Scd2(_) => &["valid_from", "valid_to"],
         Write::Snapshot => &["snapshot_at"],
@@ -279,17 +319,14 @@ fn columns_of(
     existing: &[TableColumn],
     schema: &Schema,
 ) -> Result<Vec<TableColumn>, CopyError> {
-    let same = |column: &&TableColumn, name: &str| match dialect {
-        Dialect::Postgres => column.name == name,
-        Dialect::Mysql | Dialect::Sqlite => column.name.eq_ignore_ascii_case(name),
-    };
     let column = |field: &arrow::datatypes::FieldRef| {
-        existing.iter().find(|column| same(column, field.name())).cloned().ok_or_else(|| {
+        let found = existing.iter().find(|column| same_name(dialect, &column.name, field.name()));
+        found.cloned().ok_or_else(|| {
             let (table, name) = (dialect.table(load.table), dialect.quoted(field.name()));
             let kind = dialect.column_type(field.data_type(), false);
             CopyError::config(
                 format!("the table `{}` has no column `{}`", load.table, field.name()),
-                format!("pre_sql: ['alter table {table} add column {name} {kind}'], or `write: overwrite`"),
+                format!("`schema: evolve` or pre_sql: ['alter table {table} add column {name} {kind}']"),
             )
         })
     };

@@ -25,12 +25,14 @@ use crate::error::CopyError;
 use crate::meter::Meter;
 use crate::source::Outcome;
 use crate::types::ColumnSpec;
-use dialect::Dialect;
-pub(crate) use load::{Load, load};
+pub(crate) use dialect::Dialect;
+pub(crate) use load::{Load, load, own_columns};
 
 /// A system that keeps tables.
 #[async_trait]
 pub(crate) trait TableServer: Send + Sync {
+    fn dialect(&self) -> Dialect;
+
     /// Reads a table or a query from one snapshot, its types as exact as Arrow has them.
     async fn read(&self, reading: Reading, outcome: Outcome) -> Result<BatchStream, CopyError>;
 
@@ -147,6 +149,7 @@ impl<'a> Load<'a> {
         table: &'a str,
         meter: &'a Meter,
         rejected: &'a (dyn Fn() -> u64 + Sync),
+        widened: &'a [String],
     ) -> Self {
         Self {
             key: &context.idempotency_key,
@@ -154,7 +157,9 @@ impl<'a> Load<'a> {
             write: &config.write,
             pre_sql: &config.pre_sql,
             post_sql: &config.post_sql,
-            partial: false,
+            adds_columns: config.schema.is_some(),
+            widened,
+            partial: config.incremental.is_some(),
             rejected,
             meter,
         }

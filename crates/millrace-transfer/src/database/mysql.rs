@@ -83,6 +83,10 @@ impl Mysql {
 
 #[async_trait]
 impl TableServer for Mysql {
+    fn dialect(&self) -> Dialect {
+        Dialect::Mysql
+    }
+
     async fn read(&self, reading: Reading, outcome: Outcome) -> Result<BatchStream, CopyError> {
         rows::check(&reading)?;
         let what = reading.relation.clone();

@@ -72,6 +72,10 @@ impl SqliteFile {
 
 #[async_trait]
 impl TableServer for SqliteFile {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
     async fn read(&self, reading: Reading, outcome: Outcome) -> Result<BatchStream, CopyError> {
         rows::check(&reading)?;
         let what = reading.relation.clone();

@@ -26,7 +26,7 @@ const ROW_GROUP_BYTES: usize = 128 << 20;
 /// Reads and writes Apache Parquet files.
 ///
 /// Columns are matched by name across files, whatever their order; types may be narrower than those of the first file. New files are compressed with
-/// zstd unless `to: {path: …, compression: snappy}` says otherwise; a row group has up to `row_group_rows` rows and 128 MB of memory.
+/// zstd at level 1 unless `to: {path: …, compression: snappy}` says otherwise; a row group has up to `row_group_rows` rows and 128 MB of memory.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ParquetDoc {}
 
@@ -55,7 +55,7 @@ impl FileFormat for Parquet {
     ) -> Result<Box<dyn Encoder>, Failure> {
         let compression = match target.compression.unwrap_or(Compression::Zstd) {
             Compression::None => Codec::UNCOMPRESSED,
-            Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(target.level_or(3))?),
+            Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(target.level_or(1))?),
             Compression::Snappy => Codec::SNAPPY,
             Compression::Gzip => Codec::GZIP(GzipLevel::try_new(target.level.unwrap_or(6))?),
             Compression::Lz4 => Codec::LZ4_RAW,

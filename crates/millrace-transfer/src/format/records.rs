@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use indexmap::IndexMap;
+use millrace_spec::suggest::nearest;
 
 use super::Opening;
 use super::encoding::decoded;
@@ -24,6 +25,8 @@ use crate::types::{CellFormat, Shape, Struct, fields_of};
 const SAMPLE_ROWS: usize = 10_000;
 /// Of each file after those that gave so many.
 const SAMPLE_ROWS_MORE: usize = 100;
+/// Letters of names that are too short to be told from others.
+const SHORT_NAME: usize = 3;
 /// Columns of a table.
 const MOST_COLUMNS: usize = 10_000;
 
@@ -130,6 +133,7 @@ fn sampled(
             }
         }
     }
+    check_names(files, config, &columns)?;
     for (name, spec) in &config.columns {
         let format = CellFormat::of(spec).map_err(|message| {
             CopyError::config(
@@ -141,6 +145,33 @@ fn sampled(
     }
     columns.values_mut().for_each(Shape::settle);
     Ok(columns)
+}
+
+/// A declared column that no record of the sample has may come later. One whose name is like that of a column nobody declared is a slip.
+fn check_names(
+    files: &[SourceFile],
+    config: &CopyConfig,
+    seen: &IndexMap<String, Shape>,
+) -> Result<(), CopyError> {
+    let undeclared: Vec<&str> =
+        seen.keys().map(String::as_str).filter(|name| !config.columns.contains_key(*name)).collect();
+    for (name, spec) in &config.columns {
+        // Every short name is like some other.
+        if seen.contains_key(name) || spec.is_optional() || name.chars().count() <= SHORT_NAME {
+            continue;
+        }
+        if let Some(near) = nearest(name, &undeclared) {
+            let file = files.first().map_or("the source", |file| file.name.as_str());
+            return Err(CopyError::config(
+                format!("the first records of `{file}` have no column `{name}`"),
+                format!(
+                    "did you mean `{near}`? If it is another one that comes later: `{name}: {{type: {}, optional: true}}`",
+                    spec.kind()
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl Reader for RecordReader {

@@ -59,6 +59,7 @@ impl MappedColumn {
             culture: long.culture,
             null_values: long.null_values.clone(),
             truncate: long.truncate,
+            optional: false,
         }))
     }
 

@@ -25,7 +25,14 @@ use crate::types::{CellFormat, ColumnBuilder, ColumnSpec, ColumnType};
 #[derive(Debug)]
 pub(super) struct Bad {
     column: String,
+    kind: &'static str,
     message: String,
+}
+
+impl Bad {
+    pub(super) fn new(column: &str, kind: &'static str, message: String) -> Self {
+        Self { column: column.to_owned(), kind, message }
+    }
 }
 
 /// How a column's values become others.
@@ -57,6 +64,21 @@ impl Conversion {
         }
         let truncate = matches!(spec, ColumnSpec::Long(long) if long.truncate);
         Ok(Some(Self { format, to, truncate, default: None }))
+    }
+
+    /// Into exactly this type of Arrow's.
+    pub(super) fn to_type(name: &str, from: &DataType, to: &DataType) -> Result<Self, CopyError> {
+        let text =
+            |kind: &DataType| matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+        let ours = ColumnType::of(to).filter(|kind| kind.data_type() == *to);
+        let format = ours.filter(|_| text(from) && !text(to)).map(CellFormat::plain);
+        if format.is_none() && !arrow::compute::can_cast_types(from, to) {
+            return Err(CopyError::config(
+                format!("the column `{name}` is {}; it cannot become {}", word(from), word(to)),
+                format!("drop: [{name}]"),
+            ));
+        }
+        Ok(Self { format, to: to.clone(), truncate: false, default: None })
     }
 
     /// Values stay as they are.
@@ -164,7 +186,7 @@ impl Conversion {
         let kind = word(&self.to);
         let text: String = text.chars().take(200).collect();
         let message = format!("`{text}` in column `{name}` is not of the type {kind}");
-        bad.entry(row).or_insert_with(|| Bad { column: name.to_owned(), message });
+        bad.entry(row).or_insert_with(|| Bad::new(name, "type", message));
     }
 }
 
@@ -205,7 +227,7 @@ pub(super) fn rejects(
             line: before + *row as u64 + 1,
             byte_offset: 0,
             column: Some(bad.column.clone()),
-            kind: "type",
+            kind: bad.kind,
             raw: raw.trim_ascii_end().to_vec(),
             message: bad.message.clone(),
         });

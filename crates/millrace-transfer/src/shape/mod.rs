@@ -2,7 +2,9 @@
 
 mod added;
 mod config;
+mod contract;
 mod convert;
+mod filtered;
 mod names;
 mod unnest;
 mod watched;
@@ -19,6 +21,9 @@ use jiff::Timestamp;
 use millrace_contract::{BatchStream, QueryEngine, RowExpressions};
 
 pub use config::{AddedColumn, LongMappedColumn, MappedColumn, SourceColumn, SqlColumn};
+pub use contract::{Contract, Rule, Rules};
+pub(crate) use contract::{Difference, Held, Sink, held};
+pub(crate) use filtered::filtered;
 pub(crate) use watched::{Watch, watched};
 
 use crate::config::CopyConfig;
@@ -59,6 +64,23 @@ pub(crate) async fn shaped(
         state.apply(&batch, &outcome).map_err(|error| outcome.fail(error))
     });
     Ok(BatchStream { schema, batches: Box::pin(batches) })
+}
+
+/// The column of the source whose values, as they are or converted, are a column of the sink; `None` if they are not one's.
+pub(crate) fn origin(
+    source: &SchemaRef,
+    config: &CopyConfig,
+    facts: &Facts,
+    column: &str,
+) -> Result<Option<String>, CopyError> {
+    let plan = Plan::new(source, config, facts)?;
+    let output = plan.outputs.iter().find(|output| output.name == column);
+    Ok(output.and_then(|output| match &output.take {
+        Take::Column { index, path } if path.is_empty() && !plan.unnest.contains(index) => {
+            Some(source.field(*index).name().clone())
+        }
+        _ => None,
+    }))
 }
 
 /// Where the values of a column of the sink come from.
@@ -138,7 +160,7 @@ impl Plan {
         if names.is_empty() {
             return Ok(());
         }
-        let computed = engine.expressions(self.schema.clone(), &expressions).await.map_err(|error| {
+        let computed = engine.expressions(self.schema.clone(), &expressions, &[]).await.map_err(|error| {
             let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
             let message = format!("`add` cannot compute {}: {error}", names.join(", "));
             CopyError::config(message, "add: {total: {sql: price * amount}}")

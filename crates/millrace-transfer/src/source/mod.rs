@@ -34,6 +34,11 @@ impl Outcome {
         Self { error: Arc::default(), rejects: Arc::new(Mutex::new(rejects)), meter }
     }
 
+    /// For what is read beside the source: its bytes are not counted, and its errors are not the source's.
+    pub(crate) fn aside(&self) -> Self {
+        Self { error: Arc::default(), rejects: self.rejects.clone(), meter: Arc::new(Meter::new(1)) }
+    }
+
     pub(crate) fn fail(&self, error: CopyError) -> QueryError {
         let message = error.to_string();
         *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);

@@ -197,6 +197,9 @@ pub struct LongColumnSpec {
     /// otherwise.
     #[serde(default)]
     pub truncate: bool,
+    /// Whether the first records may lack the column although one of theirs has a name like it, which else is taken for a slip. JSON and XML only.
+    #[serde(default)]
+    pub optional: bool,
 }
 
 impl ColumnSpec {
@@ -205,6 +208,11 @@ impl ColumnSpec {
             Self::Type(kind) => *kind,
             Self::Long(long) => long.kind,
         }
+    }
+
+    /// Whether a source without the column is meant.
+    pub(crate) fn is_optional(&self) -> bool {
+        matches!(self, Self::Long(long) if long.optional)
     }
 }
 

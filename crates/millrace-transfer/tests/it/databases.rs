@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 use super::Place;
 
 impl Place {
-    fn with(name: &str, settings: Value) -> Self {
+    pub(crate) fn with(name: &str, settings: Value) -> Self {
         let mut place = Self::new();
         place.connections.insert(name.to_owned(), settings.into());
         place
     }
 
-    async fn done(&self, config: Value) {
+    pub(crate) async fn done(&self, config: Value) {
         let said = self.copy(config.clone()).await;
         assert!(said.is_ok(), "{config}: {said:?}");
     }
 
     /// What a query gives, as CSV.
-    async fn rows(&self, query: &str) -> String {
+    pub(crate) async fn rows(&self, query: &str) -> String {
         self.done(json!({"from": format!("db:({query})"), "to": "rows.csv"})).await;
         self.text("rows.csv")
     }

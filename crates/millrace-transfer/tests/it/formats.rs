@@ -82,6 +82,12 @@ async fn types_of_json_are_widened() {
     let mut declared = late;
     declared["columns"] = json!({"new": "integer"});
     assert_eq!(place.copy(declared).await.unwrap().rows, Some(10_001));
+    place.file("slip.jsonl", "{\"carrier\": \"UA\"}\n");
+    let mut slip = json!({"from": "slip.jsonl", "to": "d.jsonl", "columns": {"carier": "string"}});
+    insta::assert_snapshot!(place.message(slip.clone()).await, @r###"the first records of `slip.jsonl` have no column `carier`"###);
+    slip["columns"] = json!({"carier": {"type": "string", "optional": true}});
+    place.copy(slip).await.unwrap();
+    insta::assert_snapshot!(place.text("d.jsonl"), @r###"{"carrier":"UA","carier":null}"###);
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! The step `copy` between real files, a real PostgreSQL and real servers of files.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "this is a test")]
 
+mod contract;
 mod cutting;
 mod databases;
 mod formats;
+mod incremental;
 mod nasty;
 mod others;
 mod s3;

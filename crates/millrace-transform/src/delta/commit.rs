@@ -5,9 +5,10 @@
 //! other one looks at what that left, and commits the version after it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use deltalake::kernel::engine::arrow_conversion::{TryIntoArrow as _, TryIntoKernel as _};
 use deltalake::kernel::transaction::{CommitBuilder, TableReference, TransactionError};
 use deltalake::kernel::{Action, Add, MetadataExt as _, Protocol, StructType, new_metadata};
@@ -60,8 +61,8 @@ pub(crate) async fn write(
     }
     let mut schema = types::delta_schema(&rows.schema);
     check_names(&schema).map_err(refused)?;
-    if mode == WriteMode::Append && exists {
-        schema = same_columns(&table, &schema).map_err(refused)?;
+    if adds(mode) && exists {
+        schema = added_to(&table, &schema, mode).map_err(refused)?;
     }
     let mut hasher = Hasher::new(&schema, RowSum::default()).map_err(|error| refused(error.to_string()))?;
     let store = table.object_store();
@@ -113,7 +114,7 @@ async fn commit_in_turn(
     for tried in 1..=COMMITS {
         let mut sum = written.sum.clone();
         let mut size_bytes = files.iter().map(|file| file.bytes).sum::<u64>();
-        if *mode == WriteMode::Append && table.snapshot().is_ok() {
+        if adds(*mode) && table.snapshot().is_ok() {
             sum.add(&kept_sum(engine, uri, &table, schema).await?);
             size_bytes += kept_bytes(&table);
         }
@@ -139,10 +140,10 @@ async fn commit_in_turn(
                 {
                     return Ok(None);
                 }
-                if *mode == WriteMode::Append {
-                    let kept = same_columns(&table, schema).map_err(refused)?;
+                if adds(*mode) {
+                    let kept = added_to(&table, schema, *mode).map_err(refused)?;
                     if kept != *schema {
-                        let message = "another writer has changed the types of the columns meanwhile";
+                        let message = "another writer has changed the columns or their types meanwhile";
                         return Err(refused(message.to_owned()));
                     }
                 }
@@ -192,17 +193,27 @@ pub(super) fn kept_schema(table: &DeltaTable) -> Result<SchemaRef, String> {
     Ok(types::delta_schema(&kept))
 }
 
-/// Appending takes the table's own schema; the rows must have its columns by position and name.
-fn same_columns(table: &DeltaTable, rows: &SchemaRef) -> Result<SchemaRef, String> {
+/// Whether the rows that are there stay.
+fn adds(mode: WriteMode) -> bool {
+    mode != WriteMode::Overwrite
+}
+
+/// The schema of the table with the rows: its own, of which they must have the columns by position and name, and what they may have after it.
+fn added_to(table: &DeltaTable, rows: &SchemaRef, mode: WriteMode) -> Result<SchemaRef, String> {
     let kept = kept_schema(table)?;
     let names = |schema: &SchemaRef| schema.fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>();
-    if names(&kept) == names(rows) {
+    let (own, theirs) = (names(&kept), names(rows));
+    if own == theirs {
         return Ok(kept);
+    }
+    if mode == WriteMode::AppendColumns && theirs.starts_with(&own) {
+        let fields = kept.fields().iter().chain(rows.fields().iter().skip(own.len())).cloned();
+        return Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())));
     }
     Err(format!(
         "the table has the columns {} but the rows have {}; append wants the same ones in the same order",
-        names(&kept).join(", "),
-        names(rows).join(", ")
+        own.join(", "),
+        theirs.join(", ")
     ))
 }
 
@@ -213,18 +224,21 @@ async fn kept_sum(
     table: &DeltaTable,
     schema: &SchemaRef,
 ) -> Result<RowSum, QueryError> {
+    let refused = |message: String| QueryError::Write { uri: uri.to_owned(), message };
+    let as_it_is = kept_schema(table).map_err(refused)? == *schema;
     let newest = table.history(Some(1)).next().await.and_then(Result::ok);
     if let Some(sum) = newest.and_then(|info| info.info.get(SUM_KEY).cloned())
+        // The sum of rows with other columns is another one.
+        && as_it_is
         && let Ok(sum) = serde_json::from_value(sum)
     {
         return Ok(sum);
     }
-    let refused = |message: String| QueryError::Write { uri: uri.to_owned(), message };
     let version = table.version().unwrap_or_default();
     let mut rows = engine.scan(&TableRef::Delta { uri: uri.to_owned(), version }, None, None).await?;
     let mut hasher = Hasher::new(schema, RowSum::default()).map_err(|error| refused(error.to_string()))?;
     while let Some(batch) = rows.batches.next().await {
-        let batch = types::cast_to(&batch?, schema).map_err(|error| refused(error.to_string()))?;
+        let batch = types::widened_to(&batch?, schema).map_err(|error| refused(error.to_string()))?;
         hasher.add(&batch).map_err(|error| refused(error.to_string()))?;
     }
     Ok(hasher.finish())
@@ -283,8 +297,8 @@ fn actions(
                 new_metadata(&kernel, Vec::<String>::new(), none).map_err(|error| chain(&error))?;
             actions.push(Action::Metadata(metadata));
         }
-        Some(state) if mode == WriteMode::Overwrite => {
-            if state.schema().as_ref() != &kernel {
+        Some(state) => {
+            if mode != WriteMode::Append && state.schema().as_ref() != &kernel {
                 if has_naive_timestamps(schema) && state.protocol().min_reader_version() < 3 {
                     actions.push(Action::Protocol(protocol(schema)?));
                 }
@@ -292,9 +306,10 @@ fn actions(
                     state.metadata().clone().with_schema(&kernel).map_err(|error| chain(&error))?;
                 actions.push(Action::Metadata(metadata));
             }
-            actions.extend(state.log_data().iter().map(|file| Action::Remove(file.remove_action(true))));
+            if mode == WriteMode::Overwrite {
+                actions.extend(state.log_data().iter().map(|file| Action::Remove(file.remove_action(true))));
+            }
         }
-        Some(_) => {}
     }
     actions.extend(files.iter().map(|file| Action::Add(add(file))));
     Ok(actions)

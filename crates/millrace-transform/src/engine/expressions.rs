@@ -5,13 +5,18 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use datafusion::common::tree_node::{Transformed, TreeNode as _};
 use datafusion::common::{DFSchema, ToDFSchema as _};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::expr::Placeholder;
+use datafusion::logical_expr::{Expr, lit};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 use millrace_contract::{QueryError, RowExpressions};
+use serde_json::Value;
 
 use super::failure::{plan_error, run_error};
-use super::{selection, types};
+use super::{query, selection, types};
 
 struct Prepared {
     expressions: Vec<Arc<dyn PhysicalExpr>>,
@@ -23,18 +28,34 @@ pub(super) fn prepare(
     context: &SessionContext,
     schema: &SchemaRef,
     sql: &[String],
+    params: &[Value],
 ) -> Result<Arc<dyn RowExpressions>, QueryError> {
     let columns: DFSchema = schema.as_ref().clone().to_dfschema().map_err(plan_error)?;
     let mut prepared = Prepared { expressions: Vec::new(), kinds: Vec::new() };
     for text in sql {
         let expression =
             context.parse_sql_expr(text, &columns).map_err(|error| selection::told(plan_error(error)))?;
+        let expression = bound(expression, params)?;
         let expression = context.create_physical_expr(expression, &columns).map_err(plan_error)?;
         let kind = expression.data_type(schema).map_err(plan_error)?;
         prepared.kinds.push(types::plain(&kind));
         prepared.expressions.push(expression);
     }
     Ok(Arc::new(prepared))
+}
+
+/// The expression with values in the place of `$1`, `$2`, …
+fn bound(expression: Expr, params: &[Value]) -> Result<Expr, QueryError> {
+    let values = query::scalars(params)?;
+    let put = |part: Expr| {
+        let Expr::Placeholder(Placeholder { id, .. }) = &part else { return Ok(Transformed::no(part)) };
+        let number = id.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
+        match number.and_then(|number| values.get(number.checked_sub(1)?)) {
+            Some(value) => Ok(Transformed::yes(lit(value.clone()))),
+            None => Err(DataFusionError::Plan(format!("there is no value for `{id}`"))),
+        }
+    };
+    Ok(expression.transform(put).map_err(plan_error)?.data)
 }
 
 impl RowExpressions for Prepared {

@@ -40,9 +40,7 @@ pub(crate) async fn select(
     if params.is_empty() {
         return Ok(frame);
     }
-    let values =
-        params.iter().enumerate().map(|(at, value)| scalar(at, value)).collect::<Result<Vec<_>, _>>()?;
-    frame.with_param_values(values).map_err(plan_error)
+    frame.with_param_values(scalars(params)?).map_err(plan_error)
 }
 
 /// Names of the tables that `sql` reads, each once; those of a schema are left out, since no query has one here.
@@ -60,6 +58,11 @@ pub(crate) fn table_names(context: &SessionContext, sql: &str) -> Result<Vec<Str
         }
     }
     Ok(names)
+}
+
+/// Values to be bound.
+pub(super) fn scalars(params: &[Value]) -> Result<Vec<ScalarValue>, QueryError> {
+    params.iter().enumerate().map(|(at, value)| scalar(at, value)).collect()
 }
 
 fn scalar(at: usize, value: &Value) -> Result<ScalarValue, QueryError> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
@@ -87,7 +87,18 @@ pub(crate) fn cast_to(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordB
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options)
+}
+
+/// The same for a schema that has further columns after those of the rows: they are null.
+pub(crate) fn widened_to(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let own = schema.fields().iter().take(batch.num_columns()).cloned().collect::<Vec<_>>();
+    let cast = cast_to(batch, &Arc::new(Schema::new(own)))?;
+    let further = schema.fields().iter().skip(batch.num_columns());
+    let nulls = further.map(|field| new_null_array(field.data_type(), batch.num_rows()));
+    let columns = cast.columns().iter().cloned().chain(nulls).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(schema.clone(), columns, &options)
 }
 

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{Array as _, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array};
 use futures::StreamExt as _;
 use millrace_contract::{BatchStream, QueryEngine as _, QueryError, TableRef, WriteMode};
 use millrace_transform::{DataFusionEngine, EngineConfig, rows};
@@ -68,6 +68,39 @@ async fn each_write_is_one_version_and_old_ones_stay_readable() {
     }
     let log = std::fs::read_dir(temp.path().join("table/_delta_log")).unwrap().count();
     assert_eq!(log, 3);
+}
+
+/// With a column that only the last rows have.
+fn wider(batch: &RecordBatch, extra: Option<i64>) -> RecordBatch {
+    let values: ArrayRef = Arc::new((0..batch.num_rows()).map(|_| extra).collect::<Int64Array>());
+    let names = batch.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    let columns = names.into_iter().zip(batch.columns().iter().cloned());
+    let columns = columns.chain([("extra".to_owned(), values)]).map(|(name, column)| (name, column, true));
+    RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+}
+
+#[tokio::test]
+async fn added_rows_may_bring_columns() {
+    let temp = tempfile::tempdir().unwrap();
+    let (engine, uri) = (engine(temp.path()), uri(temp.path()));
+    engine.write_table(&uri, stream(vec![batch(0, 10)]), WriteMode::Overwrite).await.unwrap();
+    let new = || stream(vec![wider(&batch(10, 20), Some(7))]);
+    let error = engine.write_table(&uri, new(), WriteMode::Append).await.unwrap_err().to_string();
+    assert!(error.contains("append wants the same ones in the same order"), "{error}");
+    let written = engine.write_table(&uri, new(), WriteMode::AppendColumns).await.unwrap();
+    assert_eq!((written.delta_version, written.rows), (1, 20));
+    // The same as if all rows had had the column from the start.
+    let whole = format!("file://{}", temp.path().join("whole").display());
+    let all = stream(vec![wider(&batch(0, 10), None), wider(&batch(10, 20), Some(7))]);
+    let all = engine.write_table(&whole, all, WriteMode::Overwrite).await.unwrap();
+    assert_eq!((written.digest, written.schema), (all.digest, all.schema));
+    let table = TableRef::Delta { uri: uri.clone(), version: 1 };
+    let rows =
+        engine.scan(&table, Some(vec!["extra".to_owned()]), None).await.unwrap().collect().await.unwrap();
+    assert_eq!(rows.iter().map(|rows| rows.column(0).null_count()).sum::<usize>(), 10);
+    // The columns are the table's now; more rows are added as ever.
+    let more = stream(vec![wider(&batch(20, 30), None)]);
+    assert_eq!(engine.write_table(&uri, more, WriteMode::Append).await.unwrap().rows, 30);
 }
 
 /// Writers at once, the first of them at a table that is not there yet: each is a version of its own, and none loses rows of another.

@@ -19,7 +19,7 @@ use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Config};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Reading, Session, TableServer};
+use super::{Dialect, Reading, Session, TableServer};
 use crate::error::CopyError;
 use crate::source::Outcome;
 
@@ -88,6 +88,10 @@ struct Connected {
 
 #[async_trait]
 impl TableServer for Postgres {
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+
     async fn read(&self, reading: Reading, outcome: Outcome) -> Result<BatchStream, CopyError> {
         read::read(self, reading, outcome).await
     }

@@ -105,7 +105,7 @@ impl Chunks {
             if self.rest.is_empty() {
                 return Ok(None);
             }
-            let end = self.dialect.last_end(&self.rest, 0, self.at_end);
+            let end = self.dialect.last_end(&self.rest, self.at_end);
             if end > 0 {
                 return Ok(Some(self.cut(end, false)));
             }
@@ -162,7 +162,7 @@ impl Chunks {
             if self.rest.is_empty() && self.at_end {
                 return Ok(None);
             }
-            match self.dialect.record(&self.rest, 0, self.at_end, &mut spans) {
+            match self.dialect.record(&self.rest, 0, self.at_end, &mut spans, &mut self.dialect.marks()) {
                 Found::Record(place) if place.end == place.start => {
                     self.cut(place.next, false);
                     self.fill(self.chunk)?;

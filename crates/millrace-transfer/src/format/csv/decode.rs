@@ -48,6 +48,7 @@ impl Decoding {
         let mut lines = Lines { at: 0, line: chunk.line };
         let (mut at, mut rows) = (0, 0);
         let (mut spans, mut scratch) = (Vec::with_capacity(self.width), Vec::new());
+        let mut marks = self.dialect.marks();
         if chunk.unclosed {
             let message = "a quote is opened in this line that is not closed".to_owned();
             let bad = Bad { column: None, kind: "unclosed_quote", message };
@@ -56,7 +57,7 @@ impl Decoding {
             at = chunk.text.len();
         }
         while at < chunk.text.len() {
-            let place = match self.dialect.record(&chunk.text, at, true, &mut spans) {
+            let place = match self.dialect.record(&chunk.text, at, true, &mut spans, &mut marks) {
                 Found::Record(place) => place,
                 // A chunk has whole records only.
                 Found::Open | Found::OpenQuote => break,

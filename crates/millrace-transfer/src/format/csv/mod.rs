@@ -4,6 +4,7 @@
 
 mod chunks;
 mod decode;
+mod marks;
 mod scan;
 
 use std::sync::Arc;
@@ -293,9 +294,10 @@ fn infer(text: &mut Chunks, config: &CopyConfig, width: usize) -> Result<Vec<Inf
     let mut left = SAMPLE_ROWS;
     while left > 0 {
         let Some(chunk) = text.next()? else { break };
-        let mut at = 0;
+        let (mut at, mut marks) = (0, text.dialect().marks());
         while at < chunk.text.len() && left > 0 {
-            let Found::Record(place) = text.dialect().record(&chunk.text, at, true, &mut spans) else {
+            let Found::Record(place) = text.dialect().record(&chunk.text, at, true, &mut spans, &mut marks)
+            else {
                 break;
             };
             at = place.next;

@@ -1,6 +1,8 @@
 //! Where the fields of a record begin and end.
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memrchr};
+
+use super::marks::Marks;
 
 /// What stands between and around fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,17 +47,21 @@ pub(crate) enum Found {
 
 impl Dialect {
     /// Finds the record that begins at `start` and tells its fields to `spans`, which is emptied before. A line without anything is a record of
-    /// one empty field. `at_end`: nothing comes after `text`, so its end ends a record.
-    pub(crate) fn record(&self, text: &[u8], start: usize, at_end: bool, spans: &mut Vec<Span>) -> Found {
+    /// one empty field. `at_end`: nothing comes after `text`, so its end ends a record. `marks`: of this text.
+    pub(crate) fn record(
+        &self,
+        text: &[u8],
+        start: usize,
+        at_end: bool,
+        spans: &mut Vec<Span>,
+        marks: &mut Marks,
+    ) -> Found {
         spans.clear();
         let mut field = start;
         let mut at = start;
         let mut quoted = false;
         loop {
-            let rest = text.get(at..).unwrap_or_default();
-            let Some(position) =
-                memchr3(self.delimiter, self.newline, self.quote, rest).map(|found| at + found)
-            else {
+            let Some(position) = marks.next(text, at) else {
                 if !at_end {
                     return Found::Open;
                 }
@@ -84,6 +90,11 @@ impl Dialect {
                 at = position + 1;
             }
         }
+    }
+
+    /// For the records of a text.
+    pub(crate) fn marks(&self) -> Marks {
+        Marks::new([self.delimiter, self.newline, self.quote])
     }
 
     /// Where the quotes end that were opened before `at`.
@@ -136,24 +147,44 @@ impl Dialect {
         scratch
     }
 
-    /// The end of the last whole record that begins at or after `start`, and where the one after it would begin.
-    pub(crate) fn last_end(&self, text: &[u8], start: usize, at_end: bool) -> usize {
-        let plain = text.get(start..).unwrap_or_default();
-        if memchr(self.quote, plain).is_none() {
-            return match at_end {
-                true => text.len(),
-                false => memchr::memrchr(self.newline, plain).map_or(start, |position| start + position + 1),
-            };
-        }
-        let mut spans = Vec::new();
-        let mut end = start;
-        while end < text.len() {
-            match self.record(text, end, at_end, &mut spans) {
-                Found::Record(place) => end = place.next,
-                Found::Open | Found::OpenQuote => break,
+    /// The end of the last whole record of a text that begins with one, and where the one after it would begin. `at_end`: nothing comes
+    /// after the text, so its end ends a record.
+    ///
+    /// Only quotes are looked at: between two of them, a line's end is a record's or is none.
+    pub(crate) fn last_end(&self, text: &[u8], at_end: bool) -> usize {
+        // Where texts outside of quotes begin and end, but for the last one.
+        let mut outside = Vec::new();
+        let (mut from, mut at) = (0, 0);
+        let mut open = false;
+        while let Some(position) =
+            text.get(at..).and_then(|rest| memchr(self.quote, rest)).map(|found| at + found)
+        {
+            // A quote within a field that does not begin with one is a letter.
+            let before = position.checked_sub(1).and_then(|before| text.get(before).copied());
+            if before.is_some_and(|byte| byte != self.delimiter && byte != self.newline) {
+                at = position + 1;
+                continue;
+            }
+            outside.push(from..position);
+            match self.closing_quote(text, position + 1) {
+                Some(closing) => (from, at) = (closing + 1, closing + 1),
+                None => {
+                    open = true;
+                    break;
+                }
             }
         }
-        end
+        if !open {
+            if at_end {
+                return text.len();
+            }
+            outside.push(from..text.len());
+        }
+        let last = |range: &std::ops::Range<usize>| {
+            let rest = text.get(range.clone()).unwrap_or_default();
+            memrchr(self.newline, rest).map(|position| range.start + position + 1)
+        };
+        outside.iter().rev().find_map(last).unwrap_or(0)
     }
 }
 
@@ -181,8 +212,10 @@ mod tests {
     fn records(dialect: Dialect, text: &str) -> Vec<Vec<String>> {
         let mut found = Vec::new();
         let (mut at, mut spans, mut scratch) = (0, Vec::new(), Vec::new());
+        let mut marks = dialect.marks();
         while at < text.len() {
-            let Found::Record(place) = dialect.record(text.as_bytes(), at, true, &mut spans) else {
+            let Found::Record(place) = dialect.record(text.as_bytes(), at, true, &mut spans, &mut marks)
+            else {
                 found.push(vec!["open".to_owned()]);
                 break;
             };
@@ -220,7 +253,7 @@ mod tests {
             prop_assert_eq!(records(USUAL, &text), rows);
             // The end that a cut text gives is the end of a record of the whole text.
             let cut = cut.min(text.len());
-            let end = USUAL.last_end(&text.as_bytes()[..cut], 0, false);
+            let end = USUAL.last_end(&text.as_bytes()[..cut], false);
             let mut ends = vec![0];
             for line in &lines {
                 ends.push(ends.last().unwrap() + line.len() + 1);
