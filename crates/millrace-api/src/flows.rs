@@ -268,16 +268,43 @@ output: {all: both, test: parts.test}
 
     #[test]
     fn a_renamed_node_is_renamed_where_it_is_read() {
-        insta::assert_snapshot!(check(vec![FlowEdit::Rename { id: "parts".into(), to: "shares".into() }]), @"");
-        insta::assert_snapshot!(check(vec![FlowEdit::Rename { id: "parts".into(), to: "large".into() }]), @"");
-        insta::assert_snapshot!(check(vec![FlowEdit::Rename { id: "parts".into(), to: "a b".into() }]), @"");
+        insta::assert_snapshot!(check(vec![FlowEdit::Rename { id: "parts".into(), to: "shares".into() }]), @r###"
+        nodes:
+          orders: {source: orders}
+          # Two parts.
+          shares:
+            split: {fractions: {train: 0.8, test: 0.2}}  # for training
+            from: orders
+          large: {filter: amount > 10, from: shares.train}
+          both: {union: {}, from: [large, shares.test]}
+        output: {all: both, test: shares.test}
+        "###);
+        insta::assert_snapshot!(check(vec![FlowEdit::Rename { id: "parts".into(), to: "large".into() }]), @r###"cannot-edit: `flows/a.yaml` cannot be changed there by itself: there is a `large` already"###);
+        insta::assert_snapshot!(check(vec![FlowEdit::Rename { id: "parts".into(), to: "a b".into() }]), @r###"bad-node-name: `a b` is no word of letters, digits and `_`"###);
     }
 
     #[test]
     fn what_read_a_removed_node_reads_what_it_read() {
-        insta::assert_snapshot!(check(vec![FlowEdit::Remove { id: "large".into() }]), @"");
-        insta::assert_snapshot!(check(vec![FlowEdit::Remove { id: "orders".into() }]), @"");
-        insta::assert_snapshot!(check(vec![FlowEdit::Remove { id: "none".into() }]), @"");
+        insta::assert_snapshot!(check(vec![FlowEdit::Remove { id: "large".into() }]), @r###"
+        nodes:
+          orders: {source: orders}
+          # Two parts.
+          parts:
+            split: {fractions: {train: 0.8, test: 0.2}}  # for training
+            from: orders
+          both: {union: {}, from: [parts.train, parts.test]}
+        output: {all: both, test: parts.test}
+        "###);
+        insta::assert_snapshot!(check(vec![FlowEdit::Remove { id: "orders".into() }]), @r###"
+        nodes:
+          # Two parts.
+          parts:
+            split: {fractions: {train: 0.8, test: 0.2}}  # for training
+          large: {filter: amount > 10, from: parts.train}
+          both: {union: {}, from: [large, parts.test]}
+        output: {all: both, test: parts.test}
+        "###);
+        insta::assert_snapshot!(check(vec![FlowEdit::Remove { id: "none".into() }]), @r###"unknown-node: there is no node `none` in the flow"###);
     }
 
     #[test]
@@ -288,9 +315,20 @@ output: {all: both, test: parts.test}
             FlowEdit::Read { id: "both".into(), from: vec!["large".into()] },
             FlowEdit::Describe { id: Some("few".into()), text: "For a look".into() },
             FlowEdit::Output { outputs: TextMap([("data".to_owned(), "few".to_owned())].into_iter().collect()) },
-        ]), @"");
+        ]), @r###"
+        nodes:
+          orders: {source: orders}
+          # Two parts.
+          parts:
+            split: {fractions: {train: 0.8, test: 0.2}}  # for training
+            from: orders
+          large: {filter: amount > 10, from: parts.train}
+          both: {union: {}, from: large}
+          few: {limit: 5, from: both, description: For a look}
+        output: few
+        "###);
         let unknown =
             FlowEdit::Add { id: "a".into(), kind: "no_such".into(), config: None, from: Vec::new() };
-        insta::assert_snapshot!(check(vec![unknown]), @"");
+        insta::assert_snapshot!(check(vec![unknown]), @r###"unknown-transform: there is no transform `no_such`"###);
     }
 }
