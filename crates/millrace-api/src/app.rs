@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::changes::Changes;
+use crate::connections::Connections;
 use crate::flows::Flows;
 use crate::signed_url::UrlSigner;
 use crate::ui::Ui;
@@ -165,6 +166,8 @@ pub struct Parts {
     pub definitions: Arc<dyn Definitions>,
     /// The flow files, and what looks into flows.
     pub flows: Arc<dyn Flows>,
+    /// The file of connections.
+    pub connections: Arc<dyn Connections>,
     /// What triggers are read from.
     pub triggers: Arc<dyn PipelineSource>,
     /// Datasets.

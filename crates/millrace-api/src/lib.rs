@@ -10,6 +10,7 @@ mod actor;
 mod app;
 mod archive;
 mod changes;
+mod connections;
 mod error;
 mod events;
 mod flows;
@@ -35,6 +36,7 @@ pub use app::{
     App, Definition, Definitions, Dialect, Endpoints, Exposition, ModelFacts, ModelInspector, Monitors,
     Parts, ScoreRequest,
 };
+pub use connections::Connections;
 pub use error::{ApiError, ApiResult};
 pub use flows::{FlowFile, Flows, from_of, kind_of};
 pub use mlflow::guard::Permission;

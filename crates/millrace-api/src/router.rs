@@ -47,6 +47,8 @@
 //! | `/api/datasets/{name}/versions/{version}/tags/{key}` | PUT `TagValue`, DELETE | tags by key |
 //! | `/api/sql`, `/api/sql/tables` | POST `SqlRequest`, GET | `TablePreview`, `[QueryTable]` |
 //! | `/api/files?folder` | GET | `[WorkspaceFile]` |
+//! | `/api/connections`, `/api/connections/{name}?etag` | GET, PUT `SaveConnection`, DELETE | `ConnectionsView`, without secrets |
+//! | `/api/connection-tests` | POST `TryConnection` | `TriedConnection` |
 //! | `/api/flows`, `/api/flow-kinds` | GET | `[FlowSummary]`, `[FlowKindView]` |
 //! | `/api/flows/{name}` | GET, PUT `SaveFlow` | `FlowView`, 409 if the file changed meanwhile |
 //! | `/api/flow-checks`, `/api/flow-edits`, `/api/flow-previews` | POST `CheckFlow`, `EditFlow`, `PreviewFlow` | `FlowModel`, `EditedFlow`, `TablePreview`; nothing is kept |
@@ -147,6 +149,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::outside::routes())
         .merge(routes::sql::routes())
         .merge(routes::flows::routes())
+        .merge(routes::connections::routes())
 }
 
 /// The OpenAPI document, JSON with a newline at the end.

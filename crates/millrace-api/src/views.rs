@@ -2,6 +2,7 @@
 
 pub mod approvals;
 pub mod compare;
+pub mod connections;
 pub mod datasets;
 pub mod endpoints;
 pub mod environments;

@@ -1,5 +1,7 @@
 //! Connections, and which of them an address means.
 
+mod probe;
+
 use std::sync::Arc;
 
 use indexmap::IndexMap;

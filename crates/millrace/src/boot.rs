@@ -21,8 +21,7 @@ use millrace_compute::{
     Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files, steps as compute_steps,
 };
 use millrace_contract::{
-    Clock, DatasetCatalog, FlowPreview, KindDoc, ModelRegistry, ModelRuntime, Notifier, QueryEngine,
-    StepKind, SystemClock,
+    Clock, DatasetCatalog, KindDoc, ModelRegistry, ModelRuntime, Notifier, QueryEngine, StepKind, SystemClock,
 };
 use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
 use millrace_events::Outside;
@@ -61,7 +60,6 @@ pub(crate) struct Rooms {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) tracker: Arc<Tracker>,
     pub(crate) queries: Arc<dyn QueryEngine>,
-    pub(crate) previews: Arc<dyn FlowPreview>,
     pub(crate) kinds: Arc<StepRegistry>,
     pub(crate) endpoints: Arc<EndpointServer>,
     pub(crate) signals: Arc<LatestSignals>,
@@ -286,12 +284,6 @@ pub(crate) async fn open(root: &Path) -> Result<Rooms> {
     open_with_state(root, &root.join(crate::workspace::STATE)).await
 }
 
-fn query_engine(state: &Path, options: &StorageOptions) -> DataFusionEngine {
-    let mut config = EngineConfig::new(state.join("spill"));
-    config.s3 = options.s3.iter().cloned().collect();
-    DataFusionEngine::new(config)
-}
-
 async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     let state = state.to_path_buf();
     fs_err::create_dir_all(&state)?;
@@ -308,7 +300,9 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         clock.clone(),
     ));
     let tracker = Arc::new(Tracker::new(store.clone(), storage.artifacts.clone(), clock.clone()));
-    let engine = query_engine(&state, &storage.options);
+    let mut config = EngineConfig::new(state.join("spill"));
+    config.s3 = storage.options.s3.iter().cloned().collect();
+    let engine = DataFusionEngine::new(config);
     let secrets = Arc::new(secrets(root));
     let signals = Arc::new(LatestSignals::default());
     let observed = Arc::new(Notify::new());
@@ -358,7 +352,6 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         catalog,
         tracker,
         queries,
-        previews: Arc::new(engine.clone()),
         kinds,
         endpoints,
         signals,

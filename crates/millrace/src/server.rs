@@ -275,9 +275,10 @@ fn parts(
         steps: (*rooms.kinds).clone(),
         kinds: rooms.kind_docs(),
         definitions: Arc::new(rooms.workspace.clone()),
+        connections: Arc::new(rooms.workspace.clone()),
         flows: Arc::new(WorkspaceFlows {
             workspace: rooms.workspace.clone(),
-            previews: rooms.previews.clone(),
+            previews: rooms.flow_previews(),
             datasets: rooms.catalog.clone(),
         }),
         triggers: Arc::new(rooms.workspace.clone()),

@@ -4344,3 +4344,15 @@ metrics: Array<LoggedModelMetric>,
  * RFC 3339.
  */
 created_at: string, };
+
+export type ConnectionKindView = { name: string, summary: string, description: string, schema: Json, secrets: Array<string>, };
+
+export type ConnectionView = { name: string, kind: string | null, settings: Json, line: number, problem: Problem | null, };
+
+export type ConnectionsView = { file: string, etag: string | null, read_only: string | null, problem: Problem | null, connections: Array<ConnectionView>, kinds: Array<ConnectionKindView>, };
+
+export type SaveConnection = { kind: string, settings: Json, etag?: string, };
+
+export type TryConnection = { name: string, kind: string, settings: Json, };
+
+export type TriedConnection = { said: string | null, names: Array<string>, elapsed_ms: number, problem: Problem | null, };

@@ -10,6 +10,7 @@ import IconHome from "@tabler/icons-react/dist/esm/icons/IconHome.mjs";
 import IconListTree from "@tabler/icons-react/dist/esm/icons/IconListTree.mjs";
 import IconMessage from "@tabler/icons-react/dist/esm/icons/IconMessage.mjs";
 import IconPlayerPlay from "@tabler/icons-react/dist/esm/icons/IconPlayerPlay.mjs";
+import IconPlug from "@tabler/icons-react/dist/esm/icons/IconPlug.mjs";
 import IconPlugConnected from "@tabler/icons-react/dist/esm/icons/IconPlugConnected.mjs";
 import IconRoute from "@tabler/icons-react/dist/esm/icons/IconRoute.mjs";
 import IconSitemap from "@tabler/icons-react/dist/esm/icons/IconSitemap.mjs";
@@ -33,6 +34,7 @@ const ITEMS = [
   { to: "/traces", name: "Traces", icon: IconListTree },
   { to: "/prompts", name: "Prompts", icon: IconMessage },
   { to: "/evaluation", name: "Evaluation", icon: IconChecklist },
+  { to: "/connections", name: "Connections", icon: IconPlug },
   { to: "/data", name: "Data", icon: IconDatabase },
   { to: "/sql", name: "SQL", icon: IconTerminal2 },
   { to: "/flows", name: "Flows", icon: IconSitemap },

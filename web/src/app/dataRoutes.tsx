@@ -1,4 +1,5 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
+import { connectionsSearch } from "../rooms/transfer/search";
 import { flowSearch, sqlSearch } from "../rooms/transform/search";
 import { getParentRoute } from "./root";
 
@@ -20,5 +21,11 @@ export const dataRoutes = [
     path: "/flows/$name",
     validateSearch: flowSearch,
     component: lazyRouteComponent(() => import("../rooms/transform/flows/FlowPage"), "FlowPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/connections",
+    validateSearch: connectionsSearch,
+    component: lazyRouteComponent(() => import("../rooms/transfer/connections/ConnectionsPage"), "ConnectionsPage"),
   }),
 ] as const;

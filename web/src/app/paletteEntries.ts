@@ -17,6 +17,7 @@ const PAGES = [
   "Evaluation",
   "Data",
   "SQL",
+  "Connections",
   "Flows",
   "Models",
   "Endpoints",

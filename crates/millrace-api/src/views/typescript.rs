@@ -3,8 +3,8 @@
 use ts_rs::{Config, TS};
 
 use super::{
-    approvals, compare, datasets, endpoints, environments, flows, inbox, json, lifecycle, logs, models,
-    monitors, outside, pipelines, prompts, runs, sessions, sql, timeline, traces, tracking, triggers,
+    approvals, compare, connections, datasets, endpoints, environments, flows, inbox, json, lifecycle, logs,
+    models, monitors, outside, pipelines, prompts, runs, sessions, sql, timeline, traces, tracking, triggers,
     workspace,
 };
 
@@ -153,6 +153,8 @@ pub fn typescript() -> String {
     declare!(prompts::PromptSummary, prompts::PromptPage, prompts::PromptVersionView, prompts::PromptView);
     declare!(prompts::WebhookView, prompts::WebhookList, prompts::DeliveryView);
     declare!(prompts::EvaluationDatasetView, prompts::EvaluationRecordView, prompts::EvaluationRecordPage);
+    declare!(connections::ConnectionKindView, connections::ConnectionView, connections::ConnectionsView);
+    declare!(connections::SaveConnection, connections::TryConnection, connections::TriedConnection);
     declare!(flows::FlowUse, flows::FlowSummary, flows::FlowKindView, flows::FlowPort, flows::FlowNodeView);
     declare!(flows::FlowModel, flows::FlowView, flows::CheckFlow, flows::FlowEdit, flows::EditFlow);
     declare!(flows::EditedFlow, flows::PreviewFlow, flows::SaveFlow);

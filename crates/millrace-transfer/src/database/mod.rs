@@ -106,10 +106,10 @@ pub(crate) trait Session: Send {
 }
 
 /// A kind of connection: the key it has in `connections.yaml`, how it is read, and what else there is to it.
-type Open = fn(&str, &Value, &Path) -> Result<Box<dyn TableServer>, CopyError>;
+pub(crate) type Open = fn(&str, &Value, &Path) -> Result<Box<dyn TableServer>, CopyError>;
 
 /// Every table server. A new one: a file or folder beside this, and a line here and in [`crate::connectors`].
-const ALL: [(&str, Open); 3] =
+pub(crate) const ALL: [(&str, Open); 3] =
     [("postgres", postgres::open), ("mysql", mysql::open), ("sqlite", sqlite::open)];
 
 /// The table server that a connection leads to. Nothing is sent yet.

@@ -9,6 +9,7 @@ mod clients;
 mod commands;
 mod commit_kills;
 mod concurrent_writes;
+mod connection_page;
 mod connections;
 mod convert;
 mod datasets;

@@ -116,6 +116,8 @@ mod tests {
             "/api/experiments/1/purge",
             "/api/pipelines/p",
             "/api/flows/a",
+            "/api/connections/a",
+            "/api/connection-tests",
             "/api/anything/new",
             "/",
             "/login",
