@@ -3991,6 +3991,123 @@ records: Array<EvaluationRecordView>,
  */
 next: string | null, };
 
+export type ConnectionKindView = { 
+/**
+ * The word users write.
+ */
+name: string, 
+/**
+ * One sentence.
+ */
+summary: string, 
+/**
+ * The whole text.
+ */
+description: string, 
+/**
+ * JSON Schema of what stands under the word.
+ */
+schema: Json, 
+/**
+ * Fields whose values nobody may see.
+ */
+secrets: Array<string>, };
+
+export type ConnectionView = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Kind; null if none stands there.
+ */
+kind: string | null, 
+/**
+ * What stands under the kind's word. A secret is the expression that names it, or `••••••` if it is written out.
+ */
+settings: Json, 
+/**
+ * Line of its name, from 1.
+ */
+line: number, 
+/**
+ * Why it cannot be used.
+ */
+problem: Problem | null, };
+
+export type ConnectionsView = { 
+/**
+ * Path relative to the workspace.
+ */
+file: string, 
+/**
+ * Changes with its text; null if there is no file yet.
+ */
+etag: string | null, 
+/**
+ * Why it cannot be changed; null if it can.
+ */
+read_only: string | null, 
+/**
+ * Why it cannot be read.
+ */
+problem: Problem | null, 
+/**
+ * In the order of the file.
+ */
+connections: Array<ConnectionView>, 
+/**
+ * Kinds that a new one may have.
+ */
+kinds: Array<ConnectionKindView>, };
+
+export type SaveConnection = { 
+/**
+ * Kind.
+ */
+kind: string, 
+/**
+ * What stands under the kind's word. `••••••` is what stands there already; a secret that is written out is kept encrypted, and the file
+ * gets an expression that names it.
+ */
+settings: Json, 
+/**
+ * That of the file it was read from; absent if there was none.
+ */
+etag?: string, };
+
+export type TryConnection = { 
+/**
+ * Its name: what `••••••` stands for is looked up under it.
+ */
+name: string, 
+/**
+ * Kind.
+ */
+kind: string, 
+/**
+ * As in [`SaveConnection`].
+ */
+settings: Json, };
+
+export type TriedConnection = { 
+/**
+ * What answered; null if nothing did.
+ */
+said: string | null, 
+/**
+ * Tables, or files and folders at the root; the first of them.
+ */
+names: Array<string>, 
+/**
+ * How long it took.
+ */
+elapsed_ms: number, 
+/**
+ * Why it cannot be used.
+ */
+problem: Problem | null, };
+
 export type FlowUse = { 
 /**
  * Pipeline.
@@ -4344,15 +4461,3 @@ metrics: Array<LoggedModelMetric>,
  * RFC 3339.
  */
 created_at: string, };
-
-export type ConnectionKindView = { name: string, summary: string, description: string, schema: Json, secrets: Array<string>, };
-
-export type ConnectionView = { name: string, kind: string | null, settings: Json, line: number, problem: Problem | null, };
-
-export type ConnectionsView = { file: string, etag: string | null, read_only: string | null, problem: Problem | null, connections: Array<ConnectionView>, kinds: Array<ConnectionKindView>, };
-
-export type SaveConnection = { kind: string, settings: Json, etag?: string, };
-
-export type TryConnection = { name: string, kind: string, settings: Json, };
-
-export type TriedConnection = { said: string | null, names: Array<string>, elapsed_ms: number, problem: Problem | null, };

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Connection;
 use crate::connectors;
-use crate::database::{self, Dialect};
+use crate::database::{self, Dialect, LOADS};
 use crate::error::CopyError;
 use crate::store::{KINDS, leading};
 
@@ -78,21 +78,21 @@ fn questions(dialect: Dialect) -> (&'static str, String) {
             "select version()",
             format!(
                 "select string_agg(name, chr(10)) from (select table_schema || '.' || table_name as name from information_schema.tables \
-                 where table_schema not in ('pg_catalog', 'information_schema') order by 1 limit {MOST_NAMES}) as named"
+                 where table_schema not in ('pg_catalog', 'information_schema') and table_name <> '{LOADS}' order by 1 limit {MOST_NAMES}) as named"
             ),
         ),
         Dialect::Mysql => (
             "select concat('MySQL ', version())",
             format!(
                 "select group_concat(name separator '\\n') from (select table_name as name from information_schema.tables \
-                 where table_schema = database() order by 1 limit {MOST_NAMES}) as named"
+                 where table_schema = database() and table_name <> '{LOADS}' order by 1 limit {MOST_NAMES}) as named"
             ),
         ),
         Dialect::Sqlite => (
             "select 'SQLite ' || sqlite_version()",
             format!(
                 "select group_concat(name, char(10)) from (select name from sqlite_master \
-                 where type in ('table', 'view') and name not like 'sqlite_%' order by 1 limit {MOST_NAMES}) as named"
+                 where type in ('table', 'view') and name not like 'sqlite_%' and name <> '{LOADS}' order by 1 limit {MOST_NAMES}) as named"
             ),
         ),
     }

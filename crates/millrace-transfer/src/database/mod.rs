@@ -26,7 +26,7 @@ use crate::meter::Meter;
 use crate::source::Outcome;
 use crate::types::ColumnSpec;
 pub(crate) use dialect::Dialect;
-pub(crate) use load::{Load, load, own_columns};
+pub(crate) use load::{LOADS, Load, load, own_columns};
 
 /// A system that keeps tables.
 #[async_trait]

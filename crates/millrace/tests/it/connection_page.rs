@@ -63,7 +63,7 @@ fn a_saved_connection_keeps_the_file_and_names_its_secret() {
         "{text}"
     );
     assert!(!text.contains("typed-in-a-form") && !saved.to_string().contains("typed-in-a-form"));
-    assert_eq!(project.json(&["secrets", "list", "--json"])[0]["name"], "partner_password");
+    assert_eq!(project.json(&["secrets", "list", "--json"])["name"], "partner_password");
     // Saved again as it was shown, it is the same text.
     let shown = up.get("/api/connections")["connections"][0]["settings"].clone();
     save(&up, "shop", "postgres", &shown);
