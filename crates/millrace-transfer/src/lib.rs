@@ -15,6 +15,7 @@ mod connectors;
 mod copy;
 mod database;
 mod error;
+mod foreign;
 mod format;
 mod meter;
 mod rejects;
@@ -30,6 +31,7 @@ pub use connections::{Connection, Connections, ReadConnections, bucket_options, 
 pub use connectors::connectors;
 pub use copy::{Copy, CopyServices};
 pub use error::CopyError;
+pub use foreign::Databases;
 pub use format::{Compression, Encoding, FileTarget, Format};
 pub use rejects::{OnError, RejectLimit};
 pub use shape::{

@@ -13,12 +13,13 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use indexmap::IndexMap;
 use millrace_contract::{
-    BatchStream, QueryEngine, QueryError, QueryRequest, RowExpressions, Selection, TableProfile, TableRef,
-    WriteMode, WrittenTable,
+    BatchStream, ForeignTables, QueryEngine, QueryError, QueryRequest, RowExpressions, Selection,
+    TableProfile, TableRef, WriteMode, WrittenTable,
 };
 
 mod expressions;
 pub(crate) mod failure;
+mod foreign;
 mod fraction;
 mod profile;
 pub(crate) mod query;
@@ -61,6 +62,8 @@ pub struct DataFusionEngine {
     config: Arc<EngineConfig>,
     /// Functions, options and the memory pool that all queries share; each query gets a catalog of its own.
     base: Arc<OnceLock<SessionState>>,
+    /// Tables of other systems.
+    foreign: Option<Arc<dyn ForeignTables>>,
 }
 
 impl std::fmt::Debug for DataFusionEngine {
@@ -72,7 +75,13 @@ impl std::fmt::Debug for DataFusionEngine {
 impl DataFusionEngine {
     /// Takes the limits; does no work.
     pub fn new(config: EngineConfig) -> Self {
-        Self { config: Arc::new(config), base: Arc::default() }
+        Self { config: Arc::new(config), base: Arc::default(), foreign: None }
+    }
+
+    /// Lets queries name tables of other systems.
+    #[must_use]
+    pub fn with_foreign(self, foreign: Arc<dyn ForeignTables>) -> Self {
+        Self { foreign: Some(foreign), ..self }
     }
 
     pub(crate) fn config(&self) -> &EngineConfig {
@@ -120,6 +129,8 @@ impl DataFusionEngine {
 
     async fn planned(&self, request: &QueryRequest) -> Result<DataFrame, QueryError> {
         let context = self.session_with(&request.tables).await?;
+        let references = query::references(&request.sql)?;
+        foreign::register(&context, &references, self.foreign.as_ref()).await?;
         let frame = query::select(&context, &request.sql, &request.params).await?;
         match request.limit {
             Some(limit) => frame.limit(0, Some(limit)).map_err(plan_error),

@@ -39,7 +39,7 @@ use millrace_tracking::lifecycle::Lifecycle;
 use millrace_tracking::openlineage::Sender;
 use millrace_tracking::webhooks::{Reach, Webhooks};
 use millrace_tracking::{Catalog, Tracker};
-use millrace_transfer::{Copy, CopyServices};
+use millrace_transfer::{Copy, CopyServices, Databases, ReadConnections};
 use millrace_transform::{DataFusionEngine, EngineConfig};
 use tokio::sync::Notify;
 
@@ -302,8 +302,13 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     let tracker = Arc::new(Tracker::new(store.clone(), storage.artifacts.clone(), clock.clone()));
     let mut config = EngineConfig::new(state.join("spill"));
     config.s3 = storage.options.s3.iter().cloned().collect();
-    let engine = DataFusionEngine::new(config);
     let secrets = Arc::new(secrets(root));
+    // Read without the kinds, which are only being made: connections and limits need none.
+    let kinds = Arc::new(StepRegistry::new());
+    let workspace = Workspace::open(root.to_path_buf(), state.clone(), kinds, secrets.clone())?;
+    let connections = reading_connections(&workspace);
+    let databases = Databases { workspace: root.to_path_buf(), connections };
+    let engine = DataFusionEngine::new(config).with_foreign(Arc::new(databases));
     let signals = Arc::new(LatestSignals::default());
     let observed = Arc::new(Notify::new());
     let runtime = Arc::new(OnnxRuntime::new(storage.copies.clone(), OnnxRuntime::MAX_BYTES));
@@ -318,7 +323,7 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     let queries: Arc<dyn QueryEngine> = Arc::new(engine.clone());
     let datasets: Arc<dyn DatasetCatalog> = catalog.clone();
     let models: Arc<dyn ModelRegistry> = catalog.clone();
-    let mut all = data_kinds(root, &state, &engine, (&datasets, &storage.copies), &secrets)?;
+    let mut all = data_kinds(&workspace, &state, &engine, (&datasets, &storage.copies))?;
     let runtime: Arc<dyn ModelRuntime> = runtime;
     all.extend(millrace_training::steps::kinds(queries.clone(), runtime, tracker.clone()));
     all.extend(millrace_tracking::steps::kinds(&models));
@@ -387,20 +392,17 @@ fn alerts(
 
 /// The kinds of step that move and make tables, in the order the manual prints them.
 fn data_kinds(
-    root: &Path,
+    workspace: &Workspace,
     state: &Path,
     engine: &DataFusionEngine,
     (datasets, copies): (&Arc<dyn DatasetCatalog>, &LocalCopies),
-    secrets: &Arc<SecretStore>,
 ) -> Result<Vec<Arc<dyn StepKind>>> {
     let queries: Arc<dyn QueryEngine> = Arc::new(engine.clone());
-    // Read without the kinds, which are only being made: connections and limits need none.
-    let kinds = Arc::new(StepRegistry::new());
-    let workspace = Workspace::open(root.to_path_buf(), state.to_path_buf(), kinds, secrets.clone())?;
+    let root = &workspace.root;
     let services = compute_steps::Services {
         engine: queries.clone(),
         datasets: datasets.clone(),
-        workspace: root.to_path_buf(),
+        workspace: root.clone(),
         copies: copies.clone(),
         python_path: install_python_files(state)?,
         max_log_bytes: workspace.max_log.unwrap_or(compute_steps::MAX_LOG_BYTES),
@@ -409,12 +411,12 @@ fn data_kinds(
         .connect_timeout(Duration::from_secs(20))
         .read_timeout(Duration::from_secs(60))
         .build()?;
-    let call = call_services(&workspace)?;
+    let call = call_services(workspace)?;
     let copy = CopyServices {
-        workspace: root.to_path_buf(),
+        workspace: root.clone(),
         engine: queries,
         datasets: datasets.clone(),
-        connections: Arc::new(move || workspace.connections().usable()),
+        connections: reading_connections(workspace),
         http,
         clock: Arc::new(SystemClock),
     };
@@ -424,6 +426,12 @@ fn data_kinds(
     all.push(Arc::new(compute_steps::Python::new(services)));
     all.push(Arc::new(Call::new(call)));
     Ok(all)
+}
+
+/// Reads the workspace's connections whenever somebody needs them.
+fn reading_connections(workspace: &Workspace) -> ReadConnections {
+    let workspace = workspace.clone();
+    Arc::new(move || workspace.connections().usable())
 }
 
 /// What it takes to call other orchestrators.

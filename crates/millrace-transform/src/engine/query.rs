@@ -3,13 +3,15 @@
 use datafusion::common::{ScalarValue, TableReference};
 use datafusion::dataframe::DataFrame;
 use datafusion::prelude::{SQLOptions, SessionContext};
-use datafusion::sql::parser::Statement;
+use datafusion::sql::parser::{DFParser, Statement};
+use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::Statement as Sql;
 use futures::StreamExt as _;
 use millrace_contract::{BatchStream, QueryError};
 use serde_json::Value;
 
 use super::failure::{plan_error, run_error};
+use super::foreign::Name;
 use super::types;
 
 /// Plans `sql` after making sure that it only reads.
@@ -63,6 +65,23 @@ pub(crate) fn table_names(context: &SessionContext, sql: &str) -> Result<Vec<Str
 /// Values to be bound.
 pub(super) fn scalars(params: &[Value]) -> Result<Vec<ScalarValue>, QueryError> {
     params.iter().enumerate().map(|(at, value)| scalar(at, value)).collect()
+}
+
+/// The tables that a query names, as it names them, each once.
+pub(super) fn references(sql: &str) -> Result<Vec<TableReference>, QueryError> {
+    let statements = DFParser::parse_sql(sql).map_err(plan_error)?;
+    let mut found = Vec::new();
+    for statement in &statements {
+        let (tables, _) = resolve_table_references(statement, true).map_err(plan_error)?;
+        found.extend(tables);
+    }
+    Ok(found)
+}
+
+/// The tables of other systems among them, as `connection:table`.
+pub(crate) fn foreign_names(sql: &str) -> Result<Vec<String>, QueryError> {
+    let names = references(sql)?.into_iter().filter_map(|reference| Name::of(&reference));
+    Ok(names.map(|name| format!("{}:{}", name.connection, name.table)).collect())
 }
 
 fn scalar(at: usize, value: &Value) -> Result<ScalarValue, QueryError> {

@@ -3,18 +3,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    DatasetCatalog, KindDoc, KindFamily, OutputDoc, QueryEngine, QueryRequest, StepContext, StepError,
-    StepKind, StepOutcome, StepTraits,
+    AssetKey, DatasetCatalog, KindDoc, KindFamily, OutputDoc, QueryEngine, QueryRequest, StepContext,
+    StepError, StepKind, StepOutcome, StepTraits,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{config_error, dataset_name, publish, step_error, tables};
+use crate::engine::query::foreign_names;
 
 /// Runs one SELECT over the step's inputs and keeps the rows as a dataset.
 ///
-/// The tables are the names under `inputs:`. `${{ }}` inside the SQL becomes a bound value, never pasted text.
+/// The tables are the names under `inputs:`, and `connection.table` or `connection.schema.table` of a database. `${{ }}` inside the SQL becomes a bound value, never pasted text.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Sql {
@@ -49,6 +50,20 @@ enum Bound {
         #[serde(default)]
         params: Vec<Value>,
     },
+}
+
+impl Sql {
+    /// The text, its values, and where the rows go.
+    fn parts(self) -> (String, Vec<Value>, Option<String>) {
+        let (bound, to) = match self {
+            Self::Text(bound) => (bound, None),
+            Self::Into(into) => (into.query, into.to),
+        };
+        match bound {
+            Bound::Plain(text) => (text, Vec::new(), to),
+            Bound::Values { text, params } => (text, params, to),
+        }
+    }
 }
 
 const EXAMPLE: &str = "sql: |\n  select carrier, avg(dep_delay) as mean_delay\n  from flights\n  where month = ${{ inputs.month }}\n  group by carrier";
@@ -87,6 +102,12 @@ impl StepKind for SqlStep {
         StepTraits { deterministic: true, version: 1 }
     }
 
+    /// Rows of a database may have changed unseen.
+    fn reusable(&self, config: &Value) -> bool {
+        let Ok(config) = Sql::deserialize(config) else { return true };
+        foreign_names(&config.parts().0).is_ok_and(|names| names.is_empty())
+    }
+
     fn bound_fields(&self) -> &'static [&'static str] {
         &["", "query"]
     }
@@ -100,15 +121,11 @@ impl StepKind for SqlStep {
 
     async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {
         let config = Sql::deserialize(&context.config).map_err(|error| config_error("sql", &error))?;
-        let (bound, to) = match config {
-            Sql::Text(bound) => (bound, None),
-            Sql::Into(into) => (into.query, into.to),
-        };
-        let (sql, params) = match bound {
-            Bound::Plain(text) => (text, Vec::new()),
-            Bound::Values { text, params } => (text, params),
-        };
-        let (tables, lineage) = tables(&context)?;
+        let (sql, params, to) = config.parts();
+        let (tables, mut lineage) = tables(&context)?;
+        for name in foreign_names(&sql).map_err(|error| step_error(&error))? {
+            lineage.push(AssetKey { kind: "source".to_owned(), name, version: 0 });
+        }
         let rows = self
             .engine
             .query(QueryRequest { sql, params, tables, limit: None })

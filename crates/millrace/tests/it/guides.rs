@@ -106,6 +106,11 @@ fn guides_sweeps() {
 }
 
 #[test]
+fn guides_sql() {
+    follow(include_str!("../../../../docs/guides/sql.md"));
+}
+
+#[test]
 fn guides_copy() {
     follow(include_str!("../../../../docs/guides/copy.md"));
 }

@@ -18,6 +18,7 @@ mod environments;
 mod events;
 mod experiments;
 mod faults;
+mod federated;
 mod flow_page;
 mod full_disk;
 mod fuzz;
