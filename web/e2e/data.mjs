@@ -1,4 +1,4 @@
-// Changes a flow on its canvas, on a real server of a workspace of its own: node e2e/data.mjs FOLDER writes the workspace,
+// Changes a flow on its canvas, connections, and copies a table, on a real server of a workspace of its own: node e2e/data.mjs FOLDER writes the workspace,
 // node e2e/data.mjs BASE_URL FOLDER WORKSPACE walks its pages as e2e/real.mjs does.
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -24,8 +24,16 @@ nodes:
 output: by_day
 `;
 
+const CONNECTIONS = `# Where data is.
+local: {sqlite: {path: shop.db}}   # ours
+
+old:
+  postgres: {url: "postgres://shop:s3cret@127.0.0.1:1/shop"}
+`;
+
 const FILES = {
   "millrace.yaml": "name: shop\n",
+  "connections.yaml": CONNECTIONS,
   "raw/orders.csv": [
     "id,day,status,amount",
     ...Array.from({ length: 300 }, (_, at) => {
@@ -79,7 +87,9 @@ async function expectFile(lines) {
 
 async function stops() {
   await writeFile(flowFile, FLOW);
-  await rm(join(workspace, "flows/fresh.yaml"), { force: true });
+  await writeFile(join(workspace, "connections.yaml"), CONNECTIONS);
+  for (const file of ["flows/fresh.yaml", "pipelines/copy_copied.yaml"])
+    await rm(join(workspace, file), { force: true });
   return [
     { name: "flows", path: "/flows", heading: "Flows", come: [text("load (by_day)")] },
     {
@@ -213,6 +223,94 @@ async function stops() {
       },
       heading: "fresh",
       come: [node("days"), rows("rows of days")],
+    },
+    {
+      name: "connections",
+      path: "/connections",
+      heading: "Connections",
+      come: [text("sqlite"), text("postgres://shop:••••••@127.0.0.1:1/shop")],
+    },
+    {
+      name: "connection-tested",
+      path: "/connections?connection=local",
+      heading: "Connections",
+      do: (page) => button("Test connection")(page).click(),
+      come: [text("answers"), text(/SQLite 3/)],
+    },
+    {
+      name: "connection-refused",
+      path: "/connections?connection=old",
+      heading: "Connections",
+      do: (page) => button("Test connection")(page).click(),
+      come: [(page) => page.getByRole("alert")],
+    },
+    {
+      name: "connection-new",
+      path: "/connections?kind=ftp",
+      heading: "Connections",
+      do: async (page) => {
+        await page.getByRole("textbox", { name: "Name" }).fill("partner");
+        await page.getByRole("textbox", { name: "host" }).fill("files.example");
+        await page.getByRole("combobox", { name: /^another option/ }).selectOption("user");
+        await page.getByRole("textbox", { name: "user" }).fill("us");
+        await page.getByRole("combobox", { name: /^another option/ }).selectOption("password");
+        await page.getByLabel("password").fill("typed-in-a-form");
+        await button("Save")(page).click();
+        await text("Saved partner.")(page).waitFor();
+        const kept = await readFile(join(workspace, "connections.yaml"), "utf8");
+        if (!kept.startsWith(CONNECTIONS)) throw new Error(`the file lost something: ${kept}`);
+        if (!kept.includes("secrets.partner_password") || kept.includes("typed")) throw new Error(`no secret: ${kept}`);
+      },
+      come: [text("files.example")],
+    },
+    {
+      name: "copy",
+      path: "/copy",
+      heading: "Copy",
+      do: async (page) => {
+        const places = page.getByRole("navigation", { name: "places to read" });
+        if (page.viewportSize().width < 760) await places.getByText("Files", { exact: true }).click();
+        await places.getByText("raw", { exact: true }).click();
+        await places.getByRole("button", { name: /^orders.csv/ }).click();
+      },
+      come: [rows("rows of the source"), text(/The first 50 rows, 4 columns/)],
+    },
+    {
+      name: "copy-columns",
+      heading: "Copy",
+      do: async (page) => {
+        await button("Next")(page).click();
+        await page.getByRole("checkbox", { name: "copy status" }).uncheck();
+        const name = page.getByRole("textbox", { name: "name of amount" });
+        await name.fill("total");
+        await name.press("Enter");
+        const type = page.getByRole("combobox", { name: "type of id" });
+        await type.fill("string");
+        await type.press("Enter");
+      },
+      come: [rows("rows as they will be"), (page) => page.getByRole("columnheader", { name: "total Float64" })],
+    },
+    {
+      name: "copy-destination",
+      heading: "Copy",
+      do: async (page) => {
+        await button("Next")(page).click();
+        await page.getByRole("combobox", { name: "To" }).fill("data:copied");
+        await page.getByRole("combobox", { name: "To" }).press("Enter");
+      },
+      come: [(page) => page.locator('input[value="data:copied"]')],
+    },
+    {
+      name: "copy-review",
+      heading: "Copy",
+      do: (page) => button("Next")(page).click(),
+      come: [text(/^millrace copy raw\/orders.csv data:copied/), (page) => page.locator('input[value="copy_copied"]')],
+    },
+    {
+      name: "copy-run",
+      heading: "Copy",
+      do: (page) => button("Save and run")(page).click(),
+      come: [text("succeeded"), (page) => page.getByRole("link", { name: /^Run \d+ of copy_copied/ }), text("300")],
     },
   ];
 }

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Access;
 use crate::changes::Changes;
 use crate::connections::Connections;
+use crate::copies::Copies;
 use crate::flows::Flows;
 use crate::signed_url::UrlSigner;
 use crate::ui::Ui;
@@ -168,6 +169,8 @@ pub struct Parts {
     pub flows: Arc<dyn Flows>,
     /// The file of connections.
     pub connections: Arc<dyn Connections>,
+    /// What copies would do.
+    pub copying: Arc<dyn Copies>,
     /// What triggers are read from.
     pub triggers: Arc<dyn PipelineSource>,
     /// Datasets.

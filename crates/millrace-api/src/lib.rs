@@ -11,6 +11,7 @@ mod app;
 mod archive;
 mod changes;
 mod connections;
+mod copies;
 mod error;
 mod events;
 mod flows;
@@ -37,6 +38,7 @@ pub use app::{
     Parts, ScoreRequest,
 };
 pub use connections::Connections;
+pub use copies::{Copies, CopyRows};
 pub use error::{ApiError, ApiResult};
 pub use flows::{FlowFile, Flows, from_of, kind_of};
 pub use mlflow::guard::Permission;

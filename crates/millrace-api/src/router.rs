@@ -49,6 +49,7 @@
 //! | `/api/files?folder` | GET | `[WorkspaceFile]` |
 //! | `/api/connections`, `/api/connections/{name}?etag` | GET, PUT `SaveConnection`, DELETE | `ConnectionsView`, without secrets |
 //! | `/api/connection-tests` | POST `TryConnection` | `TriedConnection` |
+//! | `/api/copy-previews`, `/api/copies` | POST `PreviewCopy`, `StartCopy` | `CopyPreview`, `RunSummary` |
 //! | `/api/flows`, `/api/flow-kinds` | GET | `[FlowSummary]`, `[FlowKindView]` |
 //! | `/api/flows/{name}` | GET, PUT `SaveFlow` | `FlowView`, 409 if the file changed meanwhile |
 //! | `/api/flow-checks`, `/api/flow-edits`, `/api/flow-previews` | POST `CheckFlow`, `EditFlow`, `PreviewFlow` | `FlowModel`, `EditedFlow`, `TablePreview`; nothing is kept |
@@ -150,6 +151,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::sql::routes())
         .merge(routes::flows::routes())
         .merge(routes::connections::routes())
+        .merge(routes::copies::routes())
 }
 
 /// The OpenAPI document, JSON with a newline at the end.

@@ -3,6 +3,7 @@
 pub(crate) mod approvals;
 pub(crate) mod artifacts;
 pub(crate) mod connections;
+pub(crate) mod copies;
 pub(crate) mod dataset_labels;
 pub(crate) mod datasets;
 pub(crate) mod endpoints;

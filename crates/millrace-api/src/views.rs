@@ -3,6 +3,7 @@
 pub mod approvals;
 pub mod compare;
 pub mod connections;
+pub mod copies;
 pub mod datasets;
 pub mod endpoints;
 pub mod environments;

@@ -8,6 +8,7 @@ mod boot;
 mod cli;
 mod commands;
 mod connections;
+mod copies;
 mod declared;
 mod edited_files;
 mod example;

@@ -25,6 +25,7 @@ use millrace_tracking::webhooks::Webhooks;
 use crate::adapters::{KeptMonitors, LiveEndpoints};
 use crate::boot::{self, Rooms};
 use crate::commands::run_lock::{self, WorkspaceLock};
+use crate::copies::WorkspaceCopies;
 use crate::declared::sound;
 use crate::flows::WorkspaceFlows;
 use crate::inspector::FolderInspector;
@@ -276,6 +277,11 @@ fn parts(
         kinds: rooms.kind_docs(),
         definitions: Arc::new(rooms.workspace.clone()),
         connections: Arc::new(rooms.workspace.clone()),
+        copying: Arc::new(WorkspaceCopies {
+            workspace: rooms.workspace.clone(),
+            kinds: rooms.kinds.clone(),
+            queries: rooms.queries.clone(),
+        }),
         flows: Arc::new(WorkspaceFlows {
             workspace: rooms.workspace.clone(),
             previews: rooms.flow_previews(),

@@ -4108,6 +4108,52 @@ elapsed_ms: number,
  */
 problem: Problem | null, };
 
+export type PreviewCopy = { 
+/**
+ * What stands under `copy:` in a pipeline; `to` may be absent.
+ */
+copy: Json, 
+/**
+ * Rows at most; 50 if absent, at most 1,000.
+ */
+limit?: number, };
+
+export type CopyPreview = { 
+/**
+ * The columns and the first rows as the sink would get them; null if there are none.
+ */
+table: TablePreview | null, 
+/**
+ * Rows among them that cannot be read.
+ */
+rejected: number, 
+/**
+ * The first of those as `rejects.csv` has them, its header first.
+ */
+rejects: Array<string>, 
+/**
+ * Why there are no rows.
+ */
+problem: Problem | null, 
+/**
+ * The pipeline that does it.
+ */
+yaml: string, 
+/**
+ * The command that does it once; null if no command line can say it.
+ */
+command: string | null, };
+
+export type StartCopy = { 
+/**
+ * Name of the pipeline that is written for it.
+ */
+name: string, 
+/**
+ * What stands under `copy:`.
+ */
+copy: Json, };
+
 export type FlowUse = { 
 /**
  * Pipeline.

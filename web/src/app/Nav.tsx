@@ -3,6 +3,7 @@ import IconActivity from "@tabler/icons-react/dist/esm/icons/IconActivity.mjs";
 import IconBolt from "@tabler/icons-react/dist/esm/icons/IconBolt.mjs";
 import IconCalendarTime from "@tabler/icons-react/dist/esm/icons/IconCalendarTime.mjs";
 import IconChecklist from "@tabler/icons-react/dist/esm/icons/IconChecklist.mjs";
+import IconCopy from "@tabler/icons-react/dist/esm/icons/IconCopy.mjs";
 import IconCube from "@tabler/icons-react/dist/esm/icons/IconCube.mjs";
 import IconDatabase from "@tabler/icons-react/dist/esm/icons/IconDatabase.mjs";
 import IconFlask from "@tabler/icons-react/dist/esm/icons/IconFlask.mjs";
@@ -35,6 +36,7 @@ const ITEMS = [
   { to: "/prompts", name: "Prompts", icon: IconMessage },
   { to: "/evaluation", name: "Evaluation", icon: IconChecklist },
   { to: "/connections", name: "Connections", icon: IconPlug },
+  { to: "/copy", name: "Copy", icon: IconCopy },
   { to: "/data", name: "Data", icon: IconDatabase },
   { to: "/sql", name: "SQL", icon: IconTerminal2 },
   { to: "/flows", name: "Flows", icon: IconSitemap },

@@ -1,5 +1,5 @@
 import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
-import { connectionsSearch } from "../rooms/transfer/search";
+import { connectionsSearch, copySearch } from "../rooms/transfer/search";
 import { flowSearch, sqlSearch } from "../rooms/transform/search";
 import { getParentRoute } from "./root";
 
@@ -27,5 +27,11 @@ export const dataRoutes = [
     path: "/connections",
     validateSearch: connectionsSearch,
     component: lazyRouteComponent(() => import("../rooms/transfer/connections/ConnectionsPage"), "ConnectionsPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/copy",
+    validateSearch: copySearch,
+    component: lazyRouteComponent(() => import("../rooms/transfer/copy/CopyPage"), "CopyPage"),
   }),
 ] as const;

@@ -18,6 +18,7 @@ const PAGES = [
   "Data",
   "SQL",
   "Connections",
+  "Copy",
   "Flows",
   "Models",
   "Endpoints",

@@ -3,9 +3,9 @@
 use ts_rs::{Config, TS};
 
 use super::{
-    approvals, compare, connections, datasets, endpoints, environments, flows, inbox, json, lifecycle, logs,
-    models, monitors, outside, pipelines, prompts, runs, sessions, sql, timeline, traces, tracking, triggers,
-    workspace,
+    approvals, compare, connections, copies, datasets, endpoints, environments, flows, inbox, json,
+    lifecycle, logs, models, monitors, outside, pipelines, prompts, runs, sessions, sql, timeline, traces,
+    tracking, triggers, workspace,
 };
 
 /// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.
@@ -155,6 +155,7 @@ pub fn typescript() -> String {
     declare!(prompts::EvaluationDatasetView, prompts::EvaluationRecordView, prompts::EvaluationRecordPage);
     declare!(connections::ConnectionKindView, connections::ConnectionView, connections::ConnectionsView);
     declare!(connections::SaveConnection, connections::TryConnection, connections::TriedConnection);
+    declare!(copies::PreviewCopy, copies::CopyPreview, copies::StartCopy);
     declare!(flows::FlowUse, flows::FlowSummary, flows::FlowKindView, flows::FlowPort, flows::FlowNodeView);
     declare!(flows::FlowModel, flows::FlowView, flows::CheckFlow, flows::FlowEdit, flows::EditFlow);
     declare!(flows::EditedFlow, flows::PreviewFlow, flows::SaveFlow);

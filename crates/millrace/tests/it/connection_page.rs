@@ -71,7 +71,7 @@ fn a_saved_connection_keeps_the_file_and_names_its_secret() {
     let old = json!({"kind": "sqlite", "settings": {"path": "b.db"}, "etag": "old"}).to_string();
     assert_eq!(up.put("/api/connections/b", &old)["code"], "changed-meanwhile");
     assert_eq!(save(&up, "b", "sftp", &json!({"host": "h"}))["code"], "copy-config");
-    assert_eq!(save(&up, "b c", "sqlite", &json!({"path": "b.db"}))["code"], "bad-connection-name");
+    assert_eq!(save(&up, "b%20c", "sqlite", &json!({"path": "b.db"}))["code"], "bad-connection-name");
     assert_eq!(project.read("connections.yaml"), text);
     let etag = up.get("/api/connections")["etag"].as_str().unwrap().to_owned();
     up.send("DELETE", &format!("/api/connections/partner?etag={etag}"));

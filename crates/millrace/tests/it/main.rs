@@ -12,6 +12,7 @@ mod concurrent_writes;
 mod connection_page;
 mod connections;
 mod convert;
+mod copy_page;
 mod datasets;
 mod demo_kills;
 mod environments;

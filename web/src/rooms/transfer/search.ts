@@ -13,3 +13,20 @@ export const connectionsSearch = (raw: Raw): ConnectionsSearch => ({
   connection: text(raw.connection),
   kind: text(raw.kind),
 });
+
+export const COPY_STEPS = ["source", "columns", "destination", "review"] as const;
+export type CopyStep = (typeof COPY_STEPS)[number];
+
+export interface CopySearch {
+  step?: CopyStep;
+  /** What would stand under `copy:` in a pipeline, as JSON. */
+  copy?: string;
+  /** The run that was started. */
+  run?: string;
+}
+
+export const copySearch = (raw: Raw): CopySearch => ({
+  step: COPY_STEPS.find((step) => step === raw.step),
+  copy: typeof raw.copy === "object" && raw.copy !== null ? JSON.stringify(raw.copy) : text(raw.copy),
+  run: text(raw.run),
+});

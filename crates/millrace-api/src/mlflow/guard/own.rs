@@ -118,6 +118,8 @@ mod tests {
             "/api/flows/a",
             "/api/connections/a",
             "/api/connection-tests",
+            "/api/copies",
+            "/api/copy-previews",
             "/api/anything/new",
             "/",
             "/login",
