@@ -88,7 +88,7 @@ async function expectFile(lines) {
 async function stops() {
   await writeFile(flowFile, FLOW);
   await writeFile(join(workspace, "connections.yaml"), CONNECTIONS);
-  for (const file of ["flows/fresh.yaml", "pipelines/copy_copied.yaml"])
+  for (const file of ["flows/fresh.yaml", "pipelines/copy_orders_again.yaml"])
     await rm(join(workspace, file), { force: true });
   return [
     { name: "flows", path: "/flows", heading: "Flows", come: [text("load (by_day)")] },
@@ -235,7 +235,7 @@ async function stops() {
       path: "/connections?connection=local",
       heading: "Connections",
       do: (page) => button("Test connection")(page).click(),
-      come: [text("answers"), text(/SQLite 3/)],
+      come: [text("answers"), text(/the first copy into it makes it/)],
     },
     {
       name: "connection-refused",
@@ -295,22 +295,29 @@ async function stops() {
       heading: "Copy",
       do: async (page) => {
         await button("Next")(page).click();
-        await page.getByRole("combobox", { name: "To" }).fill("data:copied");
+        await page.getByRole("combobox", { name: "To" }).fill("data:orders_again");
         await page.getByRole("combobox", { name: "To" }).press("Enter");
       },
-      come: [(page) => page.locator('input[value="data:copied"]')],
+      come: [(page) => page.locator('input[value="data:orders_again"]')],
     },
     {
       name: "copy-review",
       heading: "Copy",
       do: (page) => button("Next")(page).click(),
-      come: [text(/^millrace copy raw\/orders.csv data:copied/), (page) => page.locator('input[value="copy_copied"]')],
+      come: [
+        text(/^millrace copy raw\/orders.csv data:orders_again/),
+        (page) => page.locator('input[value="copy_orders_again"]'),
+      ],
     },
     {
       name: "copy-run",
       heading: "Copy",
       do: (page) => button("Save and run")(page).click(),
-      come: [text("succeeded"), (page) => page.getByRole("link", { name: /^Run \d+ of copy_copied/ }), text("300")],
+      come: [
+        text("succeeded"),
+        (page) => page.getByRole("link", { name: /^Run \d+ of copy_orders_again/ }),
+        text("300"),
+      ],
     },
   ];
 }
