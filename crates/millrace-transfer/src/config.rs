@@ -96,7 +96,7 @@ pub struct CopyConfig {
     /// New names of columns. Between slashes it is a regular expression for all that match: `/^customer_(.*)$/: $1`.
     #[serde(default)]
     pub rename: IndexMap<String, String>,
-    /// Columns that the source does not have: `$file`, `$row`, `$run`, `$loaded_at`, `{sql: price * amount}`, or a value.
+    /// Columns that the source does not have: `$file`, `$modified`, `$row`, `$run`, `$loaded_at`, `{sql: price * amount}`, or a value.
     #[serde(default)]
     pub add: IndexMap<String, AddedColumn>,
     /// What becomes of columns that the sink does not have and of values of other types than its columns: `evolve`, `freeze`, `discard_row`,
@@ -125,6 +125,9 @@ pub struct CopyConfig {
     /// How the source is divided among connections; a large table of PostgreSQL is by its pages if absent. Databases only.
     #[serde(default)]
     pub partition: Option<Partition>,
+    /// Files that changed before are left out; microseconds since 1970.
+    #[serde(skip)]
+    pub(crate) newer_than: Option<i64>,
     /// SQL before the rows come, in the transaction that they come in. Databases only.
     #[serde(default)]
     pub pre_sql: Vec<String>,
@@ -144,7 +147,16 @@ impl CopyConfig {
 
     /// Whether a column tells the file of each row.
     pub(crate) fn wants_files(&self) -> bool {
-        self.add.values().any(|added| *added == AddedColumn::Value(Value::from("$file")))
+        self.adds("$file") || self.wants_modified()
+    }
+
+    /// Whether a column tells when the file of each row changed.
+    pub(crate) fn wants_modified(&self) -> bool {
+        self.adds("$modified")
+    }
+
+    fn adds(&self, word: &str) -> bool {
+        self.add.values().any(|added| *added == AddedColumn::Value(Value::from(word)))
     }
 
     /// Threads that decode side by side.

@@ -75,7 +75,12 @@ impl Copy {
         let meter = Arc::new(Meter::new(config.threads()));
         let outcome = Outcome::new(rejects, meter.clone());
         let label = sources(&from).into_iter().next().map_or_else(String::new, |source| source.name);
-        let facts = Facts { label, run_id: context.run_id.clone(), began: self.services.clock.now() };
+        let facts = Facts {
+            label,
+            run_id: context.run_id.clone(),
+            began: self.services.clock.now(),
+            modified: outcome.modified.clone(),
+        };
         let mark = match &config.incremental {
             Some(spec) => self.mark(spec, &to, &outcome).await?,
             None => None,

@@ -16,6 +16,7 @@ use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
 use futures::StreamExt as _;
 use millrace_contract::BatchStream;
+use serde_json::Value;
 
 use super::Copy;
 use super::existing::{Existing, at_least, nothing};
@@ -23,7 +24,7 @@ use crate::address::Address;
 use crate::config::{Condition, CopyConfig, Incremental, Lookback, Write};
 use crate::database::{Dialect, Reading};
 use crate::error::CopyError;
-use crate::shape::{Facts, origin};
+use crate::shape::{AddedColumn, Facts, origin};
 use crate::source::Outcome;
 
 /// How far the source has been read.
@@ -80,7 +81,7 @@ impl Copy {
         facts: &Facts,
         outcome: &Outcome,
     ) -> Result<Arc<CopyConfig>, CopyError> {
-        let Address::Database { connection, table } = from else { return Ok(config.clone()) };
+        let Address::Database { connection, table } = from else { return Ok(mark.of_files(config)) };
         let server = self.server(connection)?;
         let reading = Reading {
             condition: Some(nothing()),
@@ -185,6 +186,20 @@ fn before(value: &ArrayRef, lookback: &Lookback, column: &str) -> Result<ArrayRe
 }
 
 impl Mark {
+    /// The step as it reads only files that changed since, if that is what the column tells.
+    fn of_files(&self, config: &Arc<CopyConfig>) -> Arc<CopyConfig> {
+        let is_time = config.add.get(&self.column) == Some(&AddedColumn::Value(Value::from("$modified")));
+        let options = CastOptions { safe: true, ..CastOptions::default() };
+        let micros =
+            cast_with_options(&self.low, &DataType::Timestamp(TimeUnit::Microsecond, None), &options);
+        let low = micros.ok().filter(|low| is_time && low.is_valid(0));
+        let low = low.map(|low| low.as_primitive::<TimestampMicrosecondType>().value(0));
+        match low {
+            Some(low) => Arc::new(CopyConfig { newer_than: Some(low), ..config.as_ref().clone() }),
+            None => config.clone(),
+        }
+    }
+
     /// Only the rows that the sink does not have.
     pub(super) async fn new_rows(
         self,

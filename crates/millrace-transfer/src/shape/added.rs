@@ -1,19 +1,20 @@
 //! Columns that the source does not have.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use arrow::array::{
-    Array as _, ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
-    UInt64Array,
+    Array as _, ArrayRef, AsArray as _, BooleanArray, Float64Array, Int64Array, StringArray,
+    TimestampMicrosecondArray, UInt64Array,
 };
 use arrow::compute::take;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use serde_json::Value;
 
 use super::{FILE_COLUMN, Facts};
 use crate::error::CopyError;
+use crate::source::Modified;
 
 /// Where the values come from.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(super) enum Added {
     Row,
     /// The column of the source that tells the file.
     File(usize),
+    /// The same column, and when the files changed.
+    Modified(usize, Modified),
 }
 
 impl Added {
@@ -43,7 +46,7 @@ impl Added {
                         TimestampMicrosecondArray::from(vec![began]).with_timezone("UTC"),
                     ))
                 }
-                "$file" => {
+                "$file" | "$modified" => {
                     let found = source.index_of(FILE_COLUMN).map_err(|_| {
                         CopyError::config(
                             format!(
@@ -52,12 +55,15 @@ impl Added {
                             format!("leave `{name}` out of `add`"),
                         )
                     })?;
-                    Self::File(found)
+                    match word.as_str() {
+                        "$file" => Self::File(found),
+                        _ => Self::Modified(found, facts.modified.clone()),
+                    }
                 }
                 other => {
                     return Err(CopyError::config(
                         format!("`{other}` of the column `{name}` is not known"),
-                        "add: {file: $file, row: $row, run: $run, at: $loaded_at}",
+                        "add: {file: $file, changed: $modified, row: $row, run: $run, at: $loaded_at}",
                     ));
                 }
             },
@@ -76,13 +82,12 @@ impl Added {
         })
     }
 
-    pub(super) fn data_type(&self) -> &DataType {
-        const INTEGER: &DataType = &DataType::Int64;
-        const TEXT: &DataType = &DataType::Utf8;
+    pub(super) fn data_type(&self) -> DataType {
         match self {
-            Self::Constant(array) => array.data_type(),
-            Self::Row => INTEGER,
-            Self::File(_) => TEXT,
+            Self::Constant(array) => array.data_type().clone(),
+            Self::Row => DataType::Int64,
+            Self::File(_) => DataType::Utf8,
+            Self::Modified(..) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         }
     }
 
@@ -96,6 +101,12 @@ impl Added {
                 Arc::new(Int64Array::from_iter_values((first..).take(rows)))
             }
             Self::File(index) => batch.column(*index).clone(),
+            Self::Modified(index, modified) => {
+                let times = modified.lock().unwrap_or_else(PoisonError::into_inner);
+                let files = batch.column(*index).as_string_opt::<i32>();
+                let at = files.into_iter().flatten().map(|file| times.get(file?).copied());
+                Arc::new(at.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+            }
         })
     }
 }

@@ -87,7 +87,7 @@ pub enum SourceColumn {
 pub enum AddedColumn {
     /// An expression.
     Sql(SqlColumn),
-    /// `$file` (path of the file, for files), `$row` (number of the row in the copy, from 1), `$run` (id of the run), `$loaded_at` (when the
+    /// `$file` (path of the file, for files), `$modified` (when the file changed last), `$row` (number of the row in the copy, from 1), `$run` (id of the run), `$loaded_at` (when the
     /// copy began), or a text, number or boolean that is the same in every row.
     Value(Value),
 }

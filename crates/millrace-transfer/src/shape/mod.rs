@@ -28,7 +28,7 @@ pub(crate) use watched::{Watch, watched};
 
 use crate::config::CopyConfig;
 use crate::error::CopyError;
-use crate::source::Outcome;
+use crate::source::{Modified, Outcome};
 use crate::types::ColumnSpec;
 use added::Added;
 use convert::Conversion;
@@ -44,6 +44,8 @@ pub(crate) struct Facts {
     pub(crate) run_id: String,
     /// When the copy began.
     pub(crate) began: Timestamp,
+    /// When the files changed.
+    pub(crate) modified: Modified,
 }
 
 /// Rows as the sink gets them. Rows whose values cannot be converted are rejected.
@@ -229,7 +231,7 @@ impl Output {
     fn field(&self, source: &SchemaRef) -> Field {
         let kind = match (&self.convert, &self.take) {
             (Some(convert), _) => convert.data_type().clone(),
-            (None, Take::Added(added)) => added.data_type().clone(),
+            (None, Take::Added(added)) => added.data_type(),
             (None, Take::Column { index, path }) => {
                 let mut kind = source.field(*index).data_type();
                 for step in path {

@@ -4,6 +4,7 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use regex::Regex;
 
 use crate::error::CopyError;
@@ -98,6 +99,15 @@ impl SourceFile {
             Place::Local(path) => fs_err::metadata(path).map_or(0, |facts| facts.len()),
             Place::Stored(file) => file.size().unwrap_or(0),
             Place::Entry { entry, .. } => entry.size,
+        }
+    }
+
+    /// When the file changed last, as far as anybody knows.
+    pub(crate) fn modified(&self) -> Option<Timestamp> {
+        match &self.place {
+            Place::Local(path) => Timestamp::try_from(fs_err::metadata(path).ok()?.modified().ok()?).ok(),
+            Place::Stored(file) => file.modified(),
+            Place::Entry { archive, .. } => archive.modified(),
         }
     }
 

@@ -3,10 +3,12 @@
 pub(crate) mod files;
 mod running;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use jiff::Timestamp;
 use millrace_contract::{BatchStream, QueryError};
 
 use crate::config::CopyConfig;
@@ -27,16 +29,26 @@ pub(crate) struct Outcome {
     pub(crate) error: Arc<Mutex<Option<CopyError>>>,
     pub(crate) rejects: Arc<Mutex<Rejects>>,
     pub(crate) meter: Arc<Meter>,
+    /// When the files of the source changed, by their names.
+    pub(crate) modified: Modified,
 }
+
+/// Microseconds since 1970, by the names of files.
+pub(crate) type Modified = Arc<Mutex<HashMap<String, i64>>>;
 
 impl Outcome {
     pub(crate) fn new(rejects: Rejects, meter: Arc<Meter>) -> Self {
-        Self { error: Arc::default(), rejects: Arc::new(Mutex::new(rejects)), meter }
+        Self {
+            error: Arc::default(),
+            rejects: Arc::new(Mutex::new(rejects)),
+            meter,
+            modified: Arc::default(),
+        }
     }
 
     /// For what is read beside the source: its bytes are not counted, and its errors are not the source's.
     pub(crate) fn aside(&self) -> Self {
-        Self { error: Arc::default(), rejects: self.rejects.clone(), meter: Arc::new(Meter::new(1)) }
+        Self { error: Arc::default(), meter: Arc::new(Meter::new(1)), ..self.clone() }
     }
 
     pub(crate) fn fail(&self, error: CopyError) -> QueryError {
@@ -104,7 +116,7 @@ pub(crate) async fn open(
     config: Arc<CopyConfig>,
     outcome: Outcome,
 ) -> Result<BatchStream, CopyError> {
-    let files = unarchived(files, &config).await?;
+    let files = unarchived(changed(files, &config, &outcome), &config).await?;
     let format = match config.format {
         Some(format) => format,
         None => format::of_files(&files)?,
@@ -118,6 +130,22 @@ pub(crate) async fn open(
     let reader = opened.await.map_err(|error| CopyError::read("the source", &error))?;
     let reader = reader.map_err(|error| trouble.cause_of(error))?;
     Ok(stream(Box::new(Blaming { reader, trouble }), threads, wants_files, outcome))
+}
+
+/// The files that may have something new; always the one that changed last, since it tells the columns.
+fn changed(files: Vec<SourceFile>, config: &CopyConfig, outcome: &Outcome) -> Vec<SourceFile> {
+    if !config.wants_modified() {
+        return files;
+    }
+    let mut times = outcome.modified.lock().unwrap_or_else(PoisonError::into_inner);
+    let of = |file: &SourceFile| file.modified().map(Timestamp::as_microsecond);
+    let known: Vec<(SourceFile, Option<i64>)> =
+        files.into_iter().map(|file| (of(&file), file)).map(|(at, file)| (file, at)).collect();
+    times.extend(known.iter().filter_map(|(file, at)| Some((file.name.clone(), (*at)?))));
+    let newest = known.iter().filter_map(|(_, at)| *at).max();
+    let low = config.newer_than.map(|low| newest.map_or(low, |newest| newest.min(low)));
+    let stays = |at: Option<i64>| at.is_none() || low.is_none_or(|low| at >= Some(low));
+    known.into_iter().filter(|(_, at)| stays(*at)).map(|(file, _)| file).collect()
 }
 
 /// The files, with those in archives in the place of the archives.

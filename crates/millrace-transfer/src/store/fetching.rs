@@ -60,6 +60,11 @@ impl Stored {
         self.facts.size
     }
 
+    /// When it changed last, if the store said so.
+    pub(crate) fn modified(&self) -> Option<jiff::Timestamp> {
+        self.facts.modified
+    }
+
     pub(crate) fn trouble(&self) -> &Trouble {
         &self.reader.trouble
     }

@@ -120,3 +120,38 @@ async fn what_cannot_be_incremental_is_told() {
     insta::assert_snapshot!(said("db:t", "append", by("n")).await, @r###"the column `n` of the table `t` is no number, date or time, so nothing in it is newer"###);
     insta::assert_snapshot!(said("db:t", "append", json!({"column": "id", "lookback": "2h"})).await, @r###"`id` has numbers, so `lookback` is a number"###);
 }
+
+/// Only files that changed since are read; those as new as the newest are, and their rows are told by their values.
+#[tokio::test]
+async fn incremental_by_the_time_of_files() {
+    let place = Place::with("db", json!({"sqlite": {"path": "data/db.sqlite"}}));
+    let at = |file: &str, seconds: u64| {
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        std::fs::File::options()
+            .write(true)
+            .open(place.folder.path().join(file))
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+    };
+    let config = json!({"from": "day*.csv", "to": "db:t", "write": "append",
+        "add": {"file": "$file", "changed": "$modified"}, "incremental": {"column": "changed"}});
+    place.file("day1.csv", "n\n1\n");
+    place.file("day2.csv", "n\n2\n2\n");
+    at("day1.csv", 1_000);
+    at("day2.csv", 2_000);
+    assert_eq!(place.new_rows(config.clone()).await, 3);
+    // It is not even looked at: nothing in it is a row.
+    place.file("day1.csv", "n\n\"\n");
+    at("day1.csv", 1_000);
+    assert_eq!(place.new_rows(config.clone()).await, 0);
+    place.file("day3.csv", "n\n2\n3\n");
+    at("day3.csv", 2_000);
+    place.file("day4.csv", "n\n4\n");
+    at("day4.csv", 3_000);
+    assert_eq!(place.new_rows(config.clone()).await, 2 + 1);
+    assert_eq!(
+        place.rows("select n, file from t order by n, file").await,
+        "n,file\n1,day1.csv\n2,day2.csv\n2,day2.csv\n2,day3.csv\n3,day3.csv\n4,day4.csv\n"
+    );
+}

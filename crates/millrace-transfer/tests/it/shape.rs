@@ -143,7 +143,7 @@ async fn what_is_wrong_with_the_columns_is_said() {
     `add` names the column `id`, which is there already
       hint: give it another name
     `$path` of the column `x` is not known
-      hint: add: {file: $file, row: $row, run: $run, at: $loaded_at}
+      hint: add: {file: $file, changed: $modified, row: $row, run: $run, at: $loaded_at}
     no column is left
       hint: select: ["*"]
     the column `id` has no lists to unnest; it is integer
