@@ -132,8 +132,18 @@ mod tests {
             "from": "raw/it's.csv", "to": "data:orders", "on_error": "reject", "null_values": ["NA"],
             "rename": {"a": "b"}, "limit": 5,
         });
-        insta::assert_snapshot!(command(&config).unwrap(), @"");
-        insta::assert_snapshot!(pipeline(&config).unwrap(), @"");
+        insta::assert_snapshot!(command(&config).unwrap(), @r###"millrace copy 'raw/it'\''s.csv' data:orders --with on_error=reject --with 'null_values=["NA"]' --with 'rename={"a":"b"}' --with limit=5"###);
+        insta::assert_snapshot!(pipeline(&config).unwrap(), @r###"
+        steps:
+          copy:
+            copy:
+              from: raw/it's.csv
+              to: data:orders
+              on_error: reject
+              null_values: [NA]
+              rename: {a: b}
+              limit: 5
+        "###);
         assert_eq!(command(&json!({"from": "a.csv", "to": {"path": "b.csv"}})), None);
         assert_eq!(command(&json!({"from": "a.csv"})), None);
     }

@@ -38,7 +38,16 @@ export const SOURCE_OPTIONS = [
 ];
 
 /** Options about how a sink is written. */
-export const SINK_OPTIONS = ["write", "verify", "pre_sql", "post_sql", "max_bytes_per_s", "parallelism"];
+export const SINK_OPTIONS = [
+  "write",
+  "incremental",
+  "schema",
+  "verify",
+  "pre_sql",
+  "post_sql",
+  "max_bytes_per_s",
+  "parallelism",
+];
 
 export const TYPES = [
   "boolean",
