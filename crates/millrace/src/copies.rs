@@ -10,7 +10,7 @@ use millrace_contract::{BatchStream, Progress, ProgressSink, QueryEngine, StepCo
 use millrace_orchestration::StepRegistry;
 use millrace_spec::ids::PipelineName;
 use millrace_spec::problem::Problem;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::edited_files;
@@ -147,6 +147,8 @@ impl ProgressSink for Said {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
