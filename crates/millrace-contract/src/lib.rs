@@ -41,7 +41,7 @@ pub use model::{LoadedModel, ModelColumn, ModelError, ModelRuntime, ModelSignatu
 pub use notify::{Note, Notifier};
 pub use query::{
     BatchStream, ColumnProfile, HistogramBin, QueryEngine, QueryError, QueryRequest, RowExpressions,
-    Selection, TableProfile, TableRef, TopValue, WriteMode, WrittenTable,
+    Selection, TableMoment, TableProfile, TableRef, TopValue, WriteMode, WrittenTable,
 };
 pub use secret::SecretSource;
 pub use signal::{Signal, SignalSink};

@@ -93,6 +93,18 @@ impl TableRef {
     }
 }
 
+/// Which version of a table is meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum TableMoment {
+    /// The newest.
+    #[default]
+    Newest,
+    /// The one with this number.
+    Version(u64),
+    /// The newest of those that were there at this time.
+    At(jiff::Timestamp),
+}
+
 /// Which rows and columns of a table are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -260,6 +272,31 @@ pub trait QueryEngine: Send + Sync {
     ) -> Result<WrittenTable, QueryError> {
         let _ = key;
         self.write_table(uri, rows, mode).await
+    }
+
+    /// Writes rows as one new version of the Delta table at `uri`, which is created if absent: rows with equal keys are replaced, the others
+    /// added; of several new rows with one key the last counts. Once for each `key`, as [`Self::write_table_once`].
+    async fn upsert_table_once(
+        &self,
+        uri: &str,
+        _rows: BatchStream,
+        _columns: &[String],
+        _key: &str,
+    ) -> Result<WrittenTable, QueryError> {
+        Err(QueryError::Write {
+            uri: uri.to_owned(),
+            message: "this engine does not replace rows by keys".to_owned(),
+        })
+    }
+
+    /// The version of the Delta table at `uri` that is meant; `None` if there is no table.
+    async fn table_version(&self, uri: &str, _moment: &TableMoment) -> Result<Option<u64>, QueryError> {
+        Err(QueryError::Read { uri: uri.to_owned(), message: "this engine has no Delta tables".to_owned() })
+    }
+
+    /// The same engine, reaching `s3://` with these options, in object_store's words; `None` if it knows no buckets.
+    fn reaching(&self, _s3: &[(String, String)]) -> Option<std::sync::Arc<dyn QueryEngine>> {
+        None
     }
 
     /// Reads a table once and describes its columns.

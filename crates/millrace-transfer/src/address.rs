@@ -1,5 +1,6 @@
 //! The words after `from:` and `to:`.
 
+use millrace_contract::TableMoment;
 use millrace_spec::asset::{Asset, AssetType};
 use serde_json::Value;
 use url::Url;
@@ -18,8 +19,12 @@ pub(crate) enum Address {
     Dataset(String),
     /// A table that was resolved already (`from`).
     Table(Asset),
+    /// A Delta table that is no dataset: a folder or `s3://…`, and which version of it.
+    Delta { place: String, moment: TableMoment },
     /// A table, or a query in brackets, of a connection.
     Database { connection: String, table: String },
+    /// What a connection that gives rows is asked for; [`crate::connections::located`] tells it from a table.
+    Origin { connection: String, stream: String },
     /// A file or glob by its URL; [`crate::connections::located`] finds the connection that leads there.
     StoreUrl(String),
     /// A file or glob of a connection that leads to files; `label` is its URL.
@@ -41,6 +46,9 @@ impl Address {
         };
         if let Some(name) = text.strip_prefix("data:") {
             return Ok(Self::Dataset(name.to_owned()));
+        }
+        if let Some(place) = text.strip_prefix("delta:") {
+            return delta(place);
         }
         if let Some((scheme, place)) = text.split_once("://")
             && !matches!(scheme, "http" | "https")
@@ -102,6 +110,28 @@ impl Address {
     }
 }
 
+/// `lake/orders`, `s3://lake/orders@12`, `lake/orders@2026-03-01T00:00:00Z`.
+fn delta(text: &str) -> Result<Address, CopyError> {
+    let named =
+        |place: &str, moment| Ok(Address::Delta { place: place.trim_end_matches('/').to_owned(), moment });
+    let refused = |message: String| CopyError::config(message, "delta:lake/orders, delta:lake/orders@12");
+    let (place, moment) = match text.rsplit_once('@') {
+        Some((place, at)) if at.starts_with(|first: char| first.is_ascii_digit()) => (place, Some(at)),
+        _ => (text, None),
+    };
+    if place.trim_matches('/').is_empty() {
+        return Err(refused("`delta:` names no table".to_owned()));
+    }
+    let Some(at) = moment else { return named(place, TableMoment::Newest) };
+    if let Ok(version) = at.parse() {
+        return named(place, TableMoment::Version(version));
+    }
+    let time = at.parse().map_err(|_| {
+        refused(format!("`{at}` is neither a version nor an instant such as `2026-03-01T00:00:00Z`"))
+    })?;
+    named(place, TableMoment::At(time))
+}
+
 fn is_word(text: &str) -> bool {
     text.len() > 1 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
@@ -124,6 +154,14 @@ mod tests {
         );
         check("https://host/a.csv", Address::Http(Url::parse("https://host/a.csv").unwrap()));
         check("s3://lake/day=?/*.csv.zst", Address::StoreUrl("s3://lake/day=?/*.csv.zst".to_owned()));
+        let delta = |place: &str, moment| Address::Delta { place: place.to_owned(), moment };
+        check("delta:lake/orders/", delta("lake/orders", TableMoment::Newest));
+        check("delta:s3://lake/orders@12", delta("s3://lake/orders", TableMoment::Version(12)));
+        check("delta:a@b", delta("a@b", TableMoment::Newest));
+        let time = TableMoment::At("2026-03-01T06:00:00Z".parse().unwrap());
+        check("delta:/lake/orders@2026-03-01T07:00:00+01:00", delta("/lake/orders", time));
+        assert!(Address::read(&"delta:orders@2026-03-01".into()).is_err());
+        assert!(Address::read(&"delta:".into()).is_err());
         assert!(Address::read(&"s3://lake".into()).is_err());
         assert!(Address::read(&"gopher://host/a".into()).is_err());
     }

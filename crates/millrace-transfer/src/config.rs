@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::error::CopyError;
 use crate::format::{Encoding, Format, Target};
+use crate::origin::Request;
 use crate::rejects::{OnError, RejectLimit};
 use crate::shape::{AddedColumn, Contract, MappedColumn};
 use crate::types::ColumnSpec;
@@ -20,10 +21,11 @@ use crate::verification::Verify;
 #[serde(deny_unknown_fields)]
 pub struct CopyConfig {
     /// Path or glob relative to the workspace, `http(s)://…`, `connection:schema.table`, `connection:(select …)`,
-    /// `connection:path-or-glob`, the URL of files that a connection leads to (`s3://`, `az://`, `gs://`, `sftp://`) or `data:name`.
+    /// `connection:path-or-glob`, the URL of files that a connection leads to (`s3://`, `az://`, `gs://`, `sftp://`), `connection:stream` of a web
+    /// API or another system that gives rows, `delta:path-or-s3://…` with `@version` or `@time`, or `data:name`.
     pub from: Value,
-    /// `data:name`, a path, `connection:schema.table`, `connection:path` or the URL of a file that a connection leads to; or a file with how it
-    /// is written: `{path: out/rows.csv, delimiter: ";"}`.
+    /// `data:name`, a path, `connection:schema.table`, `connection:path` or the URL of a file that a connection leads to, or
+    /// `delta:path-or-s3://…`; or a file with how it is written: `{path: out/rows.csv, delimiter: ";"}`.
     #[schemars(with = "Target")]
     pub to: Value,
     /// Format of the source's files; told by their ending if absent.
@@ -56,7 +58,8 @@ pub struct CopyConfig {
     /// How characters stand in the file. CSV, JSON and XML only.
     #[serde(default)]
     pub encoding: Encoding,
-    /// Condition on the rows, in the database's SQL; of other sources in that of Millrace, over the columns of the source.
+    /// Condition on the rows, in the database's SQL or OData's `$filter`; of other sources in the SQL of Millrace, over the columns of the
+    /// source.
     #[serde(default, rename = "where")]
     pub condition: Option<Condition>,
     /// What becomes of the copy when a row cannot be read. CSV, JSON, Excel and XML only.
@@ -106,8 +109,8 @@ pub struct CopyConfig {
     /// Threads that decode side by side; as many as the machine has cores if absent.
     #[serde(default)]
     pub parallelism: Option<std::num::NonZeroUsize>,
-    /// Where the records are: `$.data.rows` in a JSON document, the name of an element or a path such as `/orders/order` in an XML one. JSON and
-    /// XML only.
+    /// Where the records are: `$.data.rows` in a JSON document or the answer of a web API, the name of an element or a path such as
+    /// `/orders/order` in an XML document.
     #[serde(default)]
     pub records: Option<String>,
     /// What stands before the names of columns that are attributes; nothing if absent. XML only.
@@ -134,6 +137,9 @@ pub struct CopyConfig {
     /// SQL after the last row, in the same transaction. Databases only.
     #[serde(default)]
     pub post_sql: Vec<String>,
+    /// What a web API is asked for beside its path: parameters, variables, pages.
+    #[serde(default)]
+    pub request: Option<Request>,
 }
 
 impl CopyConfig {
@@ -157,6 +163,11 @@ impl CopyConfig {
 
     fn adds(&self, word: &str) -> bool {
         self.add.values().any(|added| *added == AddedColumn::Value(Value::from(word)))
+    }
+
+    /// Whether every record of the source becomes a row of the sink, as far as the step says.
+    pub(crate) fn keeps_every_row(&self) -> bool {
+        self.on_error == OnError::Fail && self.incremental.is_none() && self.schema.is_none()
     }
 
     /// Threads that decode side by side.
@@ -189,7 +200,8 @@ pub enum Write {
     Overwrite,
     /// The rows are added. Running it twice adds them twice.
     Append,
-    /// Rows with equal keys are replaced, the others added; of several rows with one key the last counts. Databases only.
+    /// Rows with equal keys are replaced, the others added; of several rows with one key the last counts. Databases, datasets and Delta tables
+    /// only; of the latter two the whole table is written anew.
     Upsert(Vec<String>),
     /// The table is emptied first and keeps its definition; who reads it waits meanwhile. Databases only.
     Truncate,

@@ -2,6 +2,7 @@
 
 mod probe;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 use crate::address::Address;
 use crate::error::CopyError;
+use crate::origin;
 use crate::store::{KINDS, Leads, leading};
 
 /// One connection of `connections.yaml`. It has no `Debug`, since it holds secrets.
@@ -53,12 +55,15 @@ pub(crate) fn find<'a>(connections: &'a Connections, name: &str) -> Result<&'a V
     }
 }
 
-/// The address with its connection, if it is one of files on another machine. A connection need not be usable for that, so that `check` needs
+/// The address with its connection, if it is one of files on another machine or one that gives rows. A connection need not be usable for that, so that `check` needs
 /// no secrets.
 pub(crate) fn located(address: Address, connections: &Connections) -> Result<Address, CopyError> {
     match address {
         Address::Database { connection, table } => {
             let found = connections.get(&connection);
+            if found.is_some_and(|found| origin::kind_of(&found.settings).is_some()) {
+                return Ok(Address::Origin { connection, stream: table });
+            }
             let Some(leads) = found.and_then(|found| leading(&connection, &found.settings)) else {
                 return Ok(Address::Database { connection, table });
             };
@@ -74,7 +79,11 @@ pub(crate) fn located(address: Address, connections: &Connections) -> Result<Add
         }
         // Without a connection a web server is asked as anybody.
         Address::Http(url) => match leading_to(url.as_str(), connections) {
-            Some((connection, path)) => Ok(Address::Stored { connection, path, label: url.to_string() }),
+            // As it is written in a connection's address, which is encoded when it is sent.
+            Some((connection, path)) => {
+                let path = percent_encoding::percent_decode_str(&path).decode_utf8_lossy().into_owned();
+                Ok(Address::Stored { connection, path, label: url.to_string() })
+            }
             None => Ok(Address::Http(url)),
         },
         other => Ok(other),
@@ -125,10 +134,19 @@ fn connection_to(url: &str, connections: &Connections) -> Result<(String, String
     Err(CopyError::config(format!("no connection leads to `{url}`"), hint))
 }
 
-/// What is wrong with the settings of a connection that leads to files.
+/// What is wrong with the settings of a connection that leads to files or gives rows.
 pub fn connection_problem(name: &str, settings: &Value) -> Option<Problem> {
+    if origin::kind_of(settings).is_some() {
+        // What it does with a folder does not matter before it is used.
+        return origin::open(name, settings, Path::new("")).err().map(|error| error.problem());
+    }
     let error = leading(name, settings)?.err()?;
     Some(error.problem())
+}
+
+/// The JSON Schema of what stands below a word of connections.yaml that gives rows; `None` for other words.
+pub fn connection_schema(word: &str) -> Option<Value> {
+    origin::connection_schema(word)
 }
 
 /// What triggers need to look into a bucket, if a connection leads there. `scheme` is its URL's: `s3`, `az`, `gs`.

@@ -2,14 +2,16 @@
 
 use millrace_contract::{KindDoc, KindFamily};
 
+use crate::copy::DeltaTable;
 use crate::database::mysql::MysqlConnection;
 use crate::database::postgres::PostgresConnection;
 use crate::database::sqlite::SqliteConnectionSettings;
 use crate::format::Format;
+use crate::origin;
 use crate::store::KINDS;
 
 /// Every connector. A new one: a source or a sink beside the others, and a line here; a new format has its line in [`Format`], a new store in
-/// [`KINDS`].
+/// [`KINDS`], a new system that gives rows in [`origin::KINDS`].
 pub fn connectors() -> Vec<KindDoc> {
     let mut docs: Vec<KindDoc> = Format::ALL.iter().map(|format| format.of().doc()).collect();
     docs.extend(KINDS.iter().map(|kind| kind.doc()));
@@ -30,5 +32,11 @@ pub fn connectors() -> Vec<KindDoc> {
             "copy: {from: \"data:orders\", to: \"local:orders\"}\n",
         ),
     ]);
+    docs.push(KindDoc::of::<DeltaTable>(
+        KindFamily::Connector,
+        "delta",
+        "copy: {from: \"delta:s3://lake/orders@12\", to: \"delta:lake/orders\", write: {upsert: [id]}}\n",
+    ));
+    docs.extend(origin::KINDS.iter().map(|kind| kind.doc()));
     docs
 }

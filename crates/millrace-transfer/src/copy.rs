@@ -1,9 +1,14 @@
 //! The step kind `copy`.
 
+mod checks;
 mod contract;
+mod delta;
 mod existing;
 mod incremental;
 mod step;
+
+pub(crate) use delta::DeltaTable;
+use incremental::requested;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +16,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use millrace_contract::{
     AssetKey, BatchStream, Clock, DatasetCatalog, KindDoc, KindFamily, NewDatasetVersion, Producer,
-    QueryEngine, StepContext, StepOutcome, TableRef, WriteMode, WrittenTable,
+    QueryEngine, StepContext, StepOutcome, TableRef, WrittenTable,
 };
 use millrace_spec::asset::{Asset, AssetType};
 use serde_json::Value;
@@ -24,7 +29,7 @@ use crate::database::{self, Load, Reading, TableServer};
 use crate::error::CopyError;
 use crate::meter::Meter;
 use crate::rejects::{OnError, Rejects};
-use crate::shape::{Facts, Watch, filtered, shaped, watched};
+use crate::shape::{Facts, Watch, shaped, watched};
 use crate::sink::{stored, write_local};
 use crate::source::{self, Outcome, files};
 use crate::store::{self, FileStore};
@@ -89,11 +94,8 @@ impl Copy {
             Some(mark) => self.narrowed(&from, &config, mark, &facts, &outcome).await?,
             None => config.clone(),
         };
-        let rows = self.open(&from, &reading, context, &outcome).await?;
-        let rows = match (&config.condition, &from) {
-            (None, _) | (_, Address::Database { .. }) => rows,
-            (Some(condition), _) => filtered(rows, condition, &*self.services.engine, &outcome).await?,
-        };
+        let rows = self.open(&from, &requested(mark.as_ref(), reading)?, context, &outcome).await?;
+        let rows = self.chosen(rows, &from, &config, &outcome).await?;
         let rows = shaped(rows, &config, facts, &*self.services.engine, &outcome).await?;
         let (rows, difference) = match config.schema {
             Some(contract) => {
@@ -184,8 +186,9 @@ impl Copy {
         if config.write != Write::Overwrite {
             return Ok(said("NotVerified", "the sink has other rows too, so its sums say nothing"));
         }
-        let to = match written.outputs.get("data").and_then(Asset::from_value) {
-            Some(asset) if asset.kind == AssetType::Table => Address::Table(asset),
+        let to = match (to, written.outputs.get("data").and_then(Asset::from_value)) {
+            (Address::Delta { place, .. }, Some(asset)) => delta::of_version(place, asset.delta_version),
+            (_, Some(asset)) if asset.kind == AssetType::Table => Address::Table(asset),
             _ => to.clone(),
         };
         // Types that the sink's format does not keep are those of what was written.
@@ -262,6 +265,10 @@ impl Copy {
                 let server = self.server(connection)?;
                 server.read(Reading::of(config, table), outcome.clone()).await
             }
+            Address::Delta { place, moment } => self.read_delta(place, moment).await,
+            Address::Origin { connection, stream } => {
+                self.read_origin((connection, stream), config, context, outcome).await
+            }
             Address::Stored { connection, path, .. } => {
                 let store = self.store(connection)?;
                 let files = store::source_files(&store, path, staging(context), context).await?;
@@ -291,34 +298,6 @@ impl Copy {
 
     fn server(&self, connection: &str) -> Result<Box<dyn TableServer>, CopyError> {
         database::open(connection, &self.connection(connection)?, &self.services.workspace)
-    }
-
-    /// Whether the sink can be written as the step says, as far as it is known without asking anybody.
-    fn check_write(&self, config: &CopyConfig) -> Result<(), CopyError> {
-        match self.address(&config.to)? {
-            to @ Address::Database { .. } => self.check_server(&to),
-            _ if config.write.wants_database() => Err(CopyError::config(
-                "only tables of databases can be written so",
-                "`write: overwrite`, or copy to `connection:table`",
-            )),
-            _ if !config.pre_sql.is_empty() || !config.post_sql.is_empty() => Err(CopyError::config(
-                "`pre_sql` and `post_sql` are for databases",
-                "copy to `connection:table`",
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether the connection of an address in a database is there and readable.
-    fn check_server(&self, address: &Address) -> Result<(), CopyError> {
-        let Address::Database { connection, .. } = address else { return Ok(()) };
-        let connections = self.connections()?;
-        match connections.get(connection) {
-            // Without its secrets it is as it is written.
-            Some(found) if found.unusable.is_some() => Ok(()),
-            Some(found) => database::open(connection, &found.settings, &self.services.workspace).map(drop),
-            None => connections::find(&connections, connection).map(drop),
-        }
     }
 
     fn store(&self, connection: &str) -> Result<Arc<dyn FileStore>, CopyError> {
@@ -360,6 +339,12 @@ impl Copy {
                 outcome.outputs.insert("data".to_owned(), asset.to_value());
                 rows
             }
+            Address::Delta { place, .. } => {
+                let (asset, rows) = self.write_delta(place, config, context, rows).await?;
+                outcome.bytes = asset.size_bytes;
+                outcome.outputs.insert("data".to_owned(), asset.to_value());
+                rows
+            }
             Address::Files(path) => {
                 let (asset, rows) = write_local(context.workspace.join(path), config, rows, meter).await?;
                 outcome.bytes = asset.size_bytes;
@@ -389,7 +374,7 @@ impl Copy {
                 outcome.outputs.insert("data".to_owned(), label.as_str().into());
                 rows
             }
-            Address::Http(_) | Address::StoreUrl(_) => return Err(not_written(to)),
+            Address::Http(_) | Address::StoreUrl(_) | Address::Origin { .. } => return Err(not_written(to)),
         };
         outcome.outputs.insert("rows".to_owned(), rows.into());
         outcome.rows = Some(rows);
@@ -405,19 +390,8 @@ impl Copy {
         sources: &[AssetKey],
     ) -> Result<(Asset, u64), CopyError> {
         let failed = |error: &dyn std::fmt::Display| CopyError::write(format!("data:{name}"), error);
-        let mode = match config.write {
-            Write::Overwrite => WriteMode::Overwrite,
-            Write::Append if config.schema.is_some() => WriteMode::AppendColumns,
-            Write::Append => WriteMode::Append,
-            _ => {
-                return Err(CopyError::config(
-                    "datasets are written by `overwrite` or `append`",
-                    "write: overwrite",
-                ));
-            }
-        };
         let uri = self.services.datasets.location(name).map_err(|error| failed(&error))?;
-        let written = self.services.engine.write_table_once(&uri, rows, mode, &context.idempotency_key).await;
+        let written = delta::commit(&*self.services.engine, &uri, rows, (config, context)).await;
         let written = written.map_err(|error| failed(&error))?;
         let rows = written.rows;
         let table = TableRef::Delta { uri: written.uri.clone(), version: written.delta_version };
@@ -448,17 +422,8 @@ fn new_version(
 ) -> NewDatasetVersion {
     NewDatasetVersion {
         name: name.to_owned(),
-        asset: Asset {
-            kind: AssetType::Table,
-            name: None,
-            version: None,
-            uri: written.uri,
-            delta_version: Some(written.delta_version),
-            digest: written.digest,
-            rows: Some(written.rows),
-            size_bytes: Some(written.size_bytes),
-        },
-        schema: written.schema,
+        schema: written.schema.clone(),
+        asset: delta::asset(written),
         profile: None,
         producer: Some(Producer { run_id: context.run_id.clone(), step: Some(context.step.clone()) }),
         inputs: sources.to_vec(),
@@ -474,6 +439,7 @@ fn file_name(url: &Url) -> String {
 fn not_written(to: &Address) -> CopyError {
     let place = match to {
         Address::Http(url) => store::http::shown(url),
+        Address::Origin { connection, stream } => format!("{connection}:{stream}"),
         other => format!("{other:?}"),
     };
     CopyError::config(format!("`{place}` cannot be written"), "copy to `data:name`, a path or a connection")
@@ -502,6 +468,8 @@ fn sources(from: &Address) -> Vec<AssetKey> {
         Address::Files(pattern) => ("source", pattern.clone(), 0),
         Address::Http(url) => ("source", store::http::shown(url), 0),
         Address::Database { connection, table } => ("source", format!("{connection}:{table}"), 0),
+        Address::Origin { connection, stream } => ("source", format!("{connection}:{stream}"), 0),
+        Address::Delta { place, .. } => ("source", format!("delta:{place}"), 0),
         Address::Stored { label, .. } | Address::StoreUrl(label) => ("source", label.clone(), 0),
         Address::Dataset(name) => ("dataset", name.clone(), 0),
         Address::Table(asset) => {

@@ -18,6 +18,7 @@ mod error;
 mod foreign;
 mod format;
 mod meter;
+mod origin;
 mod rejects;
 mod shape;
 mod sink;
@@ -27,12 +28,15 @@ mod types;
 mod verification;
 
 pub use config::{Bound, Condition, CopyConfig, Incremental, Lookback, Partition, Range, Sheet, Write};
-pub use connections::{Connection, Connections, ReadConnections, bucket_options, connection_problem};
+pub use connections::{
+    Connection, Connections, ReadConnections, bucket_options, connection_problem, connection_schema,
+};
 pub use connectors::connectors;
 pub use copy::{Copy, CopyServices};
 pub use error::CopyError;
 pub use foreign::Databases;
 pub use format::{Compression, Encoding, FileTarget, Format};
+pub use origin::{Cursor, JsonPath, Keyed, NumberedPages, OffsetPages, Pages, Request};
 pub use rejects::{OnError, RejectLimit};
 pub use shape::{
     AddedColumn, Contract, LongMappedColumn, MappedColumn, Rule, Rules, SourceColumn, SqlColumn,

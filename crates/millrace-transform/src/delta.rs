@@ -15,9 +15,14 @@ use crate::engine::store;
 mod commit;
 mod digest;
 mod files;
+mod foreign;
+mod moment;
 mod once;
+mod upsert;
 
 pub(crate) use commit::write;
+pub(crate) use moment::version_at;
+pub(crate) use upsert::upsert;
 
 /// A handle on the table at `uri`, nothing read yet.
 fn handle(engine: &DataFusionEngine, uri: &str) -> Result<DeltaTable, QueryError> {

@@ -14,7 +14,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use indexmap::IndexMap;
 use millrace_contract::{
     BatchStream, ForeignTables, QueryEngine, QueryError, QueryRequest, RowExpressions, Selection,
-    TableProfile, TableRef, WriteMode, WrittenTable,
+    TableMoment, TableProfile, TableRef, WriteMode, WrittenTable,
 };
 
 mod expressions;
@@ -226,6 +226,26 @@ impl QueryEngine for DataFusionEngine {
         key: &str,
     ) -> Result<WrittenTable, QueryError> {
         crate::delta::write(self, uri, rows, mode, Some(key)).await
+    }
+
+    async fn upsert_table_once(
+        &self,
+        uri: &str,
+        rows: BatchStream,
+        columns: &[String],
+        key: &str,
+    ) -> Result<WrittenTable, QueryError> {
+        crate::delta::upsert(self, uri, rows, columns, key).await
+    }
+
+    async fn table_version(&self, uri: &str, moment: &TableMoment) -> Result<Option<u64>, QueryError> {
+        crate::delta::version_at(self, uri, moment).await
+    }
+
+    fn reaching(&self, s3: &[(String, String)]) -> Option<Arc<dyn QueryEngine>> {
+        // A state of its own: two engines may know one bucket by different keys.
+        let config = EngineConfig { s3: s3.iter().cloned().collect(), ..EngineConfig::clone(&self.config) };
+        Some(Arc::new(Self { foreign: self.foreign.clone(), ..Self::new(config) }))
     }
 
     async fn profile(&self, table: &TableRef) -> Result<TableProfile, QueryError> {

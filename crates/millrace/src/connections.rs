@@ -92,11 +92,12 @@ fn resolved(tree: &Node, secrets: &Secrets) -> Connections {
     fields.map(|(key, node)| (key.name.clone(), resolve(&key.name, node))).collect()
 }
 
-/// What does not fit the schema of a connection to a queue or a mailbox.
+/// What does not fit the schema of a connection to a queue, a mailbox or a system that gives rows.
 fn mistake(user: &str, node: &Node) -> Option<Box<Problem>> {
     let words = node.as_map().unwrap_or_default().iter();
     words.into_iter().find_map(|(word, settings)| {
-        let schema = connection_schema(&word.name)?;
+        let schema =
+            connection_schema(&word.name).or_else(|| millrace_transfer::connection_schema(&word.name))?;
         let violation = violations(&schema, &settings.to_json()).into_iter().next()?;
         let message = format!("{user}: {}", violation.message);
         let problem = Problem::error("bad-connection", message).at(violation.place_in(settings));

@@ -22,8 +22,18 @@ const TABLE: &str = "sink";
 
 /// A sink that is there.
 pub(super) enum Existing {
-    Dataset { name: String, table: TableRef, engine: Arc<dyn QueryEngine> },
-    Database { table: String, server: Box<dyn TableServer>, dialect: Dialect, outcome: Outcome },
+    /// A dataset, or another Delta table; `name` is its address.
+    Dataset {
+        name: String,
+        table: TableRef,
+        engine: Arc<dyn QueryEngine>,
+    },
+    Database {
+        table: String,
+        server: Box<dyn TableServer>,
+        dialect: Dialect,
+        outcome: Outcome,
+    },
 }
 
 impl Copy {
@@ -46,7 +56,12 @@ impl Copy {
                 let (table, outcome) = (table.clone(), outcome.clone());
                 Ok(found.map(|_| Existing::Database { table, server, dialect, outcome }))
             }
-            Address::Files(_) | Address::Stored { .. } | Address::Http(_) | Address::StoreUrl(_) => Ok(None),
+            Address::Delta { place, .. } => self.delta_there(place).await,
+            Address::Files(_)
+            | Address::Stored { .. }
+            | Address::Http(_)
+            | Address::StoreUrl(_)
+            | Address::Origin { .. } => Ok(None),
         }
     }
 
@@ -58,7 +73,8 @@ impl Copy {
             Some(version) => TableRef::Delta { uri: asset.uri, version },
             None => TableRef::Parquet { uri: asset.uri },
         };
-        Ok(Some(Existing::Dataset { name: name.to_owned(), table, engine: self.services.engine.clone() }))
+        let (name, engine) = (format!("data:{name}"), self.services.engine.clone());
+        Ok(Some(Existing::Dataset { name, table, engine }))
     }
 }
 
@@ -66,7 +82,7 @@ impl Existing {
     /// What it is called in messages.
     pub(super) fn label(&self) -> String {
         match self {
-            Self::Dataset { name, .. } => format!("`data:{name}`"),
+            Self::Dataset { name, .. } => format!("`{name}`"),
             Self::Database { table, .. } => format!("the table `{table}`"),
         }
     }

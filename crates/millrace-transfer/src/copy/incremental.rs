@@ -19,11 +19,12 @@ use millrace_contract::BatchStream;
 use serde_json::Value;
 
 use super::Copy;
-use super::existing::{Existing, at_least, nothing};
+use super::existing::{Existing, at_least, nothing, text};
 use crate::address::Address;
 use crate::config::{Condition, CopyConfig, Incremental, Lookback, Write};
 use crate::database::{Dialect, Reading};
 use crate::error::CopyError;
+use crate::origin::Request;
 use crate::shape::{AddedColumn, Facts, origin};
 use crate::source::Outcome;
 
@@ -112,8 +113,39 @@ impl Copy {
     }
 }
 
+/// The step with how far its source was read in its request, where that says `$watermark`.
+pub(super) fn requested(mark: Option<&Mark>, config: Arc<CopyConfig>) -> Result<Arc<CopyConfig>, CopyError> {
+    let Some(request) = config.request.as_ref().filter(|request| request.wants_watermark()) else {
+        return Ok(config);
+    };
+    let watermark = match mark {
+        None => Value::Null,
+        Some(mark) if matches!(mark.low.data_type(), DataType::Timestamp(..)) => {
+            // As RFC 3339 has it; times without a zone count as UTC.
+            let text = text(&mark.low, true)?.replacen(' ', "T", 1);
+            format!("{}Z", text.trim_end_matches('Z')).into()
+        }
+        Some(mark) => {
+            let text = text(&mark.low, false)?;
+            if mark.low.data_type().is_numeric() {
+                serde_json::from_str(&text).unwrap_or(Value::String(text))
+            } else {
+                text.into()
+            }
+        }
+    };
+    let request = Some(request.since(&watermark));
+    Ok(Arc::new(CopyConfig { request, ..CopyConfig::clone(&config) }))
+}
+
 /// Whether the step's way of writing is one that adds.
 pub(super) fn check(config: &CopyConfig) -> Result<(), CopyError> {
+    if config.incremental.is_none() && config.request.as_ref().is_some_and(Request::wants_watermark) {
+        return Err(CopyError::config(
+            "`$watermark` is how far an incremental copy has read, and this one is none",
+            "incremental: {column: updated_at}",
+        ));
+    }
     if config.incremental.is_some() && !config.write.adds() {
         return Err(CopyError::config(
             "`incremental` brings only new rows, and this way of writing takes the others away",

@@ -86,7 +86,7 @@ impl StepKind for Copy {
             }
             _ => Ok(()),
         });
-        let from = self.address(&config.from).and_then(|from| self.check_server(&from));
+        let from = self.address(&config.from).and_then(|from| self.check_source(&from, &config));
         let addresses = [from, to, FileTarget::of(&config.to).map(drop)];
         // What is wrong with `connections.yaml` is said once, at that file.
         let of_the_step = |error: &CopyError| !unresolved && !matches!(error, CopyError::Connection(_));

@@ -140,6 +140,11 @@ pub(crate) trait Encoder {
     fn finish(self: Box<Self>) -> Result<Box<dyn Out>, Failure>;
 }
 
+/// Whether this is a path to the records of a JSON document.
+pub(crate) fn check_records(path: &str) -> Result<(), CopyError> {
+    json::path_of(path).map(drop)
+}
+
 /// The format that the first file's ending names.
 pub(crate) fn of_files(files: &[SourceFile]) -> Result<Format, CopyError> {
     let name = files.first().map(|file| file.name.as_str()).unwrap_or_default();

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _};
 use indexmap::IndexMap;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
@@ -31,22 +31,22 @@ const SECRET_PARAMETERS: &[&str] = &["sig", "token", "key", "secret", "password"
 #[serde(deny_unknown_fields)]
 pub(crate) struct HttpConnection {
     /// What the addresses of its files begin with.
-    url: Url,
+    pub(super) url: Url,
     /// Who reads, for basic authentication.
     #[serde(default)]
-    user: Option<String>,
+    pub(super) user: Option<String>,
     /// The user's password, usually `${{ secrets.… }}`.
     #[serde(default)]
-    password: Option<String>,
+    pub(super) password: Option<String>,
     /// A bearer token instead, usually `${{ secrets.… }}`.
     #[serde(default)]
-    bearer: Option<String>,
+    pub(super) bearer: Option<String>,
     /// Further headers of each request, for example an API key. Their values are kept out of messages.
     #[serde(default)]
-    headers: IndexMap<String, String>,
+    pub(super) headers: IndexMap<String, String>,
     /// Whether what opens the server may be sent to `http://`, which does not encrypt it.
     #[serde(default)]
-    allow_http: bool,
+    pub(super) allow_http: bool,
 }
 
 impl Settings for HttpConnection {
@@ -93,6 +93,13 @@ impl Leads for HttpConnection {
     }
 
     fn open(&self) -> Result<Arc<dyn FileStore>, CopyError> {
+        Ok(Arc::new(self.web()?))
+    }
+}
+
+impl HttpConnection {
+    /// The server that the settings lead to.
+    pub(super) fn web(&self) -> Result<Web, CopyError> {
         let refused = |message: String| CopyError::config(message, Self::declaration("feeds", "example.org"));
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
@@ -106,16 +113,7 @@ impl Leads for HttpConnection {
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
             .default_headers(headers)
-            // What opens this server is not sent to another one.
-            .redirect(reqwest::redirect::Policy::custom(|attempt| {
-                let first = attempt.previous().first();
-                let same = first.is_some_and(|first| first.origin() == attempt.url().origin());
-                match (same, attempt.previous().len() > 10) {
-                    (true, false) => attempt.follow(),
-                    (true, true) => attempt.error("it leads on and on"),
-                    (false, _) => attempt.error("it leads to another server"),
-                }
-            }))
+            .redirect(same_server())
             .build()
             .map_err(|error| refused(error.to_string()))?;
         let mut secrets: Vec<String> = self.headers.values().cloned().collect();
@@ -125,12 +123,25 @@ impl Leads for HttpConnection {
             (_, _, Some(bearer)) => Login::Bearer(bearer.clone()),
             _ => Login::None,
         };
-        Ok(Arc::new(Web { client, root: folder(&self.url), login, secrets }))
+        Ok(Web { client, root: folder(&self.url), login, secrets })
     }
 }
 
+/// Follows redirections within a server: what opens it is not sent to another one.
+pub(crate) fn same_server() -> reqwest::redirect::Policy {
+    reqwest::redirect::Policy::custom(|attempt| {
+        let first = attempt.previous().first();
+        let same = first.is_some_and(|first| first.origin() == attempt.url().origin());
+        match (same, attempt.previous().len() > 10) {
+            (true, false) => attempt.follow(),
+            (true, true) => attempt.error("it leads on and on"),
+            (false, _) => attempt.error("it leads to another server"),
+        }
+    })
+}
+
 /// The address with a `/` at its end, so that names are joined below it.
-fn folder(url: &Url) -> Url {
+pub(crate) fn folder(url: &Url) -> Url {
     let mut url = url.clone();
     if !url.path().ends_with('/') {
         url.set_path(&format!("{}/", url.path()));
@@ -170,7 +181,7 @@ enum Login {
 }
 
 /// A web server below an address.
-struct Web {
+pub(super) struct Web {
     client: Client,
     root: Url,
     login: Login,
@@ -178,7 +189,7 @@ struct Web {
 }
 
 impl Web {
-    fn url(&self, path: &str) -> Result<Url, CopyError> {
+    pub(super) fn url(&self, path: &str) -> Result<Url, CopyError> {
         if path.is_empty() {
             return Ok(self.root.clone());
         }
@@ -192,17 +203,37 @@ impl Web {
         Ok(url)
     }
 
-    fn failed(&self, path: &str, error: reqwest::Error) -> CopyError {
-        let transient =
-            error.status().is_none_or(|status| status.is_server_error() || status.as_u16() == 429)
-                && !error.is_redirect();
-        let message = masked(&in_words(&error.without_url()), &self.secrets);
+    /// A request of who may be there.
+    pub(super) fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, CopyError> {
+        let request = self.client.request(method, self.url(path)?);
+        Ok(match &self.login {
+            Login::None => request,
+            Login::Basic(user, password) => request.basic_auth(user, Some(password)),
+            Login::Bearer(token) => request.bearer_auth(token),
+        })
+    }
+
+    pub(super) fn read_failed(&self, path: &str, error: reqwest::Error) -> CopyError {
+        let (message, transient) = self.said(error);
         CopyError::Read { what: self.label(path), message, transient }
+    }
+
+    pub(super) fn write_failed(&self, path: &str, error: reqwest::Error) -> CopyError {
+        let (message, transient) = self.said(error);
+        CopyError::Write { what: self.label(path), message, transient }
+    }
+
+    /// What went wrong, and whether it may pass.
+    fn said(&self, error: reqwest::Error) -> (String, bool) {
+        let passing =
+            |status: StatusCode| status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        let transient = error.status().is_none_or(passing) && !error.is_redirect();
+        (masked(&in_words(&error.without_url()), &self.secrets), transient)
     }
 }
 
 /// The error and what caused it, which says more.
-fn in_words(error: &reqwest::Error) -> String {
+pub(crate) fn in_words(error: &reqwest::Error) -> String {
     let mut cause = std::error::Error::source(error);
     let mut last = None;
     while let Some(next) = cause {
@@ -271,12 +302,7 @@ impl FileStore for Web {
 
     async fn read(&self, path: &str, from: u64, seen: Option<&FileFacts>) -> Result<Opened, CopyError> {
         // No content coding: the bytes are the file's own.
-        let mut request = self.client.get(self.url(path)?).header("accept-encoding", "identity");
-        request = match &self.login {
-            Login::None => request,
-            Login::Basic(user, password) => request.basic_auth(user, Some(password)),
-            Login::Bearer(token) => request.bearer_auth(token),
-        };
+        let mut request = self.request(Method::GET, path)?.header("accept-encoding", "identity");
         if from > 0 {
             request = request.header("range", format!("bytes={from}-"));
             // A weak tag may stay when bytes change.
@@ -285,11 +311,11 @@ impl FileStore for Web {
                 request = request.header("if-range", etag);
             }
         }
-        let answer = request.send().await.map_err(|error| self.failed(path, error))?;
+        let answer = request.send().await.map_err(|error| self.read_failed(path, error))?;
         if from > 0 && answer.status() == StatusCode::RANGE_NOT_SATISFIABLE {
             return Err(changed(self.label(path)));
         }
-        let answer = answer.error_for_status().map_err(|error| self.failed(path, error))?;
+        let answer = answer.error_for_status().map_err(|error| self.read_failed(path, error))?;
         let (facts, begin) = (facts(path, &answer), begins_at(&answer));
         let Some(skip) = from.checked_sub(begin) else {
             return Err(CopyError::read(self.label(path), &"the server answers with another range"));

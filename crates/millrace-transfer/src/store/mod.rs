@@ -13,6 +13,7 @@ mod reading;
 mod s3;
 mod settings;
 mod sftp;
+mod webdav;
 
 use std::time::Duration;
 
@@ -24,12 +25,12 @@ use millrace_contract::StepContext;
 use crate::error::CopyError;
 pub(crate) use fetching::{Stored, Trouble};
 pub(crate) use listing::{glob, is_glob, source_files};
-pub(crate) use settings::{KINDS, Kind, Leads, leading};
+pub(crate) use settings::{KINDS, Kind, Leads, leading, masked};
 
 /// How long a server may be silent, its client's own retries included.
 pub(crate) const SILENCE: Duration = Duration::from_secs(120);
 /// How long a server may take to accept a connection.
-const CONNECT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 
 /// What a server says of a file; by that a change of its content is noticed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

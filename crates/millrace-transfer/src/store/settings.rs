@@ -9,11 +9,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
-use super::{FileStore, azblob, ftp, gcs, http, s3, sftp};
+use super::{FileStore, azblob, ftp, gcs, http, s3, sftp, webdav};
 use crate::error::CopyError;
 
 /// Every kind of connection that leads to files. A new one: a file beside this, and a line here.
-pub(crate) const KINDS: &[Kind] = &[http::KIND, s3::KIND, azblob::KIND, gcs::KIND, sftp::KIND, ftp::KIND];
+pub(crate) const KINDS: &[Kind] =
+    &[http::KIND, s3::KIND, azblob::KIND, gcs::KIND, sftp::KIND, ftp::KIND, webdav::KIND];
 
 /// The settings of one kind of connection.
 pub(crate) trait Settings: Leads + DeserializeOwned + JsonSchema + Sized + 'static {
@@ -123,7 +124,7 @@ pub(super) fn given<const N: usize>(options: [(&str, Option<String>); N]) -> Vec
 }
 
 /// Takes what is secret out of a text.
-pub(super) fn masked(text: &str, secrets: &[String]) -> String {
+pub(crate) fn masked(text: &str, secrets: &[String]) -> String {
     let secrets = secrets.iter().filter(|secret| !secret.is_empty());
     secrets.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
 }

@@ -13,6 +13,7 @@ mod servers;
 mod shape;
 mod stores;
 mod survival;
+mod web;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

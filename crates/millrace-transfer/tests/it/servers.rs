@@ -188,3 +188,24 @@ ThreadedFTPServer(('127.0.0.2', port), Handler).serve_forever()
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
+
+/// A WebDAV server of PyPI (WsgiDAV) that asks for a login; its files are below `files`.
+pub(crate) fn webdav(python: &Path) -> Server {
+    const SCRIPT: &str = "
+import os, sys
+from cheroot.wsgi import Server
+from wsgidav.wsgidav_app import WsgiDAVApp
+folder, port = sys.argv[1], int(sys.argv[2])
+os.makedirs(folder + '/files')
+users = {'reader': {'password': 'the-password-of-the-files'}}
+app = WsgiDAVApp({'provider_mapping': {'/dav': folder + '/files'}, 'simple_dc': {'user_mapping': {'*': users}},
+    'http_authenticator': {'accept_basic': True, 'accept_digest': False, 'default_to_digest': False},
+    'logging': {'enable': False}, 'verbose': 1, 'lock_storage': True, 'property_manager': None})
+Server(('127.0.0.1', port), app).start()
+";
+    Server::start(|folder, port| {
+        let mut command = Command::new(python);
+        command.args(["-c", SCRIPT]).arg(folder).arg(port.to_string());
+        command
+    })
+}

@@ -467,3 +467,42 @@ async fn files_of_a_web_server() {
         format!("cannot read `{}/lake/no.csv`: HTTP status client error (404 NOT FOUND)", server.url)
     );
 }
+
+fn webdav() -> Option<Store> {
+    let server = servers::webdav(&servers::python()?);
+    Some(Store {
+        root: format!("http://127.0.0.1:{}/dav/", server.port),
+        server,
+        connection: Box::new(|port| {
+            json!({"webdav": {"url": format!("http://127.0.0.1:{port}/dav/"), "user": "reader",
+                "password": "the-password-of-the-files", "allow_http": true}})
+        }),
+        put: Box::new(put_into),
+        names: Box::new(|server| files_below(&server.folder.path().join("files"))),
+        absent: "HTTP status client error (404 Not Found)",
+        nothing_matches: "no file matches",
+        data: None,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_over_webdav() {
+    everything(webdav()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webdav_server_that_refuses_is_not_used() {
+    let Some(store) = webdav() else { return };
+    let mut connection = (store.connection)(store.server.port);
+    connection["webdav"]["password"] = json!("guess-of-mine");
+    let mut place = store.place(store.server.port);
+    place.connections.insert("refused".to_owned(), connection.into());
+    place.file("a.csv", ROWS);
+    for config in
+        [json!({"from": "refused:a.csv", "to": "x.csv"}), json!({"from": "a.csv", "to": "refused:b/a.csv"})]
+    {
+        let message = place.message(config).await;
+        assert!(message.contains("401") && !message.contains("guess-of-mine"), "{message}");
+    }
+    assert_eq!(store.names(), [""; 0]);
+}

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::digest::{Hasher, RowSum};
 use super::files::{DataFile, FileWriter};
-use super::{chain, discard, once};
+use super::{chain, discard, foreign, once};
 use crate::engine::DataFusionEngine;
 use crate::engine::types;
 
@@ -28,12 +28,12 @@ use crate::engine::types;
 pub(super) const SUM_KEY: &str = "millrace.rows";
 
 /// Commits that are tried, each after another writer was first.
-const COMMITS: u32 = 20;
+pub(super) const COMMITS: u32 = 20;
 /// Longest pause before the next of them, milliseconds; each waits a share of it that differs from writer to writer.
 const PAUSE_MS: u64 = 50;
 
 /// Why a commit was not stored.
-enum NotCommitted {
+pub(super) enum NotCommitted {
     /// Another writer made that version.
     Late,
     /// Anything else.
@@ -53,6 +53,7 @@ pub(crate) async fn write(
     let exists = table.verify_deltatable_existence().await.map_err(|error| refused(chain(&error)))?;
     if exists {
         table.load().await.map_err(|error| refused(chain(&error)))?;
+        foreign::check(&table).map_err(refused)?;
     }
     if let Some(key) = key
         && let Some(written) = once::found(engine, uri, &table, key).await?
@@ -92,14 +93,14 @@ pub(crate) async fn write(
 }
 
 /// Data files that no version names yet.
-struct Written {
-    schema: SchemaRef,
-    files: Vec<DataFile>,
+pub(super) struct Written {
+    pub(super) schema: SchemaRef,
+    pub(super) files: Vec<DataFile>,
     /// Over their rows.
-    sum: RowSum,
-    mode: WriteMode,
+    pub(super) sum: RowSum,
+    pub(super) mode: WriteMode,
     /// Under which it is written once.
-    key: Option<String>,
+    pub(super) key: Option<String>,
 }
 
 /// Commits as the version after the newest, however many other writers are first; `None` if one of them had the same key.
@@ -158,7 +159,8 @@ fn jitter(name: &str) -> u16 {
     name.bytes().fold(0xffff, |sum: u16, byte| sum.rotate_left(5) ^ u16::from(byte))
 }
 
-async fn drain(
+/// Writes rows of that schema into files, and counts them.
+pub(super) async fn drain(
     rows: &mut BatchStream,
     schema: &SchemaRef,
     hasher: &mut Hasher,
@@ -175,7 +177,7 @@ async fn drain(
     writer.end_file().await.map_err(refused)
 }
 
-fn check_names(schema: &SchemaRef) -> Result<(), String> {
+pub(super) fn check_names(schema: &SchemaRef) -> Result<(), String> {
     let mut seen = std::collections::HashSet::new();
     for field in schema.fields() {
         if !seen.insert(field.name().to_lowercase()) {
@@ -249,7 +251,8 @@ pub(super) fn kept_bytes(table: &DeltaTable) -> u64 {
     snapshot.log_data().iter().map(|file| u64::try_from(file.size()).unwrap_or(0)).sum()
 }
 
-async fn commit(table: &DeltaTable, written: &Written, sum: &RowSum) -> Result<u64, NotCommitted> {
+/// Commits as the version after the table's.
+pub(super) async fn commit(table: &DeltaTable, written: &Written, sum: &RowSum) -> Result<u64, NotCommitted> {
     let Written { schema, files, mode, key, .. } = written;
     let mode = *mode;
     let mut actions = actions(table, schema, files, mode).map_err(NotCommitted::Failed)?;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array};
 use futures::StreamExt as _;
-use millrace_contract::{BatchStream, QueryEngine as _, QueryError, TableRef, WriteMode};
+use millrace_contract::{BatchStream, QueryEngine as _, QueryError, TableMoment, TableRef, WriteMode};
 use millrace_transform::{DataFusionEngine, EngineConfig, rows};
 use serde_json::json;
 
@@ -198,4 +198,81 @@ async fn parquet_files_are_the_version_s_own() {
     let batches =
         engine.scan(&back, Some(vec!["b".to_owned()]), None).await.unwrap().collect().await.unwrap();
     assert_eq!(rows::to_json(&batches), vec![json!({"b": "x"}), json!({"b": "y"})]);
+}
+
+/// Rows of a table by `id`, as text.
+async fn found(engine: &DataFusionEngine, uri: &str) -> Vec<String> {
+    let version = engine.table_version(uri, &TableMoment::Newest).await.unwrap().unwrap();
+    let table = TableRef::Delta { uri: uri.to_owned(), version };
+    let batches = engine.scan(&table, None, None).await.unwrap().collect().await.unwrap();
+    let mut rows = Vec::new();
+    for batch in &batches {
+        let id = batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap();
+        let price = batch.column(2).as_any().downcast_ref::<Float64Array>().unwrap();
+        rows.extend((0..batch.num_rows()).map(|row| (id.value(row), price.value(row))));
+    }
+    rows.sort_by(|one, other| one.partial_cmp(other).unwrap());
+    rows.iter().map(|(id, price)| format!("{id}:{price}")).collect()
+}
+
+fn keys() -> Vec<String> {
+    vec!["id".to_owned()]
+}
+
+#[tokio::test]
+async fn rows_replace_those_with_their_keys_once() {
+    let temp = tempfile::tempdir().unwrap();
+    let (engine, uri) = (engine(temp.path()), uri(temp.path()));
+    // A table that is not there yet: of rows with one key the last counts.
+    let first =
+        engine.upsert_table_once(&uri, stream(vec![batch(0, 3), batch(2, 4)]), &keys(), "a").await.unwrap();
+    assert_eq!((first.delta_version, first.rows), (0, 4));
+    let dearer = |from, to| {
+        let rows = batch(from, to);
+        let prices: ArrayRef =
+            Arc::new(Float64Array::from_iter_values((from..to).map(|id| id as f64 * 10.0)));
+        let columns = vec![rows.column(0).clone(), rows.column(1).clone(), prices, rows.column(3).clone()];
+        RecordBatch::try_new(rows.schema(), columns).unwrap()
+    };
+    let second = engine.upsert_table_once(&uri, stream(vec![dearer(3, 6)]), &keys(), "b").await.unwrap();
+    assert_eq!((second.delta_version, second.rows), (1, 6));
+    assert_eq!(found(&engine, &uri).await, ["0:0", "1:0.5", "2:1", "3:30", "4:40", "5:50"]);
+    // The same key again, as after a kill: nothing happens, whatever the rows are.
+    let again = engine.upsert_table_once(&uri, stream(vec![dearer(0, 9)]), &keys(), "b").await.unwrap();
+    assert_eq!(again, second);
+    // No rows are a version like any other.
+    let none = BatchStream::from_batches(batch(0, 1).schema(), Vec::new());
+    let third = engine.upsert_table_once(&uri, none, &keys(), "c").await.unwrap();
+    assert_eq!((third.delta_version, third.rows, third.digest), (2, 6, second.digest));
+    let unnamed = vec!["absent".to_owned()];
+    let error = engine.upsert_table_once(&uri, stream(vec![batch(0, 1)]), &unnamed, "d").await.unwrap_err();
+    assert!(error.to_string().contains("`absent`"), "{error}");
+    let empty = vec!["name".to_owned()];
+    let error = engine.upsert_table_once(&uri, stream(vec![batch(0, 1)]), &empty, "e").await.unwrap_err();
+    assert!(error.to_string().contains("a row has no value in `name`"), "{error}");
+    let kept = std::fs::read_dir(temp.path().join("spill")).unwrap();
+    let kept =
+        kept.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("upsert"));
+    assert_eq!(kept.count(), 0, "nothing is left");
+}
+
+#[tokio::test]
+async fn writers_that_replace_at_once_lose_nothing() {
+    let temp = tempfile::tempdir().unwrap();
+    let uri = uri(temp.path());
+    engine(temp.path()).write_table(&uri, stream(vec![batch(0, 10)]), WriteMode::Overwrite).await.unwrap();
+    let writes: Vec<_> = (0..4)
+        .map(|part| {
+            let (engine, uri) = (engine(temp.path()), uri.clone());
+            tokio::spawn(async move {
+                let rows = stream(vec![batch(part * 5, part * 5 + 8)]);
+                engine.upsert_table_once(&uri, rows, &keys(), &format!("w{part}")).await.unwrap()
+            })
+        })
+        .collect();
+    for write in writes {
+        write.await.unwrap();
+    }
+    let rows: Vec<String> = (0..23).map(|id| format!("{id}:{}", id as f64 / 2.0)).collect();
+    assert_eq!(found(&engine(temp.path()), &uri).await, rows);
 }

@@ -114,3 +114,8 @@ fn guides_sql() {
 fn guides_copy() {
     follow(include_str!("../../../../docs/guides/copy.md"));
 }
+
+#[test]
+fn guides_sources() {
+    follow(include_str!("../../../../docs/guides/sources.md"));
+}

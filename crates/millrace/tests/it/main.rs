@@ -14,6 +14,7 @@ mod connections;
 mod convert;
 mod copy_page;
 mod datasets;
+mod delta;
 mod demo_kills;
 mod environments;
 mod events;

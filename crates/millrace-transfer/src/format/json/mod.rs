@@ -108,7 +108,7 @@ impl FileFormat for Json {
 }
 
 /// The names in `$.a.b` or `$.a.b[*]`.
-fn path_of(text: &str) -> Result<Vec<String>, CopyError> {
+pub(super) fn path_of(text: &str) -> Result<Vec<String>, CopyError> {
     let plain = text.strip_prefix('$').map(|rest| rest.strip_suffix("[*]").unwrap_or(rest));
     let names = match plain {
         Some("") => Some(Vec::new()),

@@ -1,0 +1,109 @@
+//! What can be said of a step before it runs, and which source answers what.
+
+use std::sync::Arc;
+
+use millrace_contract::{BatchStream, StepContext, TableMoment};
+
+use super::{Copy, not_written, staging};
+use crate::address::Address;
+use crate::config::{CopyConfig, Write};
+use crate::connections;
+use crate::database;
+use crate::error::CopyError;
+use crate::origin::{self, Asking};
+use crate::shape::filtered;
+use crate::source::Outcome;
+
+impl Copy {
+    pub(super) async fn read_origin(
+        &self,
+        (connection, stream): (&str, &str),
+        config: &Arc<CopyConfig>,
+        context: &StepContext,
+        outcome: &Outcome,
+    ) -> Result<BatchStream, CopyError> {
+        let settings = self.connection(connection)?;
+        let origin = origin::open(connection, &settings, &self.services.workspace)?;
+        let label = format!("{connection}:{stream}");
+        let (config, outcome, folder) = (config.clone(), outcome.clone(), staging(context));
+        origin.read(Asking { stream, label, config, context, folder, outcome }).await
+    }
+
+    /// Whether a source is there and has what the step asks for, as far as it is known without asking anybody.
+    pub(super) fn check_source(&self, from: &Address, config: &CopyConfig) -> Result<(), CopyError> {
+        let Address::Origin { connection, stream } = from else {
+            return match &config.request {
+                Some(_) => Err(CopyError::config("`request` is for web APIs", "from: \"api:orders\"")),
+                None => self.check_server(from),
+            };
+        };
+        let connections = self.connections()?;
+        match connections.get(connection) {
+            Some(found) if found.unusable.is_none() => {
+                origin::open(connection, &found.settings, &self.services.workspace)?.check(stream, config)
+            }
+            // What is wrong there is said once, at that file.
+            _ => Ok(()),
+        }
+    }
+
+    /// The rows that the step's condition holds for; some sources were asked for those alone, in their own words.
+    pub(super) async fn chosen(
+        &self,
+        rows: BatchStream,
+        from: &Address,
+        config: &CopyConfig,
+        outcome: &Outcome,
+    ) -> Result<BatchStream, CopyError> {
+        let asked = match from {
+            Address::Database { .. } => true,
+            Address::Origin { connection, .. } => {
+                let kind = origin::kind_of(&self.connection(connection)?);
+                kind.is_some_and(|kind| kind.takes_conditions)
+            }
+            _ => false,
+        };
+        match &config.condition {
+            Some(condition) if !asked => filtered(rows, condition, &*self.services.engine, outcome).await,
+            _ => Ok(rows),
+        }
+    }
+
+    /// Whether the sink can be written as the step says, as far as it is known without asking anybody.
+    pub(super) fn check_write(&self, config: &CopyConfig) -> Result<(), CopyError> {
+        match self.address(&config.to)? {
+            to @ Address::Database { .. } => self.check_server(&to),
+            to @ Address::Origin { .. } => Err(not_written(&to)),
+            _ if !config.pre_sql.is_empty() || !config.post_sql.is_empty() => Err(CopyError::config(
+                "`pre_sql` and `post_sql` are for databases",
+                "copy to `connection:table`",
+            )),
+            Address::Delta { moment, .. } if moment != TableMoment::Newest => Err(CopyError::config(
+                "a version that is there cannot be written",
+                "delta:lake/orders, without `@`",
+            )),
+            Address::Dataset(_) | Address::Table(_) | Address::Delta { .. }
+                if matches!(config.write, Write::Upsert(_)) =>
+            {
+                Ok(())
+            }
+            _ if config.write.wants_database() => Err(CopyError::config(
+                "only tables of databases can be written so",
+                "`write: overwrite`, or copy to `connection:table`",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the connection of an address in a database is there and readable.
+    pub(super) fn check_server(&self, address: &Address) -> Result<(), CopyError> {
+        let Address::Database { connection, .. } = address else { return Ok(()) };
+        let connections = self.connections()?;
+        match connections.get(connection) {
+            // Without its secrets it is as it is written.
+            Some(found) if found.unusable.is_some() => Ok(()),
+            Some(found) => database::open(connection, &found.settings, &self.services.workspace).map(drop),
+            None => connections::find(&connections, connection).map(drop),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Systems that give rows and take none: web APIs, programs. What each of them is stands in its file; a connection leads to one, and
+//! `connection:stream` names what is asked for there.
+//!
+//! What comes as text is kept in the attempt's folder until all of it is there ([`staged`]) and then read as a file of its format is, so that
+//! types, bad records and their places are the same everywhere, and a source that fails half way has changed nothing.
+
+mod graphql;
+mod json_path;
+mod odata;
+mod rest;
+mod settings;
+mod staged;
+mod web;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use millrace_contract::{BatchStream, StepContext};
+
+use crate::config::CopyConfig;
+use crate::error::CopyError;
+use crate::source::Outcome;
+pub use json_path::JsonPath;
+pub(crate) use settings::{KINDS, connection_schema, kind_of, open};
+pub use web::{Cursor, Keyed, NumberedPages, OffsetPages, Pages, Request};
+
+/// A system that gives rows.
+#[async_trait]
+pub(crate) trait Origin: Send + Sync {
+    /// Whether it has what a step asks for, as far as that is known without asking anybody.
+    fn check(&self, stream: &str, config: &CopyConfig) -> Result<(), CopyError>;
+
+    /// The rows.
+    async fn read(&self, asking: Asking<'_>) -> Result<BatchStream, CopyError>;
+}
+
+/// What is asked of an origin.
+pub(crate) struct Asking<'a> {
+    /// What is asked for, as it stands after `connection:`.
+    pub(crate) stream: &'a str,
+    /// `connection:stream`.
+    pub(crate) label: String,
+    pub(crate) config: Arc<CopyConfig>,
+    pub(crate) context: &'a StepContext,
+    /// Where answers are kept as long as the copy goes on.
+    pub(crate) folder: PathBuf,
+    pub(crate) outcome: Outcome,
+}
+
+impl Asking<'_> {
+    /// The origin cannot be read. `transient`: that may pass.
+    pub(crate) fn failed(&self, message: impl Into<String>, transient: bool) -> CopyError {
+        CopyError::Read { what: self.label.clone(), message: message.into(), transient }
+    }
+}

@@ -1,0 +1,145 @@
+//! REST: lists of JSON objects, page by page.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use indexmap::IndexMap;
+use millrace_contract::BatchStream;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+use super::json_path::JsonPath;
+use super::settings::{Hidden, Kind, Settings};
+use super::web::{Ask, Auth, Client, Fetch, Pages, Parameters, Request, Server, address};
+use super::{Asking, Origin};
+use crate::config::CopyConfig;
+use crate::error::CopyError;
+use crate::format;
+
+/// The kind of connection `rest`.
+pub(super) const KIND: Kind = Kind::of::<RestConnection>(
+    "copy: {from: \"shop:orders?status=open\", records: $.data, to: \"data:orders\"}\n",
+);
+
+/// Reads lists from web APIs that answer in JSON.
+///
+/// In connections.yaml: `shop: {rest: {url: "https://api.example/v2/", auth: {bearer: "${{ secrets.shop }}"}, pages: {next_link: $.next}}}`. Then
+/// `shop:orders` is what `GET https://api.example/v2/orders` answers, all pages of it. What is asked for beside the path stands in the step's
+/// `request`: `{params: {since: "${{ window.start }}"}, path: {id: 7}}`. Requests that fail for a reason that may pass (429, 5xx, a connection
+/// that breaks) are sent again, when `Retry-After` says. No row reaches the sink before all pages are there.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RestConnection {
+    /// What the addresses of its resources begin with.
+    url: Url,
+    /// What opens it; nothing if absent.
+    #[serde(default)]
+    auth: Auth,
+    /// Further headers of each request. Their values are kept out of messages.
+    #[serde(default)]
+    headers: IndexMap<String, Hidden>,
+    /// Parameters of each address.
+    #[serde(default)]
+    params: IndexMap<String, Value>,
+    /// How records are divided into pages; a step's `request` may say it of one resource.
+    #[serde(default)]
+    pages: Pages,
+    /// Where the records are in an answer: `$.data`; a step's `records` may say it of one resource.
+    #[serde(default)]
+    records: Option<JsonPath>,
+    /// Requests a second at most: 0.5 is one in two seconds.
+    #[serde(default)]
+    max_requests_per_s: Option<f64>,
+    /// Whether what opens the API may be sent to `http://`, which does not encrypt it.
+    #[serde(default)]
+    allow_http: bool,
+}
+
+impl Settings for RestConnection {
+    const WORD: &'static str = "rest";
+    const EXAMPLE: &'static str =
+        "{url: \"https://api.example/v2/\", auth: {bearer: \"${{ secrets.api }}\"}}";
+
+    fn open(self, _: &Path) -> Result<Box<dyn Origin>, String> {
+        let Self { url, auth, headers, params, pages, records, max_requests_per_s, allow_http } = self;
+        let client = Server { url, auth, headers, max_requests_per_s, allow_http }.client()?;
+        Ok(Box::new(Rest { client, params, pages, records }))
+    }
+}
+
+struct Rest {
+    client: Client,
+    params: IndexMap<String, Value>,
+    pages: Pages,
+    records: Option<JsonPath>,
+}
+
+impl Rest {
+    fn ask(&self, stream: &str, request: &Request) -> Result<Ask, CopyError> {
+        if !request.variables.is_empty() {
+            return Err(CopyError::config("`variables` are GraphQL's", "request: {params: {…}}"));
+        }
+        Ok(Ask {
+            url: address(&self.client.root, stream, &self.params, request)?,
+            accept: "application/json",
+            headers: Vec::new(),
+            body: request.body.clone(),
+            parameters: if request.body.is_some() { Parameters::Body } else { Parameters::Address },
+        })
+    }
+
+    fn records(&self, config: &CopyConfig) -> Result<Option<JsonPath>, CopyError> {
+        records_of(config, self.records.as_ref())
+    }
+}
+
+/// Where a step says that the records are, or else its connection.
+pub(super) fn records_of(
+    config: &CopyConfig,
+    usual: Option<&JsonPath>,
+) -> Result<Option<JsonPath>, CopyError> {
+    let chosen = config.records.as_deref().map(str::parse).transpose();
+    let chosen = chosen.map_err(|message: String| CopyError::config(message, "records: $.data"))?;
+    let path = chosen.or_else(|| usual.cloned());
+    if let Some(path) = &path {
+        format::check_records(&path.to_string())?;
+    }
+    Ok(path)
+}
+
+/// What of a step says nothing to an API.
+pub(super) fn check_web(config: &CopyConfig) -> Result<(), CopyError> {
+    if config.format.is_some_and(|format| format != format::Format::Json) {
+        return Err(CopyError::config(
+            "an API's answers are JSON",
+            "leave `format` out; for a file behind a login there is the connection `http`",
+        ));
+    }
+    Ok(())
+}
+
+/// Records after which no more are asked for; a record may become no row, and does not count then.
+pub(super) fn enough(config: &CopyConfig) -> Option<u64> {
+    config.limit.filter(|_| config.keeps_every_row() && config.condition.is_none())
+}
+
+#[async_trait]
+impl Origin for Rest {
+    fn check(&self, stream: &str, config: &CopyConfig) -> Result<(), CopyError> {
+        check_web(config)?;
+        self.records(config)?;
+        self.ask(stream, &config.request.clone().unwrap_or_default()).map(drop)
+    }
+
+    async fn read(&self, asking: Asking<'_>) -> Result<BatchStream, CopyError> {
+        let request = asking.config.request.clone().unwrap_or_default();
+        let ask = self.ask(asking.stream, &request)?;
+        let records = self.records(&asking.config)?;
+        let pages = request.pages.as_ref().unwrap_or(&self.pages);
+        let (client, records, enough) = (&self.client, records.as_ref(), enough(&asking.config));
+        let fetch = Fetch { client, pages, records, enough, refusal: |_| None };
+        fetch.rows(ask, asking).await
+    }
+}
