@@ -22,6 +22,7 @@ mod experiments;
 mod faults;
 mod federated;
 mod flow_page;
+mod flows;
 mod full_disk;
 mod fuzz;
 mod guides;
