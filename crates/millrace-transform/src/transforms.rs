@@ -423,5 +423,18 @@ pub(crate) fn split_ranges(fractions: &indexmap::IndexMap<String, f64>) -> Resul
     split::ranges(fractions).map_err(|fault| fault.message)
 }
 
+/// How many nodes a kind reads, by its word: `none`, `one`, `two` or `many`; `None` if there is no such kind.
+pub fn reads(kind: &str) -> Option<&'static str> {
+    let entry = ALL.iter().find(|entry| entry.name == kind)?;
+    let example = millrace_spec::yaml::parse("example", (entry.doc)().example).ok()?.to_json();
+    let transform = (entry.parse)(example.get(kind)?).ok()?;
+    Some(match transform.inputs() {
+        Inputs::None => "none",
+        Inputs::One => "one",
+        Inputs::Two => "two",
+        Inputs::Many => "many",
+    })
+}
+
 #[cfg(test)]
 mod tests;

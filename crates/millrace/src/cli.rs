@@ -287,8 +287,11 @@ pub(crate) struct Why {
 
 #[derive(Debug, Args)]
 pub(crate) struct Sql {
-    /// The query; datasets are tables.
+    /// The query; datasets are tables by their names, files of the workspace by their paths in double quotes.
     pub(crate) query: String,
+    /// The value of `$1`, of `$2` if given twice, and so on: a number, true, false or null, else text; `"12"` is text too.
+    #[arg(long = "param", value_name = "VALUE")]
+    pub(crate) params: Vec<String>,
     /// At most so many rows.
     #[arg(long, short = 'n', default_value_t = 100)]
     pub(crate) limit: usize,

@@ -16,7 +16,7 @@ use crate::meter::Meter;
 /// Where rows are before they join others; it ends with the connection.
 pub(super) const STAGE: &str = "millrace_staged";
 /// Which loads there were, in the schema of the tables they were for.
-const LOADS: &str = "millrace_loads";
+pub(crate) const LOADS: &str = "millrace_loads";
 /// Days for which a load is remembered; nobody begins a step again after that.
 const REMEMBERED_DAYS: u32 = 90;
 
