@@ -205,6 +205,10 @@ impl QueryEngine for DataFusionEngine {
         query::table_names(&self.session()?, sql)
     }
 
+    async fn foreign_names(&self, sql: &str) -> Result<Vec<String>, QueryError> {
+        query::foreign_names(sql)
+    }
+
     async fn expressions(
         &self,
         schema: SchemaRef,
