@@ -287,8 +287,9 @@ pub(crate) struct Why {
 
 #[derive(Debug, Args)]
 pub(crate) struct Sql {
-    /// The query; datasets are tables by their names, files of the workspace by their paths in double quotes.
-    pub(crate) query: String,
+    /// The query; datasets are tables by their names, files of the workspace by their paths in double quotes. Without one it asks, or runs the
+    /// statements of standard input, each up to its `;`.
+    pub(crate) query: Option<String>,
     /// The value of `$1`, of `$2` if given twice, and so on: a number, true, false or null, else text; `"12"` is text too.
     #[arg(long = "param", value_name = "VALUE")]
     pub(crate) params: Vec<String>,

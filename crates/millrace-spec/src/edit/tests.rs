@@ -61,22 +61,24 @@ fn a_value_changes_in_its_place() {
 +    filter: amount > 0  # as the shop says
 "###);
     insta::assert_snapshot!(check(FLOW, &[set(&["nodes", "by_day", "aggregate", "by"], json!(["day", "shop", "city"]))]), @r###"
--      by: [day, shop]          # a row each
-+      by: [day]          # a row each
-"###);
+    -      by: [day, shop]          # a row each
+    +      by: [day, shop, city]          # a row each
+    "###);
     insta::assert_snapshot!(check(FLOW, &[set(&["nodes", "by_day", "aggregate", "by"], json!(["day"]))]), @r###"
     -      by: [day, shop]          # a row each
     +      by: [day]          # a row each
     "###);
     let aggregate = json!({"by": ["day", "shop"], "values": {"revenue": "sum(amount) / 100", "orders": "count(*)", "mean": "avg(amount)"}});
     insta::assert_snapshot!(check(FLOW, &[set(&["nodes", "by_day", "aggregate"], aggregate)]), @r###"
-    +  with_shop:
-    +    join: {how: left, "on": [shop]}
-    +    from: [by_day, shops]
+    -        revenue: sum(amount)
+    -        orders: count(*)
+    +        revenue: sum(amount) / 100
+    +        orders: count(*)
+    +        mean: avg(amount)
     "###);
     insta::assert_snapshot!(check(FLOW, &[set(&["nodes", "orders", "source"], json!("orders, old: 1"))]), @r###"
-    -output: by_day
-    +description: "Orders: by day"
+    -  orders: {source: orders}   # the table
+    +  orders: {source: "orders, old: 1"}   # the table
     "###);
 }
 
@@ -84,24 +86,15 @@ fn a_value_changes_in_its_place() {
 fn nodes_come_and_go() {
     let node = json!({"join": {"how": "left", "on": ["shop"]}, "from": ["by_day", "shops"]});
     insta::assert_snapshot!(check(FLOW, &[set(&["nodes", "with_shop"], node)]), @r###"
-+nodes:
-+  orders: {source: orders}
-"###);
+    +  with_shop:
+    +    join: {how: left, on: [shop]}
+    +    from: [by_day, shops]
+    "###);
     insta::assert_snapshot!(check(FLOW, &[set(&["nodes", "shops"], json!({"source": "shops"}))]), @r###"+  shops: {source: shops}"###);
     insta::assert_snapshot!(check(FLOW, &[remove(&["nodes", "kept"])]), @r###"
-    k: 1
-    odd:
-      a: "yes"
-      b: "12"
-      c: "x: y"
-      d: "# no comment"
-      e: ""
-      f: |
-        a
-        b
-      g: "- a"
-      h: " b"
-      i: ${{ secrets.a }}
+    -  kept:
+    -    filter: status <> 'cancelled'  # as the shop says
+    -    from: orders
     "###);
     insta::assert_snapshot!(check(FLOW, &[remove(&["nodes", "by_day"])]), @r###"
     -  by_day:

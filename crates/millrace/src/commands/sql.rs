@@ -1,3 +1,5 @@
+mod repl;
+
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -11,8 +13,11 @@ use crate::printer::Printer;
 
 pub(crate) async fn run(arguments: &Sql, printer: &Printer) -> Result<ExitCode> {
     let rooms = boot::open_here().await?;
+    let Some(query) = &arguments.query else {
+        return repl::run(&rooms, arguments.limit, printer).await;
+    };
     let (engine, catalog) = (rooms.queries.as_ref(), rooms.catalog.as_ref());
-    let tables = match tables::named_in(engine, catalog, &rooms.workspace.root, &arguments.query).await {
+    let tables = match tables::named_in(engine, catalog, &rooms.workspace.root, query).await {
         Ok(tables) => tables,
         Err(error) => {
             printer.problem(&error.problem(), None);
@@ -20,7 +25,7 @@ pub(crate) async fn run(arguments: &Sql, printer: &Printer) -> Result<ExitCode> 
         }
     };
     let request = QueryRequest {
-        sql: arguments.query.clone(),
+        sql: query.clone(),
         params: arguments.params.iter().map(|text| value(text)).collect(),
         tables,
         limit: Some(arguments.limit.saturating_add(1)),

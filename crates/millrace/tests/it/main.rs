@@ -45,6 +45,7 @@ mod serving;
 mod several;
 mod sign_in;
 mod sql_page;
+mod sql_script;
 mod step_tokens;
 mod sub_runs;
 mod sweeps;
