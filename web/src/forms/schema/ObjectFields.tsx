@@ -1,5 +1,6 @@
 import { useId, useState } from "react";
 import { Message } from "../../ui/Message";
+import { MapField } from "./MapField";
 import { SecretField } from "./SecretField";
 import type { OuterProps } from "./props";
 import { blank, type FieldShape } from "./shape";
@@ -9,7 +10,9 @@ export function ObjectFields(props: OuterProps<"object">) {
   const { shape, value, onChange, words, secrets, label, inner: Inner } = props;
   const [more, setMore] = useState<readonly string[]>([]);
   const given = typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : {};
-  const few = shape.fields.length <= 4;
+  const few = !shape.more && shape.fields.length <= 4;
+  const known = (name: string) => shape.fields.some((field) => field.name === name);
+  const split = (own: boolean) => Object.fromEntries(Object.entries(given).filter(([name]) => known(name) !== own));
   const shown = shape.fields.filter(({ name, required }) => few || required || name in given || more.includes(name));
   const hidden = shape.fields.filter((field) => !shown.includes(field));
   const change = (field: FieldShape, next: unknown) => {
@@ -21,6 +24,17 @@ export function ObjectFields(props: OuterProps<"object">) {
   };
   return (
     <div className="stack" style={{ gap: 10 }}>
+      {shape.more && (
+        <MapField
+          shape={{ kind: "map", value: shape.more }}
+          value={split(true)}
+          label={label}
+          words={words}
+          secrets={secrets}
+          inner={Inner}
+          onChange={(next) => onChange({ ...split(false), ...(next as Fields) })}
+        />
+      )}
       {shown.map((field) => (
         <Labelled key={field.name} field={field}>
           {(id, describedBy) =>

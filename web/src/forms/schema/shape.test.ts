@@ -42,6 +42,12 @@ it("makes fields of properties, those that are needed first", () => {
 it("takes one name or several as several, and a mapping of anything as pairs", () => {
   const names = { anyOf: [{ type: "string" }, { type: "array", items: { type: "string" } }] };
   expect(shapeOf(names)).toEqual({ kind: "list", item: { kind: "text" } });
+  const own = { properties: { each: { type: "string" } }, additionalProperties: { type: "number" } };
+  expect(shapeOf({ type: "object", ...own })).toEqual({
+    kind: "object",
+    fields: [{ name: "each", shape: { kind: "text" }, required: false }],
+    more: { kind: "number", integer: false },
+  });
   expect(shapeOf({ type: "object", additionalProperties: { type: "number" } })).toEqual({
     kind: "map",
     value: { kind: "number", integer: false },

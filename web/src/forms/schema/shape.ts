@@ -8,7 +8,8 @@ export type Shape =
   | { kind: "choice"; options: { value: unknown; about?: string }[] }
   | { kind: "list"; item: Shape }
   | { kind: "map"; value: Shape }
-  | { kind: "object"; fields: FieldShape[] }
+  /** `more`: what further names have, which are the user's own. */
+  | { kind: "object"; fields: FieldShape[]; more?: Shape }
   | { kind: "either"; options: { label: string; shape: Shape }[] }
   | { kind: "any" };
 
@@ -82,6 +83,7 @@ function objectOf(found: Schema, root: Schema, depth: number): Shape {
         standard: schema.default,
       }))
       .toSorted((a, b) => Number(b.required) - Number(a.required)),
+    ...(isSchema(found.additionalProperties) && { more: shapeOf(found.additionalProperties, root, depth + 1) }),
   };
 }
 
