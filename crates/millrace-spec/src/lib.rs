@@ -32,6 +32,7 @@ pub mod problem;
 pub mod schedule;
 pub mod schema;
 pub mod secret;
+pub mod sql_models;
 pub mod suggest;
 pub mod sweep;
 pub mod triggers;

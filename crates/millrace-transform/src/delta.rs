@@ -14,14 +14,18 @@ use crate::engine::store;
 
 mod commit;
 mod digest;
+mod fenced;
 mod files;
 mod foreign;
 mod moment;
 mod once;
+mod staged;
 mod upsert;
 
 pub(crate) use commit::write;
+pub(crate) use fenced::{newest_under, write_after};
 pub(crate) use moment::version_at;
+pub(crate) use staged::StagedRows;
 pub(crate) use upsert::upsert;
 
 /// A handle on the table at `uri`, nothing read yet.

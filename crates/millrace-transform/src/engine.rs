@@ -132,6 +132,16 @@ impl DataFusionEngine {
         Ok(context)
     }
 
+    /// Makes the tables of other systems known that `sql` names, and gives their names back, as `connection:table`.
+    pub(crate) async fn register_foreign(
+        &self,
+        context: &SessionContext,
+        sql: &str,
+    ) -> Result<Vec<String>, QueryError> {
+        foreign::register(context, &query::references(sql)?, self.foreign.as_ref()).await?;
+        query::foreign_names(sql)
+    }
+
     async fn planned(&self, request: &QueryRequest) -> Result<DataFrame, QueryError> {
         let context = self.session_with(&request.tables).await?;
         let references = query::references(&request.sql)?;

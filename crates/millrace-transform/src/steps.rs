@@ -1,10 +1,10 @@
-//! Step kinds of this room: `sql`, `flow`, `split`.
+//! Step kinds of this room: `sql`, `flow`, `split`, `sql_models`.
 
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use millrace_contract::{
-    AssetKey, BatchStream, CatalogError, DatasetCatalog, KindDoc, NewDatasetVersion, Producer, QueryEngine,
+    AssetKey, BatchStream, CatalogError, Clock, DatasetCatalog, KindDoc, NewDatasetVersion, Producer, QueryEngine,
     QueryError, StepContext, StepError, StepKind, TableRef, WriteMode,
 };
 use millrace_spec::asset::{Asset, AssetType};
@@ -12,28 +12,37 @@ use millrace_spec::problem::Problem;
 use serde_json::Value;
 
 use crate::engine::DataFusionEngine;
+use crate::sql_models::Services;
 
 mod flow;
 mod learned;
 mod split;
 mod sql;
+mod sql_models;
 
 pub use flow::FlowStep;
 pub use split::SplitStep;
 pub use sql::SqlStep;
+pub use sql_models::SqlModelsStep;
 
 /// Every step kind of this room.
-pub fn kinds(engine: &DataFusionEngine, catalog: &Arc<dyn DatasetCatalog>) -> Vec<Arc<dyn StepKind>> {
+pub fn kinds(
+    engine: &DataFusionEngine,
+    catalog: &Arc<dyn DatasetCatalog>,
+    clock: &Arc<dyn Clock>,
+) -> Vec<Arc<dyn StepKind>> {
+    let services = Services { engine: engine.clone(), catalog: catalog.clone(), clock: clock.clone() };
     vec![
         Arc::new(SqlStep::new(Arc::new(engine.clone()), catalog.clone())),
         Arc::new(FlowStep::new(engine.clone(), catalog.clone())),
         Arc::new(SplitStep::new(Arc::new(engine.clone()), catalog.clone())),
+        Arc::new(SqlModelsStep::new(services)),
     ]
 }
 
 /// The pages of this room's step kinds.
 pub fn docs() -> Vec<KindDoc> {
-    vec![sql::doc(), flow::doc(), split::doc()]
+    vec![sql::doc(), flow::doc(), split::doc(), sql_models::doc()]
 }
 
 /// An asset as a table: a table at its version, or a file by its ending.

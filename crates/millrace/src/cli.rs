@@ -14,6 +14,7 @@ mod events;
 mod models;
 mod runs;
 mod schedules;
+mod sql_models;
 
 pub(crate) use approvals::{Approvals, DecideOn};
 pub(crate) use copying::{Copy, Diff, Preview, Profile, Source};
@@ -21,6 +22,7 @@ pub(crate) use data::{Data, DataCommand, DataPreview};
 pub(crate) use events::{Events, EventsCommand};
 pub(crate) use models::{Models, ModelsCommand, PromotionRequest, Verdict};
 pub(crate) use runs::{Items, OneRun, Part, Plan, Rerun};
+pub(crate) use sql_models::{ModelPart, ModelValues, SqlModels, SqlModelsCommand};
 pub(crate) use schedules::{Backfill, Range, TriggerName, Triggers, TriggersCommand, Windows};
 
 /// From raw data to a live, monitored endpoint.
@@ -103,6 +105,8 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Query the workspace's datasets with SQL.
     Sql(Sql),
+    /// Build, test and document the SQL models in `models/`, each a query that is kept as a dataset.
+    SqlModels(SqlModels),
     /// Run the unit tests of flows: files of cases that end with `.flow-test.yaml`.
     Test(Test),
     /// List the functions that expressions may use, with their types and an example each.
@@ -131,7 +135,7 @@ pub(crate) enum Command {
         /// The word that is written in the file, for example `sql`.
         kind: Option<String>,
     },
-    /// Print the JSON Schema of a pipeline file, a flow file or `lineage.yaml`, for editors, or what describes the server's API.
+    /// Print the JSON Schema of a pipeline file or another kind of file, for editors, or what describes the server's API.
     Schema {
         /// Of what.
         #[arg(value_enum, default_value_t = SchemaOf::Pipeline)]
@@ -469,6 +473,12 @@ pub(crate) enum SchemaOf {
     Flow,
     /// JSON Schema of `lineage.yaml`, which says who hears of runs.
     Lineage,
+    /// JSON Schema of `models/NAME.yaml`, beside the query of a SQL model.
+    SqlModel,
+    /// JSON Schema of `models/tests/NAME.yaml`, beside the query of a test.
+    SqlTest,
+    /// JSON Schema of `sources.yaml`.
+    Sources,
     /// OpenAPI document of the server's own API.
     Openapi,
     /// TypeScript types of what that API answers.

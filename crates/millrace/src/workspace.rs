@@ -2,6 +2,7 @@
 
 mod files;
 mod pools;
+mod sql_selection;
 mod sub_pipeline;
 
 use std::path::{Component, Path, PathBuf};
@@ -279,6 +280,9 @@ impl Surroundings for Workspace {
             files: kind.code_files(&step.config),
             problems: kind.check_places(&step.config),
         };
+        if step.kind == "sql_models" {
+            sql_selection::add_facts(self, step, &mut facts);
+        }
         if step.kind == "pipeline" {
             sub_pipeline::add_facts(self, step, &mut facts);
         }

@@ -196,12 +196,12 @@ pub(super) fn kept_schema(table: &DeltaTable) -> Result<SchemaRef, String> {
 }
 
 /// Whether the rows that are there stay.
-fn adds(mode: WriteMode) -> bool {
+pub(super) fn adds(mode: WriteMode) -> bool {
     mode != WriteMode::Overwrite
 }
 
 /// The schema of the table with the rows: its own, of which they must have the columns by position and name, and what they may have after it.
-fn added_to(table: &DeltaTable, rows: &SchemaRef, mode: WriteMode) -> Result<SchemaRef, String> {
+pub(super) fn added_to(table: &DeltaTable, rows: &SchemaRef, mode: WriteMode) -> Result<SchemaRef, String> {
     let kept = kept_schema(table)?;
     let names = |schema: &SchemaRef| schema.fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>();
     let (own, theirs) = (names(&kept), names(rows));
@@ -220,7 +220,7 @@ fn added_to(table: &DeltaTable, rows: &SchemaRef, mode: WriteMode) -> Result<Sch
 }
 
 /// The sum over the rows that are there: from the log, or by reading them if something else wrote the newest version.
-async fn kept_sum(
+pub(super) async fn kept_sum(
     engine: &DataFusionEngine,
     uri: &str,
     table: &DeltaTable,

@@ -1,10 +1,14 @@
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use millrace_contract::{Explain as _, SecretSource as _};
 use millrace_spec::environment::Environments;
+use millrace_spec::problem::{Problem, Severity};
+use millrace_spec::sql_models::{FOLDER, SOURCES};
 use millrace_transfer::Connections;
 use millrace_transform::flow::Flow;
+use millrace_transform::sql_models::{self, read_project};
 
 use crate::boot::{self, Rooms};
 use crate::cli::Check;
@@ -38,6 +42,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     let heard = Some(lineage(&workspace.root)).filter(|file| asked(&file.file));
     let connections = Some(workspace.connections()).filter(|file| asked(&file.file));
     let flows = checked_flows(&rooms, &asked).await;
+    let models = if everything { Some(checked_models(&rooms).await?) } else { models_among(&rooms, &named).await? };
     let pipelines = if everything {
         workspace.check_all()
     } else {
@@ -46,6 +51,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
                 && !rules.iter().any(|file| file.file == **name)
                 && !calendars.iter().any(|file| file.file == **name)
                 && !flows.iter().any(|file| file.file == **name)
+                && !is_of_models(name)
                 && ![CONNECTIONS, ACCESS, ENVIRONMENTS, CHANNELS, LINEAGE, secrets::FILE]
                     .contains(&name.as_str())
         };
@@ -56,7 +62,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     for file in &pipelines {
         file.print_problems(workspace, printer);
     }
-    let wrong = pipelines.iter().filter(|file| file.has_errors()).count()
+    let mut wrong = pipelines.iter().filter(|file| file.has_errors()).count()
         + print_wrong(&endpoints, printer)
         + print_wrong(&rules, printer)
         + print_wrong(&calendars, printer)
@@ -66,6 +72,10 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         + print_wrong(told.as_slice(), printer)
         + print_wrong(heard.as_slice(), printer)
         + connections.as_ref().map_or(0, |file| print_unusable(file, printer));
+    for problem in models.iter().flat_map(|models| &models.problems) {
+        super::sql_models::print(problem, workspace, printer);
+    }
+    wrong += models.as_ref().map_or(0, Models::wrong);
     if asked(secrets::FILE) {
         warn_of_secrets(workspace, printer);
     }
@@ -80,6 +90,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     ];
     kinds.extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, noun)| counted(*count, noun)));
     let mut files = pipelines.len() + counts.iter().map(|(count, _)| count).sum::<usize>();
+    let modelled = models.filter(|models| models.count > 0);
     let singles = [
         said(roles, |access| {
             format!("{} and {}", counted(access.groups.len(), "group"), counted(access.roles.len(), "role"))
@@ -89,6 +100,10 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         said(heard, |file| counted(file.receivers.len(), "receiver")),
         said(connections, |connections| counted(connections.len(), "connection")),
     ];
+    if let Some(models) = modelled {
+        files += models.count;
+        kinds.push(counted(models.count, "SQL model"));
+    }
     for kind in singles.into_iter().flatten() {
         files += 1;
         kinds.push(kind);
@@ -120,6 +135,45 @@ async fn checked_flows(rooms: &Rooms, asked: &impl Fn(&str) -> bool) -> Vec<Decl
         });
     }
     checked
+}
+
+/// The models, and what is wrong with them.
+struct Models {
+    count: usize,
+    problems: Vec<Problem>,
+}
+
+impl Models {
+    /// Files with errors.
+    fn wrong(&self) -> usize {
+        let errors = self.problems.iter().filter(|problem| problem.severity == Severity::Error);
+        let files = errors.map(|problem| problem.place.as_ref().map_or("", |place| place.file.as_str()));
+        files.collect::<BTreeSet<_>>().len()
+    }
+}
+
+fn is_of_models(file: &str) -> bool {
+    file == SOURCES || file.starts_with(&format!("{FOLDER}/"))
+}
+
+async fn checked_models(rooms: &Rooms) -> Result<Models> {
+    let project = read_project(&rooms.workspace.root).map_err(anyhow::Error::msg)?;
+    let problems = sql_models::check(&super::sql_models::services(rooms), &project).await;
+    Ok(Models { count: project.models.len(), problems })
+}
+
+/// The models of the files that are asked for; all are read, since each may name the others.
+async fn models_among(rooms: &Rooms, named: &[String]) -> Result<Option<Models>> {
+    if !named.iter().any(|name| is_of_models(name)) {
+        return Ok(None);
+    }
+    let mut models = checked_models(rooms).await?;
+    let is_asked = |problem: &Problem| {
+        problem.place.as_ref().is_some_and(|place| named.iter().any(|name| *name == place.file))
+    };
+    models.problems.retain(is_asked);
+    models.count = named.iter().filter(|name| is_of_models(name) && name.ends_with(".sql")).count();
+    Ok(Some(models))
 }
 
 /// What a file holds of which there is one; `None` if there is none.

@@ -2,6 +2,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use millrace_contract::KindDoc;
+use millrace_spec::sql_models::{ModelDoc, QueryTestDoc, Sources};
 use millrace_tracking::openlineage::LineageFile;
 use millrace_transform::flow::Flow;
 use serde_json::{Value, json};
@@ -70,12 +71,15 @@ fn page(doc: &KindDoc) -> String {
     text
 }
 
-/// JSON Schema (draft 2020-12) of a pipeline file, a flow file or `lineage.yaml`, or a description of the API.
+/// JSON Schema (draft 2020-12) of a kind of file, or a description of the API.
 pub(crate) async fn schema(of: SchemaOf, printer: &Printer) -> Result<ExitCode> {
     let described = match of {
         SchemaOf::Pipeline => None,
         SchemaOf::Flow => Some(serde_json::to_string_pretty(&Flow::schema())?),
         SchemaOf::Lineage => Some(serde_json::to_string_pretty(&LineageFile::schema())?),
+        SchemaOf::SqlModel => Some(serde_json::to_string_pretty(&ModelDoc::schema())?),
+        SchemaOf::SqlTest => Some(serde_json::to_string_pretty(&QueryTestDoc::schema())?),
+        SchemaOf::Sources => Some(serde_json::to_string_pretty(&Sources::schema())?),
         SchemaOf::Functions => Some(millrace_transform::functions_page()),
         SchemaOf::Openapi => Some(millrace_api::openapi()?),
         SchemaOf::Typescript => Some(millrace_api::views::typescript::typescript()),

@@ -30,6 +30,7 @@ mod runs;
 mod secrets;
 mod show_run;
 mod sql;
+mod sql_models;
 mod test;
 mod triggers;
 mod up;
@@ -74,6 +75,7 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Profile(arguments) => preview::profile(&arguments, printer).await,
         Command::Diff(arguments) => Box::pin(diff::run(&arguments, printer)).await,
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
+        Command::SqlModels(arguments) => Box::pin(sql_models::run(&arguments, printer)).await,
         Command::Secrets(command) => secrets::run(&command, printer).await,
         Command::Export(Export::Mlruns(arguments)) => export::run(&arguments, printer).await,
         Command::Import(Import::Mlflow(arguments)) => import::run(&arguments, printer).await,

@@ -111,6 +111,11 @@ fn guides_sql() {
 }
 
 #[test]
+fn guides_sql_models() {
+    follow(include_str!("../../../../docs/guides/sql-models.md"));
+}
+
+#[test]
 fn guides_copy() {
     follow(include_str!("../../../../docs/guides/copy.md"));
 }

@@ -44,6 +44,7 @@ mod server;
 mod serving;
 mod several;
 mod sign_in;
+mod sql_models;
 mod sql_page;
 mod sql_script;
 mod step_tokens;
