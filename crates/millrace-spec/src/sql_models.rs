@@ -10,13 +10,14 @@ mod selection;
 mod template;
 
 pub use document::{
-    ColumnDoc, Freshness, HardDeletes, Incremental, ModelDoc, PlainTest, QueryTestDoc, Relationship, SchemaChange, Snapshot, Source,
-    SourceTable, Sources, Strategy, TestDoc, TestLimits, TestRule, TestSeverity, Threshold, Verdict,
+    ColumnDoc, Freshness, HardDeletes, Incremental, ModelDoc, PlainTest, QueryTestDoc, Relationship,
+    SchemaChange, Snapshot, Source, SourceTable, Sources, Strategy, TestDoc, TestLimits, TestRule,
+    TestSeverity, Threshold, Verdict,
 };
 pub use project::{Materialization, Project, ProjectFile, SqlModel};
 pub use quality::{ModelTest, TestQuery};
 pub use selection::Selection;
-pub use template::{Call, Rendered, Rendering, Template, quoted};
+pub use template::{Call, Names, Rendered, Rendering, Template, quoted};
 
 /// Folder of models.
 pub const FOLDER: &str = "models";

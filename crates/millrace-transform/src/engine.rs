@@ -24,7 +24,7 @@ mod profile;
 pub(crate) mod query;
 mod selection;
 pub(crate) mod shared;
-mod source;
+pub(crate) mod source;
 pub(crate) mod store;
 pub(crate) mod types;
 

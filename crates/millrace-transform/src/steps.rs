@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use millrace_contract::{
-    AssetKey, BatchStream, CatalogError, Clock, DatasetCatalog, KindDoc, NewDatasetVersion, Producer, QueryEngine,
-    QueryError, StepContext, StepError, StepKind, TableRef, WriteMode,
+    AssetKey, BatchStream, CatalogError, Clock, DatasetCatalog, KindDoc, NewDatasetVersion, Producer,
+    QueryEngine, QueryError, StepContext, StepError, StepKind, TableRef, WriteMode,
 };
 use millrace_spec::asset::{Asset, AssetType};
 use millrace_spec::problem::Problem;

@@ -428,7 +428,11 @@ fn data_kinds(
         clock: Arc::new(SystemClock),
     };
     let mut all: Vec<Arc<dyn StepKind>> = vec![Arc::new(Copy::new(copy))];
-    all.extend(millrace_transform::steps::kinds(engine, datasets, &(Arc::new(SystemClock) as Arc<dyn Clock>)));
+    all.extend(millrace_transform::steps::kinds(
+        engine,
+        datasets,
+        &(Arc::new(SystemClock) as Arc<dyn Clock>),
+    ));
     all.push(Arc::new(compute_steps::Run::new(services.clone())));
     all.push(Arc::new(compute_steps::Python::new(services)));
     all.push(Arc::new(Call::new(call)));

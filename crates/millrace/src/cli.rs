@@ -22,8 +22,8 @@ pub(crate) use data::{Data, DataCommand, DataPreview};
 pub(crate) use events::{Events, EventsCommand};
 pub(crate) use models::{Models, ModelsCommand, PromotionRequest, Verdict};
 pub(crate) use runs::{Items, OneRun, Part, Plan, Rerun};
-pub(crate) use sql_models::{ModelPart, ModelValues, SqlModels, SqlModelsCommand};
 pub(crate) use schedules::{Backfill, Range, TriggerName, Triggers, TriggersCommand, Windows};
+pub(crate) use sql_models::{ModelPart, ModelValues, SqlModels, SqlModelsCommand};
 
 /// From raw data to a live, monitored endpoint.
 #[derive(Debug, Parser)]

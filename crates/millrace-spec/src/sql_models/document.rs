@@ -171,9 +171,22 @@ pub struct TestRule {
     /// Only rows for which this holds are tested.
     #[serde(default, rename = "where")]
     pub only: Option<String>,
+    /// `error`, or `warn`: then the build goes on.
+    #[serde(default)]
+    pub severity: TestSeverity,
+    /// How many failing rows are a warning: `> 10`.
+    #[serde(default)]
+    pub warn_if: Option<Threshold>,
+    /// How many failing rows are an error.
+    #[serde(default)]
+    pub error_if: Option<Threshold>,
+}
+
+impl TestRule {
     /// How it counts.
-    #[serde(flatten)]
-    pub limits: TestLimits,
+    pub fn limits(&self) -> TestLimits {
+        TestLimits { severity: self.severity, warn_if: self.warn_if, error_if: self.error_if }
+    }
 }
 
 /// Another model's column.
@@ -215,16 +228,13 @@ impl QueryTestDoc {
 }
 
 /// How failing rows count.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TestLimits {
     /// `error`, or `warn`: then the build goes on.
-    #[serde(default)]
     pub severity: TestSeverity,
-    /// How many failing rows are a warning: `> 10`.
-    #[serde(default)]
+    /// How many failing rows are a warning; any if absent.
     pub warn_if: Option<Threshold>,
-    /// How many failing rows are an error.
-    #[serde(default)]
+    /// How many failing rows are an error; any if absent.
     pub error_if: Option<Threshold>,
 }
 

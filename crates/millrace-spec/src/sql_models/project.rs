@@ -91,14 +91,13 @@ impl SqlModel {
 
     /// The models that it reads, each once.
     pub fn parents(&self) -> Vec<&str> {
-        let name = |target: &'_ Target| matches!(target, Target::Model(_));
-        let models = self.reads().into_iter().filter(|target| name(target));
-        models
-            .filter_map(|target| match target {
-                Target::Model(name) => Some(name.as_str()),
-                Target::Source(..) => None,
-            })
-            .collect()
+        let mut found = Vec::new();
+        for target in self.reads() {
+            if let Target::Model(name) = target {
+                found.push(name.as_str());
+            }
+        }
+        found
     }
 
     /// Where something stands in the file beside the query, or the query's beginning.
@@ -132,10 +131,21 @@ impl Project {
         for query in queries {
             let stem = query.path.trim_end_matches(".sql");
             let doc = docs.shift_remove(stem);
-            if query.path.starts_with(TESTS) { project.query_test(query, doc) } else { project.model(query, doc) }
+            if query.path.starts_with(TESTS) {
+                project.query_test(query, doc)
+            } else {
+                project.model(query, doc)
+            }
         }
+        // A folder without queries has files of somebody else.
+        let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
         for (stem, file) in docs {
-            let problem = Problem::error("model-file", format!("there is no query beside it: no `{stem}.sql`"));
+            if !files.iter().any(|other| other.path.ends_with(".sql") && folder(&other.path) == folder(stem))
+            {
+                continue;
+            }
+            let problem =
+                Problem::error("model-file", format!("there is no query beside it: no `{stem}.sql`"));
             let place = Place { file: file.path.clone(), line: 1, column: 1, length: 1 };
             project.problems.push(problem.at(place));
         }
@@ -154,14 +164,14 @@ impl Project {
         let plain = |sign: char| sign.is_ascii_alphanumeric() || sign == '_';
         if !name.chars().all(plain) || name.is_empty() {
             let message = format!("`{name}` cannot name a model");
-            self.problems.push(
-                Problem::error("model-name", message).at(start).hint("use letters, digits and `_`"),
-            );
+            self.problems
+                .push(Problem::error("model-name", message).at(start).hint("use letters, digits and `_`"));
             return;
         }
         if let Some(other) = self.models.get(&name) {
             let message = format!("two models are named `{name}`: the other one is `{}`", other.file);
-            self.problems.push(Problem::error("model-name", message).at(start).hint("rename one of the files"));
+            self.problems
+                .push(Problem::error("model-name", message).at(start).hint("rename one of the files"));
             return;
         }
         let mut model = SqlModel {
@@ -285,7 +295,7 @@ impl Project {
                 wrong.push(problem.hint("give one another `name:`"));
             }
             seen.push(&test.name);
-            for parent in test.relations() {
+            if let Some(parent) = test.relations() {
                 wrong.extend(self.unknown(&Target::Model(parent.to_owned()), &test.place));
             }
         }
@@ -301,18 +311,6 @@ impl Project {
     pub fn freshness(&self, source: &str, table: &str) -> Option<Freshness> {
         self.source(source, table)?.freshness.or(self.sources.0.get(source)?.freshness)
     }
-
-    /// The models that read a model, transitively.
-    pub fn descendants(&self, name: &str) -> Vec<&str> {
-        let mut found: Vec<&str> = Vec::new();
-        for model in self.models.values() {
-            let reads = |parent: &&str| *parent == name || found.contains(parent);
-            if model.parents().iter().any(reads) {
-                found.push(&model.name);
-            }
-        }
-        found
-    }
 }
 
 /// What is wrong with how rows are kept.
@@ -323,7 +321,8 @@ fn rule_problems(model: &SqlModel) -> Vec<Problem> {
         problems.push(problem.at(model.place(pointer)).hint(hint));
     };
     let doc = &model.doc;
-    if [doc.ephemeral, doc.incremental.is_some(), doc.snapshot.is_some()].iter().filter(|is| **is).count() > 1 {
+    if [doc.ephemeral, doc.incremental.is_some(), doc.snapshot.is_some()].iter().filter(|is| **is).count() > 1
+    {
         wrong("", "is more than one of `ephemeral`, `incremental` and `snapshot`", "leave one");
     }
     if let Some(rule) = &doc.snapshot {
@@ -342,11 +341,16 @@ fn rule_problems(model: &SqlModel) -> Vec<Problem> {
     match rule.strategy() {
         Strategy::Merge | Strategy::DeleteInsert if rule.unique_key.is_empty() => {
             let word = json!(rule.strategy);
-            let message = format!("has the strategy `{}` and no `unique_key`", word.as_str().unwrap_or_default());
+            let message =
+                format!("has the strategy `{}` and no `unique_key`", word.as_str().unwrap_or_default());
             wrong("/incremental", &message, "unique_key: [id]");
         }
         Strategy::InsertOverwrite if rule.partition_by.is_empty() => {
-            wrong("/incremental", "has the strategy `insert_overwrite` and no `partition_by`", "partition_by: [day]");
+            wrong(
+                "/incremental",
+                "has the strategy `insert_overwrite` and no `partition_by`",
+                "partition_by: [day]",
+            );
         }
         _ => {}
     }

@@ -70,7 +70,8 @@ impl ModelTest {
 
     /// The models that it reads, each once.
     pub fn parents(&self) -> Vec<&str> {
-        let mut found: Vec<&str> = self.model.iter().chain(self.relations_owned()).map(String::as_str).collect();
+        let mut found: Vec<&str> = self.model.as_deref().into_iter().collect();
+        found.extend(self.relations().filter(|other| self.model.as_deref() != Some(other)));
         for call in self.calls() {
             if let super::Target::Model(name) = &call.target
                 && !found.contains(&name.as_str())
@@ -80,23 +81,22 @@ impl ModelTest {
         }
         found
     }
-
-    fn relations_owned(&self) -> Option<&String> {
-        match &self.query {
-            TestQuery::Rule { other, .. } => other.as_ref(),
-            TestQuery::File { .. } => None,
-        }
-    }
 }
 
 /// The tests that stand beside a model.
 pub(super) fn of_model(model: &SqlModel) -> Vec<ModelTest> {
     let of_columns = model.doc.columns.iter().flat_map(|(column, doc)| {
         let pointer = format!("/columns/{}/tests", column.replace('~', "~0").replace('/', "~1"));
-        doc.tests.iter().enumerate().map(move |(at, test)| (Some(column.as_str()), test, format!("{pointer}/{at}")))
+        doc.tests
+            .iter()
+            .enumerate()
+            .map(move |(at, test)| (Some(column.as_str()), test, format!("{pointer}/{at}")))
     });
     let of_rows = model.doc.tests.iter().enumerate().map(|(at, test)| (None, test, format!("/tests/{at}")));
-    of_columns.chain(of_rows).map(|(column, test, pointer)| rule_test(model, column, test, &pointer)).collect()
+    of_columns
+        .chain(of_rows)
+        .map(|(column, test, pointer)| rule_test(model, column, test, &pointer))
+        .collect()
 }
 
 /// A test that is a query in a file.
@@ -145,7 +145,7 @@ fn rule_test(model: &SqlModel, column: Option<&str>, test: &TestDoc, pointer: &s
         model: Some(model.name.clone()),
         column: column.map(str::to_owned),
         query: query.unwrap_or(none),
-        limits: rule.limits,
+        limits: rule.limits(),
         description: None,
         tags: Vec::new(),
         place,

@@ -86,8 +86,11 @@ impl Selection {
     ) -> Result<Vec<String>, Box<Problem>> {
         let select = Self::parse(select)?;
         let without = Self::parse(exclude)?.models(project)?;
-        let chosen =
-            if select.is_empty() { project.models.keys().cloned().collect() } else { select.models(project)? };
+        let chosen = if select.is_empty() {
+            project.models.keys().cloned().collect()
+        } else {
+            select.models(project)?
+        };
         Ok(chosen.into_iter().filter(|name| !without.contains(name)).collect())
     }
 }
@@ -101,11 +104,15 @@ impl Part {
         };
         let count = |digits: &str| if digits.is_empty() { Some(usize::MAX) } else { digits.parse().ok() };
         let (up, rest) = match rest.split_once('+') {
-            Some((digits, behind)) if digits.chars().all(|sign| sign.is_ascii_digit()) => (count(digits), behind),
+            Some((digits, behind)) if digits.chars().all(|sign| sign.is_ascii_digit()) => {
+                (count(digits), behind)
+            }
             _ => (None, rest),
         };
         let (down, rest) = match rest.rsplit_once('+') {
-            Some((before, digits)) if digits.chars().all(|sign| sign.is_ascii_digit()) => (count(digits), before),
+            Some((before, digits)) if digits.chars().all(|sign| sign.is_ascii_digit()) => {
+                (count(digits), before)
+            }
             _ => (None, rest),
         };
         let (method, value) = match rest.split_once(':') {
@@ -119,7 +126,9 @@ impl Part {
                 let problem = wrong(format!("`{word}:` does not select models"));
                 return Err(Box::new(match nearest(word, &known) {
                     Some(near) => problem.hint(format!("did you mean `{near}:`?")),
-                    None => problem.note(format!("there are {}", known.map(|word| format!("{word}:")).join(", "))),
+                    None => {
+                        problem.note(format!("there are {}", known.map(|word| format!("{word}:")).join(", ")))
+                    }
                 }));
             }
         };
@@ -131,16 +140,23 @@ impl Part {
     }
 
     fn models<'p>(&self, project: &'p Project) -> Result<BTreeSet<&'p str>, Box<Problem>> {
-        let mut found: BTreeSet<&str> =
-            project.models.values().filter(|model| self.fits(model)).map(|model| model.name.as_str()).collect();
+        let mut found: BTreeSet<&str> = project
+            .models
+            .values()
+            .filter(|model| self.fits(model))
+            .map(|model| model.name.as_str())
+            .collect();
         if self.method == Method::Source {
             // A source is no model; `source:x+` is what reads it, and so is `source:x`.
-            found = project.models.values().filter(|model| self.reads(model)).map(|m| m.name.as_str()).collect();
+            found =
+                project.models.values().filter(|model| self.reads(model)).map(|m| m.name.as_str()).collect();
         }
         if found.is_empty() {
             let problem = Problem::error("model-selection", format!("no model fits `{}`", self.text));
             let known: Vec<&str> = match self.method {
-                Method::Tag => project.models.values().flat_map(|m| &m.doc.tags).map(String::as_str).collect(),
+                Method::Tag => {
+                    project.models.values().flat_map(|m| &m.doc.tags).map(String::as_str).collect()
+                }
                 Method::Source => project.sources.0.keys().map(String::as_str).collect(),
                 _ => project.models.keys().map(String::as_str).collect(),
             };
@@ -217,4 +233,62 @@ fn parents<'p>(project: &'p Project, name: &str) -> Vec<&'p str> {
 fn children<'p>(project: &'p Project, name: &str) -> Vec<&'p str> {
     let reads = |model: &&SqlModel| model.parents().contains(&name);
     project.models.values().filter(reads).map(|model| model.name.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ProjectFile;
+    use super::*;
+
+    fn project() -> Project {
+        let files = [
+            ("sources.yaml", "shop: {tables: {orders: {}, people: {}}}"),
+            ("models/staging/a.sql", "select * from {{ source('shop', 'orders') }}"),
+            ("models/staging/a.yaml", "tags: [daily]"),
+            ("models/staging/b.sql", "select * from {{ source('shop', 'people') }}"),
+            ("models/c.sql", "select * from {{ ref('a') }}"),
+            ("models/c.yaml", "tags: [daily, late]\nincremental: {}"),
+            ("models/d.sql", "select * from {{ ref('b') }} join {{ ref('c') }}"),
+        ];
+        let file = |(path, text): (&str, &str)| ProjectFile { path: path.to_owned(), text: text.to_owned() };
+        let project = Project::read(&files.map(file));
+        assert_eq!(project.problems, []);
+        project
+    }
+
+    fn chosen(select: &str) -> String {
+        match Selection::parse(&[select.to_owned()]).and_then(|selection| selection.models(&project())) {
+            Ok(models) => models.join(" "),
+            Err(problem) => format!("{} {}", problem.message, problem.hints.join("")),
+        }
+    }
+
+    #[test]
+    fn selections() {
+        for (select, models) in [
+            ("a", "a"),
+            ("a d", "a d"),
+            ("+d", "a b c d"),
+            ("1+d", "b c d"),
+            ("a+", "a c d"),
+            ("a+1", "a c"),
+            ("@a", "a b c d"),
+            ("?", "a b c d"),
+            ("tag:daily", "a c"),
+            ("tag:daily,tag:late", "c"),
+            ("path:models/staging", "a b"),
+            ("path:staging", "a b"),
+            ("source:shop", "a b"),
+            ("source:shop.people+", "b d"),
+            ("config.materialized:incremental", "c"),
+            ("+c,a+", "a c"),
+            ("tag:dialy", "no model fits `tag:dialy` did you mean `daily`?"),
+            ("tga:x", "`tga:` does not select models did you mean `tag:`?"),
+            ("+", "`+` selects nothing "),
+        ] {
+            assert_eq!(chosen(select), models, "{select}");
+        }
+        let without = Selection::between(&project(), &[], &["c+".to_owned()]).unwrap();
+        assert_eq!(without, ["a", "b"]);
+    }
 }

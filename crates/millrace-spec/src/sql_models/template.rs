@@ -38,10 +38,13 @@ pub struct Call {
     pub place: Place,
 }
 
+/// SQL for a table, or why there is none.
+pub type Names<'a> = Box<dyn Fn(&Target) -> Result<String, String> + 'a>;
+
 /// What a text is rendered with.
 pub struct Rendering<'a> {
     /// SQL for a table: a quoted name.
-    pub relation: Box<dyn Fn(&Target) -> Result<String, String> + 'a>,
+    pub relation: Names<'a>,
     /// SQL for the model's own dataset.
     pub this: Option<String>,
     /// Whether the rows are added to some that are there.
@@ -289,9 +292,7 @@ fn environment(
     environment.add_function("source", move |source: String, table: String| {
         relation(&named, &Target::Source(source, table))
     });
-    environment.add_function("identifier", |name: String| {
-        minijinja::Value::from_object(Name(quoted(&name)))
-    });
+    environment.add_function("identifier", |name: String| minijinja::Value::from_object(Name(quoted(&name))));
     let incremental = rendering.incremental;
     environment.add_function("is_incremental", move || incremental);
     let (vars, lenient) = (rendering.vars.clone(), rendering.lenient);
@@ -299,7 +300,7 @@ fn environment(
         let default = rest.first().cloned().or_else(|| named.get("default").ok());
         named.assert_all_used()?;
         match (vars.get(&name), default) {
-            (Some(value), _) => Ok(minijinja::Value::from_serialize(value)),
+            (Some(value), _) => Ok(minijinja::Value::from(minijinja::value::Serde(value))),
             (None, Some(default)) => Ok(default),
             (None, None) if lenient => Ok(minijinja::Value::from(())),
             (None, None) => Err(Error::new(
@@ -319,7 +320,9 @@ fn relation(
     match tables.get(target) {
         Some(Ok(name)) => Ok(minijinja::Value::from_object(Name(name.clone()))),
         Some(Err(message)) => Err(wrong(message.clone())),
-        None => Err(wrong(format!("{target} is computed: write the name itself, so that the order is known"))),
+        None => {
+            Err(wrong(format!("{target} is computed: write the name itself, so that the order is known")))
+        }
     }
 }
 
@@ -368,4 +371,108 @@ fn offset_of(text: &str, line: u32, column: u32) -> usize {
         start += content.len();
     }
     text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn render(text: &str, vars: Value) -> Result<(Template, Rendered), Box<Problem>> {
+        let template = Template::new("models/m.sql", text);
+        let vars = vars.as_object().cloned().unwrap_or_default();
+        let relation = |target: &Target| match target {
+            Target::Model(name) => Ok(quoted(name)),
+            Target::Source(source, table) => Ok(quoted(&format!("{source}.{table}"))),
+        };
+        let rendering = Rendering {
+            relation: Box::new(relation),
+            this: Some(quoted("m")),
+            incremental: true,
+            vars: &vars,
+            lenient: false,
+        };
+        let rendered = template.render(&rendering)?;
+        Ok((template, rendered))
+    }
+
+    fn sql(text: &str, vars: Value) -> (String, Vec<Value>) {
+        let (_, rendered) = render(text, vars).unwrap();
+        (rendered.sql, rendered.params)
+    }
+
+    #[test]
+    fn names_are_put_in_and_values_are_bound() {
+        let text = "select {{ var('x') }}, {{ identifier('a\"b') }} from {{ ref('o') }} {% if is_incremental() %}where t > {{ var('x') }} and u < {{ var('y', default=2) }} and v in (select v from {{ this }}){% endif %}";
+        let (sql, params) = sql(text, json!({"x": "1; drop"}));
+        assert_eq!(sql, r#"select $1, "a""b" from "o" where t > $1 and u < $2 and v in (select v from "m")"#);
+        assert_eq!(params, [json!("1; drop"), json!(2)]);
+    }
+
+    #[test]
+    fn nothing_makes_a_value_sql() {
+        for text in [
+            "{{ var('x') | safe }}",
+            "{{ var('x') | escape }}",
+            "{{ var('x') | tojson }}",
+            "{{ [var('x')] }}",
+            "{{ var('nothing') }}",
+            "{{ nothing }}",
+            "{{ ref(var('x')) }}",
+        ] {
+            assert!(render(text, json!({"x": "o"})).is_err(), "{text}");
+        }
+        for text in [
+            "{{ var('x') ~ 'b' }}",
+            "{% macro m(a) %}{{ a }}{% endmacro %}{{ m(var('x')) }}",
+            "{% set a %}{{ var('x') }}{% endset %}{{ a }}",
+            "{% filter upper %}{{ var('x') }}{% endfilter %}",
+            "{% autoescape false %}{% set a %}{{ var('x') }}{% endset %}{{ a }}{% endautoescape %}",
+        ] {
+            let (sql, _) = sql(text, json!({"x": "x' or 1=1"}));
+            assert!(!sql.to_lowercase().contains("1=1"), "{text} became {sql}");
+        }
+    }
+
+    #[test]
+    fn calls_are_found_in_every_branch_with_their_places() {
+        let template = Template::new(
+            "m.sql",
+            "select '{{ \"}}\" }}' {# ref('no') #} ref('no')\n{% if false %}from {{ ref( \"a\" ) }}{% endif %} {{source('s', 't')}}",
+        );
+        let found: Vec<_> = template
+            .calls()
+            .into_iter()
+            .map(|call| (call.target.to_string(), call.place.line, call.place.column))
+            .collect();
+        assert_eq!(found, [("ref('a')".to_owned(), 2, 28), ("source('s', 't')".to_owned(), 2, 55)]);
+    }
+
+    #[test]
+    fn places_in_sql_are_places_in_the_file() {
+        let text = "{% set a = 1 %}\nselect {% for n in [1, 2] %}\n  x{{ n }},{% endfor %} ä, wrong\nfrom t";
+        let (template, rendered) = render(text, json!({})).unwrap();
+        let at = |word: &str| {
+            let offset = rendered.sql.find(word).unwrap();
+            let before = &rendered.sql[..offset];
+            let line = u32::try_from(before.matches('\n').count() + 1).unwrap();
+            let column = u32::try_from(before.rsplit('\n').next().unwrap().chars().count() + 1).unwrap();
+            let place = template.place_of(&rendered, line, column);
+            (place.line, place.column, place.length)
+        };
+        assert_eq!(at("select"), (2, 1, 6));
+        assert_eq!(at("wrong"), (3, 27, 5));
+        assert_eq!(at("from"), (4, 1, 4));
+        assert_eq!(at("x$2"), (3, 3, 1));
+    }
+
+    #[test]
+    fn a_mistake_in_a_template_has_its_place() {
+        let problem = render("select 1\n, {{ nothing('x') }}", json!({})).unwrap_err();
+        let place = problem.place.unwrap();
+        assert_eq!((place.line, place.column), (2, 6), "{}", problem.message);
+        let problem = render("select 1\n{% if x", json!({})).unwrap_err();
+        assert_eq!(problem.place.unwrap().line, 2, "{}", problem.message);
+    }
 }

@@ -3,7 +3,9 @@
 
 use millrace_contract::{BatchStream, QueryError, WriteMode, WrittenTable};
 
-use super::commit::{NotCommitted, Written, added_to, adds, check_names, commit, drain, kept_bytes, kept_sum};
+use super::commit::{
+    NotCommitted, Written, added_to, adds, check_names, commit, drain, kept_bytes, kept_sum,
+};
 use super::digest::{Hasher, RowSum};
 use super::files::FileWriter;
 use super::{chain, discard, foreign, once};

@@ -37,7 +37,8 @@ impl StagedRows {
         let store = store.map_err(|error| refused(error.to_string()))?;
         let mut writer = FileWriter::new(Arc::new(store), staged.schema.clone());
         while let Some(batch) = rows.batches.next().await {
-            let batch = types::cast_to(&batch?, &staged.schema).map_err(|error| refused(error.to_string()))?;
+            let batch =
+                types::cast_to(&batch?, &staged.schema).map_err(|error| refused(error.to_string()))?;
             writer.write(&batch).await.map_err(refused)?;
         }
         writer.end_file().await.map_err(refused)?;

@@ -9,8 +9,8 @@ use datafusion::catalog::TableProvider;
 use datafusion::prelude::SessionContext;
 use indexmap::IndexMap;
 use millrace_contract::{
-    AssetKey, CatalogError, Explain as _, NewDatasetVersion, Producer, QueryEngine as _, StepLog, TableMoment,
-    TableRef, WrittenTable,
+    AssetKey, CatalogError, Explain as _, NewDatasetVersion, Producer, QueryEngine as _, StepLog,
+    TableMoment, TableRef, WrittenTable,
 };
 use millrace_spec::asset::{Asset, AssetType};
 use millrace_spec::problem::Problem;
@@ -139,29 +139,14 @@ impl Builder {
     /// Does it. What is under way when it is cancelled leaves nothing.
     pub async fn run(self, cancel: &CancellationToken) -> Report {
         let builder = Arc::new(self);
-        let mut waiting = builder.tasks();
+        let mut work = Work { waiting: builder.tasks(), ..Work::default() };
         let mut running: JoinSet<Done> = JoinSet::new();
-        let mut failed: BTreeSet<Task> = BTreeSet::new();
-        let (mut models, mut tests) = (BTreeMap::new(), BTreeMap::new());
         let limit = builder.request.threads.unwrap_or(AT_ONCE).max(1);
         loop {
-            // What waits for something that failed is never begun.
-            while let Some(task) = waiting.iter().find(|(_, on)| !on.is_disjoint(&failed)).map(|(task, _)| task.clone()) {
-                waiting.remove(&task);
-                match &task {
-                    Task::Model(name) => {
-                        models.insert(name.clone(), builder.skipped(name));
-                        builder.log.line(&format!("{name}: skipped, since what it reads failed"));
-                    }
-                    Task::Test(at) => {
-                        tests.extend(builder.project.tests.get(*at).map(|test| (*at, TestResult::skipped(test))));
-                    }
-                }
-                failed.insert(task);
-            }
-            while running.len() < limit {
-                let Some(task) = waiting.iter().find(|(_, on)| on.is_empty()).map(|(task, _)| task.clone()) else { break };
-                waiting.remove(&task);
+            work.skip(&builder);
+            while running.len() < limit
+                && let Some(task) = work.next()
+            {
                 running.spawn(builder.clone().work(task));
             }
             let done = tokio::select! {
@@ -169,39 +154,14 @@ impl Builder {
                 () = cancel.cancelled() => break,
                 done = running.join_next() => done,
             };
-            let (task, is_sound) = match done {
+            match done {
                 None => break,
                 // A panic is told by the result that is missing.
-                Some(Err(_)) => continue,
-                Some(Ok(Done::Model(result))) => {
-                    let task = Task::Model(result.name.clone());
-                    let is_sound = result.status != ModelStatus::Failed;
-                    models.insert(result.name.clone(), *result);
-                    (task, is_sound)
-                }
-                Some(Ok(Done::Test(at, result))) => {
-                    let is_sound = !matches!(result.status, TestStatus::Fail | TestStatus::Error);
-                    tests.insert(at, *result);
-                    (Task::Test(at), is_sound)
-                }
-            };
-            if is_sound {
-                waiting.values_mut().for_each(|on| drop(on.remove(&task)));
-            } else {
-                failed.insert(task);
+                Some(Err(_)) => {}
+                Some(Ok(done)) => work.end(done),
             }
         }
-        if builder.request.build {
-            // What was not reached: it was cancelled, or a task of ours broke.
-            for name in &builder.request.models {
-                models.entry(name.clone()).or_insert_with(|| {
-                    let problem = Problem::error("model-skipped", format!("`{name}` was not built to its end"));
-                    ModelResult { problem: Some(problem), ..builder.result(name, ModelStatus::Skipped) }
-                });
-            }
-        }
-        let order = builder.project.models.keys().filter_map(|name| models.remove(name));
-        Report { models: order.collect(), tests: tests.into_values().collect() }
+        work.report(&builder)
     }
 
     /// What is to be done, and what each waits for.
@@ -210,7 +170,10 @@ impl Builder {
         let chosen = |name: &str| self.request.models.iter().any(|model| model == name);
         let own_tests = |name: &str| {
             let tests = self.project.tests.iter().enumerate();
-            tests.filter(|(_, test)| test.parents() == [name]).map(|(at, _)| Task::Test(at)).collect::<Vec<_>>()
+            tests
+                .filter(|(_, test)| test.parents() == [name])
+                .map(|(at, _)| Task::Test(at))
+                .collect::<Vec<_>>()
         };
         if self.request.build {
             for name in &self.request.models {
@@ -230,7 +193,8 @@ impl Builder {
                 let parents = test.parents();
                 if parents.iter().any(|parent| chosen(parent)) {
                     let built = parents.into_iter().filter(|parent| self.request.build && chosen(parent));
-                    tasks.insert(Task::Test(at), built.map(|parent| Task::Model(parent.to_owned())).collect());
+                    tasks
+                        .insert(Task::Test(at), built.map(|parent| Task::Model(parent.to_owned())).collect());
                 }
             }
         }
@@ -259,7 +223,8 @@ impl Builder {
     }
 
     fn skipped(&self, name: &str) -> ModelResult {
-        let problem = Problem::error("model-skipped", format!("`{name}` was not built: what it reads failed"));
+        let problem =
+            Problem::error("model-skipped", format!("`{name}` was not built: what it reads failed"));
         ModelResult { problem: Some(problem), ..self.result(name, ModelStatus::Skipped) }
     }
 
@@ -275,7 +240,10 @@ impl Builder {
                 let rows = asset.rows.unwrap_or(0);
                 let how = if status == ModelStatus::Reused { "as it was, " } else { "" };
                 self.log.line(&format!("{name}: {how}{rows} rows in {}", asset.label()));
-                self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), asset.clone());
+                self.made
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(name.to_owned(), asset.clone());
                 ModelResult {
                     rows: asset.rows,
                     version: asset.version,
@@ -294,11 +262,14 @@ impl Builder {
 
     /// The model's dataset, made or found to be what it would be.
     async fn built(&self, model: &SqlModel) -> Result<(Asset, ModelStatus), Box<Problem>> {
-        let wrong = |error: &millrace_contract::QueryError| Box::new(query_problem(error).at(model.template.place(0, 1)));
+        let wrong = |error: &millrace_contract::QueryError| {
+            Box::new(query_problem(error).at(model.template.place(0, 1)))
+        };
         let engine = &self.services.engine;
         let uri = self.services.catalog.location(&model.name).map_err(|error| catalog_problem(&error))?;
         for _ in 0..TRIES {
-            let base = engine.table_version(&uri, &TableMoment::Newest).await.map_err(|error| wrong(&error))?;
+            let base =
+                engine.table_version(&uri, &TableMoment::Newest).await.map_err(|error| wrong(&error))?;
             let keeps = match model.materialization() {
                 Materialization::Snapshot => true,
                 Materialization::Incremental => !self.request.full_refresh,
@@ -325,7 +296,8 @@ impl Builder {
                     return Ok((asset, status));
                 }
             }
-            let fingerprint = planned.fingerprint.unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string());
+            let fingerprint =
+                planned.fingerprint.unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string());
             let rows = query::stream(planned.frame).await.map_err(|error| wrong(&error))?;
             let now = self.services.clock.now().to_string();
             let key = key(&fingerprint, base);
@@ -403,6 +375,85 @@ impl Builder {
             tables: self,
             lenient: false,
         }
+    }
+}
+
+/// How far a build is.
+#[derive(Default)]
+struct Work {
+    /// What was not begun, and what each waits for.
+    waiting: BTreeMap<Task, BTreeSet<Task>>,
+    failed: BTreeSet<Task>,
+    models: BTreeMap<String, ModelResult>,
+    tests: BTreeMap<usize, TestResult>,
+}
+
+impl Work {
+    /// Something that waits for nothing.
+    fn next(&mut self) -> Option<Task> {
+        let task = self.waiting.iter().find(|(_, on)| on.is_empty()).map(|(task, _)| task.clone())?;
+        self.waiting.remove(&task);
+        Some(task)
+    }
+
+    /// Leaves out what waits for something that failed.
+    fn skip(&mut self, builder: &Builder) {
+        let hopeless = |work: &Self| {
+            let found = work.waiting.iter().find(|(_, on)| !on.is_disjoint(&work.failed));
+            found.map(|(task, _)| task.clone())
+        };
+        while let Some(task) = hopeless(self) {
+            self.waiting.remove(&task);
+            match &task {
+                Task::Model(name) => {
+                    builder.log.line(&format!("{name}: skipped, since what it reads failed"));
+                    self.models.insert(name.clone(), builder.skipped(name));
+                }
+                Task::Test(at) => {
+                    let test = builder.project.tests.get(*at);
+                    self.tests.extend(test.map(|test| (*at, TestResult::skipped(test))));
+                }
+            }
+            self.failed.insert(task);
+        }
+    }
+
+    fn end(&mut self, done: Done) {
+        let (task, is_sound) = match done {
+            Done::Model(result) => {
+                let is_sound = result.status != ModelStatus::Failed;
+                let task = Task::Model(result.name.clone());
+                self.models.insert(result.name.clone(), *result);
+                (task, is_sound)
+            }
+            Done::Test(at, result) => {
+                let is_sound = !matches!(result.status, TestStatus::Fail | TestStatus::Error);
+                self.tests.insert(at, *result);
+                (Task::Test(at), is_sound)
+            }
+        };
+        if is_sound {
+            for on in self.waiting.values_mut() {
+                on.remove(&task);
+            }
+        } else {
+            self.failed.insert(task);
+        }
+    }
+
+    fn report(mut self, builder: &Builder) -> Report {
+        if builder.request.build {
+            // What was not reached: it was cancelled, or a task of ours broke.
+            for name in &builder.request.models {
+                self.models.entry(name.clone()).or_insert_with(|| {
+                    let problem =
+                        Problem::error("model-skipped", format!("`{name}` was not built to its end"));
+                    ModelResult { problem: Some(problem), ..builder.result(name, ModelStatus::Skipped) }
+                });
+            }
+        }
+        let models = builder.project.models.keys().filter_map(|name| self.models.remove(name)).collect();
+        Report { models, tests: self.tests.into_values().collect() }
     }
 }
 

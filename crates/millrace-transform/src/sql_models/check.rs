@@ -24,8 +24,7 @@ pub async fn check(services: &Services, project: &Project) -> Vec<Problem> {
     }
     let columns = Columns::default();
     let vars = Map::new();
-    let planner =
-        Planner { engine: &services.engine, project, vars: &vars, tables: &columns, lenient: true };
+    let planner = Planner { engine: &services.engine, project, vars: &vars, tables: &columns, lenient: true };
     for model in project.models.values() {
         if !columns.read_all(services, project, model).await {
             continue;
@@ -50,7 +49,10 @@ pub async fn check(services: &Services, project: &Project) -> Vec<Problem> {
             }
             TestQuery::Rule { .. } => false,
         };
-        if known && !sources && let Err(problem) = planner.test(test).await {
+        if known
+            && !sources
+            && let Err(problem) = planner.test(test).await
+        {
             problems.push(*problem);
         }
     }
@@ -107,7 +109,9 @@ async fn dataset_schema(services: &Services, name: &str) -> Option<SchemaRef> {
 impl Tables for Columns {
     async fn dataset(&self, _: &SessionContext, name: &str) -> Result<Opened, Box<Problem>> {
         let schema = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        let schema = schema.ok_or_else(|| Box::new(Problem::error("unknown-dataset", format!("there is no dataset `{name}`"))))?;
+        let schema = schema.ok_or_else(|| {
+            Box::new(Problem::error("unknown-dataset", format!("there is no dataset `{name}`")))
+        })?;
         let table = MemTable::try_new(schema.clone(), vec![vec![RecordBatch::new_empty(schema)]]);
         let table = table.map_err(|error| Box::new(Problem::error("sql-plan", error.to_string())))?;
         Ok(Opened { provider: Arc::new(table), key: None, digest: String::new() })

@@ -56,7 +56,8 @@ pub async fn freshness(
     wanted: &[String],
 ) -> Result<Vec<FreshnessResult>, Box<Problem>> {
     for name in wanted {
-        let (source, table) = name.split_once('.').map_or((name.as_str(), None), |(source, table)| (source, Some(table)));
+        let (source, table) =
+            name.split_once('.').map_or((name.as_str(), None), |(source, table)| (source, Some(table)));
         let found = project.sources.0.get(source);
         if found.is_none_or(|found| table.is_some_and(|table| !found.tables.contains_key(table))) {
             let known: Vec<&str> = project.sources.0.keys().map(String::as_str).collect();
@@ -81,7 +82,8 @@ pub async fn freshness(
             };
             let age = newest.map(|newest| Duration::try_from(now.duration_since(newest)).unwrap_or_default());
             let age_ms = age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
-            let beyond = |limit: Option<Elapsed>| limit.is_some_and(|limit| age_ms.is_none_or(|age| age > limit.ms));
+            let beyond =
+                |limit: Option<Elapsed>| limit.is_some_and(|limit| age_ms.is_none_or(|age| age > limit.ms));
             let status = if problem.is_some() || beyond(rule.error_after) {
                 FreshnessStatus::Error
             } else if beyond(rule.warn_after) {
@@ -129,7 +131,12 @@ async fn newest(
             let parts = std::iter::once(connection.as_str()).chain(table.split('.'));
             parts.map(quoted).collect::<Vec<_>>().join(".")
         }
-        None => return Err(Box::new(Problem::error("unknown-source", format!("there is no table `{source}.{table}`")))),
+        None => {
+            return Err(Box::new(Problem::error(
+                "unknown-source",
+                format!("there is no table `{source}.{table}`"),
+            )));
+        }
     };
     let Some(column) = loaded_at else {
         let message = format!("`{source}.{table}` is a table of a database and has no `loaded_at`");

@@ -12,7 +12,7 @@ use datafusion::prelude::SessionContext;
 use millrace_contract::{AssetKey, QueryError};
 use millrace_spec::problem::Problem;
 use millrace_spec::sql_models::{
-    ModelTest, Project, Rendered, Rendering, SqlModel, Target, Template, TestQuery, quoted,
+    ModelTest, Names, Project, Rendered, Rendering, SqlModel, Target, Template, TestQuery, quoted,
 };
 use serde_json::{Map, Value, json};
 
@@ -97,7 +97,11 @@ impl Planner<'_> {
                     self.open(&context, &target, &mut planned).await?;
                 }
                 let frame = query::select(&context, sql, params).await.map_err(|error| {
-                    Box::new(Problem { place: Some(test.place.clone()), notes: Vec::new(), ..query_problem(&error) })
+                    Box::new(Problem {
+                        place: Some(test.place.clone()),
+                        notes: Vec::new(),
+                        ..query_problem(&error)
+                    })
                 })?;
                 let inputs = planned.into_iter().flat_map(|opened: Known| opened.inputs).collect();
                 Ok(Planned { frame, inputs, fingerprint: None })
@@ -115,7 +119,7 @@ impl Planner<'_> {
         }
     }
 
-    fn relation<'r>(&'r self) -> Box<dyn Fn(&Target) -> Result<String, String> + 'r> {
+    fn relation(&self) -> Names<'_> {
         Box::new(move |target| match target {
             Target::Model(name) if self.project.models.contains_key(name) => Ok(quoted(name)),
             Target::Model(name) => Err(format!("there is no model `{name}`")),
@@ -150,7 +154,10 @@ impl Planner<'_> {
         let sql = rendered.sql.trim_end().trim_end_matches(';');
         let problem = |error: QueryError| Box::new(self.problem(template, rendered, &error));
         if self.lenient && query::foreign_names(sql).is_ok_and(|names| !names.is_empty()) {
-            return Err(Box::new(Problem::error(NOT_CHECKED, "tables of databases are asked for when it is built")));
+            return Err(Box::new(Problem::error(
+                NOT_CHECKED,
+                "tables of databases are asked for when it is built",
+            )));
         }
         let foreign = self.engine.register_foreign(context, sql).await.map_err(problem)?;
         let frame = query::select(context, sql, &rendered.params).await.map_err(problem)?;
@@ -161,7 +168,11 @@ impl Planner<'_> {
             facts.push(json!([one.name, one.digest]));
             inputs.extend(one.inputs);
         }
-        inputs.extend(foreign.into_iter().map(|name| AssetKey { kind: "source".to_owned(), name, version: 0 }));
+        inputs.extend(foreign.into_iter().map(|name| AssetKey {
+            kind: "source".to_owned(),
+            name,
+            version: 0,
+        }));
         let digest = || blake3::hash(json!(facts).to_string().as_bytes()).to_hex().to_string();
         Ok(Planned { frame, inputs, fingerprint: repeatable.then(digest) })
     }
@@ -214,12 +225,14 @@ impl Planner<'_> {
             let (line, column) = position.unwrap_or((1, 1));
             problem.notes.clear();
             problem = problem.at(template.place_of(rendered, line, column));
-            let unknown = message.strip_prefix("table 'datafusion.public.").and_then(|rest| rest.split('\'').next());
+            let unknown =
+                message.strip_prefix("table 'datafusion.public.").and_then(|rest| rest.split('\'').next());
             if let Some(name) = unknown {
                 problem.message = format!("there is no table `{name}` here");
                 problem = match self.project.models.contains_key(name) {
                     true => problem.hint(format!("from {{{{ ref('{name}') }}}}")),
-                    false => problem.hint("name a model by `{{ ref('…') }}`, another table by `{{ source('…', '…') }}`"),
+                    false => problem
+                        .hint("name a model by `{{ ref('…') }}`, another table by `{{ source('…', '…') }}`"),
                 };
             }
             return problem;
@@ -255,12 +268,9 @@ impl Place {
     }
 }
 
-fn register(
-    context: &SessionContext,
-    name: &str,
-    table: Arc<dyn TableProvider>,
-) -> Result<(), Box<Problem>> {
-    let wrong = |error: datafusion::error::DataFusionError| Box::new(Problem::error("sql-plan", error.to_string()));
+fn register(context: &SessionContext, name: &str, table: Arc<dyn TableProvider>) -> Result<(), Box<Problem>> {
+    let wrong =
+        |error: datafusion::error::DataFusionError| Box::new(Problem::error("sql-plan", error.to_string()));
     context.register_table(TableReference::bare(name), table).map(drop).map_err(wrong)
 }
 

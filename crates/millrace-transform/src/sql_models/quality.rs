@@ -19,7 +19,7 @@ const SHOWN: usize = 5;
 const KEPT: u64 = 10_000;
 
 /// What became of a test.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct TestResult {
     /// Its name.
     pub name: String,
@@ -44,7 +44,7 @@ pub struct TestResult {
 }
 
 /// What became of a test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TestStatus {
     /// No row fails, or few enough.
@@ -56,6 +56,7 @@ pub enum TestStatus {
     /// It could not be run.
     Error,
     /// What it reads failed.
+    #[default]
     Skipped,
 }
 
@@ -66,12 +67,8 @@ impl TestResult {
             model: test.model.clone(),
             column: test.column.clone(),
             status,
-            failures: 0,
-            rows: Vec::new(),
-            kept: None,
-            duration_ms: 0,
-            problem: None,
             place: format!("{}:{}", test.place.file, test.place.line),
+            ..Self::default()
         }
     }
 
@@ -83,20 +80,7 @@ impl TestResult {
 impl Builder {
     pub(super) async fn test(&self, at: usize) -> TestResult {
         let began = Instant::now();
-        let Some(test) = self.project.tests.get(at) else {
-            return TestResult {
-                name: String::new(),
-                model: None,
-                column: None,
-                status: TestStatus::Skipped,
-                failures: 0,
-                rows: Vec::new(),
-                kept: None,
-                duration_ms: 0,
-                problem: None,
-                place: String::new(),
-            };
-        };
+        let Some(test) = self.project.tests.get(at) else { return TestResult::default() };
         let mut result = match self.failing(test).await {
             Ok(result) => result,
             Err(problem) => TestResult { problem: Some(*problem), ..TestResult::of(test, TestStatus::Error) },
@@ -113,7 +97,8 @@ impl Builder {
     }
 
     async fn failing(&self, test: &ModelTest) -> Result<TestResult, Box<Problem>> {
-        let wrong = |error: millrace_contract::QueryError| Box::new(query_problem(&error).at(test.place.clone()));
+        let wrong =
+            |error: millrace_contract::QueryError| Box::new(query_problem(&error).at(test.place.clone()));
         let planned = self.planner().test(test).await?;
         let mut rows = query::stream(planned.frame).await.map_err(wrong)?;
         let (mut failures, mut kept) = (0_u64, Vec::new());
@@ -138,7 +123,7 @@ impl Builder {
                 *left -= wanted;
                 (wanted > 0).then(|| batch.slice(0, wanted))
             });
-            result.rows = crate::rows::to_json(&shown.collect::<Vec<_>>()).into_iter().map(Value::from).collect();
+            result.rows = crate::rows::to_json(&shown.collect::<Vec<_>>());
             let name = format!("failures_{}", test.name);
             let uri = self.services.catalog.location(&name).map_err(|error| {
                 Box::new(millrace_contract::Explain::problem(&error).at(test.place.clone()))

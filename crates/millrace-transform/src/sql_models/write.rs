@@ -2,8 +2,12 @@
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use indexmap::IndexMap;
-use millrace_contract::{BatchStream, QueryEngine as _, QueryError, QueryRequest, TableRef, WriteMode, WrittenTable};
-use millrace_spec::sql_models::{HardDeletes, Incremental, SchemaChange, Snapshot, SqlModel, Strategy, quoted};
+use millrace_contract::{
+    BatchStream, QueryEngine as _, QueryError, QueryRequest, TableRef, WriteMode, WrittenTable,
+};
+use millrace_spec::sql_models::{
+    HardDeletes, Incremental, SchemaChange, Snapshot, SqlModel, Strategy, quoted,
+};
 use serde_json::Value;
 
 use crate::delta::{StagedRows, write_after};
@@ -72,7 +76,8 @@ impl Writing<'_> {
         let coming = StagedRows::keep(self.engine, rows).await?;
         let target = target_schema(rule, &kept, &coming.schema)?;
         let own = columns(&target, &coming.schema, None);
-        let names = |schema: &SchemaRef| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+        let names =
+            |schema: &SchemaRef| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
         let strategy = rule.strategy();
         if strategy == Strategy::Append && names(&target).starts_with(&names(&kept)) {
             let rows = self.query(format!("select {own} from coming"), &coming, false, Vec::new()).await?;
@@ -93,8 +98,11 @@ impl Writing<'_> {
             String::new()
         } else {
             let list = keys.iter().map(|key| quoted(key)).collect::<Vec<_>>().join(", ");
-            let conditions: Vec<String> =
-                keys.iter().map(|key| quoted(key)).map(|key| format!("gone.{key} {equal} kept.{key}")).collect();
+            let conditions: Vec<String> = keys
+                .iter()
+                .map(|key| quoted(key))
+                .map(|key| format!("gone.{key} {equal} kept.{key}"))
+                .collect();
             format!(
                 " where not exists (select 1 from (select distinct {list} from coming) as gone where {})",
                 conditions.join(" and ")
@@ -118,7 +126,8 @@ impl Writing<'_> {
         has_columns(&coming.schema, rule.check.as_deref().unwrap_or_default())?;
         for own in ["valid_from", "valid_to", "is_deleted"] {
             if coming.schema.index_of(own).is_ok() {
-                let message = format!("the query of a snapshot has a column `{own}`, which the history has too");
+                let message =
+                    format!("the query of a snapshot has a column `{own}`, which the history has too");
                 return Err(NotWritten::Rule { message, hint: "rename it with `as`" });
             }
         }
@@ -138,8 +147,11 @@ impl Writing<'_> {
         for (sql, what) in [(none, "a row has no value in its key"), (twice, "two rows have one key")] {
             let rows = self.query(sql, coming, false, Vec::new()).await?.collect().await?;
             if let Some(row) = crate::rows::to_json(&rows).first() {
-                let message = format!("{what}: {}", Value::from(row.clone()));
-                return Err(NotWritten::Rule { message, hint: "make the query give one row a key, for example by `select distinct on`" });
+                let message = format!("{what}: {}", row);
+                return Err(NotWritten::Rule {
+                    message,
+                    hint: "make the query give one row a key, for example by `select distinct on`",
+                });
             }
         }
         Ok(())
@@ -200,7 +212,9 @@ fn columns(target: &SchemaRef, own: &SchemaRef, table: Option<&str>) -> String {
         let name = quoted(field.name());
         match own.field_with_name(field.name()) {
             Ok(found) if found.data_type() == field.data_type() => format!("{table}{name} as {name}"),
-            Ok(_) => format!("arrow_cast({table}{name}, {}) as {name}", literal(&field.data_type().to_string())),
+            Ok(_) => {
+                format!("arrow_cast({table}{name}, {}) as {name}", literal(&field.data_type().to_string()))
+            }
             Err(_) => format!("arrow_cast(null, {}) as {name}", literal(&field.data_type().to_string())),
         }
     };
@@ -241,7 +255,8 @@ fn history(rule: &Snapshot, coming: &SchemaRef, kept: Option<&SchemaRef>) -> Str
     let mark = |sql: &str| if marks { format!(", {sql} as is_deleted") } else { String::new() };
     // The history's own columns, and after them those that are new.
     let ours = |name: &str| matches!(name, "valid_from" | "valid_to" | "is_deleted");
-    let mut fields: Vec<_> = kept.iter().flat_map(|kept| kept.fields()).filter(|f| !ours(f.name())).cloned().collect();
+    let mut fields: Vec<_> =
+        kept.iter().flat_map(|kept| kept.fields()).filter(|f| !ours(f.name())).cloned().collect();
     for field in coming.fields() {
         if !fields.iter().any(|known| known.name() == field.name()) {
             fields.push(field.clone());
@@ -279,7 +294,10 @@ fn history(rule: &Snapshot, coming: &SchemaRef, kept: Option<&SchemaRef>) -> Str
     };
     let current = "(select * from kept where valid_to is null)";
     let mut parts = vec![
-        format!("select {old}, k.valid_from, k.valid_to{} from kept as k where k.valid_to is not null", mark(deleted)),
+        format!(
+            "select {old}, k.valid_from, k.valid_to{} from kept as k where k.valid_to is not null",
+            mark(deleted)
+        ),
         format!(
             "select {old}, k.valid_from, case when c.{first} is null then {gone} when {changed} then {from} else k.valid_to end as valid_to{} \
              from {current} as k left join coming as c on {same}",

@@ -92,7 +92,8 @@ impl SqlModelsStep {
     async fn report(&self, context: &StepContext, options: Options) -> Result<Report, Box<Problem>> {
         let root = context.workspace.clone();
         let project = tokio::task::spawn_blocking(move || sound_project(&root)).await;
-        let project = project.map_err(|error| Box::new(Problem::error("model-files", error.to_string())))??;
+        let project =
+            project.map_err(|error| Box::new(Problem::error("model-files", error.to_string())))??;
         let list = |text: &Option<String>| text.iter().cloned().collect::<Vec<_>>();
         let request = Request {
             models: Selection::between(&project, &list(&options.select), &list(&options.exclude))?,
@@ -134,7 +135,11 @@ impl StepKind for SqlModelsStep {
     }
 
     fn check_places(&self, config: &Value) -> Vec<(String, Problem)> {
-        let fields = [("", config.as_str()), ("/select", text(config, "select")), ("/exclude", text(config, "exclude"))];
+        let fields = [
+            ("", config.as_str()),
+            ("/select", text(config, "select")),
+            ("/exclude", text(config, "exclude")),
+        ];
         let known = fields.into_iter().filter_map(|(pointer, text)| Some((pointer, text?)));
         known
             .filter(|(_, text)| !text.contains("${{"))
@@ -148,17 +153,20 @@ impl StepKind for SqlModelsStep {
     async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {
         let config =
             SqlModels::deserialize(&context.config).map_err(|error| config_error("sql_models", &error))?;
-        let report =
-            self.report(&context, config.options()).await.map_err(|problem| StepError::permanent(*problem))?;
+        let report = self
+            .report(&context, config.options())
+            .await
+            .map_err(|problem| StepError::permanent(*problem))?;
         if context.cancel.is_cancelled() {
             return Err(StepError::cancelled());
         }
         if let Some(problem) = failure(&report) {
             return Err(StepError::permanent(problem));
         }
-        let assets = report.models.iter().filter_map(|model| {
-            Some((model.name.clone(), model.asset.as_ref()?.to_value()))
-        });
+        let assets = report
+            .models
+            .iter()
+            .filter_map(|model| Some((model.name.clone(), model.asset.as_ref()?.to_value())));
         let rows = report.models.iter().filter_map(|model| model.rows).sum::<u64>();
         Ok(StepOutcome {
             outputs: IndexMap::from([
@@ -185,7 +193,8 @@ fn failure(report: &Report) -> Option<Problem> {
         match test.status {
             TestStatus::Error => problems.extend(test.problem.clone()),
             TestStatus::Fail => {
-                let message = format!("{} rows fail the test `{}` ({})", test.failures, test.name, test.place);
+                let message =
+                    format!("{} rows fail the test `{}` ({})", test.failures, test.name, test.place);
                 let mut problem = Problem::error("model-test", message);
                 problem.notes.extend(test.rows.first().map(|row| format!("the first is {row}")));
                 problem.hints.extend(test.kept.as_ref().map(|kept| format!("millrace data head {kept}")));

@@ -18,7 +18,7 @@ use crate::declared::{
 };
 use crate::printer::{Printer, counted};
 use crate::secrets;
-use crate::workspace::{Workspace, read};
+use crate::workspace::{CheckedFile, Workspace, read};
 
 /// Folder of flow files.
 const FLOWS: &str = "flows";
@@ -42,27 +42,20 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     let heard = Some(lineage(&workspace.root)).filter(|file| asked(&file.file));
     let connections = Some(workspace.connections()).filter(|file| asked(&file.file));
     let flows = checked_flows(&rooms, &asked).await;
-    let models = if everything { Some(checked_models(&rooms).await?) } else { models_among(&rooms, &named).await? };
-    let pipelines = if everything {
-        workspace.check_all()
-    } else {
-        let declared = |name: &&String| {
-            !endpoints.iter().any(|file| file.file == **name)
-                && !rules.iter().any(|file| file.file == **name)
-                && !calendars.iter().any(|file| file.file == **name)
-                && !flows.iter().any(|file| file.file == **name)
-                && !is_of_models(name)
-                && ![CONNECTIONS, ACCESS, ENVIRONMENTS, CHANNELS, LINEAGE, secrets::FILE]
-                    .contains(&name.as_str())
-        };
-        let checked: Result<Vec<_>, _> =
-            named.iter().filter(declared).map(|file| workspace.check_file(file)).collect();
-        checked?
+    let models = models(&rooms, everything, &named).await?;
+    let declared = |name: &str| {
+        endpoints.iter().any(|file| file.file == name)
+            || rules.iter().any(|file| file.file == name)
+            || calendars.iter().any(|file| file.file == name)
+            || flows.iter().any(|file| file.file == name)
+            || is_of_models(name)
+            || [CONNECTIONS, ACCESS, ENVIRONMENTS, CHANNELS, LINEAGE, secrets::FILE].contains(&name)
     };
+    let pipelines = pipelines(workspace, everything, &named, &declared)?;
     for file in &pipelines {
         file.print_problems(workspace, printer);
     }
-    let mut wrong = pipelines.iter().filter(|file| file.has_errors()).count()
+    let wrong = pipelines.iter().filter(|file| file.has_errors()).count()
         + print_wrong(&endpoints, printer)
         + print_wrong(&rules, printer)
         + print_wrong(&calendars, printer)
@@ -71,11 +64,8 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         + print_wrong(targets.as_slice(), printer)
         + print_wrong(told.as_slice(), printer)
         + print_wrong(heard.as_slice(), printer)
+        + models.as_ref().map_or(0, |models| models.print_wrong(workspace, printer))
         + connections.as_ref().map_or(0, |file| print_unusable(file, printer));
-    for problem in models.iter().flat_map(|models| &models.problems) {
-        super::sql_models::print(problem, workspace, printer);
-    }
-    wrong += models.as_ref().map_or(0, Models::wrong);
     if asked(secrets::FILE) {
         warn_of_secrets(workspace, printer);
     }
@@ -87,10 +77,10 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         (rules.len(), "alert rule"),
         (calendars.len(), "calendar"),
         (flows.len(), "flow"),
+        (models.as_ref().map_or(0, |models| models.count), "SQL model"),
     ];
     kinds.extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, noun)| counted(*count, noun)));
     let mut files = pipelines.len() + counts.iter().map(|(count, _)| count).sum::<usize>();
-    let modelled = models.filter(|models| models.count > 0);
     let singles = [
         said(roles, |access| {
             format!("{} and {}", counted(access.groups.len(), "group"), counted(access.roles.len(), "role"))
@@ -100,10 +90,6 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         said(heard, |file| counted(file.receivers.len(), "receiver")),
         said(connections, |connections| counted(connections.len(), "connection")),
     ];
-    if let Some(models) = modelled {
-        files += models.count;
-        kinds.push(counted(models.count, "SQL model"));
-    }
     for kind in singles.into_iter().flatten() {
         files += 1;
         kinds.push(kind);
@@ -113,6 +99,21 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         _ => format!("{wrong} of {files} files have errors"),
     });
     Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Every pipeline, or those among the named files that are nothing else.
+fn pipelines(
+    workspace: &Workspace,
+    everything: bool,
+    named: &[String],
+    declared: &impl Fn(&str) -> bool,
+) -> Result<Vec<CheckedFile>> {
+    if everything {
+        return Ok(workspace.check_all());
+    }
+    let files = named.iter().filter(|name| !declared(name));
+    let checked: Result<Vec<_>, _> = files.map(|file| workspace.check_file(file)).collect();
+    Ok(checked?)
 }
 
 /// Every file in `flows/` that is asked for, by name.
@@ -144,8 +145,11 @@ struct Models {
 }
 
 impl Models {
-    /// Files with errors.
-    fn wrong(&self) -> usize {
+    /// Prints what is wrong with them, and counts the files with errors.
+    fn print_wrong(&self, workspace: &Workspace, printer: &Printer) -> usize {
+        for problem in &self.problems {
+            super::sql_models::print(problem, workspace, printer);
+        }
         let errors = self.problems.iter().filter(|problem| problem.severity == Severity::Error);
         let files = errors.map(|problem| problem.place.as_ref().map_or("", |place| place.file.as_str()));
         files.collect::<BTreeSet<_>>().len()
@@ -156,23 +160,20 @@ fn is_of_models(file: &str) -> bool {
     file == SOURCES || file.starts_with(&format!("{FOLDER}/"))
 }
 
-async fn checked_models(rooms: &Rooms) -> Result<Models> {
-    let project = read_project(&rooms.workspace.root).map_err(anyhow::Error::msg)?;
-    let problems = sql_models::check(&super::sql_models::services(rooms), &project).await;
-    Ok(Models { count: project.models.len(), problems })
-}
-
-/// The models of the files that are asked for; all are read, since each may name the others.
-async fn models_among(rooms: &Rooms, named: &[String]) -> Result<Option<Models>> {
-    if !named.iter().any(|name| is_of_models(name)) {
+/// The models, if everything or one of their files is asked for. All are read, since each may name the others.
+async fn models(rooms: &Rooms, everything: bool, named: &[String]) -> Result<Option<Models>> {
+    if !everything && !named.iter().any(|name| is_of_models(name)) {
         return Ok(None);
     }
-    let mut models = checked_models(rooms).await?;
-    let is_asked = |problem: &Problem| {
-        problem.place.as_ref().is_some_and(|place| named.iter().any(|name| *name == place.file))
-    };
-    models.problems.retain(is_asked);
-    models.count = named.iter().filter(|name| is_of_models(name) && name.ends_with(".sql")).count();
+    let project = read_project(&rooms.workspace.root).map_err(anyhow::Error::msg)?;
+    let problems = sql_models::check(&super::sql_models::services(rooms), &project).await;
+    let mut models = Models { count: project.models.len(), problems };
+    if !everything {
+        let is_asked =
+            |problem: &Problem| problem.place.as_ref().is_some_and(|place| named.contains(&place.file));
+        models.problems.retain(is_asked);
+        models.count = named.iter().filter(|name| is_of_models(name) && name.ends_with(".sql")).count();
+    }
     Ok(Some(models))
 }
 

@@ -60,7 +60,10 @@ fn models_are_built_in_order_and_again_when_something_changed() {
         ("models/doubled.yaml", "ephemeral: true\n"),
         ("models/alone.sql", "select 1 as one\n"),
     ]);
-    assert_eq!(build(&project, &["--select", "+by_day"]), ["orders built", "doubled inlined", "by_day built"]);
+    assert_eq!(
+        build(&project, &["--select", "+by_day"]),
+        ["orders built", "doubled inlined", "by_day built"]
+    );
     let sums = rows(&project, "select v from by_day order by day");
     assert_eq!(sums, [json!({"v": 60}), json!({"v": 60})]);
     assert_eq!(build(&project, &[]), ["alone built", "orders reused", "doubled inlined", "by_day reused"]);
@@ -88,7 +91,10 @@ fn what_is_wrong_is_told_with_its_place() {
         ("models/d.yaml", "description: nothing\n"),
         ("models/orders.sql", "select 1 as x\n"),
         ("models/e.sql", "select 1 as x\n"),
-        ("models/e.yaml", "incremental: {strategy: merge}\ncolumns: {x: {tests: [unique, {holds: x > 0, unique: []}]}}\ntags: daily\n"),
+        (
+            "models/e.yaml",
+            "incremental: {strategy: merge}\ncolumns: {x: {tests: [unique, {holds: x > 0, unique: []}]}}\ntags: daily\n",
+        ),
     ]);
     insta::assert_snapshot!(project.millrace(&["check"]), @"");
 }
@@ -99,9 +105,15 @@ fn the_query_itself_is_checked() {
         ("models/a.sql", "select id,\n  {% if true %}vv{% endif %} as v\nfrom {{ ref('orders') }}\n"),
         ("models/b.sql", "select *\nfrom orders\n"),
         ("models/c.sql", "select {{ nothing('x') }} as x\n"),
-        ("models/d.sql", "{% set names = ['day', 'v'] %}\nselect {% for name in names %}{{ identifier(name) }}, {% endfor %} iid\nfrom {{ ref('orders') }}\n"),
+        (
+            "models/d.sql",
+            "{% set names = ['day', 'v'] %}\nselect {% for name in names %}{{ identifier(name) }}, {% endfor %} iid\nfrom {{ ref('orders') }}\n",
+        ),
         ("models/tests/t.sql", "select * from {{ ref('orders') }} where w < 0\n"),
-        ("pipelines/p.yaml", "steps:\n  a: {sql_models: \"ordres+\"}\n  b: {sql_models: {select: \"tga:x\"}}\n"),
+        (
+            "pipelines/p.yaml",
+            "steps:\n  a: {sql_models: \"ordres+\"}\n  b: {sql_models: {select: \"tga:x\"}}\n",
+        ),
     ]);
     assert!(project.output(&["sql-models", "build", "-s", "orders"]).status.success());
     insta::assert_snapshot!(project.millrace(&["check"]), @"");
@@ -155,7 +167,10 @@ fn each_strategy_adds_in_its_way() {
         ("models/merged.yaml", "incremental: {unique_key: [id]}\n"),
         ("models/replaced.sql", "select day, v from {{ ref('orders') }}\n"),
         ("models/replaced.yaml", "incremental: {strategy: delete_insert, unique_key: [day]}\n"),
-        ("models/parts.sql", "select * from {{ ref('orders') }} {% if is_incremental() %}where day > '2026-03-02'{% endif %}\n"),
+        (
+            "models/parts.sql",
+            "select * from {{ ref('orders') }} {% if is_incremental() %}where day > '2026-03-02'{% endif %}\n",
+        ),
         ("models/parts.yaml", "incremental: {strategy: insert_overwrite, partition_by: [day]}\n"),
     ]);
     build(&project, &[]);
@@ -194,7 +209,8 @@ fn other_columns_are_refused_left_out_or_taken() {
     }
     build(&project, &[]);
     for name in ["strict", "blind", "wider", "synced"] {
-        project.write(&format!("models/{name}.sql"), "select id, day from {{ ref('orders') }} where id = 1\n");
+        project
+            .write(&format!("models/{name}.sql"), "select id, day from {{ ref('orders') }} where id = 1\n");
     }
     let done = build(&project, &[]);
     assert_eq!(
@@ -241,7 +257,9 @@ fn a_snapshot_knows_what_was_when() {
     load(&project, "raw/c.csv");
     build(&project, &["--full-refresh"]);
     let history = |table: &str, more: &str| {
-        let query = format!("select id, v, valid_to is null as now{more} from {table} order by id, valid_from, v, now");
+        let query = format!(
+            "select id, v, valid_to is null as now{more} from {table} order by id, valid_from, v, now"
+        );
         let text = |row: Value| {
             let deleted = if row["is_deleted"] == true { " deleted" } else { "" };
             let end = if row["now"] == true { "" } else { " ended" };
@@ -262,7 +280,8 @@ fn a_snapshot_knows_what_was_when() {
         history("marked", ", is_deleted").into_iter().filter(|row| row.starts_with('3')).collect::<Vec<_>>(),
         ["3 30 ended", "3 30 ended deleted", "3 30"]
     );
-    let seams = "select count(*) as n from checked a join checked b on a.id = b.id and a.valid_to = b.valid_from";
+    let seams =
+        "select count(*) as n from checked a join checked b on a.id = b.id and a.valid_to = b.valid_from";
     assert_eq!(rows(&project, seams), [json!({"n": 4})]);
 }
 
@@ -301,7 +320,11 @@ fn a_killed_build_adds_nothing_twice() {
         let killed = project.command(&run).env("MILLRACE_TEST_KILL_AT", point.to_string()).output().unwrap();
         build(&project, &[]);
         expected += 1;
-        assert_eq!(rows(&project, "select count(*) as n from added"), [json!({"n": expected})], "killed at {point}");
+        assert_eq!(
+            rows(&project, "select count(*) as n from added"),
+            [json!({"n": expected})],
+            "killed at {point}"
+        );
         if killed.status.success() {
             break;
         }

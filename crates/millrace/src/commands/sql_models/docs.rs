@@ -31,10 +31,18 @@ pub(super) async fn run(
 async fn described(rooms: &Rooms, project: &Project, model: &SqlModel) -> Value {
     let built = rooms.catalog.resolve(&model.name).await.ok().filter(|_| !model.doc.ephemeral);
     let schema = built.as_ref().and_then(|version| version.schema.as_array().cloned()).unwrap_or_default();
-    let kind_of = |name: &str| schema.iter().find(|field| field["name"] == name).map(|field| field["type"].clone());
+    let kind_of =
+        |name: &str| schema.iter().find(|field| field["name"] == name).map(|field| field["type"].clone());
     let known = schema.iter().filter_map(|field| field["name"].as_str());
     let mut names: Vec<&str> = known.collect();
-    names.extend(model.doc.columns.keys().map(String::as_str).filter(|name| !schema.iter().any(|field| field["name"] == *name)));
+    names.extend(
+        model
+            .doc
+            .columns
+            .keys()
+            .map(String::as_str)
+            .filter(|name| !schema.iter().any(|field| field["name"] == *name)),
+    );
     let tests_of = |column: Option<&str>| {
         let own = project.tests.iter().filter(|test| test.model.as_deref() == Some(model.name.as_str()));
         own.filter(|test| test.column.as_deref() == column).map(|test| test.name.as_str()).collect::<Vec<_>>()
@@ -45,7 +53,7 @@ async fn described(rooms: &Rooms, project: &Project, model: &SqlModel) -> Value 
             let doc = model.doc.columns.get(*name);
             json!({
                 "name": name, "type": kind_of(name), "description": doc.and_then(|doc| doc.description.clone()),
-                "tests": tests_of(Some(name)),
+                "tests": tests_of(Some(*name)),
             })
         })
         .collect();
@@ -93,7 +101,9 @@ fn markdown(document: &Value) -> String {
             page.push_str(&format!(", version {version} with {rows} rows"));
         }
         page.push('\n');
-        for (word, field) in [("tags", "tags"), ("reads", "reads"), ("read by", "read_by"), ("tests", "tests")] {
+        for (word, field) in
+            [("tags", "tags"), ("reads", "reads"), ("read by", "read_by"), ("tests", "tests")]
+        {
             let list = words(&model[field]);
             if !list.is_empty() {
                 page.push_str(&format!("- {word}: {list}\n"));

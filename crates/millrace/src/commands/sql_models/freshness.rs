@@ -24,7 +24,9 @@ pub(super) async fn run(
         }
     };
     if results.is_empty() {
-        printer.note("`sources.yaml` says of no table how new it has to be: write `freshness: {warn_after: 12h}`");
+        printer.note(
+            "`sources.yaml` says of no table how new it has to be: write `freshness: {warn_after: 12h}`",
+        );
         return Ok(ExitCode::SUCCESS);
     }
     let rows: Vec<Value> = results.iter().map(|result| json!(result)).collect();
