@@ -279,12 +279,16 @@ fn environment(
             let message = "a list cannot stand in SQL: write a loop over it";
             return Err(Error::new(ErrorKind::InvalidOperation, message));
         }
+        let is_text = value.is_string();
         let mut params = bound.lock().unwrap_or_else(PoisonError::into_inner);
         let number = params.iter().position(|known| *known == value).unwrap_or_else(|| {
             params.push(value);
             params.len() - 1
         });
-        out.write_str(&format!("${}", number + 1)).map_err(Error::from)
+        // A parameter has no type before it has its value, and a query is planned before that.
+        let sql =
+            if is_text { format!("cast(${} as varchar)", number + 1) } else { format!("${}", number + 1) };
+        out.write_str(&sql).map_err(Error::from)
     });
     let named = tables.clone();
     environment.add_function("ref", move |name: String| relation(&named, &Target::Model(name)));
@@ -406,7 +410,10 @@ mod tests {
     fn names_are_put_in_and_values_are_bound() {
         let text = "select {{ var('x') }}, {{ identifier('a\"b') }} from {{ ref('o') }} {% if is_incremental() %}where t > {{ var('x') }} and u < {{ var('y', default=2) }} and v in (select v from {{ this }}){% endif %}";
         let (sql, params) = sql(text, json!({"x": "1; drop"}));
-        assert_eq!(sql, r#"select $1, "a""b" from "o" where t > $1 and u < $2 and v in (select v from "m")"#);
+        assert_eq!(
+            sql,
+            r#"select cast($1 as varchar), "a""b" from "o" where t > cast($1 as varchar) and u < $2 and v in (select v from "m")"#
+        );
         assert_eq!(params, [json!("1; drop"), json!(2)]);
     }
 
@@ -446,7 +453,7 @@ mod tests {
             .into_iter()
             .map(|call| (call.target.to_string(), call.place.line, call.place.column))
             .collect();
-        assert_eq!(found, [("ref('a')".to_owned(), 2, 28), ("source('s', 't')".to_owned(), 2, 55)]);
+        assert_eq!(found, [("ref('a')".to_owned(), 2, 29), ("source('s', 't')".to_owned(), 2, 58)]);
     }
 
     #[test]
@@ -462,7 +469,7 @@ mod tests {
             (place.line, place.column, place.length)
         };
         assert_eq!(at("select"), (2, 1, 6));
-        assert_eq!(at("wrong"), (3, 27, 5));
+        assert_eq!(at("wrong"), (3, 28, 5));
         assert_eq!(at("from"), (4, 1, 4));
         assert_eq!(at("x$2"), (3, 3, 1));
     }

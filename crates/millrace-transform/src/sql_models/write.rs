@@ -54,8 +54,7 @@ impl Writing<'_> {
         kept: Option<SchemaRef>,
     ) -> Result<Option<WrittenTable>, NotWritten> {
         if let Some(rule) = &model.doc.snapshot {
-            let rows = self.snapshot(rule, rows, kept).await?;
-            return self.after(rows, WriteMode::Overwrite).await;
+            return self.snapshot(rule, rows, kept).await;
         }
         match (&model.doc.incremental, kept) {
             (Some(rule), Some(kept)) => self.add(rule, rows, kept).await,
@@ -113,13 +112,13 @@ impl Writing<'_> {
         self.after(rows, WriteMode::Overwrite).await
     }
 
-    /// The history with the rows of this build.
+    /// Writes the history with the rows of this build.
     async fn snapshot(
         &self,
         rule: &Snapshot,
         rows: BatchStream,
         kept: Option<SchemaRef>,
-    ) -> Result<BatchStream, NotWritten> {
+    ) -> Result<Option<WrittenTable>, NotWritten> {
         let coming = StagedRows::keep(self.engine, rows).await?;
         has_columns(&coming.schema, &rule.unique_key)?;
         has_columns(&coming.schema, rule.updated_at.as_slice())?;
@@ -133,7 +132,8 @@ impl Writing<'_> {
         }
         self.one_row_a_key(&coming, &rule.unique_key).await?;
         let sql = history(rule, &coming.schema, kept.as_ref());
-        self.query(sql, &coming, kept.is_some(), vec![Value::from(self.now)]).await
+        let rows = self.query(sql, &coming, kept.is_some(), vec![Value::from(self.now)]).await?;
+        self.after(rows, WriteMode::Overwrite).await
     }
 
     async fn one_row_a_key(&self, coming: &StagedRows, keys: &[String]) -> Result<(), NotWritten> {

@@ -79,7 +79,15 @@ fn models_are_built_in_order_and_again_when_something_changed() {
     let lineage = project.millrace(&["data", "lineage", "by_day"]);
     assert!(lineage.contains("orders") && lineage.contains("raw_orders"), "{lineage}");
     let listed = project.millrace(&["sql-models", "list"]);
-    insta::assert_snapshot!(listed, @"");
+    insta::assert_snapshot!(listed, @r###"
+    exit 0
+    MODEL    MATERIALIZED  READS        TESTS  TAGS  FILE
+    alone    table                      0            models/alone.sql
+    orders   table         shop.orders  0            models/staging/orders.sql
+    doubled  ephemeral     orders       0            models/doubled.sql
+    by_day   table         doubled      0            models/by_day.sql
+    ----
+    "###);
 }
 
 #[test]
@@ -96,7 +104,38 @@ fn what_is_wrong_is_told_with_its_place() {
             "incremental: {strategy: merge}\ncolumns: {x: {tests: [unique, {holds: x > 0, unique: []}]}}\ntags: daily\n",
         ),
     ]);
-    insta::assert_snapshot!(project.millrace(&["check"]), @"");
+    insta::assert_snapshot!(project.millrace(&["check"]), @r###"
+    exit 1
+    ----
+    error[model-file]: expected a list, found text
+     --> models/e.yaml:3:7
+      |
+    3 | tags: daily
+      |       ^^^^^
+    error[model-name]: two models are named `orders`: the other one is `models/orders.sql`
+     --> models/staging/orders.sql:1:1
+      |
+    1 | select id, day, v from {{ source('shop', 'orders') }}
+      | ^
+    hint: rename one of the files
+    error[model-file]: there is no query beside it: no `models/d.sql`
+     --> models/d.yaml:1:1
+      |
+    1 | description: nothing
+      | ^
+    error[unknown-ref]: there is no model `ordres`
+     --> models/a.sql:2:14
+      |
+    2 | from {{ ref('ordres') }}
+      |              ^^^^^^
+    hint: did you mean `orders`?
+    error[model-cycle]: models read each other in a circle: b -> c -> b
+     --> models/c.sql:1:23
+      |
+    1 | select * from {{ ref('b') }}
+      |                       ^
+    5 of 6 files have errors
+    "###);
 }
 
 #[test]
@@ -115,7 +154,7 @@ fn the_query_itself_is_checked() {
             "steps:\n  a: {sql_models: \"ordres+\"}\n  b: {sql_models: {select: \"tga:x\"}}\n",
         ),
     ]);
-    assert!(project.output(&["sql-models", "build", "-s", "orders"]).status.success());
+    assert!(project.output(&["sql-models", "build", "-s", "orders", "--no-test"]).status.success());
     insta::assert_snapshot!(project.millrace(&["check"]), @"");
 }
 
@@ -146,7 +185,24 @@ fn failing_rows_are_kept_and_hold_up_what_reads_them() {
         ("models/tests/no_march.sql", "select * from {{ ref('orders') }} where day >= '2026-03-02'\n"),
         ("models/tests/no_march.yaml", "error_if: \"> 1\"\n"),
     ]);
-    insta::assert_snapshot!(project.millrace(&["sql-models", "build"]), @"");
+    insta::assert_snapshot!(project.millrace(&["sql-models", "build"]), @r###"
+    exit 1
+           NAME                      STATE    ROWS  VERSION
+    model  orders                    built    3     1
+    model  next                      skipped
+    test   orders_id_unique          pass     0
+    test   orders_id_not_null        pass     0
+    test   orders_v_accepted_values  fail     1
+    test   orders_v_holds            warn     1
+    test   no_march                  warn     1
+    ----
+    orders_v_accepted_values (models/staging/orders.yaml:5): 1 row, kept as failures_orders_v_accepted_values@1
+        {"id":3,"day":"2026-03-02","v":30}
+    orders_v_holds (models/staging/orders.yaml:6): 1 row, kept as failures_orders_v_holds@1
+        {"id":1,"day":"2026-03-01","v":10}
+    no_march (models/tests/no_march.sql:1): 1 row, kept as failures_no_march@1
+        {"id":3,"day":"2026-03-02","v":30}
+    "###);
     assert_eq!(rows(&project, "select id from failures_orders_v_accepted_values"), [json!({"id": 3})]);
     project.write("pipelines/p.yaml", "steps:\n  m: {sql_models: {}}\n");
     let run = project.millrace(&["run", "p"]);
