@@ -100,7 +100,7 @@ impl Writing<'_> {
             let conditions: Vec<String> = keys
                 .iter()
                 .map(|key| quoted(key))
-                .map(|key| format!("gone.{key} {equal} kept.{key}"))
+                .map(|key| format!("(gone.{key} {equal} kept.{key})"))
                 .collect();
             format!(
                 " where not exists (select 1 from (select distinct {list} from coming) as gone where {})",
@@ -274,13 +274,14 @@ fn history(rule: &Snapshot, coming: &SchemaRef, kept: Option<&SchemaRef>) -> Str
     let first = keys.first().cloned().unwrap_or_default();
     let same: Vec<String> = keys.iter().map(|key| format!("k.{key} = c.{key}")).collect();
     let same = same.join(" and ");
+    // Without its own parentheses, `is distinct from` takes what follows for a part of its right side.
     let mut changed: Vec<String> = match (&rule.updated_at, &rule.check) {
         (Some(_), _) => vec![format!("{from} > k.valid_from")],
         (None, check) => {
             let all: Vec<String> = coming.fields().iter().map(|field| field.name().clone()).collect();
             let named = check.as_ref().filter(|named| !named.is_empty()).unwrap_or(&all);
             let differs = |name: &String| match kept.index_of(name) {
-                Ok(_) => format!("c.{0} is distinct from k.{0}", quoted(name)),
+                Ok(_) => format!("(c.{0} is distinct from k.{0})", quoted(name)),
                 Err(_) => format!("c.{} is not null", quoted(name)),
             };
             named.iter().map(differs).collect()

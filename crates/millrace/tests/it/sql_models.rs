@@ -155,7 +155,53 @@ fn the_query_itself_is_checked() {
         ),
     ]);
     assert!(project.output(&["sql-models", "build", "-s", "orders", "--no-test"]).status.success());
-    insta::assert_snapshot!(project.millrace(&["check"]), @"");
+    insta::assert_snapshot!(project.millrace(&["check"]), @r###"
+    exit 1
+    ----
+    error[model-selection]: no model fits `ordres+`
+     --> pipelines/p.yaml:2:19
+      |
+    2 |   a: {sql_models: "ordres+"}
+      |                   ^^^^^^^^^
+    hint: did you mean `orders`?
+    error[model-selection]: `tga:` does not select models
+     --> pipelines/p.yaml:3:28
+      |
+    3 |   b: {sql_models: {select: "tga:x"}}
+      |                            ^^^^^^^
+    hint: did you mean `tag:`?
+    error[sql-plan]: No field named vv. Did you mean 'orders.v'?
+    Valid fields are orders.id, orders.day, orders.v
+     --> models/a.sql:2:16
+      |
+    2 |   {% if true %}vv{% endif %} as v
+      |                ^^
+    error[sql-plan]: there is no table `orders` here
+     --> models/b.sql:2:6
+      |
+    2 | from orders
+      |      ^^^^^^
+    hint: from {{ ref('orders') }}
+    error[model-template]: nothing is unknown
+     --> models/c.sql:1:11
+      |
+    1 | select {{ nothing('x') }} as x
+      |           ^
+    hint: there are ref('model'), source('source', 'table'), var('name'), identifier('name'), is_incremental() and this
+    error[sql-plan]: No field named iid. Did you mean 'orders.id'?
+    Valid fields are orders.id, orders.day, orders.v
+     --> models/d.sql:2:68
+      |
+    2 | {% for name in names %}{{ identifier(name) }}, {% endfor %} iid
+      |                                                             ^^^
+    error[sql-plan]: No field named w.
+    Valid fields are orders.id, orders.day, orders.v
+     --> models/tests/t.sql:1:41
+      |
+    1 | select * from {{ ref('orders') }} where w < 0
+      |                                         ^
+    6 of 7 files have errors
+    "###);
 }
 
 #[test]
