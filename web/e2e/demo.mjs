@@ -41,6 +41,17 @@ function given(found, what) {
   return found;
 }
 
+/** Puts a query in place of the one in the editor. */
+async function typeSql(page, sql) {
+  await page.getByRole("textbox", { name: /SQL/ }).click();
+  await page.keyboard.press("Control+a");
+  await page.keyboard.insertText(sql);
+}
+
+const flowNode = (id) => (page) => page.locator(`.react-flow__node[data-id="${id}"] button`);
+
+const resultRows = (page) => page.getByRole("region", { name: "rows of the query" }).locator("tbody tr");
+
 /**
  * Each stop has a name, the address to open, the first heading, and what must come before the picture is taken.
  * A stop without an address goes on from the one before.
@@ -180,19 +191,108 @@ export function stops({ run, python, evaluate, experiment, tracked }) {
     { name: "data", path: "/data", heading: "Data", come: [link(`/data/${NAMES.dataset}`)] },
     {
       name: "sql",
-      heading: "Data",
+      path: "/sql",
+      heading: "SQL",
       do: async (page) => {
-        const box = page.getByRole("textbox", { name: /SQL/ });
-        await box.click();
-        await page.keyboard.press("Control+a");
-        await page.keyboard.insertText("select origin, count(*) as flights from flights group by origin");
+        await typeSql(page, "select origin, count(*) as flights from flights group by origin");
         await page.getByRole("button", { name: "Run", exact: true }).click();
       },
+      come: [resultRows, text(/rows? in /), text(/^millrace sql /)],
+    },
+    {
+      name: "sql-chart",
+      heading: "SQL",
+      do: tab("Chart"),
+      come: [picture, text(/flights over origin/)],
+    },
+    {
+      name: "sql-completion",
+      // The list takes its keys from the editor, which names the chosen line (`aria-activedescendant`).
+      expects: /scrollable-region-focusable: 1 times, first #cm-ac-/,
+      heading: "SQL",
+      do: async (page) => {
+        await typeSql(page, "select f. from flights as f");
+        for (let step = 0; step < " from flights as f".length; step += 1) await page.keyboard.press("ArrowLeft");
+        await page.keyboard.press("Control+Space");
+      },
+      come: [(page) => page.locator(".cm-tooltip-autocomplete li", { hasText: "carrier" })],
+    },
+    {
+      name: "sql-bound",
+      path: "/sql?q=select+carrier%2C+avg(arr_delay)+as+delay+from+flights+where+origin+%3D+%241+group+by+carrier&params=%5B%22JFK%22%5D",
+      heading: "SQL",
+      come: [resultRows, (page) => page.locator('.field input[value="JFK"]')],
+    },
+    {
+      name: "sql-wrong",
+      expects: /400/,
+      path: "/sql?q=select+carier+from+flights",
+      heading: "SQL",
+      come: [(page) => page.locator(".cm-lintRange-error"), text("query:1:8")],
+    },
+    {
+      name: "sql-stopped",
+      path: "/sql",
+      heading: "SQL",
+      do: async (page) => {
+        await typeSql(
+          page,
+          "with recursive n as (select 1 as i union all select i + 1 from n where i < 100000000) select count(*) from n",
+        );
+        await page.keyboard.press("Escape");
+        await page.getByRole("button", { name: "Run", exact: true }).click();
+        await page.getByRole("button", { name: "Stop", exact: true }).click();
+      },
+      come: [text("The query was stopped before it had an answer.")],
+    },
+    {
+      name: "sql-files",
+      path: "/sql",
+      heading: "SQL",
+      do: async (page) => {
+        const sources = page.getByRole("complementary", { name: "datasets and files" });
+        await sources.getByText("Files", { exact: true }).click();
+        await sources.getByText("raw", { exact: true }).click();
+        await sources.getByRole("button", { name: /^airports.csv.zst/ }).click();
+        await page.getByRole("button", { name: "History" }).click();
+      },
       come: [
-        (page) => page.getByRole("region", { name: "rows of the query" }).locator("tbody tr"),
-        text(/rows? .*in /),
+        resultRows,
+        (page) => page.getByRole("region", { name: "history" }).getByRole("button", { name: /raw\/airports/ }),
       ],
     },
+    { name: "flows", path: "/flows", heading: "Flows", come: [link("/flows/features")] },
+    {
+      name: "flow",
+      path: "/flows/features",
+      heading: "features",
+      come: [flowNode("with_weather"), (page) => page.getByLabel("Table of flights while it is edited")],
+    },
+    {
+      name: "flow-node",
+      path: "/flows/features?node=timed",
+      heading: "features",
+      come: [
+        (page) => page.getByRole("region", { name: "rows of timed" }).locator("tbody tr"),
+        (page) => page.getByRole("combobox", { name: "late of derive" }),
+      ],
+    },
+    {
+      name: "flow-keys",
+      heading: "features",
+      do: async (page) => {
+        await flowNode("timed")(page).focus();
+        await page.keyboard.press(page.viewportSize().width < 500 ? "ArrowUp" : "ArrowLeft");
+      },
+      come: [(page) => page.getByRole("region", { name: "rows of arrived" }).locator("tbody tr")],
+    },
+    {
+      name: "flow-list",
+      path: "/flows/features?view=list&node=hourly",
+      heading: "features",
+      come: [(page) => page.getByRole("region", { name: "nodes" }).getByText("with_traffic, hourly")],
+    },
+    { name: "flow-yaml", path: "/flows/features?view=yaml", heading: "features", come: [lines] },
     { name: "dataset", path: `/data/${NAMES.dataset}`, heading: NAMES.dataset, come: [sampleRows] },
     { name: "dataset-profile", do: tab("Profile"), heading: NAMES.dataset, come: [text("Most common")] },
     {

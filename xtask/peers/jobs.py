@@ -16,7 +16,7 @@ def duckdb(job, *arguments):
         connection.execute(f"copy (from {read}) to '{target}' (format parquet, compression zstd)")
         # A line may have several errors.
         lines = "select count(*) from (select distinct file_id, line_byte_position from reject_errors)"
-        print(connection.sql(lines).fetchone()[0])
+        print(connection.sql(lines).fetchall())
     elif job == "sql":
         folder, query = arguments
         for table in ("customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"):

@@ -47,6 +47,7 @@ pub(crate) fn journey(root: &Path) -> Result<PathBuf> {
     run(&root.join("web"), "node", &["e2e/real.mjs", &url, &pictures.to_string_lossy()])?;
     drop(server);
     orchestrated(root, &program)?;
+    data(root, &program)?;
     accounts(root, &program, &folder)?;
     Ok(pictures)
 }
@@ -67,6 +68,17 @@ fn orchestrated(root: &Path, program: &str) -> Result<()> {
     let (_server, url) = serve(program, scratch.path(), &[])?;
     let pictures = target(root).join("orchestrated");
     run(&web, "node", &["e2e/orchestrated.mjs", &url, &pictures.to_string_lossy(), &folder])
+}
+
+/// Changes flows on their canvas, on a server whose workspace is changed by that.
+fn data(root: &Path, program: &str) -> Result<()> {
+    let web = root.join("web");
+    let scratch = tempfile::tempdir()?;
+    let folder = scratch.path().to_string_lossy();
+    run(&web, "node", &["e2e/data.mjs", &folder])?;
+    let (_server, url) = serve(program, scratch.path(), &[])?;
+    let pictures = target(root).join("data");
+    run(&web, "node", &["e2e/data.mjs", &url, &pictures.to_string_lossy(), &folder])
 }
 
 /// Walks MLflow's own pages, from the wheel that the tests' clients are of, on a server that they logged to.

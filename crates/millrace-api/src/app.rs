@@ -20,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::changes::Changes;
+use crate::connections::Connections;
+use crate::copies::Copies;
+use crate::flows::Flows;
 use crate::signed_url::UrlSigner;
 use crate::ui::Ui;
 use crate::views::endpoints::{EndpointSummary, EndpointView};
@@ -144,6 +147,8 @@ pub struct ModelFacts {
 pub struct Parts {
     /// Name, zone, version, folder.
     pub workspace: WorkspaceView,
+    /// Its folder.
+    pub folder: PathBuf,
     /// Runs pipelines.
     pub engine: Engine,
     /// Asks people and takes their decisions.
@@ -160,6 +165,12 @@ pub struct Parts {
     pub kinds: Vec<KindDoc>,
     /// The pipeline files.
     pub definitions: Arc<dyn Definitions>,
+    /// The flow files, and what looks into flows.
+    pub flows: Arc<dyn Flows>,
+    /// The file of connections.
+    pub connections: Arc<dyn Connections>,
+    /// What copies would do.
+    pub copying: Arc<dyn Copies>,
     /// What triggers are read from.
     pub triggers: Arc<dyn PipelineSource>,
     /// Datasets.

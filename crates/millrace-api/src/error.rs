@@ -102,7 +102,7 @@ impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
         let status = match problem.code.as_str() {
             code if code.starts_with("unknown-") => StatusCode::NOT_FOUND,
-            "run-is-over" => StatusCode::CONFLICT,
+            "run-is-over" | "changed-meanwhile" => StatusCode::CONFLICT,
             "store-failed" | "document-unreadable" | "internal" => StatusCode::INTERNAL_SERVER_ERROR,
             "stale-epoch" | "endpoint-not-ready" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
@@ -218,7 +218,9 @@ impl From<TablesError> for ApiError {
         match error {
             TablesError::Catalog(error) => error.into(),
             TablesError::Query(error) => error.into(),
-            TablesError::NotATable { .. } => Self::new(StatusCode::BAD_REQUEST, error.problem()),
+            TablesError::NotATable { .. } | TablesError::NoFile { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, error.problem())
+            }
         }
     }
 }

@@ -10,8 +10,11 @@ mod actor;
 mod app;
 mod archive;
 mod changes;
+mod connections;
+mod copies;
 mod error;
 mod events;
+mod flows;
 mod mlflow;
 pub mod model_sheet;
 mod origin;
@@ -34,7 +37,10 @@ pub use app::{
     App, Definition, Definitions, Dialect, Endpoints, Exposition, ModelFacts, ModelInspector, Monitors,
     Parts, ScoreRequest,
 };
+pub use connections::Connections;
+pub use copies::{Copies, CopyRows};
 pub use error::{ApiError, ApiResult};
+pub use flows::{FlowFile, Flows, from_of, kind_of};
 pub use mlflow::guard::Permission;
 pub use present::approvals::approval;
 pub use present::assets::{model_summary, promotion};

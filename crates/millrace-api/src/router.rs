@@ -45,7 +45,14 @@
 //! | `/api/datasets/{name}/schema-diff?from&to`, `…/reads?version` | GET | `SchemaDiff`, `[DatasetRead]` |
 //! | `/api/datasets/{name}/aliases/{alias}` | PUT `AliasTarget`, DELETE | `[DatasetAlias]` |
 //! | `/api/datasets/{name}/versions/{version}/tags/{key}` | PUT `TagValue`, DELETE | tags by key |
-//! | `/api/sql` | POST `SqlRequest` | `TablePreview` |
+//! | `/api/sql`, `/api/sql/tables` | POST `SqlRequest`, GET | `TablePreview`, `[QueryTable]` |
+//! | `/api/files?folder` | GET | `[WorkspaceFile]` |
+//! | `/api/connections`, `/api/connections/{name}?etag` | GET, PUT `SaveConnection`, DELETE | `ConnectionsView`, without secrets |
+//! | `/api/connection-tests` | POST `TryConnection` | `TriedConnection` |
+//! | `/api/copy-previews`, `/api/copies` | POST `PreviewCopy`, `StartCopy` | `CopyPreview`, `RunSummary` |
+//! | `/api/flows`, `/api/flow-kinds` | GET | `[FlowSummary]`, `[FlowKindView]` |
+//! | `/api/flows/{name}` | GET, PUT `SaveFlow` | `FlowView`, 409 if the file changed meanwhile |
+//! | `/api/flow-checks`, `/api/flow-edits`, `/api/flow-previews` | POST `CheckFlow`, `EditFlow`, `PreviewFlow` | `FlowModel`, `EditedFlow`, `TablePreview`; nothing is kept |
 //! | `/api/lineage?kind&name&version` | GET | `LineageView` |
 //! | `/api/lineage/jobs` | GET | `[OutsideJobSummary]` |
 //! | `/api/lineage/job?key`, `/api/lineage/dataset?key` | GET | `OutsideJobView`, `OutsideDatasetView` |
@@ -141,6 +148,10 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::inbox::routes())
         .merge(routes::sessions::routes())
         .merge(routes::outside::routes())
+        .merge(routes::sql::routes())
+        .merge(routes::flows::routes())
+        .merge(routes::connections::routes())
+        .merge(routes::copies::routes())
 }
 
 /// The OpenAPI document, JSON with a newline at the end.

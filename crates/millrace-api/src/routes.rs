@@ -2,11 +2,14 @@
 
 pub(crate) mod approvals;
 pub(crate) mod artifacts;
+pub(crate) mod connections;
+pub(crate) mod copies;
 pub(crate) mod dataset_labels;
 pub(crate) mod datasets;
 pub(crate) mod endpoints;
 pub(crate) mod environments;
 pub(crate) mod evaluation;
+pub(crate) mod flows;
 pub(crate) mod hooks;
 pub(crate) mod inbox;
 pub(crate) mod lifecycle;
@@ -27,6 +30,7 @@ pub(crate) mod run_lists;
 pub(crate) mod runs;
 pub(crate) mod scoring;
 pub(crate) mod sessions;
+pub(crate) mod sql;
 pub(crate) mod timeline;
 pub(crate) mod traces;
 pub(crate) mod tracking;

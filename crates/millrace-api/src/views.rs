@@ -2,9 +2,12 @@
 
 pub mod approvals;
 pub mod compare;
+pub mod connections;
+pub mod copies;
 pub mod datasets;
 pub mod endpoints;
 pub mod environments;
+pub mod flows;
 pub mod inbox;
 pub mod json;
 pub mod lifecycle;
@@ -16,6 +19,7 @@ pub mod pipelines;
 pub mod prompts;
 pub mod runs;
 pub mod sessions;
+pub mod sql;
 pub mod timeline;
 pub mod traces;
 pub mod tracking;

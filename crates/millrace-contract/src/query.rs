@@ -239,6 +239,11 @@ pub trait QueryEngine: Send + Sync {
     /// defines itself is left out. Names of a schema are none of ours and are left out too.
     async fn table_names(&self, sql: &str) -> Result<Vec<String>, QueryError>;
 
+    /// The tables of other systems that a query reads, as `connection:table`; none for an engine that knows no other system.
+    async fn foreign_names(&self, _sql: &str) -> Result<Vec<String>, QueryError> {
+        Ok(Vec::new())
+    }
+
     /// Prepares expressions in the engine's SQL over the columns of a schema and nothing else; `$1`, `$2`, … stand for `params`. A [`QueryError::Plan`] tells the place in the
     /// one at fault.
     async fn expressions(

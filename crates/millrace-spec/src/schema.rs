@@ -93,7 +93,7 @@ fn retry() -> Value {
 }
 
 /// A kind's schema as a definition of the name, with its own definitions, which move to the root under names of their own.
-pub(crate) fn definitions(name: &str, mut schema: Value) -> Map<String, Value> {
+pub fn definitions(name: &str, mut schema: Value) -> Map<String, Value> {
     let mut definitions = Map::new();
     let own = schema.as_object_mut().and_then(|schema| {
         schema.remove("$schema");

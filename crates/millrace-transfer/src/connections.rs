@@ -1,5 +1,7 @@
 //! Connections, and which of them an address means.
 
+mod probe;
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@ mod existing;
 mod incremental;
 mod step;
 
+use contract::Told;
 pub(crate) use delta::DeltaTable;
 use incremental::requested;
 
@@ -79,35 +80,7 @@ impl Copy {
             .map_err(|error| CopyError::write("the attempt's folder", &error))?;
         let meter = Arc::new(Meter::new(config.threads()));
         let outcome = Outcome::new(rejects, meter.clone());
-        let label = sources(&from).into_iter().next().map_or_else(String::new, |source| source.name);
-        let facts = Facts {
-            label,
-            run_id: context.run_id.clone(),
-            began: self.services.clock.now(),
-            modified: outcome.modified.clone(),
-        };
-        let mark = match &config.incremental {
-            Some(spec) => self.mark(spec, &to, &outcome).await?,
-            None => None,
-        };
-        let reading = match &mark {
-            Some(mark) => self.narrowed(&from, &config, mark, &facts, &outcome).await?,
-            None => config.clone(),
-        };
-        let rows = self.open(&from, &requested(mark.as_ref(), reading)?, context, &outcome).await?;
-        let rows = self.chosen(rows, &from, &config, &outcome).await?;
-        let rows = shaped(rows, &config, facts, &*self.services.engine, &outcome).await?;
-        let (rows, difference) = match config.schema {
-            Some(contract) => {
-                let (rows, difference) = self.hold(rows, contract, &to, &config, &outcome).await?;
-                (rows, Some(difference))
-            }
-            None => (rows, None),
-        };
-        let rows = match mark {
-            Some(mark) => mark.new_rows(rows, &config, &outcome).await?,
-            None => rows,
-        };
+        let (rows, difference) = self.rows(&from, &to, &config, context, &outcome).await?;
         let passing = (config.verify == Verify::Checksums).then(|| Passing::new(&rows.schema));
         let watch = Watch {
             outcome: outcome.clone(),
@@ -149,6 +122,46 @@ impl Copy {
         }
         context.log.line(&meter.summary());
         Ok(result)
+    }
+
+    /// The rows as the sink is to get them, and how their columns differ from the sink's if it has a say in that.
+    async fn rows(
+        &self,
+        from: &Address,
+        to: &Address,
+        config: &Arc<CopyConfig>,
+        context: &StepContext,
+        outcome: &Outcome,
+    ) -> Result<(BatchStream, Option<Told>), CopyError> {
+        let label = sources(from).into_iter().next().map_or_else(String::new, |source| source.name);
+        let facts = Facts {
+            label,
+            run_id: context.run_id.clone(),
+            began: self.services.clock.now(),
+            modified: outcome.modified.clone(),
+        };
+        let mark = match &config.incremental {
+            Some(spec) => self.mark(spec, to, outcome).await?,
+            None => None,
+        };
+        let reading = match &mark {
+            Some(mark) => self.narrowed(from, config, mark, &facts, outcome).await?,
+            None => config.clone(),
+        };
+        let rows = self.open(from, &requested(mark.as_ref(), reading)?, context, outcome).await?;
+        let rows = self.chosen(rows, from, config, outcome).await?;
+        let rows = shaped(rows, config, facts, &*self.services.engine, outcome).await?;
+        let (rows, difference) = match config.schema {
+            Some(contract) => {
+                let (rows, difference) = self.hold(rows, contract, to, config, outcome).await?;
+                (rows, Some(difference))
+            }
+            None => (rows, None),
+        };
+        match mark {
+            Some(mark) => Ok((mark.new_rows(rows, config, outcome).await?, difference)),
+            None => Ok((rows, difference)),
+        }
     }
 
     /// Compares what was written with what was read.

@@ -9,7 +9,6 @@ use datafusion::dataframe::DataFrame;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use indexmap::IndexMap;
 use millrace_contract::{
@@ -20,10 +19,11 @@ use millrace_contract::{
 mod expressions;
 pub(crate) mod failure;
 mod foreign;
-mod fraction;
+pub(crate) mod mark;
 mod profile;
 pub(crate) mod query;
 mod selection;
+pub(crate) mod shared;
 mod source;
 pub(crate) mod store;
 pub(crate) mod types;
@@ -86,6 +86,11 @@ impl DataFusionEngine {
 
     pub(crate) fn config(&self) -> &EngineConfig {
         &self.config
+    }
+
+    /// Bytes that one shared node of a flow may keep in memory; beyond them its rows go to a file.
+    pub(crate) fn shared_bytes(&self) -> usize {
+        self.config.memory_bytes / 4
     }
 
     /// A session without tables.
@@ -156,9 +161,9 @@ fn base_state(config: &EngineConfig) -> datafusion::error::Result<SessionState> 
     let mut state = SessionStateBuilder::new_with_default_features()
         .with_config(session)
         .with_runtime_env(runtime(config)?)
+        .with_query_planner(Arc::new(mark::Planner))
         .build();
-    use datafusion::execution::FunctionRegistry as _;
-    state.register_udf(Arc::new(ScalarUDF::new_from_impl(fraction::RowFraction::new())))?;
+    crate::functions::register(&mut state)?;
     Ok(state)
 }
 
@@ -198,6 +203,10 @@ impl QueryEngine for DataFusionEngine {
 
     async fn table_names(&self, sql: &str) -> Result<Vec<String>, QueryError> {
         query::table_names(&self.session()?, sql)
+    }
+
+    async fn foreign_names(&self, sql: &str) -> Result<Vec<String>, QueryError> {
+        query::foreign_names(sql)
     }
 
     async fn expressions(

@@ -4,13 +4,22 @@ use indexmap::IndexMap;
 use millrace_spec::problem::{Place, Problem};
 use millrace_spec::suggest::nearest;
 use millrace_spec::yaml;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::transforms::{ALL, Fault, Inputs, Transform};
 
+mod cases;
+mod check;
+mod figures;
+mod flowlet;
+pub(crate) mod learned;
 pub(crate) mod plan;
 mod preview;
+mod readers;
 
+pub use cases::{Case, CaseFile, CaseOutcome, same_value};
+pub use figures::NodeFigures;
+pub use learned::{Knowledge, LearnedDocument};
 pub use plan::Plan;
 
 /// A flow as it was read: nodes in the file's order, outputs by name.
@@ -19,6 +28,10 @@ pub struct Flow {
     pub name: Option<String>,
     pub(crate) nodes: IndexMap<String, Node>,
     outputs: IndexMap<String, String>,
+    /// Files of other flows that are part of it, with the digests of their texts.
+    flowlets: IndexMap<String, String>,
+    /// Whether a parameter has neither a value nor a default, so that it cannot run as it is.
+    needs_parameters: bool,
 }
 
 impl std::fmt::Debug for Flow {
@@ -50,11 +63,13 @@ pub struct FlowError {
     pub message: String,
     /// A way out.
     pub hint: Option<String>,
+    /// Where in the expression that stands there: line and column from 1, and length in characters.
+    pub within: Option<(u32, u32, u32)>,
 }
 
 impl FlowError {
     fn new(code: &'static str, pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code, pointer: pointer.into(), message: message.into(), hint: None }
+        Self { code, pointer: pointer.into(), message: message.into(), hint: None, within: None }
     }
 
     fn hinted(mut self, hint: Option<String>) -> Self {
@@ -63,8 +78,9 @@ impl FlowError {
     }
 
     pub(crate) fn at_node(node: &str, kind: &str, fault: Fault) -> Self {
-        Self::new("flow-node", format!("/nodes/{node}/{kind}"), format!("node `{node}`: {}", fault.message))
-            .hinted(fault.hint)
+        let pointer = format!("/nodes/{}/{kind}{}", escaped(node), fault.below);
+        let error = Self::new("flow-node", pointer, format!("node `{node}`: {}", fault.message));
+        Self { within: fault.within, ..error.hinted(fault.hint) }
     }
 
     /// The problem, placed by what knows where a JSON pointer stands in the file.
@@ -78,32 +94,89 @@ impl FlowError {
             None => problem,
         }
     }
+
+    /// The problem with its place in the file that was read, down to the column of the mistake within an expression.
+    pub fn problem_in(&self, document: &yaml::Node, text: &str) -> Problem {
+        self.problem(&|pointer| Some(placed(document, text, pointer, self.within)))
+    }
+}
+
+/// A node's name as a part of a JSON pointer.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// The place of a node of the document, or of something within the text of a scalar.
+fn placed(document: &yaml::Node, text: &str, pointer: &str, within: Option<(u32, u32, u32)>) -> Place {
+    let node = document.nearest(pointer);
+    let place = node.place.clone();
+    let (Some((line, column, length)), Some(_)) = (within, node.as_text()) else { return place };
+    let row = |number: u32| text.lines().nth(number.saturating_sub(1) as usize).unwrap_or_default();
+    let first = row(place.line).chars().nth(place.column.saturating_sub(1) as usize);
+    let column = match (first, line) {
+        (Some('"' | '\''), 1) => place.column + column,
+        // Lines of a block stand below each other as they are; of other texts there is one line alone.
+        _ => place.column + column - 1,
+    };
+    let line = place.line + line - 1;
+    let stands_there = u32::try_from(row(line).chars().count()).is_ok_and(|letters| column <= letters + 1);
+    if stands_there { Place { line, column, length, ..place } } else { place }
 }
 
 impl Flow {
-    /// Reads the text of a flow file.
+    /// Reads the text of a flow file. `files` gives the text of other files of the workspace, or says why it cannot.
     ///
     /// # Errors
     /// One problem with its place.
-    pub fn read(file: &str, text: &str) -> Result<Self, Box<Problem>> {
-        let document = yaml::parse(file, text)?;
-        let place = |pointer: &str| Some(document.nearest(pointer).place.clone());
-        Self::parse(&document.to_json()).map_err(|error| Box::new(error.problem(&place)))
+    pub fn read(
+        file: &str,
+        text: &str,
+        files: &dyn Fn(&str) -> Result<String, String>,
+    ) -> Result<Self, Box<Problem>> {
+        Self::read_with(file, text, files, &Map::new())
     }
 
-    /// Reads a flow from its JSON form.
+    /// The same with values for its parameters.
+    ///
+    /// # Errors
+    /// As [`Flow::read`].
+    pub fn read_with(
+        file: &str,
+        text: &str,
+        files: &dyn Fn(&str) -> Result<String, String>,
+        with: &Map<String, Value>,
+    ) -> Result<Self, Box<Problem>> {
+        let document = yaml::parse(file, text)?;
+        Self::parse_with(&document.to_json(), files, with)
+            .map_err(|error| Box::new(error.problem_in(&document, text)))
+    }
+
+    /// Reads a flow from its JSON form; it may not include other flows.
     ///
     /// # Errors
     /// The first thing that is wrong.
     pub fn parse(document: &Value) -> Result<Self, FlowError> {
-        let Some(top) = document.as_object() else {
+        Self::parse_with(document, &|_| Err("there are no files here".to_owned()), &Map::new())
+    }
+
+    /// Reads a flow from its JSON form. `with` are the values of its parameters.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn parse_with(
+        document: &Value,
+        files: &dyn Fn(&str) -> Result<String, String>,
+        with: &Map<String, Value>,
+    ) -> Result<Self, FlowError> {
+        let expanded = flowlet::expanded(document, files, with)?;
+        let Some(top) = expanded.document.as_object() else {
             return Err(FlowError::new(
                 "flow-shape",
                 "",
                 "a flow is a mapping with `flow`, `nodes` and `output`",
             ));
         };
-        const KEYS: [&str; 5] = ["flow", "description", "nodes", "output", "outputs"];
+        const KEYS: [&str; 6] = ["flow", "description", "parameters", "nodes", "output", "outputs"];
         if let Some(unknown) = top.keys().find(|key| !KEYS.contains(&key.as_str())) {
             let near = nearest(unknown, &KEYS).map(|near| format!("did you mean `{near}`?"));
             return Err(FlowError::new(
@@ -129,12 +202,32 @@ impl Flow {
         cycle(&nodes)?;
         let outputs = outputs(top.get("output").or_else(|| top.get("outputs")), &nodes, &known)?;
         let name = top.get("flow").and_then(Value::as_str).map(str::to_owned);
-        Ok(Self { name, nodes, outputs })
+        let (flowlets, needs_parameters) = (expanded.digests, expanded.needs_parameters);
+        Ok(Self { name, nodes, outputs, flowlets, needs_parameters })
     }
 
     /// Output name to node; one output that was not named is called `data`.
     pub fn outputs(&self) -> &IndexMap<String, String> {
         &self.outputs
+    }
+
+    /// Files of other flows that are part of it, with the digests of their texts.
+    pub fn flowlets(&self) -> &IndexMap<String, String> {
+        &self.flowlets
+    }
+
+    /// Whether a parameter has neither a value nor a default, so that it cannot run as it is.
+    pub fn needs_parameters(&self) -> bool {
+        self.needs_parameters
+    }
+
+    /// The inputs that are documents of what an earlier flow learned.
+    pub fn learned_inputs(&self) -> Vec<&str> {
+        let mut names: Vec<&str> =
+            self.nodes.values().filter_map(|node| node.transform.learned_from()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// The tables that its `source` nodes read.
@@ -259,6 +352,9 @@ pub(crate) fn owner<'a>(nodes: &IndexMap<String, Node>, port: &'a str) -> &'a st
     if nodes.contains_key(port) { port } else { port.rsplit_once('.').map_or(port, |(id, _)| id) }
 }
 
+/// Outputs that a step with a flow has whatever the flow.
+const RESERVED: [&str; 4] = ["rows", "nodes", "learned", "flowlets"];
+
 fn outputs(
     declared: Option<&Value>,
     nodes: &IndexMap<String, Node>,
@@ -305,6 +401,10 @@ fn outputs(
             };
         }
     }
+    if let Some(reserved) = outputs.keys().find(|name| RESERVED.contains(&name.as_str())) {
+        let message = format!("an output cannot be called `{reserved}`: the step has one of that name");
+        return Err(FlowError::new("flow-output", format!("/output/{reserved}"), message));
+    }
     for port in outputs.values() {
         known_port(known, port, "output", "/output")?;
     }
@@ -336,3 +436,6 @@ pub(crate) fn literal(value: &Value) -> Option<String> {
 pub(crate) fn input_table(name: &str) -> String {
     format!("input:{name}")
 }
+
+#[cfg(test)]
+mod tests;

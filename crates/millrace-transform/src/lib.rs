@@ -6,9 +6,12 @@
 
 mod delta;
 mod engine;
+mod expressions;
 pub mod flow;
+mod functions;
 pub mod rows;
 pub mod steps;
 pub mod transforms;
 
 pub use engine::{DataFusionEngine, EngineConfig};
+pub use functions::{Function, functions, page as functions_page};

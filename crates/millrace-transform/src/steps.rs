@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::engine::DataFusionEngine;
 
 mod flow;
+mod learned;
 mod split;
 mod sql;
 

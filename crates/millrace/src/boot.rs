@@ -60,6 +60,8 @@ pub(crate) struct Rooms {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) tracker: Arc<Tracker>,
     pub(crate) queries: Arc<dyn QueryEngine>,
+    /// The same engine, as flows need it.
+    pub(crate) tables: DataFusionEngine,
     pub(crate) kinds: Arc<StepRegistry>,
     pub(crate) endpoints: Arc<EndpointServer>,
     pub(crate) signals: Arc<LatestSignals>,
@@ -284,6 +286,15 @@ pub(crate) async fn open(root: &Path) -> Result<Rooms> {
     open_with_state(root, &root.join(crate::workspace::STATE)).await
 }
 
+/// The engine that tables are read and written with, and those of databases read.
+fn table_engine(workspace: &Workspace, state: &Path, storage: &WorkspaceStorage) -> DataFusionEngine {
+    let mut config = EngineConfig::new(state.join("spill"));
+    config.s3 = storage.options.s3.iter().cloned().collect();
+    let connections = reading_connections(workspace);
+    let databases = Databases { workspace: workspace.root.clone(), connections };
+    DataFusionEngine::new(config).with_foreign(Arc::new(databases))
+}
+
 async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
     let state = state.to_path_buf();
     fs_err::create_dir_all(&state)?;
@@ -300,15 +311,11 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         clock.clone(),
     ));
     let tracker = Arc::new(Tracker::new(store.clone(), storage.artifacts.clone(), clock.clone()));
-    let mut config = EngineConfig::new(state.join("spill"));
-    config.s3 = storage.options.s3.iter().cloned().collect();
     let secrets = Arc::new(secrets(root));
     // Read without the kinds, which are only being made: connections and limits need none.
     let kinds = Arc::new(StepRegistry::new());
     let workspace = Workspace::open(root.to_path_buf(), state.clone(), kinds, secrets.clone())?;
-    let connections = reading_connections(&workspace);
-    let databases = Databases { workspace: root.to_path_buf(), connections };
-    let engine = DataFusionEngine::new(config).with_foreign(Arc::new(databases));
+    let engine = table_engine(&workspace, &state, &storage);
     let signals = Arc::new(LatestSignals::default());
     let observed = Arc::new(Notify::new());
     let runtime = Arc::new(OnnxRuntime::new(storage.copies.clone(), OnnxRuntime::MAX_BYTES));
@@ -333,8 +340,7 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         people::decisions(root, &state, (&store, &clock), (&datasets, &models), notifier.clone(), &secrets)?;
     // Which roles accounts have is known to every check of files from here on. A wrong file is told by whoever reads it.
     let _ = approvals.access().await;
-    let gate = Arc::new(rules.clone());
-    all.extend(millrace_deployment::steps::kinds(&endpoints, &queries, &datasets, gate));
+    all.extend(millrace_deployment::steps::kinds(&endpoints, &queries, &datasets, Arc::new(rules.clone())));
     all.push(Arc::new(MonitorStep::new(
         queries.clone(),
         store.clone(),
@@ -357,6 +363,7 @@ async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {
         catalog,
         tracker,
         queries,
+        tables: engine.clone(),
         kinds,
         endpoints,
         signals,

@@ -103,6 +103,13 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Query the workspace's datasets with SQL.
     Sql(Sql),
+    /// Run the unit tests of flows: files of cases that end with `.flow-test.yaml`.
+    Test(Test),
+    /// List the functions that expressions may use, with their types and an example each.
+    Functions {
+        /// Only those with this name, or of this family.
+        name: Option<String>,
+    },
     /// List the workspace's datasets, look into them, and give their versions names.
     Data(Data),
     /// List the registered models, look into their versions, and promote them.
@@ -124,7 +131,7 @@ pub(crate) enum Command {
         /// The word that is written in the file, for example `sql`.
         kind: Option<String>,
     },
-    /// Print the JSON Schema of a pipeline file or of `lineage.yaml`, for editors, or what describes the server's API.
+    /// Print the JSON Schema of a pipeline file, a flow file or `lineage.yaml`, for editors, or what describes the server's API.
     Schema {
         /// Of what.
         #[arg(value_enum, default_value_t = SchemaOf::Pipeline)]
@@ -163,6 +170,12 @@ pub(crate) struct Demo {
 pub(crate) struct Check {
     /// Files to check; all pipelines of the workspace if none is named.
     pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// A file of cases, or a folder with some; the whole workspace if none is named.
+    pub(crate) path: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -274,8 +287,12 @@ pub(crate) struct Why {
 
 #[derive(Debug, Args)]
 pub(crate) struct Sql {
-    /// The query; datasets are tables.
-    pub(crate) query: String,
+    /// The query; datasets are tables by their names, files of the workspace by their paths in double quotes. Without one it asks, or runs the
+    /// statements of standard input, each up to its `;`.
+    pub(crate) query: Option<String>,
+    /// The value of `$1`, of `$2` if given twice, and so on: a number, true, false or null, else text; `"12"` is text too.
+    #[arg(long = "param", value_name = "VALUE")]
+    pub(crate) params: Vec<String>,
     /// At most so many rows.
     #[arg(long, short = 'n', default_value_t = 100)]
     pub(crate) limit: usize,
@@ -448,10 +465,14 @@ pub(crate) struct ExportMlruns {
 pub(crate) enum SchemaOf {
     /// JSON Schema of a pipeline file.
     Pipeline,
+    /// JSON Schema of a flow file.
+    Flow,
     /// JSON Schema of `lineage.yaml`, which says who hears of runs.
     Lineage,
     /// OpenAPI document of the server's own API.
     Openapi,
     /// TypeScript types of what that API answers.
     Typescript,
+    /// The reference page of the functions for expressions.
+    Functions,
 }

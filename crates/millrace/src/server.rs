@@ -25,7 +25,9 @@ use millrace_tracking::webhooks::Webhooks;
 use crate::adapters::{KeptMonitors, LiveEndpoints};
 use crate::boot::{self, Rooms};
 use crate::commands::run_lock::{self, WorkspaceLock};
+use crate::copies::WorkspaceCopies;
 use crate::declared::sound;
+use crate::flows::WorkspaceFlows;
 use crate::inspector::FolderInspector;
 use crate::lineage;
 use crate::workspace::{Workspace, WorkspaceError};
@@ -265,6 +267,7 @@ fn parts(
             version: env!("CARGO_PKG_VERSION").to_owned(),
             path: rooms.workspace.root.display().to_string(),
         },
+        folder: rooms.workspace.root.clone(),
         engine: engine.clone(),
         approvals: rooms.approvals.clone(),
         environments: rooms.environments.clone(),
@@ -273,6 +276,17 @@ fn parts(
         steps: (*rooms.kinds).clone(),
         kinds: rooms.kind_docs(),
         definitions: Arc::new(rooms.workspace.clone()),
+        connections: Arc::new(rooms.workspace.clone()),
+        copying: Arc::new(WorkspaceCopies {
+            workspace: rooms.workspace.clone(),
+            kinds: rooms.kinds.clone(),
+            queries: rooms.queries.clone(),
+        }),
+        flows: Arc::new(WorkspaceFlows {
+            workspace: rooms.workspace.clone(),
+            previews: rooms.flow_previews(),
+            datasets: rooms.catalog.clone(),
+        }),
         triggers: Arc::new(rooms.workspace.clone()),
         datasets: rooms.catalog.clone(),
         models: rooms.catalog.clone(),

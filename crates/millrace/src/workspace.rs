@@ -194,6 +194,17 @@ impl Workspace {
         files
     }
 
+    /// The text of a file that another file names, or why there is none.
+    pub(crate) fn text_of(&self, path: &str) -> Result<String, String> {
+        if !is_inside(path) {
+            return Err("it is not in the workspace".to_owned());
+        }
+        read(&self.root, path).map_err(|error| match error {
+            WorkspaceError::Unreadable { message, .. } => message,
+            other => other.to_string(),
+        })
+    }
+
     /// Reads and checks a pipeline file.
     pub(crate) fn check_file(&self, file: &str) -> Result<CheckedFile, WorkspaceError> {
         let text = read(&self.root, file)?;
@@ -304,14 +315,10 @@ impl Surroundings for Workspace {
 
 impl Includes for Workspace {
     fn read(&self, path: &str) -> Result<String, String> {
-        if !is_inside(path) {
-            return Err("it is not in the workspace".to_owned());
+        if is_inside(path) {
+            self.seen.include(path);
         }
-        self.seen.include(path);
-        read(&self.root, path).map_err(|error| match error {
-            WorkspaceError::Unreadable { message, .. } => message,
-            other => other.to_string(),
-        })
+        self.text_of(path)
     }
 }
 

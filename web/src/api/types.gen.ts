@@ -1835,13 +1835,61 @@ elapsed_ms: number, };
 
 export type SqlRequest = { 
 /**
- * The query.
+ * The query; `$1`, `$2`, … stand for `params`.
  */
 sql: string, 
 /**
+ * Bound values: null, booleans, numbers, text.
+ */
+params?: Array<Json>, 
+/**
  * Rows to stop after; 200 if absent, at most 10,000.
  */
-limit?: number, };
+limit?: number, 
+/**
+ * Time after which it is ended, milliseconds; 30,000 if absent, at most 110,000.
+ */
+timeout_ms?: number, };
+
+export type QueryTable = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Newest version.
+ */
+version: number, 
+/**
+ * Rows of it.
+ */
+rows: number | null, 
+/**
+ * In order.
+ */
+columns: Array<FieldView>, };
+
+export type WorkspaceFile = { 
+/**
+ * Last part of its path.
+ */
+name: string, 
+/**
+ * Path relative to the workspace.
+ */
+path: string, 
+/**
+ * Whether it holds others.
+ */
+is_folder: boolean, 
+/**
+ * Whether a query can read it.
+ */
+is_table: boolean, 
+/**
+ * Size of a file.
+ */
+size_bytes: number | null, };
 
 export type LineageEdge = { 
 /**
@@ -3942,6 +3990,455 @@ records: Array<EvaluationRecordView>,
  * Token of the next page.
  */
 next: string | null, };
+
+export type ConnectionKindView = { 
+/**
+ * The word users write.
+ */
+name: string, 
+/**
+ * One sentence.
+ */
+summary: string, 
+/**
+ * The whole text.
+ */
+description: string, 
+/**
+ * JSON Schema of what stands under the word.
+ */
+schema: Json, 
+/**
+ * Fields whose values nobody may see.
+ */
+secrets: Array<string>, };
+
+export type ConnectionView = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Kind; null if none stands there.
+ */
+kind: string | null, 
+/**
+ * What stands under the kind's word. A secret is the expression that names it, or `••••••` if it is written out.
+ */
+settings: Json, 
+/**
+ * Line of its name, from 1.
+ */
+line: number, 
+/**
+ * Why it cannot be used.
+ */
+problem: Problem | null, };
+
+export type ConnectionsView = { 
+/**
+ * Path relative to the workspace.
+ */
+file: string, 
+/**
+ * Changes with its text; null if there is no file yet.
+ */
+etag: string | null, 
+/**
+ * Why it cannot be changed; null if it can.
+ */
+read_only: string | null, 
+/**
+ * Why it cannot be read.
+ */
+problem: Problem | null, 
+/**
+ * In the order of the file.
+ */
+connections: Array<ConnectionView>, 
+/**
+ * Kinds that a new one may have.
+ */
+kinds: Array<ConnectionKindView>, };
+
+export type SaveConnection = { 
+/**
+ * Kind.
+ */
+kind: string, 
+/**
+ * What stands under the kind's word. `••••••` is what stands there already; a secret that is written out is kept encrypted, and the file
+ * gets an expression that names it.
+ */
+settings: Json, 
+/**
+ * That of the file it was read from; absent if there was none.
+ */
+etag?: string, };
+
+export type TryConnection = { 
+/**
+ * Its name: what `••••••` stands for is looked up under it.
+ */
+name: string, 
+/**
+ * Kind.
+ */
+kind: string, 
+/**
+ * As in [`SaveConnection`].
+ */
+settings: Json, };
+
+export type TriedConnection = { 
+/**
+ * What answered; null if nothing did.
+ */
+said: string | null, 
+/**
+ * Tables, or files and folders at the root; the first of them.
+ */
+names: Array<string>, 
+/**
+ * How long it took.
+ */
+elapsed_ms: number, 
+/**
+ * Why it cannot be used.
+ */
+problem: Problem | null, };
+
+export type PreviewCopy = { 
+/**
+ * What stands under `copy:` in a pipeline; `to` may be absent.
+ */
+copy: Json, 
+/**
+ * Rows at most; 50 if absent, at most 1,000.
+ */
+limit?: number, };
+
+export type CopyPreview = { 
+/**
+ * The columns and the first rows as the sink would get them; null if there are none.
+ */
+table: TablePreview | null, 
+/**
+ * Rows among them that cannot be read.
+ */
+rejected: number, 
+/**
+ * The first of those as `rejects.csv` has them, its header first.
+ */
+rejects: Array<string>, 
+/**
+ * Why there are no rows.
+ */
+problem: Problem | null, 
+/**
+ * The pipeline that does it.
+ */
+yaml: string, 
+/**
+ * The command that does it once; null if no command line can say it.
+ */
+command: string | null, };
+
+export type StartCopy = { 
+/**
+ * Name of the pipeline that is written for it.
+ */
+name: string, 
+/**
+ * What stands under `copy:`.
+ */
+copy: Json, };
+
+export type FlowUse = { 
+/**
+ * Pipeline.
+ */
+pipeline: string, 
+/**
+ * Its step.
+ */
+step: string, };
+
+export type FlowSummary = { 
+/**
+ * Name: the file's without its ending.
+ */
+name: string, 
+/**
+ * Path relative to the workspace.
+ */
+file: string, 
+/**
+ * `description:`.
+ */
+description: string | null, 
+/**
+ * Nodes.
+ */
+nodes: number, 
+/**
+ * Steps that run it.
+ */
+used_by: Array<FlowUse>, 
+/**
+ * What is wrong with it, as far as that is known without its tables.
+ */
+problems: Array<Problem>, };
+
+export type FlowKindView = { 
+/**
+ * The word users write.
+ */
+name: string, 
+/**
+ * One sentence.
+ */
+summary: string, 
+/**
+ * The whole text.
+ */
+description: string, 
+/**
+ * A working example, YAML.
+ */
+example: string, 
+/**
+ * JSON Schema of what stands under the word.
+ */
+schema: Json, 
+/**
+ * How many nodes it reads: `none`, `one`, `two` or `many`.
+ */
+reads: string, };
+
+export type FlowPort = { 
+/**
+ * How others name it: the node, or `node.part`.
+ */
+name: string, 
+/**
+ * Its columns; empty as long as it or what it reads is wrong.
+ */
+columns: Array<FieldView>, };
+
+export type FlowNodeView = { 
+/**
+ * Its key.
+ */
+id: string, 
+/**
+ * Its kind; null if none stands there.
+ */
+kind: string | null, 
+/**
+ * What it reads, in order: nodes, or `node.part`.
+ */
+from: Array<string>, 
+/**
+ * `description:`.
+ */
+description: string | null, 
+/**
+ * What stands under the kind's word.
+ */
+config: Json, 
+/**
+ * Line of its key, from 1.
+ */
+line: number, 
+/**
+ * What it gives.
+ */
+ports: Array<FlowPort>, 
+/**
+ * What is wrong with it.
+ */
+problem: Problem | null, };
+
+export type FlowModel = { 
+/**
+ * `description:`.
+ */
+description: string | null, 
+/**
+ * In the order of the file.
+ */
+nodes: Array<FlowNodeView>, 
+/**
+ * Output to the node that it is; what is alone is called `data`.
+ */
+outputs: TextMap, 
+/**
+ * Whether the outputs are written down; otherwise it is the one node that no other reads.
+ */
+names_outputs: boolean, 
+/**
+ * The tables that are asked for by name.
+ */
+sources: Array<string>, 
+/**
+ * What is wrong and belongs to no node.
+ */
+problems: Array<Problem>, };
+
+export type FlowView = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Path relative to the workspace.
+ */
+file: string, 
+/**
+ * Its text.
+ */
+yaml: string, 
+/**
+ * Changes with the text.
+ */
+etag: string, 
+/**
+ * Why it cannot be saved; null if it can.
+ */
+read_only: string | null, 
+/**
+ * Steps that run it.
+ */
+used_by: Array<FlowUse>, 
+/**
+ * Tables for its sources, as pipelines give them or by their names: a dataset, or a file's path.
+ */
+tables: TextMap, 
+/**
+ * What the text says.
+ */
+model: FlowModel, };
+
+export type CheckFlow = { 
+/**
+ * The text.
+ */
+yaml: string, 
+/**
+ * Source to table: a dataset (`flights`, `flights@3`), or a file's path.
+ */
+tables: TextMap, };
+
+export type FlowEdit = { "op": "add", 
+/**
+ * Its key.
+ */
+id: string, 
+/**
+ * Its kind.
+ */
+kind: string, 
+/**
+ * What stands under the kind's word; the kind's example if absent.
+ */
+config?: Json, 
+/**
+ * What it reads.
+ */
+from?: Array<string>, } | { "op": "remove", 
+/**
+ * The node.
+ */
+id: string, } | { "op": "rename", 
+/**
+ * The node.
+ */
+id: string, 
+/**
+ * Its new key.
+ */
+to: string, } | { "op": "configure", 
+/**
+ * The node.
+ */
+id: string, 
+/**
+ * All of it.
+ */
+config: Json, } | { "op": "read", 
+/**
+ * The node.
+ */
+id: string, 
+/**
+ * All that it reads, in order.
+ */
+from: Array<string>, } | { "op": "describe", 
+/**
+ * The node; the flow itself if absent.
+ */
+id?: string, 
+/**
+ * The text.
+ */
+text: string, } | { "op": "output", 
+/**
+ * All of them.
+ */
+outputs: TextMap, };
+
+export type EditFlow = { 
+/**
+ * The text.
+ */
+yaml: string, 
+/**
+ * One after the other; all or none.
+ */
+edits: Array<FlowEdit>, 
+/**
+ * As in [`CheckFlow`].
+ */
+tables: TextMap, };
+
+export type EditedFlow = { 
+/**
+ * The text; comments, order and spaces are as they were.
+ */
+yaml: string, 
+/**
+ * What it says.
+ */
+model: FlowModel, };
+
+export type PreviewFlow = { 
+/**
+ * The text.
+ */
+yaml: string, 
+/**
+ * The node, or `node.part`.
+ */
+node: string, 
+/**
+ * As in [`CheckFlow`].
+ */
+tables: TextMap, 
+/**
+ * Rows at most; 50 if absent, at most 1,000.
+ */
+limit?: number, };
+
+export type SaveFlow = { 
+/**
+ * The text.
+ */
+yaml: string, 
+/**
+ * That of the text it replaces; absent for a new file.
+ */
+etag?: string, };
 
 export type LoggedModelMetric = { 
 /**

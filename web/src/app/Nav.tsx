@@ -3,6 +3,7 @@ import IconActivity from "@tabler/icons-react/dist/esm/icons/IconActivity.mjs";
 import IconBolt from "@tabler/icons-react/dist/esm/icons/IconBolt.mjs";
 import IconCalendarTime from "@tabler/icons-react/dist/esm/icons/IconCalendarTime.mjs";
 import IconChecklist from "@tabler/icons-react/dist/esm/icons/IconChecklist.mjs";
+import IconCopy from "@tabler/icons-react/dist/esm/icons/IconCopy.mjs";
 import IconCube from "@tabler/icons-react/dist/esm/icons/IconCube.mjs";
 import IconDatabase from "@tabler/icons-react/dist/esm/icons/IconDatabase.mjs";
 import IconFlask from "@tabler/icons-react/dist/esm/icons/IconFlask.mjs";
@@ -10,8 +11,11 @@ import IconHome from "@tabler/icons-react/dist/esm/icons/IconHome.mjs";
 import IconListTree from "@tabler/icons-react/dist/esm/icons/IconListTree.mjs";
 import IconMessage from "@tabler/icons-react/dist/esm/icons/IconMessage.mjs";
 import IconPlayerPlay from "@tabler/icons-react/dist/esm/icons/IconPlayerPlay.mjs";
+import IconPlug from "@tabler/icons-react/dist/esm/icons/IconPlug.mjs";
 import IconPlugConnected from "@tabler/icons-react/dist/esm/icons/IconPlugConnected.mjs";
 import IconRoute from "@tabler/icons-react/dist/esm/icons/IconRoute.mjs";
+import IconSitemap from "@tabler/icons-react/dist/esm/icons/IconSitemap.mjs";
+import IconTerminal2 from "@tabler/icons-react/dist/esm/icons/IconTerminal2.mjs";
 import IconThumbUp from "@tabler/icons-react/dist/esm/icons/IconThumbUp.mjs";
 import IconTimeline from "@tabler/icons-react/dist/esm/icons/IconTimeline.mjs";
 import IconWebhook from "@tabler/icons-react/dist/esm/icons/IconWebhook.mjs";
@@ -31,7 +35,11 @@ const ITEMS = [
   { to: "/traces", name: "Traces", icon: IconListTree },
   { to: "/prompts", name: "Prompts", icon: IconMessage },
   { to: "/evaluation", name: "Evaluation", icon: IconChecklist },
+  { to: "/connections", name: "Connections", icon: IconPlug },
+  { to: "/copy", name: "Copy", icon: IconCopy },
   { to: "/data", name: "Data", icon: IconDatabase },
+  { to: "/sql", name: "SQL", icon: IconTerminal2 },
+  { to: "/flows", name: "Flows", icon: IconSitemap },
   { to: "/models", name: "Models", icon: IconCube },
   { to: "/endpoints", name: "Endpoints", icon: IconPlugConnected },
   { to: "/monitoring", name: "Monitoring", icon: IconActivity },

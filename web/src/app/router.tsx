@@ -1,4 +1,4 @@
-import { createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import { createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 import { monitorSearch } from "../rooms/monitoring/search";
 import {
   dataSearch,
@@ -13,6 +13,7 @@ import {
   tracesSearch,
   webhookSearch,
 } from "../rooms/tracking/search";
+import { dataRoutes } from "./dataRoutes";
 import { HomePage } from "./home/HomePage";
 import { orchestrationRoutes } from "./orchestrationRoutes";
 import { getParentRoute, root } from "./root";
@@ -20,6 +21,7 @@ import { getParentRoute, root } from "./root";
 const routes = [
   createRoute({ getParentRoute, path: "/", component: HomePage }),
   ...orchestrationRoutes,
+  ...dataRoutes,
   createRoute({
     getParentRoute,
     path: "/experiments",
@@ -41,6 +43,10 @@ const routes = [
     getParentRoute,
     path: "/data",
     validateSearch: dataSearch,
+    beforeLoad: ({ search }) => {
+      // Where queries stood in earlier versions.
+      if (search.sql) throw redirect({ to: "/sql", search: { q: search.sql } });
+    },
     component: lazyRouteComponent(() => import("../rooms/tracking/data/DataPage"), "DataPage"),
   }),
   createRoute({

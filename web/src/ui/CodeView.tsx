@@ -1,6 +1,6 @@
 import { lazy, Suspense } from "react";
 import type { Mark } from "./code/Editor";
-import type { Language } from "./code/languages";
+import type { Language, Names } from "./code/languages";
 
 const Editor = lazy(() => import("./code/Editor").then((module) => ({ default: module.Editor })));
 
@@ -9,6 +9,7 @@ interface CodeViewProps {
   language: Language;
   label: string;
   marks?: Mark[];
+  names?: Names;
   onChange?: (text: string) => void;
   onSubmit?: () => void;
 }

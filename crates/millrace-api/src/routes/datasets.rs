@@ -1,16 +1,15 @@
-//! Datasets: versions, samples, SQL over them.
+//! Datasets: versions and samples.
 
 use std::collections::HashMap;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use millrace_contract::{DatasetVersion, QueryError, QueryRequest, Selection, TableRef};
+use millrace_contract::{DatasetVersion, QueryError, Selection, TableRef};
 use millrace_metastore::assets::AssetNode;
 use millrace_spec::problem::Problem;
-use millrace_tracking::tables;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -19,10 +18,11 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::present::{arrow_stream, assets, table};
-use crate::views::datasets::{AssetKey, DatasetSummary, DatasetView, SqlRequest, TablePreview};
+use crate::views::datasets::{AssetKey, DatasetSummary, DatasetView, TablePreview};
 use crate::views::json::TextMap;
 
-const MOST_ROWS: usize = 10_000;
+/// Rows that a page gets at most.
+pub(crate) const MOST_ROWS: usize = 10_000;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -30,7 +30,6 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(find_dataset))
         .routes(routes!(sample_dataset))
         .routes(routes!(read_dataset_rows))
-        .routes(routes!(run_sql))
         .merge(super::dataset_labels::routes())
         .merge(super::lineage::routes())
 }
@@ -178,23 +177,7 @@ fn filter_error(error: QueryError) -> ApiError {
 }
 
 /// Says how long an answer took.
-fn timed(app: &App, began: jiff::Timestamp, mut preview: TablePreview) -> TablePreview {
+pub(crate) fn timed(app: &App, began: jiff::Timestamp, mut preview: TablePreview) -> TablePreview {
     preview.elapsed_ms = u64::try_from(app.clock.now().duration_since(began).as_millis()).unwrap_or_default();
     preview
-}
-
-/// Runs one SELECT over datasets by their names: `flights` is the newest version, `flights@3` and `flights@alias` are others.
-#[utoipa::path(post, path = "/api/sql", request_body = SqlRequest, responses((status = 200, body = TablePreview)))]
-async fn run_sql(
-    State(app): State<App>,
-    body: Result<Json<SqlRequest>, JsonRejection>,
-) -> ApiResult<TablePreview> {
-    let Json(request) = body?;
-    let tables = tables::named_in(app.query.as_ref(), app.datasets.as_ref(), &request.sql).await?;
-    let limit = request.limit.map_or(200, |limit| limit as usize).min(MOST_ROWS);
-    let began = app.clock.now();
-    let query =
-        QueryRequest { sql: request.sql, params: Vec::new(), tables, limit: Some(limit.saturating_add(1)) };
-    let rows = app.query.query(query).await?;
-    Ok(Json(timed(&app, began, table::preview(rows, limit).await?)))
 }

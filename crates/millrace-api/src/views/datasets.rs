@@ -176,17 +176,6 @@ pub struct TablePreview {
     pub elapsed_ms: u64,
 }
 
-/// One SELECT over datasets by name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
-pub struct SqlRequest {
-    /// The query.
-    pub sql: String,
-    /// Rows to stop after; 200 if absent, at most 10,000.
-    #[serde(default)]
-    #[ts(optional)]
-    pub limit: Option<u32>,
-}
-
 /// An arrow of a lineage graph.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct LineageEdge {

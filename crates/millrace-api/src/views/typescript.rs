@@ -3,8 +3,9 @@
 use ts_rs::{Config, TS};
 
 use super::{
-    approvals, compare, datasets, endpoints, environments, inbox, json, lifecycle, logs, models, monitors,
-    outside, pipelines, prompts, runs, sessions, timeline, traces, tracking, triggers, workspace,
+    approvals, compare, connections, copies, datasets, endpoints, environments, flows, inbox, json,
+    lifecycle, logs, models, monitors, outside, pipelines, prompts, runs, sessions, sql, timeline, traces,
+    tracking, triggers, workspace,
 };
 
 /// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.
@@ -79,12 +80,8 @@ pub fn typescript() -> String {
     declare!(tracking::MetricSpread, tracking::RunGroupView, tracking::RunGroupList);
     declare!(datasets::FieldView, datasets::HistogramBin, datasets::TopValue, datasets::ColumnProfile);
     declare!(datasets::TableProfile, datasets::AssetKey, datasets::Producer, datasets::DatasetSummary);
-    declare!(
-        datasets::DatasetVersionView,
-        datasets::DatasetView,
-        datasets::TablePreview,
-        datasets::SqlRequest
-    );
+    declare!(datasets::DatasetVersionView, datasets::DatasetView, datasets::TablePreview);
+    declare!(sql::SqlRequest, sql::QueryTable, sql::WorkspaceFile);
     declare!(datasets::LineageEdge, datasets::LineageView);
     declare!(
         outside::OutsideRunView,
@@ -156,6 +153,12 @@ pub fn typescript() -> String {
     declare!(prompts::PromptSummary, prompts::PromptPage, prompts::PromptVersionView, prompts::PromptView);
     declare!(prompts::WebhookView, prompts::WebhookList, prompts::DeliveryView);
     declare!(prompts::EvaluationDatasetView, prompts::EvaluationRecordView, prompts::EvaluationRecordPage);
+    declare!(connections::ConnectionKindView, connections::ConnectionView, connections::ConnectionsView);
+    declare!(connections::SaveConnection, connections::TryConnection, connections::TriedConnection);
+    declare!(copies::PreviewCopy, copies::CopyPreview, copies::StartCopy);
+    declare!(flows::FlowUse, flows::FlowSummary, flows::FlowKindView, flows::FlowPort, flows::FlowNodeView);
+    declare!(flows::FlowModel, flows::FlowView, flows::CheckFlow, flows::FlowEdit, flows::EditFlow);
+    declare!(flows::EditedFlow, flows::PreviewFlow, flows::SaveFlow);
     declare!(prompts::LoggedModelMetric, prompts::LoggedModelView);
     text
 }

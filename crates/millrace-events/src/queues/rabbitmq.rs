@@ -158,7 +158,10 @@ impl Subscription for Queue {
                 .await?;
             Ok::<_, Error>((channel, messages))
         };
-        let (channel, messages) = started.await.map_err(|error| self.problem(&error))?;
+        // A server that is only just up may take a connection and say no more.
+        let started = tokio::time::timeout(CONNECT, started).await;
+        let started = started.map_err(|_| self.server.unreachable("it does not answer"))?;
+        let (channel, messages) = started.map_err(|error| self.problem(&error))?;
         self.listening = Some(Listening { _connection: connection, channel, messages });
         Ok(())
     }
@@ -192,7 +195,9 @@ impl Subscription for Queue {
     async fn settle(&mut self) -> Result<(), Problem> {
         let (Some(last), Some(listening)) = (self.received.take(), &self.listening) else { return Ok(()) };
         // Up to the last one: they came in this order.
-        let acknowledged = listening.channel.basic_ack(last, BasicAckOptions { multiple: true }).await;
+        let acknowledged = listening.channel.basic_ack(last, BasicAckOptions { multiple: true });
+        let acknowledged = tokio::time::timeout(CONNECT, acknowledged).await;
+        let acknowledged = acknowledged.map_err(|_| self.server.unreachable("it does not answer"))?;
         acknowledged.map_err(|error| self.problem(&error))
     }
 }

@@ -15,7 +15,7 @@ use crate::shape::{Contract, Difference, Held, Sink, held};
 use crate::source::Outcome;
 
 /// What the source's columns are, seen from the sink; it grows while rows pass.
-pub(super) type Told = Arc<Mutex<Difference>>;
+pub(crate) type Told = Arc<Mutex<Difference>>;
 
 impl Copy {
     /// Lets what the contract allows pass. A sink that is not there yet has nothing to say.

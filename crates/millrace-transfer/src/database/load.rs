@@ -6,6 +6,7 @@ use millrace_contract::BatchStream;
 use millrace_metastore::commits::pass;
 use serde_json::{Value, json};
 
+use super::evolution::{evolved, same_name};
 use super::merge::{Merge, Statement};
 use super::{Dialect, Session, TableColumn};
 use crate::config::Write;
@@ -15,7 +16,7 @@ use crate::meter::Meter;
 /// Where rows are before they join others; it ends with the connection.
 pub(super) const STAGE: &str = "millrace_staged";
 /// Which loads there were, in the schema of the tables they were for.
-const LOADS: &str = "millrace_loads";
+pub(crate) const LOADS: &str = "millrace_loads";
 /// Days for which a load is remembered; nobody begins a step again after that.
 const REMEMBERED_DAYS: u32 = 90;
 
@@ -221,38 +222,6 @@ async fn prepare(
     Ok(prepared)
 }
 
-/// Gives the table the columns that it lacks and the types that have become too narrow.
-async fn evolved(
-    session: &mut dyn Session,
-    load: &Load<'_>,
-    existing: Vec<TableColumn>,
-    schema: &SchemaRef,
-) -> Result<Vec<TableColumn>, CopyError> {
-    let dialect = session.dialect();
-    let target = dialect.table(load.table);
-    let mut changed = false;
-    for field in schema.fields() {
-        let (column, kind) = (dialect.quoted(field.name()), dialect.column_type(field.data_type(), false));
-        let sql = match existing.iter().find(|kept| same_name(dialect, &kept.name, field.name())) {
-            None if load.adds_columns => format!("alter table {target} add column {column} {kind}"),
-            Some(_) if load.widened.contains(field.name()) => match dialect {
-                Dialect::Postgres => format!("alter table {target} alter column {column} type {kind}"),
-                Dialect::Mysql => format!("alter table {target} modify column {column} {kind}"),
-                Dialect::Sqlite => continue,
-            },
-            _ => continue,
-        };
-        session.script(&sql).await?;
-        changed = true;
-    }
-    if changed { created(session, load, load.table).await } else { Ok(existing) }
-}
-
-/// Whether two names are one column's.
-fn same_name(dialect: Dialect, left: &str, right: &str) -> bool {
-    if dialect.ignores_case() { left.eq_ignore_ascii_case(right) } else { left == right }
-}
-
 /// `schema.millrace_new_table`.
 fn new_name(table: &str) -> String {
     match table.rsplit_once('.') {
@@ -261,7 +230,7 @@ fn new_name(table: &str) -> String {
     }
 }
 
-async fn created(
+pub(super) async fn created(
     session: &mut dyn Session,
     load: &Load<'_>,
     name: &str,

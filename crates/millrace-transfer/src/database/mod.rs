@@ -5,6 +5,7 @@
 
 mod cells;
 mod dialect;
+mod evolution;
 mod json;
 mod load;
 mod merge;
@@ -26,7 +27,7 @@ use crate::meter::Meter;
 use crate::source::Outcome;
 use crate::types::ColumnSpec;
 pub(crate) use dialect::Dialect;
-pub(crate) use load::{Load, load, own_columns};
+pub(crate) use load::{LOADS, Load, load, own_columns};
 
 /// A system that keeps tables.
 #[async_trait]
@@ -106,10 +107,10 @@ pub(crate) trait Session: Send {
 }
 
 /// A kind of connection: the key it has in `connections.yaml`, how it is read, and what else there is to it.
-type Open = fn(&str, &Value, &Path) -> Result<Box<dyn TableServer>, CopyError>;
+pub(crate) type Open = fn(&str, &Value, &Path) -> Result<Box<dyn TableServer>, CopyError>;
 
 /// Every table server. A new one: a file or folder beside this, and a line here and in [`crate::connectors`].
-const ALL: [(&str, Open); 3] =
+pub(crate) const ALL: [(&str, Open); 3] =
     [("postgres", postgres::open), ("mysql", mysql::open), ("sqlite", sqlite::open)];
 
 /// The table server that a connection leads to. Nothing is sent yet.

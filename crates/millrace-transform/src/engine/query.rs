@@ -1,7 +1,11 @@
 //! One SELECT with bound values, and its rows as a stream.
 
+use std::sync::Arc;
+
 use datafusion::common::{ScalarValue, TableReference};
 use datafusion::dataframe::DataFrame;
+use datafusion::error::DataFusionError;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionContext};
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::resolve::resolve_table_references;
@@ -107,17 +111,26 @@ fn scalar(at: usize, value: &Value) -> Result<ScalarValue, QueryError> {
 
 /// Runs a plan. Dropping the stream ends the work behind it.
 pub(crate) async fn stream(frame: DataFrame) -> Result<BatchStream, QueryError> {
-    let stream = frame.execute_stream().await.map_err(|error| match error.find_root() {
-        datafusion::error::DataFusionError::Plan(_) | datafusion::error::DataFusionError::SchemaError(..) => {
-            plan_error(error)
-        }
-        _ => run_error(error),
-    })?;
+    Ok(begin(frame).await?.1)
+}
+
+/// Runs a plan and gives it back beside its rows: when they have been read, it knows what each operator did.
+pub(crate) async fn begin(frame: DataFrame) -> Result<(Arc<dyn ExecutionPlan>, BatchStream), QueryError> {
+    let context = Arc::new(frame.task_ctx());
+    let plan = frame.create_physical_plan().await.map_err(begin_error)?;
+    let stream = execute_stream(plan.clone(), context).map_err(begin_error)?;
     let schema = types::plain_schema(&stream.schema());
     let target = schema.clone();
     let batches = stream.map(move |batch| {
         let batch = batch.map_err(run_error)?;
         types::cast_to(&batch, &target).map_err(|error| QueryError::Run { message: error.to_string() })
     });
-    Ok(BatchStream { schema, batches: Box::pin(batches) })
+    Ok((plan, BatchStream { schema, batches: Box::pin(batches) }))
+}
+
+fn begin_error(error: DataFusionError) -> QueryError {
+    match error.find_root() {
+        DataFusionError::Plan(_) | DataFusionError::SchemaError(..) => plan_error(error),
+        _ => run_error(error),
+    }
 }

@@ -5,12 +5,16 @@ use indexmap::IndexMap;
 use millrace_contract::{
     DatasetCatalog, KindDoc, KindFamily, OutputDoc, StepContext, StepError, StepKind, StepOutcome, StepTraits,
 };
+use millrace_spec::asset::Asset;
 use millrace_spec::problem::Problem;
+use millrace_spec::yaml;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{config_error, dataset_name, object_field, publish, query_problem, step_error, tables};
+use super::{
+    asset_key, config_error, dataset_name, learned, object_field, publish, query_problem, step_error, tables,
+};
 use crate::engine::{DataFusionEngine, query};
 use crate::flow::plan::PlanError;
 use crate::flow::{Flow, Plan};
@@ -18,14 +22,14 @@ use crate::flow::{Flow, Plan};
 /// Runs a no-code flow over the step's inputs and keeps each output as a dataset.
 ///
 /// The flow's `source` nodes read the names under `inputs:`. A flow with one output gives `data`; one with named outputs gives each
-/// under its name.
+/// under its name. `nodes` is what each node did, and `learned` what its nodes learned, a document that is kept as the dataset `<to>_learned`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum FlowConfig {
     /// Path of the flow file, relative to the workspace.
     File(String),
     /// The flow and where its rows go.
-    Options(Options),
+    Options(Box<Options>),
 }
 
 /// A flow in a file or in place.
@@ -44,6 +48,13 @@ struct Options {
     /// Dataset to write, `data:name`; `<pipeline>_<step>` if absent. Named outputs add `_<output>`.
     #[serde(default)]
     to: Option<String>,
+    /// What an earlier run of the flow learned: its output `learned`, or the name of an input of this step that is it. The flow's nodes then do
+    /// the same again and learn nothing.
+    #[serde(default)]
+    learned: Option<Value>,
+    /// Values of the flow's parameters.
+    #[serde(default)]
+    with: Map<String, Value>,
 }
 
 const EXAMPLE: &str = "flow:\n  file: flows/clean.yaml\n  to: data:clean";
@@ -71,19 +82,23 @@ impl FlowStep {
         Self { doc: doc(), engine, catalog }
     }
 
-    async fn load(&self, context: &StepContext, config: &FlowConfig) -> Result<Flow, StepError> {
+    async fn load(&self, context: &StepContext, config: &FlowConfig) -> Result<Loaded, StepError> {
         let file = match config {
-            FlowConfig::File(file) => file,
-            FlowConfig::Options(Options { file: Some(file), .. }) => file,
+            FlowConfig::File(file) => file.as_str(),
+            FlowConfig::Options(options) if options.file.is_some() => {
+                options.file.as_deref().unwrap_or_default()
+            }
             FlowConfig::Options(options) => {
                 let mut document = json!({ "nodes": options.nodes });
                 if let (Some(output), Some(fields)) = (&options.output, document.as_object_mut()) {
                     fields.insert("output".to_owned(), output.clone());
                 }
-                return Flow::parse(&document)
-                    .map_err(|error| StepError::permanent(error.problem(&|_| None)));
+                let flow =
+                    Flow::parse(&document).map_err(|error| StepError::permanent(error.problem(&|_| None)))?;
+                return Ok(Loaded { flow, text: String::new(), file: None });
             }
         };
+        let name = file.to_owned();
         if !stays_inside(file) {
             let message = format!("the flow file `{file}` is outside the workspace");
             return Err(StepError::permanent(Problem::error("flow-file", message)));
@@ -92,7 +107,53 @@ impl FlowStep {
             let message = format!("cannot read the flow file `{file}`");
             StepError::permanent(Problem::error("flow-file", message).note(error.to_string()))
         })?;
-        Flow::read(file, &text).map_err(|problem| StepError::permanent(*problem))
+        let workspace = context.workspace.clone();
+        let files = move |path: &str| {
+            if !stays_inside(path) {
+                return Err("it is outside the workspace".to_owned());
+            }
+            fs_err::read_to_string(workspace.join(path)).map_err(|error| error.to_string())
+        };
+        let (file, whole) = (name.clone(), text.clone());
+        let with = match config {
+            FlowConfig::File(_) => Map::new(),
+            FlowConfig::Options(options) => options.with.clone(),
+        };
+        let read = tokio::task::spawn_blocking(move || Flow::read_with(&file, &whole, &files, &with)).await;
+        match read {
+            Ok(read) => {
+                let flow = read.map_err(|problem| StepError::permanent(*problem))?;
+                if flow.needs_parameters() {
+                    let message = format!("a parameter of the flow `{name}` has no value");
+                    let problem = Problem::error("flow-parameter", message).hint("with: {<parameter>: …}");
+                    return Err(StepError::permanent(problem));
+                }
+                Ok(Loaded { flow, text, file: Some(name) })
+            }
+            Err(error) => Err(StepError::permanent(Problem::error("flow-file", error.to_string()))),
+        }
+    }
+}
+
+/// A flow, and the text that it was read from.
+struct Loaded {
+    flow: Flow,
+    text: String,
+    file: Option<String>,
+}
+
+impl Loaded {
+    /// The problem with its place in the flow's file.
+    fn problem(&self, error: &PlanError) -> StepError {
+        let error = match error {
+            PlanError::Query(error) => return StepError::permanent(query_problem(error)),
+            PlanError::Flow(error) => error,
+        };
+        let document = self.file.as_ref().and_then(|file| yaml::parse(file, &self.text).ok());
+        StepError::permanent(match document {
+            Some(document) => error.problem_in(&document, &self.text),
+            None => error.problem(&|_| None),
+        })
     }
 }
 
@@ -102,13 +163,6 @@ fn stays_inside(file: &str) -> bool {
         .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir))
 }
 
-fn plan_error(error: &PlanError) -> StepError {
-    StepError::permanent(match error {
-        PlanError::Flow(error) => error.problem(&|_| None),
-        PlanError::Query(error) => query_problem(error),
-    })
-}
-
 #[async_trait]
 impl StepKind for FlowStep {
     fn doc(&self) -> &KindDoc {
@@ -116,7 +170,7 @@ impl StepKind for FlowStep {
     }
 
     fn traits(&self) -> StepTraits {
-        StepTraits { deterministic: true, version: 1 }
+        StepTraits { deterministic: true, version: 2 }
     }
 
     fn outputs(&self, config: &Value, declared: &IndexMap<String, String>) -> Vec<OutputDoc> {
@@ -128,7 +182,8 @@ impl StepKind for FlowStep {
         };
         let mut docs: Vec<OutputDoc> =
             named.into_iter().map(|name| OutputDoc { name, type_name: "table".to_owned() }).collect();
-        docs.push(OutputDoc { name: "rows".to_owned(), type_name: "integer".to_owned() });
+        let always = [("rows", "integer"), ("nodes", "json"), ("learned", "file")];
+        docs.extend(always.map(|(name, of)| OutputDoc { name: name.to_owned(), type_name: of.to_owned() }));
         docs
     }
 
@@ -150,33 +205,81 @@ impl StepKind for FlowStep {
         }
     }
 
+    fn check_places(&self, config: &Value) -> Vec<(String, Problem)> {
+        let mut problems: Vec<_> =
+            self.check(config).into_iter().map(|problem| (String::new(), problem)).collect();
+        // Nodes whose parts are not known before a run are read then.
+        let nodes = config.get("nodes").filter(|nodes| !nodes.to_string().contains("${{"));
+        if let Some(nodes) = nodes {
+            let mut document = json!({ "nodes": nodes });
+            if let (Some(output), Some(fields)) = (config.get("output"), document.as_object_mut()) {
+                fields.insert("output".to_owned(), output.clone());
+            }
+            if let Err(error) = Flow::parse(&document) {
+                problems.push((error.pointer.clone(), error.problem(&|_| None)));
+            }
+        }
+        problems
+    }
+
     async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {
         let config =
             FlowConfig::deserialize(&context.config).map_err(|error| config_error("flow", &error))?;
-        let to = match &config {
-            FlowConfig::Options(options) => options.to.clone(),
-            FlowConfig::File(_) => None,
+        let (to, learned) = match &config {
+            FlowConfig::Options(options) => (options.to.clone(), options.learned.clone()),
+            FlowConfig::File(_) => (None, None),
         };
-        let flow = self.load(&context, &config).await?;
-        let (tables, lineage) = tables(&context)?;
-        let mut plan = Plan::open(&self.engine, &flow, &tables).await.map_err(|error| plan_error(&error))?;
-        // Every output is planned before the first is written: a flow that is wrong anywhere leaves nothing.
-        let mut frames = Vec::new();
-        for (output, port) in flow.outputs() {
-            frames.push((output, plan.node(port).await.map_err(|error| plan_error(&error))?));
-        }
+        let loaded = self.load(&context, &config).await?;
+        let flow = &loaded.flow;
+        let knowledge = learned::knowledge(&self.engine, &context, flow, learned.as_ref()).await?;
+        let (tables, mut lineage) = tables(&context)?;
+        lineage.extend(learned.as_ref().and_then(Asset::from_value).map(|asset| asset_key(&asset)));
+        let plan = Plan::open(&self.engine, flow, &tables).await.map_err(|error| loaded.problem(&error))?;
+        let mut plan = plan.for_run(&self.engine).knowing(knowledge);
+        let frames = plan.outputs().await.map_err(|error| loaded.problem(&error))?;
         let mut outcome = StepOutcome::default();
         let mut rows = 0;
+        let mut plans = Vec::new();
         for (output, frame) in frames {
-            let stream = query::stream(frame).await.map_err(|error| step_error(&error))?;
+            let (ran, stream) = query::begin(frame).await.map_err(|error| step_error(&error))?;
+            plans.push(ran);
             let name = dataset_name(&context, to.as_deref(), output);
             let asset =
                 publish(&self.engine, self.catalog.as_ref(), &context, &name, stream, &lineage).await?;
             rows += asset.rows.unwrap_or(0);
-            outcome.outputs.insert(output.clone(), asset.to_value());
+            outcome.outputs.insert(output.to_owned(), asset.to_value());
+        }
+        let figures = plan.figures(&plans);
+        for node in &figures {
+            let rows = node.rows.map_or_else(String::new, |rows| format!("{rows} rows, "));
+            context
+                .log
+                .line(&format!("{} ({}): {rows}busy for {:.1} ms", node.node, node.kind, node.busy_ms));
         }
         outcome.outputs.insert("rows".to_owned(), rows.into());
+        outcome.outputs.insert("nodes".to_owned(), serde_json::to_value(figures).unwrap_or_default());
+        if let Some(document) = plan.learned() {
+            let name = dataset_name(&context, to.as_deref(), "learned");
+            let catalog = self.catalog.as_ref();
+            let asset = learned::publish(&self.engine, catalog, &context, &name, &document, &lineage).await?;
+            outcome.outputs.insert("learned".to_owned(), asset.to_value());
+        }
+        if !flow.flowlets().is_empty() {
+            outcome.outputs.insert("flowlets".to_owned(), json!(flow.flowlets()));
+        }
         outcome.rows = Some(rows);
         Ok(outcome)
+    }
+
+    /// Files within the flow's file are not among the step's code files: they are known when it is read.
+    async fn still_holds(&self, context: &StepContext, outcome: &StepOutcome) -> bool {
+        let Some(flowlets) = outcome.outputs.get("flowlets").and_then(Value::as_object) else { return true };
+        for (file, digest) in flowlets {
+            let text = fs_err::tokio::read(context.workspace.join(file)).await.unwrap_or_default();
+            if *digest != Value::String(format!("blake3:{}", blake3::hash(&text).to_hex())) {
+                return false;
+            }
+        }
+        true
     }
 }

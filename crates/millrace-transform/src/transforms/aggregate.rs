@@ -14,7 +14,7 @@ pub(crate) struct Aggregate {
     /// Columns that make a group.
     #[serde(default)]
     by: Names,
-    /// New column to SQL aggregate, for example `avg(dep_delay)`.
+    /// New column to SQL aggregate, for example `avg(dep_delay)`, or `sum(amount) filter (where paid)`.
     values: IndexMap<String, String>,
 }
 
@@ -27,10 +27,13 @@ impl Transform for Aggregate {
     fn sql(&self, inputs: &[Input<'_>]) -> Result<Vec<String>, Fault> {
         let input = only(inputs)?;
         let by = self.by.list();
-        let groups = by.iter().map(|name| input.column(name)).collect::<Result<Vec<_>, _>>()?;
+        let groups = by.iter().map(|name| input.column(name)).collect::<Result<Vec<_>, _>>();
+        let groups = groups.map_err(|fault| fault.under("by"))?;
         let mut list = groups.clone();
         for (name, expression) in &self.values {
-            let value = input.expression(expression, &format!("the value `{name}`"))?;
+            let value = input
+                .expression(expression, &format!("the value `{name}`"))
+                .map_err(|fault| fault.under(name).under("values"))?;
             list.push(format!("{value} as {}", quote(name)));
         }
         let group =

@@ -38,7 +38,7 @@ impl Transform for Cast {
     fn sql(&self, inputs: &[Input<'_>]) -> Result<Vec<String>, Fault> {
         let input = only(inputs)?;
         for name in self.columns.keys() {
-            input.column(name)?;
+            input.column(name).map_err(|fault| fault.under(name).under("columns"))?;
         }
         let function = if self.on_error == OnError::Null { "try_cast" } else { "cast" };
         let mut list = Vec::new();
@@ -49,7 +49,10 @@ impl Transform for Cast {
                 continue;
             };
             let call = format!("{function}({column} as {})", sql_type(wanted));
-            input.checked(&call, &format!("the type `{wanted}` of the column `{name}`"))?;
+            // The place is one in a call that nobody wrote.
+            input
+                .checked(&call, &format!("the type `{wanted}` of the column `{name}`"))
+                .map_err(|fault| Fault { within: None, ..fault }.under(name).under("columns"))?;
             list.push(format!("{call} as {column}"));
         }
         Ok(vec![format!("select {} from {}", list.join(", "), input.table)])

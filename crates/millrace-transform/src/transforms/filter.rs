@@ -20,7 +20,7 @@ impl Transform for Filter {
         Ok(vec![format!(
             "select * from {} where {}",
             input.table,
-            input.expression(&self.0, "the condition")?
+            input.condition(&self.0, "the condition")?
         )])
     }
 }

@@ -5,10 +5,10 @@ use serde::Deserialize;
 use super::{Fault, Input, Inputs, Kind, Transform};
 use crate::flow::quote;
 
-/// Brings two tables together by equal keys.
+/// Brings two tables together by equal keys or by a condition.
 ///
-/// `from: [left, right]`. `semi` keeps the left rows that have a match, `anti` those that have none. A right column whose name the left
-/// table has too gets a suffix; the key columns appear once.
+/// `from: [left, right]`. `semi` keeps the left rows that have a match, `anti` those that have none, `cross` pairs every row with every other. A
+/// right column whose name the left table has too gets a suffix; the key columns appear once.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Join {
@@ -16,7 +16,11 @@ pub(crate) struct Join {
     #[serde(default)]
     how: How,
     /// Key columns: a list if they are named alike, or left name to right name.
-    on: On,
+    #[serde(default)]
+    on: Option<On>,
+    /// A condition beside equal keys, or in their place: `l.at between r.valid_from and r.valid_to`. `l` is the left table, `r` the right one.
+    #[serde(default, rename = "where")]
+    condition: Option<String>,
     /// Added to right columns whose name the left table has too.
     #[serde(default = "right_suffix")]
     suffix: String,
@@ -36,18 +40,19 @@ enum How {
     Full,
     Semi,
     Anti,
+    Cross,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
-enum On {
+pub(super) enum On {
     One(String),
     Same(Vec<String>),
     Pairs(IndexMap<String, String>),
 }
 
 impl On {
-    fn pairs(&self) -> Vec<(String, String)> {
+    pub(super) fn pairs(&self) -> Vec<(String, String)> {
         match self {
             Self::One(name) => vec![(name.clone(), name.clone())],
             Self::Same(names) => names.iter().map(|name| (name.clone(), name.clone())).collect(),
@@ -70,16 +75,26 @@ impl Transform for Join {
         let [left, right] = inputs else {
             return Err(Fault::new("a join reads two nodes: `from: [left, right]`"));
         };
-        let pairs = self.on.pairs();
-        if pairs.is_empty() {
-            return Err(Fault::new("`on` names no column"));
-        }
+        let pairs = self.on.as_ref().map(On::pairs).unwrap_or_default();
         let mut conditions = Vec::new();
         for (l, r) in &pairs {
-            conditions.push(format!("l.{} = r.{}", left.column(l)?, right.column(r)?));
+            let both = left.column(l).and_then(|l| Ok((l, right.column(r)?)));
+            let (l, r) = both.map_err(|fault| fault.under("on"))?;
+            conditions.push(format!("l.{l} = r.{r}"));
+        }
+        if let Some(condition) = &self.condition {
+            conditions.push(super::both(left, right, condition).map_err(|fault| fault.under("where"))?);
+        }
+        match (self.how, conditions.is_empty()) {
+            (How::Cross, true) => conditions.push("true".to_owned()),
+            (How::Cross, false) => {
+                return Err(Fault::new("a cross join has no `on` and no `where`").hinted("how: inner"));
+            }
+            (_, true) => return Err(Fault::new("`on` names no column").hinted("on: <column>")),
+            (_, false) => {}
         }
         let words = match self.how {
-            How::Inner => "join",
+            How::Inner | How::Cross => "join",
             How::Left => "left join",
             How::Right => "right join",
             How::Full => "full join",

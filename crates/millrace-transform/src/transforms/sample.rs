@@ -1,12 +1,13 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Fault, Input, Kind, Names, Transform, only};
+use super::{Fault, Input, Kind, Names, Transform, only, partition};
 use crate::flow::quote;
 
 /// Keeps a random share of the rows, the same ones each time.
 ///
-/// A row is chosen by a hash of its content (or of `key`) and `seed`, so equal rows stay or go together, whatever the order.
+/// A row is chosen by a hash of its content (or of `key`) and `seed`, so equal rows stay or go together, whatever the order. With `stratify`
+/// the share is kept within each value of these columns, to the row.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Sample {
@@ -18,6 +19,9 @@ pub(crate) struct Sample {
     /// Columns that decide; all if absent. With a join key, matching rows of two tables are kept together.
     #[serde(default)]
     key: Names,
+    /// Columns whose values keep their shares.
+    #[serde(default)]
+    stratify: Names,
 }
 
 impl Kind for Sample {
@@ -32,10 +36,25 @@ impl Transform for Sample {
             return Err(Fault::new(format!(
                 "`fraction` is {}, but a share lies between 0 and 1",
                 self.fraction
-            )));
+            ))
+            .under("fraction"));
         }
-        let fraction = fraction(input, self.seed, &self.key.list())?;
-        Ok(vec![format!("select * from {} where {fraction} < {:?}", input.table, self.fraction)])
+        let strata = self.stratify.list();
+        if strata.is_empty() {
+            let fraction = fraction(input, self.seed, &self.key.list())?;
+            return Ok(vec![format!("select * from {} where {fraction} < {:?}", input.table, self.fraction)]);
+        }
+        if !self.key.list().is_empty() {
+            return Err(Fault::new("a sample has either `key` or `stratify`").under("key"));
+        }
+        let place = partition::placed(input, self.seed, &strata)?;
+        let all = input.others(&[]).join(", ");
+        Ok(vec![format!(
+            "select {all} from (select *, {place} as \"#place\", count(*) over (partition by {}) as \"#all\" from {}) where \"#place\" <= round(\"#all\" * {:?})",
+            input.list(&strata)?,
+            input.table,
+            self.fraction
+        )])
     }
 }
 

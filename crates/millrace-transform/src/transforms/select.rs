@@ -2,12 +2,14 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::columns::{Each, OneOrMany};
 use super::{Fault, Input, Kind, Transform, only};
 use crate::flow::quote;
 
 /// Keeps, drops and renames columns.
 ///
-/// A list keeps these columns in this order. `drop` keeps all others, `rename` gives columns a new name.
+/// A list keeps these columns in this order. `drop` keeps all others, `rename` gives columns a new name, `each`
+/// does so to every column that matches a pattern.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum Select {
@@ -18,7 +20,7 @@ pub(crate) enum Select {
 }
 
 /// Which columns, and what they are called after.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Change {
     /// Columns to keep, in this order; all if absent.
@@ -30,6 +32,9 @@ pub(crate) struct Change {
     /// Old name to new name.
     #[serde(default)]
     rename: IndexMap<String, String>,
+    /// What is done to every kept column that matches a pattern: a new name, or `drop: true`.
+    #[serde(default)]
+    each: OneOrMany<Each>,
 }
 
 impl Kind for Select {
@@ -40,25 +45,50 @@ impl Kind for Select {
 impl Transform for Select {
     fn sql(&self, inputs: &[Input<'_>]) -> Result<Vec<String>, Fault> {
         let input = only(inputs)?;
-        let (columns, drop, rename) = match self {
-            Self::Keep(columns) => (columns.clone(), &[][..], &IndexMap::new()),
-            Self::Change(change) => (change.columns.clone(), change.drop.as_slice(), &change.rename),
+        let change = match self {
+            Self::Keep(columns) => &Change { columns: columns.clone(), ..Change::default() },
+            Self::Change(change) => change,
         };
-        for name in drop.iter().chain(rename.keys()) {
-            input.column(name)?;
+        for (key, name) in change
+            .drop
+            .iter()
+            .map(|name| ("drop", name))
+            .chain(change.rename.keys().map(|name| ("rename", name)))
+        {
+            input.column(name).map_err(|fault| fault.under(key))?;
         }
-        let kept = if columns.is_empty() {
-            input.columns().into_iter().map(str::to_owned).collect()
-        } else {
-            columns
-        };
+        let mut kept: Vec<String> = change.columns.clone();
+        if kept.is_empty() {
+            kept = input.columns().into_iter().map(str::to_owned).collect();
+        }
+        let mut dropped = change.drop.clone();
+        let mut computed: IndexMap<String, (String, String)> = IndexMap::new();
+        for each in change.each.list() {
+            for column in each.pattern.matching(input).map_err(|fault| fault.under("each"))? {
+                if each.drop {
+                    dropped.push(column.to_owned());
+                } else {
+                    computed.insert(
+                        column.to_owned(),
+                        each.of(input, column).map_err(|fault| fault.under("each"))?,
+                    );
+                }
+            }
+        }
         let mut list = Vec::new();
-        for name in kept.iter().filter(|name| !drop.contains(name)) {
+        let mut names: Vec<String> = Vec::new();
+        for name in kept.iter().filter(|name| !dropped.contains(name)) {
             let column = input.column(name)?;
-            list.push(match rename.get(name) {
-                Some(new) => format!("{column} as {}", quote(new)),
-                None => column,
-            });
+            let (sql, new) = match (change.rename.get(name), computed.get(name)) {
+                (Some(new), _) => (column, new.clone()),
+                (None, Some((sql, new))) => (sql.clone(), new.clone()),
+                (None, None) => (column, name.clone()),
+            };
+            if names.contains(&new) {
+                return Err(Fault::new(format!("two columns would be called `{new}`")));
+            }
+            list.push(format!("{sql} as {}", quote(&new)));
+            names.push(new);
         }
         if list.is_empty() {
             return Err(Fault::new("no column is left"));

@@ -23,22 +23,30 @@ impl Transform for Sort {
 
 /// `order by`'s list, each expression checked.
 pub(super) fn order(input: &Input<'_>, entries: &[String]) -> Result<String, Fault> {
+    directed(input, entries, false)
+}
+
+/// The same, or the other way round; nulls come last both ways.
+pub(super) fn directed(input: &Input<'_>, entries: &[String], reversed: bool) -> Result<String, Fault> {
     if entries.is_empty() {
         return Err(Fault::new("it names nothing to order by"));
     }
     let mut list = Vec::new();
-    for entry in entries {
-        let text = entry.trim();
+    for (place, entry) in entries.iter().enumerate() {
+        let text = entry.trim_end();
         let lower = text.to_lowercase();
-        let (expression, direction) = if lower.ends_with(" desc") {
-            (text.get(..text.len() - 5), "desc")
+        let (expression, descending) = if lower.ends_with(" desc") {
+            (text.get(..text.len() - 5), true)
         } else if lower.ends_with(" asc") {
-            (text.get(..text.len() - 4), "asc")
+            (text.get(..text.len() - 4), false)
         } else {
-            (Some(text), "asc")
+            (Some(text), false)
         };
         let expression = expression.unwrap_or(text);
-        let checked = input.expression(expression, &format!("the order `{text}`"))?;
+        let checked = input
+            .expression(expression, &format!("the order `{}`", text.trim()))
+            .map_err(|fault| if entries.len() > 1 { fault.under(&place.to_string()) } else { fault })?;
+        let direction = if descending == reversed { "asc" } else { "desc" };
         list.push(format!("{checked} {direction} nulls last"));
     }
     Ok(list.join(", "))

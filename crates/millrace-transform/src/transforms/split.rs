@@ -59,40 +59,43 @@ impl Transform for Split {
         }
     }
 
-    fn sql(&self, inputs: &[Input<'_>]) -> Result<Vec<String>, Fault> {
+    fn has_base(&self) -> bool {
+        true
+    }
+
+    /// Each row with the number of its part: the conditions are asked once, in their order, and a null counts as not met.
+    fn base(&self, inputs: &[Input<'_>]) -> Result<String, Fault> {
         let input = only(inputs)?;
-        let table = &input.table;
         let conditions = match self {
-            Self::Conditions(by) => first_match(input, &by.when)?,
+            Self::Conditions(by) => by
+                .when
+                .iter()
+                .map(|(part, condition)| {
+                    let met = input.condition(condition, &format!("the part `{part}`"));
+                    met.map_err(|fault| fault.under(part).under("when"))
+                })
+                .collect::<Result<Vec<_>, _>>()?,
             Self::Fractions(by) => {
                 let fraction = sample::fraction(input, by.seed, &by.key.list())?;
-                ranges(&by.fractions)?
-                    .into_iter()
-                    .map(|(from, to)| format!("{fraction} >= {from:?} and {fraction} < {to:?}"))
-                    .collect()
+                // The last part has what is left, so that rounding loses no row.
+                let bounds = ranges(&by.fractions)?;
+                let bounds = bounds.split_last().map(|(_, bounds)| bounds).unwrap_or_default();
+                bounds.iter().map(|(_, to)| format!("{fraction} < {to:?}")).collect()
             }
         };
-        Ok(conditions
-            .into_iter()
-            .map(|condition| format!("select * from {table} where {condition}"))
-            .collect())
+        let cases: String =
+            conditions.iter().enumerate().map(|(part, met)| format!(" when {met} then {part}")).collect();
+        let last = conditions.len();
+        let part = if cases.is_empty() { last.to_string() } else { format!("case{cases} else {last} end") };
+        Ok(format!("select *, {part} as \"#part\" from {}", input.table))
     }
-}
 
-/// Each condition with all before it refused; a null counts as not met.
-fn first_match(input: &Input<'_>, when: &IndexMap<String, String>) -> Result<Vec<String>, Fault> {
-    let mut refused: Vec<String> = Vec::new();
-    let mut conditions = Vec::new();
-    for (part, condition) in when {
-        let met = format!("coalesce({}, false)", input.expression(condition, &format!("the part `{part}`"))?);
-        conditions.push(refused.iter().chain([&met]).cloned().collect::<Vec<_>>().join(" and "));
-        refused.push(format!("not {met}"));
+    fn sql(&self, inputs: &[Input<'_>]) -> Result<Vec<String>, Fault> {
+        let base = only(inputs)?;
+        let list = base.others(&["#part"]).join(", ");
+        let select = |part: usize| format!("select {list} from {} where \"#part\" = {part}", base.table);
+        Ok((0..self.parts().len()).map(select).collect())
     }
-    if refused.is_empty() {
-        return Err(Fault::new("`when` names no part"));
-    }
-    conditions.push(refused.join(" and "));
-    Ok(conditions)
 }
 
 /// Stretches of `[0, 1)`, one per share.

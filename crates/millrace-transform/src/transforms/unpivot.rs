@@ -46,6 +46,10 @@ impl Kind for Unpivot {
 }
 
 impl Transform for Unpivot {
+    fn reads(&self) -> usize {
+        self.columns.len()
+    }
+
     fn sql(&self, inputs: &[Input<'_>]) -> Result<Vec<String>, Fault> {
         let input = only(inputs)?;
         if self.columns.is_empty() {

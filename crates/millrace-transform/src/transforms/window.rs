@@ -50,7 +50,9 @@ impl Transform for Window {
                 return Err(Fault::new(format!("the column `{name}` is there already; choose another name")));
             }
             let call = format!("{function} over ({over})");
-            input.checked(&call, &format!("the column `{name}`"))?;
+            input
+                .checked(&call, &format!("the column `{name}`"))
+                .map_err(|fault| fault.under(name).under("columns"))?;
             list.push(format!("{call} as {}", quote(name)));
         }
         Ok(vec![format!("select {} from {}", list.join(", "), input.table)])

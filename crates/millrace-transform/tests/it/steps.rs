@@ -150,6 +150,12 @@ async fn a_flow_file_runs_with_places_in_its_errors() {
     let outcome = step.run(context(temp.path(), config, &inputs)).await.unwrap();
     assert_eq!(outcome.outputs["rows"], json!(120));
     assert_eq!(catalog.kept.lock().unwrap()[0].name, "cleaned");
+    let nodes = outcome.outputs["nodes"].as_array().unwrap();
+    let figures: Vec<_> = nodes.iter().map(|node| (&node["node"], &node["kind"], &node["rows"])).collect();
+    let expected =
+        [(json!("flights"), json!("source"), Value::Null), (json!("late"), json!("filter"), json!(120))];
+    assert_eq!(figures, expected.each_ref().map(|(node, kind, rows)| (node, kind, rows)));
+    assert!(nodes.iter().all(|node| node["busy_ms"].as_f64().is_some()), "{nodes:?}");
     let error = step.run(context(temp.path(), json!("bad.yaml"), &inputs)).await.unwrap_err();
     assert_eq!(error.problem.message, "node `late`: there is no transform `fliter`");
     assert_eq!(error.problem.hints, ["did you mean `filter`?"]);

@@ -1,9 +1,13 @@
 //! What the wired rooms are asked for: engines, the inbox, the words of all kinds.
 
 use millrace_api::AttemptName;
+use millrace_contract::FlowPreview;
 use millrace_orchestration::SecretEnv;
 
 use super::*;
+
+/// Memory of all looks into flows together, bytes. Beyond it they spill.
+const PREVIEW_MEMORY: usize = 1 << 30;
 
 /// What the program of an attempt logs in with: a token of its own, for as long as the attempt lasts.
 fn attempt_tokens(keys: Option<&LoginKeys>) -> SecretEnv {
@@ -105,6 +109,14 @@ impl Rooms {
         };
         let pipelines = Arc::new(self.workspace.clone());
         Ok(Inbox::new(engine.clone(), pipelines, Arc::new(outside), self.clock.clone()))
+    }
+
+    /// Looks into flows. It has a memory of its own, so that a look at a large join takes nothing from what runs.
+    pub(crate) fn flow_previews(&self) -> Arc<dyn FlowPreview> {
+        let mut config = EngineConfig::new(self.workspace.state_folder().join("spill"));
+        config.memory_bytes = PREVIEW_MEMORY;
+        config.s3 = self.storage.options.s3.iter().cloned().collect();
+        Arc::new(DataFusionEngine::new(config))
     }
 
     /// Whether nothing that is kept here outlives the command.

@@ -1,9 +1,10 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use millrace_contract::SecretSource as _;
+use millrace_contract::{Explain as _, SecretSource as _};
 use millrace_spec::environment::Environments;
 use millrace_transfer::Connections;
+use millrace_transform::flow::Flow;
 
 use crate::boot::{self, Rooms};
 use crate::cli::Check;
@@ -14,6 +15,9 @@ use crate::declared::{
 use crate::printer::{Printer, counted};
 use crate::secrets;
 use crate::workspace::{Workspace, read};
+
+/// Folder of flow files.
+const FLOWS: &str = "flows";
 
 pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode> {
     let rooms = boot::open_here().await?;
@@ -33,6 +37,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     let told = Some(channels(&workspace.root)).filter(|file| asked(&file.file));
     let heard = Some(lineage(&workspace.root)).filter(|file| asked(&file.file));
     let connections = Some(workspace.connections()).filter(|file| asked(&file.file));
+    let flows = checked_flows(&rooms, &asked).await;
     let pipelines = if everything {
         workspace.check_all()
     } else {
@@ -40,6 +45,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
             !endpoints.iter().any(|file| file.file == **name)
                 && !rules.iter().any(|file| file.file == **name)
                 && !calendars.iter().any(|file| file.file == **name)
+                && !flows.iter().any(|file| file.file == **name)
                 && ![CONNECTIONS, ACCESS, ENVIRONMENTS, CHANNELS, LINEAGE, secrets::FILE]
                     .contains(&name.as_str())
         };
@@ -54,6 +60,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         + print_wrong(&endpoints, printer)
         + print_wrong(&rules, printer)
         + print_wrong(&calendars, printer)
+        + print_wrong(&flows, printer)
         + print_wrong(roles.as_slice(), printer)
         + print_wrong(targets.as_slice(), printer)
         + print_wrong(told.as_slice(), printer)
@@ -65,16 +72,14 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     let loaded = pipelines.iter().filter_map(|file| file.loaded.as_ref());
     let steps: usize = loaded.map(|loaded| loaded.pipeline.steps.len()).sum();
     let mut kinds = vec![format!("{} with {}", counted(pipelines.len(), "pipeline"), counted(steps, "step"))];
-    if !endpoints.is_empty() {
-        kinds.push(counted(endpoints.len(), "endpoint"));
-    }
-    if !rules.is_empty() {
-        kinds.push(counted(rules.len(), "alert rule"));
-    }
-    if !calendars.is_empty() {
-        kinds.push(counted(calendars.len(), "calendar"));
-    }
-    let mut files = pipelines.len() + endpoints.len() + rules.len() + calendars.len();
+    let counts = [
+        (endpoints.len(), "endpoint"),
+        (rules.len(), "alert rule"),
+        (calendars.len(), "calendar"),
+        (flows.len(), "flow"),
+    ];
+    kinds.extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, noun)| counted(*count, noun)));
+    let mut files = pipelines.len() + counts.iter().map(|(count, _)| count).sum::<usize>();
     let singles = [
         said(roles, |access| {
             format!("{} and {}", counted(access.groups.len(), "group"), counted(access.roles.len(), "role"))
@@ -93,6 +98,28 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
         _ => format!("{wrong} of {files} files have errors"),
     });
     Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Every file in `flows/` that is asked for, by name.
+async fn checked_flows(rooms: &Rooms, asked: &impl Fn(&str) -> bool) -> Vec<Declared<()>> {
+    let workspace = &rooms.workspace;
+    let mut checked = Vec::new();
+    for file in workspace
+        .yaml_files(FLOWS)
+        .into_iter()
+        .filter(|file| asked(file) && !file.ends_with(".flow-test.yaml"))
+    {
+        checked.push(match read(&workspace.root, &file) {
+            Ok(text) => {
+                let files = |path: &str| workspace.text_of(path);
+                let problems = Flow::check(&rooms.tables, &file, &text, &files).await;
+                let content = if problems.is_empty() { Ok(()) } else { Err(problems) };
+                Declared { file, text, content }
+            }
+            Err(error) => Declared { file, text: String::new(), content: Err(vec![error.problem()]) },
+        });
+    }
+    checked
 }
 
 /// What a file holds of which there is one; `None` if there is none.

@@ -3,6 +3,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use millrace_contract::KindDoc;
 use millrace_tracking::openlineage::LineageFile;
+use millrace_transform::flow::Flow;
 use serde_json::{Value, json};
 
 use crate::boot;
@@ -69,11 +70,13 @@ fn page(doc: &KindDoc) -> String {
     text
 }
 
-/// JSON Schema (draft 2020-12) of a pipeline file or of `lineage.yaml`, or a description of the API.
+/// JSON Schema (draft 2020-12) of a pipeline file, a flow file or `lineage.yaml`, or a description of the API.
 pub(crate) async fn schema(of: SchemaOf, printer: &Printer) -> Result<ExitCode> {
     let described = match of {
         SchemaOf::Pipeline => None,
+        SchemaOf::Flow => Some(serde_json::to_string_pretty(&Flow::schema())?),
         SchemaOf::Lineage => Some(serde_json::to_string_pretty(&LineageFile::schema())?),
+        SchemaOf::Functions => Some(millrace_transform::functions_page()),
         SchemaOf::Openapi => Some(millrace_api::openapi()?),
         SchemaOf::Typescript => Some(millrace_api::views::typescript::typescript()),
     };

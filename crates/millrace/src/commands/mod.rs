@@ -15,6 +15,7 @@ mod experiments;
 mod explain;
 mod export;
 mod follow;
+mod functions;
 mod import;
 mod init;
 mod items;
@@ -29,6 +30,7 @@ mod runs;
 mod secrets;
 mod show_run;
 mod sql;
+mod test;
 mod triggers;
 mod up;
 mod why;
@@ -82,6 +84,8 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Export(Export::Azureml(arguments)) => convert::export_azureml(&arguments, printer).await,
         Command::Export(Export::Adf(arguments)) => convert::export_data_factory(&arguments, printer).await,
         Command::Experiments(command) => experiments::run(&command, printer).await,
+        Command::Test(arguments) => Box::pin(test::run(&arguments, printer)).await,
+        Command::Functions { name } => functions::run(name.as_deref(), printer),
         Command::Data(arguments) => data::run(&arguments, printer).await,
         Command::Models(arguments) => models::run(&arguments, printer).await,
         Command::Explain { kind } => explain::run(kind.as_deref(), printer).await,

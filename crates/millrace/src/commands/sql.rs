@@ -1,3 +1,5 @@
+mod repl;
+
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -11,22 +13,33 @@ use crate::printer::Printer;
 
 pub(crate) async fn run(arguments: &Sql, printer: &Printer) -> Result<ExitCode> {
     let rooms = boot::open_here().await?;
-    let tables =
-        match tables::named_in(rooms.queries.as_ref(), rooms.catalog.as_ref(), &arguments.query).await {
-            Ok(tables) => tables,
-            Err(error) => {
-                printer.problem(&error.problem(), None);
-                return Ok(ExitCode::FAILURE);
-            }
-        };
+    let Some(query) = &arguments.query else {
+        return repl::run(&rooms, arguments.limit, printer).await;
+    };
+    let (engine, catalog) = (rooms.queries.as_ref(), rooms.catalog.as_ref());
+    let tables = match tables::named_in(engine, catalog, &rooms.workspace.root, query).await {
+        Ok(tables) => tables,
+        Err(error) => {
+            printer.problem(&error.problem(), None);
+            return Ok(ExitCode::FAILURE);
+        }
+    };
     let request = QueryRequest {
-        sql: arguments.query.clone(),
-        params: Vec::new(),
+        sql: query.clone(),
+        params: arguments.params.iter().map(|text| value(text)).collect(),
         tables,
         limit: Some(arguments.limit.saturating_add(1)),
     };
     let stream = rooms.queries.query(request).await.context("the query cannot be run")?;
     print_rows(stream, arguments.limit, printer).await
+}
+
+/// A value by its look, as the SQL page reads it.
+fn value(text: &str) -> Value {
+    match serde_json::from_str(text) {
+        Ok(Value::Array(_) | Value::Object(_)) | Err(_) => Value::from(text),
+        Ok(plain) => plain,
+    }
 }
 
 /// Prints the first rows of a stream that gives at most one more.

@@ -116,6 +116,11 @@ fn guides_copy() {
 }
 
 #[test]
+fn guides_flows() {
+    follow(include_str!("../../../../docs/guides/flows.md"));
+}
+
+#[test]
 fn guides_sources() {
     follow(include_str!("../../../../docs/guides/sources.md"));
 }

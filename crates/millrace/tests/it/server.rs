@@ -80,6 +80,16 @@ impl Up {
         self.ask("POST", path, body)
     }
 
+    /// What the API answers to a JSON document that replaces something.
+    pub(crate) fn put(&self, path: &str, body: &str) -> Value {
+        self.ask("PUT", path, body)
+    }
+
+    /// What the API answers to a request without a body.
+    pub(crate) fn send(&self, method: &str, path: &str) -> Value {
+        self.ask(method, path, "")
+    }
+
     /// The body of an answer as it comes; `resumed` is the id of the last event that the reader has.
     pub(crate) fn stream(&self, path: &str, resumed: Option<&str>) -> BufReader<std::net::TcpStream> {
         let address = self.url.trim_start_matches("http://");

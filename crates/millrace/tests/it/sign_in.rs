@@ -215,3 +215,26 @@ fn failed_logins_are_slowed_down_and_logged_without_the_password() {
     assert!(log.contains("a login failed") && log.contains("anna") && log.contains("127.0.0.1"), "{log}");
     assert!(!log.contains(guess) && !log.contains("nobody\""), "{log}");
 }
+
+/// A connection may read more than an account may see; datasets are for everybody who is let in.
+#[test]
+fn only_administrators_read_databases_in_queries() {
+    let connections = "shop: {sqlite: {path: data/shop.db}}\n";
+    let project = Project::new(&[("connections.yaml", connections), ("orders.csv", "id\n1\n2\n")]);
+    for to in ["shop:orders", "data:orders"] {
+        assert!(project.output(&["copy", "orders.csv", to]).status.success());
+    }
+    let server = with_accounts(&project, &["anna"]);
+    let operator = format!("Authorization: Bearer {TOKEN}\r\n");
+    let query =
+        |login: &str, sql: &str| ask_as(&server, login, "POST", "/api/sql", &json!({"sql": sql}).to_string());
+    let anna = bearer(&server, "anna");
+    for sql in
+        ["select * from shop.orders", "select * from orders where id in (select id from \"shop\".orders)"]
+    {
+        let (status, refused) = query(&anna, sql);
+        assert_eq!((status, &refused["code"]), (403, &json!("forbidden")), "{refused}");
+        assert_eq!(query(&operator, sql).0, 200);
+    }
+    assert_eq!(query(&anna, "select * from orders").0, 200);
+}

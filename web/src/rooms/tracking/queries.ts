@@ -199,8 +199,6 @@ export const outsideDatasetQuery = (key: string) =>
     queryFn: ({ signal }) => get<OutsideDatasetView>("/api/lineage/dataset", { key }, signal),
   });
 
-export const runSql = (sql: string) => post<TablePreview>("/api/sql", { sql, limit: 200 });
-
 export const modelsQuery = () =>
   queryOptions({ queryKey: ["models"], queryFn: ({ signal }) => get<ModelSummary[]>("/api/models", {}, signal) });
 

@@ -1,11 +1,12 @@
+import { autocompletion, closeCompletion, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { syntaxHighlighting } from "@codemirror/language";
 import { type Diagnostic, lintGutter, setDiagnostics } from "@codemirror/lint";
 import { searchKeymap } from "@codemirror/search";
-import { EditorState, type Text } from "@codemirror/state";
+import { Compartment, EditorState, type Text } from "@codemirror/state";
 import { EditorView, keymap, lineNumbers } from "@codemirror/view";
-import { useEffect, useRef } from "react";
-import { extensionOf, type Language } from "./languages";
+import { useEffect, useRef, useState } from "react";
+import { extensionOf, type Language, type Names } from "./languages";
 import { editorTheme, highlight } from "./theme";
 
 export interface Mark {
@@ -21,16 +22,20 @@ interface EditorProps {
   language: Language;
   label: string;
   marks?: Mark[];
+  /** Tables and their columns, offered while SQL is typed. */
+  names?: Names;
   onChange?: (text: string) => void;
   onSubmit?: () => void;
 }
 
 /** CodeMirror; read-only unless `onChange` is given. */
-export function Editor({ text, language, label, marks, onChange, onSubmit }: EditorProps) {
+export function Editor({ text, language, label, marks, names, onChange, onSubmit }: EditorProps) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
   const handlers = useRef({ onChange, onSubmit });
   const initial = useRef(text);
+  const latest = useRef(names);
+  const [speech] = useState(() => new Compartment());
   useEffect(() => {
     handlers.current = { onChange, onSubmit };
   });
@@ -38,7 +43,8 @@ export function Editor({ text, language, label, marks, onChange, onSubmit }: Edi
 
   useEffect(() => {
     if (!host.current) return;
-    const submit = () => {
+    const submit = (editor: EditorView) => {
+      closeCompletion(editor);
       handlers.current.onSubmit?.();
       return handlers.current.onSubmit !== undefined;
     };
@@ -49,14 +55,23 @@ export function Editor({ text, language, label, marks, onChange, onSubmit }: Edi
         extensions: [
           lineNumbers(),
           history(),
-          extensionOf(language),
+          speech.of(extensionOf(language, latest.current)),
+          readOnly ? [] : autocompletion({ icons: false }),
           syntaxHighlighting(highlight),
           editorTheme,
           lintGutter(),
           EditorState.readOnly.of(readOnly),
           EditorView.lineWrapping,
           EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
-          keymap.of([{ key: "Mod-Enter", run: submit }, ...defaultKeymap, ...historyKeymap, ...searchKeymap]),
+          keymap.of([
+            { key: "Mod-Enter", run: submit },
+            ...completionKeymap,
+            ...defaultKeymap,
+            ...historyKeymap,
+            ...searchKeymap,
+          ]),
+          // What would be offered in a moment is not, once one has gone elsewhere.
+          EditorView.domEventHandlers({ blur: (_, editor) => void closeCompletion(editor) }),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) handlers.current.onChange?.(update.state.doc.toString());
           }),
@@ -65,7 +80,12 @@ export function Editor({ text, language, label, marks, onChange, onSubmit }: Edi
     });
     view.current = editor;
     return () => editor.destroy();
-  }, [language, label, readOnly]);
+  }, [language, label, readOnly, speech]);
+
+  useEffect(() => {
+    latest.current = names;
+    view.current?.dispatch({ effects: speech.reconfigure(extensionOf(language, names)) });
+  }, [language, names, speech]);
 
   useEffect(() => {
     const editor = view.current;

@@ -1,4 +1,4 @@
-import { sql } from "@codemirror/lang-sql";
+import { sql, SQLDialect } from "@codemirror/lang-sql";
 import { yaml } from "@codemirror/lang-yaml";
 import { StreamLanguage, type StringStream } from "@codemirror/language";
 import type { Extension } from "@codemirror/state";
@@ -51,8 +51,26 @@ function throughout(stream: StringStream, state: State, until: string): string {
   return until === "*/" ? "comment" : "string";
 }
 
-export function extensionOf(language: Language): Extension {
+/** The words of the engine's SQL, as far as people type them: a list of all words of the standard hides the names that are meant. */
+const dialect = SQLDialect.define({
+  keywords:
+    "all and any as asc between by case cross current desc distinct else end escape except exists false filter first following from full " +
+    "group having in inner intersect interval is join last lateral left like ilike limit natural not null nulls offset on or order outer " +
+    "over partition preceding qualify range recursive right row rows select similar then to true unbounded union unnest using values when " +
+    "where window with",
+  builtin:
+    "abs approx_distinct array_agg avg cast ceil coalesce concat corr count date_part date_trunc dense_rank extract first_value floor " +
+    "greatest lag last_value lead least length ln lower lpad max median min now nullif power rank regexp_like regexp_replace replace round " +
+    "row_number split_part stddev string_agg substr sum to_timestamp trim try_cast upper var",
+  types:
+    "bigint boolean bytea char date decimal double float int integer real smallint text time timestamp tinyint varchar",
+});
+
+/** Columns by the table that has them. */
+export type Names = Readonly<Record<string, readonly string[]>>;
+
+export function extensionOf(language: Language, names?: Names): Extension {
   if (language === "yaml") return yaml();
-  if (language === "sql") return sql();
+  if (language === "sql") return sql({ dialect, schema: names && { ...names } });
   return language === "code" ? code : [];
 }

@@ -14,7 +14,7 @@ use crate::mlflow::error::MlflowError;
 use millrace_storage::decode_text;
 
 /// First words of addresses under `/api/` that tell nothing of experiments, models and prompts.
-const WITHOUT_PERMISSIONS: [&str; 16] = [
+const WITHOUT_PERMISSIONS: [&str; 20] = [
     "session",
     "approvals",
     "environments",
@@ -25,6 +25,10 @@ const WITHOUT_PERMISSIONS: [&str; 16] = [
     "pipelines",
     "runs",
     "datasets",
+    "sql",
+    "files",
+    "flows",
+    "flow-kinds",
     "endpoints",
     "monitors",
     "alerts",
@@ -69,6 +73,8 @@ fn runs_what_is_declared(parts: &[&str]) -> bool {
     matches!(
         parts,
         ["api", "sql"]
+            // These keep nothing.
+            | ["api", "flow-checks" | "flow-edits" | "flow-previews"]
             | ["api", "pipelines", _, "runs"]
             | ["api", "runs", _, "cancel" | "rerun"]
             | ["api", "runs", "cancel"]
@@ -95,6 +101,8 @@ mod tests {
         let may = |path: &str| runs_what_is_declared(&path.trim_matches('/').split('/').collect::<Vec<_>>());
         for path in [
             "/api/sql",
+            "/api/flow-edits",
+            "/api/flow-previews",
             "/api/pipelines/p/runs",
             "/api/runs/1/cancel",
             "/api/runs/cancel",
@@ -104,7 +112,18 @@ mod tests {
         ] {
             assert!(may(path), "{path}");
         }
-        for path in ["/api/experiments/1/purge", "/api/pipelines/p", "/api/anything/new", "/", "/login"] {
+        for path in [
+            "/api/experiments/1/purge",
+            "/api/pipelines/p",
+            "/api/flows/a",
+            "/api/connections/a",
+            "/api/connection-tests",
+            "/api/copies",
+            "/api/copy-previews",
+            "/api/anything/new",
+            "/",
+            "/login",
+        ] {
             assert!(!may(path), "{path}");
         }
     }

@@ -22,7 +22,17 @@ pub(crate) struct Dialect {
 pub(crate) struct Span {
     start: usize,
     end: usize,
-    quoted: bool,
+    quoted: Quoted,
+}
+
+/// How a field is quoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quoted {
+    No,
+    /// Between its first and its last byte its text stands as it is, if it has no escapes.
+    Whole,
+    /// With doubled or escaped quotes, or more behind the closing one.
+    Mixed,
 }
 
 /// A record: from where to where it stands, without the end of its line.
@@ -59,30 +69,39 @@ impl Dialect {
         spans.clear();
         let mut field = start;
         let mut at = start;
-        let mut quoted = false;
+        // Where the quotes end that the field begins with, and whether there was none between.
+        let mut closed = None;
+        let span = |start, end, closed: Option<(usize, bool)>| {
+            let quoted = match closed {
+                None => Quoted::No,
+                Some((closing, true)) if closing + 1 == end => Quoted::Whole,
+                Some(_) => Quoted::Mixed,
+            };
+            Span { start, end, quoted }
+        };
         loop {
             let Some(position) = marks.next(text, at) else {
                 if !at_end {
                     return Found::Open;
                 }
                 let end = trim_return(text, field, text.len());
-                spans.push(Span { start: field, end, quoted });
+                spans.push(span(field, end, closed));
                 return Found::Record(Place { start, end, next: text.len() });
             };
             let byte = text.get(position).copied().unwrap_or(self.newline);
             if byte == self.delimiter {
-                spans.push(Span { start: field, end: position, quoted });
+                spans.push(span(field, position, closed));
                 field = position + 1;
                 at = field;
-                quoted = false;
+                closed = None;
             } else if byte == self.newline {
                 let end = trim_return(text, field, position);
-                spans.push(Span { start: field, end, quoted });
+                spans.push(span(field, end, closed));
                 return Found::Record(Place { start, end, next: position + 1 });
             } else if position == field {
-                quoted = true;
-                match self.closing_quote(text, position + 1) {
-                    Some(closing) => at = closing + 1,
+                closed = self.closing_quote(text, position + 1);
+                match closed {
+                    Some((closing, _)) => at = closing + 1,
                     None => return Found::OpenQuote,
                 }
             } else {
@@ -97,8 +116,8 @@ impl Dialect {
         Marks::new([self.delimiter, self.newline, self.quote])
     }
 
-    /// Where the quotes end that were opened before `at`.
-    fn closing_quote(&self, text: &[u8], mut at: usize) -> Option<usize> {
+    /// Where the quotes end that were opened before `at`, and whether no other quote stands between.
+    fn closing_quote(&self, text: &[u8], mut at: usize) -> Option<(usize, bool)> {
         let begin = at;
         loop {
             let position = at + memchr(self.quote, text.get(at..)?)?;
@@ -110,7 +129,7 @@ impl Dialect {
             {
                 at = position + 1;
             } else {
-                return Some(position);
+                return Some((position, at == begin));
             }
         }
     }
@@ -118,16 +137,17 @@ impl Dialect {
     /// A field's text, without its quotes. `scratch` holds it if it is not a piece of the record.
     pub(crate) fn field<'t>(&self, text: &'t [u8], span: Span, scratch: &'t mut Vec<u8>) -> &'t [u8] {
         let raw = text.get(span.start..span.end).unwrap_or_default();
-        if !span.quoted {
-            return raw;
+        match span.quoted {
+            Quoted::No => return raw,
+            Quoted::Whole => {
+                let plain = text.get(span.start + 1..span.end - 1).unwrap_or_default();
+                if self.escape.is_none_or(|escape| memchr(escape, plain).is_none()) {
+                    return plain;
+                }
+            }
+            Quoted::Mixed => {}
         }
         let inner = raw.strip_prefix(&[self.quote]).unwrap_or(raw);
-        if let Some(plain) = inner.strip_suffix(&[self.quote])
-            && memchr(self.quote, plain).is_none()
-            && self.escape.is_none_or(|escape| memchr(escape, plain).is_none())
-        {
-            return plain;
-        }
         scratch.clear();
         let mut inside = true;
         let mut bytes = inner.iter().copied().peekable();
@@ -167,7 +187,7 @@ impl Dialect {
             }
             outside.push(from..position);
             match self.closing_quote(text, position + 1) {
-                Some(closing) => (from, at) = (closing + 1, closing + 1),
+                Some((closing, _)) => (from, at) = (closing + 1, closing + 1),
                 None => {
                     open = true;
                     break;

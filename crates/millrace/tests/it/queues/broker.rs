@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+/// How often it is looked whether a server has ended, or answers.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// A server of one kind of queue.
 pub(super) trait Broker: Sized {
     /// The word of the trigger and the key of its connection.
@@ -35,6 +38,8 @@ pub(super) trait Broker: Sized {
     const TEAM: &'static str = "event.message.headers.team | default('none')";
     /// Whether it chooses its port and says it.
     const ANNOUNCES: bool = false;
+    /// What asks the server to end, whoever is connected.
+    const END: &'static str = "-TERM";
 
     /// What has to run beside the server.
     fn beside(_folder: &Path) -> Option<Process> {
@@ -75,12 +80,26 @@ impl Process {
     pub(super) fn spawn(command: &mut Command) -> Self {
         Self(command.process_group(0).spawn().unwrap())
     }
+
+    /// Asks it to end, and waits until it has.
+    fn end(mut self, signal: &str) {
+        self.signal(signal);
+        let patience = Instant::now() + Duration::from_secs(30);
+        while self.0.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < patience, "the server does not end");
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        let group = format!("-{}", self.0.id());
+        Command::new("kill").args([signal, "--", &group]).status().ok();
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let group = format!("-{}", self.0.id());
-        Command::new("kill").args(["-9", "--", &group]).status().ok();
+        self.signal("-KILL");
         self.0.wait().ok();
     }
 }
@@ -118,13 +137,16 @@ impl<B: Broker> Running<B> {
         Some(running)
     }
 
-    /// Kills the server, and waits until it is gone.
+    /// Stops the server as its operator would, and waits until it is gone. RabbitMQ that is killed forgets a queue that was declared
+    /// in the two seconds before.
     pub(super) fn stop(&mut self) {
-        self.server = None;
+        if let Some(server) = self.server.take() {
+            server.end(B::END);
+        }
         let patience = Instant::now() + Duration::from_secs(30);
         while !B::ANNOUNCES && TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
             assert!(Instant::now() < patience, "the server does not end");
-            std::thread::yield_now();
+            std::thread::sleep(LOOK);
         }
     }
 
@@ -150,7 +172,7 @@ impl<B: Broker> Running<B> {
                 return;
             }
             assert!(Instant::now() < patience, "the server does not answer: {said}");
-            std::thread::yield_now();
+            std::thread::sleep(LOOK);
         }
     }
 

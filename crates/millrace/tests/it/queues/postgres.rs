@@ -59,6 +59,8 @@ impl Broker for Notified {
     const PACKAGE: &'static str = "postgresql";
     const PROGRAM: &'static str = "/usr/lib/postgresql";
     const HAS_HEADERS: bool = false;
+    /// A fast shutdown; `SIGTERM` would wait for those who are connected.
+    const END: &'static str = "-INT";
 
     fn command(at: &Place<'_>) -> Command {
         server(at.folder, at.port)
@@ -75,6 +77,8 @@ impl Broker for Rows {
     const PACKAGE: &'static str = "postgresql";
     const PROGRAM: &'static str = "/usr/lib/postgresql";
     const DATA: &'static str = "event.data.body";
+    /// A fast shutdown; `SIGTERM` would wait for those who are connected.
+    const END: &'static str = "-INT";
 
     fn command(at: &Place<'_>) -> Command {
         server(at.folder, at.port)

@@ -10,13 +10,20 @@ import { DataTable } from "../../../ui/DataTable";
 import { Empty } from "../../../ui/Empty";
 import { PageHead } from "../../../ui/PageHead";
 import { datasetsQuery } from "../queries";
-import { SqlBox } from "./SqlBox";
 
 export function DataPage() {
   const datasets = useQuery(datasetsQuery());
   return (
     <>
-      <PageHead title="Data" about="Datasets with their versions; every version stays readable." />
+      <PageHead
+        title="Data"
+        about="Datasets with their versions; every version stays readable."
+        actions={
+          <a className="button" href="/sql">
+            Query with SQL
+          </a>
+        }
+      />
       <Card flush>
         <Answer query={datasets}>
           {(found) =>
@@ -74,7 +81,6 @@ export function DataPage() {
           }
         </Answer>
       </Card>
-      <SqlBox example={datasets.data?.[0] ? `select * from ${datasets.data[0].name} limit 20` : "select 1 as one"} />
     </>
   );
 }

@@ -9,7 +9,7 @@ use arrow::row::{RowConverter, SortField};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
-use super::types;
+use crate::engine::types;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RowFraction {

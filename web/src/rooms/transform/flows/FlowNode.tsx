@@ -1,0 +1,71 @@
+import IconAlertTriangle from "@tabler/icons-react/dist/esm/icons/IconAlertTriangle.mjs";
+import { Handle, type Node, type NodeProps, Position } from "@xyflow/react";
+import type { FlowNodeView } from "../../../api/types.gen";
+
+export type FlowNodeData = {
+  node: FlowNodeView;
+  down: boolean;
+  reads: boolean;
+  locked: boolean;
+  picked: boolean;
+  /** What the flow gives of it. */
+  outputs: string[];
+  /** It is the one that the Tab key comes to. */
+  first: boolean;
+  onSelect: (node: string) => void;
+};
+
+/** A node with its kind, its marks, and the places where arrows begin and end. */
+export function FlowNode({ data }: NodeProps<Node<FlowNodeData>>) {
+  const { node, down, picked, outputs, locked } = data;
+  const parts = node.ports.filter((port) => port.name !== node.id);
+  const tone = node.problem
+    ? node.problem.severity === "error"
+      ? "bad"
+      : "warn"
+    : outputs.length > 0
+      ? "ok"
+      : "accent";
+  const from = down ? Position.Bottom : Position.Right;
+  return (
+    <>
+      {data.reads && <Handle type="target" position={down ? Position.Top : Position.Left} isConnectable={!locked} />}
+      <button
+        type="button"
+        className={`node nopan ${picked ? "picked" : ""}`}
+        style={{ borderLeftColor: `var(--${tone})` }}
+        tabIndex={picked || data.first ? 0 : -1}
+        aria-pressed={picked}
+        title={node.problem?.message ?? node.description ?? node.id}
+        onClick={() => data.onSelect(node.id)}
+      >
+        <div className="name">{node.id}</div>
+        <div className="line">
+          <span className="muted nowrap">{node.kind ?? "no kind"}</span>
+          {node.problem ? (
+            <span className={`row tone-${tone} node-mark`}>
+              <IconAlertTriangle size={13} aria-hidden /> {node.problem.severity === "error" ? "wrong" : "no table"}
+            </span>
+          ) : (
+            outputs.length > 0 && <span className="tag accent">{outputs.join(", ")}</span>
+          )}
+        </div>
+      </button>
+      {parts.length === 0 ? (
+        <Handle type="source" position={from} isConnectable={!locked} />
+      ) : (
+        parts.map((port, at) => (
+          <Handle
+            key={port.name}
+            id={port.name}
+            type="source"
+            position={from}
+            isConnectable={!locked}
+            title={port.name}
+            style={{ [down ? "left" : "top"]: `${((at + 1) / (parts.length + 1)) * 100}%` }}
+          />
+        ))
+      )}
+    </>
+  );
+}

@@ -1,0 +1,27 @@
+import { Link } from "@tanstack/react-router";
+import type { FlowView } from "../../../api/types.gen";
+
+/** The steps that run the flow. */
+export function FlowUses({ view }: { view: FlowView }) {
+  if (view.used_by.length === 0)
+    return (
+      <p className="muted small">
+        No pipeline runs {view.file} yet. A step does with <code>flow: {view.file}</code>.
+      </p>
+    );
+  return (
+    <p className="muted small">
+      Run by{" "}
+      {view.used_by.map(({ pipeline, step }, at) => (
+        <span key={`${pipeline} ${step}`}>
+          {at > 0 && ", "}
+          <Link to="/pipelines/$name" params={{ name: pipeline }}>
+            {pipeline}
+          </Link>{" "}
+          ({step})
+        </span>
+      ))}
+      .
+    </p>
+  );
+}
