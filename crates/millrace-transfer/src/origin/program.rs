@@ -2,7 +2,6 @@
 
 use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::ChildStdout;
 
 use arrow::array::RecordBatchOptions;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -12,12 +11,13 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use indexmap::IndexMap;
 use millrace_contract::BatchStream;
+use millrace_spec::duration::Elapsed;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
 
-use super::process::{Ender, Program, Running, private_file};
+use super::process::{Ender, Limits, Output, Program, Running, private_file};
 use super::progress::Progress;
 use super::settings::{Hidden, Kind, Settings};
 use super::{Asking, Origin};
@@ -52,14 +52,22 @@ pub(crate) struct ProgramConnection {
     /// Variables of its environment, beside `PATH`, `HOME`, `TMPDIR` and `LANG`. Their values are kept out of messages.
     #[serde(default)]
     env: IndexMap<String, Hidden>,
+    /// How long it may take before it is ended; a day if absent. The step's own `timeout` may be shorter.
+    #[serde(default)]
+    timeout: Option<Elapsed>,
+    /// How much it may write, `10GB`; 64 GB if absent.
+    #[serde(default)]
+    max_output: Option<String>,
 }
 
 impl Settings for ProgramConnection {
     const WORD: &'static str = "program";
     const EXAMPLE: &'static str = "{command: [python3, connectors/crm.py]}";
+    const KEEPS_STATE: bool = true;
 
     fn open(self, workspace: &Path) -> Result<Box<dyn Origin>, String> {
-        let program = Program::new(self.command, self.env, &self.config, workspace)?;
+        let limits = Limits::of(self.timeout, self.max_output.as_deref())?;
+        let program = Program::new(self.command, self.env, &self.config, workspace, limits)?;
         Ok(Box::new(External { program, config: self.config, workspace: workspace.to_owned() }))
     }
 }
@@ -124,7 +132,7 @@ impl Origin for External {
             private_file(&state, known)?;
             arguments.extend(["--state", &state_text]);
         }
-        let (running, out) = self.program.start(&arguments, &folder, asking.context.log.clone())?;
+        let (running, out) = self.program.start(&arguments, &folder, asking.context)?;
         let ender = running.ender();
         settled(&asking, progress.clone());
         let what = asking.label.clone();
@@ -150,7 +158,7 @@ fn ended_with(rows: BatchStream, ender: Ender) -> BatchStream {
 
 /// The rows that a program writes.
 struct Rows {
-    reader: StreamReader<BufReader<ChildStdout>>,
+    reader: StreamReader<BufReader<Output>>,
     running: Running,
     what: String,
     schema: SchemaRef,
@@ -160,17 +168,14 @@ struct Rows {
 impl Rows {
     fn open(
         running: Running,
-        out: ChildStdout,
+        out: Output,
         what: String,
         progress: Option<Progress>,
     ) -> Result<Self, CopyError> {
         let out = BufReader::with_capacity(256 * 1024, out);
         let reader = StreamReader::try_new(out, None).map_err(|error| {
             // Why it ended says more than that it wrote nothing.
-            let message = running
-                .end()
-                .err()
-                .unwrap_or_else(|| running.words(&format!("what it writes is no Arrow stream ({error})")));
+            let message = running.fails(&format!("what it writes is no Arrow stream ({error})"));
             CopyError::read(&what, &message)
         })?;
         let schema = Arc::new(Schema::new(reader.schema().fields().clone()));
@@ -208,7 +213,7 @@ impl Reader for Rows {
             None => return self.end().map(|()| None),
             Some(Ok(batch)) => batch,
             Some(Err(error)) => {
-                let message = self.running.end().err().unwrap_or_else(|| error.to_string());
+                let message = self.running.fails(&error.to_string());
                 return Err(CopyError::read(&self.what, &message));
             }
         };

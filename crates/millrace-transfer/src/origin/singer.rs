@@ -2,17 +2,17 @@
 
 use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::ChildStdout;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{BatchStream, Progress as Report, StepContext};
+use millrace_spec::duration::Elapsed;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::process::{Ender, Program, Running, private_file};
+use super::process::{Ender, Limits, Output, Program, Running, private_file};
 use super::program::{check_program, progress, settled};
 use super::progress::Progress;
 use super::settings::{Hidden, Kind, Settings};
@@ -58,6 +58,12 @@ pub(crate) struct SingerConnection {
     /// The option that takes the catalog; old taps call it `--properties`.
     #[serde(default)]
     catalog_option: CatalogOption,
+    /// How long it may take before it is ended; a day if absent. The step's own `timeout` may be shorter.
+    #[serde(default)]
+    timeout: Option<Elapsed>,
+    /// How much it may write, `10GB`; 64 GB if absent.
+    #[serde(default)]
+    max_output: Option<String>,
 }
 
 /// What a tap calls the file that says what is selected.
@@ -74,10 +80,12 @@ enum CatalogOption {
 impl Settings for SingerConnection {
     const WORD: &'static str = "singer";
     const EXAMPLE: &'static str = "{command: [.venv/bin/tap-crm], config: {token: \"${{ secrets.crm }}\"}}";
+    const KEEPS_STATE: bool = true;
 
     fn open(self, workspace: &Path) -> Result<Box<dyn Origin>, String> {
-        let Self { command, config, env, catalog, catalog_option } = self;
-        let program = Program::new(command, env, &config, workspace)?;
+        let Self { command, config, env, catalog, catalog_option, timeout, max_output } = self;
+        let limits = Limits::of(timeout, max_output.as_deref())?;
+        let program = Program::new(command, env, &config, workspace, limits)?;
         if let Some(file) = &catalog {
             super::progress::checked(file)
                 .map_err(|_| format!("`catalog`: `{file}` is no file of the workspace"))?;
@@ -105,7 +113,7 @@ impl Tap {
             return serde_json::from_slice(&text).map_err(|error| CopyError::read(file, &error));
         }
         let arguments = ["--config", config, "--discover"];
-        let (running, out) = self.program.start(&arguments, folder, asking.context.log.clone())?;
+        let (running, out) = self.program.start(&arguments, folder, asking.context)?;
         let said = ran(asking, running, move |running| {
             let mut said = Vec::new();
             out.take(LONGEST).read_to_end(&mut said).map_err(|error| error.to_string())?;
@@ -195,7 +203,7 @@ struct Told {
 }
 
 /// Writes the records of a stream into a file.
-fn drain(out: ChildStdout, stream: &str, file: &Path, context: &StepContext) -> Result<Told, String> {
+fn drain(out: Output, stream: &str, file: &Path, context: &StepContext) -> Result<Told, String> {
     let mut lines = BufReader::with_capacity(256 * 1024, out);
     let file = fs_err::File::create(file).map_err(|error| error.to_string())?;
     let mut records = BufWriter::with_capacity(256 * 1024, file);
@@ -335,16 +343,15 @@ impl Origin for Tap {
             private_file(Path::new(&state), known)?;
             arguments.extend(["--state", &state]);
         }
-        let (running, out) = self.program.start(&arguments, &folder, asking.context.log.clone())?;
+        let (running, out) = self.program.start(&arguments, &folder, asking.context)?;
         let mut staged = Staged::new(&asking).await?;
         let file = staged.place(asking.label.clone());
         let (stream, context) = (asking.stream.to_owned(), asking.context.clone());
         let told = ran(&asking, running, move |running| {
             // That it failed says more than that its last message is cut off.
-            let told = drain(out, &stream, &file, &context);
-            match (running.end(), told) {
-                (Err(ended), _) => Err(ended),
-                (Ok(()), told) => told,
+            match drain(out, &stream, &file, &context) {
+                Ok(told) => running.end().map(|()| told),
+                Err(why) => Err(running.fails(&why)),
             }
         });
         let told = told.await?;
