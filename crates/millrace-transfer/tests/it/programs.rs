@@ -146,7 +146,7 @@ async fn programs_are_held_to_their_limits_and_say_why_they_failed() {
     }
     insta::assert_snapshot!(said.join("\n"), @r###"
     cannot read `crm:contacts`: `sh`: it did not end within its `timeout` of 200ms: waiting
-    cannot read `crm:contacts`: `sh` ended with signal: 13 (SIGPIPE)
+    cannot read `crm:contacts`: what it writes is no Arrow stream (Io error: it writes more than its `max_output` of 1000000 bytes)
     cannot read `crm:contacts`: `sh` ended with exit status: 3: oh no
     cannot read `crm:contacts`: `sh` ended with exit status: 1: line 3; line 4; line 5; line 6; line 7
     cannot read `crm:contacts`: `sh` ended with exit status: 1: *** is wrong
