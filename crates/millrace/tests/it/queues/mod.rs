@@ -3,6 +3,7 @@
 
 mod broker;
 mod buckets;
+mod copies;
 mod imap;
 mod kafka;
 mod mqtt;
@@ -63,4 +64,16 @@ sound: {kafka: {brokers: [\"localhost:9092\"], sasl: scram-sha-256, tls: true}}
 ";
     let project = Project::new(&[("connections.yaml", connections)]);
     insta::assert_snapshot!(project.millrace(&["check"]));
+}
+
+#[test]
+fn what_says_nothing_to_a_queue_is_told_where_it_stands() {
+    let pipeline = "steps:\n  a: {copy: {from: \"queue:orders\", limit: 10, to: \"data:a\"}}\n  \
+                    b: {copy: {from: b.csv, messages: {max: 10}, to: \"data:b\"}}\n  \
+                    c: {copy: {from: c.csv, state: state/c.json, to: \"data:c\"}}\n  \
+                    d: {copy: {from: d.csv, to: \"queue:orders\"}}\n  \
+                    e: {copy: {from: \"queue:orders\", messages: {most: 10}, to: \"data:e\"}}\n";
+    let connections = "queue: {redis: {url: \"redis://localhost\"}}\n";
+    let project = Project::new(&[("pipelines/p.yaml", pipeline), ("connections.yaml", connections)]);
+    insta::assert_snapshot!(project.millrace(&["check"]), @"");
 }
