@@ -86,7 +86,12 @@ impl Copy {
             .map_err(|error| CopyError::write("the attempt's folder", &error))?;
         let meter = Arc::new(Meter::new(config.threads()));
         let outcome = Outcome::new(rejects, meter.clone());
-        let (rows, difference) = self.rows(&from, &to, &config, context, &outcome).await?;
+        let (rows, difference) = match self.rows(&from, &to, &config, context, &outcome).await {
+            Err(CopyError::NoMessage { .. }) if queue::leaves_alone(&config.write) => {
+                return self.left_alone(&from, &to, context).await;
+            }
+            rows => rows?,
+        };
         let passing = (config.verify == Verify::Checksums).then(|| Passing::new(&rows.schema));
         let watch = Watch {
             outcome: outcome.clone(),

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use millrace_contract::{
     BatchStream, Progress, QueueMessage, QueueReader, QueueReading, Reader, Received, StepContext,
+    StepOutcome,
 };
 use millrace_spec::duration::Elapsed;
 use millrace_spec::problem::Problem;
@@ -16,7 +17,8 @@ use serde::Deserialize;
 use tokio::io::AsyncWriteExt as _;
 
 use super::{Copy, staging};
-use crate::config::CopyConfig;
+use crate::address::{Address, sources};
+use crate::config::{CopyConfig, Write};
 use crate::error::CopyError;
 use crate::format::Format;
 use crate::origin::{Asking, Staged};
@@ -125,6 +127,11 @@ impl Copy {
         let mut queue = unless_cancelled(context, opened).await?;
         let mut staged = Staged::new(&asking).await?;
         unless_cancelled(context, drain(&mut *queue, &spec, &mut staged, &asking)).await?;
+        let mut columns = columns(spec.body);
+        columns.extend(asking.config.columns.clone());
+        if staged.rows == 0 && (leaves_alone(&asking.config.write) || !columns.contains_key("body")) {
+            return Err(CopyError::NoMessage { queue: asking.label });
+        }
         let (log, label) = (context.log.clone(), asking.label.clone());
         asking.outcome.settle_with(Box::pin(async move {
             // The sink has them: a queue that does not hear of it gives them once more, and that is all.
@@ -133,11 +140,43 @@ impl Copy {
             }
             Ok(())
         }));
-        let mut columns = columns(spec.body);
-        columns.extend(asking.config.columns.clone());
         asking.config = Arc::new(CopyConfig { columns, ..CopyConfig::clone(&asking.config) });
         staged.read(asking, Format::Jsonl, None).await
     }
+}
+
+impl Copy {
+    /// What becomes of a copy that found no message: the sink stays as it is.
+    pub(super) async fn left_alone(
+        &self,
+        from: &Address,
+        to: &Address,
+        context: &StepContext,
+    ) -> Result<StepOutcome, CopyError> {
+        context.log.line("the queue has no message; the sink stays as it is");
+        let mut outcome = StepOutcome { sources: sources(from), rows: Some(0), ..StepOutcome::default() };
+        let data = match to {
+            Address::Dataset(name) => {
+                self.services.datasets.resolve(name).await.ok().map(|found| found.asset.to_value())
+            }
+            Address::Table(asset) => Some(asset.to_value()),
+            Address::Database { connection, table } => Some(format!("{connection}:{table}").into()),
+            _ => None,
+        };
+        outcome.outputs.extend(data.map(|data| ("data".to_owned(), data)));
+        let verification = serde_json::json!({"result": "NotVerified", "why": "nothing was written"});
+        let told = [("rows", 0.into()), ("rejected", 0.into()), ("verification", verification)];
+        outcome.outputs.extend(told.map(|(name, value)| (name.to_owned(), value)));
+        Ok(outcome)
+    }
+}
+
+/// Whether no rows change nothing of the sink.
+pub(super) fn leaves_alone(write: &Write) -> bool {
+    matches!(
+        write,
+        Write::Append | Write::Upsert(_) | Write::DeleteInsert(_) | Write::InsertOnly(_) | Write::Snapshot
+    )
 }
 
 /// What a queue says, in a copy's words.
