@@ -19,6 +19,7 @@ mod model;
 pub mod network;
 mod notify;
 mod query;
+mod queue;
 mod secret;
 mod signal;
 mod step;
@@ -43,6 +44,7 @@ pub use query::{
     BatchStream, ColumnProfile, HistogramBin, QueryEngine, QueryError, QueryRequest, RowExpressions,
     Selection, TableMoment, TableProfile, TableRef, TopValue, WriteMode, WrittenTable,
 };
+pub use queue::{QueueMessage, QueueReader, QueueReading, Queues, READABLE_QUEUES, Reader, Received};
 pub use secret::SecretSource;
 pub use signal::{Signal, SignalSink};
 pub use step::{

@@ -14,6 +14,7 @@ mod listing;
 mod message;
 mod queue;
 mod queues;
+mod reading;
 mod tls;
 
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ use git::GitSource;
 use imap::MailSource;
 use listing::Listing;
 use queue::Subscriber;
+pub use reading::ConnectedQueues;
 
 /// Options of a bucket by the scheme of its URL and its name, as the connections say now.
 pub type BucketOptions = Arc<dyn Fn(&str, &str) -> StorageOptions + Send + Sync>;

@@ -55,6 +55,20 @@ impl Body {
         }
     }
 
+    /// As text, and whether that is JSON. Bytes stay as they are, so that numbers lose nothing.
+    pub(crate) fn into_text(self) -> (String, bool) {
+        match self {
+            Self::Bytes(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => {
+                    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+                    (text, is_json)
+                }
+                Err(error) => (STANDARD.encode(error.as_bytes()), false),
+            },
+            structured => (structured.read().0.to_string(), true),
+        }
+    }
+
     /// As a JSON value, and how it was read.
     fn read(self) -> (Value, &'static str) {
         match self {

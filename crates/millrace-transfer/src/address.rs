@@ -1,12 +1,12 @@
 //! The words after `from:` and `to:`.
 
-use millrace_contract::TableMoment;
+use millrace_contract::{AssetKey, TableMoment};
 use millrace_spec::asset::{Asset, AssetType};
 use serde_json::Value;
 use url::Url;
 
 use crate::error::CopyError;
-use crate::store::KINDS;
+use crate::store::{KINDS, http};
 
 /// A place data is copied from or to.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +25,8 @@ pub(crate) enum Address {
     Database { connection: String, table: String },
     /// What a connection that gives rows is asked for; [`crate::connections::located`] tells it from a table.
     Origin { connection: String, stream: String },
+    /// A queue of a connection; [`crate::connections::located`] tells it from a table.
+    Queue { connection: String, queue: String },
     /// A file or glob by its URL; [`crate::connections::located`] finds the connection that leads there.
     StoreUrl(String),
     /// A file or glob of a connection that leads to files; `label` is its URL.
@@ -134,6 +136,36 @@ fn delta(text: &str) -> Result<Address, CopyError> {
 
 fn is_word(text: &str) -> bool {
     text.len() > 1 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+/// Nothing can be copied there.
+pub(crate) fn not_written(to: &Address) -> CopyError {
+    let place = match to {
+        Address::Http(url) => http::shown(url),
+        Address::Origin { connection, stream } => format!("{connection}:{stream}"),
+        Address::Queue { connection, queue } => format!("{connection}:{queue}"),
+        other => format!("{other:?}"),
+    };
+    CopyError::config(format!("`{place}` cannot be written"), "copy to `data:name`, a path or a connection")
+}
+
+/// What is read there, as lineage knows it.
+pub(crate) fn sources(from: &Address) -> Vec<AssetKey> {
+    let (kind, name, version) = match from {
+        Address::Files(pattern) => ("source", pattern.clone(), 0),
+        Address::Http(url) => ("source", http::shown(url), 0),
+        Address::Database { connection, table } => ("source", format!("{connection}:{table}"), 0),
+        Address::Origin { connection, stream } => ("source", format!("{connection}:{stream}"), 0),
+        Address::Queue { connection, queue } => ("source", format!("{connection}:{queue}"), 0),
+        Address::Delta { place, .. } => ("source", format!("delta:{place}"), 0),
+        Address::Stored { label, .. } | Address::StoreUrl(label) => ("source", label.clone(), 0),
+        Address::Dataset(name) => ("dataset", name.clone(), 0),
+        Address::Table(asset) => {
+            let kind = if asset.name.is_some() { "dataset" } else { "source" };
+            (kind, asset.name.clone().unwrap_or_else(|| asset.uri.clone()), asset.version.unwrap_or(0))
+        }
+    };
+    vec![AssetKey { kind: kind.to_owned(), name, version }]
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::copy::Messages;
 use crate::error::CopyError;
 use crate::format::{Encoding, Format, Target};
 use crate::origin::Request;
@@ -22,7 +23,7 @@ use crate::verification::Verify;
 pub struct CopyConfig {
     /// Path or glob relative to the workspace, `http(s)://…`, `connection:schema.table`, `connection:(select …)`,
     /// `connection:path-or-glob`, the URL of files that a connection leads to (`s3://`, `az://`, `gs://`, `sftp://`), `connection:stream` of a web
-    /// API or another system that gives rows, `delta:path-or-s3://…` with `@version` or `@time`, or `data:name`.
+    /// API or another system that gives rows, `connection:queue`, `delta:path-or-s3://…` with `@version` or `@time`, or `data:name`.
     pub from: Value,
     /// `data:name`, a path, `connection:schema.table`, `connection:path` or the URL of a file that a connection leads to, or
     /// `delta:path-or-s3://…`; or a file with how it is written: `{path: out/rows.csv, delimiter: ";"}`.
@@ -140,6 +141,9 @@ pub struct CopyConfig {
     /// File of the workspace that keeps how far a program or a tap was read; it moves on when the sink has the rows. Programs and taps only.
     #[serde(default)]
     pub state: Option<String>,
+    /// How much of a queue is read, and as whom. Queues only.
+    #[serde(default)]
+    pub messages: Option<Messages>,
     /// What a web API is asked for beside its path: parameters, variables, pages.
     #[serde(default)]
     pub request: Option<Request>,

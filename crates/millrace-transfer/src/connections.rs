@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use millrace_contract::Explain as _;
+use millrace_contract::{Explain as _, READABLE_QUEUES};
 use millrace_spec::problem::Problem;
 use millrace_storage::StorageOptions;
 use serde_json::Value;
@@ -63,6 +63,11 @@ pub(crate) fn located(address: Address, connections: &Connections) -> Result<Add
             let found = connections.get(&connection);
             if found.is_some_and(|found| origin::kind_of(&found.settings).is_some()) {
                 return Ok(Address::Origin { connection, stream: table });
+            }
+            if found
+                .is_some_and(|found| READABLE_QUEUES.iter().any(|word| found.settings.get(word).is_some()))
+            {
+                return Ok(Address::Queue { connection, queue: table });
             }
             let Some(leads) = found.and_then(|found| leading(&connection, &found.settings)) else {
                 return Ok(Address::Database { connection, table });

@@ -5,11 +5,13 @@ mod contract;
 mod delta;
 mod existing;
 mod incremental;
+mod queue;
 mod step;
 
 use contract::Told;
 pub(crate) use delta::DeltaTable;
 use incremental::requested;
+pub use queue::{BodyColumn, Messages};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,13 +19,13 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use millrace_contract::{
     AssetKey, BatchStream, Clock, DatasetCatalog, KindDoc, KindFamily, NewDatasetVersion, Producer,
-    QueryEngine, StepContext, StepOutcome, TableRef, WrittenTable,
+    QueryEngine, Queues, StepContext, StepOutcome, TableRef, WrittenTable,
 };
 use millrace_spec::asset::{Asset, AssetType};
 use serde_json::Value;
 use url::Url;
 
-use crate::address::Address;
+use crate::address::{Address, not_written, sources};
 use crate::config::{CopyConfig, Write};
 use crate::connections::{self, Connections, ReadConnections};
 use crate::database::{self, Load, Reading, TableServer};
@@ -50,6 +52,8 @@ pub struct CopyServices {
     pub connections: ReadConnections,
     /// For sources on web servers; with timeouts.
     pub http: reqwest::Client,
+    /// Queues that connections lead to.
+    pub queues: Arc<dyn Queues>,
     /// Tells when a copy began.
     pub clock: Arc<dyn Clock>,
 }
@@ -73,6 +77,8 @@ impl Copy {
         let config = Arc::new(read_config(&context.config)?);
         let from = self.source_address(&config).await?;
         let to = self.address(&config.to)?;
+        let own = matches!(from, Address::Queue { .. }).then(|| queue::keyed(context));
+        let context = own.as_ref().unwrap_or(context);
         let _staged = Staged(staging(context));
         let rejects = Rejects::new(config.on_error, config.max_rejects, context.folder.join("rejects.csv"));
         fs_err::tokio::create_dir_all(&context.folder)
@@ -80,7 +86,12 @@ impl Copy {
             .map_err(|error| CopyError::write("the attempt's folder", &error))?;
         let meter = Arc::new(Meter::new(config.threads()));
         let outcome = Outcome::new(rejects, meter.clone());
-        let (rows, difference) = self.rows(&from, &to, &config, context, &outcome).await?;
+        let (rows, difference) = match self.rows(&from, &to, &config, context, &outcome).await {
+            Err(CopyError::NoMessage { .. }) if queue::leaves_alone(&config.write) => {
+                return self.left_alone(&from, &to, context).await;
+            }
+            rows => rows?,
+        };
         let passing = (config.verify == Verify::Checksums).then(|| Passing::new(&rows.schema));
         let watch = Watch {
             outcome: outcome.clone(),
@@ -106,7 +117,6 @@ impl Copy {
             return Err(CopyError::Cancelled);
         }
         let mut result = written?;
-        outcome.settle()?;
         let verification = self.verify(&to, &config, context, (meter.passed(), passing), &result).await?;
         result.outputs.insert("verification".to_owned(), verification);
         if let Some(difference) = difference {
@@ -120,6 +130,7 @@ impl Copy {
                 .log
                 .line(&format!("{rejected} rows were rejected; they are in {}", rejects.path().display()));
         }
+        outcome.settle().await?;
         context.log.line(&meter.summary());
         Ok(result)
     }
@@ -283,6 +294,9 @@ impl Copy {
             Address::Origin { connection, stream } => {
                 self.read_origin((connection, stream), config, context, outcome).await
             }
+            Address::Queue { connection, queue } => {
+                self.read_queue((connection, queue), config, context, outcome).await
+            }
             Address::Stored { connection, path, .. } => {
                 let store = self.store(connection)?;
                 let files = store::source_files(&store, path, staging(context), context).await?;
@@ -388,7 +402,9 @@ impl Copy {
                 outcome.outputs.insert("data".to_owned(), label.as_str().into());
                 rows
             }
-            Address::Http(_) | Address::StoreUrl(_) | Address::Origin { .. } => return Err(not_written(to)),
+            Address::Http(_) | Address::StoreUrl(_) | Address::Origin { .. } | Address::Queue { .. } => {
+                return Err(not_written(to));
+            }
         };
         outcome.outputs.insert("rows".to_owned(), rows.into());
         outcome.rows = Some(rows);
@@ -450,15 +466,6 @@ fn file_name(url: &Url) -> String {
     name.unwrap_or("download").to_owned()
 }
 
-fn not_written(to: &Address) -> CopyError {
-    let place = match to {
-        Address::Http(url) => store::http::shown(url),
-        Address::Origin { connection, stream } => format!("{connection}:{stream}"),
-        other => format!("{other:?}"),
-    };
-    CopyError::config(format!("`{place}` cannot be written"), "copy to `data:name`, a path or a connection")
-}
-
 /// Where files lie that are on their way from or to another machine.
 fn staging(context: &StepContext) -> PathBuf {
     context.folder.join("staged")
@@ -475,23 +482,6 @@ impl Drop for Staged {
             tracing::warn!(%error, "staged files could not be removed");
         }
     }
-}
-
-fn sources(from: &Address) -> Vec<AssetKey> {
-    let (kind, name, version) = match from {
-        Address::Files(pattern) => ("source", pattern.clone(), 0),
-        Address::Http(url) => ("source", store::http::shown(url), 0),
-        Address::Database { connection, table } => ("source", format!("{connection}:{table}"), 0),
-        Address::Origin { connection, stream } => ("source", format!("{connection}:{stream}"), 0),
-        Address::Delta { place, .. } => ("source", format!("delta:{place}"), 0),
-        Address::Stored { label, .. } | Address::StoreUrl(label) => ("source", label.clone(), 0),
-        Address::Dataset(name) => ("dataset", name.clone(), 0),
-        Address::Table(asset) => {
-            let kind = if asset.name.is_some() { "dataset" } else { "source" };
-            (kind, asset.name.clone().unwrap_or_else(|| asset.uri.clone()), asset.version.unwrap_or(0))
-        }
-    };
-    vec![AssetKey { kind: kind.to_owned(), name, version }]
 }
 
 fn read_config(config: &Value) -> Result<CopyConfig, CopyError> {

@@ -27,6 +27,12 @@ pub enum CopyError {
         /// Whether it may pass.
         transient: bool,
     },
+    /// A queue has no message now.
+    #[error("`{queue}` has no message, and what the bodies of its messages say is not known")]
+    NoMessage {
+        /// `connection:queue`.
+        queue: String,
+    },
     /// A row of the source is bad.
     #[error("row cannot be read: {message}")]
     Row {
@@ -96,6 +102,8 @@ impl Explain for CopyError {
             Self::Config { hint, .. } => Problem::error("copy-config", self.to_string()).hint(hint),
             Self::Connection(problem) => (**problem).clone(),
             Self::Read { .. } => Problem::error("copy-read", self.to_string()),
+            Self::NoMessage { .. } => Problem::error("copy-read", self.to_string())
+                .hint("to write no rows all the same, declare the column: `columns: {body: string}`"),
             Self::Row { file, line, column, .. } => {
                 let line = u32::try_from(*line).unwrap_or(u32::MAX);
                 let place = Place { file: file.clone(), line, column: 1, length: 1 };

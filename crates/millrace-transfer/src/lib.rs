@@ -32,7 +32,7 @@ pub use connections::{
     Connection, Connections, ReadConnections, bucket_options, connection_problem, connection_schema,
 };
 pub use connectors::connectors;
-pub use copy::{Copy, CopyServices};
+pub use copy::{BodyColumn, Copy, CopyServices, Messages};
 pub use error::CopyError;
 pub use foreign::Databases;
 pub use format::{Compression, Encoding, FileTarget, Format};

@@ -24,7 +24,7 @@ use millrace_contract::{
     Clock, DatasetCatalog, KindDoc, ModelRegistry, ModelRuntime, Notifier, QueryEngine, StepKind, SystemClock,
 };
 use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
-use millrace_events::Outside;
+use millrace_events::{ConnectedQueues, Outside};
 use millrace_metastore::Metastore;
 use millrace_monitoring::notifications::{ChannelSource, NamedChannels};
 use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorStep};
@@ -425,6 +425,7 @@ fn data_kinds(
         datasets: datasets.clone(),
         connections: reading_connections(workspace),
         http,
+        queues: Arc::new(connected_queues(workspace)),
         clock: Arc::new(SystemClock),
     };
     let mut all: Vec<Arc<dyn StepKind>> = vec![Arc::new(Copy::new(copy))];
@@ -443,6 +444,14 @@ fn data_kinds(
 fn reading_connections(workspace: &Workspace) -> ReadConnections {
     let workspace = workspace.clone();
     Arc::new(move || workspace.connections().usable())
+}
+
+/// The queues that copies read.
+fn connected_queues(workspace: &Workspace) -> ConnectedQueues {
+    let (name, workspace) = (workspace.name.clone(), workspace.clone());
+    ConnectedQueues {
+        name, connections: Arc::new(move |name| workspace.connection(name, "redis: {url: …}"))
+    }
 }
 
 /// What it takes to call other orchestrators.

@@ -2,10 +2,10 @@
 
 mod kafka;
 mod mqtt;
-mod nats;
+pub(crate) mod nats;
 mod postgres;
-mod rabbitmq;
-mod redis;
+pub(crate) mod rabbitmq;
+pub(crate) mod redis;
 
 use millrace_contract::EventSource;
 use millrace_spec::problem::Problem;

@@ -1,13 +1,14 @@
 //! NATS: a durable consumer of a JetStream, or a subject that is listened to.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, HeaderMap};
 use async_trait::async_trait;
 use futures::{FutureExt as _, StreamExt as _};
+use millrace_contract::{QueueReader, Received};
 use millrace_spec::problem::Problem;
 use millrace_spec::triggers::event::{NatsSubject, StartAt};
 use serde::Deserialize;
@@ -25,7 +26,7 @@ const ACK_WAIT: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NatsServer {
+pub(crate) struct NatsServer {
     /// Where the server is.
     url: Url,
     /// Who logs in.
@@ -103,26 +104,32 @@ impl Subject {
     }
 
     fn message(&mut self, message: &async_nats::Message, sent: Option<(u64, i64)>) -> Message {
-        let headers = message.headers.as_ref().map(texts).unwrap_or_default();
-        let id = match (headers.get("Nats-Msg-Id"), sent) {
-            (Some(id), _) => id.clone(),
-            (None, Some((sequence, _))) => sequence.to_string(),
-            (None, None) => {
-                self.counted += 1;
-                format!("{}-{}", self.session, self.counted)
-            }
+        let number = || {
+            self.counted += 1;
+            format!("{}-{}", self.session, self.counted)
         };
-        let mut more = serde_json::Map::new();
-        more.extend(sent.map(|(sequence, _)| ("sequence".to_owned(), sequence.into())));
-        Message {
-            id,
-            subject: message.subject.to_string(),
-            time_ms: sent.map(|(_, time_ms)| time_ms),
-            headers,
-            body: Body::Bytes(message.payload.to_vec()),
-            more,
-            ..Message::default()
-        }
+        told(message, sent, number)
+    }
+}
+
+/// A message with its sequence and time, if a stream keeps it; `number` tells one without an id from others.
+fn told(message: &async_nats::Message, sent: Option<(u64, i64)>, number: impl FnOnce() -> String) -> Message {
+    let headers = message.headers.as_ref().map(texts).unwrap_or_default();
+    let id = match (headers.get("Nats-Msg-Id"), sent) {
+        (Some(id), _) => id.clone(),
+        (None, Some((sequence, _))) => sequence.to_string(),
+        (None, None) => number(),
+    };
+    let mut more = serde_json::Map::new();
+    more.extend(sent.map(|(sequence, _)| ("sequence".to_owned(), sequence.into())));
+    Message {
+        id,
+        subject: message.subject.to_string(),
+        time_ms: sent.map(|(_, time_ms)| time_ms),
+        headers,
+        body: Body::Bytes(message.payload.to_vec()),
+        more,
+        ..Message::default()
     }
 }
 
@@ -169,9 +176,23 @@ impl Wanted {
 
     /// The messages that a consumer of the stream is given.
     async fn consume(&self, client: &Client, stream: &str) -> Result<pull::Stream, Problem> {
-        let failed = |error: &(dyn std::error::Error + 'static)| {
-            self.server.failed(format_args!("cannot give the stream `{stream}`"), chain(error))
-        };
+        let consumer = self.consumer(client, stream, pull::Config::default()).await?;
+        let messages = consumer.stream().max_messages_per_batch(AT_ONCE).messages().await;
+        messages.map_err(|error| self.not_given(stream, &error))
+    }
+
+    fn not_given(&self, stream: &str, error: &(dyn std::error::Error + 'static)) -> Problem {
+        self.server.failed(format_args!("cannot give the stream `{stream}`"), chain(error))
+    }
+
+    /// The durable consumer of the group; `more` is what else it is made with.
+    async fn consumer(
+        &self,
+        client: &Client,
+        stream: &str,
+        more: pull::Config,
+    ) -> Result<PullConsumer, Problem> {
+        let failed = |error: &(dyn std::error::Error + 'static)| self.not_given(stream, error);
         let mut context = jetstream::new(client.clone());
         context.set_timeout(CONNECT);
         let stream = context.get_stream(stream).await.map_err(|error| failed(&error))?;
@@ -184,10 +205,10 @@ impl Wanted {
             ack_policy: AckPolicy::Explicit,
             ack_wait: ACK_WAIT,
             filter_subject: self.spec.nats.clone(),
-            ..pull::Config::default()
+            ..more
         };
         let known: Result<PullConsumer, _> = stream.get_consumer(&self.group).await;
-        let consumer: PullConsumer = match known {
+        Ok(match known {
             // Where it began is the past; what it filters may be another subject now.
             Ok(known) if known.cached_info().config.filter_subject == self.spec.nats => known,
             Ok(known) => {
@@ -196,9 +217,16 @@ impl Wanted {
                 stream.create_consumer(changed).await.map_err(|error| failed(&error))?
             }
             Err(_) => stream.create_consumer(new).await.map_err(|error| failed(&error))?,
-        };
-        let messages = consumer.stream().max_messages_per_batch(AT_ONCE).messages().await;
-        messages.map_err(|error| failed(&error))
+        })
+    }
+}
+
+impl Wanted {
+    /// Number and time of a message that a stream keeps.
+    fn sent(&self, message: &jetstream::Message) -> Result<(u64, i64), Problem> {
+        let sent = message.info().map_err(|error| self.server.failed("sends what cannot be read", error))?;
+        let millis = sent.published.unix_timestamp_nanos() / 1_000_000;
+        Ok((sent.stream_sequence, i64::try_from(millis).unwrap_or_default()))
     }
 }
 
@@ -260,11 +288,7 @@ impl Subscription for Subject {
                 };
                 for message in some {
                     let message = message.map_err(|error| self.wanted.server.unreachable(chain(&error)))?;
-                    let sent = message
-                        .info()
-                        .map_err(|error| self.wanted.server.failed("sends what cannot be read", error))?;
-                    let millis = sent.published.unix_timestamp_nanos() / 1_000_000;
-                    let sent = (sent.stream_sequence, i64::try_from(millis).unwrap_or_default());
+                    let sent = self.wanted.sent(&message)?;
                     received.push(self.message(&message.message, Some(sent)));
                     self.received.push(message);
                 }
@@ -293,5 +317,102 @@ impl Subscription for Subject {
             message.ack().await.map_err(|error| self.wanted.server.unreachable(error))?;
         }
         listening.client.flush().await.map_err(|error| self.wanted.server.unreachable(error))
+    }
+}
+
+/// Messages that one request asks for.
+const ASKED: usize = 1_000;
+/// Longest wait for messages that a reader before this one was given and did not acknowledge.
+const LEFT_OVER: Duration = Duration::from_secs(2 * ACK_WAIT.as_secs());
+
+/// A stream that is read some messages at a time.
+pub(crate) struct Reading {
+    wanted: Wanted,
+    stream: String,
+    client: Client,
+    lost: watch::Receiver<bool>,
+    consumer: PullConsumer,
+    held: Vec<jetstream::message::Acker>,
+    /// Their numbers: what takes longer than [`ACK_WAIT`] is delivered again meanwhile.
+    known: HashSet<u64>,
+    last_at: Instant,
+}
+
+impl Reading {
+    /// `queue`: a stream, or `stream/subject`.
+    pub(crate) async fn begin(
+        queue: &str,
+        server: Server<NatsServer>,
+        reader: &Subscriber,
+    ) -> Result<Self, Problem> {
+        let (stream, subject) = queue.split_once('/').unwrap_or((queue, ""));
+        let (connection, from) = (server.connection.clone(), StartAt::Beginning);
+        let (nats, kept) = (subject.to_owned(), Some(stream.to_owned()));
+        let spec = NatsSubject { nats, connection, stream: kept, group: None, from };
+        let wanted = Wanted { spec, server, group: reader.name.clone() };
+        let (client, lost) = wanted.connect().await?;
+        // As many as the copy takes are on their way.
+        let more = pull::Config { max_ack_pending: -1, ..pull::Config::default() };
+        let consumer = wanted.consumer(&client, stream, more).await?;
+        let (stream, held, known) = (stream.to_owned(), Vec::new(), HashSet::new());
+        Ok(Self { wanted, stream, client, lost, consumer, held, known, last_at: Instant::now() })
+    }
+
+    /// Whether nothing is left, nor with a reader that is gone.
+    async fn is_all(&self) -> Result<bool, Problem> {
+        let info = self.consumer.get_info().await;
+        let info = info.map_err(|error| self.wanted.not_given(&self.stream, &error))?;
+        let of_others = info.num_ack_pending > self.held.len() && self.last_at.elapsed() < LEFT_OVER;
+        Ok(info.num_pending == 0 && !of_others)
+    }
+
+    async fn some(&self, most: usize, wait: Duration) -> Result<Vec<jetstream::Message>, Problem> {
+        let failed = |error: &(dyn std::error::Error + 'static)| self.wanted.not_given(&self.stream, error);
+        let asked = most.min(ASKED);
+        let mut messages = if wait.is_zero() {
+            let asked = self.consumer.fetch().max_messages(asked).messages().await;
+            asked.map_err(|error| failed(&error))?
+        } else {
+            let asked = self.consumer.batch().max_messages(asked).expires(wait.min(WAIT)).messages().await;
+            asked.map_err(|error| failed(&error))?
+        };
+        let mut some = Vec::new();
+        while let Some(message) = messages.next().await {
+            some.push(message.map_err(|error| self.wanted.server.unreachable(error))?);
+        }
+        Ok(some)
+    }
+}
+
+#[async_trait]
+impl QueueReader for Reading {
+    async fn receive(&mut self, most: usize, wait: Duration) -> Result<Received, Problem> {
+        let mut lost = self.lost.clone();
+        let some = tokio::select! {
+            some = self.some(most, wait) => some?,
+            () = broken(&mut lost) => return Err(self.wanted.server.unreachable("the connection broke")),
+        };
+        let mut received = Received::default();
+        for message in some {
+            let sent = self.wanted.sent(&message)?;
+            let (message, acknowledgement) = message.split();
+            if self.known.insert(sent.0) {
+                received.messages.push(told(&message, Some(sent), String::new).into());
+                self.held.push(acknowledgement);
+                self.last_at = Instant::now();
+            }
+        }
+        received.is_all = received.messages.is_empty() && self.is_all().await?;
+        Ok(received)
+    }
+
+    async fn acknowledge(&mut self) -> Result<(), Problem> {
+        self.known.clear();
+        for acknowledgement in std::mem::take(&mut self.held) {
+            acknowledgement.ack().await.map_err(|error| self.wanted.server.unreachable(error))?;
+        }
+        let flushed = tokio::time::timeout(CONNECT, self.client.flush()).await;
+        let flushed = flushed.map_err(|_| self.wanted.server.unreachable("it does not answer"))?;
+        flushed.map_err(|error| self.wanted.server.unreachable(error))
     }
 }

@@ -1,16 +1,18 @@
 //! RabbitMQ: a queue that is emptied.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::{FutureExt as _, StreamExt as _};
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::tcp::OwnedTLSConfig;
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, Consumer, Error, ErrorKind};
+use millrace_contract::{QueueReader, Received};
 use millrace_spec::problem::Problem;
 use millrace_spec::triggers::event::RabbitQueue;
 use serde_json::{Map, Value, json};
@@ -21,7 +23,7 @@ use crate::queue::{AT_ONCE, CONNECT, Subscriber, Subscription, WAIT};
 
 #[derive(Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
-pub(super) struct RabbitServer(ByUrl);
+pub(crate) struct RabbitServer(ByUrl);
 
 impl Located for RabbitServer {
     const WORD: &'static str = "rabbitmq";
@@ -86,6 +88,13 @@ impl Queue {
         let connected = tokio::time::timeout(CONNECT, connected).await;
         let connected = connected.map_err(|_| self.server.unreachable("it does not answer"))?;
         connected.map_err(|error| self.problem(&error))
+    }
+
+    /// What the server answers, if it does in time.
+    async fn answered<T>(&self, request: impl Future<Output = Result<T, Error>>) -> Result<T, Problem> {
+        let answer = tokio::time::timeout(CONNECT, request).await;
+        let answer = answer.map_err(|_| self.server.unreachable("it does not answer"))?;
+        answer.map_err(|error| self.problem(&error))
     }
 
     fn message(&self, delivery: Delivery) -> Message {
@@ -196,8 +205,73 @@ impl Subscription for Queue {
         let (Some(last), Some(listening)) = (self.received.take(), &self.listening) else { return Ok(()) };
         // Up to the last one: they came in this order.
         let acknowledged = listening.channel.basic_ack(last, BasicAckOptions { multiple: true });
-        let acknowledged = tokio::time::timeout(CONNECT, acknowledged).await;
-        let acknowledged = acknowledged.map_err(|_| self.server.unreachable("it does not answer"))?;
-        acknowledged.map_err(|error| self.problem(&error))
+        self.answered(acknowledged).await
+    }
+}
+
+/// Between two looks at a queue that is empty.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A queue that is read some messages at a time: each is asked for, so that none waits here that nobody wants.
+pub(crate) struct Reading {
+    queue: Queue,
+    /// Messages are held as long as there is a connection.
+    _connection: Connection,
+    channel: Channel,
+    /// Tag of the last one.
+    held: Option<u64>,
+}
+
+impl Reading {
+    pub(crate) async fn begin(
+        name: String,
+        server: Server<RabbitServer>,
+        reader: &Subscriber,
+    ) -> Result<Self, Problem> {
+        let connection = server.connection.clone();
+        let spec = RabbitQueue { rabbitmq: name, connection, prefetch: 1 };
+        let queue = Queue::new(spec, server, reader);
+        let connection = queue.connect().await?;
+        let channel = queue.answered(connection.create_channel()).await?;
+        Ok(Self { queue, _connection: connection, channel, held: None })
+    }
+
+    async fn next(&mut self) -> Result<Option<Delivery>, Problem> {
+        let name = self.queue.spec.rabbitmq.as_str().into();
+        let asked = self.channel.basic_get(name, BasicGetOptions::default());
+        Ok(self.queue.answered(asked).await?.map(|found| found.delivery))
+    }
+}
+
+#[async_trait]
+impl QueueReader for Reading {
+    async fn receive(&mut self, most: usize, wait: Duration) -> Result<Received, Problem> {
+        let until = Instant::now() + wait.min(WAIT);
+        let mut received = Received::default();
+        while received.messages.len() < most {
+            match self.next().await? {
+                Some(delivery) => {
+                    self.held = Some(delivery.delivery_tag);
+                    received.messages.push(self.queue.message(delivery).into());
+                }
+                None if received.messages.is_empty() && Instant::now() < until => {
+                    tokio::time::sleep(LOOK).await
+                }
+                None => {
+                    received.is_all = true;
+                    break;
+                }
+            }
+        }
+        Ok(received)
+    }
+
+    async fn acknowledge(&mut self) -> Result<(), Problem> {
+        let Some(last) = self.held.take() else { return Ok(()) };
+        let acknowledged = self.channel.basic_ack(last, BasicAckOptions { multiple: true });
+        self.queue.answered(acknowledged).await?;
+        // An acknowledgement has no answer. One of a later request says that it has arrived.
+        let closed = self.channel.close(200, "read".into());
+        self.queue.answered(closed).await
     }
 }

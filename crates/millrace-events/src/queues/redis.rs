@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use millrace_contract::{QueueReader, Received};
 use millrace_spec::problem::Problem;
 use millrace_spec::triggers::event::{RedisStream, StartAt};
 use redis::aio::MultiplexedConnection;
@@ -25,7 +26,7 @@ const CLAIM_EVERY: Duration = Duration::from_secs(30);
 
 #[derive(Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
-pub(super) struct RedisServer(ByUrl);
+pub(crate) struct RedisServer(ByUrl);
 
 impl Located for RedisServer {
     const WORD: &'static str = "redis";
@@ -103,13 +104,18 @@ impl Stream {
         }
     }
 
-    /// Entries of the group: new ones after `>`, those delivered to this server and not acknowledged after `0`.
-    async fn read(&mut self, after: &str) -> Result<Vec<StreamId>, RedisError> {
+    /// Entries of the group: new ones after `>`, those delivered to this server and not acknowledged after an id.
+    async fn read(
+        &mut self,
+        after: &str,
+        most: usize,
+        wait: Option<Duration>,
+    ) -> Result<Vec<StreamId>, RedisError> {
         let Some(connection) = &mut self.connection else { return Ok(Vec::new()) };
         let mut command = redis::cmd("XREADGROUP");
-        command.arg("GROUP").arg(&self.group).arg(&self.consumer).arg("COUNT").arg(AT_ONCE);
-        if after == ">" {
-            command.arg("BLOCK").arg(u64::try_from(WAIT.as_millis()).unwrap_or(u64::MAX));
+        command.arg("GROUP").arg(&self.group).arg(&self.consumer).arg("COUNT").arg(most);
+        if let Some(wait) = wait {
+            command.arg("BLOCK").arg(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         }
         command.arg("STREAMS").arg(&self.spec.redis).arg(after);
         let reply: Option<StreamReadReply> = command.query_async(connection).await?;
@@ -129,7 +135,7 @@ impl Stream {
 
     async fn entries(&mut self) -> Result<Vec<StreamId>, RedisError> {
         if self.has_left_over {
-            let left = self.read("0").await?;
+            let left = self.read("0", AT_ONCE, None).await?;
             if !left.is_empty() {
                 return Ok(left);
             }
@@ -142,7 +148,7 @@ impl Stream {
             }
             self.claimed_at = Some(Instant::now());
         }
-        self.read(">").await
+        self.read(">", AT_ONCE, Some(WAIT)).await
     }
 
     fn message(&self, entry: StreamId) -> Message {
@@ -216,6 +222,64 @@ impl Subscription for Stream {
         command.arg(&self.spec.redis).arg(&self.group).arg(received);
         let settled = command.query_async::<()>(connection).await;
         settled.map_err(|error| self.problem(&error))
+    }
+}
+
+/// Ids that one command acknowledges.
+const ACKNOWLEDGED: usize = 1_000;
+
+/// A stream that is read some entries at a time.
+pub(crate) struct Reading {
+    stream: Stream,
+    /// Up to where entries were read that this reader was given before and did not acknowledge; `None` once there are no more of them.
+    left_over: Option<String>,
+    held: Vec<String>,
+}
+
+impl Reading {
+    pub(crate) async fn begin(
+        (stream, field): (String, Option<String>),
+        server: Server<RedisServer>,
+        reader: &Subscriber,
+    ) -> Result<Self, Problem> {
+        let connection = server.connection.clone();
+        let spec = RedisStream { redis: stream, connection, group: None, from: StartAt::Beginning, field };
+        let mut stream = Stream::new(spec, server, reader);
+        stream.begin(None).await?;
+        Ok(Self { stream, left_over: Some("0".to_owned()), held: Vec::new() })
+    }
+
+    async fn entries(&mut self, most: usize, wait: Duration) -> Result<Vec<StreamId>, RedisError> {
+        if let Some(after) = self.left_over.take() {
+            let left = self.stream.read(&after, most, None).await?;
+            if let Some(last) = left.last() {
+                self.left_over = Some(last.id.clone());
+                return Ok(left);
+            }
+        }
+        // To block for no time is to block for ever.
+        let wait = Some(wait.min(WAIT)).filter(|wait| wait.as_millis() > 0);
+        self.stream.read(">", most, wait).await
+    }
+}
+
+#[async_trait]
+impl QueueReader for Reading {
+    async fn receive(&mut self, most: usize, wait: Duration) -> Result<Received, Problem> {
+        let entries = self.entries(most, wait).await.map_err(|error| self.stream.problem(&error))?;
+        self.held.extend(entries.iter().map(|entry| entry.id.clone()));
+        let is_all = entries.is_empty();
+        // An entry that was deleted before it was acknowledged has no fields any more.
+        let there = entries.into_iter().filter(|entry| !entry.map.is_empty());
+        Ok(Received { messages: there.map(|entry| self.stream.message(entry).into()).collect(), is_all })
+    }
+
+    async fn acknowledge(&mut self) -> Result<(), Problem> {
+        for ids in std::mem::take(&mut self.held).chunks(ACKNOWLEDGED) {
+            self.stream.received = ids.to_vec();
+            self.stream.settle().await?;
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millrace_contract::{BatchStream, StepContext, TableMoment};
 
-use super::{Copy, not_written, staging};
+use super::{Copy, not_written, queue, staging};
 use crate::address::Address;
 use crate::config::{CopyConfig, Write};
 use crate::connections;
@@ -37,6 +37,10 @@ impl Copy {
                 "of other sources: `incremental: {column: updated_at}`",
             )
         };
+        if let Address::Queue { .. } = from {
+            return queue::check(config);
+        }
+        queue::check_absent(config)?;
         let Address::Origin { connection, stream } = from else {
             if config.state.is_some() {
                 return Err(no_state());
@@ -88,7 +92,7 @@ impl Copy {
     pub(super) fn check_write(&self, config: &CopyConfig) -> Result<(), CopyError> {
         match self.address(&config.to)? {
             to @ Address::Database { .. } => self.check_server(&to),
-            to @ Address::Origin { .. } => Err(not_written(&to)),
+            to @ (Address::Origin { .. } | Address::Queue { .. }) => Err(not_written(&to)),
             _ if !config.pre_sql.is_empty() || !config.post_sql.is_empty() => Err(CopyError::config(
                 "`pre_sql` and `post_sql` are for databases",
                 "copy to `connection:table`",

@@ -61,7 +61,8 @@ impl Copy {
             | Address::Stored { .. }
             | Address::Http(_)
             | Address::StoreUrl(_)
-            | Address::Origin { .. } => Ok(None),
+            | Address::Origin { .. }
+            | Address::Queue { .. } => Ok(None),
         }
     }
 

@@ -27,6 +27,7 @@ use crate::error::CopyError;
 use crate::source::Outcome;
 pub use json_path::JsonPath;
 pub(crate) use settings::{KINDS, connection_schema, kind_of, open};
+pub(crate) use staged::Staged;
 pub use web::{Cursor, Keyed, NumberedPages, OffsetPages, Pages, Request};
 
 /// A system that gives rows.

@@ -110,7 +110,7 @@ pub(super) fn progress(asking: &Asking<'_>, workspace: &Path) -> Result<Option<P
 /// Lets the progress move on when the sink has the rows.
 pub(super) fn settled(asking: &Asking<'_>, progress: Option<Progress>) {
     if let Some(progress) = progress {
-        asking.outcome.settle_with(Box::new(move || progress.settle()));
+        asking.outcome.settle_with(Box::pin(async move { progress.settle() }));
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use millrace_contract::{BatchStream, QueryError};
 
@@ -35,7 +36,7 @@ pub(crate) struct Outcome {
 }
 
 /// What is done at the source once the sink has its rows.
-struct Settle(Box<dyn FnOnce() -> Result<(), CopyError> + Send>);
+struct Settle(BoxFuture<'static, Result<(), CopyError>>);
 
 impl std::fmt::Debug for Settle {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -58,14 +59,17 @@ impl Outcome {
     }
 
     /// What the source wants to be done once the sink has its rows.
-    pub(crate) fn settle_with(&self, settle: Box<dyn FnOnce() -> Result<(), CopyError> + Send>) {
+    pub(crate) fn settle_with(&self, settle: BoxFuture<'static, Result<(), CopyError>>) {
         *self.settle.lock().unwrap_or_else(PoisonError::into_inner) = Some(Settle(settle));
     }
 
     /// The sink has the rows.
-    pub(crate) fn settle(&self) -> Result<(), CopyError> {
+    pub(crate) async fn settle(&self) -> Result<(), CopyError> {
         let settle = self.settle.lock().unwrap_or_else(PoisonError::into_inner).take();
-        settle.map_or(Ok(()), |settle| settle.0())
+        match settle {
+            Some(settle) => settle.0.await,
+            None => Ok(()),
+        }
     }
 
     /// For what is read beside the source: its bytes are not counted, and its errors are not the source's.

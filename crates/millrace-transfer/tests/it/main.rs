@@ -103,6 +103,16 @@ impl DatasetCatalog for NoTables {
     }
 }
 
+#[async_trait]
+impl Queues for NoTables {
+    async fn read(
+        &self,
+        reading: QueueReading,
+    ) -> Result<Box<dyn QueueReader>, millrace_spec::problem::Problem> {
+        Err(millrace_spec::problem::Problem::error("event-source", format!("{reading:?}")))
+    }
+}
+
 #[derive(Default)]
 struct Seen(Mutex<Option<Progress>>);
 
@@ -164,6 +174,7 @@ impl Place {
             workspace: self.folder.path().to_owned(),
             connections,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            queues: Arc::new(NoTables),
             clock: Arc::new(SystemClock),
         });
         if let Some(problem) = kind.check(&config).into_iter().next() {

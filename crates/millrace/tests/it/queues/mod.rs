@@ -3,6 +3,7 @@
 
 mod broker;
 mod buckets;
+mod copies;
 mod imap;
 mod kafka;
 mod mqtt;
@@ -63,4 +64,71 @@ sound: {kafka: {brokers: [\"localhost:9092\"], sasl: scram-sha-256, tls: true}}
 ";
     let project = Project::new(&[("connections.yaml", connections)]);
     insta::assert_snapshot!(project.millrace(&["check"]));
+}
+
+#[test]
+fn what_says_nothing_to_a_queue_is_told_where_it_stands() {
+    let pipeline = "steps:\n  a: {copy: {from: \"queue:orders\", limit: 10, to: \"data:a\"}}\n  \
+                    b: {copy: {from: b.csv, messages: {max: 10}, to: \"data:b\"}}\n  \
+                    c: {copy: {from: c.csv, state: state/c.json, to: \"data:c\"}}\n  \
+                    d: {copy: {from: d.csv, to: \"queue:orders\"}}\n  \
+                    e: {copy: {from: \"queue:orders\", messages: {most: 10}, to: \"data:e\"}}\n";
+    let connections = "queue: {redis: {url: \"redis://localhost\"}}\n";
+    let project = Project::new(&[("pipelines/p.yaml", pipeline), ("connections.yaml", connections)]);
+    insta::assert_snapshot!(project.millrace(&["check"]), @r###"
+    exit 1
+    ----
+    error[copy-config]: `limit` says nothing to a queue
+     --> pipelines/p.yaml:2:43
+      |
+    2 |   a: {copy: {from: "queue:orders", limit: 10, to: "data:a"}}
+      |                                           ^^
+    hint: messages: {max: 1000}
+    error[missing-file]: there is no file `b.csv` in the workspace
+     --> pipelines/p.yaml:3:20
+      |
+    3 |   b: {copy: {from: b.csv, messages: {max: 10}, to: "data:b"}}
+      |                    ^^^^^
+    error[copy-config]: `messages` is for queues
+     --> pipelines/p.yaml:3:37
+      |
+    3 |   b: {copy: {from: b.csv, messages: {max: 10}, to: "data:b"}}
+      |                                     ^
+    hint: from: "queue:orders", a connection of the kind `redis`, `nats` or `rabbitmq`
+    error[missing-file]: there is no file `c.csv` in the workspace
+     --> pipelines/p.yaml:4:20
+      |
+    4 |   c: {copy: {from: c.csv, state: state/c.json, to: "data:c"}}
+      |                    ^^^^^
+    error[copy-config]: `state` is for programs and taps, which say how far they were read
+     --> pipelines/p.yaml:4:34
+      |
+    4 |   c: {copy: {from: c.csv, state: state/c.json, to: "data:c"}}
+      |                                  ^^^^^^^^^^^^
+    hint: of other sources: `incremental: {column: updated_at}`
+    error[copy-config]: `queue:orders` cannot be written
+     --> pipelines/p.yaml:5:13
+      |
+    5 |   d: {copy: {from: d.csv, to: "queue:orders"}}
+      |             ^
+    hint: copy to `data:name`, a path or a connection
+    error[missing-file]: there is no file `d.csv` in the workspace
+     --> pipelines/p.yaml:5:20
+      |
+    5 |   d: {copy: {from: d.csv, to: "queue:orders"}}
+      |                    ^^^^^
+    error[copy-config]: `copy`: unknown field `most`, expected one of `max`, `for`, `reader`, `body`, `field`
+     --> pipelines/p.yaml:6:13
+      |
+    6 |   e: {copy: {from: "queue:orders", messages: {most: 10}, to: "data:e"}}
+      |             ^
+    hint: copy: {from: "raw/flights.csv.gz", to: "data:flights", on_error: reject, max_rejects: 100}
+    error[unknown-key]: copy: there is no key `most`
+     --> pipelines/p.yaml:6:47
+      |
+    6 |   e: {copy: {from: "queue:orders", messages: {most: 10}, to: "data:e"}}
+      |                                               ^^^^
+    hint: its keys are max, for, reader, body, field
+    1 of 2 files have errors
+    "###);
 }

@@ -3,7 +3,7 @@ use std::process::Command;
 use serde_json::json;
 
 use super::broker::{Broker, Place, Running};
-use super::suite;
+use super::{copies, suite};
 use crate::events::{outputs, runs, settled, wait_until_asked};
 use crate::project::{Project, wait_until};
 use crate::server::Up;
@@ -71,4 +71,14 @@ fn event_nats_a_subject_without_a_stream_is_listened_to() {
     sender.send(&json!({"body": "21.5", "core": true}));
     wait_until(|| runs(&server, "p").len() == 2);
     assert_eq!(outputs(&server, &settled(&server, "t")["run_id"])["data"], 21.5);
+}
+
+#[test]
+fn copy_nats_messages_are_acknowledged_once_the_sink_has_them() {
+    copies::messages_are_acknowledged_once_the_sink_has_them::<Nats>("ORDERS", "");
+}
+
+#[test]
+fn copy_nats_bodies_are_read_as_json_and_waited_for() {
+    copies::bodies_are_read_as_json_and_waited_for::<Nats>("ORDERS", "");
 }

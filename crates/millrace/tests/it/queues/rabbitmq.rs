@@ -2,7 +2,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::broker::{Broker, Place, Process, free_port};
-use super::suite;
+use super::{copies, suite};
 
 struct Rabbit;
 
@@ -71,4 +71,14 @@ fn event_rabbitmq_server_restarted() {
 fn event_rabbitmq_wrong_credentials() {
     let Some(said) = suite::what_wrong_credentials_say::<Rabbit>() else { return };
     insta::assert_snapshot!(said, @r###"`[address]` refuses the credentials: ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For details see the broker logfile.; correct `queue` in connections.yaml"###);
+}
+
+#[test]
+fn copy_rabbitmq_messages_are_acknowledged_once_the_sink_has_them() {
+    copies::messages_are_acknowledged_once_the_sink_has_them::<Rabbit>("orders", "");
+}
+
+#[test]
+fn copy_rabbitmq_bodies_are_read_as_json_and_waited_for() {
+    copies::bodies_are_read_as_json_and_waited_for::<Rabbit>("orders", "");
 }

@@ -1,7 +1,7 @@
 use std::process::Command;
 
 use super::broker::{Broker, Place};
-use super::suite;
+use super::{copies, suite};
 
 struct Redis;
 
@@ -66,4 +66,14 @@ fn event_redis_streams_wrong_credentials() {
 #[test]
 fn event_redis_streams_burst_of_10000() {
     suite::a_burst_of_10000_starts_the_exact_number_of_runs::<Redis>();
+}
+
+#[test]
+fn copy_redis_messages_are_acknowledged_once_the_sink_has_them() {
+    copies::messages_are_acknowledged_once_the_sink_has_them::<Redis>("orders", ", field: body");
+}
+
+#[test]
+fn copy_redis_bodies_are_read_as_json_and_waited_for() {
+    copies::bodies_are_read_as_json_and_waited_for::<Redis>("orders", ", field: body");
 }

@@ -1,0 +1,82 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use millrace_spec::problem::Problem;
+
+/// Keys of connections that lead to queues which can be read some messages at a time.
+pub const READABLE_QUEUES: [&str; 3] = ["redis", "nats", "rabbitmq"];
+
+/// Reads queues some messages at a time; what was read is given back unless it is acknowledged.
+#[async_trait]
+pub trait Queues: Send + Sync {
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// If the connection is not there or not one to such a queue, or if the server does not give the queue.
+    async fn read(&self, reading: QueueReading) -> Result<Box<dyn QueueReader>, Problem>;
+}
+
+/// Which queue is read, and as whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueReading {
+    /// Name of the connection.
+    pub connection: String,
+    /// A stream of Redis, a stream of JetStream with or without `/` and a subject, a queue of RabbitMQ.
+    pub queue: String,
+    /// Who reads; where a queue keeps how far each of its readers is, this is kept by.
+    pub reader: Reader,
+    /// Of Redis, the field with the body; the others are headers then. All fields are the body if absent.
+    pub field: Option<String>,
+}
+
+/// Who reads a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reader {
+    /// The group or consumer of this name.
+    Named(String),
+    /// A step of this workspace.
+    Step {
+        /// Name of its pipeline.
+        pipeline: String,
+        /// Its name in it.
+        step: String,
+    },
+}
+
+/// A queue that is read. When it is dropped, what was not acknowledged is given again, to whoever reads next.
+#[async_trait]
+pub trait QueueReader: Send {
+    /// The next messages, oldest first, `most` of them at most; those that are there now, or else those that come within `wait`. Nothing may
+    /// come although `wait` is not over.
+    async fn receive(&mut self, most: usize, wait: Duration) -> Result<Received, Problem>;
+
+    /// Everything that was received is kept elsewhere: the queue may forget it.
+    async fn acknowledge(&mut self) -> Result<(), Problem>;
+}
+
+/// What a queue gave.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Received {
+    /// The messages.
+    pub messages: Vec<QueueMessage>,
+    /// Whether nothing else was there then, not even with a reader that is gone.
+    pub is_all: bool,
+}
+
+/// A message of a queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QueueMessage {
+    /// Tells it from every other of its queue, also when it is given again; of RabbitMQ only if its sender gave it one.
+    pub id: String,
+    /// Stream, subject or routing key.
+    pub subject: String,
+    /// When it was sent, milliseconds since 1970.
+    pub time_ms: Option<i64>,
+    /// Its headers.
+    pub headers: BTreeMap<String, String>,
+    /// Its body as it came; of fields a JSON object; of what is not UTF-8 its Base64.
+    pub body: String,
+    /// Whether the body is JSON.
+    pub is_json: bool,
+}

@@ -1,0 +1,64 @@
+//! Queues that are read some messages at a time, by copies. They are connected to as triggers do.
+
+use async_trait::async_trait;
+use millrace_contract::{Listener, QueueMessage, QueueReader, QueueReading, Queues, Reader};
+use millrace_spec::problem::Problem;
+
+use crate::connection::{ReadConnection, Server};
+use crate::message::Message;
+use crate::queue::Subscriber;
+use crate::queues::{nats, rabbitmq, redis};
+
+/// What copies call themselves within a group, so that one that is begun again is given what it had not acknowledged.
+const CONSUMER: &str = "copy";
+
+/// The queues that connections lead to.
+#[derive(Clone)]
+pub struct ConnectedQueues {
+    /// Name of the workspace, which is in the names of readers.
+    pub name: String,
+    /// Settings of a connection, secrets resolved.
+    pub connections: ReadConnection,
+}
+
+#[async_trait]
+impl Queues for ConnectedQueues {
+    async fn read(&self, reading: QueueReading) -> Result<Box<dyn QueueReader>, Problem> {
+        let QueueReading { connection, queue, reader, field } = reading;
+        let found = (self.connections)(&connection).map_err(|problem| *problem)?;
+        let subscriber = match reader {
+            Reader::Named(name) => Subscriber { name, server: CONSUMER.to_owned() },
+            Reader::Step { pipeline, step } => {
+                Subscriber::new(&self.name, &Listener { pipeline, trigger: step }, CONSUMER)
+            }
+        };
+        if found.get("redis").is_some() {
+            let server = Server::read(&connection, &self.connections)?;
+            return Ok(Box::new(redis::Reading::begin((queue, field), server, &subscriber).await?));
+        }
+        if let Some(field) = field {
+            let problem = Problem::error("bad-queue", format!("`field: {field}` is for streams of Redis"));
+            return Err(problem.hint("leave it out: the body of a message is in `body`"));
+        }
+        if found.get("nats").is_some() {
+            let server = Server::read(&connection, &self.connections)?;
+            return Ok(Box::new(nats::Reading::begin(&queue, server, &subscriber).await?));
+        }
+        if found.get("rabbitmq").is_some() {
+            let server = Server::read(&connection, &self.connections)?;
+            return Ok(Box::new(rabbitmq::Reading::begin(queue, server, &subscriber).await?));
+        }
+        let problem =
+            Problem::error("bad-connection", format!("the connection `{connection}` leads to no queue"));
+        Err(problem
+            .hint(format!("in connections.yaml: `{connection}: {{redis: {{url: \"redis://host:6379\"}}}}`")))
+    }
+}
+
+impl From<Message> for QueueMessage {
+    fn from(message: Message) -> Self {
+        let Message { id, subject, time_ms, headers, body, .. } = message;
+        let (body, is_json) = body.into_text();
+        Self { id, subject, time_ms, headers, body, is_json }
+    }
+}

@@ -1,0 +1,282 @@
+//! Queues as sources: so many messages, or those of so long, or all that are there. A queue may forget them once the sink has them.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use millrace_contract::{
+    BatchStream, Progress, QueueMessage, QueueReader, QueueReading, Reader, Received, StepContext,
+    StepOutcome,
+};
+use millrace_spec::duration::Elapsed;
+use millrace_spec::problem::Problem;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::io::AsyncWriteExt as _;
+
+use super::{Copy, staging};
+use crate::address::{Address, sources};
+use crate::config::{CopyConfig, Write};
+use crate::error::CopyError;
+use crate::format::Format;
+use crate::origin::{Asking, Staged};
+use crate::source::Outcome;
+use crate::store::unless_cancelled;
+use crate::types::{ColumnSpec, ColumnType};
+
+/// Messages that a copy takes if it does not say.
+const MOST: u64 = 100_000;
+/// Messages that are asked for at once.
+const AT_ONCE: usize = 1_000;
+/// How long messages are waited for before it is looked whether the time is over.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// What is read of a queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Messages {
+    /// How many at most; 100000 if absent. What is left comes with the next copy.
+    #[serde(default)]
+    pub max: Option<NonZeroU64>,
+    /// How long messages are listened for; if absent, those that are there are read, until there are no more.
+    #[serde(default, rename = "for")]
+    pub time: Option<Elapsed>,
+    /// Who reads, where a queue keeps how far each of its readers is: the consumer group of Redis, the durable consumer of JetStream. A name of
+    /// the step's own if absent.
+    #[serde(default)]
+    pub reader: Option<String>,
+    /// What the column `body` is.
+    #[serde(default)]
+    pub body: BodyColumn,
+    /// The field with the body; the others are the headers. All fields, as one JSON text, are the body if absent. Redis only.
+    #[serde(default)]
+    pub field: Option<String>,
+}
+
+/// What the column with the bodies of messages is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyColumn {
+    /// Text, as it came.
+    #[default]
+    Text,
+    /// What its JSON says, as in a file of JSON lines: a number, a structure whose parts `mapping` names.
+    Json,
+}
+
+/// What of a step says nothing to a queue.
+pub(super) fn check(config: &CopyConfig) -> Result<(), CopyError> {
+    let said = [
+        ("limit", config.limit.is_some(), "messages: {max: 1000}"),
+        (
+            "incremental",
+            config.incremental.is_some(),
+            "a queue gives what its reader has not acknowledged yet",
+        ),
+        ("request", config.request.is_some(), "messages: {max: 1000, for: 30s}"),
+        ("state", config.state.is_some(), "a queue knows itself how far it was read"),
+        ("records", config.records.is_some(), "messages: {body: json}"),
+        ("format", config.format.is_some(), "messages: {body: json}"),
+    ];
+    match said.iter().find(|(_, said, _)| *said) {
+        Some((name, _, hint)) => Err(CopyError::config(format!("`{name}` says nothing to a queue"), *hint)),
+        None => Ok(()),
+    }
+}
+
+/// `messages` of a step whose source is no queue.
+pub(super) fn check_absent(config: &CopyConfig) -> Result<(), CopyError> {
+    match &config.messages {
+        Some(_) => Err(CopyError::config(
+            "`messages` is for queues",
+            "from: \"queue:orders\", a connection of the kind `redis`, `nats` or `rabbitmq`",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// A step that reads a queue has a key of its own for each attempt: one that is begun again reads other messages than the first one did, so that
+/// what that has loaded does not stand for them.
+pub(super) fn keyed(context: &StepContext) -> StepContext {
+    let idempotency_key = format!("{}/{}", context.idempotency_key, uuid::Uuid::now_v7().simple());
+    StepContext { idempotency_key, ..context.clone() }
+}
+
+impl Copy {
+    /// Messages that wait in the attempt's folder until all of them are there; they are acknowledged when the outcome is settled.
+    pub(super) async fn read_queue(
+        &self,
+        (connection, queue): (&str, &str),
+        config: &Arc<CopyConfig>,
+        context: &StepContext,
+        outcome: &Outcome,
+    ) -> Result<BatchStream, CopyError> {
+        let label = format!("{connection}:{queue}");
+        let (config, outcome, folder) = (config.clone(), outcome.clone(), staging(context));
+        let mut asking = Asking { stream: queue, label, config, context, folder, outcome };
+        let spec = asking.config.messages.clone().unwrap_or_default();
+        let own = || Reader::Step { pipeline: context.pipeline.clone(), step: context.step.clone() };
+        let reader = spec.reader.clone().map_or_else(own, Reader::Named);
+        let field = spec.field.clone();
+        let reading =
+            QueueReading { connection: connection.to_owned(), queue: queue.to_owned(), reader, field };
+        let said = |problem: Problem| said(&asking.label, problem);
+        let opened = async { self.services.queues.read(reading).await.map_err(said) };
+        let mut queue = unless_cancelled(context, opened).await?;
+        let mut staged = Staged::new(&asking).await?;
+        unless_cancelled(context, drain(&mut *queue, &spec, &mut staged, &asking)).await?;
+        let mut columns = columns(spec.body);
+        columns.extend(asking.config.columns.clone());
+        if staged.rows == 0 && (leaves_alone(&asking.config.write) || !columns.contains_key("body")) {
+            return Err(CopyError::NoMessage { queue: asking.label });
+        }
+        let (log, label) = (context.log.clone(), asking.label.clone());
+        asking.outcome.settle_with(Box::pin(async move {
+            // The sink has them: a queue that does not hear of it gives them once more, and that is all.
+            if let Err(problem) = queue.acknowledge().await {
+                log.line(&format!("`{label}` gives these messages once more: {}", problem.message));
+            }
+            Ok(())
+        }));
+        asking.config = Arc::new(CopyConfig { columns, ..CopyConfig::clone(&asking.config) });
+        staged.read(asking, Format::Jsonl, None).await
+    }
+}
+
+impl Copy {
+    /// What becomes of a copy that found no message: the sink stays as it is.
+    pub(super) async fn left_alone(
+        &self,
+        from: &Address,
+        to: &Address,
+        context: &StepContext,
+    ) -> Result<StepOutcome, CopyError> {
+        context.log.line("the queue has no message; the sink stays as it is");
+        let mut outcome = StepOutcome { sources: sources(from), rows: Some(0), ..StepOutcome::default() };
+        let data = match to {
+            Address::Dataset(name) => {
+                self.services.datasets.resolve(name).await.ok().map(|found| found.asset.to_value())
+            }
+            Address::Table(asset) => Some(asset.to_value()),
+            Address::Database { connection, table } => Some(format!("{connection}:{table}").into()),
+            _ => None,
+        };
+        outcome.outputs.extend(data.map(|data| ("data".to_owned(), data)));
+        let verification = serde_json::json!({"result": "NotVerified", "why": "nothing was written"});
+        let told = [("rows", 0.into()), ("rejected", 0.into()), ("verification", verification)];
+        outcome.outputs.extend(told.map(|(name, value)| (name.to_owned(), value)));
+        Ok(outcome)
+    }
+}
+
+/// Whether no rows change nothing of the sink.
+pub(super) fn leaves_alone(write: &Write) -> bool {
+    matches!(
+        write,
+        Write::Append | Write::Upsert(_) | Write::DeleteInsert(_) | Write::InsertOnly(_) | Write::Snapshot
+    )
+}
+
+/// What a queue says, in a copy's words.
+fn said(label: &str, problem: Problem) -> CopyError {
+    if problem.code == "event-source" && problem.hints.is_empty() {
+        return CopyError::Read { what: label.to_owned(), message: problem.message, transient: true };
+    }
+    CopyError::Connection(Box::new(problem))
+}
+
+/// The columns of every queue.
+fn columns(body: BodyColumn) -> IndexMap<String, ColumnSpec> {
+    let mut columns = vec![
+        ("id", ColumnType::String),
+        ("subject", ColumnType::String),
+        ("time", ColumnType::Timestamp),
+        ("headers", ColumnType::String),
+    ];
+    if body == BodyColumn::Text {
+        columns.push(("body", ColumnType::String));
+    }
+    columns.into_iter().map(|(name, kind)| (name.to_owned(), ColumnSpec::Type(kind))).collect()
+}
+
+/// Receives messages into a file, a line each.
+async fn drain(
+    queue: &mut dyn QueueReader,
+    spec: &Messages,
+    staged: &mut Staged,
+    asking: &Asking<'_>,
+) -> Result<(), CopyError> {
+    let failed = |error: &dyn std::fmt::Display| CopyError::write("the attempt's folder", error);
+    let path = staged.place(asking.label.clone());
+    let mut file = fs_err::tokio::File::create(&path).await.map_err(|error| failed(&error))?;
+    let until = spec.time.map(|time| Instant::now() + Duration::from_millis(time.ms));
+    let most = spec.max.map_or(MOST, NonZeroU64::get);
+    let mut wait = Duration::ZERO;
+    while staged.rows < most {
+        if let Some(until) = until {
+            wait = until.saturating_duration_since(Instant::now()).min(WAIT);
+            if wait.is_zero() {
+                break;
+            }
+        }
+        let left = usize::try_from(most - staged.rows).unwrap_or(usize::MAX);
+        let received = queue.receive(left.min(AT_ONCE), wait).await;
+        let Received { messages, is_all } = received.map_err(|problem| said(&asking.label, problem))?;
+        let lines: String = messages.iter().map(|message| line(message, spec.body)).collect();
+        file.write_all(lines.as_bytes()).await.map_err(|error| failed(&error))?;
+        staged.rows += messages.len() as u64;
+        staged.bytes += lines.len() as u64;
+        let (rows, bytes) = (Some(staged.rows), Some(staged.bytes));
+        let message = Some("the queue gives its messages".to_owned());
+        asking.context.progress.report(Progress { fraction: None, rows, bytes, message });
+        if until.is_none() && is_all {
+            break;
+        }
+        // What is left is with another reader, and comes back if that is gone.
+        wait = if messages.is_empty() { WAIT } else { Duration::ZERO };
+    }
+    file.sync_all().await.map_err(|error| failed(&error))
+}
+
+/// A message as a line of JSON.
+fn line(message: &QueueMessage, body: BodyColumn) -> String {
+    let text = |text: &str| serde_json::Value::from(text).to_string();
+    let time = message.time_ms.and_then(|time| Timestamp::from_millisecond(time).ok());
+    let time = time.map_or_else(|| "null".to_owned(), |time| text(&time.to_string()));
+    let headers = serde_json::json!(message.headers).to_string();
+    let body = match body {
+        // Between the parts of a JSON text, the end of a line is a blank; within a text of its it cannot stand.
+        BodyColumn::Json if message.is_json => message.body.replace(['\n', '\r'], " "),
+        _ => text(&message.body),
+    };
+    let (id, subject, headers) = (text(&message.id), text(&message.subject), text(&headers));
+    format!("{{\"id\":{id},\"subject\":{subject},\"time\":{time},\"headers\":{headers},\"body\":{body}}}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_a_line() {
+        let mut message = QueueMessage {
+            id: "1".to_owned(),
+            subject: "a\"b".to_owned(),
+            time_ms: Some(1_500),
+            headers: [("k".to_owned(), "v".to_owned())].into(),
+            body: "{\"n\":\n 1.10}".to_owned(),
+            is_json: true,
+        };
+        let begin =
+            r#"{"id":"1","subject":"a\"b","time":"1970-01-01T00:00:01.5Z","headers":"{\"k\":\"v\"}","body":"#;
+        assert_eq!(line(&message, BodyColumn::Json), format!("{begin}{{\"n\":  1.10}}}}\n"));
+        assert_eq!(line(&message, BodyColumn::Text), format!("{begin}\"{{\\\"n\\\":\\n 1.10}}\"}}\n"));
+        (message.body, message.is_json, message.time_ms) = ("hello".to_owned(), false, None);
+        assert!(
+            line(&message, BodyColumn::Json)
+                .ends_with(",\"time\":null,\"headers\":\"{\\\"k\\\":\\\"v\\\"}\",\"body\":\"hello\"}\n")
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! Queues as sources of copies.
+
+use std::process::Child;
+
+use serde_json::json;
+
+use super::broker::{Broker, Running, Sender};
+use crate::project::{Project, wait_until};
+
+/// A workspace that copies the queue by these steps, one a pipeline, and a sender.
+fn workspace<B: Broker>(broker: &Running<B>, queue: &str, steps: &[(&str, &str)]) -> (Project, Sender) {
+    let connection = B::connection(&broker.address, B::PASSWORD);
+    let project = Project::new(&[("connections.yaml", &format!("queue: {{{}: {connection}}}\n", B::WORD))]);
+    for (name, copy) in steps {
+        let step = format!("steps: {{load: {{copy: {{from: \"queue:{queue}\", {copy}}}}}}}\n");
+        project.write(&format!("pipelines/{name}.yaml"), step);
+    }
+    (project, broker.sender())
+}
+
+/// The one number that a query gives.
+fn number(project: &Project, query: &str) -> u64 {
+    let output = project.output(&["sql", query, "--json"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn run(project: &Project, name: &str, code: &str) {
+    let said = project.millrace(&["run", name]);
+    assert!(said.starts_with(code), "{said}");
+}
+
+/// Ends with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// `field`: what else `messages` says.
+pub(super) fn messages_are_acknowledged_once_the_sink_has_them<B: Broker>(queue: &str, field: &str) {
+    let Some(broker) = Running::<B>::start() else { return };
+    let load =
+        format!("messages: {{reader: loader, max: 3{field}}}, write: {{upsert: [id]}}, to: \"data:rows\"");
+    let broken =
+        format!("messages: {{reader: loader{field}}}, columns: {{body: integer}}, to: \"data:none\"");
+    let (project, mut sender) = workspace(&broker, queue, &[("load", &load), ("broken", &broken)]);
+    (0..5).for_each(|n| sender.send_body(&json!({"n": n})));
+    // What the sink has not taken stays in the queue.
+    run(&project, "broken", "exit 1");
+    run(&project, "load", "exit 0");
+    assert_eq!(number(&project, "select count(*) as n from rows"), 3);
+    run(&project, "load", "exit 0");
+    assert_eq!(number(&project, "select count(*) as n from rows"), 5);
+    assert_eq!(number(&project, "select count(distinct body) as n from rows where subject = 'orders'"), 5);
+    // Nothing is left, and nothing is lost by that.
+    run(&project, "load", "exit 0");
+    assert_eq!(number(&project, "select count(*) as n from rows"), 5);
+    sender.send_body(&json!({"n": 5}));
+    run(&project, "load", "exit 0");
+    assert_eq!(number(&project, "select count(*) as n from rows"), 6);
+}
+
+pub(super) fn bodies_are_read_as_json_and_waited_for<B: Broker>(queue: &str, field: &str) {
+    let Some(broker) = Running::<B>::start() else { return };
+    let load = format!(
+        "messages: {{max: 2, for: 50s, body: json{field}}}, mapping: {{n: $.body.n, team: headers}}, write: append, to: \"data:rows\""
+    );
+    let none = load.replace("for: 50s, ", "");
+    let (project, mut sender) = workspace(&broker, queue, &[("load", &load), ("none", &none)]);
+    // Nobody knows yet what the bodies say; the sink is left alone.
+    run(&project, "none", "exit 0");
+    let mut loading = Ended(project.spawn(&["run", "load"]));
+    for n in [40, 2] {
+        sender.send(
+            &json!({"body": json!({"n": n}).to_string(), "headers": {"team": "a"}, "id": format!("m{n}")}),
+        );
+    }
+    wait_until(|| loading.0.try_wait().unwrap().is_some());
+    assert_eq!(number(&project, "select sum(n) as s from rows where team like '%team%'"), 42);
+}
