@@ -30,6 +30,7 @@ mod runs;
 mod secrets;
 mod show_run;
 mod sql;
+mod sync;
 mod test;
 mod triggers;
 mod up;
@@ -70,6 +71,7 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Reject(arguments) => approvals::decide(&arguments, false, printer).await,
         Command::Environments => environments::run(printer).await,
         Command::Copy(arguments) => copy::run(&arguments, printer).await,
+        Command::Sync(arguments) => sync::run(&arguments, printer).await,
         Command::Preview(arguments) => preview::run(&arguments, printer).await,
         Command::Profile(arguments) => preview::profile(&arguments, printer).await,
         Command::Diff(arguments) => Box::pin(diff::run(&arguments, printer)).await,
