@@ -373,7 +373,11 @@ impl StagedFile for Upload {
         let Self { folder, staged, begun, .. } = *self;
         if begun {
             // Nothing of it is told: the copy has its own error.
-            let _ = folder.off(move |_| Ok(remove(&staged))).await;
+            let removed = folder.off(move |_| {
+                remove(&staged);
+                Ok(())
+            });
+            let _ = removed.await;
         }
     }
 }

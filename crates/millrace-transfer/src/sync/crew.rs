@@ -15,7 +15,7 @@ use super::record::{Proof, Record};
 use super::tally::Tally;
 use crate::error::CopyError;
 use crate::store::{
-    ByteStream, FileFacts, FileStore, NewFile, Opened, Receipt, StagedFile, opened, unless_cancelled,
+    ByteStream, FileFacts, FileStore, Nature, NewFile, Opened, Receipt, StagedFile, opened, unless_cancelled,
 };
 
 /// Memory that files on their way may take together, in units.
@@ -153,14 +153,14 @@ impl Crew {
         let size = sizes.map(|sizes| sizes.iter().sum());
         self.tally.expect(files.len() as u64, size.unwrap_or_default());
         let modified: Option<Timestamp> = files.iter().filter_map(|file| file.source.modified).max();
-        let new = NewFile { size, modified, nature: Default::default(), parts_at_once: PARTS };
+        let new = NewFile { size, modified, nature: Nature::default(), parts_at_once: PARTS };
         let _room = self.room(&new).await?;
         let mut sources = Vec::with_capacity(files.len());
         for file in files {
             let (store, path, seen) = (self.source.clone(), file.source.path.clone(), file.source.clone());
             // Opened when its turn comes.
             let bytes = crate::store::steady(store, &path, Some(seen));
-            sources.push(Opened { facts: file.source.clone(), nature: Default::default(), bytes });
+            sources.push(Opened { facts: file.source.clone(), nature: Nature::default(), bytes });
         }
         let sent = self.send(sources, target, &new).await?;
         let proof = self.proof(target, &sent).await?;

@@ -80,7 +80,7 @@ impl Sync {
 }
 
 fn refuse_overlap(from: &Side, to: &Side, config: &SyncConfig) -> Result<(), CopyError> {
-    if config.hierarchy != Hierarchy::Merge && from.overlaps(to) {
+    if from.overlaps(to, config) {
         let message = format!("`{}` and `{}` lie in one another", from.label, to.label);
         return Err(CopyError::config(message, "copy into a folder beside it"));
     }

@@ -170,23 +170,22 @@ impl Side {
         Ok(vec![Listed { facts, relative }])
     }
 
-    /// Whether what is copied may lie in what is copied to, or the other way round.
-    pub(super) fn overlaps(&self, to: &Self) -> bool {
-        let nested = |one: &Path, other: &Path| one.starts_with(other) || other.starts_with(one);
+    /// Whether a step would copy what it has copied, or remove what it copies.
+    pub(super) fn overlaps(&self, to: &Self, config: &SyncConfig) -> bool {
+        // One file, or those of one folder, leave what is in others alone.
+        let is_folder = self.path.is_empty() || self.local.is_none();
+        let deep = self.path.contains("**") || is_folder && !is_glob(&self.path);
+        let nested = |from: &Path, to: &Path| {
+            let within = to.starts_with(from) && (deep || to == from && is_glob(&self.path));
+            within || config.delete && from.starts_with(to)
+        };
         match (&self.local, &to.local) {
-            (Some(from), Some(to_root)) => {
+            (Some(from), Some(to)) => {
                 let real = |path: &Path| fs_err::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-                // One file of a folder leaves the others alone.
-                let is_one = !self.path.is_empty() && !is_glob(&self.path);
-                !is_one
-                    && nested(&real(from), &real(to_root))
-                    && (self.path.is_empty() || self.path.contains("**") || from == to_root)
+                nested(&real(from), &real(to))
             }
-            (None, None) => {
-                let (from, to_path) = (self.fixed(), to.path.clone());
-                self.connection.is_some()
-                    && self.connection == to.connection
-                    && nested(Path::new(&from), Path::new(&to_path))
+            (None, None) if self.connection.is_some() && self.connection == to.connection => {
+                nested(Path::new(&self.fixed()), Path::new(&to.path))
             }
             _ => false,
         }
