@@ -77,6 +77,9 @@ fn test(root: &Path) -> Result<()> {
         format!("MILLRACE_TEST_QUEUES={}", tools::queue_python(root)?.display()),
         format!("MILLRACE_TEST_FORMATS={}", tools::formats_python(root)?.display()),
     ];
+    variables.extend(
+        tools::taps(root)?.into_iter().map(|(variable, tap)| format!("{variable}={}", tap.display())),
+    );
     variables.extend(tools::azurite()?.map(|program| format!("MILLRACE_TEST_AZURITE={}", program.display())));
     let runner: &[&str] = if tools::has("cargo-nextest") {
         &["cargo", "nextest", "run", "--workspace", "--all-features"]

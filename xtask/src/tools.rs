@@ -113,6 +113,21 @@ pub(crate) fn peers_python(root: &Path) -> Result<PathBuf> {
     python_with("peers-venv", &["-r", &file.to_string_lossy()], &content)
 }
 
+/// Singer taps that copies read, each with an environment of its own: the variable that names it, and the program.
+pub(crate) fn taps(root: &Path) -> Result<Vec<(&'static str, PathBuf)>> {
+    let mut found = Vec::new();
+    for (variable, tap) in
+        [("MILLRACE_TEST_TAP_JSONL", "tap-jsonl"), ("MILLRACE_TEST_TAP_REST", "tap-rest-api")]
+    {
+        let file = root.join(format!("python/tests/taps/{tap}.txt"));
+        let content =
+            std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let python = python_with(&format!("{tap}-venv"), &["-r", &file.to_string_lossy()], &content)?;
+        found.push((variable, python.with_file_name(tap)));
+    }
+    Ok(found)
+}
+
 /// A server that speaks Azure Blob Storage, from npm; `None` where there is no npm.
 pub(crate) fn azurite() -> Result<Option<PathBuf>> {
     if !has("npm") {

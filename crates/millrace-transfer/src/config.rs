@@ -137,6 +137,9 @@ pub struct CopyConfig {
     /// SQL after the last row, in the same transaction. Databases only.
     #[serde(default)]
     pub post_sql: Vec<String>,
+    /// File of the workspace that keeps how far a program or a tap was read; it moves on when the sink has the rows. Programs and taps only.
+    #[serde(default)]
+    pub state: Option<String>,
     /// What a web API is asked for beside its path: parameters, variables, pages.
     #[serde(default)]
     pub request: Option<Request>,

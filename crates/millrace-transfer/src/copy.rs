@@ -106,6 +106,7 @@ impl Copy {
             return Err(CopyError::Cancelled);
         }
         let mut result = written?;
+        outcome.settle()?;
         let verification = self.verify(&to, &config, context, (meter.passed(), passing), &result).await?;
         result.outputs.insert("verification".to_owned(), verification);
         if let Some(difference) = difference {

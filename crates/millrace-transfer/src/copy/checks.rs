@@ -31,7 +31,16 @@ impl Copy {
 
     /// Whether a source is there and has what the step asks for, as far as it is known without asking anybody.
     pub(super) fn check_source(&self, from: &Address, config: &CopyConfig) -> Result<(), CopyError> {
+        let no_state = || {
+            CopyError::config(
+                "`state` is for programs and taps, which say how far they were read",
+                "of other sources: `incremental: {column: updated_at}`",
+            )
+        };
         let Address::Origin { connection, stream } = from else {
+            if config.state.is_some() {
+                return Err(no_state());
+            }
             return match &config.request {
                 Some(_) => Err(CopyError::config("`request` is for web APIs", "from: \"api:orders\"")),
                 None => self.check_server(from),
@@ -39,6 +48,12 @@ impl Copy {
         };
         let connections = self.connections()?;
         match connections.get(connection) {
+            Some(found)
+                if config.state.is_some()
+                    && origin::kind_of(&found.settings).is_some_and(|kind| !kind.keeps_state) =>
+            {
+                Err(no_state())
+            }
             Some(found) if found.unusable.is_none() => {
                 origin::open(connection, &found.settings, &self.services.workspace)?.check(stream, config)
             }

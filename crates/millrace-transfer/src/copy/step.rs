@@ -94,7 +94,18 @@ impl StepKind for Copy {
         failed.map(|error| error.problem()).collect()
     }
 
+    fn check_places(&self, config: &Value) -> Vec<(String, Problem)> {
+        let problems = self.check(config).into_iter();
+        problems.map(|problem| (named_key(config, &problem.message), problem)).collect()
+    }
+
     async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {
         self.copy(&context).await.map_err(StepError::from)
     }
+}
+
+/// The key of the step that a message names first, as a pointer; the whole step if it names none.
+fn named_key(config: &Value, message: &str) -> String {
+    let word = message.split('`').nth(1).filter(|word| config.get(word).is_some());
+    word.map_or_else(String::new, |word| format!("/{word}"))
 }

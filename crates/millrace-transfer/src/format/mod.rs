@@ -145,6 +145,11 @@ pub(crate) fn check_records(path: &str) -> Result<(), CopyError> {
     json::path_of(path).map(drop)
 }
 
+/// The fields of a JSON object, each with its value as it is written; `None` if the text is no object.
+pub(crate) fn json_fields(text: &str) -> Option<Vec<(String, &str)>> {
+    json::fields(text)
+}
+
 /// The format that the first file's ending names.
 pub(crate) fn of_files(files: &[SourceFile]) -> Result<Format, CopyError> {
     let name = files.first().map(|file| file.name.as_str()).unwrap_or_default();

@@ -7,8 +7,12 @@
 mod graphql;
 mod json_path;
 mod odata;
+mod process;
+mod program;
+mod progress;
 mod rest;
 mod settings;
+mod singer;
 mod staged;
 mod web;
 
@@ -49,6 +53,13 @@ pub(crate) struct Asking<'a> {
 }
 
 impl Asking<'_> {
+    /// A folder for what is written while it is read; it is gone when the copy ends.
+    pub(crate) fn own_folder(&self) -> Result<PathBuf, CopyError> {
+        let folder = self.folder.join(uuid::Uuid::now_v7().simple().to_string());
+        fs_err::create_dir_all(&folder).map_err(|error| CopyError::write("the attempt's folder", &error))?;
+        Ok(folder)
+    }
+
     /// The origin cannot be read. `transient`: that may pass.
     pub(crate) fn failed(&self, message: impl Into<String>, transient: bool) -> CopyError {
         CopyError::Read { what: self.label.clone(), message: message.into(), transient }

@@ -8,11 +8,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{Origin, graphql, odata, rest};
+use super::{Origin, graphql, odata, program, rest, singer};
 use crate::error::CopyError;
 
 /// Every kind of origin. A new one: a file beside this, and a line here.
-pub(crate) const KINDS: &[Kind] = &[rest::KIND, odata::KIND, graphql::KIND];
+pub(crate) const KINDS: &[Kind] = &[rest::KIND, odata::KIND, graphql::KIND, program::KIND, singer::KIND];
 
 /// The settings of one kind of origin.
 pub(crate) trait Settings: DeserializeOwned + JsonSchema + Sized + 'static {
@@ -23,6 +23,9 @@ pub(crate) trait Settings: DeserializeOwned + JsonSchema + Sized + 'static {
 
     /// Whether conditions are sent to it, in its own words.
     const TAKES_CONDITIONS: bool = false;
+
+    /// Whether it tells how far it was read, for `state:` of a step.
+    const KEEPS_STATE: bool = false;
 
     /// The origin, if the settings say what it takes. Nothing is sent yet. `workspace`: what relative paths begin in.
     fn open(self, workspace: &Path) -> Result<Box<dyn Origin>, String>;
@@ -36,6 +39,8 @@ pub(crate) struct Kind {
     pub(crate) word: &'static str,
     /// Whether conditions are sent to it, in its own words.
     pub(crate) takes_conditions: bool,
+    /// Whether a step may keep how far it was read.
+    pub(crate) keeps_state: bool,
     example: &'static str,
     doc: fn(&'static str) -> KindDoc,
     open: Open,
@@ -46,6 +51,7 @@ impl Kind {
         Self {
             word: T::WORD,
             takes_conditions: T::TAKES_CONDITIONS,
+            keeps_state: T::KEEPS_STATE,
             example,
             doc: |example| KindDoc::of::<T>(KindFamily::Connector, T::WORD, example),
             open: open_as::<T>,

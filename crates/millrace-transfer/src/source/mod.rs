@@ -31,6 +31,16 @@ pub(crate) struct Outcome {
     pub(crate) meter: Arc<Meter>,
     /// When the files of the source changed, by their names.
     pub(crate) modified: Modified,
+    settle: Arc<Mutex<Option<Settle>>>,
+}
+
+/// What is done at the source once the sink has its rows.
+struct Settle(Box<dyn FnOnce() -> Result<(), CopyError> + Send>);
+
+impl std::fmt::Debug for Settle {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Settle")
+    }
 }
 
 /// Microseconds since 1970, by the names of files.
@@ -43,7 +53,19 @@ impl Outcome {
             rejects: Arc::new(Mutex::new(rejects)),
             meter,
             modified: Arc::default(),
+            settle: Arc::default(),
         }
+    }
+
+    /// What the source wants to be done once the sink has its rows.
+    pub(crate) fn settle_with(&self, settle: Box<dyn FnOnce() -> Result<(), CopyError> + Send>) {
+        *self.settle.lock().unwrap_or_else(PoisonError::into_inner) = Some(Settle(settle));
+    }
+
+    /// The sink has the rows.
+    pub(crate) fn settle(&self) -> Result<(), CopyError> {
+        let settle = self.settle.lock().unwrap_or_else(PoisonError::into_inner).take();
+        settle.map_or(Ok(()), |settle| settle.0())
     }
 
     /// For what is read beside the source: its bytes are not counted, and its errors are not the source's.

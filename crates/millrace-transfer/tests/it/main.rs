@@ -8,6 +8,7 @@ mod formats;
 mod incremental;
 mod nasty;
 mod others;
+mod programs;
 mod s3;
 mod servers;
 mod shape;

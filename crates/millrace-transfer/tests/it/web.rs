@@ -10,7 +10,7 @@ use super::cutting::{Cutting, Fate};
 use super::servers::{self, Server};
 
 /// Every way of paging, every way of asking who is there.
-fn api() -> Option<Server> {
+pub(crate) fn api() -> Option<Server> {
     let python = servers::python()?;
     Some(Server::start(|folder, port| {
         std::fs::write(folder.join("api.py"), include_str!("api.py")).unwrap();

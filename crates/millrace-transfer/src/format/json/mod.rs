@@ -122,6 +122,22 @@ pub(super) fn path_of(text: &str) -> Result<Vec<String>, CopyError> {
         .ok_or_else(|| CopyError::config(format!("`{text}` is no path to records"), "records: $.data.rows"))
 }
 
+/// The fields of an object, each with its value as it is written.
+pub(super) fn fields(text: &str) -> Option<Vec<(String, &str)>> {
+    let mut cursor = Cursor::new(text);
+    let Ok(Token::Object) = cursor.token() else { return None };
+    let mut fields = Vec::new();
+    let read = cursor.object(1, &mut |cursor, name, _| {
+        cursor.skip_blanks();
+        let start = cursor.place();
+        let token = cursor.token()?;
+        cursor.skip(&token, 2)?;
+        fields.push((name.to_owned(), cursor.since(start)));
+        Ok(())
+    });
+    (read.is_ok() && cursor.at_end()).then_some(fields)
+}
+
 struct JsonEncoder<F: JsonFormat>(Writer<Box<dyn Out>, F>);
 
 impl<F: JsonFormat> Encoder for JsonEncoder<F> {
