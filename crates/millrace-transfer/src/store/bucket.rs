@@ -25,6 +25,8 @@ const RETRY_FOR: Duration = Duration::from_secs(60);
 const PART: u64 = 8 * 1024 * 1024;
 /// S3 takes 10,000.
 const MOST_PARTS: u64 = 9_000;
+/// What servers say of a file that is not the one that was meant: Azure, S3, Google.
+const CONDITION_FAILED: [&str; 3] = ["ConditionNotMet", "PreconditionFailed", "conditionNotMet"];
 /// What S3 copies in one request.
 const MOST_COPIED: u64 = 5 * 1024 * 1024 * 1024;
 /// How long a part may take, its retries included.
@@ -96,6 +98,10 @@ impl Bucket {
             return changed(self.label(path));
         }
         let Failure { message, transient } = Failure::of(error, &self.name, &self.secrets);
+        // Where the client itself went on after a break, the server's word is all that is left of the kind of error.
+        if CONDITION_FAILED.iter().any(|code| message.contains(code)) {
+            return changed(self.label(path));
+        }
         CopyError::Read { what: self.label(path), message, transient }
     }
 

@@ -282,8 +282,15 @@ impl Folders for Ftp {
             }
             Err(error) => return Err(failed(error)),
         };
+        let found: Vec<Found> = lines.iter().filter_map(|line| found(folder, line, exact)).collect();
+        let name = folder.rsplit('/').next().unwrap_or(folder);
+        let is_itself =
+            |file: &Found| matches!(file, Found::File(file) if file.path == format!("{folder}/{name}"));
+        // A file is listed as if it stood below itself; a folder has no size.
+        let is_file =
+            matches!(found.as_slice(), [only] if is_itself(only)) && control.size(&remote).await.is_ok();
         self.server.give_back(control);
-        Ok(lines.iter().filter_map(|line| found(folder, line, exact)).collect())
+        Ok(if is_file { Vec::new() } else { found })
     }
 }
 
