@@ -60,13 +60,14 @@ pub(super) fn bench(root: &Path) -> Result<()> {
     judged(&figures)
 }
 
-/// The figures of files as they are alone; with little data of a program that is not optimised, to see that it works.
+/// The figures of files as they are alone. `debug`: with little data, of the program that the tests have built, to see that it works.
 pub(super) fn bench_folders(root: &Path, profile: &str) -> Result<()> {
-    let (option, scale): (&[&str], _) = match profile {
-        "release" => (&["--release"], folders::WHOLE),
-        _ => (&[], folders::SMALL),
+    let scale = if profile == "release" {
+        run(root, "cargo", &["build", "--release", "--package", "millrace"])?;
+        folders::WHOLE
+    } else {
+        folders::SMALL
     };
-    run(root, "cargo", &[&["build", "--package", "millrace"], option].concat())?;
     let program = workspace::program_of(root, profile)?;
     let python = tools::peers_python(root)?;
     let (workspace, data) = (Workspace::new(&program, &[])?, PathBuf::new());
