@@ -89,7 +89,7 @@ fn a_copy_that_is_killed_goes_on_where_it_was() {
         "--with",
         "parallelism=2",
     ]);
-    wait_until(|| files(&out).len() >= 2 || !killed.try_wait().unwrap().is_none());
+    wait_until(|| files(&out).len() >= 2 || killed.try_wait().unwrap().is_some());
     killed.kill().unwrap();
     killed.wait().unwrap();
     let there = files(&out);
