@@ -96,7 +96,11 @@ async function stops() {
       name: "flow",
       path: "/flows/by_day",
       heading: "by_day",
-      come: [node("kept"), (page) => page.getByLabel("Table of orders while it is edited")],
+      come: [
+        node("kept"),
+        (page) => page.getByLabel("Table of orders while it is edited"),
+        text(/rows are those of a/),
+      ],
     },
     {
       name: "flow-configured",

@@ -76,6 +76,8 @@ fn data(root: &Path, program: &str) -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let folder = scratch.path().to_string_lossy();
     run(&web, "node", &["e2e/data.mjs", &folder])?;
+    // What the flow's nodes did is shown on its page.
+    run(scratch.path(), program, &["run", "load"])?;
     let (_server, url) = serve(program, scratch.path(), &[])?;
     let pictures = target(root).join("data");
     run(&web, "node", &["e2e/data.mjs", &url, &pictures.to_string_lossy(), &folder])

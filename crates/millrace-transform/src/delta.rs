@@ -18,10 +18,12 @@ mod files;
 mod foreign;
 mod moment;
 mod once;
+mod plain;
 mod upsert;
 
 pub(crate) use commit::write;
 pub(crate) use moment::version_at;
+pub(crate) use plain::provider as plain_provider;
 pub(crate) use upsert::upsert;
 
 /// A handle on the table at `uri`, nothing read yet.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::common::{ScalarValue, TableReference};
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionContext};
 use datafusion::sql::parser::{DFParser, Statement};
@@ -27,8 +28,11 @@ pub(crate) async fn select(
     let state = context.state();
     let dialect = state.config().options().sql_parser.dialect;
     let statement = state.sql_to_statement(sql, &dialect).map_err(plan_error)?;
-    let query = matches!(&statement, Statement::Statement(inner) if matches!(**inner, Sql::Query(_)));
-    if !query {
+    let asked = match &statement {
+        Statement::Explain(explained) => explained.statement.as_ref(),
+        statement => statement,
+    };
+    if !matches!(asked, Statement::Statement(inner) if matches!(**inner, Sql::Query(_))) {
         let word = sql.split_whitespace().next().unwrap_or_default().to_lowercase();
         return Err(QueryError::Plan {
             message: format!("`{word}` is not allowed here: write one `select`; it may begin with `with`"),
@@ -47,6 +51,11 @@ pub(crate) async fn select(
         return Ok(frame);
     }
     frame.with_param_values(scalars(params)?).map_err(plan_error)
+}
+
+/// Whether the rows say how a query is done, and are not its own. Nothing may be put around such a plan.
+pub(crate) fn explains(frame: &DataFrame) -> bool {
+    matches!(frame.logical_plan(), LogicalPlan::Explain(_) | LogicalPlan::Analyze(_))
 }
 
 /// Names of the tables that `sql` reads, each once; those of a schema are left out, since no query has one here.

@@ -33,6 +33,9 @@ pub(crate) async fn provider(
     let url = store::parse(uri)?;
     if let TableRef::Delta { version, .. } = table {
         let opened = crate::delta::open(engine, uri, Some(*version)).await?;
+        if let Some(provider) = crate::delta::plain_provider(engine, context, &opened, uri)? {
+            return Ok(provider);
+        }
         opened.update_datafusion_session(&context.state()).map_err(|error| refused(error.to_string()))?;
         let provider = opened.table_provider().await.map_err(|error| refused(words(&error)))?;
         return Ok(provider);

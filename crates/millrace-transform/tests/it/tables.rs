@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array};
 use futures::StreamExt as _;
-use millrace_contract::{BatchStream, QueryEngine as _, QueryError, TableMoment, TableRef, WriteMode};
+use millrace_contract::{
+    BatchStream, QueryEngine as _, QueryError, QueryRequest, TableMoment, TableRef, WriteMode,
+};
 use millrace_transform::{DataFusionEngine, EngineConfig, rows};
 use serde_json::json;
 
@@ -275,4 +277,31 @@ async fn writers_that_replace_at_once_lose_nothing() {
     }
     let rows: Vec<String> = (0..23).map(|id| format!("{id}:{}", id as f64 / 2.0)).collect();
     assert_eq!(found(&engine(temp.path()), &uri).await, rows);
+}
+
+#[tokio::test]
+async fn a_plan_is_explained_and_a_table_is_read_as_its_files() {
+    let temp = tempfile::tempdir().unwrap();
+    let (engine, uri) = (engine(temp.path()), uri(temp.path()));
+    for from in [0, 10] {
+        engine.write_table(&uri, stream(vec![batch(from, from + 10)]), WriteMode::Append).await.unwrap();
+    }
+    let ask = async |sql: &str, limit: Option<usize>| {
+        let request = QueryRequest {
+            sql: sql.to_owned(),
+            params: Vec::new(),
+            tables: [("t".to_owned(), TableRef::Delta { uri: uri.clone(), version: 1 })].into(),
+            limit,
+        };
+        engine.query(request).await.unwrap().collect().await.unwrap()
+    };
+    // Who reads rows reads the first few; a plan has no rows of which there might be too many.
+    let plan = format!("{:?}", ask("explain select count(*) from t where id > 15", Some(1)).await);
+    assert!(plan.contains("physical_plan") && plan.contains(".zstd.parquet"), "{plan}");
+    let done = format!("{:?}", ask("explain analyze select * from t where id > 15", Some(1)).await);
+    assert!(done.contains("output_rows=4"), "{done}");
+    assert_eq!(
+        ask("select id from t where id > 15", None).await.iter().map(|b| b.num_rows()).sum::<usize>(),
+        4
+    );
 }

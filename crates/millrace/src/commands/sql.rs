@@ -42,6 +42,9 @@ fn value(text: &str) -> Value {
     }
 }
 
+/// Columns of what `explain` gives; a plan is a text of many lines and no cell of a table.
+const PLAN: [&str; 2] = ["plan_type", "plan"];
+
 /// Prints the first rows of a stream that gives at most one more.
 pub(crate) async fn print_rows(stream: BatchStream, limit: usize, printer: &Printer) -> Result<ExitCode> {
     let columns: Vec<String> = stream.schema.fields().iter().map(|field| field.name().clone()).collect();
@@ -50,6 +53,13 @@ pub(crate) async fn print_rows(stream: BatchStream, limit: usize, printer: &Prin
     let more = rows.len() > limit;
     rows.truncate(limit);
     let header: Vec<&str> = columns.iter().map(String::as_str).collect();
+    if header == PLAN && !printer.is_json() {
+        for row in &rows {
+            let text = |column: &str| row.get(column).and_then(Value::as_str).unwrap_or_default();
+            printer.line(&format!("{}:\n{}", text(PLAN[0]), text(PLAN[1]).trim_end()));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     printer.list(&rows, &header, |row| {
         columns
             .iter()

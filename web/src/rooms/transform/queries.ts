@@ -9,6 +9,8 @@ import type {
   FlowView,
   PreviewFlow,
   QueryTable,
+  RunPage,
+  RunView,
   SqlRequest,
   TablePreview,
   TextMap,
@@ -84,4 +86,15 @@ export const nodeRowsQuery = (yaml: string, node: string, tables: TextMap, enabl
     staleTime: Infinity,
     gcTime: 60_000,
     refetchOnWindowFocus: false,
+  });
+
+/** The newest run of a pipeline that succeeded; null if there is none. */
+export const lastRunQuery = (pipeline: string) =>
+  queryOptions({
+    queryKey: ["runs", "last", pipeline],
+    queryFn: async ({ signal }) => {
+      const page = await get<RunPage>("/api/runs", { pipeline, status: "succeeded", limit: 1 }, signal);
+      const run = page.runs[0];
+      return run ? get<RunView>(`/api/runs/${path(run.id)}`, {}, signal) : null;
+    },
   });

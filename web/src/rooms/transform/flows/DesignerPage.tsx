@@ -19,6 +19,7 @@ import { Refused } from "./Refused";
 import { TablesPanel } from "./TablesPanel";
 import { useDesigner } from "./useDesigner";
 import { useGestures } from "./useGestures";
+import { useLastRun } from "./lastRun";
 import { LazyCanvas } from "./LazyCanvas";
 
 interface DesignerPageProps {
@@ -35,6 +36,7 @@ export function DesignerPage({ view, kinds, onReload }: DesignerPageProps) {
     void navigate({ search: (before) => ({ ...before, ...next }), replace: true, resetScroll: false });
   const designer = useDesigner(view);
   const { model } = designer;
+  const last = useLastRun(view);
   const locked = view.read_only !== null;
   const select = (node: string | null) => change({ node: node ?? undefined });
   const gestures = useGestures(designer, kinds, search.node ?? null, select, locked);
@@ -122,12 +124,13 @@ export function DesignerPage({ view, kinds, onReload }: DesignerPageProps) {
               {search.view === "yaml" ? (
                 <FlowText designer={designer} view={view} />
               ) : search.view === "list" ? (
-                <NodeTable model={model} selected={search.node ?? null} onSelect={select} />
+                <NodeTable model={model} selected={search.node ?? null} last={last} onSelect={select} />
               ) : (
                 <LazyCanvas
                   model={model}
                   kinds={kinds}
                   selected={search.node ?? null}
+                  last={last}
                   locked={locked}
                   onSelect={select}
                   gestures={gestures}
@@ -136,7 +139,7 @@ export function DesignerPage({ view, kinds, onReload }: DesignerPageProps) {
             </Tabs>
           </div>
           {node && <NodeRows key={node.id} designer={designer} node={node} />}
-          <FlowUses view={view} />
+          <FlowUses view={view} last={last} />
         </div>
         <aside className="stack" aria-label="properties">
           {node ? (

@@ -14,6 +14,7 @@ import type { FlowKindView, FlowModel } from "../../../api/types.gen";
 import { NODE, place } from "../../../charts/graph/layout";
 import { FlowNode, type FlowNodeData } from "./FlowNode";
 import { edgesOf, neighbour, readsOf } from "./graph";
+import type { LastRun } from "./lastRun";
 import { HEIGHT, isSeen, LEAST_ZOOM, lookAt, overview, READABLE } from "./lookAt";
 import { KIND_TYPE } from "./Palette";
 import type { Gestures } from "./useGestures";
@@ -22,6 +23,7 @@ export interface FlowCanvasProps {
   model: FlowModel;
   kinds: readonly FlowKindView[];
   selected: string | null;
+  last: LastRun | null;
   locked: boolean;
   onSelect: (node: string | null) => void;
   gestures: Gestures;
@@ -30,7 +32,7 @@ export interface FlowCanvasProps {
 const TYPES = { flow: FlowNode };
 
 /** The flow as a graph. Arrow keys go from node to node, Delete takes the chosen node or arrow away. */
-export function FlowCanvas({ model, kinds, selected, locked, onSelect, gestures }: FlowCanvasProps) {
+export function FlowCanvas({ model, kinds, selected, last, locked, onSelect, gestures }: FlowCanvasProps) {
   const { ref, width } = useElementSize();
   const flow = useRef<ReactFlowInstance<Node<FlowNodeData>, Edge> | null>(null);
   const host = useRef<HTMLDivElement>(null);
@@ -68,6 +70,7 @@ export function FlowCanvas({ model, kinds, selected, locked, onSelect, gestures 
       locked,
       picked: node.id === selected,
       outputs: outputs.filter(([, port]) => port === node.id || port.startsWith(`${node.id}.`)).map(([name]) => name),
+      figures: last?.figures.get(node.id) ?? null,
       first: selected === null && node === model.nodes[0],
       onSelect,
     },

@@ -1,6 +1,8 @@
 import IconAlertTriangle from "@tabler/icons-react/dist/esm/icons/IconAlertTriangle.mjs";
 import { Handle, type Node, type NodeProps, Position } from "@xyflow/react";
 import type { FlowNodeView } from "../../../api/types.gen";
+import { count, number } from "../../../format/number";
+import type { NodeFigures } from "./lastRun";
 
 export type FlowNodeData = {
   node: FlowNodeView;
@@ -10,6 +12,8 @@ export type FlowNodeData = {
   picked: boolean;
   /** What the flow gives of it. */
   outputs: string[];
+  /** What it did in the last run. */
+  figures: NodeFigures | null;
   /** It is the one that the Tab key comes to. */
   first: boolean;
   onSelect: (node: string) => void;
@@ -17,7 +21,7 @@ export type FlowNodeData = {
 
 /** A node with its kind, its marks, and the places where arrows begin and end. */
 export function FlowNode({ data }: NodeProps<Node<FlowNodeData>>) {
-  const { node, down, picked, outputs, locked } = data;
+  const { node, down, picked, outputs, locked, figures } = data;
   const parts = node.ports.filter((port) => port.name !== node.id);
   const tone = node.problem
     ? node.problem.severity === "error"
@@ -39,7 +43,14 @@ export function FlowNode({ data }: NodeProps<Node<FlowNodeData>>) {
         title={node.problem?.message ?? node.description ?? node.id}
         onClick={() => data.onSelect(node.id)}
       >
-        <div className="name">{node.id}</div>
+        <div className="row nowrap node-head">
+          <span className="name">{node.id}</span>
+          {figures && (
+            <span className="muted num" title={`busy for ${number(figures.busyMs)} ms in the last run`}>
+              {figures.rows === null ? `${number(figures.busyMs)} ms` : count(figures.rows)}
+            </span>
+          )}
+        </div>
         <div className="line">
           <span className="muted nowrap">{node.kind ?? "no kind"}</span>
           {node.problem ? (

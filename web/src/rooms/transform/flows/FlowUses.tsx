@@ -1,8 +1,10 @@
 import { Link } from "@tanstack/react-router";
 import type { FlowView } from "../../../api/types.gen";
+import { Ago } from "../../../ui/Ago";
+import type { LastRun } from "./lastRun";
 
 /** The steps that run the flow. */
-export function FlowUses({ view }: { view: FlowView }) {
+export function FlowUses({ view, last }: { view: FlowView; last: LastRun | null }) {
   if (view.used_by.length === 0)
     return (
       <p className="muted small">
@@ -22,6 +24,16 @@ export function FlowUses({ view }: { view: FlowView }) {
         </span>
       ))}
       .
+      {last && (
+        <>
+          {" "}
+          The nodes' rows are those of a{" "}
+          <Link to="/runs/$run" params={{ run: last.run }}>
+            run
+          </Link>{" "}
+          that ended <Ago at={last.endedAt} />.
+        </>
+      )}
     </p>
   );
 }

@@ -1,14 +1,17 @@
 import type { FlowModel } from "../../../api/types.gen";
+import { count, number } from "../../../format/number";
 import { DataTable } from "../../../ui/DataTable";
+import type { LastRun } from "./lastRun";
 
 interface NodeTableProps {
   model: FlowModel;
   selected: string | null;
+  last: LastRun | null;
   onSelect: (node: string) => void;
 }
 
 /** The flow as a list: the accessible twin of the canvas. */
-export function NodeTable({ model, selected, onSelect }: NodeTableProps) {
+export function NodeTable({ model, selected, last, onSelect }: NodeTableProps) {
   return (
     <DataTable
       label="nodes"
@@ -33,6 +36,20 @@ export function NodeTable({ model, selected, onSelect }: NodeTableProps) {
           header: "Columns",
           numeric: true,
           value: (node) => node.ports[0]?.columns.length || null,
+        },
+        {
+          key: "rows",
+          header: "Rows, last run",
+          numeric: true,
+          value: (node) => last?.figures.get(node.id)?.rows,
+          cell: (node) => count(last?.figures.get(node.id)?.rows),
+        },
+        {
+          key: "busy",
+          header: "Busy, ms",
+          numeric: true,
+          value: (node) => last?.figures.get(node.id)?.busyMs,
+          cell: (node) => number(last?.figures.get(node.id)?.busyMs),
         },
         {
           key: "problem",
