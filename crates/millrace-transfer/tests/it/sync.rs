@@ -106,6 +106,15 @@ pub(crate) async fn files_go_there_and_come_back(store: &Store) {
     place.sync(json!({"from": "files:mirror/of/rows.csv", "to": "one", "parallelism": 1})).await.unwrap();
     assert_eq!(place.text("one/rows.csv"), "id\n2\n");
     assert_eq!(place.names("one"), ["rows.csv"]);
+    if store.at_once > 1 {
+        // Reading and writing at the same time; buckets do it by themselves.
+        let outcome = place.sync(json!({"from": "files:mirror/of/", "to": "files:other"})).await.unwrap();
+        assert_eq!(counts(&outcome), (3, 0, 0));
+        place.sync(json!({"from": "files:other/", "to": "other"})).await.unwrap();
+        for name in [".hidden", "deep/er/ü b+c%20.bin", "rows.csv"] {
+            assert!(place.bytes(&format!("other/{name}")) == place.bytes(&format!("raw/{name}")), "{name}");
+        }
+    }
 }
 
 /// A connection that breaks goes on; a file that changes is copied as it is then.
