@@ -21,6 +21,8 @@ const FILE_BYTES: usize = 128 << 20;
 /// A row group ends once its encoded columns take this much memory, or at this many rows.
 const GROUP_BYTES: usize = 32 << 20;
 const GROUP_ROWS: usize = 256 << 10;
+/// Bytes of a column's dictionary in a row group; a column with more values is written plain.
+const DICTIONARY_BYTES: usize = 256 << 10;
 
 /// One finished file.
 #[derive(Debug)]
@@ -92,6 +94,7 @@ fn properties() -> Result<WriterProperties, String> {
     Ok(WriterProperties::builder()
         .set_compression(Compression::ZSTD(zstd))
         .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .build())
 }
 
