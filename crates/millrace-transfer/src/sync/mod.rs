@@ -244,14 +244,15 @@ impl StepKind for Sync {
             Err(_) if unresolved => return Vec::new(),
             Err(error) => return vec![error.problem()],
         };
-        let places = self.sides().and_then(|sides| {
+        // Whether the places fit is only asked of a step that means something.
+        let checked = check_config(&config).and_then(|()| {
+            let sides = self.sides()?;
             let (from, to) = (sides.from(&config)?, sides.to(&config)?);
             refuse_overlap(&from, &to, &config)
         });
         // What is wrong with `connections.yaml` is said once, at that file.
         let of_the_step = |error: &CopyError| !unresolved && !matches!(error, CopyError::Connection(_));
-        let failed = [places, check_config(&config)].into_iter().filter_map(Result::err).filter(of_the_step);
-        failed.map(|error| error.problem()).collect()
+        checked.err().filter(of_the_step).map(|error| error.problem()).into_iter().collect()
     }
 
     async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {

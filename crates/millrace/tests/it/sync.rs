@@ -28,18 +28,45 @@ fn files(folder: &Path) -> Vec<(String, u64)> {
 fn folders_are_the_same_afterwards() {
     let project = Project::new(&[("raw/a.bin", "aaa"), ("raw/deep/b.bin", "bb"), ("out/old.bin", "o")]);
     let arguments = ["sync", "raw", "out", "--delete"];
-    insta::assert_snapshot!(project.millrace(&[&arguments[..], &["--dry-run"]].concat()), @"");
+    insta::assert_snapshot!(project.millrace(&[&arguments[..], &["--dry-run"]].concat()), @r###"
+    exit 0
+    ACTION  BYTES  FILE
+    copy    3      a.bin
+    copy    2      deep/b.bin
+    delete  1      old.bin
+    ----
+    0 files would be left as they are
+    "###);
     assert_eq!(files(&project.path().join("out")), [("old.bin".to_owned(), 1)]);
-    insta::assert_snapshot!(project.millrace(&arguments), @"");
+    insta::assert_snapshot!(project.millrace(&arguments), @r###"
+    exit 0
+    copied 2 files (0.0 MB) in [duration], left 0 that are the same, deleted 1; NotVerified
+    ----
+    files: 2 copied, 0 the same, 1 deleted
+    "###);
     assert_eq!(files(&project.path().join("out")), files(&project.path().join("raw")));
-    insta::assert_snapshot!(project.millrace(&arguments), @"");
+    insta::assert_snapshot!(project.millrace(&arguments), @r###"
+    exit 0
+    copied 0 files (0.0 MB) in [duration], left 2 that are the same; Verified
+    ----
+    files: 0 copied, 2 the same
+    "###);
     project.write("raw/a.bin", "aab");
     let told = project.json(&["sync", "raw", "out", "--verify", "read", "--json"]);
     assert_eq!((&told["outputs"]["files"], &told["outputs"]["same"]), (&1.into(), &1.into()), "{told}");
     assert_eq!(told["outputs"]["verification"]["result"], "Verified", "{told}");
     assert_eq!(project.read("out/a.bin"), "aab");
-    insta::assert_snapshot!(project.millrace(&["sync", "absent", "out", "--delete"]), @"");
-    insta::assert_snapshot!(project.millrace(&["sync", "raw", "raw/deep"]), @"");
+    insta::assert_snapshot!(project.millrace(&["sync", "absent", "out", "--delete"]), @r###"
+    exit 1
+    ----
+    error[copy-read]: cannot read `absent`: no file is there; the sink was left as it is
+    "###);
+    insta::assert_snapshot!(project.millrace(&["sync", "raw", "raw/deep"]), @r###"
+    exit 1
+    ----
+    error[copy-config]: `raw` and `raw/deep` lie in one another
+    hint: copy into a folder beside it
+    "###);
     assert_eq!(files(&project.path().join("out")), files(&project.path().join("raw")));
 }
 
@@ -70,7 +97,41 @@ fn a_step_says_what_it_copied_and_its_mistakes_have_a_place() {
     assert_eq!(ended["state"], "succeeded", "{ended}");
     assert_eq!(project.read("out/a.bin"), "a");
     project.write("pipelines/wrong.yaml", wrong);
-    insta::assert_snapshot!(project.millrace(&["check"]), @"");
+    insta::assert_snapshot!(project.millrace(&["check"]), @r###"
+    exit 1
+    ----
+    error[copy-config]: there is no connection `nowhere`
+     --> pipelines/wrong.yaml:2:15
+      |
+    2 |   one: {sync: {from: raw, to: "nowhere:out"}}
+      |               ^
+    hint: in connections.yaml: `nowhere: {postgres: {url: postgres://user@host/database}}` or `nowhere: {s3: {bucket: …}}`
+    error[copy-config]: `delete` has nothing to remove where all files become one
+     --> pipelines/wrong.yaml:3:15
+      |
+    3 |   two: {sync: {from: raw, to: out, hierarchy: merge, delete: true}}
+      |               ^
+    hint: hierarchy: keep
+    error[copy-config]: `sync`: `lately` is neither an instant such as `[time]Z`, a day, nor a duration such as `7d`
+     --> pipelines/wrong.yaml:4:17
+      |
+    4 |   three: {sync: {from: raw, to: out, modified_since: lately}}
+      |                 ^
+    hint: sync: {from: "lake:raw/**/*.jpg", to: "pictures:new/", delete: true}
+    error[copy-config]: `sync`: unknown field `includes`, expected one of `from`, `to`, `include`, `exclude`, `modified_since`, `modified_before`, `hierarchy`, `compare`, `delete`, `allow_empty`, `verify`, `dry_run`, `parallelism`, `retries`, `max_bytes_per_s`
+     --> pipelines/wrong.yaml:5:16
+      |
+    5 |   four: {sync: {from: raw, to: out, includes: [a]}}
+      |                ^
+    hint: sync: {from: "lake:raw/**/*.jpg", to: "pictures:new/", delete: true}
+    error[unknown-key]: sync: there is no key `includes`
+     --> pipelines/wrong.yaml:5:37
+      |
+    5 |   four: {sync: {from: raw, to: out, includes: [a]}}
+      |                                     ^^^^^^^^
+    hint: did you mean `include`?
+    1 of 2 files have errors
+    "###);
 }
 
 #[test]
