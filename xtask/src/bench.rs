@@ -37,6 +37,8 @@ pub(crate) fn dispatch(root: &Path, arguments: &[String]) -> Result<()> {
     match arguments.as_slice() {
         [] => bench(root),
         ["data"] => data::bench(root),
+        ["folders"] => data::bench_folders(root, "release"),
+        ["folders", "small"] => data::bench_folders(root, "debug"),
         ["orchestration"] => orchestration::bench(root),
         ["tracking"] => tracking::bench(root, 1_000_000),
         ["tracking", runs] => tracking::bench(root, runs.parse().context("how many runs?")?),

@@ -461,7 +461,7 @@ fn new_version(
 }
 
 /// The last part of an address's path.
-fn file_name(url: &Url) -> String {
+pub(crate) fn file_name(url: &Url) -> String {
     let name = url.path_segments().and_then(|mut parts| parts.next_back()).filter(|name| !name.is_empty());
     name.unwrap_or("download").to_owned()
 }

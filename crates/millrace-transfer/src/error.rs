@@ -71,12 +71,38 @@ pub enum CopyError {
         /// Counts or columns that differ.
         difference: String,
     },
+    /// Some of several files could not be copied; the others were.
+    #[error("{} could not be copied, the first: {first}", files(*failed))]
+    Files {
+        /// How many.
+        failed: usize,
+        /// What went wrong with the first.
+        first: Box<CopyError>,
+        /// Whether it may pass.
+        transient: bool,
+        /// Where all of them stand.
+        manifest: String,
+    },
     /// Somebody cancelled it.
     #[error("cancelled")]
     Cancelled,
 }
 
+fn files(count: usize) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+}
+
 impl CopyError {
+    /// Whether trying again could help.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Read { transient, .. } | Self::Write { transient, .. } | Self::Files { transient, .. } => {
+                *transient
+            }
+            _ => false,
+        }
+    }
+
     pub(crate) fn config(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Config { message: message.into(), hint: hint.into() }
     }
@@ -122,6 +148,9 @@ impl Explain for CopyError {
             Self::Write { .. } => Problem::error("copy-write", self.to_string()),
             Self::NotVerified { .. } => Problem::error("copy-not-verified", self.to_string())
                 .hint("run the copy again; what was written is still there"),
+            Self::Files { manifest, .. } => Problem::error("copy-files", self.to_string())
+                .note(format!("what became of each file stands in `{manifest}`"))
+                .hint("run it again; what was copied is left alone"),
             Self::Cancelled => Problem::error("cancelled", "the step was cancelled"),
         }
     }
@@ -129,10 +158,7 @@ impl Explain for CopyError {
 
 impl From<CopyError> for StepError {
     fn from(error: CopyError) -> Self {
-        let transient = matches!(
-            error,
-            CopyError::Read { transient: true, .. } | CopyError::Write { transient: true, .. }
-        );
+        let transient = error.may_pass();
         match error {
             CopyError::Cancelled => Self::cancelled(),
             other if transient => Self::transient(other.problem()),

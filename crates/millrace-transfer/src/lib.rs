@@ -1,4 +1,4 @@
-//! Data transfer: the step `copy` and the connectors it copies between.
+//! Data transfer: the steps `copy` (tables) and `sync` (files as they are), and the connectors they copy between.
 //!
 //! Owns: reading files, buckets and databases as streams of Arrow batches, deciding what becomes of bad rows, writing files, objects and databases whole or
 //! not at all. Leaves to others: what a dataset is (the catalog) and how its tables are stored (the query engine).
@@ -24,6 +24,7 @@ mod shape;
 mod sink;
 mod source;
 mod store;
+mod sync;
 mod types;
 mod verification;
 
@@ -41,5 +42,6 @@ pub use rejects::{OnError, RejectLimit};
 pub use shape::{
     AddedColumn, Contract, LongMappedColumn, MappedColumn, Rule, Rules, SourceColumn, SqlColumn,
 };
+pub use sync::{Compare, Hierarchy, Moment, Sync, SyncConfig, VerifyFiles};
 pub use types::{ColumnSpec, ColumnType, Culture, LongColumnSpec};
 pub use verification::Verify;

@@ -39,7 +39,7 @@ use millrace_tracking::lifecycle::Lifecycle;
 use millrace_tracking::openlineage::Sender;
 use millrace_tracking::webhooks::{Reach, Webhooks};
 use millrace_tracking::{Catalog, Tracker};
-use millrace_transfer::{Copy, CopyServices, Databases, ReadConnections};
+use millrace_transfer::{Copy, CopyServices, Databases, ReadConnections, Sync};
 use millrace_transform::{DataFusionEngine, EngineConfig};
 use tokio::sync::Notify;
 
@@ -428,7 +428,7 @@ fn data_kinds(
         queues: Arc::new(connected_queues(workspace)),
         clock: Arc::new(SystemClock),
     };
-    let mut all: Vec<Arc<dyn StepKind>> = vec![Arc::new(Copy::new(copy))];
+    let mut all: Vec<Arc<dyn StepKind>> = vec![Arc::new(Copy::new(copy.clone())), Arc::new(Sync::new(copy))];
     all.extend(millrace_transform::steps::kinds(
         engine,
         datasets,

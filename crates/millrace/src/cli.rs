@@ -17,7 +17,7 @@ mod schedules;
 mod sql_models;
 
 pub(crate) use approvals::{Approvals, DecideOn};
-pub(crate) use copying::{Copy, Diff, Preview, Profile, Source};
+pub(crate) use copying::{Copy, Diff, Preview, Profile, Source, Sync};
 pub(crate) use data::{Data, DataCommand, DataPreview};
 pub(crate) use events::{Events, EventsCommand};
 pub(crate) use models::{Models, ModelsCommand, PromotionRequest, Verdict};
@@ -97,6 +97,8 @@ pub(crate) enum Command {
     Environments,
     /// Copy a table between files, web servers, databases and datasets.
     Copy(Copy),
+    /// Copy files as they are between folders, buckets and servers; those that are the same are left alone.
+    Sync(Sync),
     /// Print the columns and the first rows of whatever can be copied.
     Preview(Preview),
     /// Describe the columns of whatever can be copied: nulls, distinct values, quantiles, the commonest values.

@@ -3,6 +3,8 @@
 //! CPU seconds are the honest figure on a machine that others use too; where a bar is of wall time, both sides are measured one after the
 //! other.
 
+mod folders;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,7 +56,27 @@ pub(super) fn bench(root: &Path) -> Result<()> {
     figures.extend(bench.postgres()?);
     figures.push(bench.filter()?);
     figures.extend(bench.queries()?);
-    print_table(&figures);
+    figures.extend(bench.folders(folders::WHOLE)?);
+    judged(&figures)
+}
+
+/// The figures of files as they are alone. `debug`: with little data, of the program that the tests have built, to see that it works.
+pub(super) fn bench_folders(root: &Path, profile: &str) -> Result<()> {
+    let scale = if profile == "release" {
+        run(root, "cargo", &["build", "--release", "--package", "millrace"])?;
+        folders::WHOLE
+    } else {
+        folders::SMALL
+    };
+    let program = workspace::program_of(root, profile)?;
+    let python = tools::peers_python(root)?;
+    let (workspace, data) = (Workspace::new(&program, &[])?, PathBuf::new());
+    let bench = Bench { root, python, workspace, program, data };
+    judged(&bench.folders(scale)?)
+}
+
+fn judged(figures: &[Figure]) -> Result<()> {
+    print_table(figures);
     let missed: Vec<&str> =
         figures.iter().filter(|figure| figure.value > figure.bar).map(|figure| figure.what).collect();
     if missed.is_empty() { Ok(()) } else { bail!("missed: {}", missed.join("; ")) }

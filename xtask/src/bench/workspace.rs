@@ -15,10 +15,15 @@ use super::http::Client;
 use super::text;
 
 /// The release program of this checkout.
-#[allow(clippy::disallowed_methods, reason = "a chore reads the environment where it needs it")]
 pub(super) fn program(root: &Path) -> Result<PathBuf> {
+    program_of(root, "release")
+}
+
+/// The program of this checkout, as a profile makes it.
+#[allow(clippy::disallowed_methods, reason = "a chore reads the environment where it needs it")]
+pub(super) fn program_of(root: &Path, profile: &str) -> Result<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let program = target.join("release/millrace");
+    let program = target.join(profile).join("millrace");
     if !program.exists() {
         bail!("there is no {}", program.display());
     }

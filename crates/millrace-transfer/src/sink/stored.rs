@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt as _;
 use crate::config::Write;
 use crate::error::CopyError;
 use crate::format;
-use crate::store::{FileStore, StagedFile, is_glob, unless_cancelled};
+use crate::store::{FileStore, NewFile, StagedFile, is_glob, unless_cancelled};
 
 /// Bytes that are sent to the store at a time.
 const PIECE: usize = 256 * 1024;
@@ -42,10 +42,10 @@ pub(crate) async fn send(
 ) -> Result<(), CopyError> {
     let local = |error: std::io::Error| CopyError::read(file.to_string_lossy(), &error);
     let size = fs_err::tokio::metadata(file).await.map_err(local)?.len();
-    let mut staged = unless_cancelled(context, store.begin(path, Some(size))).await?;
+    let mut staged = unless_cancelled(context, store.begin(path, &NewFile::of_size(size))).await?;
     let sent = unless_cancelled(context, send_pieces(staged.as_mut(), file, size, context)).await;
     match sent {
-        Ok(()) => unless_cancelled(context, staged.commit()).await,
+        Ok(()) => unless_cancelled(context, staged.commit()).await.map(drop),
         Err(error) => {
             staged.abort().await;
             Err(error)

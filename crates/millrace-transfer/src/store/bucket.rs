@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
+use md5::{Digest as _, Md5};
 use millrace_storage::Failure;
 use object_store::path::Path;
 use object_store::{
-    BackoffConfig, ClientOptions, GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore,
-    ObjectStoreExt as _, RetryConfig,
+    Attributes, BackoffConfig, ClientOptions, GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt as _, PutMultipartOptions, PutOptions, PutPayload, PutResult, RetryConfig,
 };
 use tokio::task::JoinSet;
 
-use super::{CONNECT, FileFacts, FileStore, Opened, SILENCE, StagedFile, changed};
+use super::{CONNECT, FileFacts, FileStore, Nature, NewFile, Opened, Receipt, SILENCE, StagedFile, changed};
 use crate::error::CopyError;
 
 /// How often a request is sent again, and until when after the first; the step's own `retry:` comes on top.
@@ -24,8 +25,10 @@ const RETRY_FOR: Duration = Duration::from_secs(60);
 const PART: u64 = 8 * 1024 * 1024;
 /// S3 takes 10,000.
 const MOST_PARTS: u64 = 9_000;
-/// Parts that are sent at the same time.
-const AT_ONCE: usize = 4;
+/// What servers say of a file that is not the one that was meant: Azure, S3, Google.
+const CONDITION_FAILED: [&str; 3] = ["ConditionNotMet", "PreconditionFailed", "conditionNotMet"];
+/// What S3 copies in one request.
+const MOST_COPIED: u64 = 5 * 1024 * 1024 * 1024;
 /// How long a part may take, its retries included.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -95,6 +98,10 @@ impl Bucket {
             return changed(self.label(path));
         }
         let Failure { message, transient } = Failure::of(error, &self.name, &self.secrets);
+        // Where the client itself went on after a break, the server's word is all that is left of the kind of error.
+        if CONDITION_FAILED.iter().any(|code| message.contains(code)) {
+            return changed(self.label(path));
+        }
         CopyError::Read { what: self.label(path), message, transient }
     }
 
@@ -136,24 +143,65 @@ impl FileStore for Bucket {
         let answer = patiently(SILENCE, self.store.get_opts(&self.key(path)?, options)).await;
         let answer = answer.map_err(|error| self.read_failed(path, &error))?;
         let facts = self.facts(answer.meta.clone());
+        let nature = Nature { attributes: answer.attributes.clone(), mode: None };
         let (bucket, path) = (self.clone(), path.to_owned());
         let pieces = answer.into_stream();
         let bytes = pieces.map(move |piece| piece.map_err(|error| bucket.read_failed(&path, &error)));
-        Ok(Opened { facts, bytes: bytes.boxed() })
+        Ok(Opened { facts, nature, bytes: bytes.boxed() })
     }
 
-    async fn begin(&self, path: &str, size: Option<u64>) -> Result<Box<dyn StagedFile>, CopyError> {
-        let part = PART.max(size.unwrap_or_default().div_ceil(MOST_PARTS));
+    async fn begin(&self, path: &str, new: &NewFile) -> Result<Box<dyn StagedFile>, CopyError> {
         Ok(Box::new(Upload {
             bucket: self.clone(),
             path: path.to_owned(),
             key: self.key(path)?,
-            part: usize::try_from(part).unwrap_or(usize::MAX),
-            waiting: BytesMut::new(),
+            part: usize::try_from(part_size(new)).unwrap_or(usize::MAX),
+            at_once: new.parts_at_once.max(1),
+            attributes: new.nature.attributes.clone(),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            digests: (self.scheme == "s3").then(Vec::new),
             parts: None,
             sending: JoinSet::new(),
         }))
     }
+
+    async fn delete(&self, path: &str) -> Result<(), CopyError> {
+        match patiently(PATIENCE, self.store.delete(&self.key(path)?)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.write_failed(path, &error)),
+        }
+    }
+
+    async fn copy_within(&self, file: &FileFacts, to: &str) -> Result<bool, CopyError> {
+        if file.size.is_none_or(|size| size > MOST_COPIED) {
+            return Ok(false);
+        }
+        let (from, to_key) = (self.key(&file.path)?, self.key(to)?);
+        let copied = patiently(PATIENCE, self.store.copy(&from, &to_key)).await;
+        copied.map(|()| true).map_err(|error| self.write_failed(to, &error))
+    }
+
+    fn md5(&self, facts: &FileFacts) -> Option<String> {
+        // Of what is sent in parts it is a digest of digests, and has a `-`.
+        let etag = facts.etag.as_deref().filter(|_| self.scheme == "s3")?.trim_matches('"');
+        let is_digest = etag.len() == 32 && etag.chars().all(|digit| digit.is_ascii_hexdigit());
+        is_digest.then(|| etag.to_lowercase())
+    }
+
+    fn room(&self, new: &NewFile) -> u64 {
+        let parts = part_size(new).saturating_mul(new.parts_at_once.max(1) as u64 + 1);
+        new.size.map_or(parts, |size| size.min(parts))
+    }
+
+    fn at_once(&self) -> usize {
+        8
+    }
+}
+
+/// Bytes of a part; a bigger object has bigger ones, because there is a most of parts.
+fn part_size(new: &NewFile) -> u64 {
+    PART.max(new.size.unwrap_or_default().div_ceil(MOST_PARTS))
 }
 
 /// An object on its way: in one piece if it is small, else in parts of which some are sent at once.
@@ -162,7 +210,12 @@ struct Upload {
     path: String,
     key: Path,
     part: usize,
-    waiting: BytesMut,
+    at_once: usize,
+    attributes: Attributes,
+    waiting: Vec<Bytes>,
+    waiting_bytes: usize,
+    /// The MD5 of each part that was sent, where the store's tag is made of them.
+    digests: Option<Vec<[u8; 16]>>,
     parts: Option<Box<dyn MultipartUpload>>,
     /// Ends with this.
     sending: JoinSet<object_store::Result<()>>,
@@ -181,34 +234,80 @@ impl Upload {
         }
     }
 
-    async fn send(&mut self, part: Bytes) -> Result<(), CopyError> {
-        while self.sending.len() >= AT_ONCE {
+    /// Sends what waits as a part.
+    async fn send(&mut self) -> Result<(), CopyError> {
+        while self.sending.len() >= self.at_once {
             self.sent().await?;
         }
+        let part = self.next_payload();
         if self.parts.is_none() {
-            let begun = patiently(PATIENCE, self.bucket.store.put_multipart(&self.key)).await;
+            let options =
+                PutMultipartOptions { attributes: self.attributes.clone(), ..PutMultipartOptions::default() };
+            let begun = self.bucket.store.put_multipart_opts(&self.key, options);
+            let begun = patiently(PATIENCE, begun).await;
             self.parts = Some(begun.map_err(|error| self.failed(&error))?);
         }
         if let Some(parts) = &mut self.parts {
-            let request = parts.put_part(part.into());
+            let request = parts.put_part(part);
             self.sending.spawn(patiently(PATIENCE, request));
         }
         Ok(())
+    }
+
+    /// What waits, as it is sent.
+    fn next_payload(&mut self) -> PutPayload {
+        self.waiting_bytes = 0;
+        let pieces = std::mem::take(&mut self.waiting);
+        if let Some(digests) = &mut self.digests {
+            let mut digest = Md5::new();
+            pieces.iter().for_each(|piece| digest.update(piece));
+            digests.push(digest.finalize().into());
+        }
+        pieces.into_iter().collect()
+    }
+
+    /// Compares the tag that the store has given with the one that it gives to what was sent.
+    fn receipt(&self, put: &PutResult) -> Receipt {
+        let Some(digests) = &self.digests else {
+            return Receipt::Silent("the store tells no digest of what it has taken");
+        };
+        let Some(etag) = put.e_tag.as_deref().map(|etag| etag.trim_matches('"').to_lowercase()) else {
+            return Receipt::Silent("the store has given no etag");
+        };
+        let expected = match digests.as_slice() {
+            [only] if self.parts.is_none() => hex::encode(only),
+            parts => {
+                let mut digest = Md5::new();
+                parts.iter().for_each(|part| digest.update(part));
+                format!("{}-{}", hex::encode(digest.finalize()), parts.len())
+            }
+        };
+        if etag == expected {
+            Receipt::Agrees("its etag is the MD5 of what was sent")
+        } else {
+            Receipt::Differs("its etag is not the MD5 of what was sent")
+        }
     }
 }
 
 #[async_trait]
 impl StagedFile for Upload {
-    async fn write(&mut self, bytes: Bytes) -> Result<(), CopyError> {
-        self.waiting.extend_from_slice(&bytes);
-        while self.waiting.len() > self.part {
-            let part = self.waiting.split_to(self.part).freeze();
-            self.send(part).await?;
+    async fn write(&mut self, mut bytes: Bytes) -> Result<(), CopyError> {
+        // The last part is sent when it is known to be the last, since an object of one part is sent otherwise.
+        while self.waiting_bytes + bytes.len() > self.part {
+            let rest = bytes.split_off(self.part - self.waiting_bytes);
+            self.waiting.push(bytes);
+            self.send().await?;
+            bytes = rest;
+        }
+        if !bytes.is_empty() {
+            self.waiting_bytes += bytes.len();
+            self.waiting.push(bytes);
         }
         Ok(())
     }
 
-    async fn commit(mut self: Box<Self>) -> Result<(), CopyError> {
+    async fn commit(mut self: Box<Self>) -> Result<Receipt, CopyError> {
         let committed = self.finish().await;
         if committed.is_err() {
             self.abort().await;
@@ -230,21 +329,24 @@ impl StagedFile for Upload {
 }
 
 impl Upload {
-    async fn finish(&mut self) -> Result<(), CopyError> {
-        let rest = std::mem::take(&mut self.waiting).freeze();
+    async fn finish(&mut self) -> Result<Receipt, CopyError> {
         if self.parts.is_none() {
-            let put = patiently(PATIENCE, self.bucket.store.put(&self.key, rest.into())).await;
-            return put.map(drop).map_err(|error| self.failed(&error));
+            let options = PutOptions { attributes: self.attributes.clone(), ..PutOptions::default() };
+            let payload = self.next_payload();
+            let put = self.bucket.store.put_opts(&self.key, payload, options);
+            let put = patiently(PATIENCE, put).await.map_err(|error| self.failed(&error))?;
+            return Ok(self.receipt(&put));
         }
-        if !rest.is_empty() {
-            self.send(rest).await?;
+        if !self.waiting.is_empty() {
+            self.send().await?;
         }
         while !self.sending.is_empty() {
             self.sent().await?;
         }
-        let Some(parts) = &mut self.parts else { return Ok(()) };
+        let Some(parts) = &mut self.parts else { return Ok(Receipt::Silent("nothing was sent")) };
         let completed = patiently(PATIENCE, parts.complete()).await;
-        completed.map(drop).map_err(|error| self.failed(&error))
+        let completed = completed.map_err(|error| self.failed(&error))?;
+        Ok(self.receipt(&completed))
     }
 }
 

@@ -22,7 +22,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::listing::{Folders, Found, walk};
 use super::settings::{Kind, Leads, Settings, masked};
 use super::{
-    ByteStream, CONNECT, FileFacts, FileStore, Opened, StagedFile, changed, plain_path, staged_path,
+    ByteStream, CONNECT, FileFacts, FileStore, Nature, NewFile, Opened, Receipt, StagedFile, changed,
+    plain_path, staged_path,
 };
 use crate::error::CopyError;
 
@@ -281,8 +282,15 @@ impl Folders for Ftp {
             }
             Err(error) => return Err(failed(error)),
         };
+        let found: Vec<Found> = lines.iter().filter_map(|line| found(folder, line, exact)).collect();
+        let name = folder.rsplit('/').next().unwrap_or(folder);
+        let is_itself =
+            |file: &Found| matches!(file, Found::File(file) if file.path == format!("{folder}/{name}"));
+        // A file is listed as if it stood below itself; a folder has no size.
+        let is_file =
+            matches!(found.as_slice(), [only] if is_itself(only)) && control.size(&remote).await.is_ok();
         self.server.give_back(control);
-        Ok(lines.iter().filter_map(|line| found(folder, line, exact)).collect())
+        Ok(if is_file { Vec::new() } else { found })
     }
 }
 
@@ -332,10 +340,23 @@ impl FileStore for Ftp {
             facts: facts.clone(),
             label: self.label(path),
         };
-        Ok(Opened { facts, bytes: reading.bytes() })
+        Ok(Opened { facts, nature: Nature::default(), bytes: reading.bytes() })
     }
 
-    async fn begin(&self, path: &str, _: Option<u64>) -> Result<Box<dyn StagedFile>, CopyError> {
+    async fn delete(&self, path: &str) -> Result<(), CopyError> {
+        let failed = |error: FtpError| self.write_failed(path, &error);
+        let remote = self.remote(path)?;
+        let mut control = self.server.take().await.map_err(failed)?;
+        match control.rm(&remote).await {
+            Err(error) if !is_absent(&error) => Err(failed(error)),
+            _ => {
+                self.server.give_back(control);
+                Ok(())
+            }
+        }
+    }
+
+    async fn begin(&self, path: &str, _: &NewFile) -> Result<Box<dyn StagedFile>, CopyError> {
         let failed = |error: FtpError| self.write_failed(path, &error);
         let target = self.remote(path)?;
         let staged = staged_path(&target);
@@ -425,7 +446,7 @@ impl StagedFile for Upload {
         written.map_err(|error| write_failed(&self.server, &self.label, &FtpError::ConnectionError(error)))
     }
 
-    async fn commit(self: Box<Self>) -> Result<(), CopyError> {
+    async fn commit(self: Box<Self>) -> Result<Receipt, CopyError> {
         let Self { server, mut control, transfer, staged, target, label } = *self;
         let finished = async {
             transfer.finish().await?;
@@ -439,7 +460,7 @@ impl StagedFile for Upload {
         match finished.await {
             Ok(()) => {
                 server.give_back(control);
-                Ok(())
+                Ok(Receipt::Silent("FTP has no digests"))
             }
             Err(error) => {
                 let error = write_failed(&server, &label, &error);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _};
 use indexmap::IndexMap;
+use object_store::{Attribute, AttributeValue};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use schemars::JsonSchema;
@@ -12,7 +13,9 @@ use serde::Deserialize;
 use url::Url;
 
 use super::settings::{Leads, Settings, masked};
-use super::{ByteStream, CONNECT, FileFacts, FileStore, Kind, Opened, SILENCE, StagedFile, changed};
+use super::{
+    ByteStream, CONNECT, FileFacts, FileStore, Kind, Nature, NewFile, Opened, SILENCE, StagedFile, changed,
+};
 use crate::error::CopyError;
 
 /// The kind of connection `http`.
@@ -213,6 +216,13 @@ impl Web {
         })
     }
 
+    fn not_written(&self, path: &str) -> CopyError {
+        CopyError::config(
+            format!("`{}` cannot be written", self.label(path)),
+            "copy to `data:name`, a path or a connection",
+        )
+    }
+
     pub(super) fn read_failed(&self, path: &str, error: reqwest::Error) -> CopyError {
         let (message, transient) = self.said(error);
         CopyError::Read { what: self.label(path), message, transient }
@@ -259,6 +269,13 @@ fn facts(path: &str, answer: &Response) -> FileFacts {
         modified: modified.map(|date| date.timestamp()),
         etag: text("etag").map(str::to_owned),
     }
+}
+
+/// The type of its file.
+fn nature(answer: &Response) -> Nature {
+    let kind = answer.headers().get("content-type").and_then(|value| value.to_str().ok());
+    let kind = kind.map(|kind| (Attribute::ContentType, AttributeValue::from(kind.to_owned())));
+    Nature { attributes: kind.into_iter().collect(), mode: None }
 }
 
 /// Where the bytes of an answer begin in the file.
@@ -316,7 +333,7 @@ impl FileStore for Web {
             return Err(changed(self.label(path)));
         }
         let answer = answer.error_for_status().map_err(|error| self.read_failed(path, error))?;
-        let (facts, begin) = (facts(path, &answer), begins_at(&answer));
+        let (facts, nature, begin) = (facts(path, &answer), nature(&answer), begins_at(&answer));
         let Some(skip) = from.checked_sub(begin) else {
             return Err(CopyError::read(self.label(path), &"the server answers with another range"));
         };
@@ -325,14 +342,19 @@ impl FileStore for Web {
             let message = masked(&in_words(&error.without_url()), &secrets);
             CopyError::Read { what: label.clone(), message, transient: true }
         });
-        Ok(Opened { facts, bytes: after(skip, bytes.boxed()) })
+        Ok(Opened { facts, nature, bytes: after(skip, bytes.boxed()) })
     }
 
-    async fn begin(&self, path: &str, _: Option<u64>) -> Result<Box<dyn StagedFile>, CopyError> {
-        Err(CopyError::config(
-            format!("`{}` cannot be written", self.label(path)),
-            "copy to `data:name`, a path or a connection",
-        ))
+    async fn begin(&self, path: &str, _: &NewFile) -> Result<Box<dyn StagedFile>, CopyError> {
+        Err(self.not_written(path))
+    }
+
+    async fn delete(&self, path: &str) -> Result<(), CopyError> {
+        Err(self.not_written(path))
+    }
+
+    fn lists(&self) -> bool {
+        false
     }
 }
 

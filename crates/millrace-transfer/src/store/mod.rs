@@ -9,6 +9,7 @@ mod ftp;
 mod gcs;
 pub(crate) mod http;
 mod listing;
+mod local;
 mod reading;
 mod s3;
 mod settings;
@@ -21,10 +22,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use millrace_contract::StepContext;
+use object_store::Attributes;
 
 use crate::error::CopyError;
 pub(crate) use fetching::{Stored, Trouble};
-pub(crate) use listing::{glob, is_glob, source_files};
+pub(crate) use listing::{glob, is_glob, matching, source_files};
+pub(crate) use local::LocalFolder;
+pub(crate) use reading::{opened, steady};
 pub(crate) use settings::{KINDS, Kind, Leads, leading, masked};
 
 /// How long a server may be silent, its client's own retries included.
@@ -63,9 +67,19 @@ impl FileFacts {
 /// Bytes as they come.
 pub(crate) type ByteStream = BoxStream<'static, Result<Bytes, CopyError>>;
 
+/// What a file is beside its name, its time and its bytes, as far as its store keeps that.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Nature {
+    /// Type of the content and what else is said of it by headers, and metadata of the user's.
+    pub(crate) attributes: Attributes,
+    /// Permissions of a file here.
+    pub(crate) mode: Option<u32>,
+}
+
 /// A file that is being read.
 pub(crate) struct Opened {
     pub(crate) facts: FileFacts,
+    pub(crate) nature: Nature,
     /// Ends with an error where the store notices that the file is no longer what `facts` say.
     pub(crate) bytes: ByteStream,
 }
@@ -88,8 +102,81 @@ pub(crate) trait FileStore: Send + Sync {
     /// Reads from a place on. `seen` is what was said of the file before; if the store can, it refuses to read another content.
     async fn read(&self, path: &str, from: u64, seen: Option<&FileFacts>) -> Result<Opened, CopyError>;
 
-    /// Begins a file that is not there, or is as it was, until it is committed. `size`: its bytes, if that is known.
-    async fn begin(&self, path: &str, size: Option<u64>) -> Result<Box<dyn StagedFile>, CopyError>;
+    /// Begins a file that is not there, or is as it was, until it is committed.
+    async fn begin(&self, path: &str, new: &NewFile) -> Result<Box<dyn StagedFile>, CopyError>;
+
+    /// Removes a file. One that is not there is removed.
+    async fn delete(&self, path: &str) -> Result<(), CopyError>;
+
+    /// Copies a file to another path without its bytes passing here; `false` if the store cannot do that.
+    async fn copy_within(&self, _file: &FileFacts, _to: &str) -> Result<bool, CopyError> {
+        Ok(false)
+    }
+
+    /// Whether it says which files it has.
+    fn lists(&self) -> bool {
+        true
+    }
+
+    /// Whether a file keeps the time that it is given; else it has the time when it came.
+    fn keeps_times(&self) -> bool {
+        false
+    }
+
+    /// What it says of a file now, where asking costs nothing.
+    async fn look_again(&self, _path: &str) -> Option<FileFacts> {
+        None
+    }
+
+    /// The MD5 of a file in hexadecimal digits, if what the store said of it has that.
+    fn md5(&self, _facts: &FileFacts) -> Option<String> {
+        None
+    }
+
+    /// Bytes of memory that a file takes while it is sent.
+    fn room(&self, _new: &NewFile) -> u64 {
+        2 * 1024 * 1024
+    }
+
+    /// How many files it is asked for at the same time, unless somebody says otherwise.
+    fn at_once(&self) -> usize {
+        4
+    }
+
+    /// What a listing left out, and why.
+    fn left_out(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// What is known of a file before it is written.
+#[derive(Debug, Clone)]
+pub(crate) struct NewFile {
+    /// Its bytes.
+    pub(crate) size: Option<u64>,
+    /// When its content changed last.
+    pub(crate) modified: Option<jiff::Timestamp>,
+    pub(crate) nature: Nature,
+    /// Parts of it that are on their way at the same time, where it goes in parts.
+    pub(crate) parts_at_once: usize,
+}
+
+impl NewFile {
+    /// A file of which no more is known.
+    pub(crate) fn of_size(size: u64) -> Self {
+        Self { size: Some(size), modified: None, nature: Nature::default(), parts_at_once: 4 }
+    }
+}
+
+/// What a store says of the bytes that it has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Receipt {
+    /// A digest of its own, which is that of what was sent.
+    Agrees(&'static str),
+    /// A digest that is another one. It may be made in another way.
+    Differs(&'static str),
+    /// Nothing, and why.
+    Silent(&'static str),
 }
 
 /// A file on its way to a store.
@@ -98,7 +185,7 @@ pub(crate) trait StagedFile: Send {
     async fn write(&mut self, bytes: Bytes) -> Result<(), CopyError>;
 
     /// Makes it visible at once, in place of what was there.
-    async fn commit(self: Box<Self>) -> Result<(), CopyError>;
+    async fn commit(self: Box<Self>) -> Result<Receipt, CopyError>;
 
     /// Takes back what was sent. What cannot be taken back is logged.
     async fn abort(self: Box<Self>);
@@ -117,10 +204,19 @@ fn plain_path(path: &str) -> Result<&str, CopyError> {
 /// A name beside a file, for what will take its place. It begins with a dot, which keeps others from reading it.
 fn staged_path(path: &str) -> String {
     let id = uuid::Uuid::now_v7().simple();
-    match path.rsplit_once('/') {
-        Some((folder, name)) => format!("{folder}/.{name}.{id}.staged"),
-        None => format!(".{path}.{id}.staged"),
-    }
+    let (folder, name) = path.rsplit_once('/').unzip();
+    let folder = folder.map_or_else(String::new, |folder| format!("{folder}/"));
+    // A name has 255 bytes at most.
+    let name = Some(name.unwrap_or(path)).filter(|name| name.len() < 200);
+    format!("{folder}.{}{id}.staged", name.map_or_else(String::new, |name| format!("{name}.")))
+}
+
+/// Whether a file is one that [`staged_path`] has named.
+pub(crate) fn is_staged(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let id = name.strip_prefix('.').and_then(|name| name.strip_suffix(".staged"));
+    let id = id.map(|id| id.rsplit('.').next().unwrap_or(id));
+    id.is_some_and(|id| id.len() == 32 && id.chars().all(|digit| digit.is_ascii_hexdigit()))
 }
 
 /// What is said of a file that has changed since it was looked at.

@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{ByteStream, CHANGED, FileFacts, FileStore, SILENCE, changed};
+use super::{ByteStream, CHANGED, FileFacts, FileStore, Nature, Opened, SILENCE, changed};
 use crate::error::CopyError;
 
 /// How often a read that makes no progress is begun again, and how often one that makes some.
@@ -23,15 +23,20 @@ const AHEAD: usize = 8;
 /// The bytes of a file, from its beginning to its end. A connection that breaks is made again and goes on where it was, if the file is still
 /// the same; a file that has changed ends with an error.
 pub(crate) fn steady(store: Arc<dyn FileStore>, path: &str, seen: Option<FileFacts>) -> ByteStream {
-    futures::stream::unfold(Some(Reading::new(store, path, seen)), |reading| async move {
-        let mut reading = reading?;
-        match reading.next().await {
-            Ok(Some(bytes)) => Some((Ok(bytes), Some(reading))),
-            Ok(None) => None,
-            Err(error) => Some((Err(error), None)),
-        }
-    })
-    .boxed()
+    Reading::new(store, path, seen).bytes()
+}
+
+/// The same, and before any of its bytes what the store says of the file.
+pub(crate) async fn opened(
+    store: Arc<dyn FileStore>,
+    path: &str,
+    seen: Option<FileFacts>,
+) -> Result<Opened, CopyError> {
+    let mut reading = Reading::new(store, path, seen);
+    let begun = tokio::time::timeout(SILENCE, reading.begin()).await;
+    let nature = begun.unwrap_or_else(|_| Err(reading.broken("the server stopped answering".to_owned())))?;
+    let facts = reading.seen.clone().unwrap_or_default();
+    Ok(Opened { facts, nature, bytes: reading.bytes() })
 }
 
 struct Reading {
@@ -49,6 +54,18 @@ struct Reading {
 impl Reading {
     fn new(store: Arc<dyn FileStore>, path: &str, seen: Option<FileFacts>) -> Self {
         Self { store, path: path.to_owned(), seen, open: None, begun: false, at: 0, fruitless: 0, resumed: 0 }
+    }
+
+    fn bytes(self) -> ByteStream {
+        let pieces = futures::stream::unfold(Some(self), |reading| async move {
+            let mut reading = reading?;
+            match reading.next().await {
+                Ok(Some(bytes)) => Some((Ok(bytes), Some(reading))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        pieces.boxed()
     }
 
     fn size(&self) -> Option<u64> {
@@ -76,20 +93,25 @@ impl Reading {
         CopyError::Read { what: self.store.label(&self.path), message, transient: true }
     }
 
+    /// Opens the file at the place up to which it was read.
+    async fn begin(&mut self) -> Result<Nature, CopyError> {
+        let opened = self.store.read(&self.path, self.at, self.seen.as_ref()).await?;
+        if self.seen.as_ref().is_some_and(|seen| !seen.agrees_with(&opened.facts)) {
+            return Err(changed(self.store.label(&self.path)));
+        }
+        self.begun = true;
+        self.seen = Some(opened.facts);
+        self.open = Some(opened.bytes);
+        Ok(opened.nature)
+    }
+
     async fn piece(&mut self) -> Result<Option<Bytes>, CopyError> {
-        let open = match &mut self.open {
-            Some(open) => open,
-            None => {
-                let opened = self.store.read(&self.path, self.at, self.seen.as_ref()).await?;
-                if self.seen.as_ref().is_some_and(|seen| !seen.agrees_with(&opened.facts)) {
-                    return Err(changed(self.store.label(&self.path)));
-                }
-                self.begun = true;
-                self.seen = Some(opened.facts);
-                self.open.insert(opened.bytes)
-            }
-        };
-        if let Some(bytes) = open.next().await {
+        if self.open.is_none() {
+            self.begin().await?;
+        }
+        if let Some(open) = &mut self.open
+            && let Some(bytes) = open.next().await
+        {
             return bytes.map(Some);
         }
         match self.size() {

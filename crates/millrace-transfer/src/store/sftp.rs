@@ -16,7 +16,10 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use self::session::{Broken, Session, Sessions};
 use super::listing::{Folders, Found, walk};
 use super::settings::{Kind, Leads, Settings};
-use super::{ByteStream, FileFacts, FileStore, Opened, StagedFile, changed, plain_path, staged_path};
+use super::{
+    ByteStream, FileFacts, FileStore, Nature, NewFile, Opened, Receipt, StagedFile, changed, plain_path,
+    staged_path,
+};
 use crate::error::CopyError;
 
 /// The kind of connection `sftp`.
@@ -200,10 +203,23 @@ impl FileStore for Sftp {
         let facts = facts(path, &metadata);
         file.seek(std::io::SeekFrom::Start(from)).await.map_err(|error| failed(session.cut(&error)))?;
         let reading = Reading { session, file, facts: facts.clone(), label };
-        Ok(Opened { facts, bytes: reading.bytes() })
+        Ok(Opened { facts, nature: Nature::default(), bytes: reading.bytes() })
     }
 
-    async fn begin(&self, path: &str, _: Option<u64>) -> Result<Box<dyn StagedFile>, CopyError> {
+    async fn delete(&self, path: &str) -> Result<(), CopyError> {
+        let failed = |broken: Broken| broken.while_writing(&self.label(path));
+        let session = self.session().await.map_err(failed)?;
+        match session.sftp.remove_file(self.remote(path)?).await.map_err(|error| session.broken(error)) {
+            Err(broken) if !broken.is_absent() => Err(failed(broken)),
+            _ => Ok(()),
+        }
+    }
+
+    fn keeps_times(&self) -> bool {
+        true
+    }
+
+    async fn begin(&self, path: &str, new: &NewFile) -> Result<Box<dyn StagedFile>, CopyError> {
         let label = self.label(path);
         let failed = |broken: Broken| broken.while_writing(&label);
         let session = self.session().await.map_err(failed)?;
@@ -216,7 +232,8 @@ impl FileStore for Sftp {
             opened = session.sftp.open_with_flags(staged.clone(), flags).await;
         }
         let file = opened.map_err(|error| failed(session.broken(error)))?;
-        Ok(Box::new(Upload { session, file, staged, target, label }))
+        let modified = new.modified.and_then(|time| u32::try_from(time.as_second()).ok());
+        Ok(Box::new(Upload { session, file, staged, target, label, modified }))
     }
 }
 
@@ -265,6 +282,8 @@ struct Upload {
     staged: String,
     target: String,
     label: String,
+    /// Seconds since 1970 that it is to have as its time.
+    modified: Option<u32>,
 }
 
 #[async_trait]
@@ -274,20 +293,25 @@ impl StagedFile for Upload {
         written.map_err(|error| self.session.cut(&error).while_writing(&self.label))
     }
 
-    async fn commit(self: Box<Self>) -> Result<(), CopyError> {
-        let Self { session, mut file, staged, target, label } = *self;
+    async fn commit(self: Box<Self>) -> Result<Receipt, CopyError> {
+        let Self { session, mut file, staged, target, label, modified } = *self;
         let cut = |error: std::io::Error| session.cut(&error).while_writing(&label);
         let finished = async {
             file.flush().await.map_err(cut)?;
             file.sync_all().await.map_err(|error| session.broken(error).while_writing(&label))?;
             file.close().await.map_err(cut)?;
+            if let Some(seconds) = modified {
+                let times = Metadata { atime: Some(seconds), mtime: Some(seconds), ..Metadata::empty() };
+                let set = session.sftp.set_metadata(staged.clone(), times).await;
+                set.map_err(|error| session.broken(error).while_writing(&label))?;
+            }
             session.replace(&staged, &target).await.map_err(|broken| broken.while_writing(&label))
         };
         let committed = finished.await;
         if committed.is_err() {
             session.discard(&staged).await;
         }
-        committed
+        committed.map(|()| Receipt::Silent("SFTP has no digests"))
     }
 
     async fn abort(self: Box<Self>) {

@@ -18,7 +18,7 @@ use url::Url;
 use super::http::{HttpConnection, Web};
 use super::listing::{Folders, Found, walk};
 use super::settings::{Kind, Leads, Settings};
-use super::{FileFacts, FileStore, Opened, StagedFile, plain_path, staged_path};
+use super::{FileFacts, FileStore, NewFile, Opened, Receipt, StagedFile, plain_path, staged_path};
 use crate::error::CopyError;
 
 /// The kind of connection `webdav`.
@@ -241,7 +241,16 @@ impl FileStore for Webdav {
         self.web.read(path, from, seen).await
     }
 
-    async fn begin(&self, path: &str, size: Option<u64>) -> Result<Box<dyn StagedFile>, CopyError> {
+    async fn delete(&self, path: &str) -> Result<(), CopyError> {
+        let request = self.web.request(Method::DELETE, plain_path(path)?)?;
+        let answer = request.send().await.map_err(|error| self.web.write_failed(path, error))?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(());
+        }
+        answer.error_for_status().map(drop).map_err(|error| self.web.write_failed(path, error))
+    }
+
+    async fn begin(&self, path: &str, new: &NewFile) -> Result<Box<dyn StagedFile>, CopyError> {
         let target = plain_path(path)?.to_owned();
         let staged = staged_path(&target);
         self.make_folders(&target).await?;
@@ -251,7 +260,7 @@ impl FileStore for Webdav {
             Some((Ok::<_, std::io::Error>(piece), receiver))
         });
         let mut request = self.web.request(Method::PUT, &staged)?.body(Body::wrap_stream(body));
-        if let Some(size) = size {
+        if let Some(size) = new.size {
             request = request.header("content-length", size);
         }
         // Ends with its body; aborted with the upload.
@@ -314,12 +323,14 @@ impl StagedFile for Upload {
         Err(CopyError::write(self.web.label(&self.target), &"the server did not take the whole file"))
     }
 
-    async fn commit(mut self: Box<Self>) -> Result<(), CopyError> {
-        let placed = self.put_in_place().await;
-        if placed.is_err() {
-            self.abort().await;
+    async fn commit(mut self: Box<Self>) -> Result<Receipt, CopyError> {
+        match self.put_in_place().await {
+            Ok(()) => Ok(Receipt::Silent("WebDAV has no digests")),
+            Err(error) => {
+                self.abort().await;
+                Err(error)
+            }
         }
-        placed
     }
 
     async fn abort(mut self: Box<Self>) {

@@ -14,6 +14,7 @@ mod servers;
 mod shape;
 mod stores;
 mod survival;
+mod sync;
 mod web;
 
 use std::path::Path;
@@ -23,7 +24,7 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::*;
 use millrace_metastore::testing::TestPostgres;
-use millrace_transfer::{Connections, Copy, CopyServices, connectors};
+use millrace_transfer::{Connections, Copy, CopyServices, Sync, connectors};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -166,9 +167,19 @@ impl Place {
 
     /// One with the key of the copy before.
     async fn attempt(&self, config: Value) -> Result<StepOutcome, StepError> {
+        self.step(&Copy::new(self.services()), config).await
+    }
+
+    /// Copies files as they are.
+    async fn sync(&self, config: Value) -> Result<StepOutcome, StepError> {
+        self.fresh();
+        self.step(&Sync::new(self.services()), config).await
+    }
+
+    fn services(&self) -> CopyServices {
         let connections = self.connections.clone();
         let connections = Arc::new(move || Ok(connections.clone()));
-        let kind = Copy::new(CopyServices {
+        CopyServices {
             engine: Arc::new(NoTables),
             datasets: Arc::new(NoTables),
             workspace: self.folder.path().to_owned(),
@@ -176,7 +187,10 @@ impl Place {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             queues: Arc::new(NoTables),
             clock: Arc::new(SystemClock),
-        });
+        }
+    }
+
+    async fn step(&self, kind: &dyn StepKind, config: Value) -> Result<StepOutcome, StepError> {
         if let Some(problem) = kind.check(&config).into_iter().next() {
             return Err(StepError::permanent(problem));
         }

@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use super::cutting::{Cutting, Fate};
 use super::servers::{self, Server};
-use super::{Place, ROWS};
+use super::{Place, ROWS, sync};
 
 type Put = Box<dyn Fn(&Server, &str, &[u8]) + Send + Sync>;
 type Names = Box<dyn Fn(&Server) -> Vec<String> + Send + Sync>;
 
 /// What the suite has to know of a store.
-struct Store {
-    server: Server,
+pub(crate) struct Store {
+    pub(crate) server: Server,
     /// The connection, on a port.
     connection: Box<dyn Fn(u16) -> Value + Send + Sync>,
     /// The address of everything below it, as it is told.
@@ -31,17 +31,19 @@ struct Store {
     nothing_matches: &'static str,
     /// The port of the data, where that is another one than the server's: it is at `127.0.0.2` then.
     data: Option<u16>,
+    /// Connections that it takes at the same time.
+    pub(crate) at_once: usize,
 }
 
 /// A way to a store on which connections break.
-struct Broken {
-    port: u16,
-    cutting: Cutting,
+pub(crate) struct Broken {
+    pub(crate) port: u16,
+    pub(crate) cutting: Cutting,
     _control: Option<Cutting>,
 }
 
 impl Store {
-    fn breaking(
+    pub(crate) fn breaking(
         &self,
         after: u64,
         fate: (usize, Fate),
@@ -58,17 +60,17 @@ impl Store {
         Broken { port: control.port, cutting, _control: Some(control) }
     }
 
-    fn place(&self, port: u16) -> Place {
+    pub(crate) fn place(&self, port: u16) -> Place {
         let mut place = Place::new();
         place.connections.insert("files".to_owned(), (self.connection)(port).into());
         place
     }
 
-    fn put(&self, path: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn put(&self, path: &str, content: impl AsRef<[u8]>) {
         (self.put)(&self.server, path, content.as_ref());
     }
 
-    fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let mut names = (self.names)(&self.server);
         names.sort();
         names
@@ -187,6 +189,8 @@ async fn everything(store: Option<Store>) {
     a_cut_connection_goes_on_where_it_was(&store).await;
     a_file_that_changes_while_it_is_read_is_told(&store).await;
     a_silent_server_is_left_when_the_step_is_cancelled(&store).await;
+    sync::files_go_there_and_come_back(&store).await;
+    sync::files_survive_broken_connections(&store).await;
 }
 
 // The one that Azurite knows; it stands in Microsoft's documentation.
@@ -210,7 +214,7 @@ fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn azure() -> Option<Store> {
+pub(crate) fn azure() -> Option<Store> {
     let python = servers::python()?;
     let server = servers::azurite()?;
     let open = |port: u16| {
@@ -247,6 +251,7 @@ fn azure() -> Option<Store> {
         absent: "there is no such object",
         nothing_matches: "no object matches",
         data: None,
+        at_once: 4,
     })
 }
 
@@ -312,6 +317,7 @@ async fn google_cloud_storage() {
         absent: "there is no such object",
         nothing_matches: "no object matches",
         data: None,
+        at_once: 4,
     };
     // This server does not know the requests by which object_store writes; the real one does.
     let store = Arc::new(store);
@@ -322,7 +328,7 @@ async fn google_cloud_storage() {
 }
 
 /// The paths of all files below a folder, from there.
-fn files_below(folder: &Path) -> Vec<String> {
+pub(crate) fn files_below(folder: &Path) -> Vec<String> {
     let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(next) = folders.pop() {
         for entry in std::fs::read_dir(next).unwrap() {
@@ -363,6 +369,7 @@ fn ssh() -> Option<Store> {
         absent: "there is no such file",
         nothing_matches: "no file matches",
         data: None,
+        at_once: 4,
     })
 }
 
@@ -385,6 +392,7 @@ fn ftp(tls: bool) -> Option<Store> {
         absent: "there is no such file",
         nothing_matches: "no file matches",
         data: Some(data),
+        at_once: 1,
     })
 }
 
@@ -482,6 +490,7 @@ fn webdav() -> Option<Store> {
         absent: "HTTP status client error (404 Not Found)",
         nothing_matches: "no file matches",
         data: None,
+        at_once: 4,
     })
 }
 

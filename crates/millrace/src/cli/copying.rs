@@ -18,6 +18,36 @@ pub(crate) struct Copy {
     pub(crate) dry_run: bool,
 }
 
+/// Copies files as they are.
+#[derive(Debug, Args)]
+pub(crate) struct Sync {
+    /// A folder, a file or a glob: a path, `connection:path`, or the `https://` URL of one file.
+    pub(crate) from: String,
+    /// The folder that the files get into: a path or `connection:path`.
+    pub(crate) to: String,
+    /// Remove files that the source does not have.
+    #[arg(long)]
+    pub(crate) delete: bool,
+    /// Only files that match: a glob of the path below the source, or of the name.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) include: Vec<String>,
+    /// Files to leave alone, in both places.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// How files that are the same are told: time, size, digest or none.
+    #[arg(long, value_name = "HOW")]
+    pub(crate) compare: Option<String>,
+    /// How what was written is compared with what was read: digest, read or none.
+    #[arg(long, value_name = "HOW")]
+    pub(crate) verify: Option<String>,
+    /// Print what would be copied and removed, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Any other option of the step `sync`, as in a pipeline: `--with hierarchy=flatten`, `--with modified_since=7d`.
+    #[arg(long = "with", value_name = "OPTION=YAML")]
+    pub(crate) options: Vec<String>,
+}
+
 /// How a source is read.
 #[derive(Debug, Args)]
 pub(crate) struct Source {

@@ -75,18 +75,28 @@ pub(super) async fn open(places: &[&str]) -> Result<Rooms> {
     Ok(rooms)
 }
 
-fn kind(rooms: &Rooms) -> Result<Arc<dyn StepKind>> {
-    rooms.kinds.get("copy").cloned().ok_or_else(|| anyhow!("this build has no `copy`"))
+fn kind(rooms: &Rooms, name: &str) -> Result<Arc<dyn StepKind>> {
+    rooms.kinds.get(name).cloned().ok_or_else(|| anyhow!("this build has no `{name}`"))
 }
 
 fn check(rooms: &Rooms, config: &Value) -> Result<Option<Problem>> {
-    Ok(kind(rooms)?.check(config).into_iter().next())
+    Ok(kind(rooms, "copy")?.check(config).into_iter().next())
 }
 
-/// Runs the step; a problem is printed.
+/// Runs the step `copy`; a problem is printed.
 pub(super) async fn copy(rooms: &Rooms, config: Value, printer: &Printer) -> Result<Option<StepOutcome>> {
-    let kind = kind(rooms)?;
-    if let Some(problem) = check(rooms, &config)? {
+    step(rooms, "copy", config, printer).await
+}
+
+/// Runs a step that copies; a problem is printed.
+pub(super) async fn step(
+    rooms: &Rooms,
+    name: &str,
+    config: Value,
+    printer: &Printer,
+) -> Result<Option<StepOutcome>> {
+    let kind = kind(rooms, name)?;
+    if let Some(problem) = kind.check(&config).into_iter().next() {
         printer.problem(&problem, None);
         return Ok(None);
     }
@@ -94,8 +104,8 @@ pub(super) async fn copy(rooms: &Rooms, config: Value, printer: &Printer) -> Res
     let id = uuid::Uuid::now_v7().simple().to_string();
     let cancel = CancellationToken::new();
     let context = StepContext {
-        pipeline: "copy".to_owned(),
-        step: "copy".to_owned(),
+        pipeline: name.to_owned(),
+        step: name.to_owned(),
         attempt: 1,
         idempotency_key: id.clone(),
         workspace: rooms.workspace.root.clone(),
@@ -171,17 +181,23 @@ impl Scratch {
     }
 }
 
-/// What would stand under `copy:` in a pipeline.
-pub(super) fn config(from: &str, to: &str, source: &Source) -> Result<Map<String, Value>> {
+/// Options that are given one by one, as they would stand under the step's kind.
+pub(super) fn given(options: &[String]) -> Result<Map<String, Value>> {
     let mut config = Map::new();
-    for option in &source.options {
+    for option in options {
         let Some((name, text)) = option.split_once('=') else {
-            bail!("`{option}` is not an option: write `--with encoding=latin-1`")
+            bail!("`{option}` is not an option: write `--with name=value`")
         };
         let value =
             yaml::parse("--with", text).map_err(|problem| anyhow!("`{option}`: {}", problem.message))?;
         config.insert(name.to_owned(), value.to_json());
     }
+    Ok(config)
+}
+
+/// What would stand under `copy:` in a pipeline.
+pub(super) fn config(from: &str, to: &str, source: &Source) -> Result<Map<String, Value>> {
+    let mut config = given(&source.options)?;
     config.insert("from".to_owned(), Value::from(from));
     config.insert("to".to_owned(), Value::from(to));
     let texts =

@@ -31,6 +31,7 @@ mod secrets;
 mod show_run;
 mod sql;
 mod sql_models;
+mod sync;
 mod test;
 mod triggers;
 mod up;
@@ -71,6 +72,7 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Reject(arguments) => approvals::decide(&arguments, false, printer).await,
         Command::Environments => environments::run(printer).await,
         Command::Copy(arguments) => copy::run(&arguments, printer).await,
+        Command::Sync(arguments) => sync::run(&arguments, printer).await,
         Command::Preview(arguments) => preview::run(&arguments, printer).await,
         Command::Profile(arguments) => preview::profile(&arguments, printer).await,
         Command::Diff(arguments) => Box::pin(diff::run(&arguments, printer)).await,

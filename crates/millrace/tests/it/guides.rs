@@ -61,6 +61,11 @@ fn guides_files() {
 }
 
 #[test]
+fn guides_folders() {
+    follow(include_str!("../../../../docs/guides/folders.md"));
+}
+
+#[test]
 fn guides_queues() {
     follow(include_str!("../../../../docs/guides/queues.md"));
 }

@@ -50,5 +50,6 @@ mod sql_script;
 mod step_tokens;
 mod sub_runs;
 mod sweeps;
+mod sync;
 mod tracking_kills;
 mod unreadable_secrets;
