@@ -196,3 +196,8 @@ pub(crate) fn constant(expr: &Expr) -> Option<Value> {
 pub(crate) fn constant_of(text: &str) -> Option<Value> {
     constant(&script::parse_expression(text).ok()?)
 }
+
+/// A pattern of Java or .NET for times as one of `strftime`, where both have the same letters.
+pub(crate) fn strftime(pattern: &str) -> Option<String> {
+    formats::date(&pattern.replace("fff", "SSS").replace("tt", "a"))
+}
