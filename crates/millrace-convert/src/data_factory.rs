@@ -186,7 +186,9 @@ fn surroundings(resources: &[Resource], factory: &Factory, report: &mut Report) 
         }
     }
     for (connection, (written, place)) in factory.connections.borrow().iter() {
-        let message = format!("the container of a dataset is the connection `{connection}`; what opens it is not in these files");
+        let message = format!(
+            "the container of a dataset is the connection `{connection}`; what opens it is not in these files"
+        );
         let hint = format!("write it in `connections.yaml`: `{connection}: {{{written}}}`");
         report.push(Outcome::Changed, place, message, None, Some(&hint));
     }

@@ -74,7 +74,8 @@ pub(crate) fn convert(
         return Err(Box::new(Problem::error("data-flow-script", message).at(place.clone())));
     };
     let script = script::parse(&text.text).map_err(|error| {
-        let message = format!("the script of the data flow `{}` cannot be read: {}", resource.name, error.message);
+        let message =
+            format!("the script of the data flow `{}` cannot be read: {}", resource.name, error.message);
         Box::new(Problem::error("data-flow-script", message).at(text.place(error.span)))
     })?;
     let path = path_of(resource.name);
@@ -119,7 +120,8 @@ fn datasets(details: &Node) -> IndexMap<String, String> {
     for side in ["sources", "sinks"] {
         let Some(NodeValue::List(items)) = details.get(side).map(|node| &node.value) else { continue };
         for item in items {
-            let dataset = item.get("dataset").and_then(|node| node.get("referenceName")).and_then(Node::as_text);
+            let dataset =
+                item.get("dataset").and_then(|node| node.get("referenceName")).and_then(Node::as_text);
             if let (Some(name), Some(dataset)) = (item.get("name").and_then(Node::as_text), dataset) {
                 found.insert(name.to_owned(), dataset.to_owned());
             }
@@ -131,13 +133,17 @@ fn datasets(details: &Node) -> IndexMap<String, String> {
 /// Flowlets by the names of the transformations that use them: the file here, and the values of their parameters as they stand there.
 fn flowlets_of(details: &Node, known: &[String]) -> IndexMap<String, (String, IndexMap<String, String>)> {
     let mut found = IndexMap::new();
-    let Some(NodeValue::List(items)) = details.get("transformations").map(|node| &node.value) else { return found };
+    let Some(NodeValue::List(items)) = details.get("transformations").map(|node| &node.value) else {
+        return found;
+    };
     for item in items {
         let Some(flowlet) = item.get("flowlet") else { continue };
         let name = flowlet.get("referenceName").and_then(Node::as_text);
         let Some(name) = name.filter(|name| known.iter().any(|one| one == name)) else { continue };
         let given = flowlet.get("parameters").and_then(Node::as_map).unwrap_or_default();
-        let given = given.iter().map(|(key, node)| (name_of(&key.name), node.as_text().unwrap_or_default().to_owned()));
+        let given = given
+            .iter()
+            .map(|(key, node)| (name_of(&key.name), node.as_text().unwrap_or_default().to_owned()));
         if let Some(transformation) = item.get("name").and_then(Node::as_text) {
             found.insert(transformation.to_owned(), (path_of(name), given.collect()));
         }
@@ -148,7 +154,12 @@ fn flowlets_of(details: &Node, known: &[String]) -> IndexMap<String, (String, In
 type Parameters = IndexMap<String, (String, Type)>;
 
 /// Parameters with their defaults; null is one that must be given.
-fn parameters(list: &[Parameter], text: &ScriptText, report: &mut Report, flow: &mut Map) -> (Parameters, Map) {
+fn parameters(
+    list: &[Parameter],
+    text: &ScriptText,
+    report: &mut Report,
+    flow: &mut Map,
+) -> (Parameters, Map) {
     let (mut known, mut declared, mut names) = (IndexMap::new(), Map::default(), Names::default());
     for parameter in list {
         let ours = names.give(&parameter.name);
@@ -156,7 +167,10 @@ fn parameters(list: &[Parameter], text: &ScriptText, report: &mut Report, flow: 
         let default = match parameter.default.as_ref() {
             None => Value::Null,
             Some(default) => constant(default).unwrap_or_else(|| {
-                let message = format!("the default of the parameter `{}` is computed: it must be given here", parameter.name);
+                let message = format!(
+                    "the default of the parameter `{}` is computed: it must be given here",
+                    parameter.name
+                );
                 report.gap(&place, flow, &message, None);
                 Value::Null
             }),
@@ -180,14 +194,18 @@ pub(crate) fn constant(expr: &Expr) -> Option<Value> {
             Err(_) => text.parse::<f64>().ok().map(|number| json!(number)),
         },
         Kind::Unary("-", inner) => match constant(inner)? {
-            Value::Number(number) => number.as_i64().map(|number| json!(-number)).or_else(|| Some(json!(-number.as_f64()?))),
+            Value::Number(number) => {
+                number.as_i64().map(|number| json!(-number)).or_else(|| Some(json!(-number.as_f64()?)))
+            }
             _ => None,
         },
         // A date is given as its text.
-        Kind::Call { name, arguments } if matches!(name.as_str(), "toDate" | "toTimestamp") => match arguments.as_slice() {
-            [text] => text.as_text().map(Value::from),
-            _ => None,
-        },
+        Kind::Call { name, arguments } if matches!(name.as_str(), "toDate" | "toTimestamp") => {
+            match arguments.as_slice() {
+                [text] => text.as_text().map(Value::from),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }

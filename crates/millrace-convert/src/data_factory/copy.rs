@@ -22,7 +22,8 @@ impl Steps<'_> {
             self.translator(translator, config, step);
         }
         step.put("copy", config);
-        let read = ["source", "sink", "enableStaging", "parallelCopies", "dataIntegrationUnits", "translator"];
+        let read =
+            ["source", "sink", "enableStaging", "parallelCopies", "dataIntegrationUnits", "translator"];
         self.report.others(details, &read, "the copy", step);
         for (side, ordinary) in [
             ("source", &["type", "storeSettings", "formatSettings", "recursive", "query"][..]),

@@ -22,7 +22,8 @@ pub(super) fn flows(
     report: &mut Report,
 ) -> Result<IndexMap<String, DataFlow>, Box<Problem>> {
     let is_flow = |resource: &&Resource| resource.kind == Kind::DataFlow;
-    let flowlets = resources.iter().filter(is_flow).filter(|resource| text(&resource.properties, "type") == "Flowlet");
+    let flowlets =
+        resources.iter().filter(is_flow).filter(|resource| text(&resource.properties, "type") == "Flowlet");
     let flowlets: Vec<String> = flowlets.map(|resource| resource.name.clone()).collect();
     let alone = resources.iter().all(|resource| resource.kind != Kind::Pipeline);
     let mut flows = IndexMap::new();
@@ -52,12 +53,21 @@ impl Steps<'_> {
     pub(super) fn data_flow(&mut self, activity: &Node, within: Option<&Branch>) {
         let name = text(activity, "name").to_owned();
         let id = self.names.give(&name);
-        let reference = activity.get("typeProperties").and_then(|node| node.get("dataflow").or_else(|| node.get("dataFlow")));
+        let reference = activity
+            .get("typeProperties")
+            .and_then(|node| node.get("dataflow").or_else(|| node.get("dataFlow")));
         let theirs = reference.map(|node| text(node, "referenceName")).unwrap_or_default();
         let Some(flow) = self.factory.flows.get(theirs).cloned() else {
             let mut step = Map::default();
-            let message = format!("the activity `{name}` executes the data flow `{theirs}`, which is not among the files, or cannot be read");
-            self.report.gap(&activity.place, &mut step, &message, Some("import its file together with this one"));
+            let message = format!(
+                "the activity `{name}` executes the data flow `{theirs}`, which is not among the files, or cannot be read"
+            );
+            self.report.gap(
+                &activity.place,
+                &mut step,
+                &message,
+                Some("import its file together with this one"),
+            );
             step.append(stand_in(&message));
             self.order(activity, within, &mut step);
             self.steps.put(&id, step);
@@ -95,13 +105,32 @@ impl Steps<'_> {
         self.policy(activity, &mut step);
         self.report.others(activity, ACTIVITY_KEYS, &format!("the activity `{name}`"), &mut step);
         if let Some(details) = activity.get("typeProperties") {
-            let read = ["dataflow", "dataFlow", "compute", "traceLevel", "integrationRuntime", "staging", "runConcurrently", "continueOnError", "sourceStagingConcurrency"];
+            let read = [
+                "dataflow",
+                "dataFlow",
+                "compute",
+                "traceLevel",
+                "integrationRuntime",
+                "staging",
+                "runConcurrently",
+                "continueOnError",
+                "sourceStagingConcurrency",
+            ];
             self.report.others(details, &read, &format!("the activity `{name}`"), &mut step);
             if let Some(compute) = details.get("compute") {
-                self.report.changed(&compute.place, &mut step, "`compute`: the flow runs where the server runs", None);
+                self.report.changed(
+                    &compute.place,
+                    &mut step,
+                    "`compute`: the flow runs where the server runs",
+                    None,
+                );
             }
         }
-        self.report.taken(&activity.place, format!("the activity `{name}` (ExecuteDataFlow)"), format!("steps.{id}"));
+        self.report.taken(
+            &activity.place,
+            format!("the activity `{name}` (ExecuteDataFlow)"),
+            format!("steps.{id}"),
+        );
         self.steps.put(&id, step);
         ids.push(id.clone());
         for sink in flow.sinks.iter().filter(|sink| !sink.cached) {
@@ -119,11 +148,19 @@ impl Steps<'_> {
         match self.data_place(flow, stream) {
             Ok((address, dataset)) => {
                 let form = self.form(&dataset);
-                let is_folder = address.ends_with(':') || !address.rsplit('/').next().unwrap_or_default().contains('.');
+                let is_folder =
+                    address.ends_with(':') || !address.rsplit('/').next().unwrap_or_default().contains('.');
                 let mut config = Map::default();
                 match form.format {
                     Some(format) => {
-                        config.put("from", if is_folder { format!("{}/*", address.trim_end_matches('/')).replace(":/", ":") } else { address });
+                        config.put(
+                            "from",
+                            if is_folder {
+                                format!("{}/*", address.trim_end_matches('/')).replace(":/", ":")
+                            } else {
+                                address
+                            },
+                        );
                         config.put("format", format);
                     }
                     None => config.put("from", address),
@@ -148,8 +185,13 @@ impl Steps<'_> {
                 let has_file = address.rsplit(['/', ':']).next().unwrap_or_default().contains('.');
                 let path = match (form.format, has_file) {
                     (Some(_), false) => {
-                        let path = format!("{}/{}.{}", address.trim_end_matches('/'), sink.output, form.ending()).replace(":/", ":");
-                        let message = format!("the sink `{}` writes files into a folder there, and one file here: `{path}`", sink.stream);
+                        let path =
+                            format!("{}/{}.{}", address.trim_end_matches('/'), sink.output, form.ending())
+                                .replace(":/", ":");
+                        let message = format!(
+                            "the sink `{}` writes files into a folder there, and one file here: `{path}`",
+                            sink.stream
+                        );
                         self.report.changed(&activity.place, step, &message, None);
                         path
                     }
@@ -199,15 +241,25 @@ impl Steps<'_> {
     /// What the flow is given: constants of the data flow's language, or expressions of the pipeline.
     fn flow_parameters(&mut self, flow: &DataFlow, reference: Option<&Node>, step: &mut Map) -> Map {
         let mut with = Map::default();
-        let given = reference.and_then(|node| node.get("parameters")).and_then(Node::as_map).unwrap_or_default();
+        let given =
+            reference.and_then(|node| node.get("parameters")).and_then(Node::as_map).unwrap_or_default();
         for (key, node) in given {
             let Some(ours) = flow.parameters.get(&key.name) else {
-                self.report.changed(&key.place, step, &format!("the data flow has no parameter `{}`", key.name), None);
+                self.report.changed(
+                    &key.place,
+                    step,
+                    &format!("the data flow has no parameter `{}`", key.name),
+                    None,
+                );
                 continue;
             };
             match self.flow_parameter(node) {
                 Ok(value) => {
-                    self.report.taken(&key.place, format!("the parameter `{}`", key.name), format!("flow.with.{ours}"));
+                    self.report.taken(
+                        &key.place,
+                        format!("the parameter `{}`", key.name),
+                        format!("flow.with.{ours}"),
+                    );
                     with.put(ours, value);
                 }
                 Err((reason, hint)) => {

@@ -26,7 +26,8 @@ impl Steps<'_> {
         let Some(dataset) = self.factory.datasets.get(name) else {
             return Err((format!("names the dataset `{name}`, which is not among the files"), hint()));
         };
-        let service = dataset.get("linkedServiceName").map(|node| text(node, "referenceName")).unwrap_or_default();
+        let service =
+            dataset.get("linkedServiceName").map(|node| text(node, "referenceName")).unwrap_or_default();
         let connection = name_of(service);
         let details = dataset.get("typeProperties");
         let field = |name: &str| details.and_then(|node| node.get(name));
@@ -37,7 +38,8 @@ impl Steps<'_> {
         };
         let path = || -> Found {
             let path = [part("folderPath")?, part("fileName")?];
-            let path: Vec<&str> = path.iter().map(|part| part.trim_matches('/')).filter(|part| !part.is_empty()).collect();
+            let path: Vec<&str> =
+                path.iter().map(|part| part.trim_matches('/')).filter(|part| !part.is_empty()).collect();
             Ok(path.join("/"))
         };
         let table = |schema: &str| -> Found {
@@ -50,28 +52,44 @@ impl Steps<'_> {
                 false => format!("{connection}:{schema}.{table}"),
             })
         };
-        let address = match (text(dataset, "type"), location.map(|node| text(node, "type")).unwrap_or_default()) {
-            ("AzurePostgreSqlTable" | "PostgreSqlTable" | "PostgreSqlV2Table", _) => table("public"),
-            ("AzureMySqlTable" | "MySqlTable" | "MariaDBTable" | "AzureMariaDBTable", _) => table(""),
-            (_, "AmazonS3Location" | "AmazonS3CompatibleLocation" | "SftpLocation") => Ok(format!("{connection}:{}", path()?)),
-            (_, kind @ ("AzureBlobStorageLocation" | "AzureBlobFSLocation")) => {
-                let container = part(if kind == "AzureBlobFSLocation" { "fileSystem" } else { "container" })?;
-                let connection = name_of(&format!("{connection}_{container}"));
-                let written =
-                    format!("azblob: {{container: {container}, account: …, access_key: \"${{{{ secrets.… }}}}\"}}");
-                self.factory.connections.borrow_mut().insert(connection.clone(), (written, dataset.place.clone()));
-                Ok(format!("{connection}:{}", path()?))
-            }
-            (_, "HttpServerLocation") => {
-                let base = self.factory.services.get(service).and_then(|(_, node)| node.get("typeProperties"));
-                let base = base.map(|node| text(node, "url")).unwrap_or_default();
-                Ok(format!("{}/{}", base.trim_end_matches('/'), part("relativeUrl")?.trim_start_matches('/')))
-            }
-            (kind, at) => {
-                let what = if at.is_empty() { kind } else { at };
-                Err((format!("reads or writes `{name}` ({what}), which no connector here reaches"), hint()))
-            }
-        };
+        let address =
+            match (text(dataset, "type"), location.map(|node| text(node, "type")).unwrap_or_default()) {
+                ("AzurePostgreSqlTable" | "PostgreSqlTable" | "PostgreSqlV2Table", _) => table("public"),
+                ("AzureMySqlTable" | "MySqlTable" | "MariaDBTable" | "AzureMariaDBTable", _) => table(""),
+                (_, "AmazonS3Location" | "AmazonS3CompatibleLocation" | "SftpLocation") => {
+                    Ok(format!("{connection}:{}", path()?))
+                }
+                (_, kind @ ("AzureBlobStorageLocation" | "AzureBlobFSLocation")) => {
+                    let container =
+                        part(if kind == "AzureBlobFSLocation" { "fileSystem" } else { "container" })?;
+                    let connection = name_of(&format!("{connection}_{container}"));
+                    let written = format!(
+                        "azblob: {{container: {container}, account: …, access_key: \"${{{{ secrets.… }}}}\"}}"
+                    );
+                    self.factory
+                        .connections
+                        .borrow_mut()
+                        .insert(connection.clone(), (written, dataset.place.clone()));
+                    Ok(format!("{connection}:{}", path()?))
+                }
+                (_, "HttpServerLocation") => {
+                    let base =
+                        self.factory.services.get(service).and_then(|(_, node)| node.get("typeProperties"));
+                    let base = base.map(|node| text(node, "url")).unwrap_or_default();
+                    Ok(format!(
+                        "{}/{}",
+                        base.trim_end_matches('/'),
+                        part("relativeUrl")?.trim_start_matches('/')
+                    ))
+                }
+                (kind, at) => {
+                    let what = if at.is_empty() { kind } else { at };
+                    Err((
+                        format!("reads or writes `{name}` ({what}), which no connector here reaches"),
+                        hint(),
+                    ))
+                }
+            };
         if address.is_ok() {
             self.factory.used.borrow_mut().insert(name.to_owned());
         }

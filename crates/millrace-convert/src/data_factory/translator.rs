@@ -23,15 +23,24 @@ impl Steps<'_> {
             self.report.gap(&translator.place, step, message, Some("write it as `mapping: {NEW: OLD}`"));
             return;
         }
-        let collection = translator.get("collectionReference").and_then(Node::as_text).filter(|path| !path.is_empty());
+        let collection =
+            translator.get("collectionReference").and_then(Node::as_text).filter(|path| !path.is_empty());
         let prefix = collection.and_then(path).unwrap_or_default();
         match (collection, prefix.as_slice()) {
             (None, _) => {}
             (Some(_), [column]) => config.put("unnest", json!([column])),
             (Some(whole), _) => {
-                let place = &translator.get("collectionReference").map_or(&translator.place, |node| &node.place).clone();
+                let place = &translator
+                    .get("collectionReference")
+                    .map_or(&translator.place, |node| &node.place)
+                    .clone();
                 let message = format!("`collectionReference: {whole}` is a list within other values");
-                self.report.gap(place, step, &message, Some("copy it into a table, and `flatten` it in a flow"));
+                self.report.gap(
+                    place,
+                    step,
+                    &message,
+                    Some("copy it into a table, and `flatten` it in a flow"),
+                );
             }
         }
         let conversion = self.conversion(translator, step);
@@ -87,7 +96,8 @@ impl Steps<'_> {
                 "dateTimeFormat" | "dateTimeOffsetFormat" => match strftime(given) {
                     Some(format) => conversion.format = Some(format),
                     None => {
-                        let message = format!("the format `{given}` of times cannot be said as one of `strftime`");
+                        let message =
+                            format!("the format `{given}` of times cannot be said as one of `strftime`");
                         self.report.gap(&node.place, step, &message, None);
                     }
                 },
@@ -95,7 +105,12 @@ impl Steps<'_> {
                     Some(found) => conversion.culture = found,
                     None => {
                         let message = format!("the culture `{given}` is not known here");
-                        self.report.gap(&node.place, step, &message, Some("culture: plain, en, de, fr or ch"));
+                        self.report.gap(
+                            &node.place,
+                            step,
+                            &message,
+                            Some("culture: plain, en, de, fr or ch"),
+                        );
                     }
                 },
                 other => {
@@ -111,7 +126,9 @@ impl Steps<'_> {
 /// A column of the sink, and where it comes from.
 fn column(entry: &Node, collection: &[String], conversion: &Conversion) -> Result<(String, Yaml), String> {
     let (source, sink) = (entry.get("source"), entry.get("sink"));
-    let word = |side: Option<&Node>, key: &str| side.and_then(|node| node.get(key)).and_then(Node::as_text).map(str::to_owned);
+    let word = |side: Option<&Node>, key: &str| {
+        side.and_then(|node| node.get(key)).and_then(Node::as_text).map(str::to_owned)
+    };
     let ordinal = source.and_then(|node| node.get("ordinal")).map(Node::to_json);
     let from = match (word(source, "path"), word(source, "name"), ordinal) {
         (Some(whole), ..) => {
@@ -124,13 +141,21 @@ fn column(entry: &Node, collection: &[String], conversion: &Conversion) -> Resul
             }
         }
         (_, Some(name), _) => json!(name),
-        (.., Some(ordinal)) => ordinal.as_u64().map(Value::from).or_else(|| ordinal.as_str()?.parse::<u64>().ok().map(Value::from)).ok_or("a column has an ordinal that is no number")?,
+        (.., Some(ordinal)) => ordinal
+            .as_u64()
+            .map(Value::from)
+            .or_else(|| ordinal.as_str()?.parse::<u64>().ok().map(Value::from))
+            .ok_or("a column has an ordinal that is no number")?,
         _ => return Err("a column of the mapping names no source".to_owned()),
     };
     let name = match (word(sink, "name"), word(sink, "path").and_then(|whole| path(&whole))) {
         (Some(name), _) => name,
         (None, Some(whole)) if whole.len() == 1 => whole.concat(),
-        _ => return Err(format!("the column from `{from}` has no name in the sink, or lies within another one")),
+        _ => {
+            return Err(format!(
+                "the column from `{from}` has no name in the sink, or lies within another one"
+            ));
+        }
     };
     let of = word(sink, "type").as_deref().and_then(type_word);
     let Some(of) = of else { return Ok((name, from.into())) };
@@ -140,7 +165,8 @@ fn column(entry: &Node, collection: &[String], conversion: &Conversion) -> Resul
     if let Some(format) = conversion.format.as_deref().filter(|_| matches!(of, "date" | "timestamp")) {
         made.put("format", format);
     }
-    if let Some(culture) = conversion.culture.filter(|_| matches!(of, "integer" | "float" | "decimal(38,18)")) {
+    if let Some(culture) = conversion.culture.filter(|_| matches!(of, "integer" | "float" | "decimal(38,18)"))
+    {
         made.put("culture", culture);
     }
     if conversion.truncate {

@@ -35,9 +35,13 @@ const OF_ORDER: &[(&str, &str)] = &[
 impl Scope<'_> {
     /// A function over groups or windows, if it is one.
     pub(super) fn aggregate(&self, name: &str, arguments: &[Expr], span: Span) -> Option<Made> {
-        let made = self.over_groups(name, arguments, span).or_else(|| self.over_windows(name, arguments, span))?;
+        let made =
+            self.over_groups(name, arguments, span).or_else(|| self.over_windows(name, arguments, span))?;
         let made = made.and_then(|made| match self.over {
-            Over::Row => Err(Gap::new(span, format!("uses `{name}`, a function over several rows, where there is one"))),
+            Over::Row => Err(Gap::new(
+                span,
+                format!("uses `{name}`, a function over several rows, where there is one"),
+            )),
             Over::Group => Ok(made),
             Over::Window => Ok(self.hoist(made)),
         });
@@ -58,21 +62,24 @@ impl Scope<'_> {
             (Some(plain), [condition, values @ ..]) if name != "mapif" => (plain, Some(condition), values),
             _ => (name, None, arguments),
         };
-        if name == "iif" {
-            return None;
-        }
         let made = match (plain, values) {
             ("count" | "countall", []) => Ok(("count(*)".to_owned(), Type::Integer("long"))),
-            ("count", [value]) => self.inner(value).map(|value| (format!("count({})", value.text), Type::Integer("long"))),
-            ("countall", [_]) => Ok(("count(*)".to_owned(), Type::Integer("long"))),
-            ("countdistinct", [value]) => {
-                self.inner(value).map(|value| (format!("count(distinct {})", value.text), Type::Integer("long")))
+            ("count", [value]) => {
+                self.inner(value).map(|value| (format!("count({})", value.text), Type::Integer("long")))
             }
-            ("first" | "last", [value] | [value, _]) => self.first(plain, value, values.get(1), condition, span),
+            ("countall", [_]) => Ok(("count(*)".to_owned(), Type::Integer("long"))),
+            ("countdistinct", [value]) => self
+                .inner(value)
+                .map(|value| (format!("count(distinct {})", value.text), Type::Integer("long"))),
+            ("first" | "last", [value] | [value, _]) => {
+                self.first(plain, value, values.get(1), condition, span)
+            }
             ("covariancepopulation" | "covariancesample", [one, other]) => {
                 let ours = if plain.ends_with("sample") { "covar_samp" } else { "covar_pop" };
                 let both = self.inner(one).and_then(|one| Ok((one, self.inner(other)?)));
-                both.map(|(one, other)| (format!("{ours}({}, {})", one.text, other.text), Type::Float("double")))
+                both.map(|(one, other)| {
+                    (format!("{ours}({}, {})", one.text, other.text), Type::Float("double"))
+                })
             }
             (_, [value]) => {
                 let (_, template) = OF_ONE.iter().find(|(known, _)| *known == plain)?;
@@ -118,8 +125,11 @@ impl Scope<'_> {
             conditions.push(format!("{} is not null", value.alone()));
         }
         let nulls = if skips && over_window { " ignore nulls" } else { "" };
-        let filter =
-            if conditions.is_empty() { String::new() } else { format!(" filter (where {})", conditions.join(" and ")) };
+        let filter = if conditions.is_empty() {
+            String::new()
+        } else {
+            format!(" filter (where {})", conditions.join(" and "))
+        };
         if !over_window {
             self.note(span, format!("`{plain}` of a group without an order takes any of its values"));
         }
@@ -132,9 +142,9 @@ impl Scope<'_> {
             return Some(self.only_over_windows(name, Ok(Sql::atom(*ours, of)), span));
         }
         let made = match (name, arguments) {
-            ("ntile", [count]) => {
-                self.inner(count).map(|count| Sql::atom(format!("ntile({})", count.text), Type::Integer("integer")))
-            }
+            ("ntile", [count]) => self
+                .inner(count)
+                .map(|count| Sql::atom(format!("ntile({})", count.text), Type::Integer("integer"))),
             ("lag" | "lead", [value, rest @ ..]) if rest.len() < 3 => self.inner(value).and_then(|value| {
                 let mut parts = vec![value.text];
                 for part in rest {

@@ -25,7 +25,9 @@ impl Scope<'_> {
                 let digits = |expr: &Expr| expr.as_integer().and_then(|digits| u8::try_from(digits).ok());
                 let scale = rest.first().map_or(Some(0), digits);
                 match (digits(precision).filter(|digits| (1..=38).contains(digits)), scale) {
-                    (Some(precision), Some(scale)) if scale <= precision => self.tried(value, Type::Decimal(precision, scale)),
+                    (Some(precision), Some(scale)) if scale <= precision => {
+                        self.tried(value, Type::Decimal(precision, scale))
+                    }
                     _ => Err(Gap::new(span, "has a precision that is no constant up to 38")),
                 }
             }
@@ -43,25 +45,34 @@ impl Scope<'_> {
             ("isboolean", [value]) => {
                 let text = self.as_text(self.sql(value)?, span)?.text;
                 Ok(Sql::atom(
-                    format!("(lower({text}) in ('t', 'true', 'y', 'yes', '1', 'f', 'false', 'n', 'no', '0'))"),
+                    format!(
+                        "(lower({text}) in ('t', 'true', 'y', 'yes', '1', 'f', 'false', 'n', 'no', '0'))"
+                    ),
                     Type::Boolean,
                 ))
             }
             ("todate", [value]) => self.tried(value, Type::Date),
             ("totimestamp", [value]) => self.tried(value, Type::Timestamp),
             ("todate", [value, format]) => self.parsed(value, format, "to_date", Type::Date, span),
-            ("totimestamp", [value, format]) => self.parsed(value, format, "to_timestamp", Type::Timestamp, span),
+            ("totimestamp", [value, format]) => {
+                self.parsed(value, format, "to_timestamp", Type::Timestamp, span)
+            }
             ("adddays", [from, count]) => self.days(from, count, "+", span),
             ("subdays", [from, count]) => self.days(from, count, "-", span),
             ("addmonths", [from, count]) => self.months(from, count, "+", span),
             ("submonths", [from, count]) => self.months(from, count, "-", span),
-            ("currentdate" | "currentutc", [zone]) if zone.as_text().is_some_and(|zone| ["UTC", "GMT"].contains(&zone)) => {
+            ("currentdate" | "currentutc", [zone])
+                if zone.as_text().is_some_and(|zone| ["UTC", "GMT"].contains(&zone)) =>
+            {
                 self.call(name, &[], span)
             }
             ("round", [value, digits, mode]) if mode.as_integer() == Some(5) => {
                 self.call(name, &[value.clone(), digits.clone()], span)
             }
-            _ => Err(Gap::new(span, format!("uses `{name}` with {} arguments, which has no counterpart", arguments.len()))),
+            _ => Err(Gap::new(
+                span,
+                format!("uses `{name}` with {} arguments, which has no counterpart", arguments.len()),
+            )),
         }
     }
 
@@ -77,29 +88,48 @@ impl Scope<'_> {
     }
 
     fn parsed(&self, value: &Expr, format: &Expr, function: &str, of: Type, span: Span) -> Made {
-        let Some(pattern) = format.as_text() else { return Err(Gap::new(span, "has a format that is computed")) };
+        let Some(pattern) = format.as_text() else {
+            return Err(Gap::new(span, "has a format that is computed"));
+        };
         if formats::is_iso(pattern) {
             return self.tried(value, of);
         }
         let Some(ours) = formats::date(pattern) else {
-            return Err(Gap::new(span, format!("has the format `{pattern}`, which cannot be said as one of `strftime`")));
+            return Err(Gap::new(
+                span,
+                format!("has the format `{pattern}`, which cannot be said as one of `strftime`"),
+            ));
         };
         let value = self.sql(value)?;
         if is_time(&value.of) {
             return Ok(value);
         }
-        self.note(span, format!("a text that is not as `{pattern}` says fails the flow here, and is null there"));
+        self.note(
+            span,
+            format!("a text that is not as `{pattern}` says fails the flow here, and is null there"),
+        );
         let call = format!("{function}({}, {})", self.as_text(value, span)?.text, literal(&ours));
-        Ok(if of == Type::Timestamp { Sql::atom(format!("cast({call} as timestamp)"), of) } else { Sql::atom(call, of) })
+        Ok(if of == Type::Timestamp {
+            Sql::atom(format!("cast({call} as timestamp)"), of)
+        } else {
+            Sql::atom(call, of)
+        })
     }
 
     fn formatted(&self, value: &Expr, format: &Expr, span: Span) -> Made {
-        let Some(pattern) = format.as_text() else { return Err(Gap::new(span, "has a format that is computed")) };
+        let Some(pattern) = format.as_text() else {
+            return Err(Gap::new(span, "has a format that is computed"));
+        };
         let value = self.sql(value)?;
         match &value.of {
             of if is_time(of) => match formats::date(pattern) {
-                Some(ours) => Ok(Sql::atom(format!("to_char({}, {})", value.text, literal(&ours)), Type::Text)),
-                None => Err(Gap::new(span, format!("has the format `{pattern}`, which cannot be said as one of `strftime`"))),
+                Some(ours) => {
+                    Ok(Sql::atom(format!("to_char({}, {})", value.text, literal(&ours)), Type::Text))
+                }
+                None => Err(Gap::new(
+                    span,
+                    format!("has the format `{pattern}`, which cannot be said as one of `strftime`"),
+                )),
             },
             Type::Integer(_) => match formats::least_digits(pattern) {
                 Some(0 | 1) => self.as_text(value, span),
@@ -110,9 +140,15 @@ impl Scope<'_> {
                     ),
                     Type::Text,
                 )),
-                None => Err(Gap::new(span, format!("has the format `{pattern}` for numbers, which has no counterpart"))),
+                None => Err(Gap::new(
+                    span,
+                    format!("has the format `{pattern}` for numbers, which has no counterpart"),
+                )),
             },
-            _ => Err(Gap::new(span, format!("writes a value as `{pattern}`, which has no counterpart for its type"))),
+            _ => Err(Gap::new(
+                span,
+                format!("writes a value as `{pattern}`, which has no counterpart for its type"),
+            )),
         }
     }
 
@@ -130,20 +166,28 @@ impl Scope<'_> {
     /// A regular expression, if it has nothing that only Java's have.
     pub(super) fn pattern(&self, pattern: &Expr, span: Span) -> Result<String, Gap> {
         let Some(text) = pattern.as_text() else {
-            self.note(span, "the regular expression is computed; those of Java that look around have no counterpart");
+            self.note(
+                span,
+                "the regular expression is computed; those of Java that look around have no counterpart",
+            );
             return Ok(self.sql(pattern)?.text);
         };
         match regex::Regex::new(text) {
             Ok(_) => Ok(literal(text)),
-            Err(_) => Err(Gap::new(span, format!("has the regular expression `{text}`, which cannot be read here"))
-                .hinted("looking around and back references have no counterpart")),
+            Err(_) => {
+                Err(Gap::new(span, format!("has the regular expression `{text}`, which cannot be read here"))
+                    .hinted("looking around and back references have no counterpart"))
+            }
         }
     }
 
     pub(super) fn digest(&self, template: &str, value: &Expr, span: Span) -> Made {
         let value = self.sql(value)?;
         if value.of != Type::Text {
-            return Err(Gap::new(span, "makes a digest of what is no text, and how it becomes one is not documented"));
+            return Err(Gap::new(
+                span,
+                "makes a digest of what is no text, and how it becomes one is not documented",
+            ));
         }
         Ok(Sql::atom(template.replace("{}", &value.text), Type::Text))
     }
@@ -151,9 +195,11 @@ impl Scope<'_> {
     fn days(&self, from: &Expr, count: &Expr, sign: &str, span: Span) -> Made {
         let from = self.sql(from)?;
         match (&from.of, count.as_integer()) {
-            (Type::Timestamp, Some(count)) => {
-                Ok(Sql::new(format!("{} {sign} interval '{count} day'", from.within(ADDED - 1)), ADDED, Type::Timestamp))
-            }
+            (Type::Timestamp, Some(count)) => Ok(Sql::new(
+                format!("{} {sign} interval '{count} day'", from.within(ADDED - 1)),
+                ADDED,
+                Type::Timestamp,
+            )),
             (Type::Date, _) => self.moved(from, count, sign, span),
             _ => Err(Gap::new(span, "moves by days what is no date, or a time by what is no constant")),
         }

@@ -55,7 +55,7 @@ pub(super) struct Scope<'a> {
     pub(super) notes: RefCell<Vec<(Span, String)>>,
     /// Columns for the functions over windows.
     pub(super) hoisted: RefCell<Vec<(String, String)>>,
-    depth: RefCell<u16>,
+    pub(super) depth: RefCell<u16>,
 }
 
 pub(super) type Made = Result<Sql, Gap>;
@@ -132,7 +132,9 @@ impl<'a> Scope<'a> {
             }
             (None, _) if name == "null" => Ok(Sql::atom("null", Type::Any)),
             (None, _) if name == "true" || name == "false" => Ok(Sql::atom(name, Type::Boolean)),
-            (None, _) => Err(Gap::new(span, format!("names the column `{name}`, which no stream that comes in has"))),
+            (None, _) => {
+                Err(Gap::new(span, format!("names the column `{name}`, which no stream that comes in has")))
+            }
         }
     }
 
@@ -149,9 +151,10 @@ impl<'a> Scope<'a> {
                 Some(column) => Sql::atom(quote(&column.ours), column.of.clone()),
                 None => Sql::atom("$$", Type::Any),
             }),
-            Kind::Item(name) => {
-                Err(Gap::new(span, format!("uses `#{name}`: functions over the elements of a list have no counterpart")))
-            }
+            Kind::Item(name) => Err(Gap::new(
+                span,
+                format!("uses `#{name}`: functions over the elements of a list have no counterpart"),
+            )),
             Kind::Call { name, arguments } => self.call(name, arguments, span),
             Kind::Cached { sink } => Err(Gap::new(span, format!("reads the cached sink `{sink}`"))
                 .hinted("join its rows with a `lookup` or `join` node")),
@@ -202,7 +205,10 @@ impl<'a> Scope<'a> {
 
     fn parameter(&self, name: &str, span: Span) -> Made {
         let Some((ours, of)) = self.parameters.get(name) else {
-            return Err(Gap::new(span, format!("names the parameter `{name}`, which the data flow does not have")));
+            return Err(Gap::new(
+                span,
+                format!("names the parameter `{name}`, which the data flow does not have"),
+            ));
         };
         // Within brackets it is put in as a literal whatever else there is.
         let text = format!("(${{{{ parameters.{ours} }}}})");
@@ -218,7 +224,10 @@ impl<'a> Scope<'a> {
             return Err(Gap::new(span, format!("names the local variable `{name}`, which is not there")));
         };
         if *self.depth.borrow() >= MAX_LOCALS {
-            return Err(Gap::new(span, format!("has local variables within each other, deeper than {MAX_LOCALS}")));
+            return Err(Gap::new(
+                span,
+                format!("has local variables within each other, deeper than {MAX_LOCALS}"),
+            ));
         }
         *self.depth.borrow_mut() += 1;
         let made = self.sql(expr);
@@ -229,8 +238,12 @@ impl<'a> Scope<'a> {
     fn structure(&self, fields: &[Expr], span: Span) -> Made {
         let (mut list, mut types) = (Vec::new(), Vec::new());
         for field in fields {
-            let Kind::Assign(name, value) = &field.kind else { return Err(Gap::new(span, "has a struct without names")) };
-            let Some((None, name)) = name.as_name() else { return Err(Gap::new(span, "has a struct with computed names")) };
+            let Kind::Assign(name, value) = &field.kind else {
+                return Err(Gap::new(span, "has a struct without names"));
+            };
+            let Some((None, name)) = name.as_name() else {
+                return Err(Gap::new(span, "has a struct with computed names"));
+            };
             let value = self.sql(value)?;
             list.push(format!("{}, {}", literal(name), value.text));
             types.push((name.to_owned(), value.of));
@@ -243,7 +256,12 @@ impl<'a> Scope<'a> {
         let of = match &inner.of {
             Type::Struct(fields) => match fields.iter().find(|(name, _)| name == field) {
                 Some((_, of)) => of.clone(),
-                None => return Err(Gap::new(span, format!("names the field `{field}`, which the struct does not have"))),
+                None => {
+                    return Err(Gap::new(
+                        span,
+                        format!("names the field `{field}`, which the struct does not have"),
+                    ));
+                }
             },
             Type::Any => Type::Any,
             _ => return Err(Gap::new(span, format!("takes the field `{field}` of what is no struct"))),
@@ -254,7 +272,9 @@ impl<'a> Scope<'a> {
     /// `byName('x') ? string`.
     fn typed(&self, inner: &Expr, of: &Type, span: Span) -> Made {
         let inner = self.sql(inner)?;
-        let Some(word) = sql_type(of) else { return Err(Gap::new(span, "gives a value a type of lists or fields")) };
+        let Some(word) = sql_type(of) else {
+            return Err(Gap::new(span, "gives a value a type of lists or fields"));
+        };
         if inner.of == *of {
             return Ok(inner);
         }
@@ -266,11 +286,15 @@ impl<'a> Scope<'a> {
         match value.of {
             Type::Text => Ok(value),
             Type::Timestamp => {
-                self.note(span, "a time becomes text without fractions of a second here: `2026-03-01 10:30:00`");
+                self.note(
+                    span,
+                    "a time becomes text without fractions of a second here: `2026-03-01 10:30:00`",
+                );
                 Ok(Sql::atom(format!("to_char({}, '%Y-%m-%d %H:%M:%S')", value.text), Type::Text))
             }
             Type::List(_) | Type::Struct(_) | Type::Map | Type::Binary => {
-                Err(Gap::new(span, "makes text of a list, a struct or bytes").hinted("`to_json(column)` is its JSON"))
+                Err(Gap::new(span, "makes text of a list, a struct or bytes")
+                    .hinted("`to_json(column)` is its JSON"))
             }
             _ => Ok(Sql::atom(format!("cast({} as varchar)", value.text), Type::Text)),
         }
@@ -355,11 +379,72 @@ pub(super) fn literal(text: &str) -> String {
 
 /// Words that are no names without quotes.
 const RESERVED: [&str; 66] = [
-    "all", "and", "any", "array", "as", "asc", "at", "between", "both", "by", "case", "cast", "cross", "current_date", "date",
-    "desc", "distinct", "else", "end", "except", "exists", "extract", "false", "fetch", "filter", "for", "from", "full", "group",
-    "having", "in", "inner", "intersect", "interval", "into", "is", "join", "left", "like", "limit", "map", "natural", "not",
-    "null", "offset", "on", "or", "order", "outer", "over", "partition", "position", "qualify", "right", "select", "semi", "set",
-    "some", "struct", "table", "then", "time", "timestamp", "true", "union", "when",
+    "all",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "at",
+    "between",
+    "both",
+    "by",
+    "case",
+    "cast",
+    "cross",
+    "current_date",
+    "date",
+    "desc",
+    "distinct",
+    "else",
+    "end",
+    "except",
+    "exists",
+    "extract",
+    "false",
+    "fetch",
+    "filter",
+    "for",
+    "from",
+    "full",
+    "group",
+    "having",
+    "in",
+    "inner",
+    "intersect",
+    "interval",
+    "into",
+    "is",
+    "join",
+    "left",
+    "like",
+    "limit",
+    "map",
+    "natural",
+    "not",
+    "null",
+    "offset",
+    "on",
+    "or",
+    "order",
+    "outer",
+    "over",
+    "partition",
+    "position",
+    "qualify",
+    "right",
+    "select",
+    "semi",
+    "set",
+    "some",
+    "struct",
+    "table",
+    "then",
+    "time",
+    "timestamp",
+    "true",
+    "union",
+    "when",
 ];
 const MORE_RESERVED: [&str; 9] = ["where", "with", "window", "using", "values", "user", "trim", "l", "r"];
 

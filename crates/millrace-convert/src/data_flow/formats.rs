@@ -102,6 +102,9 @@ mod tests {
         ] {
             assert_eq!(date(theirs).as_deref(), ours, "{theirs}");
         }
-        assert_eq!([least_digits("000"), least_digits("##0"), least_digits("###"), least_digits("0.0")], [Some(3), Some(1), Some(0), None]);
+        assert_eq!(
+            [least_digits("000"), least_digits("##0"), least_digits("###"), least_digits("0.0")],
+            [Some(3), Some(1), Some(0), None]
+        );
     }
 }

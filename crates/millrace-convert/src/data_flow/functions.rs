@@ -1,7 +1,9 @@
 //! Functions over the values of a row. A plain one is a line in [`PLAIN`]; what needs the types or the text of its arguments is a function.
 
-use super::expression::{ADDED, ATOM, COMPARED, Gap, Made, NOT, OR, Scope, Sql, common, joined, literal, quote};
 use super::conversions::{groups, has_groups};
+use super::expression::{
+    ADDED, ATOM, COMPARED, Gap, Made, NOT, OR, Scope, Sql, common, joined, literal, quote,
+};
 use super::script::{Expr, Kind, Span, Type};
 use super::stream::ACT;
 
@@ -67,7 +69,12 @@ const PLAIN: &[(&str, usize, &str, Gives)] = &[
     ("isnull", 1, "(<0> is null)", Boolean),
     ("isshort", 1, "(try_cast({0} as smallint) is not null)", Boolean),
     ("istimestamp", 1, "(try_cast({0} as timestamp) is not null)", Boolean),
-    ("lastdayofmonth", 1, "cast(date_trunc('month', {0}) + interval '1 month' - interval '1 day' as date)", Date),
+    (
+        "lastdayofmonth",
+        1,
+        "cast(date_trunc('month', {0}) + interval '1 month' - interval '1 day' as date)",
+        Date,
+    ),
     ("left", 2, "left({0}, {1})", Text),
     ("length", 1, "character_length({0})", Whole),
     ("levenshtein", 2, "levenshtein({0}, {1})", Whole),
@@ -157,10 +164,13 @@ impl Scope<'_> {
         if let Some(made) = self.aggregate(&lower, arguments, span) {
             return made;
         }
-        if let (Some((_, operator)), [left, right]) = (AS_OPERATORS.iter().find(|(name, _)| *name == lower), arguments) {
+        if let (Some((_, operator)), [left, right]) =
+            (AS_OPERATORS.iter().find(|(name, _)| *name == lower), arguments)
+        {
             return self.binary(operator, left, right, span);
         }
-        let plain = |(name, count, ..): &&(&str, usize, &str, Gives)| *name == lower && *count == arguments.len();
+        let plain =
+            |(name, count, ..): &&(&str, usize, &str, Gives)| *name == lower && *count == arguments.len();
         if let Some((_, _, template, gives)) = PLAIN.iter().find(plain) {
             let arguments = self.all(arguments)?;
             let of = match gives {
@@ -249,9 +259,18 @@ impl Scope<'_> {
                 Err(Gap::new(span, format!("makes one digest of several values by `{name}`, and how they are put together is not documented"))
                     .hinted("`md5(concat_ws('|', a, b))`"))
             }
+            _ => self.about_columns(lower, name, arguments, span),
+        }
+    }
+
+    /// What asks for columns by their names, or for what an earlier node said of a row.
+    fn about_columns(&self, lower: &str, name: &str, arguments: &[Expr], span: Span) -> Made {
+        match (lower, arguments) {
             ("byname", [column, rest @ ..]) => self.by_name(column, rest, span),
             ("hascolumn", [column]) if self.inputs.iter().all(|(_, input, _)| !input.open) => {
-                let Some(name) = column.as_text() else { return Err(Gap::new(span, "names a column that is computed")) };
+                let Some(name) = column.as_text() else {
+                    return Err(Gap::new(span, "names a column that is computed"));
+                };
                 let known = self.inputs.iter().any(|(_, input, _)| input.find(None, name).is_some());
                 Ok(Sql::atom(known.to_string(), Type::Boolean))
             }
@@ -262,7 +281,9 @@ impl Scope<'_> {
             }
             ("iserror", []) => self.marks(None, span),
             ("haserror", [mark]) => self.marks(mark.as_text(), span),
-            ("isinsert" | "isupdate" | "isupsert" | "isdelete", []) if self.inputs.iter().any(|(_, input, _)| input.acts) => {
+            ("isinsert" | "isupdate" | "isupsert" | "isdelete", [])
+                if self.inputs.iter().any(|(_, input, _)| input.acts) =>
+            {
                 let act = lower.trim_start_matches("is");
                 Ok(Sql::new(format!("{} = {}", quote(ACT), literal(act)), COMPARED, Type::Boolean))
             }
@@ -284,8 +305,10 @@ impl Scope<'_> {
 
     fn marks(&self, wanted: Option<&str>, span: Span) -> Made {
         let marks = self.inputs.iter().flat_map(|(_, input, _)| input.marks.iter());
-        let found: Vec<String> =
-            marks.filter(|(name, _)| wanted.is_none_or(|wanted| wanted == name)).map(|(_, column)| quote(column)).collect();
+        let found: Vec<String> = marks
+            .filter(|(name, _)| wanted.is_none_or(|wanted| wanted == name))
+            .map(|(_, column)| quote(column))
+            .collect();
         match found.is_empty() {
             true => Err(Gap::new(span, "asks for an assertion that no `assert` before it marks")),
             false => Ok(Sql::new(found.join(" or "), if found.len() > 1 { OR } else { ATOM }, Type::Boolean)),
@@ -315,7 +338,9 @@ fn filled(template: &str, arguments: &[Sql], of: Type) -> Sql {
     }
     text.push_str(rest);
     // What is an operator by itself stands in brackets within another one.
-    let is_call = template.ends_with(')') && !template.contains(" % ") || template.starts_with("case") || template == "{0}";
+    let is_call = template.ends_with(')') && !template.contains(" % ")
+        || template.starts_with("case")
+        || template == "{0}";
     Sql::new(text, if is_call { ATOM } else { ADDED - 1 }, of)
 }
 

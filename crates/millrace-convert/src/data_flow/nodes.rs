@@ -114,7 +114,10 @@ impl Builder<'_> {
             match self.streams.get(&wanted) {
                 Some(stream) => inputs.push((part.clone().unwrap_or_else(|| name.clone()), stream.clone())),
                 None => {
-                    let message = format!("`{}` reads the stream `{wanted}`, which no transformation before it gives", step.name);
+                    let message = format!(
+                        "`{}` reads the stream `{wanted}`, which no transformation before it gives",
+                        step.name
+                    );
                     self.report.gap(&place, &mut self.nodes, &message, None);
                     return;
                 }
@@ -128,7 +131,12 @@ impl Builder<'_> {
             (Some(stream), _) => stream,
             (None, Some((_, input))) => {
                 let message = format!("{what} has no counterpart");
-                self.report.gap(&place, &mut work.comments, &message, Some("write what it does as nodes of the flow, or a `python` step"));
+                self.report.gap(
+                    &place,
+                    &mut work.comments,
+                    &message,
+                    Some("write what it does as nodes of the flow, or a `python` step"),
+                );
                 work.gaps.push(message);
                 input.through(&step.name, input.port.clone())
             }
@@ -145,7 +153,12 @@ impl Builder<'_> {
         self.streams.insert(step.name.clone(), stream);
     }
 
-    fn made(&mut self, step: &Transformation, inputs: &[(String, Stream)], work: &mut Work) -> Option<Stream> {
+    fn made(
+        &mut self,
+        step: &Transformation,
+        inputs: &[(String, Stream)],
+        work: &mut Work,
+    ) -> Option<Stream> {
         match (step.kind.as_str(), inputs) {
             ("source" | "input", []) => self.source(step, work),
             ("select", [input]) => self.select(step, input, work),
@@ -187,7 +200,8 @@ impl Builder<'_> {
         }
         let mut config = Map::default();
         config.put("rules", rules);
-        let port = self.node(&format!("{} not converted", step.name), "assert", config, &[&stream.port], work);
+        let port =
+            self.node(&format!("{} not converted", step.name), "assert", config, &[&stream.port], work);
         Stream { port, ..stream }
     }
 
@@ -251,10 +265,15 @@ impl Builder<'_> {
             match &argument.kind {
                 Kind::Call { name, .. } if HINTS.contains(&name.as_str()) => {
                     let place = self.text.place(argument.span);
-                    let message = format!("`{name}` of {what} says how the work is spread, which the engine decides here");
+                    let message = format!(
+                        "`{name}` of {what} says how the work is spread, which the engine decides here"
+                    );
                     self.report.changed(&place, &mut work.comments, &message, None);
                 }
-                Kind::Setting(key, _) if !NEUTRAL.contains(&key.as_str()) && !known_settings(&step.kind).contains(&key.as_str()) => {
+                Kind::Setting(key, _)
+                    if !NEUTRAL.contains(&key.as_str())
+                        && !known_settings(&step.kind).contains(&key.as_str()) =>
+                {
                     let place = self.text.place(argument.span);
                     let message = format!("`{key}` of {what} has no counterpart");
                     self.report.gap(&place, &mut work.comments, &message, None);
@@ -274,8 +293,36 @@ impl Builder<'_> {
 /// Settings that the transformation's own code reads, or that say where its data lies.
 fn known_settings(kind: &str) -> &'static [&'static str] {
     match kind {
-        "source" => &["limit", "wildcardPaths", "fileSystem", "container", "folderPath", "fileName", "columnDelimiter", "escapeChar", "quoteChar", "columnNamesAsHeader", "singleDocument"],
-        "sink" => &["keys", "insertable", "updateable", "upsertable", "deletable", "truncate", "recreate", "output", "columnDelimiter", "escapeChar", "quoteChar", "columnNamesAsHeader", "fileSystem", "container", "folderPath"],
+        "source" => &[
+            "limit",
+            "wildcardPaths",
+            "fileSystem",
+            "container",
+            "folderPath",
+            "fileName",
+            "columnDelimiter",
+            "escapeChar",
+            "quoteChar",
+            "columnNamesAsHeader",
+            "singleDocument",
+        ],
+        "sink" => &[
+            "keys",
+            "insertable",
+            "updateable",
+            "upsertable",
+            "deletable",
+            "truncate",
+            "recreate",
+            "output",
+            "columnDelimiter",
+            "escapeChar",
+            "quoteChar",
+            "columnNamesAsHeader",
+            "fileSystem",
+            "container",
+            "folderPath",
+        ],
         "join" => &["joinType"],
         "exists" => &["negate"],
         "lookup" => &["multiple", "pickup"],

@@ -30,7 +30,8 @@ impl Scope<'_> {
     fn both(&self, left: &Expr, right: &Expr, word: &str, strength: u8) -> Made {
         let (left, right) = (self.sql(left)?, self.sql(right)?);
         // A chain of one operator needs no brackets.
-        let part = |side: &Sql| if side.strength == strength { side.text.clone() } else { side.within(strength) };
+        let part =
+            |side: &Sql| if side.strength == strength { side.text.clone() } else { side.within(strength) };
         Ok(Sql::new(format!("{} {word} {}", part(&left), part(&right)), strength, Type::Boolean))
     }
 
@@ -54,7 +55,11 @@ impl Scope<'_> {
                 let text = [self.as_text(first, span)?, self.as_text(second, span)?];
                 // A chain of texts needs no brackets; a sum of numbers within it does.
                 let part = |side: &Sql| {
-                    if side.of == Type::Text && side.strength == ADDED { side.text.clone() } else { side.within(ADDED) }
+                    if side.of == Type::Text && side.strength == ADDED {
+                        side.text.clone()
+                    } else {
+                        side.within(ADDED)
+                    }
                 };
                 let [first, second] = &text;
                 Ok(Sql::new(format!("{} || {}", part(first), part(second)), ADDED, Type::Text))
@@ -63,8 +68,11 @@ impl Scope<'_> {
                 let of = common(one.clone(), other.clone());
                 Ok(Sql::new(format!("{} + {}", first.within(ADDED - 1), second.within(ADDED)), ADDED, of))
             }
-            _ => Err(Gap::new(span, "adds values whose types are not known, so that they may be numbers or texts")
-                .hinted("write `a + b` for numbers, `a || b` for texts")),
+            _ => Err(Gap::new(
+                span,
+                "adds values whose types are not known, so that they may be numbers or texts",
+            )
+            .hinted("write `a + b` for numbers, `a || b` for texts")),
         }
     }
 
@@ -77,11 +85,16 @@ impl Scope<'_> {
             let second = self.sql(right)?;
             if first.of == Type::Date && second.of == Type::Date {
                 self.note(span, "the difference of two dates is days here");
-                return Ok(Sql::new(format!("{} - {}", first.alone(), second.alone()), ADDED, Type::Integer("long")));
+                return Ok(Sql::new(
+                    format!("{} - {}", first.alone(), second.alone()),
+                    ADDED,
+                    Type::Integer("long"),
+                ));
             }
             if is_time(&second.of) {
                 let seconds = |side: &Sql| format!("date_part('epoch', {})", side.text);
-                let text = format!("cast(round(({} - {}) * 1000) as bigint)", seconds(&first), seconds(&second));
+                let text =
+                    format!("cast(round(({} - {}) * 1000) as bigint)", seconds(&first), seconds(&second));
                 return Ok(Sql::atom(text, Type::Integer("long")));
             }
         }
@@ -92,7 +105,11 @@ impl Scope<'_> {
     pub(super) fn moved(&self, from: Sql, by: &Expr, sign: &str, span: Span) -> Made {
         if let Some(lengths) = intervals(by) {
             let other = if sign == "+" { "-" } else { "+" };
-            let mut text = if from.of == Type::Date { format!("cast({} as timestamp)", from.text) } else { from.within(ADDED - 1) };
+            let mut text = if from.of == Type::Date {
+                format!("cast({} as timestamp)", from.text)
+            } else {
+                from.within(ADDED - 1)
+            };
             for (negative, count, unit) in lengths {
                 text = format!("{text} {} interval '{count} {unit}'", if negative { other } else { sign });
             }
@@ -100,10 +117,13 @@ impl Scope<'_> {
         }
         let by = self.sql(by)?;
         match (&from.of, &by.of) {
-            (Type::Date, Type::Integer(_)) => {
-                Ok(Sql::new(format!("{} {sign} {}", from.within(ADDED - 1), by.within(ADDED)), ADDED, Type::Date))
-            }
-            _ => Err(Gap::new(span, "moves a time by what is no constant length").hinted("`time + interval '1 day'`")),
+            (Type::Date, Type::Integer(_)) => Ok(Sql::new(
+                format!("{} {sign} {}", from.within(ADDED - 1), by.within(ADDED)),
+                ADDED,
+                Type::Date,
+            )),
+            _ => Err(Gap::new(span, "moves a time by what is no constant length")
+                .hinted("`time + interval '1 day'`")),
         }
     }
 
@@ -125,7 +145,8 @@ impl Scope<'_> {
             self.note(span, "the quotient of two whole numbers is whole here: 7 / 2 is 3");
         }
         let never_zero = right.as_integer().is_some_and(|number| number != 0);
-        let divisor = if never_zero { second.within(MULTIPLIED) } else { format!("nullif({}, 0)", second.text) };
+        let divisor =
+            if never_zero { second.within(MULTIPLIED) } else { format!("nullif({}, 0)", second.text) };
         let text = format!("{} {operator} {divisor}", first.within(MULTIPLIED - 1));
         Ok(Sql::new(text, MULTIPLIED, common(first.of, second.of)))
     }
@@ -159,7 +180,11 @@ impl Scope<'_> {
                 _ => continue,
             };
             text.push_str(&value.text);
-            of = Some(if value.text == "null" { of.unwrap_or(Type::Any) } else { of.map_or(value.of.clone(), |of| either(of, value.of)) });
+            of = Some(if value.text == "null" {
+                of.unwrap_or(Type::Any)
+            } else {
+                of.map_or(value.of.clone(), |of| either(of, value.of))
+            });
         }
         Ok(Sql::atom(format!("{text} end"), of.unwrap_or(Type::Any)))
     }
@@ -182,11 +207,17 @@ impl Scope<'_> {
             let is_item = |side: &Expr| side.kind == Kind::Item("item".to_owned());
             let value = if is_item(left) { Some(right) } else { is_item(right).then_some(left) };
             if let Some(value) = value {
-                return Ok(Sql::atom(format!("array_has({}, {})", self.sql(list)?.text, self.sql(value)?.text), Type::Boolean));
+                return Ok(Sql::atom(
+                    format!("array_has({}, {})", self.sql(list)?.text, self.sql(value)?.text),
+                    Type::Boolean,
+                ));
             }
         }
-        Err(Gap::new(span, "asks a condition of each element of a list, which has no counterpart but for `#item == value`")
-            .hinted("make rows of the elements with a `flatten` node"))
+        Err(Gap::new(
+            span,
+            "asks a condition of each element of a list, which has no counterpart but for `#item == value`",
+        )
+        .hinted("make rows of the elements with a `flatten` node"))
     }
 
     /// `split(text, between)[n]` and the like: lists count from 1 in both.
@@ -236,7 +267,11 @@ fn intervals(expr: &Expr) -> Option<Vec<(bool, i64, &'static str)>> {
         }
         Kind::Binary(operator @ ("+" | "-"), left, right) => {
             let mut lengths = intervals(left)?;
-            lengths.extend(intervals(right)?.into_iter().map(|(negative, count, unit)| (negative != (*operator == "-"), count, unit)));
+            lengths.extend(
+                intervals(right)?
+                    .into_iter()
+                    .map(|(negative, count, unit)| (negative != (*operator == "-"), count, unit)),
+            );
             Some(lengths)
         }
         _ => None,

@@ -79,8 +79,12 @@ fn value(expr: &Expr, column: &Column, position: usize) -> Option<Value> {
         Kind::Call { name, arguments } => match (name.to_lowercase().as_str(), arguments.as_slice()) {
             ("startswith", [of, part]) => Value::Flag(text(of)?.starts_with(&text(part)?)),
             ("endswith", [of, part]) => Value::Flag(text(of)?.ends_with(&text(part)?)),
-            ("like", [of, pattern]) => Value::Flag(regex::Regex::new(&like(&text(pattern)?)).ok()?.is_match(&text(of)?)),
-            ("regexmatch" | "rlike", [of, pattern]) => Value::Flag(regex::Regex::new(&text(pattern)?).ok()?.is_match(&text(of)?)),
+            ("like", [of, pattern]) => {
+                Value::Flag(regex::Regex::new(&like(&text(pattern)?)).ok()?.is_match(&text(of)?))
+            }
+            ("regexmatch" | "rlike", [of, pattern]) => {
+                Value::Flag(regex::Regex::new(&text(pattern)?).ok()?.is_match(&text(of)?))
+            }
             ("in", [list, of]) => match &list.kind {
                 Kind::List(items) => {
                     let of = at(of)?;
@@ -140,7 +144,8 @@ pub(super) fn open(condition: &Expr) -> Option<Match> {
     match &condition.kind {
         Kind::Binary("&&", left, right) => {
             let (left, right) = (open(left)?, open(right)?);
-            let doubled = left.name.is_some() && right.name.is_some() || left.of.is_some() && right.of.is_some();
+            let doubled =
+                left.name.is_some() && right.name.is_some() || left.of.is_some() && right.of.is_some();
             (!doubled).then(|| Match { name: left.name.or(right.name), of: left.of.or(right.of) })
         }
         Kind::Binary("==", left, right) if is(left, "type") => {

@@ -33,7 +33,9 @@ impl ScriptText {
     /// Where a stretch begins in the file.
     pub(super) fn place(&self, span: Span) -> Place {
         let piece = self.pieces.iter().rev().find(|(from, ..)| *from <= span.from);
-        let Some((from, place, raw)) = piece else { return Place { file: String::new(), line: 1, column: 1, length: 1 } };
+        let Some((from, place, raw)) = piece else {
+            return Place { file: String::new(), line: 1, column: 1, length: 1 };
+        };
         let letters = |from: usize, to: usize| self.text.get(from..to).unwrap_or_default().chars().count();
         let column = raw_column(raw, letters(*from, span.from));
         let length = letters(span.from, span.to).clamp(1, 60);

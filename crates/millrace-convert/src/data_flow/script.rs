@@ -57,7 +57,7 @@ pub(crate) struct Expr {
     pub(crate) kind: Kind,
     pub(crate) span: Span,
     /// Expressions within each other, itself among them.
-    height: u16,
+    pub(crate) height: u16,
 }
 
 /// What an expression is.
@@ -159,9 +159,16 @@ impl Kind {
                     Piece::Plain(_) => None,
                 })
                 .collect(),
-            Self::Call { arguments, .. } | Self::List(arguments) | Self::Struct(arguments) => arguments.iter().collect(),
-            Self::Unary(_, inner) | Self::Field(inner, _) | Self::Typed(inner, _) | Self::Setting(_, inner) => vec![inner],
-            Self::Binary(_, left, right) | Self::Index(left, right) | Self::Assign(left, right) => vec![left, right],
+            Self::Call { arguments, .. } | Self::List(arguments) | Self::Struct(arguments) => {
+                arguments.iter().collect()
+            }
+            Self::Unary(_, inner)
+            | Self::Field(inner, _)
+            | Self::Typed(inner, _)
+            | Self::Setting(_, inner) => vec![inner],
+            Self::Binary(_, left, right) | Self::Index(left, right) | Self::Assign(left, right) => {
+                vec![left, right]
+            }
             Self::Number(..)
             | Self::Name { .. }
             | Self::Parameter(_)

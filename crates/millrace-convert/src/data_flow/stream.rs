@@ -40,9 +40,8 @@ impl Column {
 impl Stream {
     /// The column that a name means; letters of either case if none has exactly that name.
     pub(super) fn find(&self, stream: Option<&str>, name: &str) -> Option<&Column> {
-        let of_stream = |column: &&Column| {
-            stream.is_none_or(|stream| column.streams.iter().any(|known| known == stream))
-        };
+        let of_stream =
+            |column: &&Column| stream.is_none_or(|stream| column.streams.iter().any(|known| known == stream));
         let candidates = || self.columns.iter().filter(of_stream);
         let exact = candidates().find(|column| column.name == name);
         exact.or_else(|| candidates().find(|column| column.name.eq_ignore_ascii_case(name)))

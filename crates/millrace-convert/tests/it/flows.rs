@@ -5,7 +5,8 @@ use millrace_convert::{Converted, Importer, Outcome, SourceFile};
 use super::{folder, source, told_of};
 
 fn imported(files: &[&str]) -> Converted {
-    let files: Vec<SourceFile> = files.iter().map(|file| source(&format!("adf_flows/dataflow/{file}.json"))).collect();
+    let files: Vec<SourceFile> =
+        files.iter().map(|file| source(&format!("adf_flows/dataflow/{file}.json"))).collect();
     Importer::default().data_factory(&files).unwrap()
 }
 
@@ -66,9 +67,9 @@ fn a_pipeline_executes_a_data_flow_with_its_data() {
     }
     let mut converted = Importer::default().data_factory(&files).unwrap();
     converted.files.retain(|(path, _)| path.starts_with("pipelines/"));
-    converted.findings.retain(|finding| {
-        finding.place.as_ref().is_none_or(|place| !place.file.contains("dataflow/"))
-    });
+    converted
+        .findings
+        .retain(|finding| finding.place.as_ref().is_none_or(|place| !place.file.contains("dataflow/")));
     insta::assert_snapshot!(told_of(&converted));
 }
 

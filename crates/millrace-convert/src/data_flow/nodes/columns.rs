@@ -19,7 +19,12 @@ struct Entry {
 }
 
 impl Builder<'_> {
-    pub(super) fn select(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn select(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let parameters = self.parameters();
         let scope = over(input, &parameters, Over::Row);
         let mapping = Expr::call(&step.arguments, "mapColumn")?;
@@ -33,7 +38,9 @@ impl Builder<'_> {
             }
             let (name, value) = match &argument.kind {
                 Kind::Assign(name, value) => (name.as_name().map(|(_, name)| name.to_owned()), &**value),
-                _ => (argument.as_path().and_then(|path| path.last().map(|last| (*last).to_owned())), argument),
+                _ => {
+                    (argument.as_path().and_then(|path| path.last().map(|last| (*last).to_owned())), argument)
+                }
             };
             let Some(name) = name else {
                 self.gap(&what, &Gap::new(argument.span, "has a name that is computed"), work);
@@ -56,31 +63,48 @@ impl Builder<'_> {
     ) -> bool {
         let Some([condition]) = each.first().and_then(|first| first.called("match")) else {
             let span = each.first().map_or(step.span, |first| first.span);
-            self.gap(&format!("a pattern of `{}`", step.name), &Gap::new(span, "is over the fields of a struct"), work);
+            self.gap(
+                &format!("a pattern of `{}`", step.name),
+                &Gap::new(span, "is over the fields of a struct"),
+                work,
+            );
             return false;
         };
         let name = each.iter().skip(1).find_map(|argument| match &argument.kind {
             Kind::Assign(name, _) => Some(&**name),
             _ => None,
         });
-        if input.1.open && condition.as_bool() == Some(true) && name.is_none_or(|name| name.kind == Kind::Matched) {
+        if input.1.open
+            && condition.as_bool() == Some(true)
+            && name.is_none_or(|name| name.kind == Kind::Matched)
+        {
             return true;
         }
         for (place, column) in input.1.columns.iter().enumerate() {
             let wanted = patterns::holds(condition, column, place + 1);
             let name = name.map_or_else(|| Some(column.name.clone()), |name| patterns::named(name, column));
             let (Some(wanted), Some(name)) = (wanted, name) else {
-                self.gap(&format!("a pattern of `{}`", step.name), &Gap::new(condition.span, "asks what is not known of columns here"), work);
+                self.gap(
+                    &format!("a pattern of `{}`", step.name),
+                    &Gap::new(condition.span, "asks what is not known of columns here"),
+                    work,
+                );
                 return false;
             };
-            let taken = entries.iter().any(|entry| entry.name == name || entry.plain.as_deref() == Some(&column.ours));
+            let taken = entries
+                .iter()
+                .any(|entry| entry.name == name || entry.plain.as_deref() == Some(&column.ours));
             if wanted && !taken {
                 let sql = Sql::atom(super::super::expression::quote(&column.ours), column.of.clone());
                 entries.push(Entry { name, plain: Some(column.ours.clone()), sql });
             }
         }
         if input.1.open {
-            self.changed(condition.span, &format!("a pattern of `{}` is written out for the columns that the file names", step.name), work);
+            self.changed(
+                condition.span,
+                &format!("a pattern of `{}` is written out for the columns that the file names", step.name),
+                work,
+            );
         }
         false
     }
@@ -95,7 +119,12 @@ impl Builder<'_> {
     ) -> Stream {
         let (mut computed, mut columns, mut rename) = (Map::default(), Vec::new(), Map::default());
         let mut seen: Vec<String> = Vec::new();
-        let mut stream = Stream { open: everything, acts: input.1.acts, marks: input.1.marks.clone(), ..Stream::default() };
+        let mut stream = Stream {
+            open: everything,
+            acts: input.1.acts,
+            marks: input.1.marks.clone(),
+            ..Stream::default()
+        };
         for entry in &entries {
             let source = match &entry.plain {
                 Some(plain) if !seen.contains(plain) => plain.clone(),
@@ -115,10 +144,14 @@ impl Builder<'_> {
         }
         if everything {
             let left = input.1.columns.iter().filter(|column| !seen.contains(&column.ours));
-            stream.columns.extend(left.map(|column| Column { streams: vec![step.name.clone()], ..column.clone() }));
+            stream
+                .columns
+                .extend(left.map(|column| Column { streams: vec![step.name.clone()], ..column.clone() }));
         }
         let hidden = input.1.marks.iter().map(|(_, column)| column.clone());
-        columns.extend(hidden.chain(input.1.acts.then(|| super::super::stream::ACT.to_owned())).map(Value::from));
+        columns.extend(
+            hidden.chain(input.1.acts.then(|| super::super::stream::ACT.to_owned())).map(Value::from),
+        );
         let mut from = input.1.port.clone();
         if computed.has_fields() {
             from = self.node(&format!("{} computed", step.name), "derive", computed, &[&from], work);
@@ -136,11 +169,20 @@ impl Builder<'_> {
                 config.into()
             }
         };
-        stream.port = if everything && !renames { from } else { self.node(&step.name, "select", config, &[&from], work) };
+        stream.port = if everything && !renames {
+            from
+        } else {
+            self.node(&step.name, "select", config, &[&from], work)
+        };
         stream
     }
 
-    pub(super) fn derive(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn derive(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let parameters = self.parameters();
         let mut scope = over(input, &parameters, Over::Row);
         for local in Expr::call(&step.arguments, "locals").unwrap_or_default() {
@@ -158,14 +200,25 @@ impl Builder<'_> {
                 continue;
             }
             let Kind::Assign(name, value) = &argument.kind else {
-                self.gap(&format!("`{}`", step.name), &Gap::new(argument.span, "has a column without a value"), work);
+                self.gap(
+                    &format!("`{}`", step.name),
+                    &Gap::new(argument.span, "has a column without a value"),
+                    work,
+                );
                 continue;
             };
             let name = match name.as_path().as_deref() {
                 Some([name]) => (*name).to_owned(),
                 path => {
-                    let what = path.map_or_else(|| "a column".to_owned(), |path| format!("the field `{}`", path.join(".")));
-                    self.gap(&what, &Gap::new(argument.span, "is set within a struct, or its name is computed"), work);
+                    let what = path.map_or_else(
+                        || "a column".to_owned(),
+                        |path| format!("the field `{}`", path.join(".")),
+                    );
+                    self.gap(
+                        &what,
+                        &Gap::new(argument.span, "is set within a struct, or its name is computed"),
+                        work,
+                    );
                     continue;
                 }
             };
@@ -214,7 +267,10 @@ impl Builder<'_> {
                 found.name.iter().for_each(|name| shape.put("name", name.as_str()));
                 found.of.iter().for_each(|of| shape.put("type", *of));
                 // The type of `$$` is that of the columns that match.
-                let known = found.of.and_then(type_of).map(|of| Column { ours: "$$".to_owned(), ..Column::new("$$", of, "") });
+                let known = found
+                    .of
+                    .and_then(type_of)
+                    .map(|of| Column { ours: "$$".to_owned(), ..Column::new("$$", of, "") });
                 let scope = Scope { matched: known.as_ref(), ..scope };
                 let sql = self.value(&scope, value, &what, work).text.replace("\"$$\"", "$$");
                 entry.put("match", shape);
@@ -226,11 +282,21 @@ impl Builder<'_> {
                 continue;
             }
             if input.1.open {
-                self.changed(condition.span, &format!("{what} is written out for the columns that the file names"), work);
+                self.changed(
+                    condition.span,
+                    &format!("{what} is written out for the columns that the file names"),
+                    work,
+                );
             }
             for (place, column) in input.1.columns.iter().enumerate() {
-                let (Some(wanted), Some(name)) = (patterns::holds(condition, column, place + 1), patterns::named(name, column)) else {
-                    self.gap(&what, &Gap::new(condition.span, "asks what is not known of columns here"), work);
+                let (Some(wanted), Some(name)) =
+                    (patterns::holds(condition, column, place + 1), patterns::named(name, column))
+                else {
+                    self.gap(
+                        &what,
+                        &Gap::new(condition.span, "asks what is not known of columns here"),
+                        work,
+                    );
                     return;
                 };
                 if !wanted {

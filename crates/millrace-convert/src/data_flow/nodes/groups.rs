@@ -13,7 +13,13 @@ use crate::yaml_out::Map;
 
 impl Builder<'_> {
     /// The columns of `groupBy(…)`, `over(…)` or `pivotBy(…)`; those that are computed get a node before.
-    fn keys(&mut self, step: &Transformation, word: &str, input: &(String, Stream), work: &mut Work) -> (Vec<Column>, String) {
+    fn keys(
+        &mut self,
+        step: &Transformation,
+        word: &str,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> (Vec<Column>, String) {
         let parameters = self.parameters();
         let scope = over(input, &parameters, Over::Row);
         let (mut keys, mut computed) = (Vec::new(), Map::default());
@@ -45,7 +51,12 @@ impl Builder<'_> {
         (keys, from)
     }
 
-    pub(super) fn aggregate(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn aggregate(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let (keys, from) = self.keys(step, "groupBy", input, work);
         let by: Vec<String> = keys.iter().map(|key| key.ours.clone()).collect();
         let mut stream = Stream { columns: keys, ..Stream::default() };
@@ -77,22 +88,43 @@ impl Builder<'_> {
         for argument in values(step) {
             if let Some(pattern) = argument.called("each") {
                 let Some(([condition], makes)) = matched(pattern) else {
-                    self.gap(&format!("a pattern of `{}`", step.name), &Gap::new(argument.span, "is over the fields of a struct"), work);
+                    self.gap(
+                        &format!("a pattern of `{}`", step.name),
+                        &Gap::new(argument.span, "is over the fields of a struct"),
+                        work,
+                    );
                     continue;
                 };
                 if input.1.open {
-                    self.changed(argument.span, &format!("a pattern of `{}` is written out for the columns that the file names", step.name), work);
+                    self.changed(
+                        argument.span,
+                        &format!(
+                            "a pattern of `{}` is written out for the columns that the file names",
+                            step.name
+                        ),
+                        work,
+                    );
                 }
                 for (place, column) in input.1.columns.iter().enumerate() {
                     for (name, value) in &makes {
-                        let (wanted, name) = (patterns::holds(condition, column, place + 1), patterns::named(name, column));
+                        let (wanted, name) =
+                            (patterns::holds(condition, column, place + 1), patterns::named(name, column));
                         let (Some(wanted), Some(name)) = (wanted, name) else {
-                            self.gap(&format!("a pattern of `{}`", step.name), &Gap::new(condition.span, "asks what is not known of columns here"), work);
+                            self.gap(
+                                &format!("a pattern of `{}`", step.name),
+                                &Gap::new(condition.span, "asks what is not known of columns here"),
+                                work,
+                            );
                             continue;
                         };
                         if wanted && !but.contains(&name) {
                             let scope = Scope { matched: Some(column), ..over(input, &parameters, what) };
-                            let sql = self.value(&scope, value, &format!("the column `{name}` of `{}`", step.name), work);
+                            let sql = self.value(
+                                &scope,
+                                value,
+                                &format!("the column `{name}` of `{}`", step.name),
+                                work,
+                            );
                             made.push((name, sql));
                         }
                     }
@@ -101,7 +133,11 @@ impl Builder<'_> {
             }
             let Kind::Assign(name, value) = &argument.kind else { continue };
             let Some((_, name)) = name.as_name() else {
-                self.gap(&format!("a column of `{}`", step.name), &Gap::new(argument.span, "has a name that is computed"), work);
+                self.gap(
+                    &format!("a column of `{}`", step.name),
+                    &Gap::new(argument.span, "has a name that is computed"),
+                    work,
+                );
                 continue;
             };
             let scope = over(input, &parameters, what);
@@ -112,7 +148,12 @@ impl Builder<'_> {
     }
 
     /// Functions over windows are columns of a `window`; what is made of them, or replaces a column, is derived after it.
-    pub(super) fn window(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn window(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let (keys, from) = self.keys(step, "over", input, work);
         let order = self.order(step, input, work);
         let parameters = self.parameters();
@@ -123,7 +164,11 @@ impl Builder<'_> {
         for argument in values(step) {
             let Kind::Assign(name, value) = &argument.kind else {
                 if argument.called("each").is_some() {
-                    self.gap(&format!("a pattern of `{}`", step.name), &Gap::new(argument.span, "is over windows"), work);
+                    self.gap(
+                        &format!("a pattern of `{}`", step.name),
+                        &Gap::new(argument.span, "is over windows"),
+                        work,
+                    );
                 }
                 continue;
             };
@@ -131,8 +176,10 @@ impl Builder<'_> {
             let before = scope.hoisted.borrow().len();
             let sql = self.value(&scope, value, &format!("the column `{name}` of `{}`", step.name), work);
             let hoisted = scope.hoisted.borrow().clone();
-            let whole = hoisted.last().filter(|(column, _)| hoisted.len() == before + 1 && sql.text == quote(column));
-            let column = (name.to_owned(), sql.clone(), whole.is_some() && input.1.find(None, name).is_none());
+            let whole =
+                hoisted.last().filter(|(column, _)| hoisted.len() == before + 1 && sql.text == quote(column));
+            let column =
+                (name.to_owned(), sql.clone(), whole.is_some() && input.1.find(None, name).is_none());
             if column.2 {
                 // The function is all of it: the column is the window's own.
                 let mut hoisted = scope.hoisted.borrow_mut();
@@ -167,7 +214,11 @@ impl Builder<'_> {
             config.put("frame", frame);
         }
         if !functions.has_fields() {
-            self.gap(&format!("`{}`", step.name), &Gap::new(step.span, "has no function over its windows that can be said"), work);
+            self.gap(
+                &format!("`{}`", step.name),
+                &Gap::new(step.span, "has no function over its windows that can be said"),
+                work,
+            );
             return Some(stream.through(&step.name, from));
         }
         config.put("columns", functions);
@@ -176,23 +227,37 @@ impl Builder<'_> {
             port = self.node(&format!("{} derived", step.name), "derive", derived, &[&port], work);
         }
         if !temporary.is_empty() {
-            port = self.node(&format!("{} columns", step.name), "select", json!({"drop": temporary}), &[&port], work);
+            port = self.node(
+                &format!("{} columns", step.name),
+                "select",
+                json!({"drop": temporary}),
+                &[&port],
+                work,
+            );
         }
         Some(stream.through(&step.name, port))
     }
 
     fn frame(&mut self, step: &Transformation, work: &mut Work) -> Option<String> {
-        let (from, to) = (Expr::setting(&step.arguments, "startRowOffset"), Expr::setting(&step.arguments, "endRowOffset"));
+        let (from, to) = (
+            Expr::setting(&step.arguments, "startRowOffset"),
+            Expr::setting(&step.arguments, "endRowOffset"),
+        );
         if from.is_none() && to.is_none() {
             return None;
         }
-        let mut edge = |expr: Option<&Expr>, unbounded: &str| match expr.map(|expr| (expr, expr.as_integer())) {
+        let mut edge = |expr: Option<&Expr>, unbounded: &str| match expr.map(|expr| (expr, expr.as_integer()))
+        {
             None => unbounded.to_owned(),
             Some((_, Some(0))) => "current row".to_owned(),
             Some((_, Some(rows))) if rows < 0 => format!("{} preceding", rows.unsigned_abs()),
             Some((_, Some(rows))) => format!("{rows} following"),
             Some((expr, None)) => {
-                self.gap(&format!("the range of `{}`", step.name), &Gap::new(expr.span, "is no constant"), work);
+                self.gap(
+                    &format!("the range of `{}`", step.name),
+                    &Gap::new(expr.span, "is no constant"),
+                    work,
+                );
                 unbounded.to_owned()
             }
         };
@@ -200,29 +265,49 @@ impl Builder<'_> {
         Some(format!("rows between {from} and {to}"))
     }
 
-    pub(super) fn pivot(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn pivot(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let (keys, from) = self.keys(step, "groupBy", input, work);
-        let (column, from) = self.keys(step, "pivotBy", &(input.0.clone(), Stream { port: from, ..input.1.clone() }), work);
+        let (column, from) =
+            self.keys(step, "pivotBy", &(input.0.clone(), Stream { port: from, ..input.1.clone() }), work);
         let column = column.into_iter().next()?;
-        let wanted = Expr::call(&step.arguments, "pivotBy")?.iter().find_map(|argument| match &argument.kind {
-            Kind::List(items) => Some(items.as_slice()),
-            _ => None,
-        });
+        let wanted =
+            Expr::call(&step.arguments, "pivotBy")?.iter().find_map(|argument| match &argument.kind {
+                Kind::List(items) => Some(items.as_slice()),
+                _ => None,
+            });
         let wanted: Option<Vec<Value>> = wanted.map(|items| {
-            let value = |item: &Expr| item.as_text().map(Value::from).or_else(|| item.as_integer().map(Value::from));
+            let value =
+                |item: &Expr| item.as_text().map(Value::from).or_else(|| item.as_integer().map(Value::from));
             items.iter().filter_map(value).collect()
         });
-        let naming = Expr::setting(&step.arguments, "columnNaming").and_then(Expr::as_text).unwrap_or("$N$V").to_owned();
+        let naming = Expr::setting(&step.arguments, "columnNaming")
+            .and_then(Expr::as_text)
+            .unwrap_or("$N$V")
+            .to_owned();
         let made = self.over_several(step, input, Over::Group, &[], work);
         let [(name, sql)] = made.as_slice() else {
-            self.gap(&format!("`{}`", step.name), &Gap::new(step.span, "makes several columns of each value").hinted("write a `pivot` for each, and join them"), work);
+            self.gap(
+                &format!("`{}`", step.name),
+                &Gap::new(step.span, "makes several columns of each value")
+                    .hinted("write a `pivot` for each, and join them"),
+                work,
+            );
             return Some(input.1.through(&step.name, from));
         };
         let (prefix, suffix) = naming.split_once("$V").unwrap_or((&naming, ""));
         let (prefix, suffix) = (prefix.replace("$N", name), suffix.replace("$N", name));
         let by: Vec<String> = keys.iter().map(|key| key.ours.clone()).collect();
         if by.is_empty() || !suffix.is_empty() && wanted.is_none() {
-            self.gap(&format!("`{}`", step.name), &Gap::new(step.span, "has no `groupBy`, or names that end with more than the value"), work);
+            self.gap(
+                &format!("`{}`", step.name),
+                &Gap::new(step.span, "has no `groupBy`, or names that end with more than the value"),
+                work,
+            );
             return Some(input.1.through(&step.name, from));
         }
         let mut config = Map::default();
@@ -252,7 +337,12 @@ impl Builder<'_> {
         Some(Stream { port, ..stream })
     }
 
-    pub(super) fn unpivot(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn unpivot(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let (keys, from) = self.keys(step, "ungroupBy", input, work);
         let made: Vec<(String, Type)> = Expr::call(&step.arguments, "output")?
             .iter()
@@ -262,11 +352,22 @@ impl Builder<'_> {
             })
             .collect();
         let [(name, name_type), (value, value_type)] = made.as_slice() else {
-            self.gap(&format!("`{}`", step.name), &Gap::new(step.span, "makes several columns of values"), work);
+            self.gap(
+                &format!("`{}`", step.name),
+                &Gap::new(step.span, "makes several columns of values"),
+                work,
+            );
             return Some(input.1.through(&step.name, from));
         };
         if input.1.open {
-            self.changed(step.span, &format!("`{}` is written out for the columns that the file names; others are repeated", step.name), work);
+            self.changed(
+                step.span,
+                &format!(
+                    "`{}` is written out for the columns that the file names; others are repeated",
+                    step.name
+                ),
+                work,
+            );
         }
         let columns: Vec<String> = input
             .1
@@ -279,7 +380,8 @@ impl Builder<'_> {
         config.put("columns", json!(columns));
         config.put("name", name.as_str());
         config.put("value", value.as_str());
-        let drops = Expr::setting(&step.arguments, "ignoreNullPivots").and_then(Expr::as_bool).unwrap_or(false);
+        let drops =
+            Expr::setting(&step.arguments, "ignoreNullPivots").and_then(Expr::as_bool).unwrap_or(false);
         if drops {
             config.put("nulls", "drop");
         }

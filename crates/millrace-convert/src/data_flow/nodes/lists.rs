@@ -17,15 +17,22 @@ struct Level {
 
 impl Builder<'_> {
     /// Rows of the elements of a list. What stands beside the list gets a column of its own before, so that no names meet.
-    pub(super) fn flatten(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn flatten(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let what = format!("the flatten `{}`", step.name);
         let parameters = self.parameters();
         let scope = over(input, &parameters, Over::Row);
         let unroll = Expr::call(&step.arguments, "unroll")?;
         let mapping = Expr::call(&step.arguments, "mapColumn")?;
         let path: Vec<String> = unroll.first()?.as_path()?.iter().map(|part| (*part).to_owned()).collect();
-        let root: Option<Vec<String>> =
-            unroll.get(1).and_then(Expr::as_path).map(|path| path.iter().map(|part| (*part).to_owned()).collect());
+        let root: Option<Vec<String>> = unroll
+            .get(1)
+            .and_then(Expr::as_path)
+            .map(|path| path.iter().map(|part| (*part).to_owned()).collect());
         let Some(levels) = levels(&input.1, &path) else {
             self.gap(&what, &Gap::new(step.span, "unrolls what the source does not declare as a list"), work);
             return Some(input.1.through(&step.name, input.1.port.clone()));
@@ -36,7 +43,9 @@ impl Builder<'_> {
         for argument in mapping {
             let (name, value) = match &argument.kind {
                 Kind::Assign(name, value) => (name.as_name().map(|(_, name)| name.to_owned()), &**value),
-                _ => (argument.as_path().and_then(|path| path.last().map(|last| (*last).to_owned())), argument),
+                _ => {
+                    (argument.as_path().and_then(|path| path.last().map(|last| (*last).to_owned())), argument)
+                }
             };
             let (Some(name), Some(source)) = (name, value.as_path()) else {
                 self.gap(&what, &Gap::new(argument.span, "maps columns by a pattern"), work);
@@ -66,7 +75,9 @@ impl Builder<'_> {
         for (number, (name, column, rest, of)) in entries.into_iter().enumerate() {
             let mut source = column.clone();
             if !rest.is_empty() || columns.contains(&Value::from(column.as_str())) {
-                let path = rest.iter().fold(quote(&column), |sql, field| format!("get_field({sql}, {})", literal(field)));
+                let path = rest
+                    .iter()
+                    .fold(quote(&column), |sql, field| format!("get_field({sql}, {})", literal(field)));
                 source = format!("_field_{}", number + 1);
                 computed.put(&source, path);
             }
@@ -87,7 +98,14 @@ impl Builder<'_> {
     }
 
     /// A node for the lists up to the root, whose rows go if they are empty, and one for those below.
-    fn unrolled(&mut self, step: &Transformation, levels: &[Level], root: Option<&[String]>, from: String, work: &mut Work) -> String {
+    fn unrolled(
+        &mut self,
+        step: &Transformation,
+        levels: &[Level],
+        root: Option<&[String]>,
+        from: String,
+        work: &mut Work,
+    ) -> String {
         let mut whole: Vec<String> = Vec::new();
         let mut up_to_root = 0;
         for (number, level) in levels.iter().enumerate() {
@@ -98,7 +116,8 @@ impl Builder<'_> {
         }
         let mut port = from;
         for (part, keep) in [(levels.get(..up_to_root), false), (levels.get(up_to_root..), true)] {
-            let paths: Vec<String> = part.unwrap_or_default().iter().map(|level| level.path.join(".")).collect();
+            let paths: Vec<String> =
+                part.unwrap_or_default().iter().map(|level| level.path.join(".")).collect();
             if paths.is_empty() {
                 continue;
             }
@@ -112,21 +131,35 @@ impl Builder<'_> {
         port
     }
 
-    pub(super) fn parse(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn parse(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let parameters = self.parameters();
         let scope = over(input, &parameters, Over::Row);
-        let format = Expr::setting(&step.arguments, "format").and_then(Expr::as_text).unwrap_or("json").to_lowercase();
-        let header = Expr::setting(&step.arguments, "columnNamesAsHeader").and_then(Expr::as_bool).unwrap_or(false);
+        let format =
+            Expr::setting(&step.arguments, "format").and_then(Expr::as_text).unwrap_or("json").to_lowercase();
+        let header =
+            Expr::setting(&step.arguments, "columnNamesAsHeader").and_then(Expr::as_bool).unwrap_or(false);
         let mut stream = input.1.clone();
         let mut port = input.1.port.clone();
         for argument in values(step) {
             let Kind::Assign(name, value) = &argument.kind else { continue };
             let (Some((_, name)), Kind::Typed(text, of)) = (name.as_name(), &value.kind) else {
-                self.gap(&format!("`{}`", step.name), &Gap::new(argument.span, "does not say what is in the text"), work);
+                self.gap(
+                    &format!("`{}`", step.name),
+                    &Gap::new(argument.span, "does not say what is in the text"),
+                    work,
+                );
                 continue;
             };
             let what = format!("the column `{name}` of `{}`", step.name);
-            let (Some(shape), true) = (shape(of), matches!(format.as_str(), "json" | "delimited") && !(header && format == "delimited")) else {
+            let (Some(shape), true) = (
+                shape(of),
+                matches!(format.as_str(), "json" | "delimited") && !(header && format == "delimited"),
+            ) else {
                 self.gap(&what, &Gap::new(argument.span, format!("reads text of the format `{format}`, or with a header, or of types that cannot be said")), work);
                 continue;
             };
@@ -137,9 +170,16 @@ impl Builder<'_> {
                     let temporary = stream.fresh(&format!("_text_of_{name}"));
                     let mut derived = Map::default();
                     derived.put(&temporary, sql.text);
-                    port = self.node(&format!("{} {name} text", step.name), "derive", derived, &[&port], work);
+                    port =
+                        self.node(&format!("{} {name} text", step.name), "derive", derived, &[&port], work);
                     if plain.is_some() || stream.find(None, name).is_some() {
-                        port = self.node(&format!("{} {name} before", step.name), "select", json!({"drop": [name]}), &[&port], work);
+                        port = self.node(
+                            &format!("{} {name} before", step.name),
+                            "select",
+                            json!({"drop": [name]}),
+                            &[&port],
+                            work,
+                        );
                     }
                     temporary
                 }
@@ -156,17 +196,30 @@ impl Builder<'_> {
             }
             port = self.node(&format!("{} {name}", step.name), "parse", config, &[&port], work);
             if column.starts_with("_text_of_") {
-                port = self.node(&format!("{} {name} columns", step.name), "select", json!({"drop": [column]}), &[&port], work);
+                port = self.node(
+                    &format!("{} {name} columns", step.name),
+                    "select",
+                    json!({"drop": [column]}),
+                    &[&port],
+                    work,
+                );
             }
             stream.put(name, name, of.clone(), &step.name);
         }
         Some(stream.through(&step.name, port))
     }
 
-    pub(super) fn stringify(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn stringify(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let parameters = self.parameters();
         let scope = over(input, &parameters, Over::Row);
-        let json = Expr::setting(&step.arguments, "format").and_then(Expr::as_text).is_none_or(|format| format == "json");
+        let json = Expr::setting(&step.arguments, "format")
+            .and_then(Expr::as_text)
+            .is_none_or(|format| format == "json");
         let mut stream = input.1.clone();
         let mut columns = Map::default();
         for argument in values(step) {
@@ -188,13 +241,21 @@ impl Builder<'_> {
         Some(stream.through(&step.name, port))
     }
 
-    pub(super) fn cast(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn cast(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let mut stream = input.1.clone();
         let (mut columns, mut written) = (Map::default(), Map::default());
         for argument in Expr::call(&step.arguments, "output")? {
             let Kind::Declared(column) = &argument.kind else { continue };
             let what = format!("the column `{}` of `{}`", column.name, step.name);
-            let ours = input.1.find(None, &column.name).map_or_else(|| column.name.clone(), |column| column.ours.clone());
+            let ours = input
+                .1
+                .find(None, &column.name)
+                .map_or_else(|| column.name.clone(), |column| column.ours.clone());
             let format = column.format.as_deref().filter(|format| !super::super::formats::is_iso(format));
             match (type_word(&column.of), format) {
                 (Some(word), None) => columns.put(&ours, word),
@@ -202,7 +263,11 @@ impl Builder<'_> {
                     let parameters = self.parameters();
                     let scope = over(input, &parameters, Over::Row);
                     let function = if column.of == Type::Date { "toDate" } else { "toTimestamp" };
-                    let text = format!("{function}({{{}}}, '{}')", column.name.replace('}', "\\}"), format.replace('\'', "\\'"));
+                    let text = format!(
+                        "{function}({{{}}}, '{}')",
+                        column.name.replace('}', "\\}"),
+                        format.replace('\'', "\\'")
+                    );
                     let made = super::super::script::parse_expression(&text);
                     let sql = match made {
                         Ok(expr) if matches!(column.of, Type::Date | Type::Timestamp) => {
@@ -210,13 +275,19 @@ impl Builder<'_> {
                             self.value(&scope, &expr, &what, work)
                         }
                         _ => {
-                            self.gap(&what, &Gap::new(argument.span, format!("has the format `{format}`")), work);
+                            self.gap(
+                                &what,
+                                &Gap::new(argument.span, format!("has the format `{format}`")),
+                                work,
+                            );
                             Sql::atom("null", Type::Any)
                         }
                     };
                     written.put(&ours, sql.text);
                 }
-                (None, None) => self.gap(&what, &Gap::new(argument.span, "becomes a list, a struct or bytes"), work),
+                (None, None) => {
+                    self.gap(&what, &Gap::new(argument.span, "becomes a list, a struct or bytes"), work)
+                }
             }
             stream.put(&column.name, &ours, column.of.clone(), &step.name);
         }
@@ -267,7 +338,8 @@ fn within(levels: &[Level], path: &[String]) -> Option<(String, Vec<String>, Typ
         match &level.element {
             Type::Struct(fields) => {
                 for (field, of) in fields.iter().filter(|(field, _)| Some(field) != next.as_ref()) {
-                    let column = if taken.contains(field) { format!("{short}_{field}") } else { field.clone() };
+                    let column =
+                        if taken.contains(field) { format!("{short}_{field}") } else { field.clone() };
                     taken.push(column.clone());
                     let rest = path.strip_prefix(whole.as_slice()).and_then(|rest| rest.split_first());
                     if let Some((first, rest)) = rest

@@ -11,7 +11,12 @@ use crate::names::name_of;
 use crate::yaml_out::Map;
 
 impl Builder<'_> {
-    pub(super) fn assert(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn assert(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let parameters = self.parameters();
         let scope = over(input, &parameters, Over::Row);
         let mut stream = input.1.clone();
@@ -22,7 +27,12 @@ impl Builder<'_> {
                 (Some(arguments), _) => (false, arguments),
                 (_, Some(arguments)) => (true, arguments),
                 _ => {
-                    self.gap(&format!("an assertion of `{}`", step.name), &Gap::new(argument.span, "looks into another stream").hinted("a `join` node with `how: semi`"), work);
+                    self.gap(
+                        &format!("an assertion of `{}`", step.name),
+                        &Gap::new(argument.span, "looks into another stream")
+                            .hinted("a `join` node with `how: semi`"),
+                        work,
+                    );
                     continue;
                 }
             };
@@ -30,14 +40,23 @@ impl Builder<'_> {
             let fails = rest.first().and_then(Expr::as_bool).unwrap_or(false);
             let id = rest.get(1).and_then(Expr::as_text).unwrap_or("assertion").to_owned();
             let what = format!("the assertion `{id}`");
-            let filter = rest.get(2).filter(|filter| filter.as_name() != Some((None, "null")) && filter.called("null").is_none());
+            let filter = rest
+                .get(2)
+                .filter(|filter| filter.as_name() != Some((None, "null")) && filter.called("null").is_none());
             let message = rest.get(3).and_then(Expr::as_text);
             if rest.get(3).is_some() && message.is_none() {
                 self.changed(argument.span, &format!("{what}: its message is computed there"), work);
             }
             if unique {
                 let Some(column) = plain_column(&scope, expected).filter(|_| filter.is_none()) else {
-                    self.gap(&what, &Gap::new(expected.span, "asks for unique values of what is no column, or of some rows"), work);
+                    self.gap(
+                        &what,
+                        &Gap::new(
+                            expected.span,
+                            "asks for unique values of what is no column, or of some rows",
+                        ),
+                        work,
+                    );
                     continue;
                 };
                 if fails {

@@ -17,14 +17,26 @@ fn both<'a>(
     right: &'a Side,
     parameters: &'a indexmap::IndexMap<String, (String, super::Type)>,
 ) -> Scope<'a> {
-    Scope { over: Over::Row, ..Scope::new(vec![(&left.0, &left.1, "l."), (&right.0, &right.1, "r.")], parameters) }
+    Scope {
+        over: Over::Row,
+        ..Scope::new(vec![(&left.0, &left.1, "l."), (&right.0, &right.1, "r.")], parameters)
+    }
 }
 
 impl Builder<'_> {
-    pub(super) fn join(&mut self, step: &Transformation, left: &Side, right: &Side, work: &mut Work) -> Option<Stream> {
+    pub(super) fn join(
+        &mut self,
+        step: &Transformation,
+        left: &Side,
+        right: &Side,
+        work: &mut Work,
+    ) -> Option<Stream> {
         let parameters = self.parameters();
         let scope = both(left, right, &parameters);
-        let kind = Expr::setting(&step.arguments, "joinType").and_then(Expr::as_text).unwrap_or("inner").to_lowercase();
+        let kind = Expr::setting(&step.arguments, "joinType")
+            .and_then(Expr::as_text)
+            .unwrap_or("inner")
+            .to_lowercase();
         let condition = values(step).next().map(|condition| {
             self.condition(&scope, condition, &format!("the condition of `{}`", step.name), work).text
         });
@@ -35,7 +47,11 @@ impl Builder<'_> {
             ("right", _) => "right",
             ("outer" | "full", _) => "full",
             (other, _) => {
-                self.gap(&format!("`{}`", step.name), &Gap::new(step.span, format!("is a join of the kind `{other}`")), work);
+                self.gap(
+                    &format!("`{}`", step.name),
+                    &Gap::new(step.span, format!("is a join of the kind `{other}`")),
+                    work,
+                );
                 "inner"
             }
         };
@@ -53,7 +69,14 @@ impl Builder<'_> {
     }
 
     /// The columns of both; those of the right whose names the left has get the stream's name behind theirs.
-    fn side_by_side(&self, _: &Transformation, left: &Side, right: &Side, suffix: &str, config: &mut Map) -> Stream {
+    fn side_by_side(
+        &self,
+        _: &Transformation,
+        left: &Side,
+        right: &Side,
+        suffix: &str,
+        config: &mut Map,
+    ) -> Stream {
         let mut stream = left.1.clone();
         stream.open |= right.1.open;
         stream.marks.extend(right.1.marks.iter().cloned());
@@ -75,7 +98,13 @@ impl Builder<'_> {
         stream
     }
 
-    pub(super) fn exists(&mut self, step: &Transformation, left: &Side, right: &Side, work: &mut Work) -> Option<Stream> {
+    pub(super) fn exists(
+        &mut self,
+        step: &Transformation,
+        left: &Side,
+        right: &Side,
+        work: &mut Work,
+    ) -> Option<Stream> {
         let parameters = self.parameters();
         let scope = both(left, right, &parameters);
         let negated = Expr::setting(&step.arguments, "negate").and_then(Expr::as_bool).unwrap_or(false);
@@ -89,16 +118,24 @@ impl Builder<'_> {
     }
 
     /// With several matches a left join; else one of them.
-    pub(super) fn lookup(&mut self, step: &Transformation, left: &Side, right: &Side, work: &mut Work) -> Option<Stream> {
+    pub(super) fn lookup(
+        &mut self,
+        step: &Transformation,
+        left: &Side,
+        right: &Side,
+        work: &mut Work,
+    ) -> Option<Stream> {
         let parameters = self.parameters();
         let scope = both(left, right, &parameters);
-        let condition = values(step).find(|value| value.called("asc").is_none() && value.called("desc").is_none())?;
+        let condition =
+            values(step).find(|value| value.called("asc").is_none() && value.called("desc").is_none())?;
         let suffix = format!("_{}", name_of(&right.0));
         let several = Expr::setting(&step.arguments, "multiple").and_then(Expr::as_bool).unwrap_or(true);
         let mut config = Map::default();
         if several {
             config.put("how", "left");
-            let condition = self.condition(&scope, condition, &format!("the condition of `{}`", step.name), work);
+            let condition =
+                self.condition(&scope, condition, &format!("the condition of `{}`", step.name), work);
             config.put("where", condition.text);
             let stream = self.side_by_side(step, left, right, &suffix, &mut config);
             let port = self.node(&step.name, "join", config, &[&left.1.port, &right.1.port], work);
@@ -106,7 +143,8 @@ impl Builder<'_> {
         }
         let mut on = Map::default();
         if !equalities(condition, left, right, &mut on) || right.1.open && right.1.columns.is_empty() {
-            let gap = Gap::new(condition.span, "takes one match by a condition that is no equality of columns");
+            let gap =
+                Gap::new(condition.span, "takes one match by a condition that is no equality of columns");
             self.gap(&format!("the lookup `{}`", step.name), &gap, work);
             return Some(left.1.through(&step.name, left.1.port.clone()));
         }
@@ -118,7 +156,11 @@ impl Builder<'_> {
             config.put("match", pickup);
             config.put("order", json!(order));
         } else if pickup != "any" {
-            self.changed(step.span, &format!("the lookup `{}` takes any match: it has no order", step.name), work);
+            self.changed(
+                step.span,
+                &format!("the lookup `{}` takes any match: it has no order", step.name),
+                work,
+            );
         }
         let columns: Vec<&str> = right.1.columns.iter().map(|column| column.ours.as_str()).collect();
         config.put("columns", json!(columns));
@@ -131,7 +173,9 @@ impl Builder<'_> {
 /// Whether a condition is made of equal columns alone; puts left to right.
 fn equalities(condition: &Expr, left: &Side, right: &Side, on: &mut Map) -> bool {
     match &condition.kind {
-        Kind::Binary("&&", one, other) => equalities(one, left, right, on) && equalities(other, left, right, on),
+        Kind::Binary("&&", one, other) => {
+            equalities(one, left, right, on) && equalities(other, left, right, on)
+        }
         Kind::Binary("==", one, other) => {
             let of = |expr: &Expr, side: &Side| {
                 let (stream, name) = expr.as_name()?;

@@ -12,8 +12,10 @@ use crate::yaml_out::Map;
 impl Builder<'_> {
     pub(super) fn source(&mut self, step: &Transformation, work: &mut Work) -> Option<Stream> {
         let declared = Expr::call(&step.arguments, "output").unwrap_or_default();
-        let drifts = Expr::setting(&step.arguments, "allowSchemaDrift").and_then(Expr::as_bool).unwrap_or(false);
-        let strict = Expr::setting(&step.arguments, "validateSchema").and_then(Expr::as_bool).unwrap_or(false);
+        let drifts =
+            Expr::setting(&step.arguments, "allowSchemaDrift").and_then(Expr::as_bool).unwrap_or(false);
+        let strict =
+            Expr::setting(&step.arguments, "validateSchema").and_then(Expr::as_bool).unwrap_or(false);
         let mut stream = Stream { open: drifts, ..Stream::default() };
         let (mut columns, mut parsed) = (Map::default(), Map::default());
         let mut nested = false;
@@ -22,18 +24,34 @@ impl Builder<'_> {
             stream.columns.push(Column::new(&column.name, column.of.clone(), &step.name));
             let format = column.format.as_deref().filter(|format| !formats::is_iso(format));
             match (type_word(&column.of), format.map(|format| (format, formats::date(format)))) {
-                (Some(_), Some((format, Some(ours)))) if matches!(column.of, Type::Date | Type::Timestamp) => {
+                (Some(_), Some((format, Some(ours))))
+                    if matches!(column.of, Type::Date | Type::Timestamp) =>
+                {
                     columns.put(&column.name, "string");
-                    let (function, word) = if column.of == Type::Date { ("to_date", "date") } else { ("to_timestamp", "timestamp") };
-                    let call = format!("cast({function}({}, '{}') as {word})", quote(&column.name), ours.replace('\'', "''"));
+                    let (function, word) = if column.of == Type::Date {
+                        ("to_date", "date")
+                    } else {
+                        ("to_timestamp", "timestamp")
+                    };
+                    let call = format!(
+                        "cast({function}({}, '{}') as {word})",
+                        quote(&column.name),
+                        ours.replace('\'', "''")
+                    );
                     parsed.put(&column.name, call);
-                    let message = format!("the column `{}`: a text that is not as `{format}` says fails the flow here, and is null there", column.name);
+                    let message = format!(
+                        "the column `{}`: a text that is not as `{format}` says fails the flow here, and is null there",
+                        column.name
+                    );
                     self.changed(argument.span, &message, work);
                 }
                 (Some(word), None) => columns.put(&column.name, word),
                 (Some(_), Some((format, _))) => {
                     columns.put(&column.name, "string");
-                    let message = format!("the column `{}` is text here: its format `{format}` has no counterpart", column.name);
+                    let message = format!(
+                        "the column `{}` is text here: its format `{format}` has no counterpart",
+                        column.name
+                    );
                     self.changed(argument.span, &message, work);
                     stream.put(&column.name, &column.name, Type::Text, &step.name);
                 }
@@ -67,7 +85,12 @@ impl Builder<'_> {
         Some(Stream { port, ..stream })
     }
 
-    pub(super) fn filter(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn filter(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let parameters = self.parameters();
         let scope = over(input, &parameters, Over::Row);
         let condition = values(step).next()?;
@@ -76,17 +99,28 @@ impl Builder<'_> {
         Some(input.1.through(&step.name, port))
     }
 
-    pub(super) fn sort(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn sort(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let order = self.order(step, input, work);
         let port = self.node(&step.name, "sort", json!(order), &[&input.1.port], work);
         Some(input.1.through(&step.name, port))
     }
 
     /// The order that `asc(…)` and `desc(…)` say. Nulls come last here, so where they come first they are ordered by themselves.
-    pub(super) fn order(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Vec<String> {
+    pub(super) fn order(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Vec<String> {
         let parameters = self.parameters();
         let scope = over(input, &parameters, Over::Row);
-        let any_case = Expr::setting(&step.arguments, "caseInsensitive").and_then(Expr::as_bool).unwrap_or(false);
+        let any_case =
+            Expr::setting(&step.arguments, "caseInsensitive").and_then(Expr::as_bool).unwrap_or(false);
         let mut order = Vec::new();
         for argument in values(step) {
             let (direction, arguments) = match (argument.called("asc"), argument.called("desc")) {
@@ -105,7 +139,12 @@ impl Builder<'_> {
         order
     }
 
-    pub(super) fn rank(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn rank(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let order = self.order(step, input, work);
         let name = output_column(step)?;
         let dense = Expr::setting(&step.arguments, "dense").and_then(Expr::as_bool).unwrap_or(false);
@@ -121,7 +160,12 @@ impl Builder<'_> {
         Some(stream)
     }
 
-    pub(super) fn surrogate_key(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn surrogate_key(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let name = output_column(step)?;
         let mut config = Map::default();
         config.put("as", name.as_str());
@@ -131,7 +175,8 @@ impl Builder<'_> {
         };
         let (start, by) = (number("startAt"), number("stepValue"));
         if let Some(span) = start.err().or(by.err()) {
-            let gap = super::super::expression::Gap::new(span, "begins with, or counts by, what is no constant");
+            let gap =
+                super::super::expression::Gap::new(span, "begins with, or counts by, what is no constant");
             self.gap(&format!("the key of `{}`", step.name), &gap, work);
         }
         let (start, by) = (start.unwrap_or(1), by.unwrap_or(1));
@@ -151,7 +196,12 @@ impl Builder<'_> {
     }
 
     /// Parts of the first condition that holds, or, disjoint, of every condition that does.
-    pub(super) fn split(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn split(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let parameters = self.parameters();
         let scope = over(input, &parameters, Over::Row);
         let (last, named) = step.parts.split_last()?;
@@ -163,12 +213,20 @@ impl Builder<'_> {
         let every = Expr::setting(&step.arguments, "disjoint").and_then(Expr::as_bool).unwrap_or(false);
         let mut ports = Vec::new();
         if every {
-            let none: Vec<String> = conditions.iter().map(|(_, met)| format!("not coalesce({}, false)", met.text)).collect();
+            let none: Vec<String> =
+                conditions.iter().map(|(_, met)| format!("not coalesce({}, false)", met.text)).collect();
             for (part, met) in conditions {
-                let port = self.node(&format!("{} {part}", step.name), "filter", met.text, &[&input.1.port], work);
+                let port =
+                    self.node(&format!("{} {part}", step.name), "filter", met.text, &[&input.1.port], work);
                 ports.push((part.clone(), port));
             }
-            let port = self.node(&format!("{} {last}", step.name), "filter", none.join(" and "), &[&input.1.port], work);
+            let port = self.node(
+                &format!("{} {last}", step.name),
+                "filter",
+                none.join(" and "),
+                &[&input.1.port],
+                work,
+            );
             ports.push((last.clone(), port));
         } else {
             let mut parts = crate::names::Names::default();
@@ -204,21 +262,36 @@ impl Builder<'_> {
         self.guarded(&part, stream, work)
     }
 
-    pub(super) fn alter_row(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn alter_row(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let parameters = self.parameters();
         let scope = over(input, &parameters, Over::Row);
         let mut when = Map::default();
         let mut always = false;
         for argument in values(step) {
-            for (theirs, ours) in [("insertIf", "insert"), ("updateIf", "update"), ("upsertIf", "upsert"), ("deleteIf", "delete")] {
+            for (theirs, ours) in [
+                ("insertIf", "insert"),
+                ("updateIf", "update"),
+                ("upsertIf", "upsert"),
+                ("deleteIf", "delete"),
+            ] {
                 let Some([condition]) = argument.called(theirs) else { continue };
                 always |= condition.as_bool() == Some(true);
-                let condition = self.condition(&scope, condition, &format!("`{theirs}` of `{}`", step.name), work);
+                let condition =
+                    self.condition(&scope, condition, &format!("`{theirs}` of `{}`", step.name), work);
                 when.put(ours, condition.text);
             }
         }
         if !always {
-            self.changed(step.span, &format!("`{}`: rows that meet no condition are inserted here", step.name), work);
+            self.changed(
+                step.span,
+                &format!("`{}`: rows that meet no condition are inserted here", step.name),
+                work,
+            );
         }
         let from = self.without(input, &[ACT], work);
         let mut config = Map::default();
@@ -236,7 +309,12 @@ impl Builder<'_> {
         self.node(&name, "select", json!({"drop": columns}), &[&input.1.port], work)
     }
 
-    pub(super) fn sink(&mut self, step: &Transformation, input: &(String, Stream), work: &mut Work) -> Option<Stream> {
+    pub(super) fn sink(
+        &mut self,
+        step: &Transformation,
+        input: &(String, Stream),
+        work: &mut Work,
+    ) -> Option<Stream> {
         let setting = |key: &str| Expr::setting(&step.arguments, key);
         let flag = |key: &str| setting(key).and_then(Expr::as_bool);
         let mut stream = input.1.clone();
@@ -249,25 +327,41 @@ impl Builder<'_> {
                 }
             }
             if flag("deletable") == Some(true) {
-                let message = format!("the sink `{}` deletes rows: a copy here does not; they are left out", step.name);
+                let message =
+                    format!("the sink `{}` deletes rows: a copy here does not; they are left out", step.name);
                 let place = self.text.place(step.span);
-                self.report.gap(&place, &mut work.comments, &message, Some("delete them with `post_sql`, or keep the column `_op` and merge"));
+                self.report.gap(
+                    &place,
+                    &mut work.comments,
+                    &message,
+                    Some("delete them with `post_sql`, or keep the column `_op` and merge"),
+                );
             }
             let list: Vec<String> = acts.iter().map(|act| format!("'{act}'")).collect();
-            let condition = if list.is_empty() { "false".to_owned() } else { format!("{ACT} in ({})", list.join(", ")) };
-            stream.port = self.node(&format!("{} rows", step.name), "filter", condition, &[&stream.port], work);
+            let condition =
+                if list.is_empty() { "false".to_owned() } else { format!("{ACT} in ({})", list.join(", ")) };
+            stream.port =
+                self.node(&format!("{} rows", step.name), "filter", condition, &[&stream.port], work);
             hidden.push(ACT.to_owned());
             stream.acts = false;
         }
         if !hidden.is_empty() {
-            stream.port = self.node(&format!("{} columns", step.name), "select", json!({"drop": hidden}), &[&stream.port], work);
+            stream.port = self.node(
+                &format!("{} columns", step.name),
+                "select",
+                json!({"drop": hidden}),
+                &[&stream.port],
+                work,
+            );
         }
         if Expr::call(&step.arguments, "mapColumn").is_some() {
             let mapped = Transformation { name: format!("{} mapping", step.name), ..step.clone() };
             stream = self.select(&mapped, &(input.0.clone(), stream), work)?;
         }
         let keys: Vec<Value> = match setting("keys").map(|keys| &keys.kind) {
-            Some(Kind::List(items)) => items.iter().filter_map(|item| item.as_text().map(Value::from)).collect(),
+            Some(Kind::List(items)) => {
+                items.iter().filter_map(|item| item.as_text().map(Value::from)).collect()
+            }
             _ => Vec::new(),
         };
         let upserts = flag("upsertable") == Some(true) || flag("updateable") == Some(true);
@@ -282,13 +376,22 @@ impl Builder<'_> {
         let stream = self.guarded(step, stream, work);
         work.gaps.clear();
         let place = self.text.place(step.span);
-        self.report.taken(&place, format!("the transformation `{}` ({})", step.name, step.kind), format!("output.{output}"));
+        self.report.taken(
+            &place,
+            format!("the transformation `{}` ({})", step.name, step.kind),
+            format!("output.{output}"),
+        );
         self.outputs.put(&output, stream.port.as_str());
         self.sinks.push(SinkUse { stream: step.name.clone(), output, write, cached });
         Some(Stream { port: String::new(), ..stream })
     }
 
-    pub(super) fn union(&mut self, step: &Transformation, inputs: &[(String, Stream)], work: &mut Work) -> Option<Stream> {
+    pub(super) fn union(
+        &mut self,
+        step: &Transformation,
+        inputs: &[(String, Stream)],
+        work: &mut Work,
+    ) -> Option<Stream> {
         let by_name = Expr::setting(&step.arguments, "byName").and_then(Expr::as_bool).unwrap_or(true);
         let ports: Vec<&str> = inputs.iter().map(|(_, stream)| stream.port.as_str()).collect();
         let config = if by_name { json!({"match": "name"}) } else { json!({"match": "position"}) };
@@ -308,11 +411,17 @@ impl Builder<'_> {
     }
 
     /// A flowlet, whose file is a flow of its own.
-    pub(super) fn compose(&mut self, step: &Transformation, inputs: &[(String, Stream)], work: &mut Work) -> Option<Stream> {
+    pub(super) fn compose(
+        &mut self,
+        step: &Transformation,
+        inputs: &[(String, Stream)],
+        work: &mut Work,
+    ) -> Option<Stream> {
         let (file, with) = self.flowlets.get(&step.name)?.clone();
         let mut mapped = Vec::new();
         for (number, input) in inputs.iter().enumerate() {
-            let mapping = step.arguments.iter().filter(|argument| argument.called("mapColumn").is_some()).nth(number);
+            let mapping =
+                step.arguments.iter().filter(|argument| argument.called("mapColumn").is_some()).nth(number);
             mapped.push(match mapping {
                 Some(mapping) => {
                     let name = format!("{} input {}", step.name, number + 1);
@@ -328,7 +437,9 @@ impl Builder<'_> {
         let mut given = Map::default();
         for (name, value) in &with {
             match value.trim().trim_matches('\'') {
-                text if text.parse::<f64>().is_ok() && text == value.trim() => given.put(name, json!(text.parse::<f64>().unwrap_or_default())),
+                text if text.parse::<f64>().is_ok() && text == value.trim() => {
+                    given.put(name, json!(text.parse::<f64>().unwrap_or_default()))
+                }
                 text => given.put(name, text),
             }
         }

@@ -26,8 +26,8 @@ pub(super) enum Part {
 }
 
 const SYMBOLS: [&str; 35] = [
-    "===", "<=>", "~>", "->", "==", "!=", ">=", "<=", "&&", "||", "=", "<", ">", "+", "-", "*", "/", "%", "!", "(",
-    ")", "[", "]", ",", ":", ".", "@", "?", "&", "|", "^", "~", "#", "}", ";",
+    "===", "<=>", "~>", "->", "==", "!=", ">=", "<=", "&&", "||", "=", "<", ">", "+", "-", "*", "/", "%",
+    "!", "(", ")", "[", "]", ",", ":", ".", "@", "?", "&", "|", "^", "~", "#", "}", ";",
 ];
 
 /// The words of a text with their places, the last one the end.
@@ -146,7 +146,10 @@ impl Lexer<'_> {
         let mut rest = self.rest().chars().skip(1);
         let sign = rest.next();
         if self.rest().starts_with(['e', 'E'])
-            && sign.is_some_and(|sign| sign.is_ascii_digit() || "+-".contains(sign) && rest.next().is_some_and(|next| next.is_ascii_digit()))
+            && sign.is_some_and(|sign| {
+                sign.is_ascii_digit()
+                    || "+-".contains(sign) && rest.next().is_some_and(|next| next.is_ascii_digit())
+            })
         {
             self.letter();
             number.push('e');
@@ -206,7 +209,9 @@ impl Lexer<'_> {
                 Some('{') => {
                     parts.push(Part::Plain(std::mem::take(&mut text)));
                     let start = self.at;
-                    let end = self.end_of_value().ok_or_else(|| self.error(start, "the value has no end: add `}`"))?;
+                    let end = self
+                        .end_of_value()
+                        .ok_or_else(|| self.error(start, "the value has no end: add `}`"))?;
                     parts.push(Part::Value(start, end));
                 }
                 Some(letter) => text.push(letter),

@@ -1,5 +1,8 @@
 use super::lexer::{Part, Token, tokens};
-use super::{Declared, Expr, Kind, MAX_DEPTH, MAX_HEIGHT, Parameter, Piece, Script, ScriptError, Span, Transformation, Type};
+use super::{
+    Declared, Expr, Kind, MAX_DEPTH, MAX_HEIGHT, Parameter, Piece, Script, ScriptError, Span, Transformation,
+    Type,
+};
 
 /// Operators by how strongly they bind.
 const OPERATORS: [(&str, u8); 20] = [
@@ -95,14 +98,20 @@ impl<'t> Parser<'t> {
         let span = self.since(from);
         let below = kind.children().into_iter().map(|child| child.height).max().unwrap_or(0);
         if usize::from(below) >= MAX_HEIGHT {
-            return Err(ScriptError { message: format!("it has more than {MAX_HEIGHT} operations within each other"), span });
+            return Err(ScriptError {
+                message: format!("it has more than {MAX_HEIGHT} operations within each other"),
+                span,
+            });
         }
         Ok(Expr { kind, span, height: below + 1 })
     }
 
     fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
         if self.depth >= MAX_DEPTH {
-            return Err(ScriptError { message: format!("it is nested deeper than {MAX_DEPTH} levels"), span: self.span() });
+            return Err(ScriptError {
+                message: format!("it is nested deeper than {MAX_DEPTH} levels"),
+                span: self.span(),
+            });
         }
         self.depth += 1;
         let read = read(self);
@@ -233,7 +242,8 @@ impl<'t> Parser<'t> {
                 continue;
             }
             let Token::Symbol(symbol) = *self.token() else { return Ok(left) };
-            let Some((operator, strength)) = OPERATORS.iter().find(|(operator, _)| *operator == symbol) else {
+            let Some((operator, strength)) = OPERATORS.iter().find(|(operator, _)| *operator == symbol)
+            else {
                 return Ok(left);
             };
             if *strength <= least {

@@ -28,12 +28,17 @@ parts@big, rows join(rows@id === parts@id, joinType:'left')~> both
 "#;
     let script = parse(text).unwrap();
     assert_eq!(script.parameters.len(), 2);
-    let kinds: Vec<_> = script.transformations.iter().map(|one| (one.kind.as_str(), one.inputs.len())).collect();
+    let kinds: Vec<_> =
+        script.transformations.iter().map(|one| (one.kind.as_str(), one.inputs.len())).collect();
     assert_eq!(kinds, [("source", 0), ("split", 1), ("join", 2)]);
     assert_eq!(script.transformations[1].parts, ["big", "no name", "rest"]);
     assert_eq!(script.transformations[2].inputs[0], ("parts".to_owned(), Some("big".to_owned())));
-    let Kind::Binary("&&", left, _) = &script.transformations[1].arguments[0].kind else { panic!("{script:?}") };
-    assert!(matches!(&left.kind, Kind::Binary(">", _, right) if right.kind == Kind::Parameter("least".to_owned())));
+    let Kind::Binary("&&", left, _) = &script.transformations[1].arguments[0].kind else {
+        panic!("{script:?}")
+    };
+    assert!(
+        matches!(&left.kind, Kind::Binary(">", _, right) if right.kind == Kind::Parameter("least".to_owned()))
+    );
 }
 
 #[test]
@@ -41,7 +46,9 @@ fn operators_bind_as_they_should() {
     let shape = |text: &str| {
         fn shown(one: &Expr) -> String {
             match &one.kind {
-                Kind::Binary(operator, left, right) => format!("({} {operator} {})", shown(left), shown(right)),
+                Kind::Binary(operator, left, right) => {
+                    format!("({} {operator} {})", shown(left), shown(right))
+                }
                 Kind::Unary(operator, inner) => format!("{operator}{}", shown(inner)),
                 Kind::Name { name, .. } => name.clone(),
                 Kind::Typed(inner, _) => format!("{}?", shown(inner)),
@@ -78,8 +85,45 @@ fn mistakes_have_their_place() {
 }
 
 const WORDS: [&str; 40] = [
-    "source", "(", ")", "output", "a", " as ", "string", "[", "]", ",", "~>", "x", "@", "derive", "=", "'t'", "\"{", "}\"", "{",
-    "}", "$p", "$$", "#item", "1L", "0x", "1e", ":", "&&", "!", "-", "->", "?", "/*", "*/", "//", "\n", "parameters", "each", "`",
+    "source",
+    "(",
+    ")",
+    "output",
+    "a",
+    " as ",
+    "string",
+    "[",
+    "]",
+    ",",
+    "~>",
+    "x",
+    "@",
+    "derive",
+    "=",
+    "'t'",
+    "\"{",
+    "}\"",
+    "{",
+    "}",
+    "$p",
+    "$$",
+    "#item",
+    "1L",
+    "0x",
+    "1e",
+    ":",
+    "&&",
+    "!",
+    "-",
+    "->",
+    "?",
+    "/*",
+    "*/",
+    "//",
+    "\n",
+    "parameters",
+    "each",
+    "`",
     "\\",
 ];
 
