@@ -4,8 +4,11 @@ mod activities;
 mod containers;
 mod copy;
 mod expression;
+mod flows;
 mod kinds;
+mod places;
 mod scope;
+mod translator;
 mod triggers;
 
 use std::cell::RefCell;
@@ -16,6 +19,7 @@ use millrace_spec::problem::{Place, Problem};
 use millrace_spec::yaml::{self, Node, NodeValue};
 use serde_json::{Value, json};
 
+use crate::data_flow::DataFlow;
 use crate::names::{Names, name_of};
 use crate::report::{Outcome, Report};
 use crate::yaml_out::{Map, Yaml};
@@ -29,6 +33,7 @@ enum Kind {
     Trigger,
     Dataset,
     LinkedService,
+    DataFlow,
     Other,
 }
 
@@ -53,6 +58,10 @@ struct Factory {
     started: IndexMap<String, Vec<String>>,
     /// Datasets that a step reads or writes.
     used: RefCell<BTreeSet<String>>,
+    /// Connections that datasets need beside those of their linked services, with what is written for them, and where the dataset stands.
+    connections: RefCell<IndexMap<String, (String, Place)>>,
+    /// Data flows as flows.
+    flows: IndexMap<String, DataFlow>,
 }
 
 impl Factory {
@@ -74,14 +83,16 @@ pub(crate) fn import(importer: &Importer, files: &[SourceFile]) -> Result<Conver
             _ => resources.extend(resource(&tree)),
         }
     }
-    if !resources.iter().any(|resource| resource.kind == Kind::Pipeline) {
+    if !resources.iter().any(|resource| matches!(resource.kind, Kind::Pipeline | Kind::DataFlow)) {
         let names: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-        let message = format!("no pipeline of Data Factory is in {}", names.join(", "));
+        let message = format!("no pipeline and no data flow of Data Factory is in {}", names.join(", "));
         return Err(Box::new(Problem::error("import-format", message)));
     }
-    let factory = factory(&resources);
+    let mut factory = factory(&resources);
     let mut converted = Converted::default();
     let mut report = Report::default();
+    factory.flows = flows::flows(&resources, files, &mut report)?;
+    converted.files.extend(factory.flows.values().map(|flow| (flow.path.clone(), flow.text.clone())));
     for resource in resources.iter().filter(|resource| resource.kind == Kind::Pipeline) {
         converted.files.extend(pipeline(importer, resource, &resources, &factory, &mut report));
     }
@@ -116,7 +127,7 @@ fn factory(resources: &[Resource]) -> Factory {
                 returned_keys(list(properties.get("activities")), &mut returned);
                 factory.returns.insert(name, returned);
             }
-            Kind::Other => {}
+            Kind::DataFlow | Kind::Other => {}
         }
     }
     factory
@@ -171,8 +182,15 @@ fn surroundings(resources: &[Resource], factory: &Factory, report: &mut Report) 
                 let message = format!("`{name}` is a resource that has no counterpart");
                 report.push(Outcome::NoCounterpart, place, message, None, None);
             }
-            Kind::Pipeline => {}
+            Kind::Pipeline | Kind::DataFlow => {}
         }
+    }
+    for (connection, (written, place)) in factory.connections.borrow().iter() {
+        let message = format!(
+            "the container of a dataset is the connection `{connection}`; what opens it is not in these files"
+        );
+        let hint = format!("write it in `connections.yaml`: `{connection}: {{{written}}}`");
+        report.push(Outcome::Changed, place, message, None, Some(&hint));
     }
 }
 
@@ -185,6 +203,18 @@ fn linked_service(resource: &Resource, report: &mut Report) {
             "postgres: {url: \"postgres://…\", password: \"${{ secrets.… }}\"}"
         }
         "AmazonS3" | "AmazonS3Compatible" => "s3: {bucket: …, region: …}",
+        "AzureMySql" | "MySql" | "MariaDB" | "AzureMariaDB" => {
+            "mysql: {url: \"mysql://…\", password: \"${{ secrets.… }}\"}"
+        }
+        "Sftp" => "sftp: {host: …, user: …, password: \"${{ secrets.… }}\"}",
+        "AzureBlobStorage" | "AzureBlobFS" => {
+            report.taken(
+                place,
+                format!("the linked service `{}` ({kind})", resource.name),
+                "a connection for each container that a dataset names",
+            );
+            return;
+        }
         "AzureDatabricks" => "databricks: {url: …, token: \"${{ secrets.… }}\"}",
         "HttpServer" => {
             report.taken(
@@ -251,6 +281,8 @@ fn resource(node: &Node) -> Option<Resource> {
         "triggers" => Kind::Trigger,
         "datasets" => Kind::Dataset,
         "linkedServices" | "linkedservices" => Kind::LinkedService,
+        "dataflows" | "dataFlows" => Kind::DataFlow,
+        _ if matches!(text(&properties, "type"), "MappingDataFlow" | "Flowlet") => Kind::DataFlow,
         _ if properties.get("activities").is_some() => Kind::Pipeline,
         _ if properties.get("linkedServiceName").is_some() => Kind::Dataset,
         _ if properties.get("pipelines").is_some() || properties.get("pipeline").is_some() => Kind::Trigger,
@@ -328,6 +360,7 @@ fn pipeline(
         steps: Map::default(),
         outputs: Map::default(),
         branches: IndexMap::new(),
+        ends: IndexMap::new(),
         files: Vec::new(),
     };
     let activities = list(properties.get("activities"));

@@ -7,6 +7,7 @@
 
 mod azureml;
 mod data_factory;
+mod data_flow;
 mod dbt;
 mod export;
 mod github;

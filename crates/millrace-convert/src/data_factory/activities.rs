@@ -24,6 +24,8 @@ pub(super) struct Steps<'a> {
     pub(super) outputs: Map,
     /// Conditions, with the steps of their branches and what comes before those.
     pub(super) branches: IndexMap<String, Vec<String>>,
+    /// Activities that became several steps, with all of those.
+    pub(super) ends: IndexMap<String, Vec<String>>,
     /// Pipelines of containers.
     pub(super) files: Vec<(String, String)>,
 }
@@ -40,7 +42,7 @@ pub(super) struct Branch {
 /// Nothing, or why it cannot be said here and what to write instead.
 pub(super) type Made = Result<(), (String, String)>;
 
-const ACTIVITY_KEYS: &[&str] = &[
+pub(super) const ACTIVITY_KEYS: &[&str] = &[
     "name",
     "type",
     "typeProperties",
@@ -128,7 +130,10 @@ impl Steps<'_> {
         for activity in activities {
             match self.branches.get(text(activity, "name")) {
                 Some(inner) => steps.extend(inner.iter().cloned()),
-                None => steps.push(self.names.give(text(activity, "name"))),
+                None => match self.ends.get(text(activity, "name")) {
+                    Some(several) => steps.extend(several.iter().cloned()),
+                    None => steps.push(self.names.give(text(activity, "name"))),
+                },
             }
         }
         steps
@@ -137,6 +142,10 @@ impl Steps<'_> {
     fn activity(&mut self, activity: &Node, within: Option<&Branch>) {
         if is_condition(activity) {
             self.condition(activity, within);
+            return;
+        }
+        if text(activity, "type") == "ExecuteDataFlow" {
+            self.data_flow(activity, within);
             return;
         }
         let name = text(activity, "name");
@@ -188,8 +197,17 @@ impl Steps<'_> {
             let words = if words.is_empty() { vec!["Succeeded"] } else { words };
             let steps = match self.branches.get(name) {
                 Some(steps) => steps.clone(),
-                None => vec![self.names.give(name)],
+                None => self.ends.get(name).cloned().unwrap_or_else(|| vec![self.names.give(name)]),
             };
+            if self.ends.contains_key(name) && words == ["Failed"] {
+                // One of them is enough.
+                let failed: Vec<String> = steps.iter().map(|step| state(step, "Failed", false)).collect();
+                plain = false;
+                only_failed = false;
+                parts.push(format!("({})", failed.join(" or ")));
+                needs.extend(steps);
+                continue;
+            }
             let is_branch = self.branches.contains_key(name);
             plain &= words == ["Succeeded"] && !is_branch;
             only_failed &= words == ["Failed"] && steps.len() == 1;
@@ -218,7 +236,7 @@ impl Steps<'_> {
         (needs, join)
     }
 
-    fn order(&mut self, activity: &Node, within: Option<&Branch>, step: &mut Map) {
+    pub(super) fn order(&mut self, activity: &Node, within: Option<&Branch>, step: &mut Map) {
         let (mut needs, mut join) = self.dependencies(activity);
         if let Some(branch) = within.filter(|_| needs.is_empty()) {
             (needs, join) = (branch.needs.clone(), branch.join.clone());

@@ -136,6 +136,7 @@ impl Steps<'_> {
             steps: Map::default(),
             outputs: Map::default(),
             branches: indexmap::IndexMap::new(),
+            ends: indexmap::IndexMap::new(),
             files: Vec::new(),
         };
         inner.all(activities);

@@ -219,7 +219,6 @@ fn no_counterpart(kind: &str) -> (String, String) {
             "make it a job of Databricks and call it: `call: {databricks: {job_id: …}}`"
         }
         "WebHook" => "write it as a `call: {http: …}` that is polled",
-        "ExecuteDataFlow" => "write it as a `flow` or `sql` step",
         "AppendVariable" => "what the items of a `foreach` leave is the list `steps.NAME.OUTPUT`",
         "GetMetadata" | "Validation" | "Delete" => "write it as a `run` step",
         _ => "write it as a `run` or `python` step",

@@ -1,6 +1,7 @@
 //! Files in the shape of others' examples, what becomes of them, and what is said of each thing in them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod flows;
 mod round_trip;
 
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use millrace_convert::{Converted, Importer, Outcome, SourceFile, shown, to_azureml, to_data_factory};
 use millrace_spec::pipeline::Pipeline;
 
-const KINDS: [&str; 7] = ["run", "python", "sql", "copy", "set", "pipeline", "call"];
+const KINDS: [&str; 8] = ["run", "python", "sql", "copy", "set", "pipeline", "call", "flow"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
@@ -20,6 +21,12 @@ fn source(path: &str) -> SourceFile {
 
 /// The files, then what is said of everything in the source.
 fn told(converted: &Converted) -> String {
+    pipelines(converted);
+    told_of(converted)
+}
+
+/// The same of files that are not all pipelines.
+fn told_of(converted: &Converted) -> String {
     let mut text = String::new();
     for (path, content) in &converted.files {
         text.push_str(&format!("== {path}\n{content}"));
@@ -28,7 +35,6 @@ fn told(converted: &Converted) -> String {
         // Nothing is missing without its place, its reason, and, where it belongs to a pipeline, a comment.
         assert!(finding.place.is_some() && !finding.message.is_empty(), "{finding:?}");
     }
-    pipelines(converted);
     format!("{text}-- what became of it\n{}\n", shown(converted))
 }
 

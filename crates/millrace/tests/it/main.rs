@@ -13,6 +13,7 @@ mod connection_page;
 mod connections;
 mod convert;
 mod copy_page;
+mod data_flows;
 mod datasets;
 mod delta;
 mod demo_kills;
