@@ -58,19 +58,7 @@ impl Steps<'_> {
             .and_then(|node| node.get("dataflow").or_else(|| node.get("dataFlow")));
         let theirs = reference.map(|node| text(node, "referenceName")).unwrap_or_default();
         let Some(flow) = self.factory.flows.get(theirs).cloned() else {
-            let mut step = Map::default();
-            let message = format!(
-                "the activity `{name}` executes the data flow `{theirs}`, which is not among the files, or cannot be read"
-            );
-            self.report.gap(
-                &activity.place,
-                &mut step,
-                &message,
-                Some("import its file together with this one"),
-            );
-            step.append(stand_in(&message));
-            self.order(activity, within, &mut step);
-            self.steps.put(&id, step);
+            self.unknown_flow(activity, theirs, &id, within);
             return;
         };
         let mut ids = Vec::new();
@@ -85,6 +73,45 @@ impl Steps<'_> {
             inputs.put(&source.input, format!("${{{{ steps.{step_id}.data }}}}"));
             ids.push(step_id);
         }
+        let mut step = self.flow_step(&flow, activity, reference, inputs);
+        if flow.sources.is_empty() {
+            self.order(activity, within, &mut step);
+        }
+        self.policy(activity, &mut step);
+        self.report.taken(
+            &activity.place,
+            format!("the activity `{name}` (ExecuteDataFlow)"),
+            format!("steps.{id}"),
+        );
+        self.steps.put(&id, step);
+        ids.push(id.clone());
+        for sink in flow.sinks.iter().filter(|sink| !sink.cached) {
+            let step_id = self.names.give(&format!("{name} {}", sink.stream));
+            let mut step = Map::default();
+            self.sink_copy(&flow, sink, &id, activity, &mut step);
+            self.steps.put(&step_id, step);
+            ids.push(step_id);
+        }
+        self.ends.insert(name, ids);
+    }
+
+    /// A step that fails in the place of a data flow that is not known.
+    fn unknown_flow(&mut self, activity: &Node, theirs: &str, id: &str, within: Option<&Branch>) {
+        let mut step = Map::default();
+        let name = text(activity, "name");
+        let message = format!(
+            "the activity `{name}` (ExecuteDataFlow) executes `{theirs}`, which is not among the files, or cannot be read"
+        );
+        self.report.gap(&activity.place, &mut step, &message, Some("import its file together with this one"));
+        step.append(stand_in(&message));
+        self.order(activity, within, &mut step);
+        self.steps.put(id, step);
+    }
+
+    /// The flow itself.
+    fn flow_step(&mut self, flow: &DataFlow, activity: &Node, reference: Option<&Node>, inputs: Map) -> Map {
+        let name = text(activity, "name");
+        let id = self.names.give(name);
         let mut step = Map::default();
         if id != name {
             step.comment(&format!("`{name}` there"));
@@ -92,17 +119,13 @@ impl Steps<'_> {
         let mut config = Map::default();
         config.put("file", flow.path.as_str());
         config.put("to", format!("data:{}_{id}", self.pipeline));
-        let with = self.flow_parameters(&flow, reference, &mut step);
+        let with = self.flow_parameters(flow, reference, &mut step);
         config.put_some("with", with);
         step.put("flow", config);
         step.put_some("inputs", inputs);
         let mut outputs = Map::default();
         flow.sinks.iter().for_each(|sink| outputs.put(&sink.output, "table"));
         step.put_some("outputs", outputs);
-        if flow.sources.is_empty() {
-            self.order(activity, within, &mut step);
-        }
-        self.policy(activity, &mut step);
         self.report.others(activity, ACTIVITY_KEYS, &format!("the activity `{name}`"), &mut step);
         if let Some(details) = activity.get("typeProperties") {
             let read = [
@@ -126,21 +149,7 @@ impl Steps<'_> {
                 );
             }
         }
-        self.report.taken(
-            &activity.place,
-            format!("the activity `{name}` (ExecuteDataFlow)"),
-            format!("steps.{id}"),
-        );
-        self.steps.put(&id, step);
-        ids.push(id.clone());
-        for sink in flow.sinks.iter().filter(|sink| !sink.cached) {
-            let step_id = self.names.give(&format!("{name} {}", sink.stream));
-            let mut step = Map::default();
-            self.sink_copy(&flow, sink, &id, activity, &mut step);
-            self.steps.put(&step_id, step);
-            ids.push(step_id);
-        }
-        self.ends.insert(name, ids);
+        step
     }
 
     /// A source into a dataset.

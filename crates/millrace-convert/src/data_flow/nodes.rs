@@ -124,9 +124,9 @@ impl Builder<'_> {
             }
         }
         let mut work = Work::default();
+        self.settings(step, &mut work);
         let stream = self.made(step, &inputs, &mut work);
         let what = format!("the transformation `{}` ({})", step.name, step.kind);
-        self.settings(step, &mut work);
         let stream = match (stream, inputs.first()) {
             (Some(stream), _) => stream,
             (None, Some((_, input))) => {
@@ -147,9 +147,12 @@ impl Builder<'_> {
         };
         let stream = self.guarded(step, stream, &mut work);
         if work.gaps.is_empty() && step.kind != "sink" {
-            let here = format!("nodes.{}", stream.port);
+            let made =
+                if stream.port.is_empty() { self.names.find(&step.name) } else { Some(stream.port.as_str()) };
+            let here = format!("nodes.{}", made.unwrap_or_default());
             self.report.taken(&place, what, here);
         }
+        self.nodes.comments_of(std::mem::take(&mut work.comments));
         self.streams.insert(step.name.clone(), stream);
     }
 
@@ -277,12 +280,14 @@ impl Builder<'_> {
                     let place = self.text.place(argument.span);
                     let message = format!("`{key}` of {what} has no counterpart");
                     self.report.gap(&place, &mut work.comments, &message, None);
+                    // Which rows come in is not said by the dataset alone then.
+                    if step.kind == "source" && key == "query" {
+                        work.gaps.push(message);
+                    }
                 }
                 _ => {}
             }
         }
-        let left = std::mem::take(&mut work.comments);
-        self.nodes.comments_of(left);
     }
 
     pub(super) fn parameters(&self) -> Rc<IndexMap<String, (String, Type)>> {

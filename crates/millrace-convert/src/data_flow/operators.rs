@@ -144,7 +144,8 @@ impl Scope<'_> {
         if whole && operator == "/" {
             self.note(span, "the quotient of two whole numbers is whole here: 7 / 2 is 3");
         }
-        let never_zero = right.as_integer().is_some_and(|number| number != 0);
+        let never_zero =
+            matches!(&right.kind, Kind::Number(number, _) if number.parse::<f64>().is_ok_and(|n| n != 0.0));
         let divisor =
             if never_zero { second.within(MULTIPLIED) } else { format!("nullif({}, 0)", second.text) };
         let text = format!("{} {operator} {divisor}", first.within(MULTIPLIED - 1));
@@ -159,15 +160,13 @@ impl Scope<'_> {
         if !matches!((&first.of, &second.of), (Type::Integer(_), Type::Integer(_))) {
             return Err(Gap::new(span, format!("has `{operator}` between values that are no whole numbers")));
         }
-        let ours = if operator == "^" { "#" } else { operator };
-        Ok(Sql::atom(format!("({} {ours} {})", first.alone(), second.alone()), first.of))
+        Ok(Sql::atom(format!("({} {operator} {})", first.alone(), second.alone()), first.of))
     }
 
     /// `iif`, `case`.
     pub(super) fn cases(&self, arguments: &[Expr]) -> Made {
         let (mut text, mut of) = ("case".to_owned(), None);
-        let mut parts = arguments.chunks(2).peekable();
-        while let Some(part) = parts.next() {
+        for part in arguments.chunks(2) {
             let value = match part {
                 [condition, value] => {
                     text.push_str(&format!(" when {} then ", self.sql(condition)?.text));
@@ -183,7 +182,10 @@ impl Scope<'_> {
             of = Some(if value.text == "null" {
                 of.unwrap_or(Type::Any)
             } else {
-                of.map_or(value.of.clone(), |of| either(of, value.of))
+                match of {
+                    Some(of) => either(of, value.of),
+                    None => value.of,
+                }
             });
         }
         Ok(Sql::atom(format!("{text} end"), of.unwrap_or(Type::Any)))

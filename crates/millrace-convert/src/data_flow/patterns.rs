@@ -194,7 +194,7 @@ mod tests {
             ("true()", Some(true), Some(None)),
             ("type == 'decimal' && endsWith(name, '_eur')", Some(true), None),
             ("name != 'amount_eur'", Some(false), None),
-            ("like(name, 'a%_eur')", Some(true), Some(Some("(?s:a.*._eur)"))),
+            ("like(name, 'a%_eur')", Some(true), Some(Some("(?s:a.*.eur)"))),
             ("startsWith(name, 'amo') && type == 'string'", Some(false), Some(Some("amo.*"))),
             ("in(['a', 'amount_eur'], name)", Some(true), None),
             ("position > 2", Some(true), None),

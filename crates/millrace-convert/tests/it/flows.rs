@@ -79,6 +79,6 @@ fn a_script_that_cannot_be_read_is_told_with_its_place() {
     let file = SourceFile { path: "x.json".to_owned(), text: text.to_owned() };
     let problem = Importer::default().data_factory(&[file]).unwrap_err();
     let place = problem.place.clone().unwrap();
-    assert_eq!((problem.code.as_str(), place.line, place.column), ("data-flow-script", 3, 19));
+    assert_eq!((problem.code.as_str(), place.line, place.column), ("data-flow-script", 3, 18));
     assert!(problem.message.ends_with("a value is expected here, not `)`"), "{}", problem.message);
 }

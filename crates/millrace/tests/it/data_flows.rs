@@ -15,6 +15,13 @@ const ORDERS: &str = include_str!("data_flows/orders.flow-test.yaml");
 const CHECKS: &str = include_str!("data_flows/checks.flow-test.yaml");
 const PATTERNS: &str = include_str!("data_flows/patterns.flow-test.yaml");
 
+/// What the report says of the connections, filled in.
+const CONNECTIONS: &str = "
+lake_raw: {azblob: {container: raw, account: shop, anonymous: true}}
+lake_clean: {azblob: {container: clean, account: shop, anonymous: true}}
+shop_db: {postgres: {url: 'postgres://reader@localhost/shop'}}
+";
+
 #[test]
 fn imported_data_flows_give_the_documented_rows() {
     let project = Project::new(&[
@@ -42,6 +49,7 @@ fn imported_data_flows_give_the_documented_rows() {
         ("tests/patterns.flow-test.yaml", PATTERNS),
     ]);
     let said = project.millrace(&["import", "adf", "adf"]);
+    project.write("connections.yaml", CONNECTIONS);
     assert!(said.starts_with("exit 0"), "{said}");
     let checked = project.millrace(&["check"]);
     assert!(checked.starts_with("exit 0"), "{checked}");

@@ -312,8 +312,11 @@ impl Builder<'_> {
     }
 }
 
+/// What matches, and what becomes of it: names and values.
+pub(super) type Matched<'e> = ([&'e Expr; 1], Vec<(&'e Expr, &'e Expr)>);
+
 /// `match(condition), name = value, …`.
-pub(super) fn matched(pattern: &[Expr]) -> Option<([&Expr; 1], Vec<(&Expr, &Expr)>)> {
+pub(super) fn matched(pattern: &[Expr]) -> Option<Matched<'_>> {
     let [condition] = pattern.first()?.called("match")? else { return None };
     let makes = pattern.iter().skip(1).filter_map(|argument| match &argument.kind {
         Kind::Assign(name, value) => Some((&**name, &**value)),

@@ -162,16 +162,11 @@ impl Builder<'_> {
         let (mut functions, mut derived) = (Map::default(), Map::default());
         let mut made = Vec::new();
         for argument in values(step) {
-            let Kind::Assign(name, value) = &argument.kind else {
-                if argument.called("each").is_some() {
-                    self.gap(
-                        &format!("a pattern of `{}`", step.name),
-                        &Gap::new(argument.span, "is over windows"),
-                        work,
-                    );
-                }
-                continue;
-            };
+            if argument.called("each").is_some() {
+                let gap = Gap::new(argument.span, "is over windows");
+                self.gap(&format!("a pattern of `{}`", step.name), &gap, work);
+            }
+            let Kind::Assign(name, value) = &argument.kind else { continue };
             let Some((_, name)) = name.as_name() else { continue };
             let before = scope.hoisted.borrow().len();
             let sql = self.value(&scope, value, &format!("the column `{name}` of `{}`", step.name), work);
@@ -214,11 +209,8 @@ impl Builder<'_> {
             config.put("frame", frame);
         }
         if !functions.has_fields() {
-            self.gap(
-                &format!("`{}`", step.name),
-                &Gap::new(step.span, "has no function over its windows that can be said"),
-                work,
-            );
+            let gap = Gap::new(step.span, "has no function over its windows that can be said");
+            self.gap(&format!("`{}`", step.name), &gap, work);
             return Some(stream.through(&step.name, from));
         }
         config.put("columns", functions);

@@ -27,12 +27,9 @@ impl Builder<'_> {
                 (Some(arguments), _) => (false, arguments),
                 (_, Some(arguments)) => (true, arguments),
                 _ => {
-                    self.gap(
-                        &format!("an assertion of `{}`", step.name),
-                        &Gap::new(argument.span, "looks into another stream")
-                            .hinted("a `join` node with `how: semi`"),
-                        work,
-                    );
+                    let gap = Gap::new(argument.span, "looks into another stream");
+                    let gap = gap.hinted("a `join` node with `how: semi`");
+                    self.gap(&format!("an assertion of `{}`", step.name), &gap, work);
                     continue;
                 }
             };
@@ -49,14 +46,8 @@ impl Builder<'_> {
             }
             if unique {
                 let Some(column) = plain_column(&scope, expected).filter(|_| filter.is_none()) else {
-                    self.gap(
-                        &what,
-                        &Gap::new(
-                            expected.span,
-                            "asks for unique values of what is no column, or of some rows",
-                        ),
-                        work,
-                    );
+                    let why = "asks for unique values of what is no column, or of some rows";
+                    self.gap(&what, &Gap::new(expected.span, why), work);
                     continue;
                 };
                 if fails {

@@ -64,13 +64,14 @@ impl Builder<'_> {
         config.put("name", input.as_str());
         if columns.has_fields() {
             config.put("columns", columns.clone());
-            if strict && !nested {
+            if strict {
                 config.put("others", "fail");
-            } else if !drifts && !nested {
+            } else if !drifts {
                 config.put("others", "drop");
             }
         }
-        let plain = !columns.has_fields();
+        // Who declares some columns declares all.
+        let plain = nested || !columns.has_fields();
         let mut port = match plain {
             true => self.node(&step.name, "source", input.as_str(), &[], work),
             false => self.node(&step.name, "source", config, &[], work),
@@ -174,7 +175,7 @@ impl Builder<'_> {
             Some(expr) => expr.as_integer().ok_or(expr.span),
         };
         let (start, by) = (number("startAt"), number("stepValue"));
-        if let Some(span) = start.err().or(by.err()) {
+        if let Some(span) = start.err().or_else(|| by.err()) {
             let gap =
                 super::super::expression::Gap::new(span, "begins with, or counts by, what is no constant");
             self.gap(&format!("the key of `{}`", step.name), &gap, work);

@@ -56,7 +56,7 @@ impl Lexer<'_> {
 
     /// Takes letters while they fit.
     fn take(&mut self, fits: impl Fn(char) -> bool) -> String {
-        let end = self.rest().find(|letter| !fits(letter)).unwrap_or(self.rest().len());
+        let end = self.rest().find(|letter| !fits(letter)).unwrap_or_else(|| self.rest().len());
         let taken = self.rest().get(..end).unwrap_or_default().to_owned();
         self.at += end;
         taken
