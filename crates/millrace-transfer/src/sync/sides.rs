@@ -134,7 +134,7 @@ impl Sides<'_> {
                 connections::find(&self.connections, &connection)?;
                 not_files(&connection)
             }
-            Address::Origin { connection, .. } => not_files(&connection),
+            Address::Origin { connection, .. } | Address::Queue { connection, .. } => not_files(&connection),
             Address::Dataset(name) => not_files(&format!("data:{name}")),
             Address::Delta { place, .. } => not_files(&format!("delta:{place}")),
             Address::Table(asset) => not_files(&asset.label()),
