@@ -12,19 +12,20 @@ use millrace_contract::{
 use millrace_metastore::lineage::StepAsset;
 use millrace_spec::asset::Asset;
 use millrace_spec::ids::StepKey;
-use millrace_spec::pipeline::{CachePolicy, Step};
+use millrace_spec::pipeline::Step;
 use millrace_spec::problem::Problem;
 use millrace_spec::secret::{self, SecretText};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::assets;
-use crate::cache::{self, Components, ReuseDecision};
+use crate::cache::{Components, ReuseDecision};
 use crate::context::{refuse_unreadable, resolve_config, resolve_map};
 use crate::engine::Shared;
 use crate::events::RunEventKind;
 use crate::log::FileLog;
 use crate::recovery::Interrupted;
+use crate::reuse::look_in_cache;
 use crate::secret_env::AttemptIds;
 use crate::sweep::take_objective;
 use crate::waiting;
@@ -404,76 +405,6 @@ async fn log_metrics(
         tracker.log(&context.run_id, metrics, Vec::new(), Vec::new()).await
     };
     logged.await.map_err(tracking_failed)
-}
-
-pub(crate) async fn look_in_cache(
-    shared: &Arc<Shared>,
-    start: &AttemptStart,
-    kind: &dyn StepKind,
-    context: &StepContext,
-    end: &mut AttemptEnd,
-) -> Option<StepOutcome> {
-    let refused = match &start.step.cache {
-        CachePolicy::Never => Some("its `cache` is false"),
-        _ if !kind.reusable(&start.step.config) => Some("this kind of step always runs"),
-        _ => None,
-    };
-    if let Some(why) = refused {
-        end.reuse = Some(ReuseDecision::NotReusable { why: why.to_owned() });
-        return None;
-    }
-    let code = code_digests(shared, kind.code_files(&context.config)).await;
-    let environment = match &context.environment {
-        Some(path) => code_digests(shared, vec![path.clone()]).await.into_values().next(),
-        None => None,
-    };
-    let mut components =
-        cache::components(&start.step.kind, kind.traits().version, context, &code, environment.as_deref());
-    for name in start.step.env.keys() {
-        let value = context.env.get(name).cloned().unwrap_or_default();
-        components
-            .insert(format!("the variable {name}"), cache::value_component(&value.into(), &context.secrets));
-    }
-    let key = cache::cache_key(&components);
-    let (mut decision, mut outcome) = shared.find_reusable(start, &key, &components).await;
-    if let Some(found) = &outcome
-        && !kind.still_holds(context, found).await
-    {
-        decision = decision.undone();
-        outcome = None;
-    }
-    end.reuse = Some(decision);
-    if outcome.is_none() {
-        end.remember = Some(Remember { key, components });
-    }
-    outcome
-}
-
-/// Digest of each file's content, `missing` for one that is not there. Read on the blocking pool.
-async fn code_digests(shared: &Arc<Shared>, files: Vec<String>) -> IndexMap<String, String> {
-    if files.is_empty() {
-        return IndexMap::new();
-    }
-    let root = shared.settings.workspace.clone();
-    let digests = tokio::task::spawn_blocking(move || {
-        files
-            .into_iter()
-            .map(|file| {
-                let digest = match fs_err::File::open(root.join(&file)) {
-                    Ok(content) => {
-                        let mut hasher = blake3::Hasher::new();
-                        match hasher.update_reader(content) {
-                            Ok(_) => hasher.finalize().to_hex().to_string(),
-                            Err(_) => "missing".to_owned(),
-                        }
-                    }
-                    Err(_) => "missing".to_owned(),
-                };
-                (file, digest)
-            })
-            .collect()
-    });
-    digests.await.unwrap_or_default()
 }
 
 /// Turns `data:…` and `model:…` into assets.

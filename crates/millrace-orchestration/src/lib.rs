@@ -34,6 +34,7 @@ pub mod plan;
 pub mod planner;
 mod recovery;
 pub mod retry;
+mod reuse;
 mod run_task;
 mod secret_env;
 mod settings;

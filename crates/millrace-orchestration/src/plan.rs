@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{AttemptEnd, AttemptResult, AttemptStart, build_context, look_in_cache};
+use crate::attempt::{AttemptEnd, AttemptResult, AttemptStart, build_context};
 use crate::cache::ReuseDecision;
 use crate::context::{Wanted, add_item, expression_context};
 use crate::engine::{Engine, RunRequest};
@@ -23,6 +23,7 @@ use crate::error::OrchestrationError;
 use crate::inputs;
 use crate::items::Items;
 use crate::planner::{Decision, decide};
+use crate::reuse::look_in_cache;
 use crate::state::{RunSnapshot, RunState, StepRun, StepState};
 use crate::windows::{self, RunWindow};
 

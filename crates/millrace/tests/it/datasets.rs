@@ -296,3 +296,23 @@ fn what_the_mlflow_client_logs_is_the_dataset_it_read() {
     let server = Up::start(&project);
     drive("datasets_client.py", &[&server.url, &files[0].path().to_string_lossy()], project.path());
 }
+
+/// What another run put in its place is not what this one is to leave.
+#[test]
+fn a_dataset_that_was_written_again_since_is_no_result_to_reuse() {
+    let project = Project::new(&[
+        ("raw/a.csv", "id\n1\n"),
+        ("raw/b.csv", "id\n2\n"),
+        (
+            "pipelines/load.yaml",
+            "inputs: {file: {type: string}}\nsteps:\n  rows: {copy: {from: \"${{ inputs.file }}\", to: \"data:rows\"}}\n",
+        ),
+    ]);
+    let mut left = Vec::new();
+    for file in ["a", "a", "b", "a"] {
+        let ran = project.millrace(&["run", "load", "--input", &format!("file=raw/{file}.csv")]);
+        let reused = ran.contains("1 reused");
+        left.push((reused, project.json(&["sql", "--json", "select id from rows"])["id"].clone()));
+    }
+    assert_eq!(left, [(false, json!(1)), (true, json!(1)), (false, json!(2)), (false, json!(1))]);
+}
