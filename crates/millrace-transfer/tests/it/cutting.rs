@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 
 /// What becomes of a connection when the server has said so much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,7 @@ pub(crate) struct Cutting {
     pub(crate) port: u16,
     broken: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
+    listening: Option<JoinHandle<()>>,
 }
 
 impl Cutting {
@@ -45,7 +47,7 @@ impl Cutting {
         let meanwhile = Arc::new(meanwhile);
         let (broken, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let (counted, stopped) = (broken.clone(), stop.clone());
-        std::thread::spawn(move || {
+        let listening = std::thread::spawn(move || {
             for client in listener.incoming() {
                 if stopped.load(Ordering::Acquire) {
                     return;
@@ -73,7 +75,7 @@ impl Cutting {
                 std::thread::spawn(move || forward(server, client, after, may_go_on));
             }
         });
-        Self { port, broken, stop }
+        Self { port, broken, stop, listening: Some(listening) }
     }
 
     /// Connections that carried much, broken ones and others.
@@ -87,6 +89,8 @@ impl Drop for Cutting {
         self.stop.store(true, Ordering::Release);
         // It waits for a connection before it looks.
         TcpStream::connect(("127.0.0.1", self.port)).ok();
+        // The next one may want the same port.
+        self.listening.take().map(JoinHandle::join);
     }
 }
 

@@ -18,7 +18,9 @@ fn python(project: &Project, program: &str) -> Option<String> {
         );
         return None;
     };
-    let output = Command::new(python).args(["-c", program]).current_dir(project.path()).output().unwrap();
+    // The interpreter is not taken down: threads of its packages that are still there may make it abort after all is said.
+    let program = format!("{program}\nimport os, sys\nsys.stdout.flush()\nos._exit(0)\n");
+    let output = Command::new(python).args(["-c", &program]).current_dir(project.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(String::from_utf8(output.stdout).unwrap())
 }

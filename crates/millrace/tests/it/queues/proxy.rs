@@ -2,14 +2,22 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::project::wait_until;
 
 pub(super) struct Proxy {
     pub(super) port: u16,
     mute: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
+    /// When a client last said something.
+    spoke: Arc<Mutex<Instant>>,
 }
+
+/// For how long clients say nothing when they only wait.
+const QUIET: Duration = Duration::from_secs(1);
 
 impl Proxy {
     /// Forwards to a port of this machine.
@@ -18,6 +26,8 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let (mute, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (muted, stopped) = (mute.clone(), stop.clone());
+        let spoke = Arc::new(Mutex::new(Instant::now()));
+        let heard = spoke.clone();
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 if stopped.load(Ordering::Acquire) {
@@ -26,13 +36,23 @@ impl Proxy {
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", target))) else {
                     continue;
                 };
-                let (from, to, muted) =
-                    (client.try_clone().unwrap(), server.try_clone().unwrap(), muted.clone());
-                std::thread::spawn(move || forward(from, to, || muted.load(Ordering::Acquire)));
+                let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                let (muted, heard) = (muted.clone(), heard.clone());
+                std::thread::spawn(move || {
+                    forward(from, to, || {
+                        *heard.lock().unwrap() = Instant::now();
+                        muted.load(Ordering::Acquire)
+                    });
+                });
                 std::thread::spawn(move || forward(server, client, || false));
             }
         });
-        Self { port, mute, stop }
+        Self { port, mute, stop, spoke }
+    }
+
+    /// Waits until the clients have said all that they have to say: what came is acknowledged, and what comes next is asked for.
+    pub(super) fn wait_until_quiet(&self) {
+        wait_until(|| self.spoke.lock().unwrap().elapsed() > QUIET);
     }
 
     /// From now on nothing that clients say arrives, or everything again.

@@ -98,6 +98,7 @@ pub(super) fn killed_between_delivery_and_acknowledgement_starts_one_run<B: Brok
     sender.send_body(&json!("first"));
     wait_until(|| counted(&server, "started") == 1);
     // What is asked for is on its way; the acknowledgement will not arrive.
+    proxy.wait_until_quiet();
     proxy.mute(true);
     sender.send_body(&json!("second"));
     wait_until(|| counted(&server, "started") == 2);
