@@ -364,7 +364,7 @@ fn tell_plan(plan: &RetentionPlan, printer: &Printer) {
 
 /// Bytes for people: `1.5 MB`.
 #[allow(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
-fn size(bytes: i64) -> String {
+pub(super) fn size(bytes: i64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
     let mut number = bytes as f64;
     let mut unit = 0;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Sync;
 use crate::commands::copy::{given, open, step};
+use crate::commands::experiments::size;
 use crate::commands::follow::duration;
 use crate::printer::{Printer, counted};
 
@@ -54,12 +55,13 @@ fn said(outcome: &StepOutcome, took: std::time::Duration) -> String {
         0 => String::new(),
         deleted => format!(", deleted {deleted}"),
     };
-    let megabytes = number("bytes") as f64 / 1e6;
+    let bytes = size(i64::try_from(number("bytes")).unwrap_or(i64::MAX));
     let files = counted(number("files"), "file");
-    let verified =
-        outcome.outputs.get("verification").and_then(|it| it["result"].as_str()).unwrap_or_default();
+    let verification = outcome.outputs.get("verification").cloned().unwrap_or_default();
+    let why = verification["why"].as_str().unwrap_or_default();
+    let verified = if verification["result"] == "Verified" { "verified" } else { "not verified" };
     format!(
-        "copied {files} ({megabytes:.1} MB) in {}, left {} that are the same{deleted}; {verified}",
+        "copied {files} ({bytes}) in {}, left {} that are the same{deleted}; {verified}: {why}",
         duration(took),
         number("same")
     )

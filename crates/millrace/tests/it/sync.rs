@@ -40,14 +40,14 @@ fn folders_are_the_same_afterwards() {
     assert_eq!(files(&project.path().join("out")), [("old.bin".to_owned(), 1)]);
     insta::assert_snapshot!(project.millrace(&arguments), @r###"
     exit 0
-    copied 2 files (0.0 MB) in [duration], left 0 that are the same, deleted 1; NotVerified
+    copied 2 files (5 B) in [duration], left 0 that are the same, deleted 1; not verified: 2 of 2 files: a folder has no digests
     ----
     files: 2 copied, 0 the same, 1 deleted
     "###);
     assert_eq!(files(&project.path().join("out")), files(&project.path().join("raw")));
     insta::assert_snapshot!(project.millrace(&arguments), @r###"
     exit 0
-    copied 0 files (0.0 MB) in [duration], left 2 that are the same; Verified
+    copied 0 files (0 B) in [duration], left 2 that are the same; verified: nothing was copied
     ----
     files: 0 copied, 2 the same
     "###);
