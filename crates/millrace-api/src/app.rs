@@ -24,6 +24,7 @@ use crate::connections::Connections;
 use crate::copies::Copies;
 use crate::flows::Flows;
 use crate::signed_url::UrlSigner;
+use crate::sql_models::SqlModelFiles;
 use crate::ui::Ui;
 use crate::views::endpoints::{EndpointSummary, EndpointView};
 use crate::views::models::{ModelSignature, OnnxView};
@@ -167,6 +168,8 @@ pub struct Parts {
     pub definitions: Arc<dyn Definitions>,
     /// The flow files, and what looks into flows.
     pub flows: Arc<dyn Flows>,
+    /// The SQL models.
+    pub sql_models: Arc<dyn SqlModelFiles>,
     /// The file of connections.
     pub connections: Arc<dyn Connections>,
     /// What copies would do.

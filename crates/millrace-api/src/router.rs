@@ -52,6 +52,7 @@
 //! | `/api/copy-previews`, `/api/copies` | POST `PreviewCopy`, `StartCopy` | `CopyPreview`, `RunSummary` |
 //! | `/api/flows`, `/api/flow-kinds` | GET | `[FlowSummary]`, `[FlowKindView]` |
 //! | `/api/flows/{name}` | GET, PUT `SaveFlow` | `FlowView`, 409 if the file changed meanwhile |
+//! | `/api/sql-models`, `/api/sql-models/{name}` | GET | `SqlModels`, `SqlModelView` |
 //! | `/api/flow-checks`, `/api/flow-edits`, `/api/flow-previews` | POST `CheckFlow`, `EditFlow`, `PreviewFlow` | `FlowModel`, `EditedFlow`, `TablePreview`; nothing is kept |
 //! | `/api/lineage?kind&name&version` | GET | `LineageView` |
 //! | `/api/lineage/jobs` | GET | `[OutsideJobSummary]` |
@@ -150,6 +151,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(routes::outside::routes())
         .merge(routes::sql::routes())
         .merge(routes::flows::routes())
+        .merge(routes::sql_models::routes())
         .merge(routes::connections::routes())
         .merge(routes::copies::routes())
 }

@@ -31,6 +31,7 @@ pub(crate) mod runs;
 pub(crate) mod scoring;
 pub(crate) mod sessions;
 pub(crate) mod sql;
+pub(crate) mod sql_models;
 pub(crate) mod timeline;
 pub(crate) mod traces;
 pub(crate) mod tracking;

@@ -20,6 +20,7 @@ pub mod prompts;
 pub mod runs;
 pub mod sessions;
 pub mod sql;
+pub mod sql_models;
 pub mod timeline;
 pub mod traces;
 pub mod tracking;

@@ -146,6 +146,27 @@ pub struct WrittenTable {
     pub schema: Value,
 }
 
+impl WrittenTable {
+    /// The version that was written, to read it.
+    pub fn table(&self) -> TableRef {
+        TableRef::Delta { uri: self.uri.clone(), version: self.delta_version }
+    }
+
+    /// The version that was written as a step hands it on. It has no name before a catalog gives one.
+    pub fn asset(&self) -> Asset {
+        Asset {
+            kind: AssetType::Table,
+            name: None,
+            version: None,
+            uri: self.uri.clone(),
+            delta_version: Some(self.delta_version),
+            digest: self.digest.clone(),
+            rows: Some(self.rows),
+            size_bytes: Some(self.size_bytes),
+        }
+    }
+}
+
 /// How a write treats what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,27 +1,22 @@
-//! A dbt project, by its manifest: each model a `sql` step.
+//! A dbt project, by its manifest: models are SQL models, seeds are copied, sources and tests are said beside the models.
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
+mod documents;
+mod places;
+mod query;
+mod tests;
 
+use indexmap::IndexMap;
 use millrace_spec::problem::{Place, Problem};
-use regex::{Captures, Regex};
 use serde_json::{Map as Fields, Value, json};
 
+use self::places::Places;
 use crate::names::{Names, name_of};
-use crate::report::{Report, stand_in};
+use crate::report::Report;
 use crate::yaml_out::Map;
 use crate::{Converted, SourceFile};
 
-/// `{{ ref('a') }}`, `{{ ref('package', 'a') }}`, `{{ source('s', 't') }}`.
-#[allow(clippy::unwrap_used, reason = "the patterns are constants, and a test reads with them")]
-static CALL: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"\{\{-?\s*(ref|source)\s*\(\s*['"]([^'"]+)['"]\s*(?:,\s*['"]([^'"]+)['"]\s*)?\)\s*-?\}\}"#)
-        .unwrap()
-});
-/// `{{ config(…) }}`, and comments: what the manifest has already, or nobody reads.
-#[allow(clippy::unwrap_used, reason = "as above")]
-static NOTHING: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?s)\{\{-?\s*config\s*\(.*?\)\s*-?\}\}|\{#.*?#\}").unwrap());
+/// The source that seeds are tables of.
+const SEEDS: &str = "seeds";
 
 pub(crate) fn import(file: &SourceFile) -> Result<Converted, Box<Problem>> {
     let start = Place { file: file.path.clone(), line: 1, column: 1, length: 1 };
@@ -31,39 +26,53 @@ pub(crate) fn import(file: &SourceFile) -> Result<Converted, Box<Problem>> {
     let Some(nodes) = manifest.get("nodes").and_then(Value::as_object) else {
         return Err(wrong("this is not a manifest of dbt: it has no `nodes`".to_owned()));
     };
-    let project = text(&manifest, "/metadata/project_name").unwrap_or("dbt");
+    let nothing = Fields::new();
     let mut importer = Importer {
         nodes,
-        sources: manifest.get("sources").and_then(Value::as_object),
+        sources: manifest.get("sources").and_then(Value::as_object).unwrap_or(&nothing),
         report: Report::default(),
         names: Names::default(),
         places: Places::of(file),
-        folder: project_folder(&file.path),
-        dialect: text(&manifest, "/metadata/adapter_type").unwrap_or("the database").to_owned(),
+        files: Vec::new(),
+        docs: IndexMap::new(),
     };
-    for (_, node) in importer.wanted() {
+    for (_, node) in importer.all(&["model", "snapshot", "seed"]) {
         importer.names.give(text(node, "/name").unwrap_or_default());
     }
+    let project = text(&manifest, "/metadata/project_name").unwrap_or("dbt");
+    let path = format!("pipelines/{}.yaml", name_of(project));
     let mut pipeline = Map::default();
-    let name = name_of(project);
-    let path = format!("pipelines/{name}.yaml");
-    importer.report.taken(&start, format!("the project `{project}`"), path.clone());
     pipeline.comment(&format!("from {}, the manifest of the dbt project {project}", file.path));
-    pipeline.put("pipeline", name);
+    pipeline.put("pipeline", name_of(project));
+    importer.report.taken(&start, format!("the project `{project}`"), path.clone());
     let mut steps = Map::default();
-    for (key, node) in importer.wanted() {
-        importer.node(key, node, &mut steps);
+    importer.seeds(&project_folder(&file.path), &mut steps);
+    for (key, node) in importer.all(&["model", "snapshot"]) {
+        importer.model(key, node);
     }
-    let tests: Vec<(&String, &Value)> = nodes.iter().filter(|(_, node)| is_a(node, "test")).collect();
-    for (key, node) in tests {
-        importer.test(key, node, &mut steps);
-    }
+    importer.tests();
+    importer.sources();
     importer.rest(&manifest, &mut pipeline);
-    if !steps.has_fields() {
+    if importer.files.is_empty() && !steps.has_fields() {
         return Err(wrong("the manifest has no models, seeds or tests".to_owned()));
     }
+    if !importer.files.is_empty() {
+        let seeds = importer.all(&["seed"]);
+        let needs: Vec<&str> = seeds.iter().filter_map(|(_, node)| importer.named(node)).collect();
+        let mut build = Map::default();
+        build.put("sql_models", json!({}));
+        if !needs.is_empty() {
+            build.put("needs", json!(needs));
+        }
+        steps.put("build", build);
+        importer.dialect(&manifest, &start, &mut pipeline);
+    }
     pipeline.put("steps", steps);
-    Ok(Converted { files: vec![(path, pipeline.text())], findings: importer.report.0 })
+    let mut files = vec![(path, pipeline.text())];
+    files.append(&mut importer.files);
+    let docs = importer.docs.into_iter().filter(|(_, doc)| !doc.is_empty());
+    files.extend(docs.map(|(path, doc)| (path, doc.text())));
+    Ok(Converted { files, findings: importer.report.0 })
 }
 
 /// The folder of the project, whose manifest dbt writes into `target/`.
@@ -73,304 +82,177 @@ fn project_folder(manifest: &str) -> String {
     if root.is_empty() || root == "." { String::new() } else { format!("{}/", root.trim_start_matches("./")) }
 }
 
-/// Where things stand in the manifest.
-struct Places<'t> {
-    file: String,
-    text: &'t str,
-    /// Offset of each line's beginning.
-    lines: Vec<usize>,
-}
-
-impl<'t> Places<'t> {
-    fn of(file: &'t SourceFile) -> Self {
-        let ends = file.text.match_indices('\n').map(|(at, _)| at + 1);
-        Self { file: file.path.clone(), text: &file.text, lines: std::iter::once(0).chain(ends).collect() }
-    }
-
-    /// The key of an entry, which nothing but the entry itself has a mapping behind.
-    fn find(&self, key: &str) -> Place {
-        let quoted = Value::from(key).to_string();
-        let is_entry = |(at, _): &(usize, &str)| {
-            let after = self.text.get(at + quoted.len()..).unwrap_or_default().trim_start();
-            after.strip_prefix(':').is_some_and(|rest| rest.trim_start().starts_with('{'))
-        };
-        let at = self.text.match_indices(&quoted).find(is_entry).map_or(0, |(at, _)| at);
-        let line = self.lines.partition_point(|start| *start <= at).max(1);
-        let start = self.lines.get(line - 1).copied().unwrap_or(0);
-        let column = self.text.get(start..at).map_or(0, |before| before.chars().count()) + 1;
-        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        Place {
-            file: self.file.clone(),
-            line: number(line),
-            column: number(column),
-            length: number(quoted.chars().count()),
-        }
-    }
-}
-
 fn is_a(node: &Value, what: &str) -> bool {
-    text(node, "/resource_type") == Some(what) && node.pointer("/config/enabled") != Some(&Value::Bool(false))
+    text(node, "/resource_type") == Some(what) && is_on(node)
+}
+
+fn is_on(node: &Value) -> bool {
+    node.pointer("/config/enabled") != Some(&Value::Bool(false))
 }
 
 struct Importer<'a> {
     nodes: &'a Fields<String, Value>,
-    sources: Option<&'a Fields<String, Value>>,
+    sources: &'a Fields<String, Value>,
     report: Report,
     names: Names,
     places: Places<'a>,
-    folder: String,
-    /// Whose SQL it is.
-    dialect: String,
+    /// Queries, and `sources.yaml`.
+    files: Vec<(String, String)>,
+    /// What stands beside the queries, by the path of the file.
+    docs: IndexMap<String, documents::Doc>,
+}
+
+/// What a query reads.
+enum Read {
+    /// Another model, and whether it has a name in the database.
+    Model(String),
+    /// A table of a source.
+    Source(String, String),
+}
+
+impl Read {
+    /// As it stands in a query.
+    fn call(&self) -> String {
+        match self {
+            Self::Model(name) => format!("{{{{ ref('{name}') }}}}"),
+            Self::Source(source, table) => format!("{{{{ source('{source}', '{table}') }}}}"),
+        }
+    }
 }
 
 impl<'a> Importer<'a> {
-    /// Models and seeds that are not switched off, in the manifest's order.
-    fn wanted(&self) -> Vec<(&'a String, &'a Value)> {
-        self.nodes.iter().filter(|(_, node)| is_a(node, "model") || is_a(node, "seed")).collect()
+    /// Nodes of these kinds that are not switched off, in the manifest's order.
+    fn all(&self, kinds: &[&str]) -> Vec<(&'a String, &'a Value)> {
+        let nodes = self.nodes;
+        nodes.iter().filter(|(_, node)| kinds.iter().any(|kind| is_a(node, kind))).collect()
     }
 
-    /// Notes that a step has no counterpart, and makes one that fails in its place, so that those which read its table stay whole.
-    fn missing(&mut self, key: &str, id: &str, message: &str, hint: &str, steps: &mut Map) {
-        let mut step = Map::default();
-        self.report.gap(&self.places.find(key), &mut step, message, Some(hint));
-        step.append(stand_in(message));
-        step.put("outputs", json!({"data": "table"}));
-        steps.put(id, step);
+    /// The name here of a model or seed.
+    fn named(&self, node: &Value) -> Option<&str> {
+        self.names.find(text(node, "/name")?)
     }
 
-    fn node(&mut self, key: &str, node: &Value, steps: &mut Map) {
-        let name = text(node, "/name").unwrap_or_default();
-        let id = self.names.give(name);
-        let place = self.places.find(key);
-        let path = text(node, "/original_file_path").unwrap_or_default().to_owned();
-        if is_a(node, "seed") {
-            let mut step = Map::default();
-            step.put("copy", json!({"from": format!("{}{path}", self.folder), "to": format!("data:{id}")}));
-            steps.put(&id, step);
-            self.report.taken(&place, format!("the seed `{name}`"), format!("steps.{id}, data:{id}"));
-            return;
-        }
-        if text(node, "/language").is_some_and(|language| language != "sql") {
-            let message = format!("the model `{name}` ({path}) is not written in SQL");
-            self.missing(key, &id, &message, "make it a `python` step", steps);
-            return;
-        }
-        let mut step = Map::default();
-        let materialized = text(node, "/config/materialized").unwrap_or("view");
-        if !matches!(materialized, "view" | "table" | "ephemeral") {
-            let message = format!(
-                "the model `{name}` ({path}) is `{materialized}`; here each run makes the whole table"
+    fn seeds(&mut self, folder: &str, steps: &mut Map) {
+        for (key, node) in self.all(&["seed"]) {
+            let Some(name) = self.named(node).map(str::to_owned) else { continue };
+            let path = text(node, "/original_file_path").unwrap_or_default();
+            steps.put(
+                &name,
+                json!({"copy": {"from": format!("{folder}{path}"), "to": format!("data:{name}")}}),
             );
-            let hint = "read only what is new by the edges of a window: `where at >= ${{ window.start }}`";
-            self.report.changed(&place, &mut step, &message, Some(hint));
-        }
-        for hook in ["pre-hook", "post-hook"] {
-            if node
-                .pointer(&format!("/config/{hook}"))
-                .and_then(Value::as_array)
-                .is_some_and(|hooks| !hooks.is_empty())
-            {
-                let message = format!("the {hook} of the model `{name}` has no counterpart");
-                self.report.gap(&place, &mut step, &message, Some("write it as a step before or after"));
-            }
-        }
-        let mut inputs = Map::default();
-        match self.sql(node, &mut inputs) {
-            Ok(sql) => {
-                step.put("sql", sql.trim().to_owned() + "\n");
-                step.put_some("inputs", inputs);
-                steps.put(&id, step);
-                self.report.taken(&place, format!("the model `{name}` ({path})"), format!("steps.{id}"));
-            }
-            Err(found) => {
-                let message = format!("the model `{name}` ({path}) uses `{found}`, which is a macro of dbt");
-                let hint = "run `dbt compile` and import the manifest in `target/` again";
-                self.missing(key, &id, &message, hint, steps);
-            }
+            let here = format!("steps.{name}, data:{name}");
+            self.report.taken(&self.places.find(key), format!("the seed `{name}`"), here);
         }
     }
 
-    /// A test is a query for the rows that are wrong, and a step that fails if there are some.
-    fn test(&mut self, key: &str, node: &Value, steps: &mut Map) {
-        let name = text(node, "/name").unwrap_or_default();
+    /// A query in `models/`, and what stands beside it.
+    fn model(&mut self, key: &str, node: &Value) {
+        let Some(name) = self.named(node).map(str::to_owned) else { return };
         let place = self.places.find(key);
-        let mut inputs = Map::default();
-        let sql = match self.generic(node, &mut inputs) {
-            Some(sql) => Ok(sql),
-            None => self.sql(node, &mut inputs),
-        };
-        let sql = match sql {
-            Ok(sql) if !sql.trim().is_empty() => sql,
-            _ => {
-                let message = format!("the test `{name}` has no query that can be read");
-                let hint = "run `dbt compile` and import the manifest in `target/` again, or check rows with a `sql` step";
-                self.report.gap(&place, steps, &message, Some(hint));
-                return;
+        let source = text(node, "/original_file_path").unwrap_or_default().to_owned();
+        let what = format!("the {} `{name}` ({source})", text(node, "/resource_type").unwrap_or("model"));
+        let folder = source.strip_prefix("models/").and_then(|path| path.rsplit_once('/'));
+        let stem = folder.map_or_else(|| name.clone(), |(folder, _)| format!("{folder}/{name}"));
+        let doc_path = format!("models/{stem}.yaml");
+        let is_sql = text(node, "/language").is_none_or(|language| language == "sql");
+        let written = if is_sql { self.query(node) } else { Err(query::NOT_SQL.to_owned()) };
+        let mut doc = documents::Doc::of(node);
+        let sql = match written {
+            Ok(query) => {
+                doc.kept(node, &query, (&what, &place), &mut self.report);
+                if query.is_compiled {
+                    let message = format!("{what} is what dbt compiled, without its macros and variables");
+                    self.report.changed(&place, &mut doc.comments, &message, None);
+                }
+                self.report.taken(&place, what.clone(), format!("models/{stem}.sql, data:{name}"));
+                query.sql
             }
-        };
-        let id = self.names.give(&format!("test {name}"));
-        let mut query = Map::default();
-        query.put("sql", sql.trim().to_owned() + "\n");
-        query.put_some("inputs", inputs);
-        let rows_id = self.names.give(&format!("{id}_rows"));
-        steps.put(&rows_id, query);
-        let mut verdict = Map::default();
-        let is_warning =
-            text(node, "/config/severity").is_some_and(|severity| severity.eq_ignore_ascii_case("warn"));
-        let end = if is_warning { "" } else { "; exit 1" };
-        verdict
-            .put("run", format!("if [ \"$ROWS\" -gt 0 ]; then echo \"$ROWS rows fail {name}\" >&2{end}; fi"));
-        verdict.put("env", json!({"ROWS": format!("${{{{ steps.{rows_id}.rows }}}}")}));
-        if is_warning {
-            let message = format!("the test `{name}` only warns: its step writes into its log and succeeds");
-            self.report.changed(&place, &mut verdict, &message, None);
-        }
-        for limit in ["error_if", "warn_if"] {
-            let written = text(node, &format!("/config/{limit}")).filter(|written| *written != "!= 0");
-            if let Some(written) = written {
-                let message =
-                    format!("the test `{name}` allows rows by `{limit}: {written}`; here none is allowed");
-                self.report.changed(&place, &mut verdict, &message, Some("change the number in `run`"));
-            }
-        }
-        steps.put(&id, verdict);
-        self.report.taken(&place, format!("the test `{name}`"), format!("steps.{id}"));
-    }
-
-    /// The query of one of dbt's own four tests, which a manifest that was only parsed has no SQL of.
-    fn generic(&self, node: &Value, inputs: &mut Map) -> Option<String> {
-        if text(node, "/compiled_code").is_some_and(|sql| !sql.trim().is_empty()) {
-            return None;
-        }
-        let argument = |name: &str| text(node, &format!("/test_metadata/kwargs/{name}"));
-        let mut tables = list(node, "/depends_on/nodes").into_iter();
-        let attached = text(node, "/attached_node").or_else(|| tables.clone().next_back())?;
-        let (table, value, _) = self.table(attached)?;
-        let column = quoted(argument("column_name")?);
-        let sql = match text(node, "/test_metadata/name")? {
-            "not_null" => format!("select * from {table} where {column} is null"),
-            "unique" => format!(
-                "select {column}, count(*) as times from {table} where {column} is not null group by {column} having count(*) > 1"
-            ),
-            "accepted_values" => {
-                let values = node.pointer("/test_metadata/kwargs/values")?.as_array()?;
-                let literal = |value: &Value| match value {
-                    Value::String(text) => format!("'{}'", text.replace('\'', "''")),
-                    other => other.to_string(),
+            Err(why) => {
+                let message = format!("{what} {why}");
+                let hint = match is_sql {
+                    true => "run `dbt compile` and import the manifest in `target/` again",
+                    false => "make it a `python` step",
                 };
-                let values: Vec<String> = values.iter().map(literal).collect();
-                format!("select * from {table} where {column} not in ({})", values.join(", "))
+                self.report.gap(&place, &mut doc.comments, &message, Some(hint));
+                query::stand_in(&message)
             }
-            "relationships" => {
-                let other = tables.find(|key| *key != attached)?;
-                let (parent, parent_value, _) = self.table(other)?;
-                put_once(inputs, &parent, &parent_value);
-                let field = quoted(argument("field")?);
-                format!(
-                    "select child.{column} from {table} as child left join {parent} as parent on child.{column} = parent.{field} \
-                     where child.{column} is not null and parent.{field} is null"
-                )
-            }
-            _ => return None,
         };
-        put_once(inputs, &table, &value);
-        Some(sql)
+        for hook in ["pre-hook", "post-hook"] {
+            let hooks = node.pointer(&format!("/config/{hook}")).and_then(Value::as_array);
+            if hooks.is_some_and(|hooks| !hooks.is_empty()) {
+                let message = format!("the {hook} of {what} has no counterpart");
+                let hint = "write it as a step before or after";
+                self.report.gap(&place, &mut doc.comments, &message, Some(hint));
+            }
+        }
+        self.files.push((format!("models/{stem}.sql"), sql));
+        self.docs.insert(doc_path, doc);
     }
 
-    /// The query over tables by their names here: what dbt compiled, or what was written if it needs no macro.
-    fn sql(&self, node: &Value, inputs: &mut Map) -> Result<String, String> {
-        let written = text(node, "/raw_code").or_else(|| text(node, "/raw_sql")).unwrap_or_default();
-        if let Some(compiled) = text(node, "/compiled_code").filter(|sql| !sql.trim().is_empty()) {
-            let mut sql = compiled.to_owned();
-            let mut tables: Vec<_> =
-                list(node, "/depends_on/nodes").into_iter().filter_map(|key| self.table(key)).collect();
-            // One name may begin like another.
-            tables.sort_by_key(|(_, _, relation)| std::cmp::Reverse(relation.len()));
-            // What has no relation is an ephemeral model, which stands in the query.
-            for (table, value, relation) in tables.iter().filter(|(_, _, relation)| !relation.is_empty()) {
-                sql = sql.replace(relation, table);
-                put_once(inputs, table, value);
-            }
-            return Ok(sql);
-        }
-        let by_name: HashMap<&str, &str> = list(node, "/depends_on/nodes")
-            .into_iter()
-            .filter_map(|key| Some((key.rsplit('.').next()?, key)))
-            .collect();
-        let without = NOTHING.replace_all(written, "");
-        let mut unknown = None;
-        let sql = CALL.replace_all(&without, |found: &Captures<'_>| {
-            let last = found.get(3).or_else(|| found.get(2)).map_or("", |part| part.as_str());
-            match by_name.get(last).and_then(|key| self.table(key)) {
-                Some((table, value, _)) => {
-                    put_once(inputs, &table, &value);
-                    table
-                }
-                None => {
-                    unknown = Some(found[0].to_owned());
-                    String::new()
-                }
-            }
-        });
-        let sql = sql.into_owned();
-        let macros =
-            ["{{", "{%"].iter().find_map(|opening| sql.split_once(opening).map(|(_, rest)| (opening, rest)));
-        match (unknown, macros) {
-            (Some(found), _) => Err(found),
-            (None, Some((opening, rest))) => {
-                let closing = if *opening == "{{" { "}}" } else { "%}" };
-                let inner = rest.split_once(closing).map_or(rest, |(inner, _)| inner);
-                Err(format!("{opening}{}{closing}", inner.lines().next().unwrap_or_default().trim_end()))
-            }
-            (None, None) => Ok(sql),
-        }
-    }
-
-    /// Name here, value of the input, and the database's name of what a model reads.
-    fn table(&self, key: &str) -> Option<(String, String, String)> {
+    /// What a key of the manifest is, as a query here names it, and its name in the database.
+    fn read(&self, key: &str) -> Option<(Read, String)> {
         if let Some(node) = self.nodes.get(key) {
-            let step = self.names.find(text(node, "/name")?)?;
+            let name = self.named(node)?.to_owned();
             let relation = text(node, "/relation_name").unwrap_or_default().to_owned();
-            let output = format!("${{{{ steps.{step}.data }}}}");
-            return Some((step.to_owned(), output, relation));
+            let read = if is_a(node, "seed") { Read::Source(SEEDS.to_owned(), name) } else { Read::Model(name) };
+            return Some((read, relation));
         }
-        let source = self.sources?.get(key)?;
-        let table = name_of(&format!("{}_{}", text(source, "/source_name")?, text(source, "/name")?));
+        let source = self.sources.get(key)?;
+        let names = (text(source, "/source_name")?, text(source, "/name")?);
         let relation = text(source, "/relation_name").unwrap_or_default().to_owned();
-        Some((table.clone(), format!("data:{table}"), relation))
+        Some((Read::Source(names.0.to_owned(), names.1.to_owned()), relation))
+    }
+
+    /// `sources.yaml`: seeds are tables of a source of their own.
+    fn sources(&mut self) {
+        let mut sources: IndexMap<&str, Map> = IndexMap::new();
+        let mut comments = Map::default();
+        let nodes = self.sources;
+        for (key, source) in nodes {
+            let name = |pointer: &str| text(source, pointer).unwrap_or_default();
+            let dataset = name_of(&format!("{}_{}", name("/source_name"), name("/name")));
+            let mut table = Map::default();
+            if let Some(description) = text(source, "/description").filter(|text| !text.is_empty()) {
+                table.put("description", description);
+            }
+            table.put("from", format!("data:{dataset}"));
+            documents::freshness(source, &mut table);
+            let message =
+                format!("the source `{}.{}` is the dataset `data:{dataset}`", name("/source_name"), name("/name"));
+            let foreign = format!("CONNECTION:{}.{}", name("/schema"), name("/identifier"));
+            let hint = format!(
+                "read the database itself, `from: \"{foreign}\"` in sources.yaml, or fill it: `copy: {{from: \"{foreign}\", to: \"data:{dataset}\"}}`"
+            );
+            self.report.changed(&self.places.find(key), &mut comments, &message, Some(&hint));
+            sources.entry(name("/source_name")).or_default().put(name("/name"), table);
+        }
+        for (_, node) in self.all(&["seed"]) {
+            let Some(name) = self.named(node) else { continue };
+            sources.entry(SEEDS).or_default().put(name, json!({"from": format!("data:{name}")}));
+        }
+        if sources.is_empty() {
+            return;
+        }
+        let mut file = comments;
+        for (name, tables) in sources {
+            let mut source = Map::default();
+            source.put("tables", tables);
+            file.put(name, source);
+        }
+        self.files.push(("sources.yaml".to_owned(), file.text()));
     }
 
     /// What a manifest has beside models, seeds and tests.
     fn rest(&mut self, manifest: &Value, pipeline: &mut Map) {
-        for (key, source) in self.sources.into_iter().flatten() {
-            let name = |pointer: &str| text(source, pointer).unwrap_or_default();
-            let table = name_of(&format!("{}_{}", name("/source_name"), name("/name")));
-            let message = format!(
-                "the source `{}.{}` is the dataset `data:{table}`",
-                name("/source_name"),
-                name("/name")
-            );
-            let hint = format!(
-                "fill it: `copy: {{from: \"CONNECTION:{}.{}\", to: \"data:{table}\"}}`",
-                name("/schema"),
-                name("/identifier")
-            );
-            self.report.changed(&self.places.find(key), pipeline, &message, Some(&hint));
-        }
-        for (what, hint) in [
-            ("snapshot", "versions of a dataset are kept anyway: `millrace data show NAME`"),
-            ("analysis", "keep the query in a file"),
-            ("operation", "write it as a step"),
-        ] {
-            for (key, node) in self.nodes.iter().filter(|(_, node)| is_a(node, what)) {
-                let message =
-                    format!("the {what} `{}` has no counterpart", text(node, "/name").unwrap_or_default());
+        for (what, hint) in [("analysis", "keep the query in a file"), ("operation", "write it as a step")] {
+            for (key, node) in self.all(&[what]) {
+                let name = text(node, "/name").unwrap_or_default();
+                let message = format!("the {what} `{name}` has no counterpart");
                 self.report.gap(&self.places.find(key), pipeline, &message, Some(hint));
             }
         }
-        for (key, node) in
-            self.nodes.iter().filter(|(_, node)| node.pointer("/config/enabled") == Some(&Value::Bool(false)))
-        {
+        let nodes = self.nodes;
+        for (key, node) in nodes.iter().filter(|(_, node)| !is_on(node)) {
             let message = format!("`{}` is switched off there", text(node, "/name").unwrap_or_default());
             self.report.gap(&self.places.find(key), pipeline, &message, None);
         }
@@ -381,27 +263,13 @@ impl<'a> Importer<'a> {
                 self.report.gap(&self.places.find(key), pipeline, &message, None);
             }
         }
-        let message = format!("the queries are in the SQL of {}, here DataFusion reads them", self.dialect);
-        let start = Place { file: self.places.file.clone(), line: 1, column: 1, length: 1 };
-        self.report.changed(
-            &start,
-            pipeline,
-            &message,
-            Some("run the pipeline once and mend what it does not know"),
-        );
     }
-}
 
-/// A column's name as SQL takes it, whatever its letters.
-fn quoted(column: &str) -> String {
-    let is_plain =
-        column.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
-    if is_plain { column.to_owned() } else { format!("\"{}\"", column.replace('"', "\"\"")) }
-}
-
-fn put_once(inputs: &mut Map, name: &str, value: &str) {
-    if !inputs.has(name) {
-        inputs.put(name, value);
+    fn dialect(&mut self, manifest: &Value, start: &Place, pipeline: &mut Map) {
+        let dialect = text(manifest, "/metadata/adapter_type").unwrap_or("the database");
+        let message = format!("the queries are in the SQL of {dialect}, here DataFusion reads them");
+        let hint = "run `millrace check` and mend what it does not know";
+        self.report.changed(start, pipeline, &message, Some(hint));
     }
 }
 
@@ -410,6 +278,9 @@ fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
 }
 
 fn list<'v>(value: &'v Value, pointer: &str) -> Vec<&'v str> {
-    let items = value.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
-    items.filter_map(Value::as_str).collect()
+    match value.pointer(pointer) {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
 }

@@ -87,6 +87,11 @@ impl Map {
         self.0.extend(other.0);
     }
 
+    /// Whether there is anything in it, if only a comment.
+    pub(crate) fn has_lines(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     pub(crate) fn has_fields(&self) -> bool {
         self.0.iter().any(|line| matches!(line, Line::Field(..)))
     }

@@ -424,8 +424,7 @@ impl Copy {
         let written = delta::commit(&*self.services.engine, &uri, rows, (config, context)).await;
         let written = written.map_err(|error| failed(&error))?;
         let rows = written.rows;
-        let table = TableRef::Delta { uri: written.uri.clone(), version: written.delta_version };
-        let profile = self.services.engine.profile(&table).await.map_err(|error| failed(&error))?;
+        let profile = self.services.engine.profile(&written.table()).await.map_err(|error| failed(&error))?;
         let version =
             NewDatasetVersion { profile: Some(profile), ..new_version(name, context, written, sources) };
         let version = self.services.datasets.commit(version).await;
@@ -452,8 +451,8 @@ fn new_version(
 ) -> NewDatasetVersion {
     NewDatasetVersion {
         name: name.to_owned(),
-        schema: written.schema.clone(),
-        asset: delta::asset(written),
+        asset: written.asset(),
+        schema: written.schema,
         profile: None,
         producer: Some(Producer { run_id: context.run_id.clone(), step: Some(context.step.clone()) }),
         inputs: sources.to_vec(),

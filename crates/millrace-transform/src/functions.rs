@@ -11,6 +11,7 @@ mod fraction;
 mod library;
 mod parse_text;
 mod scalars;
+mod similarity;
 
 pub use library::{Function, functions, page};
 pub(crate) use parse_text::{OnError, ParseText, TextFormat};
@@ -22,6 +23,8 @@ pub(crate) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     registry.register_udf(scalar(of(scalars::ToJson::new())))?;
     registry.register_udf(scalar(of(scalars::AssertNone::new())))?;
     registry.register_udf(scalar(scalars::normal_cdf()))?;
+    registry.register_udf(scalar(similarity::soundex()))?;
+    registry.register_udf(scalar(of(similarity::Similarity::new())))?;
     for function in
         [aggregates::skewness(), aggregates::kurtosis(), AggregateUDF::from(aggregates::Mode::new())]
     {

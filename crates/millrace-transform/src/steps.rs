@@ -112,21 +112,10 @@ pub(crate) async fn publish(
         let uri = catalog.location(name).map_err(|error| catalog_error(&error))?;
         let written =
             engine.write_table(&uri, rows, WriteMode::Overwrite).await.map_err(|error| step_error(&error))?;
-        let table = TableRef::Delta { uri: written.uri.clone(), version: written.delta_version };
-        let profile = engine.profile(&table).await.map_err(|error| step_error(&error))?;
-        let asset = Asset {
-            kind: AssetType::Table,
-            name: None,
-            version: None,
-            uri: written.uri,
-            delta_version: Some(written.delta_version),
-            digest: written.digest,
-            rows: Some(written.rows),
-            size_bytes: Some(written.size_bytes),
-        };
+        let profile = engine.profile(&written.table()).await.map_err(|error| step_error(&error))?;
         let version = NewDatasetVersion {
             name: name.to_owned(),
-            asset,
+            asset: written.asset(),
             schema: written.schema,
             profile: Some(profile),
             producer: Some(Producer { run_id: context.run_id.clone(), step: Some(context.step.clone()) }),

@@ -28,12 +28,15 @@ mod clip;
 mod columns;
 mod derive;
 mod distinct;
+mod enter_data;
 mod encode;
 mod fill_missing;
 mod filter;
 mod fitted;
 mod flatten;
 mod flowlet;
+mod fuzzy;
+mod impute;
 mod join;
 mod limit;
 mod lookup;
@@ -49,6 +52,7 @@ mod smote;
 mod sort;
 mod source;
 mod split;
+mod sql;
 mod stringify;
 mod summarize;
 mod surrogate_key;
@@ -63,6 +67,7 @@ pub(crate) use parse::scalar_type;
 /// Every transform, in the order the manual prints them.
 pub const ALL: &[Entry] = &[
     entry::<source::Source>(),
+    entry::<enter_data::EnterData>(),
     entry::<select::Select>(),
     entry::<filter::Filter>(),
     entry::<derive::Derive>(),
@@ -74,6 +79,7 @@ pub const ALL: &[Entry] = &[
     entry::<sample::Sample>(),
     entry::<distinct::Distinct>(),
     entry::<fill_missing::FillMissing>(),
+    entry::<impute::Impute>(),
     entry::<cast::Cast>(),
     entry::<window::Window>(),
     entry::<pivot::Pivot>(),
@@ -97,6 +103,7 @@ pub const ALL: &[Entry] = &[
     entry::<partition::Partition>(),
     entry::<smote::Smote>(),
     entry::<summarize::Summarize>(),
+    entry::<sql::Sql>(),
     entry::<flowlet::FlowletConfig>(),
 ];
 
@@ -195,6 +202,11 @@ pub(crate) trait Transform: Send + Sync {
     fn made(&self, inputs: &[Input<'_>], answers: &[Vec<RecordBatch>]) -> Result<Option<RecordBatch>, Fault> {
         let _ = (inputs, answers);
         Ok(None)
+    }
+
+    /// Whether its SELECT is the user's own, so that a place in it is one in the file.
+    fn is_written_out(&self) -> bool {
+        false
     }
 
     /// Whether the columns that it gives depend on the rows, so that they are not known before a run.

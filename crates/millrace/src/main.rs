@@ -20,6 +20,7 @@ mod prompt;
 mod secrets;
 mod server;
 mod server_place;
+mod sql_models;
 mod workspace;
 
 use std::process::ExitCode;

@@ -28,6 +28,7 @@ use crate::commands::run_lock::{self, WorkspaceLock};
 use crate::copies::WorkspaceCopies;
 use crate::declared::sound;
 use crate::flows::WorkspaceFlows;
+use crate::sql_models::WorkspaceSqlModels;
 use crate::inspector::FolderInspector;
 use crate::lineage;
 use crate::workspace::{Workspace, WorkspaceError};
@@ -285,6 +286,10 @@ fn parts(
         flows: Arc::new(WorkspaceFlows {
             workspace: rooms.workspace.clone(),
             previews: rooms.flow_previews(),
+            datasets: rooms.catalog.clone(),
+        }),
+        sql_models: Arc::new(WorkspaceSqlModels {
+            root: rooms.workspace.root.clone(),
             datasets: rooms.catalog.clone(),
         }),
         triggers: Arc::new(rooms.workspace.clone()),

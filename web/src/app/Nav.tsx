@@ -14,6 +14,7 @@ import IconPlayerPlay from "@tabler/icons-react/dist/esm/icons/IconPlayerPlay.mj
 import IconPlug from "@tabler/icons-react/dist/esm/icons/IconPlug.mjs";
 import IconPlugConnected from "@tabler/icons-react/dist/esm/icons/IconPlugConnected.mjs";
 import IconRoute from "@tabler/icons-react/dist/esm/icons/IconRoute.mjs";
+import IconSchema from "@tabler/icons-react/dist/esm/icons/IconSchema.mjs";
 import IconSitemap from "@tabler/icons-react/dist/esm/icons/IconSitemap.mjs";
 import IconTerminal2 from "@tabler/icons-react/dist/esm/icons/IconTerminal2.mjs";
 import IconThumbUp from "@tabler/icons-react/dist/esm/icons/IconThumbUp.mjs";
@@ -39,6 +40,7 @@ const ITEMS = [
   { to: "/copy", name: "Copy", icon: IconCopy },
   { to: "/data", name: "Data", icon: IconDatabase },
   { to: "/sql", name: "SQL", icon: IconTerminal2 },
+  { to: "/sql-models", name: "SQL models", icon: IconSchema },
   { to: "/flows", name: "Flows", icon: IconSitemap },
   { to: "/models", name: "Models", icon: IconCube },
   { to: "/endpoints", name: "Endpoints", icon: IconPlugConnected },

@@ -13,6 +13,16 @@ export const dataRoutes = [
   }),
   createRoute({
     getParentRoute,
+    path: "/sql-models",
+    component: lazyRouteComponent(() => import("../rooms/transform/sqlModels/SqlModelsPage"), "SqlModelsPage"),
+  }),
+  createRoute({
+    getParentRoute,
+    path: "/sql-models/$name",
+    component: lazyRouteComponent(() => import("../rooms/transform/sqlModels/SqlModelPage"), "SqlModelPage"),
+  }),
+  createRoute({
+    getParentRoute,
     path: "/flows",
     component: lazyRouteComponent(() => import("../rooms/transform/flows/FlowsPage"), "FlowsPage"),
   }),

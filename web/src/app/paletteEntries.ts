@@ -17,6 +17,7 @@ const PAGES = [
   "Evaluation",
   "Data",
   "SQL",
+  "SQL models",
   "Connections",
   "Copy",
   "Flows",
@@ -33,6 +34,6 @@ export function pages(text: string): PaletteEntry[] {
     key: `page-${name}`,
     name,
     kind: "page",
-    path: name === "Home" ? "/" : `/${name.toLowerCase()}`,
+    path: name === "Home" ? "/" : `/${name.toLowerCase().replaceAll(" ", "-")}`,
   }));
 }

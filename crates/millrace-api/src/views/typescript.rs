@@ -159,6 +159,8 @@ pub fn typescript() -> String {
     declare!(flows::FlowUse, flows::FlowSummary, flows::FlowKindView, flows::FlowPort, flows::FlowNodeView);
     declare!(flows::FlowModel, flows::FlowView, flows::CheckFlow, flows::FlowEdit, flows::EditFlow);
     declare!(flows::EditedFlow, flows::PreviewFlow, flows::SaveFlow);
+    declare!(sql_models::SqlModelTest, sql_models::SqlModelColumn, sql_models::SqlModelSource);
+    declare!(sql_models::SqlModelSummary, sql_models::SqlModels, sql_models::SqlModelView);
     declare!(prompts::LoggedModelMetric, prompts::LoggedModelView);
     text
 }

@@ -129,8 +129,7 @@ async fn table(
         .await
         .map_err(|error| failed(&error))?;
     outcome.rows = Some(outcome.rows.unwrap_or(0) + written.rows);
-    let table = TableRef::Delta { uri: written.uri.clone(), version: written.delta_version };
-    let profile = services.engine.profile(&table).await.map_err(|error| failed(&error))?;
+    let profile = services.engine.profile(&written.table()).await.map_err(|error| failed(&error))?;
     let version = services
         .datasets
         .commit(NewDatasetVersion { profile: Some(profile), ..new_version(context, dataset, written) })
@@ -140,19 +139,9 @@ async fn table(
 }
 
 fn new_version(context: &StepContext, name: String, written: WrittenTable) -> NewDatasetVersion {
-    let asset = Asset {
-        kind: AssetType::Table,
-        name: None,
-        version: None,
-        uri: written.uri,
-        delta_version: Some(written.delta_version),
-        digest: written.digest,
-        rows: Some(written.rows),
-        size_bytes: Some(written.size_bytes),
-    };
     NewDatasetVersion {
         name,
-        asset,
+        asset: written.asset(),
         schema: written.schema,
         profile: None,
         producer: Some(Producer { run_id: context.run_id.clone(), step: Some(context.step.clone()) }),

@@ -142,7 +142,7 @@ impl ScoreStep {
         let inputs = vec![asset_key(&config.data, "dataset"), asset_key(&asset, "model")];
         let data = match name {
             Some(name) => self.commit(context, name, written, inputs).await?,
-            None => table_asset(&written),
+            None => written.asset(),
         };
         context.log.line(&format!("scored {rows} rows with {} into {}", asset.label(), data.label()));
         let outputs =
@@ -157,11 +157,10 @@ impl ScoreStep {
         written: WrittenTable,
         inputs: Vec<AssetKey>,
     ) -> Result<Asset, StepError> {
-        let table = TableRef::Delta { uri: written.uri.clone(), version: written.delta_version };
-        let profile = self.services.engine.profile(&table).await.map_err(|error| query_error(&error))?;
+        let profile = self.services.engine.profile(&written.table()).await.map_err(|error| query_error(&error))?;
         let version = NewDatasetVersion {
             name: name.to_owned(),
-            asset: table_asset(&written),
+            asset: written.asset(),
             schema: written.schema,
             profile: Some(profile),
             producer: Some(Producer { run_id: context.run_id.clone(), step: Some(context.step.clone()) }),
@@ -292,19 +291,6 @@ fn declared(plan: &Plan) -> SchemaRef {
         Field::new(&column.name, kind, true)
     };
     Arc::new(Schema::new(plan.model.signature().outputs.iter().map(field).collect::<Vec<_>>()))
-}
-
-fn table_asset(written: &WrittenTable) -> Asset {
-    Asset {
-        kind: AssetType::Table,
-        name: None,
-        version: None,
-        uri: written.uri.clone(),
-        delta_version: Some(written.delta_version),
-        digest: written.digest.clone(),
-        rows: Some(written.rows),
-        size_bytes: Some(written.size_bytes),
-    }
 }
 
 fn table_ref(asset: &Asset) -> Result<TableRef, Problem> {

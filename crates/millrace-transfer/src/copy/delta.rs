@@ -5,7 +5,7 @@ use std::sync::Arc;
 use millrace_contract::{
     BatchStream, QueryEngine, QueryError, StepContext, TableMoment, TableRef, WriteMode, WrittenTable,
 };
-use millrace_spec::asset::{Asset, AssetType};
+use millrace_spec::asset::Asset;
 use schemars::JsonSchema;
 use url::Url;
 
@@ -81,7 +81,7 @@ impl Copy {
         let written = commit(&*engine, &uri, rows, (config, context)).await;
         let written = written.map_err(|error| CopyError::write(format!("delta:{place}"), &said(error)))?;
         let rows = written.rows;
-        Ok((asset(written), rows))
+        Ok((written.asset(), rows))
     }
 }
 
@@ -119,18 +119,4 @@ pub(super) async fn commit(
 pub(super) fn of_version(place: &str, version: Option<u64>) -> Address {
     let moment = version.map_or(TableMoment::Newest, TableMoment::Version);
     Address::Delta { place: place.to_owned(), moment }
-}
-
-/// A table that was written.
-pub(super) fn asset(written: WrittenTable) -> Asset {
-    Asset {
-        kind: AssetType::Table,
-        name: None,
-        version: None,
-        uri: written.uri,
-        delta_version: Some(written.delta_version),
-        digest: written.digest,
-        rows: Some(written.rows),
-        size_bytes: Some(written.size_bytes),
-    }
 }

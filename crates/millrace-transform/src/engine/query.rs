@@ -1,5 +1,7 @@
 //! One SELECT with bound values, and its rows as a stream.
 
+use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::common::{ScalarValue, TableReference};
@@ -10,7 +12,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionContext};
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::resolve::resolve_table_references;
-use datafusion::sql::sqlparser::ast::Statement as Sql;
+use datafusion::sql::sqlparser::ast::{Statement as Sql, visit_relations};
 use futures::StreamExt as _;
 use millrace_contract::{BatchStream, QueryError};
 use serde_json::Value;
@@ -53,6 +55,12 @@ pub(crate) async fn select(
     frame.with_param_values(scalars(params)?).map_err(plan_error)
 }
 
+/// Whether a query asks how another one is done.
+pub(crate) fn is_explain(sql: &str) -> bool {
+    let statements = DFParser::parse_sql(sql).unwrap_or_default();
+    statements.iter().any(|statement| matches!(statement, Statement::Explain(_)))
+}
+
 /// Whether the rows say how a query is done, and are not its own. Nothing may be put around such a plan.
 pub(crate) fn explains(frame: &DataFrame) -> bool {
     matches!(frame.logical_plan(), LogicalPlan::Explain(_) | LogicalPlan::Analyze(_))
@@ -80,8 +88,22 @@ pub(super) fn scalars(params: &[Value]) -> Result<Vec<ScalarValue>, QueryError> 
     params.iter().enumerate().map(|(at, value)| scalar(at, value)).collect()
 }
 
+/// How often the table is named that a query names most often; 1 if it names none or does not parse.
+pub(crate) fn most_named(sql: &str) -> usize {
+    let Ok(statements) = DFParser::parse_sql(sql) else { return 1 };
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for statement in &statements {
+        let Statement::Statement(statement) = statement else { continue };
+        let _: ControlFlow<()> = visit_relations(statement.as_ref(), |relation| {
+            *counts.entry(relation.to_string()).or_default() += 1;
+            ControlFlow::Continue(())
+        });
+    }
+    counts.into_values().max().unwrap_or(1)
+}
+
 /// The tables that a query names, as it names them, each once.
-pub(super) fn references(sql: &str) -> Result<Vec<TableReference>, QueryError> {
+pub(crate) fn references(sql: &str) -> Result<Vec<TableReference>, QueryError> {
     let statements = DFParser::parse_sql(sql).map_err(plan_error)?;
     let mut found = Vec::new();
     for statement in &statements {

@@ -10,6 +10,7 @@ use datafusion::prelude::SessionContext;
 use indexmap::IndexMap;
 use millrace_contract::{QueryError, TableRef};
 use millrace_spec::suggest::nearest;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::figures::{NodeFigures, figures};
 use super::learned::{Knowledge, LearnedDocument};
@@ -187,7 +188,8 @@ impl<'f> Plan<'f> {
         let inputs = self.inputs(id, node, &names).await?;
         let asks = node.transform.asks(&inputs).map_err(|fault| at(id, node, fault))?;
         let answers = self.answers(id, node, &asks).await?;
-        if let Some(rows) = node.transform.made(&inputs, &answers).map_err(|fault| at(id, node, fault))? {
+        let made = blocking(|| node.transform.made(&inputs, &answers));
+        if let Some(rows) = made.map_err(|fault| at(id, node, fault))? {
             let made = made_table(id);
             self.keep(id, node, &made, rows)?;
             names.push(made);
@@ -215,7 +217,7 @@ impl<'f> Plan<'f> {
             None => {
                 let asks = fitted.asks(input).map_err(|fault| at(id, node, fault))?;
                 let answers = self.answers(id, node, &asks).await?;
-                fitted.learn(input, &answers).map_err(|fault| at(id, node, fault))?
+                blocking(|| fitted.learn(input, &answers)).map_err(|fault| at(id, node, fault))?
             }
         };
         let sql = learned.sql(input).map_err(|fault| at(id, node, fault))?;
@@ -347,6 +349,14 @@ fn note_wanted(
     Ok(())
 }
 
+/// Does what may take seconds without holding up what else this thread would do.
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
 /// The hidden table from which a node's own parts are selected.
 pub(super) fn base_table(id: &str) -> String {
     format!("{id}#base")
@@ -375,7 +385,12 @@ fn wrong(id: &str, node: &Node, error: &datafusion::error::DataFusionError) -> P
 
 fn node_error(id: &str, node: &Node, error: QueryError) -> PlanError {
     match error {
-        QueryError::Plan { message, .. } => at(id, node, Fault::new(message)),
+        QueryError::Plan { message, position } => {
+            // A place in a SELECT that we made is none that a user could look at.
+            let within = position.filter(|_| node.transform.is_written_out());
+            let within = within.map(|(line, column)| (line, column, 1));
+            at(id, node, Fault { within, ..Fault::new(message) })
+        }
         other => other.into(),
     }
 }

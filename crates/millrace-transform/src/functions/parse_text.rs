@@ -1,4 +1,6 @@
-//! Text columns that hold JSON or delimited values, as typed columns.
+//! Text columns that hold JSON, XML or delimited values, as typed columns.
+
+mod xml;
 
 use std::sync::Arc;
 
@@ -28,6 +30,8 @@ pub(crate) struct ParseText {
 pub(crate) enum TextFormat {
     /// A JSON value.
     Json,
+    /// An XML element.
+    Xml,
     /// Values with a delimiter between them; a value may stand in double quotes.
     Csv {
         /// The delimiter.
@@ -55,14 +59,15 @@ impl ParseText {
         Self { name, signature, into, format, on_error }
     }
 
-    fn json(&self, texts: &StringArray) -> Result<ArrayRef> {
+    /// Texts that hold a tree.
+    fn tree(&self, texts: &StringArray) -> Result<ArrayRef> {
         let mut values = Vec::with_capacity(texts.len());
         for text in texts {
-            let value = text.map(serde_json::from_str::<Value>).transpose();
+            let value = text.map(|text| self.value(text)).transpose();
             values.push(match (value, self.on_error) {
                 (Ok(value), _) => value.unwrap_or(Value::Null),
                 (Err(_), OnError::Null) => Value::Null,
-                (Err(error), OnError::Fail) => return Err(refused(text, &error.to_string())),
+                (Err(error), OnError::Fail) => return Err(refused(text, &error)),
             });
         }
         match (self.decode(&values), self.on_error) {
@@ -74,6 +79,13 @@ impl ParseText {
                 let text = bad.and_then(|row| texts.is_valid(row).then(|| texts.value(row)));
                 Err(refused(text, &plain(&error)))
             }
+        }
+    }
+
+    fn value(&self, text: &str) -> std::result::Result<Value, String> {
+        match self.format {
+            TextFormat::Xml => xml::value(text, &self.into),
+            _ => serde_json::from_str(text).map_err(|error| error.to_string()),
         }
     }
 
@@ -167,7 +179,7 @@ impl ScalarUDFImpl for ParseText {
         let texts = cast(texts, &DataType::Utf8)?;
         let texts = texts.as_string::<i32>();
         let parsed = match &self.format {
-            TextFormat::Json => self.json(texts)?,
+            TextFormat::Json | TextFormat::Xml => self.tree(texts)?,
             TextFormat::Csv { delimiter } => self.csv(texts, *delimiter)?,
         };
         // A null text is null, also where the type would make it a struct of nulls.

@@ -12,7 +12,7 @@ use millrace_contract::{
     AssetKey, CatalogError, Explain as _, NewDatasetVersion, Producer, QueryEngine as _, StepLog,
     TableMoment, TableRef, WrittenTable,
 };
-use millrace_spec::asset::{Asset, AssetType};
+use millrace_spec::asset::Asset;
 use millrace_spec::problem::Problem;
 use millrace_spec::sql_models::{Materialization, Project, SqlModel};
 use serde::Serialize;
@@ -343,21 +343,10 @@ impl Builder {
         written: WrittenTable,
         inputs: &[AssetKey],
     ) -> Result<Asset, Box<Problem>> {
-        let table = TableRef::Delta { uri: written.uri.clone(), version: written.delta_version };
-        let profile = self.services.engine.profile(&table).await;
-        let asset = Asset {
-            kind: AssetType::Table,
-            name: None,
-            version: None,
-            uri: written.uri,
-            delta_version: Some(written.delta_version),
-            digest: written.digest,
-            rows: Some(written.rows),
-            size_bytes: Some(written.size_bytes),
-        };
+        let profile = self.services.engine.profile(&written.table()).await;
         let version = NewDatasetVersion {
             name: name.to_owned(),
-            asset,
+            asset: written.asset(),
             schema: written.schema,
             profile: Some(profile.map_err(|error| Box::new(query_problem(&error)))?),
             producer: self.request.producer.clone(),

@@ -6,12 +6,13 @@ use millrace_contract::{
     AssetKey, DatasetCatalog, KindDoc, KindFamily, OutputDoc, QueryEngine, QueryRequest, StepContext,
     StepError, StepKind, StepOutcome, StepTraits,
 };
+use millrace_spec::problem::Problem;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{config_error, dataset_name, publish, step_error, tables};
-use crate::engine::query::foreign_names;
+use crate::engine::query::{foreign_names, is_explain};
 
 /// Runs one SELECT over the step's inputs and keeps the rows as a dataset.
 ///
@@ -135,6 +136,11 @@ impl StepKind for SqlStep {
     async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {
         let config = Sql::deserialize(&context.config).map_err(|error| config_error("sql", &error))?;
         let (sql, params, to) = config.parts();
+        if is_explain(&sql) {
+            let message = "`explain` tells how a query is done and has no rows to keep";
+            let hint = "take it away here, and ask `millrace sql 'explain …'`";
+            return Err(StepError::permanent(Problem::error("sql-plan", message).hint(hint)));
+        }
         let (tables, mut lineage) = tables(&context)?;
         for name in foreign_names(&sql).map_err(|error| step_error(&error))? {
             lineage.push(AssetKey { kind: "source".to_owned(), name, version: 0 });

@@ -5,7 +5,7 @@ use arrow::array::RecordBatch;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Fault, Input, bin, clip, encode, fill_missing, normalize, select_features};
+use super::{Fault, Input, bin, clip, encode, fill_missing, impute, normalize, select_features};
 
 /// A transform that learns.
 pub(crate) trait Fitted: Send + Sync {
@@ -21,6 +21,7 @@ pub(crate) trait Fitted: Send + Sync {
 #[serde(tag = "transform", rename_all = "snake_case")]
 pub(crate) enum Learned {
     FillMissing(fill_missing::Fillings),
+    Impute(impute::Imputation),
     Normalize(normalize::Scales),
     Bin(bin::Edges),
     Encode(encode::Categories),
@@ -33,6 +34,7 @@ impl Learned {
     pub(crate) fn sql(&self, input: &Input<'_>) -> Result<String, Fault> {
         match self {
             Self::FillMissing(learned) => learned.sql(input),
+            Self::Impute(learned) => learned.sql(input),
             Self::Normalize(learned) => learned.sql(input),
             Self::Bin(learned) => learned.sql(input),
             Self::Encode(learned) => learned.sql(input),

@@ -2,10 +2,11 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::fuzzy::Fuzzy;
 use super::{Fault, Input, Inputs, Kind, Transform};
 use crate::flow::quote;
 
-/// Brings two tables together by equal keys or by a condition.
+/// Brings two tables together by equal keys, by a condition, or by texts that are alike.
 ///
 /// `from: [left, right]`. `semi` keeps the left rows that have a match, `anti` those that have none, `cross` pairs every row with every other. A
 /// right column whose name the left table has too gets a suffix; the key columns appear once.
@@ -21,6 +22,9 @@ pub(crate) struct Join {
     /// A condition beside equal keys, or in their place: `l.at between r.valid_from and r.valid_to`. `l` is the left table, `r` the right one.
     #[serde(default, rename = "where")]
     condition: Option<String>,
+    /// Texts that need only be alike.
+    #[serde(default)]
+    fuzzy: Option<Fuzzy>,
     /// Added to right columns whose name the left table has too.
     #[serde(default = "right_suffix")]
     suffix: String,
@@ -85,10 +89,17 @@ impl Transform for Join {
         if let Some(condition) = &self.condition {
             conditions.push(super::both(left, right, condition).map_err(|fault| fault.under("where"))?);
         }
+        let alike = match &self.fuzzy {
+            Some(fuzzy) => Some(fuzzy.alike(left, right).map_err(|fault| fault.under("fuzzy"))?),
+            None => None,
+        };
+        if let Some(alike) = &alike {
+            conditions.extend(alike.conditions.iter().cloned());
+        }
         match (self.how, conditions.is_empty()) {
             (How::Cross, true) => conditions.push("true".to_owned()),
             (How::Cross, false) => {
-                return Err(Fault::new("a cross join has no `on` and no `where`").hinted("how: inner"));
+                return Err(Fault::new("a cross join has no `on`, no `where` and no `fuzzy`").hinted("how: inner"));
             }
             (_, true) => return Err(Fault::new("`on` names no column").hinted("on: <column>")),
             (_, false) => {}
@@ -101,7 +112,17 @@ impl Transform for Join {
             How::Semi => "left semi join",
             How::Anti => "left anti join",
         };
-        let list = self.columns(left, right, &pairs);
+        let mut list = self.columns(left, right, &pairs);
+        if let (Some(alike), Some(name)) = (alike, self.fuzzy.as_ref().and_then(|fuzzy| fuzzy.score.as_ref()))
+        {
+            if matches!(self.how, How::Semi | How::Anti) {
+                let fault = Fault::new("`semi` and `anti` add no columns, and so no `score`");
+                return Err(fault.under("score").under("fuzzy"));
+            }
+            let new = left.new_column(name).and_then(|_| right.new_column(name));
+            let new = new.map_err(|fault| fault.under("score").under("fuzzy"))?;
+            list.push(format!("{} as {new}", alike.score));
+        }
         Ok(vec![format!(
             "select {} from {} l {words} {} r on {}",
             list.join(", "),

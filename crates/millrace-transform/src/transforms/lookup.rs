@@ -1,18 +1,24 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::fuzzy::{Alike, Fuzzy};
 use super::join::On;
 use super::{Fault, Input, Inputs, Kind, Names, Transform, sort};
 use crate::flow::quote;
 
 /// Adds columns of a reference table to each row, without ever making a row more.
 ///
-/// `from: [rows, reference]`. Rows without a match get nulls. Of several matches one is taken: `any`, or the `first` or `last` in an order.
+/// `from: [rows, reference]`. Rows without a match get nulls. Of several matches one is taken: `any`, or the `first` or `last` in an order; of texts
+/// that are only alike (`fuzzy`) the one that is most so.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Lookup {
     /// Key columns: a list if they are named alike, or name here to name in the reference.
-    on: On,
+    #[serde(default)]
+    on: Option<On>,
+    /// Texts that need only be alike.
+    #[serde(default)]
+    fuzzy: Option<Fuzzy>,
     /// Which of several matches.
     #[serde(default, rename = "match")]
     which: Which,
@@ -60,7 +66,7 @@ impl Transform for Lookup {
         let [rows, reference] = inputs else {
             return Err(Fault::new("it reads two nodes: `from: [rows, reference]`"));
         };
-        let pairs = self.on.pairs();
+        let pairs = self.on.as_ref().map(On::pairs).unwrap_or_default();
         let mut conditions = Vec::new();
         for (l, r) in &pairs {
             let (l, r) = rows
@@ -69,23 +75,18 @@ impl Transform for Lookup {
                 .map_err(|fault| fault.under("on"))?;
             conditions.push(format!("l.{l} = r.{r}"));
         }
+        if let Some(fuzzy) = &self.fuzzy {
+            let alike = fuzzy.alike(rows, reference).map_err(|fault| fault.under("fuzzy"))?;
+            conditions.extend(alike.conditions.iter().cloned());
+            return self.most_alike(rows, reference, (&pairs, &conditions, &alike));
+        }
         if conditions.is_empty() {
             return Err(Fault::new("`on` names no column").under("on"));
         }
         let mut list: Vec<String> =
             rows.columns().into_iter().map(|name| format!("l.{}", quote(name))).collect();
-        let mut added = self.columns.list();
-        if added.is_empty() {
-            let keys = |name: &&str| !pairs.iter().any(|(_, r)| r == name);
-            added = reference.columns().into_iter().filter(keys).map(str::to_owned).collect();
-        }
-        for name in &added {
-            let column = reference.column(name).map_err(|fault| fault.under("columns"))?;
-            list.push(if rows.has(name) {
-                format!("r.{column} as {}", quote(&format!("{name}{}", self.suffix)))
-            } else {
-                format!("r.{column}")
-            });
+        for (column, name) in self.added(rows, reference, &pairs)? {
+            list.push(format!("r.{column} as {name}"));
         }
         if let Some(flag) = &self.flag {
             let new = rows.new_column(flag).map_err(|fault| fault.under("flag"))?;
@@ -105,6 +106,65 @@ impl Transform for Lookup {
 }
 
 impl Lookup {
+    /// Columns of the reference that are added, and their names from then on, quoted.
+    fn added(
+        &self,
+        rows: &Input<'_>,
+        reference: &Input<'_>,
+        pairs: &[(String, String)],
+    ) -> Result<Vec<(String, String)>, Fault> {
+        let mut added = self.columns.list();
+        if added.is_empty() {
+            let keys = |name: &&str| !pairs.iter().any(|(_, r)| r == name);
+            added = reference.columns().into_iter().filter(keys).map(str::to_owned).collect();
+        }
+        let named = added.iter().map(|name| {
+            let column = reference.column(name).map_err(|fault| fault.under("columns"))?;
+            let new = if rows.has(name) { format!("{name}{}", self.suffix) } else { name.clone() };
+            Ok((column, quote(&new)))
+        });
+        named.collect()
+    }
+
+    /// Every row gets a number, since two may be equal, and of its matches the best one stays.
+    fn most_alike(
+        &self,
+        rows: &Input<'_>,
+        reference: &Input<'_>,
+        (pairs, conditions, alike): (&[(String, String)], &[String], &Alike),
+    ) -> Result<Vec<String>, Fault> {
+        let mut list = rows.others(&[]);
+        let mut joined: Vec<String> = list.iter().map(|column| format!("l.{column}")).collect();
+        for (column, name) in self.added(rows, reference, pairs)? {
+            joined.push(format!("r.{column} as {name}"));
+            list.push(name);
+        }
+        let score = self.fuzzy.as_ref().and_then(|fuzzy| fuzzy.score.as_deref());
+        if let Some(score) = score {
+            let new = rows.new_column(score).map_err(|fault| fault.under("score").under("fuzzy"))?;
+            list.push(format!("\"#score\" as {new}"));
+        }
+        if let Some(flag) = &self.flag {
+            let new = rows.new_column(flag).map_err(|fault| fault.under("flag"))?;
+            list.push(format!("\"#score\" is not null as {new}"));
+        }
+        let best = match self.which {
+            Which::Any => format!("{} desc, ", alike.score),
+            Which::First | Which::Last => String::new(),
+        };
+        Ok(vec![format!(
+            "select {} from (select {}, {} as \"#score\", row_number() over (partition by l.\"#row\" order by {best}r.\"#place\") as \"#one\" \
+from (select *, row_number() over () as \"#row\" from {}) l left join (select *, row_number() over (order by {}) as \"#place\" from {}) r on {}) where \"#one\" = 1",
+            list.join(", "),
+            joined.join(", "),
+            alike.score,
+            rows.table,
+            self.order(reference)?,
+            reference.table,
+            conditions.join(" and ")
+        )])
+    }
+
     fn order(&self, reference: &Input<'_>) -> Result<String, Fault> {
         // All columns at the end: which of equal ones is taken must not depend on the order in which they were read.
         let all = reference.others(&[]).join(", ");

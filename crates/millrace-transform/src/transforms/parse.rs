@@ -8,10 +8,11 @@ use super::{Fault, Input, Kind, Transform, only};
 use crate::flow::{quote, text};
 use crate::functions::{OnError, ParseText, TextFormat};
 
-/// Reads a text column that holds JSON or delimited values into typed columns.
+/// Reads a text column that holds JSON, XML or delimited values into typed columns.
 ///
 /// `as` says what is in it: a type (`string`, `integer`, `float`, `boolean`, `date`, `timestamp`, `decimal(12, 2)`), a list of one (`[string]`), or
-/// fields with their types. With `expand`, fields become columns of their own.
+/// fields with their types. With `expand`, fields become columns of their own. Of an XML element, its attributes and the elements within it are
+/// fields by their names without prefixes, and its own characters the field `value`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parse {
@@ -59,6 +60,8 @@ enum Format {
     /// JSON.
     #[default]
     Json,
+    /// An XML element.
+    Xml,
     /// Values with a delimiter between them, in the order of the fields.
     Csv,
 }
@@ -140,6 +143,7 @@ impl Parse {
     fn function(&self, input: &Input<'_>, shape: DataType) -> String {
         let format = match self.format {
             Format::Json => TextFormat::Json,
+            Format::Xml => TextFormat::Xml,
             Format::Csv => TextFormat::Csv { delimiter: self.delimiter },
         };
         let on_error = if self.on_error == Bad::Null { OnError::Null } else { OnError::Fail };

@@ -11,6 +11,8 @@ import type {
   QueryTable,
   RunPage,
   RunView,
+  SqlModels,
+  SqlModelView,
   SqlRequest,
   TablePreview,
   TextMap,
@@ -65,6 +67,19 @@ export const flowQuery = (name: string) =>
     gcTime: 0,
     refetchOnWindowFocus: false,
     refetchOnReconnect: false,
+  });
+
+export const sqlModelsQuery = () =>
+  queryOptions({
+    queryKey: ["datasets", "sql-models"],
+    queryFn: ({ signal }) => get<SqlModels>("/api/sql-models", {}, signal),
+  });
+
+/** A model and what became of it; builds of datasets make it stale. */
+export const sqlModelQuery = (name: string) =>
+  queryOptions({
+    queryKey: ["datasets", "sql-models", name],
+    queryFn: ({ signal }) => get<SqlModelView>(`/api/sql-models/${path(name)}`, {}, signal),
   });
 
 export const checkFlow = (yaml: string, tables: TextMap) => post<FlowModel>("/api/flow-checks", { yaml, tables });

@@ -14,7 +14,7 @@ use crate::mlflow::error::MlflowError;
 use millrace_storage::decode_text;
 
 /// First words of addresses under `/api/` that tell nothing of experiments, models and prompts.
-const WITHOUT_PERMISSIONS: [&str; 20] = [
+const WITHOUT_PERMISSIONS: [&str; 21] = [
     "session",
     "approvals",
     "environments",
@@ -29,6 +29,7 @@ const WITHOUT_PERMISSIONS: [&str; 20] = [
     "files",
     "flows",
     "flow-kinds",
+    "sql-models",
     "endpoints",
     "monitors",
     "alerts",
@@ -116,6 +117,7 @@ mod tests {
             "/api/experiments/1/purge",
             "/api/pipelines/p",
             "/api/flows/a",
+            "/api/sql-models/a",
             "/api/connections/a",
             "/api/connection-tests",
             "/api/copies",

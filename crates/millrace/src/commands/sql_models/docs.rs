@@ -1,15 +1,17 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use indexmap::IndexMap;
+use millrace_api::views::sql_models::{SqlModelTest, SqlModelView};
 use millrace_contract::DatasetCatalog as _;
-use millrace_spec::sql_models::{Project, SqlModel, Target};
+use millrace_spec::sql_models::Project;
 use serde_json::{Value, json};
 
 use super::chosen;
-use super::list::short;
 use crate::boot::Rooms;
 use crate::cli::ModelPart;
 use crate::printer::Printer;
+use crate::sql_models::{sources, view};
 
 pub(super) async fn run(
     rooms: &Rooms,
@@ -18,70 +20,34 @@ pub(super) async fn run(
     printer: &Printer,
 ) -> Result<ExitCode> {
     let Some(names) = chosen(project, part, printer) else { return Ok(ExitCode::FAILURE) };
-    let mut models = Vec::with_capacity(names.len());
-    for model in names.iter().filter_map(|name| project.models.get(name)) {
-        models.push(described(rooms, project, model).await);
+    let mut built = IndexMap::new();
+    for name in &names {
+        if let Ok(version) = rooms.catalog.resolve(name).await {
+            built.insert(name.clone(), version);
+        }
     }
+    let models = names.iter().filter_map(|name| project.models.get(name));
+    let models: Vec<Value> = models.map(|model| described(&view(project, model, &built))).collect();
     let document = json!({"models": models, "sources": sources(project)});
     printer.document(&document, || markdown(&document));
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is known of a model: what its files say, and the columns of its newest version.
-async fn described(rooms: &Rooms, project: &Project, model: &SqlModel) -> Value {
-    let built = rooms.catalog.resolve(&model.name).await.ok().filter(|_| !model.doc.ephemeral);
-    let schema = built.as_ref().and_then(|version| version.schema.as_array().cloned()).unwrap_or_default();
-    let kind_of =
-        |name: &str| schema.iter().find(|field| field["name"] == name).map(|field| field["type"].clone());
-    let known = schema.iter().filter_map(|field| field["name"].as_str());
-    let mut names: Vec<&str> = known.collect();
-    names.extend(
-        model
-            .doc
-            .columns
-            .keys()
-            .map(String::as_str)
-            .filter(|name| !schema.iter().any(|field| field["name"] == *name)),
-    );
-    let tests_of = |column: Option<&str>| {
-        let own = project.tests.iter().filter(|test| test.model.as_deref() == Some(model.name.as_str()));
-        own.filter(|test| test.column.as_deref() == column).map(|test| test.name.as_str()).collect::<Vec<_>>()
-    };
-    let columns: Vec<Value> = names
-        .iter()
-        .map(|name| {
-            let doc = model.doc.columns.get(*name);
-            json!({
-                "name": name, "type": kind_of(name), "description": doc.and_then(|doc| doc.description.clone()),
-                "tests": tests_of(Some(*name)),
-            })
+fn described(view: &SqlModelView) -> Value {
+    let names = |tests: &[SqlModelTest]| tests.iter().map(|test| test.name.clone()).collect::<Vec<_>>();
+    let columns = view.columns.iter().map(|column| {
+        json!({
+            "name": column.name, "type": column.data_type, "description": column.description,
+            "tests": names(&column.tests),
         })
-        .collect();
-    let read_by = project.models.values().filter(|other| other.parents().contains(&model.name.as_str()));
+    });
+    let SqlModelView { summary: model, sql, .. } = view;
     json!({
-        "name": model.name, "description": model.doc.description, "tags": model.doc.tags, "file": model.file,
-        "materialized": model.materialization(), "columns": columns, "tests": tests_of(None),
-        "reads": model.reads().into_iter().map(short).collect::<Vec<_>>(),
-        "read_by": read_by.map(|other| other.name.as_str()).collect::<Vec<_>>(),
-        "version": built.as_ref().and_then(|version| version.asset.version),
-        "rows": built.as_ref().and_then(|version| version.asset.rows),
-        "sql": model.text,
+        "name": model.name, "description": model.description, "tags": model.tags, "file": model.file,
+        "materialized": model.materialized, "columns": columns.collect::<Vec<_>>(),
+        "tests": names(&view.row_tests), "reads": model.reads, "read_by": model.read_by,
+        "version": model.version, "rows": model.rows, "sql": sql,
     })
-}
-
-fn sources(project: &Project) -> Vec<Value> {
-    let mut sources = Vec::new();
-    for (source, about) in &project.sources.0 {
-        for (table, doc) in &about.tables {
-            let target = Target::Source(source.clone(), table.clone());
-            let readers = project.models.values().filter(|model| model.reads().contains(&&target));
-            sources.push(json!({
-                "name": short(&target), "description": doc.description.as_ref().or(about.description.as_ref()), "from": doc.from,
-                "read_by": readers.map(|model| model.name.as_str()).collect::<Vec<_>>(),
-            }));
-        }
-    }
-    sources
 }
 
 fn markdown(document: &Value) -> String {

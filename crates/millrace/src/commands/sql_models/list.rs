@@ -1,12 +1,13 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use millrace_spec::sql_models::{Project, Target};
+use millrace_spec::sql_models::Project;
 use serde_json::{Value, json};
 
 use super::chosen;
 use crate::cli::ModelPart;
 use crate::printer::Printer;
+use crate::sql_models::short;
 
 pub(super) fn run(project: &Project, part: &ModelPart, printer: &Printer) -> Result<ExitCode> {
     let Some(names) = chosen(project, part, printer) else { return Ok(ExitCode::FAILURE) };
@@ -32,12 +33,4 @@ pub(super) fn run(project: &Project, part: &ModelPart, printer: &Printer) -> Res
         vec![words("name"), words("materialized"), words("reads"), count, words("tags"), words("file")]
     });
     Ok(ExitCode::SUCCESS)
-}
-
-/// `orders`, `shop.orders`.
-pub(super) fn short(target: &Target) -> String {
-    match target {
-        Target::Model(name) => name.clone(),
-        Target::Source(source, table) => format!("{source}.{table}"),
-    }
 }

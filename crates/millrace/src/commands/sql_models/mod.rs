@@ -52,7 +52,7 @@ fn sound_project(rooms: &Rooms, printer: &Printer) -> Result<Option<Project>> {
     }
     let is_wrong = project.problems.iter().any(|problem| problem.severity == Severity::Error);
     if !is_wrong && project.models.is_empty() && project.sources.0.is_empty() {
-        bail!("there are no models: write a query in `models/NAME.sql`");
+        printer.note("there are no models: write a query in `models/NAME.sql`");
     }
     Ok((!is_wrong).then_some(project))
 }

@@ -18,7 +18,7 @@ export function Palette({ kinds, onAdd }: { kinds: readonly FlowKindView[]; onAd
             type="search"
             className="input"
             aria-label="Search transforms"
-            placeholder={`Search ${kinds.length} transforms`}
+            placeholder="Search"
             value={search}
             onChange={(event) => setSearch(event.target.value)}
           />
