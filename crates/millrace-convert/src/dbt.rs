@@ -194,7 +194,8 @@ impl<'a> Importer<'a> {
         if let Some(node) = self.nodes.get(key) {
             let name = self.named(node)?.to_owned();
             let relation = text(node, "/relation_name").unwrap_or_default().to_owned();
-            let read = if is_a(node, "seed") { Read::Source(SEEDS.to_owned(), name) } else { Read::Model(name) };
+            let read =
+                if is_a(node, "seed") { Read::Source(SEEDS.to_owned(), name) } else { Read::Model(name) };
             return Some((read, relation));
         }
         let source = self.sources.get(key)?;
@@ -217,8 +218,11 @@ impl<'a> Importer<'a> {
             }
             table.put("from", format!("data:{dataset}"));
             documents::freshness(source, &mut table);
-            let message =
-                format!("the source `{}.{}` is the dataset `data:{dataset}`", name("/source_name"), name("/name"));
+            let message = format!(
+                "the source `{}.{}` is the dataset `data:{dataset}`",
+                name("/source_name"),
+                name("/name")
+            );
             let foreign = format!("CONNECTION:{}.{}", name("/schema"), name("/identifier"));
             let hint = format!(
                 "read the database itself, `from: \"{foreign}\"` in sources.yaml, or fill it: `copy: {{from: \"{foreign}\", to: \"data:{dataset}\"}}`"

@@ -28,9 +28,9 @@ use crate::commands::run_lock::{self, WorkspaceLock};
 use crate::copies::WorkspaceCopies;
 use crate::declared::sound;
 use crate::flows::WorkspaceFlows;
-use crate::sql_models::WorkspaceSqlModels;
 use crate::inspector::FolderInspector;
 use crate::lineage;
+use crate::sql_models::WorkspaceSqlModels;
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// What is served, and to whom.

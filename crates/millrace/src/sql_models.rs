@@ -57,11 +57,7 @@ async fn project(root: &Path) -> Result<Project, Problem> {
     read.map_err(|error| failed(error.to_string()))?.map_err(failed)
 }
 
-fn summary(
-    project: &Project,
-    model: &SqlModel,
-    built: &IndexMap<String, DatasetVersion>,
-) -> SqlModelSummary {
+fn summary(project: &Project, model: &SqlModel, built: &IndexMap<String, DatasetVersion>) -> SqlModelSummary {
     let version = version(model, built);
     let read_by = project.models.values().filter(|other| other.parents().contains(&model.name.as_str()));
     SqlModelSummary {

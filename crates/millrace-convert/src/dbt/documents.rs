@@ -111,7 +111,10 @@ impl Doc {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        !self.comments.has_lines() && !self.head.has_fields() && self.columns.is_empty() && self.tests.is_empty()
+        !self.comments.has_lines()
+            && !self.head.has_fields()
+            && self.columns.is_empty()
+            && self.tests.is_empty()
     }
 
     pub(super) fn text(self) -> String {

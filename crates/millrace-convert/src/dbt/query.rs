@@ -79,7 +79,7 @@ impl Importer<'_> {
             let (_, rest) = rest.split_once(opening)?;
             let closing = if *opening == "{{" { "}}" } else { "%}" };
             let inner = rest.split_once(closing).map_or(rest, |(inner, _)| inner);
-            Some(format!("{opening}{}{closing}", inner.lines().next().unwrap_or_default().trim_end()))
+            Some(format!("{opening}{} {closing}", inner.lines().next().unwrap_or_default().trim_end()))
         });
         (sql.into_owned(), unknown.or(tag))
     }
@@ -101,7 +101,7 @@ impl Importer<'_> {
 
 /// A query that fails when it is run, in the place of one that cannot be said here: what reads it is not built.
 pub(super) fn stand_in(reason: &str) -> String {
-    let said = reason.replace('\'', "’").replace(['\n', '{'], " ");
+    let said = reason.replace('\'', "’").replace("{{ ", "").replace(" }}", "").replace(['\n', '{', '}'], " ");
     format!("select assert_none('not converted: {said}', named_struct('row', 1)) as not_converted\n")
 }
 

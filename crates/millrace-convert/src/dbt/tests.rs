@@ -100,8 +100,7 @@ impl Importer<'_> {
             }
             Err(why) => {
                 let message = format!("the test `{name}` {why}");
-                let hint =
-                    "run `dbt compile` and import the manifest in `target/` again, or write it in `models/tests/`";
+                let hint = "run `dbt compile` and import the manifest in `target/` again, or write it in `models/tests/`";
                 self.report.gap(place, &mut beside, &message, Some(hint));
             }
         }

@@ -157,7 +157,8 @@ impl ScoreStep {
         written: WrittenTable,
         inputs: Vec<AssetKey>,
     ) -> Result<Asset, StepError> {
-        let profile = self.services.engine.profile(&written.table()).await.map_err(|error| query_error(&error))?;
+        let profile =
+            self.services.engine.profile(&written.table()).await.map_err(|error| query_error(&error))?;
         let version = NewDatasetVersion {
             name: name.to_owned(),
             asset: written.asset(),

@@ -56,9 +56,7 @@ impl Transform for EnterData {
                 return Err(at(Fault::new(message)));
             }
             let mut cells = Vec::with_capacity(row.len());
-            for (cell, (value, (name, kind))) in
-                row.iter().zip(self.columns.keys().zip(&types)).enumerate()
-            {
+            for (cell, (value, (name, kind))) in row.iter().zip(self.columns.keys().zip(&types)).enumerate() {
                 let cell = literal(value, name, kind).map_err(|fault| at(fault.under(&cell.to_string())))?;
                 cells.push(cell);
             }
@@ -66,8 +64,7 @@ impl Transform for EnterData {
         }
         let columns = self.columns.keys().zip(&types).enumerate();
         let list = columns.map(|(place, (name, kind))| {
-            let column =
-                if rows.is_empty() { "null".to_owned() } else { format!("column{}", place + 1) };
+            let column = if rows.is_empty() { "null".to_owned() } else { format!("column{}", place + 1) };
             format!("arrow_cast({column}, '{kind}') as {}", quote(name))
         });
         let list = list.collect::<Vec<_>>().join(", ");

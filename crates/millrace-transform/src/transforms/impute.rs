@@ -153,9 +153,8 @@ impl Imputation {
         input.context.register_udf(ScalarUDF::new_from_impl(function));
         let arguments: Vec<String> =
             self.columns.iter().map(|known| format!("cast({} as double)", quote(&known.name))).collect();
-        let is_filled = |name: &str| {
-            self.columns.iter().any(|known| known.name == name && known.equation.is_some())
-        };
+        let is_filled =
+            |name: &str| self.columns.iter().any(|known| known.name == name && known.equation.is_some());
         let list = input.columns().into_iter().map(|name| match is_filled(name) {
             true => format!("get_field(\"#imputed\", {}) as {}", text(name), quote(name)),
             false => quote(name),

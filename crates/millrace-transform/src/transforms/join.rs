@@ -99,7 +99,9 @@ impl Transform for Join {
         match (self.how, conditions.is_empty()) {
             (How::Cross, true) => conditions.push("true".to_owned()),
             (How::Cross, false) => {
-                return Err(Fault::new("a cross join has no `on`, no `where` and no `fuzzy`").hinted("how: inner"));
+                return Err(
+                    Fault::new("a cross join has no `on`, no `where` and no `fuzzy`").hinted("how: inner")
+                );
             }
             (_, true) => return Err(Fault::new("`on` names no column").hinted("on: <column>")),
             (_, false) => {}

@@ -14,8 +14,7 @@ pub(crate) struct Sql(String);
 
 impl Kind for Sql {
     const NAME: &'static str = "sql";
-    const EXAMPLE: &'static str =
-        "sql: |\n  select origin, count(*) as flights\n  from flights\n  group by grouping sets ((origin), ())";
+    const EXAMPLE: &'static str = "sql: |\n  select origin, count(*) as flights\n  from flights\n  group by grouping sets ((origin), ())";
 }
 
 impl Transform for Sql {

@@ -77,9 +77,8 @@ impl Element {
         match into {
             DataType::Struct(fields) => {
                 let value = |name: &str, kind: &DataType| self.field(name, kind);
-                let fields = fields.iter().map(|field| {
-                    (field.name().clone(), value(field.name(), field.data_type()))
-                });
+                let fields =
+                    fields.iter().map(|field| (field.name().clone(), value(field.name(), field.data_type())));
                 Value::Object(fields.collect::<Map<_, _>>())
             }
             // The elements within it, whatever they are called.

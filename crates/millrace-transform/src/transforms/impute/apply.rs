@@ -32,7 +32,12 @@ impl Impute {
         let filled = learned.columns.iter().filter(|known| known.equation.is_some());
         let fields = filled.map(|known| Field::new(&known.name, DataType::Float64, true)).collect();
         let signature = Signature::exact(vec![DataType::Float64; width], Volatility::Immutable);
-        Ok(Self { name: format!("impute_{}", digest.get(..16).unwrap_or_default()), signature, learned, fields })
+        Ok(Self {
+            name: format!("impute_{}", digest.get(..16).unwrap_or_default()),
+            signature,
+            learned,
+            fields,
+        })
     }
 
     /// Its name in SQL.
@@ -98,7 +103,8 @@ impl ScalarUDFImpl for Impute {
                     }
                 }
             }
-            let of_filled = row.iter().zip(&self.learned.columns).filter(|(_, known)| known.equation.is_some());
+            let of_filled =
+                row.iter().zip(&self.learned.columns).filter(|(_, known)| known.equation.is_some());
             for (builder, (value, _)) in filled.iter_mut().zip(of_filled) {
                 builder.append_value(*value);
             }

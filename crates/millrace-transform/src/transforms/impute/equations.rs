@@ -43,9 +43,11 @@ impl Table {
     /// sorted first: the same rows teach the same.
     pub(super) fn learn(mut self, filled: usize, rounds: usize) -> Vec<(Option<f64>, Option<Equation>)> {
         self.sort();
-        let statistics: Vec<Option<(f64, f64)>> = (0..self.width).map(|place| self.statistics(place)).collect();
+        let statistics: Vec<Option<(f64, f64)>> =
+            (0..self.width).map(|place| self.statistics(place)).collect();
         let means: Vec<f64> = statistics.iter().map(|known| known.map_or(0.0, |(mean, _)| mean)).collect();
-        let spreads: Vec<f64> = statistics.iter().map(|known| known.map_or(0.0, |(_, spread)| spread)).collect();
+        let spreads: Vec<f64> =
+            statistics.iter().map(|known| known.map_or(0.0, |(_, spread)| spread)).collect();
         let gaps: Vec<bool> = self.values.iter().map(|value| value.is_nan()).collect();
         for row in self.values.chunks_exact_mut(self.width) {
             for (value, mean) in row.iter_mut().zip(&means) {
@@ -235,7 +237,12 @@ mod tests {
     #[test]
     fn the_order_of_the_rows_changes_nothing() {
         let rows: Vec<[Option<f64>; 2]> = (0..50_i32)
-            .map(|row| [(row % 7 != 0).then_some(f64::from(row) * 0.1), (row % 11 != 0).then_some(f64::from(row * row) * 0.3)])
+            .map(|row| {
+                [
+                    (row % 7 != 0).then_some(f64::from(row) * 0.1),
+                    (row % 11 != 0).then_some(f64::from(row * row) * 0.3),
+                ]
+            })
             .collect();
         let learned = |rows: &mut dyn Iterator<Item = &[Option<f64>; 2]>| {
             let mut table = Table::new(2, 50);
