@@ -45,7 +45,14 @@ const FILES = {
   "raw/days.csv": "day,holiday\n2026-03-01,Sunday\n2026-03-08,Sunday\n",
   "pipelines/load.yaml":
     'steps:\n  orders: {copy: {from: raw/orders.csv, to: "data:orders"}}\n  days: {copy: {from: raw/days.csv, to: "data:days"}}\n' +
-    '  by_day: {flow: flows/by_day.yaml, inputs: {orders: "${{ steps.orders.data }}"}}\n',
+    '  by_day: {flow: flows/by_day.yaml, inputs: {orders: "${{ steps.orders.data }}"}}\n' +
+    "  models: {sql_models: {}, needs: [orders, days]}\n",
+  "sources.yaml": 'shop:\n  tables:\n    orders: {from: "data:orders"}\n    days: {from: "data:days"}\n',
+  "models/staging/paid.sql": "select id, day, amount\nfrom {{ source('shop', 'orders') }}\nwhere status = 'paid'\n",
+  "models/staging/paid.yaml":
+    "description: Orders that were paid.\ntags: [daily]\ncolumns:\n  id: {description: The shop's number., tests: [unique, not_null]}\n",
+  "models/revenue.sql":
+    "select day, sum(amount) as amount, count(d.holiday) > 0 as is_holiday\nfrom {{ ref('paid') }} left join {{ source('shop', 'days') }} d using (day)\ngroup by day\n",
   "flows/by_day.yaml": FLOW,
 };
 
@@ -91,6 +98,18 @@ async function stops() {
   for (const file of ["flows/fresh.yaml", "pipelines/copy_orders_again.yaml"])
     await rm(join(workspace, file), { force: true });
   return [
+    {
+      name: "sql-models",
+      path: "/sql-models",
+      heading: "SQL models",
+      come: [rows("SQL models"), node("shop.orders"), node("revenue")],
+    },
+    {
+      name: "sql-model",
+      path: "/sql-models/paid",
+      heading: "paid",
+      come: [rows("columns of paid"), text("paid_id_unique"), node("revenue")],
+    },
     { name: "flows", path: "/flows", heading: "Flows", come: [text("load (by_day)")] },
     {
       name: "flow",

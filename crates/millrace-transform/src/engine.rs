@@ -162,8 +162,7 @@ fn base_state(config: &EngineConfig) -> datafusion::error::Result<SessionState> 
     let mut session = SessionConfig::new().with_target_partitions(partitions).with_information_schema(false);
     session = session.with_create_default_catalog_and_schema(false);
     let options = session.options_mut();
-    // Text stays plain text: what reads our rows need not know Arrow's view types.
-    options.execution.parquet.schema_force_view_types = false;
+    options.execution.parquet.schema_force_view_types = true;
     // Rows that a join or a `where` leaves out are not decoded; over TPC-H an eighth less work.
     options.execution.parquet.pushdown_filters = true;
     options.sql_parser.map_string_types_to_utf8view = false;

@@ -13,7 +13,7 @@ use millrace_contract::{DatasetCatalog, DatasetVersion};
 use millrace_spec::problem::Problem;
 use millrace_spec::sql_models::{ModelTest, Project, SqlModel, Target};
 use millrace_transform::sql_models::read_project;
-use serde::Serialize;
+use serde_json::{Value, json};
 
 /// The models of a workspace.
 pub(crate) struct WorkspaceSqlModels {
@@ -65,7 +65,7 @@ fn summary(project: &Project, model: &SqlModel, built: &IndexMap<String, Dataset
         file: model.file.clone(),
         description: model.doc.description.clone(),
         tags: model.doc.tags.clone(),
-        materialized: word(&model.materialization()),
+        materialized: word(&json!(model.materialization())),
         reads: model.reads().into_iter().map(short).collect(),
         read_by: read_by.map(|other| other.name.clone()).collect(),
         tests: u32::try_from(tests(project, model).count()).unwrap_or(u32::MAX),
@@ -93,7 +93,7 @@ pub(crate) fn view(
     }
     let tests_of = |column: Option<&str>| {
         let own = tests(project, model).filter(|test| test.column.as_deref() == column);
-        own.map(|test| SqlModelTest { name: test.name.clone(), severity: word(&test.limits.severity) })
+        own.map(|test| SqlModelTest { name: test.name.clone(), severity: word(&json!(test.limits.severity)) })
             .collect::<Vec<_>>()
     };
     let columns = columns.into_iter().map(|(name, data_type)| SqlModelColumn {
@@ -147,6 +147,6 @@ fn tests<'p>(project: &'p Project, model: &'p SqlModel) -> impl Iterator<Item = 
 }
 
 /// The word of a plain value.
-fn word(value: &impl Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+fn word(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }

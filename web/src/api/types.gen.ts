@@ -4440,6 +4440,170 @@ yaml: string,
  */
 etag?: string, };
 
+export type SqlModelTest = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * `error` or `warn`.
+ */
+severity: string, };
+
+export type SqlModelColumn = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * Type in the newest version.
+ */
+type: string | null, 
+/**
+ * What people should know of it.
+ */
+description: string | null, 
+/**
+ * Its tests.
+ */
+tests: Array<SqlModelTest>, };
+
+export type SqlModelSource = { 
+/**
+ * `source.table`.
+ */
+name: string, 
+/**
+ * What people should know of it.
+ */
+description: string | null, 
+/**
+ * Where it is: `data:name` or `connection:schema.table`.
+ */
+from: string, 
+/**
+ * Models that read it.
+ */
+read_by: Array<string>, };
+
+export type SqlModelSummary = { 
+/**
+ * Name, which is also that of its dataset.
+ */
+name: string, 
+/**
+ * Its query, relative to the workspace.
+ */
+file: string, 
+/**
+ * What people should know of it.
+ */
+description: string | null, 
+/**
+ * Tags.
+ */
+tags: Array<string>, 
+/**
+ * `table`, `incremental`, `snapshot` or `ephemeral`.
+ */
+materialized: string, 
+/**
+ * Models, and sources as `source.table`, that it reads.
+ */
+reads: Array<string>, 
+/**
+ * Models that read it.
+ */
+read_by: Array<string>, 
+/**
+ * Tests of it and of its columns.
+ */
+tests: number, 
+/**
+ * Newest version of its dataset.
+ */
+version: number | null, 
+/**
+ * Rows of that version.
+ */
+rows: number | null, 
+/**
+ * When that version was made (RFC 3339).
+ */
+built_at: string | null, };
+
+export type SqlModels = { 
+/**
+ * Models, by name.
+ */
+models: Array<SqlModelSummary>, 
+/**
+ * Tables that they read and that are none of them.
+ */
+sources: Array<SqlModelSource>, 
+/**
+ * What is wrong with the files.
+ */
+problems: Array<Problem>, };
+
+export type SqlModelView = { 
+/**
+ * The query as it was written.
+ */
+sql: string, 
+/**
+ * Columns of its newest version, then those that only its file names.
+ */
+columns: Array<SqlModelColumn>, 
+/**
+ * Tests of whole rows, by name.
+ */
+row_tests: Array<SqlModelTest>, 
+/**
+ * Name, which is also that of its dataset.
+ */
+name: string, 
+/**
+ * Its query, relative to the workspace.
+ */
+file: string, 
+/**
+ * What people should know of it.
+ */
+description: string | null, 
+/**
+ * Tags.
+ */
+tags: Array<string>, 
+/**
+ * `table`, `incremental`, `snapshot` or `ephemeral`.
+ */
+materialized: string, 
+/**
+ * Models, and sources as `source.table`, that it reads.
+ */
+reads: Array<string>, 
+/**
+ * Models that read it.
+ */
+read_by: Array<string>, 
+/**
+ * Tests of it and of its columns.
+ */
+tests: number, 
+/**
+ * Newest version of its dataset.
+ */
+version: number | null, 
+/**
+ * Rows of that version.
+ */
+rows: number | null, 
+/**
+ * When that version was made (RFC 3339).
+ */
+built_at: string | null, };
+
 export type LoggedModelMetric = { 
 /**
  * Name of the metric.

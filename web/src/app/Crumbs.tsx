@@ -3,7 +3,13 @@ import { Link, useRouterState } from "@tanstack/react-router";
 import { short } from "../format/id";
 import { experimentsQuery } from "../rooms/tracking/queries";
 
-const NAMES: Record<string, string> = { tracked: "Experiments", "logged-models": "Models", sql: "SQL", "sql-models": "SQL models", "": "Home" };
+const NAMES: Record<string, string> = {
+  tracked: "Experiments",
+  "logged-models": "Models",
+  sql: "SQL",
+  "sql-models": "SQL models",
+  "": "Home",
+};
 /** Where the list is of what a page shows, if not under the page's own first word. */
 const LISTS: Record<string, string> = { tracked: "experiments", "logged-models": "models" };
 

@@ -4,8 +4,8 @@ use ts_rs::{Config, TS};
 
 use super::{
     approvals, compare, connections, copies, datasets, endpoints, environments, flows, inbox, json,
-    lifecycle, logs, models, monitors, outside, pipelines, prompts, runs, sessions, sql, timeline, traces,
-    tracking, triggers, workspace,
+    lifecycle, logs, models, monitors, outside, pipelines, prompts, runs, sessions, sql, sql_models,
+    timeline, traces, tracking, triggers, workspace,
 };
 
 /// Content of `web/src/api/types.gen.ts`. Regenerate it with `cargo xtask schema`.

@@ -43,10 +43,18 @@ export function ModelTable({ models }: { models: SqlModelSummary[] }) {
           key: "tags",
           header: "Tags",
           value: (model) => model.tags.join(", "),
-          cell: (model) => model.tags.map((tag) => <span key={tag} className="tag">{tag}</span>),
+          cell: ({ tags }) => (tags.length === 0 ? <span className="muted">–</span> : <TagList tags={tags} />),
         },
         { key: "description", header: "Description", wrap: true, value: (model) => model.description },
       ]}
     />
   );
+}
+
+function TagList({ tags }: { tags: string[] }) {
+  return tags.map((tag) => (
+    <span key={tag} className="tag">
+      {tag}
+    </span>
+  ));
 }

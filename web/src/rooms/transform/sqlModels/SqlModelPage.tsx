@@ -40,15 +40,21 @@ export function SqlModelPage() {
                 ["File", <code key="file">{view.file}</code>],
                 ["Built", view.built_at && <Built key="built" at={view.built_at} version={view.version} />],
                 ["Rows", view.rows?.toLocaleString("en")],
-                ["Reads", <Names key="reads" names={view.reads} known={models.data?.models.map((other) => other.name)} />],
-                ["Read by", view.read_by.length > 0 && <Names key="read_by" names={view.read_by} known={view.read_by} />],
+                [
+                  "Reads",
+                  <Names key="reads" names={view.reads} known={models.data?.models.map((other) => other.name)} />,
+                ],
+                [
+                  "Read by",
+                  view.read_by.length > 0 && <Names key="read_by" names={view.read_by} known={view.read_by} />,
+                ],
                 ["Tags", view.tags.join(", ")],
                 ["Tests of rows", view.row_tests.length > 0 && <Tests key="tests" tests={view.row_tests} />],
               ]}
             />
           </Card>
           <Card title="Query" flush>
-            <CodeView text={view.sql} language="sql" label={`query of ${view.name}`} />
+            <CodeView text={view.sql.trimEnd()} language="sql" label={`query of ${view.name}`} />
           </Card>
           <Card title="Columns" flush>
             {view.columns.length === 0 ? (
@@ -112,10 +118,14 @@ function Names({ names, known = [] }: { names: string[]; known?: string[] }) {
 
 function Tests({ tests }: { tests: SqlModelTest[] }) {
   if (tests.length === 0) return <span className="muted">–</span>;
-  return tests.map((test) => (
-    <span key={test.name} className="tag" title={test.severity === "warn" ? "a failure is a warning" : undefined}>
-      {test.name}
-      {test.severity === "warn" && " (warns)"}
+  return (
+    <span className="row" style={{ flexWrap: "wrap", gap: 4 }}>
+      {tests.map((test) => (
+        <span key={test.name} className="tag" title={test.severity === "warn" ? "a failure is a warning" : undefined}>
+          {test.name}
+          {test.severity === "warn" && " (warns)"}
+        </span>
+      ))}
     </span>
-  ));
+  );
 }

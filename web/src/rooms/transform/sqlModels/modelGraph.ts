@@ -2,7 +2,10 @@ import type { SqlModels } from "../../../api/types.gen";
 import type { GraphEdge, GraphNode } from "../../../charts/graph/layout";
 
 /** Models and sources with who reads whom: all, or one with everything that it depends on and that depends on it. */
-export function modelGraph({ models, sources }: SqlModels, around?: string): { nodes: GraphNode[]; edges: GraphEdge[] } {
+export function modelGraph(
+  { models, sources }: SqlModels,
+  around?: string,
+): { nodes: GraphNode[]; edges: GraphEdge[] } {
   const all = models.flatMap((model) => model.reads.map((from) => ({ from, to: model.name })));
   const shown = around === undefined ? null : reachable(all, around);
   const edges = all.filter((edge) => shown === null || (shown.has(edge.from) && shown.has(edge.to)));
