@@ -4,6 +4,7 @@
 //! What comes as text is kept in the attempt's folder until all of it is there ([`staged`]) and then read as a file of its format is, so that
 //! types, bad records and their places are the same everywhere, and a source that fails half way has changed nothing.
 
+mod clickhouse;
 mod graphql;
 mod json_path;
 mod odata;

@@ -8,11 +8,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{Origin, graphql, odata, program, rest, singer};
+use super::{Origin, clickhouse, graphql, odata, program, rest, singer};
 use crate::error::CopyError;
 
 /// Every kind of origin. A new one: a file beside this, and a line here.
-pub(crate) const KINDS: &[Kind] = &[rest::KIND, odata::KIND, graphql::KIND, program::KIND, singer::KIND];
+pub(crate) const KINDS: &[Kind] =
+    &[rest::KIND, odata::KIND, graphql::KIND, program::KIND, singer::KIND, clickhouse::KIND];
 
 /// The settings of one kind of origin.
 pub(crate) trait Settings: DeserializeOwned + JsonSchema + Sized + 'static {

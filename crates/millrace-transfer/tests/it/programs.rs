@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Place;
 
 /// An interpreter or a tap that the environment names.
-fn program(variable: &str) -> Option<String> {
+pub(crate) fn program(variable: &str) -> Option<String> {
     let found = std::env::var(variable).ok();
     if found.is_none() {
         println!("skipped: {variable} names no program; `cargo xtask test` sets it");
