@@ -453,8 +453,9 @@ class Models(Case):
             self.assertEqual(ids("metrics.f1 > 0.6", datasets=datasets), expected, datasets)
         self.assertEqual(ids(datasets=[{"dataset_name": one, "dataset_digest": "d1"}]), [model.model_id])
         self.assertEqual(ids(datasets=[{"dataset_name": unique("none")}]), [])
-        with self.assertRaises(MlflowException):
-            ids(datasets=[{"dataset_digest": "d1"}])
+        body = {"experiment_ids": [self.experiment], "datasets": [{"dataset_digest": "d1"}]}
+        answer = requests.post(f"{URL}/api/2.0/mlflow/logged-models/search", json=body, timeout=60)
+        self.assertEqual((answer.status_code, answer.json()["error_code"]), (400, "INVALID_PARAMETER_VALUE"))
         self.assertEqual(ids(order_by=[{"field_name": "metrics.auc", "ascending": False}]), [model.model_id, other.model_id])
         self.client.delete_logged_model(other.model_id)
         self.assertEqual(ids(), [model.model_id])
