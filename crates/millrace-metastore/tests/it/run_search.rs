@@ -350,6 +350,19 @@ async fn searches_find_what_a_look_at_each_run_finds() {
     .await;
 }
 
+/// Goes on with something until it was woken so often, and drops it.
+async fn give_up_after<T>(mut polls: usize, work: impl Future<Output = T>) {
+    let mut work = pin!(work);
+    poll_fn(|context| match polls.checked_sub(1) {
+        Some(fewer) => {
+            polls = fewer;
+            work.as_mut().poll(context).map(drop)
+        }
+        None => Poll::Ready(()),
+    })
+    .await;
+}
+
 /// Clients go away while columns are filled; the next search finds every run all the same.
 #[tokio::test]
 async fn a_search_that_is_given_up_leaves_no_column_half_filled() {
@@ -373,16 +386,7 @@ async fn a_search_that_is_given_up_leaves_no_column_half_filled() {
                 let field = Field::Metric(format!("m{polls}"));
                 let filter = Clause { field, condition: Condition::Number(Compare::Greater, 0.0) }.into();
                 let query = Query { experiments: vec![0], limit: 1, filter, ..Query::default() };
-                let mut left = polls;
-                let mut search = pin!(store.search_runs(query.clone(), true));
-                let give_up = poll_fn(|context| match left.checked_sub(1) {
-                    Some(fewer) => {
-                        left = fewer;
-                        search.as_mut().poll(context).map(drop)
-                    }
-                    None => Poll::Ready(()),
-                });
-                give_up.await;
+                give_up_after(polls, store.search_runs(query.clone(), true)).await;
                 let found = store.search_runs(query, true).await.unwrap();
                 assert_eq!(found.total, Some(RUNS), "after the search was polled {polls} times");
             }
