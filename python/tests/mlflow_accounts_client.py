@@ -246,6 +246,23 @@ class Permissions(Case):
             headers={"Content-Type": "application/x-protobuf", "x-mlflow-experiment-id": experiment})
         self.assertEqual(spans.status_code, 403)
 
+    def test_files_of_traces_are_as_open_as_their_experiment(self):
+        experiment, _, _, trace = self.made()
+        file = f"{URL}/api/2.0/mlflow-artifacts/artifacts/traces/{trace}/artifacts/attachments/{uuid.uuid4()}"
+        page = f"{URL}/ajax-api/3.0/mlflow/get-trace-artifact?request_id={trace}&path={file.rsplit('/', 1)[1]}"
+
+        def ask(method, path, who):
+            return requests.request(method, path, data=b"x", auth=(who, PASSWORD), timeout=60).status_code
+
+        self.assertEqual(ask("PUT", file, self.name), 200)
+        for permission, read, written in ((None, 200, 403), ("EDIT", 200, 200), ("DENY", 403, 403)):
+            if permission:
+                self.grant("experiment", experiment, permission)
+            with self.subTest(permission=permission):
+                self.assertEqual([ask("GET", path, self.other) for path in (file, page)], [read, read])
+                self.assertEqual(ask("PUT", file, self.other), written)
+        self.assertEqual(ask("PUT", file.replace(trace, f"tr-{uuid.uuid4().hex}"), self.name), 403)
+
     def test_models_and_prompts(self):
         name = unique("model")
         with logged_in(self.name):

@@ -430,6 +430,32 @@ class Models(Case):
 
         self.assertEqual(ids(), [other.model_id, model.model_id])
         self.assertEqual(ids("metrics.auc > 0.5 AND params.p = '1' AND status = 'READY'"), [model.model_id])
+        # A metric counts as measured on the datasets that are named, and as what was logged last.
+        one, two = unique("one"), unique("two")
+        with mlflow.start_run(experiment_id=self.experiment) as run:
+            for number, (which, name, digest, value) in enumerate(
+                [(model, one, "d1", 0.9), (other, one, "d2", 0.5), (model, two, "d3", 0.1), (other, two, "d4", 0.7)]
+            ):
+                metric = Metric("f1", value, 1_000 + number, 0, which.model_id, name, digest, run.info.run_id)
+                self.client.log_batch(run.info.run_id, [metric])
+
+        def sorted_by(**order):
+            return ids("metrics.f1 IS NOT NULL", order_by=[{"field_name": "metrics.f1", "ascending": False, **order}])
+
+        self.assertEqual(sorted_by(), [other.model_id, model.model_id])
+        self.assertEqual(sorted_by(dataset_name=one), [model.model_id, other.model_id])
+        self.assertEqual(sorted_by(dataset_name=two, dataset_digest="d3"), [model.model_id, other.model_id])
+        for datasets, expected in (
+            ([{"dataset_name": one}], [model.model_id]), ([{"dataset_name": two}], [other.model_id]),
+            ([{"dataset_name": one, "dataset_digest": "d2"}], []),
+            ([{"dataset_name": one}, {"dataset_name": two}], [other.model_id, model.model_id]),
+        ):
+            self.assertEqual(ids("metrics.f1 > 0.6", datasets=datasets), expected, datasets)
+        self.assertEqual(ids(datasets=[{"dataset_name": one, "dataset_digest": "d1"}]), [model.model_id])
+        self.assertEqual(ids(datasets=[{"dataset_name": unique("none")}]), [])
+        body = {"experiment_ids": [self.experiment], "datasets": [{"dataset_digest": "d1"}]}
+        answer = requests.post(f"{URL}/api/2.0/mlflow/logged-models/search", json=body, timeout=60)
+        self.assertEqual((answer.status_code, answer.json()["error_code"]), (400, "INVALID_PARAMETER_VALUE"))
         self.assertEqual(ids(order_by=[{"field_name": "metrics.auc", "ascending": False}]), [model.model_id, other.model_id])
         self.client.delete_logged_model(other.model_id)
         self.assertEqual(ids(), [model.model_id])

@@ -141,6 +141,17 @@ def fill_datasets(churn):
     ])
 
 
+def fill_webhooks():
+    # The client wants names to be resolved, so this is an address; nothing is sent.
+    client.create_webhook(
+        "plain", "https://93.184.215.14/plain", ["registered_model.created", "model_version_alias.created"], description="All names",
+    )
+    client.create_webhook("signed", "https://93.184.215.14/signed", ["model_version.created"], secret="a secret")
+    client.create_webhook("asleep", "https://93.184.215.14/asleep", ["prompt.created"], status="DISABLED")
+    gone = client.create_webhook("gone", "https://93.184.215.14/gone", ["prompt.created"])
+    client.delete_webhook(gone.webhook_id)
+
+
 def fill_many(count):
     many = client.create_experiment("many")
     for number in range(count):
@@ -158,3 +169,4 @@ else:
     fill_traces(churn, parent)
     if not IS_FOLDER:
         fill_datasets(churn)
+        fill_webhooks()

@@ -26,6 +26,7 @@ import mlflow  # noqa: E402
 from mlflow.entities import AssessmentSource, Feedback, SpanType  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.genai import datasets  # noqa: E402
+from mlflow.tracing.attachments import Attachment  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest  # noqa: E402
 
@@ -396,6 +397,31 @@ class EvaluationData(Case):
             body = json.dumps({"records": records}).encode()
             path = f"/api/3.0/mlflow/datasets/{made[0]}/records"
             self.assertEqual(post(path, body, Content_Type="application/json")[0], 400, records)
+
+
+class Attachments(Case):
+    def test_attached_files_are_read_back(self):
+        content = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+        with mlflow.start_span("look") as span:
+            span.set_inputs({"picture": Attachment(content_type="image/png", content_bytes=content)})
+        mlflow.flush_trace_async_logging()
+        trace = span.trace_id
+        reference = Attachment.parse_ref(mlflow.get_trace(trace).data.spans[0].inputs["picture"])
+        path = f"/ajax-api/3.0/mlflow/get-trace-artifact?request_id={trace}&path="
+        for _ in range(50):
+            status, body, _ = post(path + reference["attachment_id"], None, "GET")
+            if status == 200:
+                break
+            time.sleep(0.1)
+        self.assertEqual((status, body), (200, content))
+        self.assertEqual(post(path + str(uuid.uuid4()), None, "GET")[0], 404)
+        for bad in ("../../../etc/passwd", reference["attachment_id"].upper(), "x"):
+            self.assertEqual(post(path + bad, None, "GET")[0], 400, bad)
+        # Nothing can be attached to a trace that is not there.
+        absent = f"/api/2.0/mlflow-artifacts/artifacts/traces/tr-{uuid.uuid4().hex}/artifacts/attachments/{uuid.uuid4()}"
+        self.assertEqual(post(absent, b"x", "PUT")[0], 404)
+        self.client.delete_traces(self.experiment, trace_ids=[trace])
+        self.assertEqual(post(path + reference["attachment_id"], None, "GET")[0], 404)
 
 
 class Server(Case):

@@ -1009,6 +1009,7 @@ const ROUTES = [
         alias: "champion",
         digest: "blake3:9d1c",
         approvals: 2,
+        approvers: ["role:ml_owner"],
         state: "pending",
         comment: "better on winter days",
         by: "ann",

@@ -40,6 +40,8 @@ pub(crate) fn dispatch(root: &Path, arguments: &[String]) -> Result<()> {
         ["folders"] => data::bench_folders(root, "release"),
         ["folders", "small"] => data::bench_folders(root, "debug"),
         ["orchestration"] => orchestration::bench(root),
+        ["tracking", "peer"] => tracking::bench_peer(root, "release"),
+        ["tracking", "peer", profile] => tracking::bench_peer(root, profile),
         ["tracking"] => tracking::bench(root, 1_000_000),
         ["tracking", runs] => tracking::bench(root, runs.parse().context("how many runs?")?),
         _ => bail!("there is no bench `{}`", arguments.join(" ")),

@@ -25,7 +25,7 @@ usage: cargo xtask <chore>
   tidy    who may name what, file length, ARCHITECTURE.md, words
   schema  writes the UI's types and the API's document anew from the Rust types
   picture runs the demo, walks its pages in Chromium and takes the README's picture
-  bench   measures the program as users get it, beside bars and floors; `bench tracking [RUNS]` with a million tracked runs, `bench orchestration`, `bench data` beside DuckDB, Polars and ConnectorX
+  bench   measures the program as users get it, beside bars and floors; `bench tracking [RUNS]` with a million tracked runs, `bench tracking peer` beside MLflow's own server, `bench orchestration`, `bench data` beside DuckDB, Polars and ConnectorX
   deny    licences and sources of everything that is linked in
 ";
 

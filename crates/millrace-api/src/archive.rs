@@ -256,6 +256,66 @@ mod tests {
         assert_eq!(text, "first");
     }
 
+    fn long(bytes: &[u8], at: usize) -> u64 {
+        u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
+    }
+
+    /// The record behind the table of contents whose numbers have 64 bits, by the one that says where it is.
+    fn large_end(bytes: &[u8], gone: u64) -> usize {
+        let locator = bytes.len() - 22 - 20;
+        assert_eq!(number(bytes, locator), 0x0706_4b50);
+        let end = usize::try_from(long(bytes, locator + 8) - gone).unwrap();
+        assert_eq!(number(bytes, end), 0x0606_4b50);
+        end
+    }
+
+    #[test]
+    fn more_files_than_16_bits_count_are_all_in_the_table_of_contents() {
+        const MANY: u64 = 70_000;
+        let mut archive = Archive::default();
+        for file in 0..MANY {
+            archive.begin(format!("f{file}"), 1).unwrap();
+            archive.append(b"x");
+            archive.end().unwrap();
+        }
+        archive.finish().unwrap();
+        let bytes = archive.out;
+        let end = large_end(&bytes, 0);
+        assert_eq!((long(&bytes, end + 24), long(&bytes, end + 32)), (MANY, MANY));
+        let (length, table) = (long(&bytes, end + 40), long(&bytes, end + 48));
+        let mut at = usize::try_from(table).unwrap();
+        for file in 0..MANY {
+            assert_eq!(number(&bytes, at), 0x0201_4b50);
+            let name = usize::from(u16::from_le_bytes(bytes[at + 28..at + 30].try_into().unwrap()));
+            assert_eq!(&bytes[at + 46..at + 46 + name], format!("f{file}").as_bytes());
+            at += 46 + name;
+        }
+        assert_eq!(at as u64, table + length);
+        assert_eq!(
+            u16::from_le_bytes(bytes[bytes.len() - 12..bytes.len() - 10].try_into().unwrap()),
+            u16::MAX
+        );
+    }
+
+    #[test]
+    fn a_file_behind_four_gigabytes_is_found_by_64_bits() {
+        // As if so much had been handed on already.
+        const GONE: u64 = 5 << 30;
+        let mut archive = Archive { gone: GONE, ..Archive::default() };
+        archive.begin("late".to_owned(), 3).unwrap();
+        archive.append(b"abc");
+        archive.end().unwrap();
+        archive.finish().unwrap();
+        let bytes = archive.out;
+        let end = large_end(&bytes, GONE);
+        let table = usize::try_from(long(&bytes, end + 48) - GONE).unwrap();
+        let extra = table + 46 + "late".len();
+        assert_eq!(number(&bytes, table + 42), 0xFFFF_FFFF);
+        assert_eq!(u16::from_le_bytes(bytes[extra..extra + 2].try_into().unwrap()), 1);
+        // Size, packed size, place.
+        assert_eq!((long(&bytes, extra + 4), long(&bytes, extra + 20)), (3, GONE));
+    }
+
     #[test]
     fn sizes_of_a_large_file_have_64_bits() {
         let bytes = archive(&[("large", b"content", LARGE)]);

@@ -189,6 +189,7 @@ impl From<RegistryRefusal> for ApiError {
             RegistryRefusal::NoWebhook { .. } => (StatusCode::NOT_FOUND, "unknown-webhook"),
             RegistryRefusal::NoPromotion { .. } => (StatusCode::NOT_FOUND, "unknown-request"),
             RegistryRefusal::Protected { .. } => (StatusCode::FORBIDDEN, "alias-protected"),
+            RegistryRefusal::NotAsked { .. } => (StatusCode::FORBIDDEN, "not-asked"),
             RegistryRefusal::OwnRequest { .. } | RegistryRefusal::ForeignRequest { .. } => {
                 (StatusCode::FORBIDDEN, "not-yours-to-decide")
             }

@@ -108,7 +108,7 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 /// Longest time to an answer's first byte.
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// Scripts, data and images of this server alone. Styles also inline: the component library and the charts set positions by them.
-const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; worker-src 'self' blob:; \
+const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; worker-src 'self' blob:; \
      object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
 /// Millrace's own API.

@@ -116,6 +116,22 @@ pub(crate) enum Inner {
     Postgres(PgRow),
 }
 
+macro_rules! getter_at {
+    ($(#[$doc:meta])* $name:ident, $type:ty, $wanted:literal) => {
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// [`MetastoreError::Column`] if there is no such place, or it has another type.
+        pub(crate) fn $name(&self, place: usize) -> Result<Option<$type>, MetastoreError> {
+            let read = match &self.0 {
+                Inner::Sqlite(row) => row.try_get::<Option<$type>, _>(place),
+                Inner::Postgres(row) => row.try_get::<Option<$type>, _>(place),
+            };
+            read.map_err(|_| MetastoreError::Column { column: format!("number {place}"), wanted: $wanted })
+        }
+    };
+}
+
 macro_rules! getter {
     ($(#[$doc:meta])* $name:ident, $opt:ident, $type:ty, $wanted:literal) => {
         $(#[$doc])*
@@ -157,6 +173,19 @@ impl Row {
     getter!(
         /// Bytes.
         bytes, opt_bytes, Vec<u8>, "bytes"
+    );
+
+    getter_at!(
+        /// An integer by its place in the row; `None` for NULL.
+        int_at, i64, "an integer"
+    );
+    getter_at!(
+        /// Text by its place in the row, not copied; `None` for NULL.
+        text_at, &str, "text"
+    );
+    getter_at!(
+        /// Bytes by their place in the row, not copied; `None` for NULL.
+        bytes_at, &[u8], "bytes"
     );
 
     /// A truth value: an integer other than 0.

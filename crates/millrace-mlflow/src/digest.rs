@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_metastore::experiments::{ExperimentFull, ImportedModel, ImportedRun, MetricRow};
-use millrace_metastore::registry::{ImportedRegistered, is_deleted};
+use millrace_metastore::registry::{ImportedRegistered, WebhookRow, is_deleted};
 use millrace_metastore::traces::{ImportedTrace, Pairs};
 use millrace_tracking::traces::{SPANS_LOCATION_TAG, read_spans};
 use serde_json::{Map, Value};
@@ -175,6 +175,17 @@ impl Totals {
             for (key, value) in &version.tags {
                 totals.fact("registry tags").text(name).int(number).text(key).text(value).end();
             }
+        }
+        totals
+    }
+
+    /// Whether it is active is for people here to say, once they gave it a secret.
+    pub(crate) fn webhook(row: &WebhookRow) -> Self {
+        let mut totals = Self::default();
+        let fact = totals.fact("webhooks").text(&row.id).text(&row.name).text(&row.url);
+        fact.text(row.description.as_deref().unwrap_or_default()).int(row.created_at / 1_000).end();
+        for event in &row.events {
+            totals.fact("webhook events").text(&row.id).text(event).end();
         }
         totals
     }

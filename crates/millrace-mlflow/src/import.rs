@@ -3,6 +3,8 @@
 //! A record is here once its transaction is; its files are copied before. So whatever ends an import, the next one goes on: it reads the
 //! source from the beginning and stores what is missing.
 
+mod webhooks;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use millrace_metastore::assets::AssetVersionRow;
@@ -74,7 +76,8 @@ pub async fn import(
     import.registered().await?;
     import.traces().await?;
     import.datasets().await?;
-    import.report.left_out = import.source.left_out().await?;
+    import.webhooks().await?;
+    import.report.left_out.extend(import.source.left_out().await?);
     let report = import.report;
     if report.is_sound() && !report.dry_run {
         target.store.finish_import(report.identity.clone(), import.options.now).await?;

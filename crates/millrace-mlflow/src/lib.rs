@@ -26,7 +26,7 @@ pub use error::ImportError;
 pub use export::{Exported, export};
 pub use files::Places;
 pub use import::{ImportOptions, Progress, import};
-pub use record::{Broken, EvalDataset, Files, Found, Model, Run, Source, open};
+pub use record::{Broken, EvalDataset, Files, Found, Model, Run, Source, Webhook, open};
 pub use report::Report;
 pub use server::Access;
 pub use target::Target;

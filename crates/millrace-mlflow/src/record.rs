@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use millrace_metastore::eval_datasets::{EvalDatasetRow, EvalRecordRow};
 use millrace_metastore::experiments::{ExperimentFull, ImportedModel, ImportedRun, NAME_TAG, PARENT_TAG};
-use millrace_metastore::registry::ImportedRegistered;
+use millrace_metastore::registry::{ImportedRegistered, WebhookRow};
 use millrace_metastore::traces::ImportedTrace;
+use millrace_tracking::webhooks::events as known_events;
 
 use crate::ImportError;
 use crate::database::DatabaseSource;
@@ -72,6 +73,25 @@ pub struct Model {
     pub uri: String,
 }
 
+/// Who is told of changes in the registry, without the secret.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// The webhook, with the events that there are here.
+    pub row: WebhookRow,
+    /// Whether nothing is missing: it is known to have no secret.
+    pub is_whole: bool,
+    /// Events that there are none of here.
+    pub unknown: Vec<String>,
+}
+
+/// A webhook with its events, each `entity.action`.
+pub(crate) fn webhook(row: WebhookRow, events: Vec<String>, is_whole: bool) -> Webhook {
+    let (mut events, unknown): (Vec<String>, Vec<String>) =
+        events.into_iter().partition(|event| known_events().any(|known| known == event));
+    events.sort_unstable();
+    Webhook { row: WebhookRow { events, ..row }, is_whole, unknown }
+}
+
 /// An evaluation dataset with its records.
 pub type EvalDataset = (EvalDatasetRow, Vec<EvalRecordRow>);
 
@@ -93,6 +113,11 @@ pub trait Source: Send + Sync {
     async fn next_traces(&mut self) -> Result<Option<Found<ImportedTrace>>, ImportError>;
     /// Evaluation datasets.
     async fn next_datasets(&mut self) -> Result<Option<Found<EvalDataset>>, ImportError>;
+
+    /// All webhooks. None, if the source has no such thing.
+    async fn webhooks(&mut self) -> Result<Found<Webhook>, ImportError> {
+        Ok(Found::default())
+    }
 
     /// Whether files at this location of an experiment are taken over; else they stay where they are.
     fn takes(&self, location: &str) -> bool;

@@ -33,6 +33,8 @@ pub struct Report {
     pub renamed: Many<(String, String)>,
     /// Files that stay where they are.
     pub elsewhere: Many<String>,
+    /// Webhooks that are disabled here, since what they are signed with cannot be read.
+    pub disabled: Many<String>,
     /// What is not taken over, and why.
     pub left_out: Vec<String>,
 }
@@ -100,6 +102,7 @@ impl Report {
             "broken": broken.collect::<Vec<_>>(), "broken_count": self.broken.count,
             "differing": self.differing.first, "differing_count": self.differing.count,
             "elsewhere": self.elsewhere.first, "elsewhere_count": self.elsewhere.count,
+            "disabled": self.disabled.first, "disabled_count": self.disabled.count,
             "left_out": self.left_out,
         })
     }

@@ -2553,6 +2553,10 @@ digest: string,
  */
 approvals: number, 
 /**
+ * Who may vote: `user:NAME`, `group:NAME`, `role:NAME`.
+ */
+approvers: Array<string>, 
+/**
  * `pending`, `approved`, `rejected`, `withdrawn` or `outdated`.
  */
 state: string, 

@@ -1,5 +1,7 @@
 //! `cargo xtask bench tracking`: experiment tracking with a million runs, over HTTP, beside bars and what a request costs at least.
 
+mod peer;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -52,9 +54,16 @@ pub(super) fn bench(root: &Path, runs: u64) -> Result<()> {
     figures.push(bytes_a_point(&database)?);
     figures.push(trainers(&server)?);
     print_table(&figures);
+    drop(server);
+    peer::compare(root, &program)?;
     let missed: Vec<&str> =
         figures.iter().filter(|figure| figure.value > figure.bar).map(|figure| figure.what).collect();
     if missed.is_empty() { Ok(()) } else { bail!("missed: {}", missed.join("; ")) }
+}
+
+/// MLflow's server beside ours, alone.
+pub(super) fn bench_peer(root: &Path, profile: &str) -> Result<()> {
+    peer::compare(root, &workspace::program_of(root, profile)?)
 }
 
 fn figure(what: &'static str, value: f64, unit: &'static str, bar: f64) -> Figure {

@@ -173,14 +173,12 @@ impl Running {
 
     /// CPU time since its start, user and system.
     pub(super) fn cpu_seconds(&self) -> Result<f64> {
-        // Hundredths of a second on every Linux that we run on.
-        const TICKS: f64 = 100.0;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, fields) = stat.rsplit_once(')').context("no name in stat")?;
-        let field = |at: usize| -> Result<f64> {
-            Ok(fields.split_whitespace().nth(at).context("stat is short")?.parse()?)
-        };
-        Ok((field(11)? + field(12)?) / TICKS)
+        cpu_of(self.process())
+    }
+
+    /// Its number among the system's processes.
+    pub(super) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Bytes in memory.
@@ -196,6 +194,31 @@ impl Drop for Running {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// CPU time of a process since its start, user and system, with that of children that have ended.
+fn cpu_of(process: u32) -> Result<f64> {
+    // Hundredths of a second on every Linux that we run on.
+    const TICKS: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let (_, fields) = stat.rsplit_once(')').context("no name in stat")?;
+    let field = |at: usize| -> Result<f64> {
+        Ok(fields.split_whitespace().nth(at).context("stat is short")?.parse()?)
+    };
+    Ok((field(11)? + field(12)?) / TICKS)
+}
+
+/// CPU time of a process and of all that it started.
+pub(super) fn cpu_of_tree(process: u32) -> Result<f64> {
+    let mut sum = cpu_of(process)?;
+    for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        let children = std::fs::read_to_string(thread?.path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace() {
+            // One may end while it is looked at.
+            sum += cpu_of_tree(child.parse()?).unwrap_or_default();
+        }
+    }
+    Ok(sum)
 }
 
 /// Seconds between `started_at` and `ended_at`.

@@ -144,6 +144,7 @@ impl From<RegistryRefusal> for MlflowError {
             | RegistryRefusal::NoPromotion { .. } => Self::absent(message),
             RegistryRefusal::Protected { .. }
             | RegistryRefusal::OwnRequest { .. }
+            | RegistryRefusal::NotAsked { .. }
             | RegistryRefusal::ForeignRequest { .. } => {
                 Self::new(StatusCode::FORBIDDEN, "PERMISSION_DENIED", message)
             }

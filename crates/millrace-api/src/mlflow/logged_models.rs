@@ -2,7 +2,9 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use millrace_metastore::experiments::{Attribute, Condition, Field, LoggedModelRow, Order, Query, Text};
+use millrace_metastore::experiments::{
+    Attribute, Condition, Field, LoggedModelRow, MeasuredOn, ModelDataset, Order, Query, Text,
+};
 use millrace_tracking::search::{Target, parse_order};
 use serde_json::json;
 
@@ -101,18 +103,25 @@ pub(super) async fn log_params(State(app): State<App>, Path(id): Path<String>, f
     Ok(Json(json!({})))
 }
 
+/// The dataset that a message names.
+fn dataset(message: &Fields) -> Result<ModelDataset, MlflowError> {
+    let filled = |name: &str| Ok::<_, MlflowError>(message.text(name)?.filter(|text| !text.is_empty()));
+    Ok(ModelDataset { name: filled("dataset_name")?, digest: filled("dataset_digest")? })
+}
+
 pub(super) async fn search(State(app): State<App>, fields: Fields) -> Answer {
     let mut query: Query = searching::query(&fields, Target::LoggedModels, 100)?;
     searching::scope(&fields, &mut query)?;
-    if !fields.messages("datasets")?.is_empty() {
-        return Err(MlflowError::invalid("Searching logged models by 'datasets' is not supported here"));
+    let mut measured = MeasuredOn::default();
+    for message in fields.messages("datasets")? {
+        let dataset = dataset(&message)?;
+        if dataset.name.is_none() {
+            return Err(MlflowError::invalid("`dataset_name` in the `datasets` clause must be specified."));
+        }
+        measured.filter.push(dataset);
     }
     for message in fields.messages("order_by")? {
-        if message.text("dataset_name")?.is_some_and(|name| !name.is_empty()) {
-            return Err(MlflowError::invalid(
-                "Ordering logged models by a metric on a dataset is not supported here",
-            ));
-        }
+        measured.orders.push(dataset(&message)?);
         let order = parse_order(Target::LoggedModels, &message.required("field_name")?)?;
         let ascending = message.bool("ascending")?.unwrap_or(true);
         query.order.push(Order { field: order.field, ascending });
@@ -129,7 +138,7 @@ pub(super) async fn search(State(app): State<App>, fields: Fields) -> Answer {
             status.insert_str(0, PREFIX);
         }
     });
-    let (rows, next) = app.engine.store().search_logged_models(query).await?;
+    let (rows, next) = app.engine.store().search_logged_models(query, measured).await?;
     let mut answer = json!({"models": present::models(app.engine.store(), rows).await?});
     if let (Some(next), Some(answer)) = (next, answer.as_object_mut()) {
         answer.insert("next_page_token".to_owned(), json!(page_token::encode(&next)));

@@ -1,10 +1,25 @@
-//! Whose files are below a path: nothing is written for a run or a logged model that is gone.
+//! Whose files are below a path: nothing is written for a run, a logged model or a trace that is gone.
 
 use super::error::MlflowError;
 use crate::app::App;
 
-/// The run or logged model that a path is of, and its folder: `<id>/…`, or `…/<id>/artifacts/…` where an experiment has a place of its own.
+/// Where the folders of traces are.
+pub(super) const TRACES: &str = "traces/";
+
+/// The trace that a path is of, and its folder: `traces/<id>/artifacts/…`, where clients keep what was attached to spans.
+pub(super) fn trace(path: &str) -> Option<(&str, &str)> {
+    let (id, rest) = path.strip_prefix(TRACES)?.split_once('/')?;
+    let in_place = rest == "artifacts" || rest.starts_with("artifacts/");
+    (in_place && !id.is_empty() && !is_id(id))
+        .then(|| (id, path.get(..TRACES.len() + id.len()).unwrap_or_default()))
+}
+
+/// The run, logged model or trace that a path is of, and its folder: `<id>/…`, or `…/<id>/artifacts/…` where an experiment has a place of
+/// its own.
 fn owner(path: &str) -> Option<(&str, &str)> {
+    if let Some(found) = trace(path) {
+        return Some(found);
+    }
     let mut start = 0;
     while let Some(rest) = path.get(start..) {
         let part = rest.split('/').next().unwrap_or_default();
@@ -29,31 +44,44 @@ fn is_id(part: &str) -> bool {
 }
 
 fn gone(id: &str) -> MlflowError {
-    let what = if id.starts_with("m-") { "Logged model" } else { "Run" };
+    let what = match id {
+        id if !is_id(id) => "Trace",
+        id if id.starts_with("m-") => "Logged model",
+        _ => "Run",
+    };
     MlflowError::absent(format!("{what} with id={id} not found"))
 }
 
-/// Refuses to write files of a run or logged model that there is not (any more).
+async fn is_there(app: &App, id: &str) -> Result<bool, MlflowError> {
+    let store = app.engine.store();
+    if is_id(id) {
+        return Ok(store.has_artifact_owner(id.to_owned()).await?);
+    }
+    Ok(!store.find_traces(vec![id.to_owned()]).await?.is_empty())
+}
+
+/// Refuses to write files of a run, logged model or trace that there is not (any more).
 pub(super) async fn require(app: &App, path: &str) -> Result<(), MlflowError> {
     let Some((id, _)) = owner(path) else { return Ok(()) };
-    if app.engine.store().has_artifact_owner(id.to_owned()).await? { Ok(()) } else { Err(gone(id)) }
+    if is_there(app, id).await? { Ok(()) } else { Err(gone(id)) }
 }
 
 /// After the file is there: if what it is of was purged meanwhile, the collector gets it, and the client is told.
 pub(super) async fn confirm(app: &App, path: &str) -> Result<(), MlflowError> {
     let Some((id, folder)) = owner(path) else { return Ok(()) };
-    let store = app.engine.store();
-    if store.has_artifact_owner(id.to_owned()).await? {
-        app.lifecycle.touch(id.to_owned());
+    if is_there(app, id).await? {
+        changed(app, path);
         return Ok(());
     }
+    let store = app.engine.store();
     store.discard_artifacts(folder.to_owned(), id.to_owned(), app.clock.now().as_microsecond()).await?;
     Err(gone(id))
 }
 
 /// Says that files below a path are others than before.
 pub(super) fn changed(app: &App, path: &str) {
-    if let Some((id, _)) = owner(path) {
+    // What traces take is measured by their spans.
+    if let Some((id, _)) = owner(path).filter(|(id, _)| is_id(id)) {
         app.lifecycle.touch(id.to_owned());
     }
 }
@@ -73,7 +101,11 @@ mod tests {
         of(format!("{model}/MLmodel"), model, model.to_owned());
         of(format!("team/a/{run}/artifacts/x"), run, format!("team/a/{run}"));
         of(format!("team/models/{model}/artifacts/x"), model, format!("team/models/{model}"));
+        of("traces/tr-1/artifacts/attachments/x".to_owned(), "tr-1", "traces/tr-1".to_owned());
+        of(format!("traces/{run}/artifacts/x"), run, format!("traces/{run}"));
         for path in [
+            "traces/tr-1/x".to_owned(),
+            "traces/tr-1".to_owned(),
             "notes.txt".to_owned(),
             format!("data/{run}"),
             format!("data/{run}/x"),

@@ -6,6 +6,7 @@ use millrace_tracking::traces::{Span, TRACE_PREFIX, client_preview, json_text, t
 use serde_json::{Map, Value, json};
 
 use super::error::MlflowError;
+use super::owners::TRACES;
 use super::present::OWN;
 use super::wire::Fields;
 
@@ -96,6 +97,11 @@ pub(super) fn shown_time(milliseconds: i64) -> String {
     Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
 }
 
+/// Where the files of a trace are among the artifacts: what was attached to its spans.
+pub(super) fn folder(id: &str) -> String {
+    format!("{TRACES}{id}/artifacts")
+}
+
 /// `TraceInfoV3`.
 pub(super) fn info(trace: &Trace) -> Value {
     let row = &trace.row;
@@ -106,7 +112,7 @@ pub(super) fn info(trace: &Trace) -> Value {
     if let Some(name) = &row.name {
         tags.insert(NAME_TAG.to_owned(), json!(name));
     }
-    tags.insert(LOCATION_TAG.to_owned(), json!(format!("{OWN}traces/{}/artifacts", row.id)));
+    tags.insert(LOCATION_TAG.to_owned(), json!(format!("{OWN}{}", folder(&row.id))));
     let mut info = json!({
         "trace_id": row.id,
         "trace_location": {

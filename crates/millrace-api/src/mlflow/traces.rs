@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use millrace_metastore::experiments::Refusal;
 use millrace_metastore::traces::{PROMPT_LINK, RUN_LINK, TagRemoval, Trace, TraceQuery, TraceRange};
+use millrace_storage::FilePath;
 use millrace_tracking::search::{parse_trace_filter, parse_trace_order};
 use millrace_tracking::traces::{SIZE_METADATA, Span, read_spans};
 use serde_json::{Value, json};
 
 use super::error::{Answer, MlflowError};
 use super::wire::Fields;
-use super::{names, require_active_experiment, search as searching, trace_wire};
+use super::{artifacts, names, require_active_experiment, search as searching, trace_wire};
 use crate::app::App;
 use crate::otlp;
 use crate::page_token;
@@ -184,10 +185,23 @@ pub(super) async fn batch_get_infos(State(app): State<App>, fields: Fields) -> A
     Ok(Json(json!({"trace_infos": traces.iter().map(trace_wire::info).collect::<Vec<_>>()})))
 }
 
-/// The spans of a trace as a file, as MLflow's pages read them.
-pub(super) async fn download(State(app): State<App>, fields: Fields) -> Result<Response, MlflowError> {
+/// The spans of a trace as a file, as MLflow's pages read them; with `path`, what was attached to a span under this id.
+pub(super) async fn download(
+    State(app): State<App>,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, MlflowError> {
     let id = fields.required("request_id")?;
     let trace = found(&app, id.clone()).await?;
+    if let Some(name) = fields.text("path")?.filter(|name| !name.is_empty()) {
+        let is_id = uuid::Uuid::parse_str(&name).is_ok_and(|parsed| parsed.to_string() == name);
+        if !is_id {
+            let message = format!("Invalid attachment path: '{name}'. Attachment path must be a valid UUID.");
+            return Err(MlflowError::invalid(message));
+        }
+        let path = FilePath::new(&trace_wire::folder(&id))?.join(&format!("attachments/{name}"))?;
+        return artifacts::read_file(State(app), Path(path.to_string()), headers).await;
+    }
     let spans = spans(&app, vec![id.clone()]).await?.remove(&id).unwrap_or_default();
     let spans: Vec<Value> = spans.iter().map(|span| trace_wire::span_file(&trace.row.id, span)).collect();
     let attachment = HeaderValue::from_static("attachment; filename=\"traces.json\"");

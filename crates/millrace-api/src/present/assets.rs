@@ -132,6 +132,7 @@ pub fn promotion(row: PromotionRow) -> PromotionView {
         alias: row.alias,
         digest: row.digest,
         approvals: count(row.quorum),
+        approvers: row.approvers,
         state: row.state,
         comment: row.comment,
         by: row.requested_by,

@@ -90,7 +90,7 @@ fn known_id(id: String) -> Result<String, ApiError> {
     if id.contains('\0') { Err(ApiError::unknown("request", "?")) } else { Ok(id) }
 }
 
-/// Says yes or no to a request. The last yes that it needs moves the alias.
+/// Says yes or no to a request, as one of those whom the model's tag `millrace.approvers` names. The last yes that it needs moves the alias.
 #[utoipa::path(post, path = "/api/promotions/{id}/votes", params(("id" = String, Path)), request_body = CastVote,
     responses((status = 200, body = PromotionView)))]
 async fn vote_on_promotion(
@@ -105,13 +105,15 @@ async fn vote_on_promotion(
         let problem = Problem::error("comment-missing", "who rejects a request says why");
         return Err(ApiError::new(StatusCode::BAD_REQUEST, problem));
     }
+    let voter = person(&app, &caller, vote.by.as_deref())?;
+    let access = app.approvals.access().await?;
     let row = VoteRow {
-        voter: person(&app, &caller, vote.by.as_deref())?.name,
+        voter: voter.name.clone(),
         approves: vote.approve,
         comment: vote.comment,
         voted_at: app.clock.now().as_microsecond(),
     };
-    Ok(Json(promotion(app.engine.store().vote_on_promotion(known_id(id)?, row).await?)))
+    Ok(Json(promotion(app.engine.store().vote_on_promotion(known_id(id)?, (voter, access), row).await?)))
 }
 
 /// Takes a request back.

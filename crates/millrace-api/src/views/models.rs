@@ -294,6 +294,8 @@ pub struct PromotionView {
     pub digest: String,
     /// Approvals that it needs.
     pub approvals: u32,
+    /// Who may vote: `user:NAME`, `group:NAME`, `role:NAME`.
+    pub approvers: Vec<String>,
     /// `pending`, `approved`, `rejected`, `withdrawn` or `outdated`.
     pub state: String,
     /// Why.

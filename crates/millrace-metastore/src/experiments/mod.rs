@@ -43,7 +43,10 @@ pub use models::{LoggedModelRow, ModelMetric};
 pub use own::ExperimentRow;
 pub use packing::Unreadable;
 pub use purge::{Kept, PurgeRule, Purged};
-pub use query::{Attribute, Clause, Compare, Condition, Cursor, Field, Filter, Key, Order, Query, View};
+pub use query::{
+    Attribute, Clause, Compare, Condition, Cursor, Field, Filter, Key, MeasuredOn, ModelDataset, Order,
+    Query, View,
+};
 pub use retention::ALL_EXPERIMENTS;
 pub use run::RunChange;
 pub use usage::{MeasuredFiles, StorageUse, ToMeasure};

@@ -105,6 +105,14 @@ impl Filter {
         matches!(self, Self::All(parts) if parts.iter().all(Self::is_empty))
     }
 
+    /// Whether a clause is about a metric.
+    pub fn has_metric(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::has_metric),
+            Self::Clause(clause) => matches!(clause.field, Field::Metric(_)),
+        }
+    }
+
     /// Shows every clause, to be changed.
     pub fn for_each_mut(&mut self, change: &mut impl FnMut(&mut Clause)) {
         match self {
@@ -163,6 +171,24 @@ pub enum Key {
 
 /// The sort keys of the last row that was given.
 pub type Cursor = Vec<Key>;
+
+/// A dataset that models are measured on; a part that is absent may be anything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModelDataset {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its digest.
+    pub digest: Option<String>,
+}
+
+/// On which datasets the metrics of a search of logged models were measured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MeasuredOn {
+    /// Clauses of the filter look at these only, and a model must have been measured on one of them; none is all.
+    pub filter: Vec<ModelDataset>,
+    /// For each order in turn; an order without one looks at all.
+    pub orders: Vec<ModelDataset>,
+}
 
 /// What is searched for.
 #[derive(Debug, Clone, Default)]

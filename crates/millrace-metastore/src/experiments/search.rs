@@ -9,7 +9,10 @@ use crate::{Metastore, MetastoreError, Row, Value};
 use super::condition::in_sql;
 use super::experiment::{SELECT_EXPERIMENT, experiment_full, read_tags};
 use super::models::{SELECT_MODEL, model_row};
-use super::query::{Attribute, Clause, Compare, Condition, Cursor, Field, Filter, Key, Order, Query, View};
+use super::query::{
+    Attribute, Clause, Compare, Condition, Cursor, Field, Filter, Key, MeasuredOn, ModelDataset, Order,
+    Query, View,
+};
 use super::{ExperimentFull, LoggedModelRow, Refusal};
 
 impl Metastore {
@@ -21,7 +24,7 @@ impl Metastore {
         &self,
         query: Query,
     ) -> Result<(Vec<ExperimentFull>, Option<Cursor>), MetastoreError> {
-        let (rows, next) = self.search(&EXPERIMENTS, query).await?;
+        let (rows, next) = self.search(&EXPERIMENTS, query, MeasuredOn::default()).await?;
         let mut found = rows.iter().map(experiment_full).collect::<Result<Vec<_>, _>>()?;
         found = self
             .read(move |session| {
@@ -43,8 +46,9 @@ impl Metastore {
     pub async fn search_logged_models(
         &self,
         query: Query,
+        measured: MeasuredOn,
     ) -> Result<(Vec<LoggedModelRow>, Option<Cursor>), MetastoreError> {
-        let (rows, next) = self.search(&MODELS, query).await?;
+        let (rows, next) = self.search(&MODELS, query, measured).await?;
         Ok((rows.iter().map(model_row).collect::<Result<_, _>>()?, next))
     }
 
@@ -52,9 +56,10 @@ impl Metastore {
         &self,
         entity: &'static Entity,
         query: Query,
+        measured: MeasuredOn,
     ) -> Result<(Vec<Row>, Option<Cursor>), MetastoreError> {
         let limit = usize::try_from(query.limit.max(1)).unwrap_or(1);
-        let mut statement = Statement::new(entity, self.is_postgres());
+        let mut statement = Statement::new(entity, self.is_postgres(), measured);
         let sql = statement.compile(&query)?;
         let Statement { args, sorts, .. } = statement;
         let mut rows =
@@ -137,14 +142,34 @@ type Sort = (String, Kind, bool);
 struct Statement {
     entity: &'static Entity,
     postgres: bool,
+    measured: MeasuredOn,
     args: Vec<Value<'static>>,
     joins: String,
     sorts: Vec<Sort>,
 }
 
 impl Statement {
-    fn new(entity: &'static Entity, postgres: bool) -> Self {
-        Self { entity, postgres, args: Vec::new(), joins: String::new(), sorts: Vec::new() }
+    fn new(entity: &'static Entity, postgres: bool, measured: MeasuredOn) -> Self {
+        Self { entity, postgres, measured, args: Vec::new(), joins: String::new(), sorts: Vec::new() }
+    }
+
+    /// Whether a metric was measured on a dataset.
+    fn on(&mut self, table: &str, dataset: &ModelDataset) -> String {
+        let mut conditions = Vec::new();
+        for (column, wanted) in [("dataset_name", &dataset.name), ("dataset_digest", &dataset.digest)] {
+            if let Some(wanted) = wanted {
+                conditions.push(format!("{table}.{column} = {}", self.bind(wanted.clone())));
+            }
+        }
+        if conditions.is_empty() { "1 = 1".to_owned() } else { conditions.join(" AND ") }
+    }
+
+    /// Whether a metric was measured on one of those that the search names.
+    fn on_any(&mut self) -> String {
+        let datasets = std::mem::take(&mut self.measured.filter);
+        let each: Vec<String> = datasets.iter().map(|dataset| self.on("value", dataset)).collect();
+        self.measured.filter = datasets;
+        if each.is_empty() { "1 = 1".to_owned() } else { format!("({})", each.join(" OR ")) }
     }
 
     /// Binds a value and gives its placeholder.
@@ -169,6 +194,12 @@ impl Statement {
             View::All => {}
         }
         conditions.push(self.filter(&query.filter)?);
+        if !(self.measured.filter.is_empty() || query.filter.has_metric()) {
+            let (table, owner, on) = (self.entity.metrics, self.entity.owner, self.on_any());
+            conditions.push(format!(
+                "EXISTS (SELECT 1 FROM {table} AS value WHERE value.{owner} = this.id AND {on})"
+            ));
+        }
         for (number, order) in query.order.iter().enumerate() {
             self.order(number, order)?;
         }
@@ -232,7 +263,8 @@ impl Statement {
                     Condition::Null | Condition::NotNull => "1 = 1",
                     _ => "value.is_nan = 0",
                 };
-                (self.entity.metrics, "value.number", format!(" AND value.name = {name} AND {nan}"))
+                let on = self.on_any();
+                (self.entity.metrics, "value.number", format!(" AND value.name = {name} AND {nan} AND {on}"))
             }
             Field::Param(name) | Field::Tag(name) => {
                 let family = if matches!(clause.field, Field::Tag(_)) { "tag" } else { "param" };
@@ -274,10 +306,13 @@ impl Statement {
             Field::Metric(name) => {
                 let name = self.bind(name.clone());
                 let table = self.entity.metrics;
-                // A model may have a metric on several datasets; its greatest one counts.
+                let dataset = self.measured.orders.get(number).cloned().unwrap_or_default();
+                let on = self.on("value", &dataset);
+                // A model may have a metric on several datasets and of several runs; the one that was logged last counts, as in MLflow.
                 self.joins += &format!(
-                    " LEFT JOIN (SELECT {owner}, MAX(number) AS number, MIN(is_nan) AS is_nan FROM {table} \
-                     WHERE name = {name} GROUP BY {owner}) AS {alias} ON {alias}.{owner} = this.id"
+                    " LEFT JOIN (SELECT value.{owner}, value.number, value.is_nan, ROW_NUMBER() OVER (PARTITION BY value.{owner} \
+                     ORDER BY value.logged_at DESC, value.step DESC, value.run_id) AS place FROM {table} AS value \
+                     WHERE value.name = {name} AND {on}) AS {alias} ON {alias}.{owner} = this.id AND {alias}.place = 1"
                 );
                 let missing = format!("{alias}.number IS NULL");
                 let rank = format!("CASE WHEN {missing} THEN 2 WHEN {alias}.is_nan = 1 THEN 1 ELSE 0 END");

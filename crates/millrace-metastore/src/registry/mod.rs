@@ -18,7 +18,9 @@ mod webhooks;
 pub use cards::CardRow;
 pub use import::{ImportedRegistered, is_deleted};
 pub use own::{NewModelAsset, RegisteredAsset};
-pub use promotions::{APPROVALS_TAG, NewPromotion, PROTECTED_TAG, PromotionRow, VoteRow, promotion_state};
+pub use promotions::{
+    APPROVALS_TAG, APPROVERS_TAG, NewPromotion, PROTECTED_TAG, PromotionRow, VoteRow, promotion_state,
+};
 pub use search::{RegistryClause, RegistryField, RegistryOrder, RegistryQuery};
 pub use versions::NewVersion;
 pub use webhooks::{WebhookChange, WebhookDelivery, WebhookRow, webhook_body};
@@ -118,6 +120,14 @@ pub enum RegistryRefusal {
     OwnRequest {
         /// Who it is.
         voter: String,
+    },
+    /// Others are asked.
+    #[error("`{voter}` is not asked: {asked} decides this request")]
+    NotAsked {
+        /// Who it is.
+        voter: String,
+        /// Who decides.
+        asked: String,
     },
     /// Only who made a request takes it back.
     #[error("`{owner}` made this request, and nobody else takes it back")]

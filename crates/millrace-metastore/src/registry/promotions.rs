@@ -1,7 +1,9 @@
 //! Requests to point an alias at a version, and who approved of them.
 //!
 //! A request is about one content, by its digest. It is decided by others than who made it; with the last approval that it needs, the
-//! alias moves in the same transaction.
+//! alias moves in the same transaction. Who may vote, the model says: by a tag, or else administrators.
+
+use millrace_spec::access::{ADMIN, Access, Approver, Person};
 
 use super::labels::{lock_version, move_alias};
 use super::{MODEL, RegistryRefusal, lock_model};
@@ -12,6 +14,10 @@ use crate::{Metastore, MetastoreError, Row, Session};
 pub const APPROVALS_TAG: &str = "millrace.approvals";
 /// The tag of a registered model with the aliases that move by an approved request only, with commas between.
 pub const PROTECTED_TAG: &str = "millrace.protected_aliases";
+
+/// The tag of a registered model that says who may vote: `user:NAME`, `group:NAME` and `role:NAME`, with commas between. Groups and roles are
+/// those of `access.yaml` and of accounts. Without it, administrators may.
+pub const APPROVERS_TAG: &str = "millrace.approvers";
 
 /// How a request stands.
 pub mod promotion_state {
@@ -61,6 +67,8 @@ pub struct PromotionRow {
     pub digest: String,
     /// Approvals that it needs.
     pub quorum: i64,
+    /// Who may vote, as the model says now.
+    pub approvers: Vec<String>,
     /// One of [`promotion_state`].
     pub state: String,
     /// Why.
@@ -138,14 +146,28 @@ impl Metastore {
     /// Says yes or no to a request, once a person; a second vote takes the place of the first. A no rejects it. The last yes that it
     /// needs moves the alias.
     ///
+    /// `voter`: who votes, and `access`: who has which role now.
+    ///
     /// # Errors
-    /// [`RegistryRefusal::NoPromotion`], [`RegistryRefusal::OwnRequest`], [`RegistryRefusal::Decided`], or if the database fails.
-    pub async fn vote_on_promotion(&self, id: String, vote: VoteRow) -> Result<PromotionRow, MetastoreError> {
+    /// [`RegistryRefusal::NoPromotion`], [`RegistryRefusal::OwnRequest`], [`RegistryRefusal::NotAsked`], [`RegistryRefusal::Decided`], or if
+    /// the database fails.
+    pub async fn vote_on_promotion(
+        &self,
+        id: String,
+        (voter, access): (Person, Access),
+        vote: VoteRow,
+    ) -> Result<PromotionRow, MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
                 let request = find_pending(session, &id).await?;
                 if request.requested_by == vote.voter {
                     return Err(RegistryRefusal::OwnRequest { voter: vote.voter }.into());
+                }
+                // What names nobody lets nobody vote.
+                let asked = request.approvers.iter().filter_map(|text| text.parse::<Approver>().ok());
+                if !asked.into_iter().any(|approver| access.includes(&approver, &voter)) {
+                    let asked = request.approvers.join(" or ");
+                    return Err(RegistryRefusal::NotAsked { voter: vote.voter, asked }.into());
                 }
                 let (name, version) = (request.name.as_str(), request.version);
                 if digest(session, name, version).await.ok().as_deref() != Some(request.digest.as_str()) {
@@ -268,6 +290,13 @@ async fn approvals(session: &mut Session, name: &str) -> Result<i64, MetastoreEr
     Ok(tag(session, name, APPROVALS_TAG).await?.and_then(|text| text.trim().parse().ok()).unwrap_or(1))
 }
 
+async fn approvers(session: &mut Session, name: &str) -> Result<Vec<String>, MetastoreError> {
+    let listed = tag(session, name, APPROVERS_TAG).await?.unwrap_or_default();
+    let words: Vec<String> =
+        listed.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    Ok(if words.is_empty() { vec![format!("role:{ADMIN}")] } else { words })
+}
+
 async fn tag(session: &mut Session, name: &str, key: &str) -> Result<Option<String>, MetastoreError> {
     let sql = "SELECT content FROM model_tag WHERE name = $1 AND version = 0 AND key = $2";
     session.fetch_optional(sql, &[name.into(), key.into()]).await?.map(|row| row.text("content")).transpose()
@@ -322,9 +351,11 @@ async fn with_votes(session: &mut Session, row: &Row) -> Result<PromotionRow, Me
             voted_at: row.int("voted_at")?,
         })
     };
+    let name = row.text("name")?;
     Ok(PromotionRow {
         id,
-        name: row.text("name")?,
+        approvers: approvers(session, &name).await?,
+        name,
         version: row.int("version")?,
         alias: row.text("alias")?,
         digest: row.text("digest")?,

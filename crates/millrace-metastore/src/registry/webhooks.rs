@@ -89,22 +89,19 @@ impl Metastore {
     pub async fn create_webhook(&self, webhook: WebhookRow) -> Result<(), MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
-                let sql = format!("INSERT INTO webhook ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)");
-                let args = [
-                    webhook.id.as_str().into(),
-                    webhook.name.as_str().into(),
-                    webhook.url.as_str().into(),
-                    webhook.description.as_deref().into(),
-                    webhook.secret.as_deref().into(),
-                    status(webhook.active).into(),
-                    webhook.created_at.into(),
-                    webhook.updated_at.into(),
-                ];
-                session.execute(&sql, &args).await?;
-                set_events(session, &webhook.id, &webhook.events).await
+                // Ids are new ones.
+                insert(session, &webhook).await.map(drop)
             })
         })
         .await
+    }
+
+    /// Records a webhook of another server; gives whether it was new. One that is there already stays as it is.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn import_webhook(&self, webhook: WebhookRow) -> Result<bool, MetastoreError> {
+        self.write(move |session| Box::pin(async move { insert(session, &webhook).await })).await
     }
 
     /// One webhook.
@@ -348,6 +345,28 @@ fn delivery_row(row: &Row) -> Result<WebhookDelivery, MetastoreError> {
         dead: row.int("dead")? != 0,
         error: row.opt_text("error")?,
     })
+}
+
+/// Stores a webhook, if there is none of its id.
+async fn insert(session: &mut Session, webhook: &WebhookRow) -> Result<bool, MetastoreError> {
+    let sql = format!(
+        "INSERT INTO webhook ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING"
+    );
+    let args = [
+        webhook.id.as_str().into(),
+        webhook.name.as_str().into(),
+        webhook.url.as_str().into(),
+        webhook.description.as_deref().into(),
+        webhook.secret.as_deref().into(),
+        status(webhook.active).into(),
+        webhook.created_at.into(),
+        webhook.updated_at.into(),
+    ];
+    let is_new = session.execute(&sql, &args).await? > 0;
+    if is_new {
+        set_events(session, &webhook.id, &webhook.events).await?;
+    }
+    Ok(is_new)
 }
 
 async fn set_events(session: &mut Session, id: &str, events: &[String]) -> Result<(), MetastoreError> {

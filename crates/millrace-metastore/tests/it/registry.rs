@@ -3,11 +3,13 @@
 use millrace_metastore::assets::{AssetNode, AssetVersionRow, VersionSelector};
 use millrace_metastore::experiments::{Compare, Condition};
 use millrace_metastore::registry::{
-    APPROVALS_TAG, NewModelAsset, NewPromotion, NewVersion, PROMPT_TAG, PROTECTED_TAG, RegistryClause,
-    RegistryField, RegistryOrder, RegistryQuery, RegistryRefusal, VoteRow, WebhookChange, WebhookRow,
+    APPROVALS_TAG, APPROVERS_TAG, NewModelAsset, NewPromotion, NewVersion, PROMPT_TAG, PROTECTED_TAG,
+    RegistryClause, RegistryField, RegistryOrder, RegistryQuery, RegistryRefusal, VoteRow, WebhookChange,
+    WebhookRow,
 };
 use millrace_metastore::testing::TestPostgres;
 use millrace_metastore::{Metastore, MetastoreError};
+use millrace_spec::access::{Access, Person};
 
 use crate::on_both;
 
@@ -384,6 +386,45 @@ fn promotion(id: &str, version: i64) -> NewPromotion {
     }
 }
 
+fn admin(name: &str) -> (Person, Access) {
+    (Person { name: name.to_owned(), is_admin: true }, Access::default())
+}
+
+#[tokio::test]
+async fn a_request_is_decided_by_those_that_the_model_names() {
+    on_both(|store| {
+        Box::pin(async move {
+            model(&store, "m").await;
+            let new = NewVersion { content: Some(content("a")), ..version("m") };
+            store.create_model_version(new, 2).await.unwrap();
+            let asked = store.request_promotion(promotion("one", 1), 3).await.unwrap();
+            assert_eq!(asked.approvers, ["role:admin"]);
+            let access =
+                Access::parse("access.yaml", "groups: {risk: [cid]}\nroles: {owner: [user:bob]}\n").unwrap();
+            let person = |name: &str, is_admin| (Person { name: name.to_owned(), is_admin }, access.clone());
+            let votes = |name: &'static str, is_admin| {
+                store.vote_on_promotion("one".to_owned(), person(name, is_admin), vote(name, true, 4))
+            };
+            let not_asked = |voter: &str, asked: &str| {
+                Some(RegistryRefusal::NotAsked { voter: voter.to_owned(), asked: asked.to_owned() })
+            };
+            assert_eq!(refused(votes("bob", false).await), not_asked("bob", "role:admin"));
+            for (key, value) in [(APPROVERS_TAG, "role:owner, group:risk,"), (APPROVALS_TAG, "2")] {
+                store.set_registered_model_tag("m".to_owned(), pair(key, value), 4).await.unwrap();
+            }
+            let named = "role:owner or group:risk";
+            assert_eq!(refused(votes("dan", true).await), not_asked("dan", named));
+            assert_eq!(votes("bob", false).await.unwrap().state, "approved");
+            // What names nobody lets nobody decide.
+            store.request_promotion(promotion("two", 1), 5).await.unwrap();
+            store.set_registered_model_tag("m".to_owned(), pair(APPROVERS_TAG, "owner"), 5).await.unwrap();
+            let none = store.vote_on_promotion("two".to_owned(), person("bob", true), vote("bob", true, 6));
+            assert_eq!(refused(none.await), not_asked("bob", "owner"));
+        })
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_alias_moves_with_the_last_approval_of_others_and_with_nothing_else() {
     on_both(|store| {
@@ -403,18 +444,22 @@ async fn an_alias_moves_with_the_last_approval_of_others_and_with_nothing_else()
             assert_eq!((first.quorum, first.digest.as_str(), first.state.as_str()), (2, "a", "pending"));
             let again = store.request_promotion(promotion("two", 1), 3).await;
             assert_eq!(refused(again), Some(RegistryRefusal::AlreadyRequested { id: "one".to_owned() }));
-            let own = store.vote_on_promotion("one".to_owned(), vote("ann", true, 4)).await;
+            let own = store.vote_on_promotion("one".to_owned(), admin("ann"), vote("ann", true, 4)).await;
             assert_eq!(refused(own), Some(RegistryRefusal::OwnRequest { voter: "ann".to_owned() }));
             // The same person twice is one approval.
             for at in [4, 5] {
-                let waiting = store.vote_on_promotion("one".to_owned(), vote("bob", true, at)).await.unwrap();
+                let waiting = store
+                    .vote_on_promotion("one".to_owned(), admin("bob"), vote("bob", true, at))
+                    .await
+                    .unwrap();
                 assert_eq!(waiting.state, "pending");
             }
-            let done = store.vote_on_promotion("one".to_owned(), vote("cid", true, 6)).await.unwrap();
+            let done =
+                store.vote_on_promotion("one".to_owned(), admin("cid"), vote("cid", true, 6)).await.unwrap();
             assert_eq!((done.state.as_str(), done.replaced_version, done.votes.len()), ("approved", None, 2));
             let champion = || store.find_model_version_by_alias("m".to_owned(), "champion".to_owned());
             assert_eq!(champion().await.unwrap().version, 1);
-            let late = store.vote_on_promotion("one".to_owned(), vote("dan", false, 7)).await;
+            let late = store.vote_on_promotion("one".to_owned(), admin("dan"), vote("dan", false, 7)).await;
             let decided = RegistryRefusal::Decided { id: "one".to_owned(), state: "approved".to_owned() };
             assert_eq!(refused(late), Some(decided));
             assert_eq!(
@@ -422,7 +467,8 @@ async fn an_alias_moves_with_the_last_approval_of_others_and_with_nothing_else()
                 Some(protected)
             );
             store.request_promotion(promotion("two", 2), 8).await.unwrap();
-            let no = store.vote_on_promotion("two".to_owned(), vote("bob", false, 9)).await.unwrap();
+            let no =
+                store.vote_on_promotion("two".to_owned(), admin("bob"), vote("bob", false, 9)).await.unwrap();
             assert_eq!((no.state.as_str(), champion().await.unwrap().version), ("rejected", 1));
             store.request_promotion(promotion("three", 2), 10).await.unwrap();
             let foreign = store.withdraw_promotion("three".to_owned(), "bob".to_owned(), 11).await;
@@ -434,7 +480,10 @@ async fn an_alias_moves_with_the_last_approval_of_others_and_with_nothing_else()
                 .write(move |session| Box::pin(async move { session.execute(other, &[]).await }))
                 .await
                 .unwrap();
-            let outdated = store.vote_on_promotion("three".to_owned(), vote("bob", true, 12)).await.unwrap();
+            let outdated = store
+                .vote_on_promotion("three".to_owned(), admin("bob"), vote("bob", true, 12))
+                .await
+                .unwrap();
             assert_eq!((outdated.state.as_str(), champion().await.unwrap().version), ("outdated", 1));
             assert_eq!(store.list_promotions(Some("m".to_owned())).await.unwrap().len(), 3);
         })

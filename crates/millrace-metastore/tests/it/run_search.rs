@@ -1,11 +1,14 @@
 //! Searches of runs against an evaluator that looks at each run in turn, while runs change.
 
 use std::cmp::Ordering;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 
 use millrace_metastore::Metastore;
 use millrace_metastore::experiments::{
-    Attribute, Clause, Compare, Condition, Field, Filter, MetricRow, Order, ParamRule, Query, RunChange,
-    TrackedBatch, TrackedRunRow, View,
+    Attribute, Clause, Compare, Condition, Field, Filter, ImportedRun, MetricRow, Order, ParamRule, Query,
+    RunChange, TrackedBatch, TrackedRunRow, View,
 };
 
 use crate::on_both;
@@ -341,6 +344,51 @@ async fn searches_find_what_a_look_at_each_run_finds() {
                     let first = wanted.iter().take(usize::try_from(query.limit).unwrap());
                     assert!(newest.iter().map(|row| &row.id).eq(first), "without a count: {query:?}");
                 }
+            }
+        })
+    })
+    .await;
+}
+
+/// Goes on with something until it was woken so often, and drops it.
+async fn give_up_after<T>(mut polls: usize, work: impl Future<Output = T>) {
+    let mut work = pin!(work);
+    poll_fn(|context| match polls.checked_sub(1) {
+        Some(fewer) => {
+            polls = fewer;
+            work.as_mut().poll(context).map(drop)
+        }
+        None => Poll::Ready(()),
+    })
+    .await;
+}
+
+/// Clients go away while columns are filled; the next search finds every run all the same.
+#[tokio::test]
+async fn a_search_that_is_given_up_leaves_no_column_half_filled() {
+    const RUNS: u64 = 200;
+    const TRIES: usize = 40;
+    on_both(|store| {
+        Box::pin(async move {
+            let metric =
+                |at: usize| MetricRow { name: format!("m{at}"), step: 0, logged_at: 1_000, number: 1.0 };
+            let run = |at: u64| ImportedRun {
+                row: TrackedRunRow {
+                    id: format!("{at:032x}"),
+                    status: "RUNNING".to_owned(),
+                    ..TrackedRunRow::default()
+                },
+                points: (0..TRIES).map(metric).collect(),
+                ..ImportedRun::default()
+            };
+            store.import_tracked_runs((0..RUNS).map(run).collect()).await.unwrap();
+            for polls in 0..TRIES {
+                let field = Field::Metric(format!("m{polls}"));
+                let filter = Clause { field, condition: Condition::Number(Compare::Greater, 0.0) }.into();
+                let query = Query { experiments: vec![0], limit: 1, filter, ..Query::default() };
+                give_up_after(polls, store.search_runs(query.clone(), true)).await;
+                let found = store.search_runs(query, true).await.unwrap();
+                assert_eq!(found.total, Some(RUNS), "after the search was polled {polls} times");
             }
         })
     })

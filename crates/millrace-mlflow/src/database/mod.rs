@@ -4,6 +4,7 @@ mod experiments;
 mod registry;
 mod runs;
 mod traces;
+mod webhooks;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use millrace_metastore::{ForeignDatabase, MetastoreError, Row, Value};
 
 use crate::ImportError;
 use crate::files::{Files, Places};
-use crate::record::{EvalDataset, Found, Model, Run, Source, clean};
+use crate::record::{EvalDataset, Found, Model, Run, Source, Webhook, clean};
 
 /// Records that are read together.
 const TOGETHER: usize = 100;
@@ -26,8 +27,7 @@ const MANY: i64 = 200_000;
 const WORKSPACE: &str = "default";
 
 /// Tables that are not taken over, and what is in them.
-const LEFT_OUT: [(&str, &str); 8] = [
-    ("webhooks", "webhooks: their secrets are encrypted with a key of the server"),
+const LEFT_OUT: [(&str, &str); 7] = [
     ("scorers", "scorers"),
     ("issues", "issues"),
     ("label_schemas", "label schemas"),
@@ -213,6 +213,10 @@ impl Source for DatabaseSource {
 
     async fn next_datasets(&mut self) -> Result<Option<Found<EvalDataset>>, ImportError> {
         self.read_datasets().await
+    }
+
+    async fn webhooks(&mut self) -> Result<Found<Webhook>, ImportError> {
+        self.read_webhooks().await
     }
 
     fn takes(&self, location: &str) -> bool {

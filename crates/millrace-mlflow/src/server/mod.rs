@@ -3,6 +3,7 @@
 mod client;
 mod records;
 mod runs;
+mod webhooks;
 
 use std::collections::VecDeque;
 
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::ImportError;
 use crate::files::{Files, Places};
-use crate::record::{Broken, EvalDataset, Found, Model, Run, Source};
+use crate::record::{Broken, EvalDataset, Found, Model, Run, Source, Webhook};
 pub use client::Access;
 use client::Client;
 
@@ -34,6 +35,8 @@ pub(crate) struct ServerSource {
     registered: Option<VecDeque<Value>>,
     traces: Pages,
     datasets: Option<VecDeque<Value>>,
+    /// What the server does not show to whom asks.
+    refused: Vec<String>,
 }
 
 /// Where a reader of pages is: an experiment at a time.
@@ -72,6 +75,7 @@ impl ServerSource {
             registered: None,
             traces,
             datasets: None,
+            refused: Vec::new(),
         })
     }
 }
@@ -163,6 +167,10 @@ impl Source for ServerSource {
         Ok(Some(found))
     }
 
+    async fn webhooks(&mut self) -> Result<Found<Webhook>, ImportError> {
+        self.read_webhooks().await
+    }
+
     fn takes(&self, location: &str) -> bool {
         self.places.reads(location)
     }
@@ -215,9 +223,8 @@ impl Source for ServerSource {
     }
 
     async fn left_out(&mut self) -> Result<Vec<String>, ImportError> {
-        Ok(vec![
-            "deleted logged models and deleted model versions: a server does not tell of them".to_owned(),
-        ])
+        let deleted = "deleted logged models and deleted model versions: a server does not tell of them";
+        Ok(std::iter::once(deleted.to_owned()).chain(std::mem::take(&mut self.refused)).collect())
     }
 }
 

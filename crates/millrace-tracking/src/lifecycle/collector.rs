@@ -1,5 +1,7 @@
 //! Deletes the files of what was purged.
 
+use std::collections::HashSet;
+
 use futures::StreamExt as _;
 use millrace_metastore::MetastoreError;
 use millrace_metastore::experiments::{Garbage, Swept};
@@ -11,7 +13,44 @@ use super::Lifecycle;
 const TAKEN: i64 = 50;
 const TOGETHER: usize = 4;
 
+/// The folder of the files of traces, which clients attached to spans; each has a folder in it that is called after its trace.
+const TRACES: &str = "traces";
+/// What ids of traces begin with.
+const TRACE_PREFIX: &str = "tr-";
+/// Traces that are looked up at once.
+const LOOKED_UP: usize = 200;
+
 impl Lifecycle {
+    /// Gives the files of traces that are gone to the collector. Few traces have files, so that their folders are gone through instead of
+    /// writing down each trace that is deleted.
+    ///
+    /// # Errors
+    /// If the files cannot be listed or the database fails.
+    pub(super) async fn discard_trace_files(&self) -> Result<(), MetastoreError> {
+        let listed = match FilePath::new(TRACES) {
+            Ok(folder) => self.artifacts.list(&folder).await,
+            Err(error) => Err(StorageError::InvalidName { path: error.path }),
+        };
+        let entries = match listed {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::warn!(%error, "the files of traces cannot be listed; those of deleted ones stay for now");
+                return Ok(());
+            }
+        };
+        let folders =
+            entries.into_iter().filter(|entry| entry.is_dir && entry.name.starts_with(TRACE_PREFIX));
+        let ids: Vec<String> = folders.map(|entry| entry.name).collect();
+        for ids in ids.chunks(LOOKED_UP) {
+            let there = self.store.find_traces(ids.to_vec()).await?;
+            let there: HashSet<&str> = there.iter().map(|trace| trace.row.id.as_str()).collect();
+            for id in ids.iter().filter(|id| !there.contains(id.as_str())) {
+                self.store.discard_artifacts(format!("{TRACES}/{id}"), id.clone(), self.now()).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes the files of every folder that is due, but those that are held. Gives how many folders it looked at.
     ///
     /// # Errors
@@ -98,6 +137,7 @@ mod tests {
     use millrace_metastore::Metastore;
     use millrace_metastore::experiments::{PurgeRule, TrackedRunRow};
     use millrace_metastore::registry::NewVersion;
+    use millrace_metastore::traces::{Trace, TraceRange, TraceRow};
 
     use super::*;
 
@@ -162,6 +202,30 @@ mod tests {
         assert_eq!(lifecycle.collect().await.unwrap(), 1);
         assert_eq!(files(&lifecycle).await, [format!("{stays}/plot.png")]);
         assert_eq!(store.count_garbage().await.unwrap(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn files_of_deleted_traces_go_and_those_of_others_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let (lifecycle, clock) = lifecycle(folder.path()).await;
+        lifecycle.discard_trace_files().await.unwrap();
+        for id in ["tr-1", "tr-2"] {
+            let row = TraceRow { id: id.to_owned(), state: "OK".to_owned(), ..TraceRow::default() };
+            lifecycle.store.store_trace(Trace { row, ..Trace::default() }).await.unwrap();
+            let path = FilePath::new(&format!("traces/{id}/artifacts/attachments/x")).unwrap();
+            lifecycle.artifacts.write_bytes(&path, bytes::Bytes::from_static(b"picture")).await.unwrap();
+        }
+        // An experiment may keep its runs there.
+        let other = FilePath::new(&format!("traces/{}/artifacts/x", "a".repeat(32))).unwrap();
+        lifecycle.artifacts.write_bytes(&other, bytes::Bytes::from_static(b"file")).await.unwrap();
+        lifecycle.store.delete_traces(0, TraceRange::Ids(vec!["tr-1".to_owned()])).await.unwrap();
+        lifecycle.discard_trace_files().await.unwrap();
+        clock.set(Timestamp::from_second(2 * MINUTE).unwrap());
+        assert_eq!(lifecycle.collect().await.unwrap(), 1);
+        assert_eq!(
+            files(&lifecycle).await,
+            [other.to_string(), "traces/tr-2/artifacts/attachments/x".to_owned()]
+        );
     }
 
     #[tokio::test]

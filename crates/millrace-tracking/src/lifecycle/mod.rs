@@ -92,6 +92,7 @@ impl Lifecycle {
             let housekept = async {
                 self.store.measure_traces().await?;
                 self.store.trim_usage().await?;
+                self.discard_trace_files().await?;
                 self.store.trim_gone_runs(self.now()).await.map(drop)
             };
             if let Err(error) = housekept.await {

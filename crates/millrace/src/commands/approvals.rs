@@ -252,8 +252,9 @@ async fn vote(
         bail!("who rejects says why: `--comment WHY`");
     }
     let voted_at = rooms.clock.now().as_microsecond();
-    let vote = VoteRow { voter: person.name, approves, comment: comment.to_owned(), voted_at };
-    let shown = promotion(rooms.store.vote_on_promotion(id, vote).await?);
+    let vote = VoteRow { voter: person.name.clone(), approves, comment: comment.to_owned(), voted_at };
+    let access = rooms.approvals.access().await?;
+    let shown = promotion(rooms.store.vote_on_promotion(id, (person, access), vote).await?);
     let failed = shown.state == promotion_state::OUTDATED;
     printer.document(&serde_json::to_value(&shown)?, || {
         format!("`{}` to {}@{}: {}", shown.alias, shown.model, shown.version, shown.state)

@@ -48,6 +48,11 @@ pub(super) fn explain(report: &Report, printer: &Printer) {
     for (there, here) in report.renamed.first.iter().take(SHOWN) {
         printer.note(&format!("the file {there} is called `{here}` here"));
     }
+    for name in report.disabled.first.iter().take(SHOWN) {
+        printer.note(&format!(
+            "the webhook `{name}` is disabled here, since its secret cannot be read: set it on the page of webhooks and enable it"
+        ));
+    }
     for what in &report.left_out {
         printer.note(&format!("not taken over: {what}"));
     }

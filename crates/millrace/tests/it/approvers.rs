@@ -99,3 +99,37 @@ fn approval_quorum_counts_each_person_once_however_often_and_at_once_they_decide
     assert_eq!(view["decisions"].as_array().map(Vec::len), Some(1), "{view}");
     assert_eq!(approve(&server, &approval, "bert").1["state"], "approved");
 }
+
+#[test]
+fn a_promotion_is_decided_by_those_that_the_model_names() {
+    let project = Project::new(&[
+        ("pipelines/p.yaml", crate::serving::PIPELINE),
+        ("raw.csv", &crate::serving::rows()),
+        ("access.yaml", "roles:\n  ml_owner: [user:bert]\n"),
+    ]);
+    assert_eq!(project.json(&["run", "p", "--json"])["state"], "succeeded");
+    let server = with_accounts(&project, &["anna", "bert", "eve"]);
+    let post = |login: &str, path: &str, body: Value| ask_as(&server, login, "POST", path, &body.to_string());
+    let tag = "/api/2.0/mlflow/registered-models/set-tag";
+    let owners = json!({"name": "late", "key": "millrace.approvers", "value": "role:ml_owner"});
+    assert_eq!(post(&operator(), tag, owners.clone()).0, 200);
+
+    let requests = "/api/models/late/promotions";
+    let wanted = json!({"version": 1, "alias": "live"});
+    // Who may only read the model does not ask, and who may change it does not say who decides.
+    assert_eq!(post(&basic("anna"), requests, wanted.clone()).0, 403);
+    let grant = json!({"username": "anna", "resource_type": "registered_model", "resource_id": "late", "permission": "EDIT"});
+    let (status, granted) = post(&operator(), "/api/3.0/mlflow/users/permissions/grant", grant);
+    assert_eq!(status, 200, "{granted}");
+    let (status, asked) = post(&basic("anna"), requests, wanted);
+    assert_eq!((status, &asked["approvers"]), (200, &json!(["role:ml_owner"])), "{asked}");
+    assert_eq!(post(&basic("anna"), tag, owners).0, 403);
+
+    let votes = format!("/api/promotions/{}/votes", asked["id"].as_str().unwrap());
+    for login in [basic("eve"), operator()] {
+        let (status, refused) = post(&login, &votes, json!({"approve": true}));
+        assert_eq!((status, &refused["code"]), (403, &json!("not-asked")), "{refused}");
+    }
+    let (status, decided) = post(&basic("bert"), &votes, json!({"approve": true}));
+    assert_eq!((status, &decided["state"]), (200, &json!("approved")), "{decided}");
+}

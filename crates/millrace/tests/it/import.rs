@@ -87,10 +87,20 @@ fn a_database_is_here_as_it_was() {
     let project = Project::new(&[]);
     let report = project.json(&["import", "mlflow", &url, "--json"]);
     assert_eq!(report["sound"], true, "{report}");
-    let kinds = ["runs", "metric points", "evaluation records", "logged model metrics"];
-    assert_eq!(kinds.map(|kind| count(&report, kind)), [7, 310, 2, 2]);
+    let kinds =
+        ["runs", "metric points", "evaluation records", "logged model metrics", "webhooks", "webhook events"];
+    assert_eq!(kinds.map(|kind| count(&report, kind)), [7, 310, 2, 2, 3, 4]);
+    assert_eq!(report["disabled"], serde_json::json!(["signed"]), "{report}");
     let server = Up::start(&project);
     drive("mlflow_compare.py", &[&url, &server.url], source.path());
+    let statuses = |server: &Up| {
+        let webhooks = server.get("/api/2.0/mlflow/webhooks")["webhooks"].clone();
+        let one = |one: &Value| format!("{} {}", one["name"], one["status"]).replace('"', "");
+        let mut all: Vec<String> = webhooks.as_array().unwrap().iter().map(one).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(statuses(&server), ["asleep DISABLED", "plain ACTIVE", "signed DISABLED"]);
     // Our own server as the source of another workspace.
     let other = Project::new(&[]);
     let over_http = other.json(&["import", "mlflow", &server.url, "--json"]);
@@ -108,6 +118,9 @@ fn a_database_is_here_as_it_was() {
     ];
     assert_eq!(kinds.map(|kind| count(&over_http, kind)), kinds.map(|kind| count(&report, kind)));
     let second = Up::start(&other);
+    // No server says whether there is a secret.
+    assert_eq!(over_http["disabled"], serde_json::json!(["plain"]), "{over_http}");
+    assert_eq!(statuses(&second), ["asleep DISABLED", "plain DISABLED", "signed DISABLED"]);
     drive("mlflow_compare.py", &[&server.url, &second.url], source.path());
 }
 

@@ -11,8 +11,11 @@ use super::rules::{Need, Route, Streams};
 use super::{Granted, Kind, Permission, denied};
 use crate::app::App;
 use crate::mlflow::error::MlflowError;
+use crate::mlflow::owners::trace;
 use crate::mlflow::wire::Fields;
 
+/// What the tags of a model begin with that say how its aliases move, and who decides.
+const OWN_TAGS: &str = "millrace.";
 /// Parts of a file's address that are looked at for whose it is.
 const MOST_PARTS: usize = 12;
 
@@ -60,7 +63,7 @@ pub(super) async fn file(
     below(app, granted, path, wanted).await
 }
 
-/// Files belong to the run or the logged model that a part of their address is the id of, or to a registered model.
+/// Files belong to the run or the logged model that a part of their address is the id of, to a trace or to a registered model.
 async fn below(app: &App, granted: &Granted, path: &str, wanted: Permission) -> Result<(), MlflowError> {
     let store = app.engine.store();
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
@@ -69,6 +72,13 @@ async fn below(app: &App, granted: &Granted, path: &str, wanted: Permission) -> 
             Some(name) => on_model(app, granted, name, wanted).await,
             None => Err(denied()),
         };
+    }
+    let whole = parts.join("/");
+    if let Some((id, _)) = trace(&whole).filter(|(id, _)| !id.contains('\0')) {
+        // A trace is as open as its experiment; nothing can be attached to one that there is not.
+        let found = store.find_traces(vec![id.to_owned()]).await?;
+        let trace = found.first().ok_or_else(denied)?;
+        return on_experiment(granted, &trace.row.experiment_id.to_string(), wanted);
     }
     for part in parts.into_iter().take(MOST_PARTS) {
         if part.contains('\0') {
@@ -260,6 +270,14 @@ impl Check<'_> {
                 Some(name) => on_model(app, granted, &name, wanted).await,
                 None => Ok(()),
             },
+            Need::ModelTag => {
+                let decides = fields.text("key")?.is_some_and(|key| key.starts_with(OWN_TAGS));
+                let wanted = if decides { Permission::Manage } else { Permission::Edit };
+                match fields.text("name")? {
+                    Some(name) => on_model(app, granted, &name, wanted).await,
+                    None => Ok(()),
+                }
+            }
             Need::Source => self.source().await,
         }
     }

@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use millrace_spec::problem::Problem;
 
-use super::{Granted, check};
+use super::{Granted, Kind, Permission, check};
 use crate::accounts::Account;
 use crate::app::App;
 use crate::error::ApiError;
@@ -50,7 +50,7 @@ pub(super) async fn through(
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         // What other systems tell of their jobs concerns everything, as lists of everything do.
         let tells = parts == ["api", "v1", "lineage"] && !Granted::of(app, account).await?.is_restricted();
-        let may = tells || runs_what_is_declared(&parts);
+        let may = tells || runs_what_is_declared(&parts) || asks_to_promote(app, account, &parts).await?;
         return Ok(if may { next.run(request).await } else { refused(&path) });
     }
     if let ["api", word, rest @ ..] = parts.as_slice() {
@@ -69,6 +69,13 @@ pub(super) async fn through(
     Ok(next.run(request).await)
 }
 
+/// Who may change a model may ask to promote a version of it.
+async fn asks_to_promote(app: &App, account: &Account, parts: &[&str]) -> Result<bool, MlflowError> {
+    let ["api", "models", name, "promotions"] = parts else { return Ok(false) };
+    let name = decode_text(name).unwrap_or_default();
+    Ok(!name.contains('\0') && Granted::of(app, account).await?.on(Kind::Model, &name) >= Permission::Edit)
+}
+
 /// Whether it starts or scores what files of the workspace declare, or only reads.
 fn runs_what_is_declared(parts: &[&str]) -> bool {
     matches!(
@@ -81,6 +88,7 @@ fn runs_what_is_declared(parts: &[&str]) -> bool {
             | ["api", "runs", "cancel"]
             // Who is asked, the approval says.
             | ["api", "approvals", _, "decisions"]
+            | ["api", "promotions", _, "votes" | "withdraw"]
             | ["api", "inbox", _, "replay"]
             | ["endpoints", _, "score" | "invocations"]
             | ["v2", ..]
@@ -108,6 +116,7 @@ mod tests {
             "/api/runs/1/cancel",
             "/api/runs/cancel",
             "/api/approvals/1/decisions",
+            "/api/promotions/1/votes",
             "/endpoints/e/score",
             "/v2/models/m/infer",
         ] {

@@ -36,6 +36,8 @@ pub(super) enum Need {
     DatasetAt(usize, Permission),
     /// The model or prompt in `name`.
     Model(Permission),
+    /// The model or prompt in `name`, and its owner's permission for a tag that says who decides about it.
+    ModelTag,
     /// The model that a version is made of, if it is one.
     Source,
 }
@@ -197,7 +199,8 @@ impl Route {
             ["create" | "search"] => Vec::new(),
             ["get" | "get-latest-versions"] => vec![Need::Model(Read)],
             ["alias"] => vec![Need::Model(self.read_or(Edit))],
-            ["update" | "set-tag" | "delete-tag"] => vec![Need::Model(Edit)],
+            ["update"] => vec![Need::Model(Edit)],
+            ["set-tag" | "delete-tag"] => vec![Need::ModelTag],
             ["rename" | "delete"] => vec![Need::Model(Manage)],
             _ => return None,
         })

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use millrace_api::promotion;
 use millrace_contract::ModelRegistry;
 use millrace_metastore::registry::{NewPromotion, PromotionRow, VoteRow};
+use millrace_spec::access::Person;
 use millrace_tracking::check_alias;
 use serde_json::Value;
 
@@ -60,14 +61,17 @@ pub(super) async fn vote(verdict: &Verdict, approves: bool, printer: &Printer) -
         bail!("who rejects a request says why: `--message WHY`");
     }
     let rooms = boot::open_here().await?;
+    // Who has the workspace's files and its database is nobody's guest.
+    let voter = Person { name: who(verdict.by.as_deref()), is_admin: true };
     let vote = VoteRow {
-        voter: who(verdict.by.as_deref()),
+        voter: voter.name.clone(),
         approves,
         comment: verdict.message.clone(),
         voted_at: rooms.clock.now().as_microsecond(),
     };
     let id = id(&rooms, &verdict.request).await?;
-    told(rooms.store.vote_on_promotion(id, vote).await?, printer)
+    let access = rooms.approvals.access().await?;
+    told(rooms.store.vote_on_promotion(id, (voter, access), vote).await?, printer)
 }
 
 pub(super) async fn withdraw(verdict: &Verdict, printer: &Printer) -> Result<ExitCode> {

@@ -103,7 +103,14 @@ function Promotion({ promotion }: { promotion: PromotionView }) {
             ))}
           </ul>
         )}
-        {promotion.state === "pending" && <Vote promotion={promotion} />}
+        {promotion.state === "pending" && (
+          <>
+            <p className="small muted">
+              Decided by <span className="mono">{promotion.approvers.join(" or ")}</span>.
+            </p>
+            <Vote promotion={promotion} />
+          </>
+        )}
       </div>
     </Card>
   );

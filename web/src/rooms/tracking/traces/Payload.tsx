@@ -2,6 +2,8 @@ import { useMemo, useState } from "react";
 import type { Json } from "../../../api/types.gen";
 import { CodeView } from "../../../ui/CodeView";
 import { CopyButton } from "../../../ui/CopyButton";
+import { Attachments } from "./Attachments";
+import { attachmentsOf } from "./attachments";
 import { chat, type ChatMessage, unpacked } from "./chat";
 
 /** Characters that are shown until the reader asks for all. */
@@ -15,6 +17,7 @@ export function Payload({ title, value: given }: { title: string; value: Json })
   const messages = useMemo(() => chat(value), [value]);
   const text = useMemo(() => (typeof value === "string" ? value : JSON.stringify(value, null, 2)), [value]);
   if (value === null) return null;
+  const attachments = attachmentsOf(value);
   const cut = !whole && text.length > FIRST;
   return (
     <section className="stack" style={{ gap: 6 }}>
@@ -51,6 +54,7 @@ export function Payload({ title, value: given }: { title: string; value: Json })
           )}
         </>
       )}
+      <Attachments attachments={attachments} />
     </section>
   );
 }
