@@ -58,9 +58,39 @@ fn engine(name: &str, settings: SparkSettings) -> Result<Arc<dyn RemoteEngine>, 
 }
 
 #[cfg(not(feature = "client"))]
-fn engine(name: &str, _: SparkSettings) -> Result<Arc<dyn RemoteEngine>, Box<Problem>> {
-    let message = format!("the engine `{name}` needs a build with Spark's client, which this one lacks");
-    Err(Box::new(Problem::error("engine-not-built", message).hint("cargo build --release --features spark")))
+fn engine(name: &str, settings: SparkSettings) -> Result<Arc<dyn RemoteEngine>, Box<Problem>> {
+    Ok(Arc::new(unbuilt::Unbuilt { name: name.to_owned(), settings }))
+}
+
+/// What stands for a server in a build that cannot ask it: `auto` still needs to know when it would.
+#[cfg(not(feature = "client"))]
+mod unbuilt {
+    use async_trait::async_trait;
+    use millrace_contract::{BatchStream, RemoteEngine, RemoteError, RemoteQuery};
+
+    use crate::settings::SparkSettings;
+
+    pub(super) struct Unbuilt {
+        pub(super) name: String,
+        pub(super) settings: SparkSettings,
+    }
+
+    #[async_trait]
+    impl RemoteEngine for Unbuilt {
+        fn name(&self) -> &str {
+            &self.name
+        }
+
+        fn auto_above(&self) -> Option<u64> {
+            self.settings.auto_above()
+        }
+
+        async fn query(&self, _: RemoteQuery) -> Result<BatchStream, RemoteError> {
+            let message =
+                "this build has no client for Spark; make one with `cargo build --release --features spark`";
+            Err(RemoteError::Refused { engine: self.name.clone(), message: message.to_owned() })
+        }
+    }
 }
 
 #[cfg(test)]

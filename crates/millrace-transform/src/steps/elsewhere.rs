@@ -111,7 +111,7 @@ pub(super) async fn choose(
                     engine: None,
                     reason: Some("this machine: `auto` finds no connection to another engine".to_owned()),
                 },
-                [only] => by_size(open(only)?, None, context).await,
+                [only] => by_size(only, open(only), None, context).await?,
                 several => {
                     let message = format!("`engine: auto` finds several engines: {}", several.join(", "));
                     let problem = Problem::error("engine-ambiguous", message);
@@ -132,7 +132,7 @@ pub(super) async fn choose(
                     )
                 })
             });
-            by_size(open(auto)?, above.transpose()?, context).await
+            by_size(auto, open(auto), above.transpose()?, context).await?
         }
     };
     if let Some(reason) = &chosen.reason {
@@ -141,22 +141,29 @@ pub(super) async fn choose(
     Ok(chosen)
 }
 
-async fn by_size(engine: Arc<dyn RemoteEngine>, above: Option<u64>, context: &StepContext) -> Chosen {
-    let above = above.or_else(|| engine.auto_above()).unwrap_or(AUTO_ABOVE);
+/// The engine for large inputs. Small ones run here even where it cannot be used.
+async fn by_size(
+    name: &str,
+    engine: Result<Arc<dyn RemoteEngine>, StepError>,
+    above: Option<u64>,
+    context: &StepContext,
+) -> Result<Chosen, StepError> {
+    let of_connection = engine.as_ref().ok().and_then(|engine| engine.auto_above());
+    let above = above.or(of_connection).unwrap_or(AUTO_ABOVE);
     let (bytes, unknown) = input_bytes(context).await;
     let of_unknown = match unknown.as_slice() {
         [] => String::new(),
         names => format!(" (without {}, whose size is not known)", names.join(", ")),
     };
-    let (name, limit, size) = (engine.name().to_owned(), amount(above), amount(bytes));
+    let (limit, size) = (amount(above), amount(bytes));
     if bytes >= above {
         let reason =
             format!("`{name}`: the inputs have {size}{of_unknown}, and `auto` asks it from {limit} on");
-        return Chosen { engine: Some(engine), reason: Some(reason) };
+        return Ok(Chosen { engine: Some(engine?), reason: Some(reason) });
     }
     let reason =
         format!("this machine: the inputs have {size}{of_unknown}, and `auto` asks `{name}` from {limit} on");
-    Chosen { engine: None, reason: Some(reason) }
+    Ok(Chosen { engine: None, reason: Some(reason) })
 }
 
 /// Bytes of all inputs, and those inputs whose size is not known.
