@@ -19,7 +19,7 @@ use crate::shell::{output, run};
 const USAGE: &str = "\
 usage: cargo xtask <chore>
 
-  test    installs what the tests need and runs all of them; `test orchestrators` those against Airflow, Prefect and Dagster
+  test    installs what the tests need and runs all of them; `test orchestrators` those against Airflow, Prefect and Dagster, `test engines` those against Spark
   check   formatting, lints and the rules of the house: the fast feedback
   lint    formatting and clippy, warnings fail
   tidy    who may name what, file length, ARCHITECTURE.md, words
@@ -43,6 +43,7 @@ fn main() -> ExitCode {
 fn dispatch(chore: &str, root: &Path) -> Result<()> {
     match chore {
         "test" if std::env::args().nth(2).as_deref() == Some("orchestrators") => test_orchestrators(root),
+        "test" if std::env::args().nth(2).as_deref() == Some("engines") => test_engines(root),
         "test" => test(root),
         "check" => lint(root).and_then(|()| tidy::check(root)).and_then(|()| tools::typos(root)),
         "bench" => bench::dispatch(root, &std::env::args().skip(2).collect::<Vec<_>>()),
@@ -76,6 +77,7 @@ fn test(root: &Path) -> Result<()> {
         format!("MILLRACE_TEST_PYTHON={}", client_python.display()),
         format!("MILLRACE_TEST_QUEUES={}", tools::queue_python(root)?.display()),
         format!("MILLRACE_TEST_FORMATS={}", tools::formats_python(root)?.display()),
+        format!("MILLRACE_TEST_SAIL={}", tools::sail_python(root)?.display()),
     ];
     variables.extend(
         tools::taps(root)?.into_iter().map(|(variable, tap)| format!("{variable}={}", tap.display())),
@@ -101,6 +103,14 @@ fn test_orchestrators(root: &Path) -> Result<()> {
     }
     let test = ["cargo", "nextest", "run", "--workspace", "--all-features", "-E", "test(/^orchestrators::/)"];
     run(root, "env", &with.iter().map(String::as_str).chain(test).collect::<Vec<_>>())
+}
+
+/// The corpus of flows on Spark itself. Apart from the other tests, since it is large and slow to start.
+fn test_engines(root: &Path) -> Result<()> {
+    let spark = format!("MILLRACE_TEST_SPARK={}", tools::spark_python(root)?.display());
+    let sail = format!("MILLRACE_TEST_SAIL={}", tools::sail_python(root)?.display());
+    let runner = ["cargo", "nextest", "run", "-p", "millrace-transform", "-E", "test(/^elsewhere::/)"];
+    run(root, "env", &[spark.as_str(), sail.as_str()].into_iter().chain(runner).collect::<Vec<_>>())
 }
 
 /// What is generated from the Rust types and kept in git, so that a change shows in a review.

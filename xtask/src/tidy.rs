@@ -19,6 +19,8 @@ const ONE_ADDRESS: &[(&str, &[&str])] = &[
     ("saphyr-parser", &["millrace-spec"]),
     ("tokio-postgres", &["millrace-transfer", "millrace-events"]),
     ("anyhow", &["millrace", "xtask"]),
+    ("apache-spark-connect-core", &["millrace-spark"]),
+    ("apache-spark-connect-proto", &["millrace-spark"]),
 ];
 
 /// Siblings that never name each other.

@@ -21,6 +21,8 @@ const SERVERS: &[(&str, &str)] = &[
     ("dovecot-imapd", "/usr/sbin/dovecot"),
     ("mariadb-server", "/usr/sbin/mariadbd"),
     ("openssh-server", "/usr/sbin/sshd"),
+    ("protobuf-compiler", "/usr/bin/protoc"),
+    ("libprotobuf-dev", "/usr/include/google/protobuf/any.proto"),
 ];
 /// The spelling checker, a wheel with a binary.
 const TYPOS: &str = "typos==1.52.0";
@@ -103,6 +105,28 @@ pub(crate) fn formats_python(root: &Path) -> Result<PathBuf> {
     let content =
         std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     python_with("formats-venv", &["-r", &file.to_string_lossy()], &content)
+}
+
+/// The interpreter with Sail, a server that speaks Spark's protocol and SQL.
+pub(crate) fn sail_python(root: &Path) -> Result<PathBuf> {
+    spark_like(root, "sail")
+}
+
+/// The interpreter with Spark itself; it needs Java.
+pub(crate) fn spark_python(root: &Path) -> Result<PathBuf> {
+    if !has("java") && has("apt-get") {
+        let here = Path::new(".");
+        run(here, "apt-get", &["update", "-qq"])?;
+        run(here, "apt-get", &["install", "-y", "-qq", "--no-install-recommends", "default-jre-headless"])?;
+    }
+    spark_like(root, "spark")
+}
+
+fn spark_like(root: &Path, name: &str) -> Result<PathBuf> {
+    let file = root.join(format!("python/tests/engines/{name}.txt"));
+    let content =
+        std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    python_with(&format!("{name}-venv"), &["-r", &file.to_string_lossy()], &content)
 }
 
 /// The interpreter with the programs that copies and queries are measured against.

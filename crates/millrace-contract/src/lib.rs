@@ -20,6 +20,7 @@ pub mod network;
 mod notify;
 mod query;
 mod queue;
+mod remote;
 mod secret;
 mod signal;
 mod step;
@@ -45,6 +46,7 @@ pub use query::{
     Selection, TableMoment, TableProfile, TableRef, TopValue, WriteMode, WrittenTable,
 };
 pub use queue::{QueueMessage, QueueReader, QueueReading, Queues, READABLE_QUEUES, Reader, Received};
+pub use remote::{RemoteEngine, RemoteEngines, RemoteError, RemoteQuery, RemoteView};
 pub use secret::SecretSource;
 pub use signal::{Signal, SignalSink};
 pub use step::{

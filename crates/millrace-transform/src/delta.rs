@@ -26,7 +26,7 @@ mod upsert;
 pub(crate) use commit::write;
 pub(crate) use fenced::{newest_under, write_after};
 pub(crate) use moment::version_at;
-pub(crate) use plain::provider as plain_provider;
+pub(crate) use plain::{plain_addresses, provider as plain_provider};
 pub(crate) use staged::StagedRows;
 pub(crate) use upsert::upsert;
 

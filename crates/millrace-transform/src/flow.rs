@@ -10,6 +10,7 @@ use crate::transforms::{ALL, Fault, Inputs, Transform};
 
 mod cases;
 mod check;
+mod elsewhere;
 mod figures;
 mod flowlet;
 pub(crate) mod learned;
@@ -17,10 +18,12 @@ pub(crate) mod plan;
 mod preview;
 mod readers;
 
+pub(crate) use elsewhere::schema_of;
+
 pub use cases::{Case, CaseFile, CaseOutcome, same_value};
 pub use figures::NodeFigures;
 pub use learned::{Knowledge, LearnedDocument};
-pub use plan::Plan;
+pub use plan::{Plan, PlanError};
 
 /// A flow as it was read: nodes in the file's order, outputs by name.
 pub struct Flow {
@@ -353,7 +356,7 @@ pub(crate) fn owner<'a>(nodes: &IndexMap<String, Node>, port: &'a str) -> &'a st
 }
 
 /// Outputs that a step with a flow has whatever the flow.
-const RESERVED: [&str; 4] = ["rows", "nodes", "learned", "flowlets"];
+const RESERVED: [&str; 5] = ["rows", "nodes", "learned", "flowlets", "engine"];
 
 fn outputs(
     declared: Option<&Value>,

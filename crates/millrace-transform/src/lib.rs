@@ -10,6 +10,7 @@ mod expressions;
 pub mod flow;
 mod functions;
 pub mod rows;
+mod spark;
 pub mod sql_models;
 pub mod steps;
 pub mod transforms;

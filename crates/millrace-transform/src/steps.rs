@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use millrace_contract::{
     AssetKey, BatchStream, CatalogError, Clock, DatasetCatalog, KindDoc, NewDatasetVersion, Producer,
-    QueryEngine, QueryError, StepContext, StepError, StepKind, TableRef, WriteMode,
+    QueryEngine, QueryError, RemoteEngines, StepContext, StepError, StepKind, TableRef, WriteMode,
 };
 use millrace_spec::asset::{Asset, AssetType};
 use millrace_spec::problem::Problem;
@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::engine::DataFusionEngine;
 use crate::sql_models::Services;
 
+mod elsewhere;
 mod flow;
 mod learned;
 mod split;
@@ -25,16 +26,17 @@ pub use split::SplitStep;
 pub use sql::SqlStep;
 pub use sql_models::SqlModelsStep;
 
-/// Every step kind of this room.
+/// Every step kind of this room. `remotes` are the engines that a step may name.
 pub fn kinds(
     engine: &DataFusionEngine,
     catalog: &Arc<dyn DatasetCatalog>,
     clock: &Arc<dyn Clock>,
+    remotes: &Arc<dyn RemoteEngines>,
 ) -> Vec<Arc<dyn StepKind>> {
     let services = Services { engine: engine.clone(), catalog: catalog.clone(), clock: clock.clone() };
     vec![
-        Arc::new(SqlStep::new(Arc::new(engine.clone()), catalog.clone())),
-        Arc::new(FlowStep::new(engine.clone(), catalog.clone())),
+        Arc::new(SqlStep::new(engine.clone(), catalog.clone()).with_remotes(remotes.clone())),
+        Arc::new(FlowStep::new(engine.clone(), catalog.clone()).with_remotes(remotes.clone())),
         Arc::new(SplitStep::new(Arc::new(engine.clone()), catalog.clone())),
         Arc::new(SqlModelsStep::new(services)),
     ]

@@ -455,6 +455,8 @@ pub(crate) enum Export {
     Azureml(convert::ExportPipeline),
     /// Write a pipeline as a pipeline, datasets and triggers of Data Factory.
     Adf(convert::ExportPipeline),
+    /// Write a flow as a script of Spark's SQL. What Spark would do in another way is an error.
+    Spark(convert::ExportSpark),
 }
 
 #[derive(Debug, Args)]

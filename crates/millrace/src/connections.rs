@@ -2,8 +2,10 @@
 
 mod forms;
 
+use indexmap::IndexMap;
 use millrace_contract::{Explain as _, SecretSource as _};
 use millrace_events::connection_schema;
+use millrace_spark::SparkSettings;
 use millrace_spec::expression;
 use millrace_spec::problem::Problem;
 use millrace_spec::secret::{self, Secrets};
@@ -66,6 +68,18 @@ impl Workspace {
         Some(connections.into_iter().map(kinds).collect())
     }
 
+    /// The connections to Spark, each usable or with the reason why not.
+    pub(crate) fn sparks(
+        &self,
+    ) -> Result<IndexMap<String, Result<SparkSettings, Box<Problem>>>, Box<Problem>> {
+        let connections = self.connections().usable()?.into_iter();
+        let spark = |(name, found): (String, Connection)| {
+            let read = SparkSettings::read(&name, &found.settings)?;
+            Some((name, found.unusable.map_or(read, Err)))
+        };
+        Ok(connections.filter_map(spark).collect())
+    }
+
     /// What it takes to reach a bucket, if a connection leads there. `scheme` is its URL's: `s3`, `az`, `gs`.
     pub(crate) fn bucket_options(&self, scheme: &str, bucket: &str) -> Option<StorageOptions> {
         millrace_transfer::bucket_options(scheme, bucket, &self.connections().usable().ok()?)
@@ -82,7 +96,8 @@ fn resolved(tree: &Node, secrets: &Secrets) -> Connections {
         };
         // What is wrong with the file comes first: a secret may be set elsewhere.
         let wrong = mistake(&user, node).or_else(|| {
-            let problem = millrace_transfer::connection_problem(name, &settings)?;
+            let problem = millrace_transfer::connection_problem(name, &settings)
+                .or_else(|| millrace_spark::connection_problem(name, &settings))?;
             Some(Box::new(placed(problem, node)))
         });
         let unusable = wrong.or(missing);
@@ -96,8 +111,9 @@ fn resolved(tree: &Node, secrets: &Secrets) -> Connections {
 fn mistake(user: &str, node: &Node) -> Option<Box<Problem>> {
     let words = node.as_map().unwrap_or_default().iter();
     words.into_iter().find_map(|(word, settings)| {
-        let schema =
-            connection_schema(&word.name).or_else(|| millrace_transfer::connection_schema(&word.name))?;
+        let schema = connection_schema(&word.name)
+            .or_else(|| millrace_transfer::connection_schema(&word.name))
+            .or_else(|| millrace_spark::connection_schema(&word.name))?;
         let violation = violations(&schema, &settings.to_json()).into_iter().next()?;
         let message = format!("{user}: {}", violation.message);
         let problem = Problem::error("bad-connection", message).at(violation.place_in(settings));

@@ -21,6 +21,8 @@ use crate::engine::store;
 
 /// Footers that are read before a query begins. Of more files the log says which may be left out.
 const MOST_FILES: usize = 256;
+/// Files that another engine is told of one by one.
+const MOST_ADDRESSES: usize = 10_000;
 /// Features that do not change how data files are read, where no file has a deletion vector:
 /// <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#table-features>.
 const KNOWN: [&str; 4] = ["timestampNtz", "deletionVectors", "vacuumProtocolCheck", "v2Checkpoint"];
@@ -33,7 +35,8 @@ pub(crate) fn provider(
     uri: &str,
 ) -> Result<Option<Arc<dyn TableProvider>>, QueryError> {
     let refused = |message: String| QueryError::Read { uri: uri.to_owned(), message };
-    let Some(files) = plain_files(table, uri)? else { return Ok(None) };
+    let files = plain_files(table, uri, MOST_FILES)?.filter(|files| !files.is_empty());
+    let Some(files) = files else { return Ok(None) };
     let root = store::parse(uri)?;
     if root.scheme() != "file" {
         let (bucket, _) = store::store_for(engine.config(), &root)?;
@@ -53,8 +56,19 @@ pub(crate) fn provider(
     Ok(Some(Arc::new(listed)))
 }
 
-/// Addresses of the data files, if they are all there is to know.
-fn plain_files(table: &DeltaTable, uri: &str) -> Result<Option<Vec<Url>>, QueryError> {
+/// Addresses of the data files of a version, if they are all there is to know: any reader of Parquet reads that version by them.
+pub(crate) async fn plain_addresses(
+    engine: &DataFusionEngine,
+    uri: &str,
+    version: u64,
+) -> Result<Option<Vec<String>>, QueryError> {
+    let table = super::open(engine, uri, Some(version)).await?;
+    let files = plain_files(&table, uri, MOST_ADDRESSES)?;
+    Ok(files.map(|files| files.into_iter().map(String::from).collect()))
+}
+
+/// Addresses of the data files, if they are all there is to know and not more than `most`.
+fn plain_files(table: &DeltaTable, uri: &str, most: usize) -> Result<Option<Vec<Url>>, QueryError> {
     let state = table.snapshot().map_err(|error| read_error(uri, &error))?;
     let protocol = serde_json::to_value(state.protocol()).unwrap_or_default();
     let features = protocol.get("readerFeatures").and_then(Value::as_array);
@@ -75,7 +89,7 @@ fn plain_files(table: &DeltaTable, uri: &str) -> Result<Option<Vec<Url>>, QueryE
     for file in state.log_data().iter() {
         let path = file.path();
         let is_beside = !path.starts_with('/') && Url::parse(&path).is_err();
-        if !is_beside || file.deletion_vector_descriptor().is_some() || files.len() == MOST_FILES {
+        if !is_beside || file.deletion_vector_descriptor().is_some() || files.len() == most {
             return Ok(None);
         }
         let mut address = root.clone();
@@ -84,5 +98,5 @@ fn plain_files(table: &DeltaTable, uri: &str) -> Result<Option<Vec<Url>>, QueryE
         drop(segments);
         files.push(address);
     }
-    Ok((!files.is_empty()).then_some(files))
+    Ok(Some(files))
 }

@@ -177,13 +177,8 @@ impl CaseFile {
             )),
         };
         let node = case.node.clone().map_or_else(output, Ok)?;
-        let failed = |error: PlanError| match error {
-            PlanError::Flow(error) => match yaml::parse(&self.flow, &text) {
-                Ok(document) => Box::new(error.problem_in(&document, &text)),
-                Err(problem) => problem,
-            },
-            PlanError::Query(error) => Box::new(crate::steps::query_problem(&error)),
-        };
+        let document = yaml::parse(&self.flow, &text).ok();
+        let failed = |error: PlanError| Box::new(error.problem_in(document.as_ref(), &text));
         let frame = Plan::over(&flow, context).node(&node).await.map_err(failed)?;
         let stream = query::stream(frame).await.map_err(|error| failed(error.into()))?;
         let batches = stream.collect().await.map_err(|error| failed(error.into()))?;

@@ -6,16 +6,24 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::TableReference;
 use datafusion::datasource::MemTable;
+use datafusion::prelude::SessionContext;
 use indexmap::IndexMap;
 use millrace_spec::problem::Problem;
 use millrace_spec::yaml;
 use serde_json::{Value, json};
 
+use super::elsewhere::Answers;
 use super::plan::PlanError;
 use super::{Flow, Plan, input_table, owner, ports};
 use crate::engine::DataFusionEngine;
-use crate::steps::query_problem;
 use crate::transforms::{ALL, scalar_type};
+
+/// Which engine a flow is checked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum For {
+    Here,
+    Spark,
+}
 
 impl Flow {
     /// Everything that is wrong with the text of a flow file, each with its place. Nodes behind a source without declared columns, or behind
@@ -26,6 +34,26 @@ impl Flow {
         text: &str,
         files: &(dyn Fn(&str) -> Result<String, String> + Sync),
     ) -> Vec<Problem> {
+        Self::checked(engine, file, text, files, For::Here).await
+    }
+
+    /// The same for a flow that Spark is to run: what it cannot do the same is wrong, too.
+    pub async fn check_for_spark(
+        engine: &DataFusionEngine,
+        file: &str,
+        text: &str,
+        files: &(dyn Fn(&str) -> Result<String, String> + Sync),
+    ) -> Vec<Problem> {
+        Self::checked(engine, file, text, files, For::Spark).await
+    }
+
+    async fn checked(
+        engine: &DataFusionEngine,
+        file: &str,
+        text: &str,
+        files: &(dyn Fn(&str) -> Result<String, String> + Sync),
+        of: For,
+    ) -> Vec<Problem> {
         let flow = match Self::read(file, text, files) {
             Ok(flow) => flow,
             Err(problem) => return vec![*problem],
@@ -35,21 +63,41 @@ impl Flow {
             return Vec::new();
         }
         let mut problems = Vec::new();
-        for error in flow.mistakes(engine).await {
-            problems.push(match error {
-                PlanError::Flow(error) => error.problem_in(&document, text),
-                PlanError::Query(error) => query_problem(&error),
-            });
+        for error in flow.mistakes(engine, of).await {
+            problems.push(error.problem_in(Some(&document), text));
         }
         problems
     }
 
     /// Plans every node over empty tables.
-    async fn mistakes(&self, engine: &DataFusionEngine) -> Vec<PlanError> {
+    async fn mistakes(&self, engine: &DataFusionEngine, of: For) -> Vec<PlanError> {
         let context = match engine.session() {
             Ok(context) => context,
             Err(error) => return vec![error.into()],
         };
+        let (mut mistakes, mut unknown) = self.declare_sources(&context);
+        let plan = Plan::over(self, context);
+        let mut plan = if of == For::Spark { plan.written(Answers::EmptyTables) } else { plan };
+        for port in ports(&self.nodes) {
+            let id = owner(&self.nodes, &port);
+            if self.behind(id, &unknown) {
+                continue;
+            }
+            if let Err(error) = plan.node(&port).await {
+                let known =
+                    mistakes.iter().any(|mistake: &PlanError| mistake.to_string() == error.to_string());
+                unknown.push(self.nodes.get_key_value(id).map_or("", |(id, _)| id));
+                if !known {
+                    mistakes.push(error);
+                }
+            }
+        }
+        mistakes
+    }
+
+    /// Registers an empty table for each source that says what columns it has. Gives back mistakes in that, and the nodes whose columns are not
+    /// known.
+    pub(super) fn declare_sources(&self, context: &SessionContext) -> (Vec<PlanError>, Vec<&str>) {
         let mut mistakes = Vec::new();
         let mut unknown: Vec<&str> = Vec::new();
         for (id, node) in &self.nodes {
@@ -70,22 +118,7 @@ impl Flow {
                 None => unknown.push(id),
             }
         }
-        let mut plan = Plan::over(self, context);
-        for port in ports(&self.nodes) {
-            let id = owner(&self.nodes, &port);
-            if self.behind(id, &unknown) {
-                continue;
-            }
-            if let Err(error) = plan.node(&port).await {
-                let known =
-                    mistakes.iter().any(|mistake: &PlanError| mistake.to_string() == error.to_string());
-                unknown.push(self.nodes.get_key_value(id).map_or("", |(id, _)| id));
-                if !known {
-                    mistakes.push(error);
-                }
-            }
-        }
-        mistakes
+        (mistakes, unknown)
     }
 
     /// Whether a node is one of those, or reads from one, or from a node whose columns are not known before a run.

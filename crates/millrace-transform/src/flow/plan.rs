@@ -8,10 +8,13 @@ use datafusion::datasource::MemTable;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use indexmap::IndexMap;
-use millrace_contract::{QueryError, TableRef};
+use millrace_contract::{QueryError, RemoteError, TableRef};
+use millrace_spec::problem::Problem;
 use millrace_spec::suggest::nearest;
+use millrace_spec::yaml;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::elsewhere::Elsewhere;
 use super::figures::{NodeFigures, figures};
 use super::learned::{Knowledge, LearnedDocument};
 use super::readers::Readers;
@@ -19,16 +22,19 @@ use super::{Flow, FlowError, Node, input_table, owner, quote};
 use crate::engine::failure::{plan_error, words};
 use crate::engine::shared::{self, Shared};
 use crate::engine::{DataFusionEngine, mark, query};
+use crate::steps::query_problem;
 use crate::transforms::{Fault, Fitted, Input, Learned};
 
 /// A flow whose nodes are planned as far as they were asked for.
 pub struct Plan<'f> {
-    flow: &'f Flow,
-    context: SessionContext,
+    pub(super) flow: &'f Flow,
+    pub(super) context: SessionContext,
     planned: Vec<String>,
     run: Option<Run>,
     knowledge: Knowledge,
     learned: IndexMap<String, Learned>,
+    /// If another engine runs it.
+    pub(super) elsewhere: Option<Elsewhere>,
 }
 
 /// What planning for a run adds to planning for a look: nodes that several read are produced once, and all are counted.
@@ -53,6 +59,21 @@ pub enum PlanError {
     /// A table cannot be read.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// Another engine did not begin with it.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+}
+
+impl PlanError {
+    /// The problem, with its place if the flow's file is known.
+    pub fn problem_in(&self, document: Option<&yaml::Node>, text: &str) -> Problem {
+        match (self, document) {
+            (Self::Flow(error), Some(document)) => error.problem_in(document, text),
+            (Self::Flow(error), None) => error.problem(&|_| None),
+            (Self::Query(error), _) => query_problem(error),
+            (Self::Remote(error), _) => Problem::error("engine", error.to_string()),
+        }
+    }
 }
 
 impl<'f> Plan<'f> {
@@ -85,6 +106,7 @@ impl<'f> Plan<'f> {
             run: None,
             knowledge: Knowledge::default(),
             learned: IndexMap::new(),
+            elsewhere: None,
         }
     }
 
@@ -271,12 +293,16 @@ impl<'f> Plan<'f> {
         for sql in asks {
             let frame =
                 query::select(&self.context, sql, &[]).await.map_err(|error| node_error(id, node, error))?;
-            answers.push(query::stream(frame).await?.collect().await?);
+            answers.push(self.answer(id, node, frame).await?);
         }
         Ok(answers)
     }
 
     fn keep(&self, id: &str, node: &Node, name: &str, rows: RecordBatch) -> Result<(), PlanError> {
+        if !self.keeps_rows() {
+            let message = "Spark cannot do the same: it makes rows of its own here";
+            return Err(at(id, node, Fault::new(message).hinted("engine: local")));
+        }
         let table = MemTable::try_new(rows.schema(), vec![vec![rows]]);
         let table = table.map_err(|error| wrong(id, node, &error))?;
         let kept = self.context.register_table(TableReference::bare(name), Arc::new(table));
@@ -287,6 +313,9 @@ impl<'f> Plan<'f> {
     async fn register(&mut self, id: &str, node: &Node, name: &str, sql: &str) -> Result<(), PlanError> {
         let frame =
             query::select(&self.context, sql, &[]).await.map_err(|error| node_error(id, node, error))?;
+        if self.elsewhere.is_some() {
+            return self.write(id, node, name, frame);
+        }
         let mark_as = if name == base_table(id) { id } else { name };
         let provider: Arc<dyn TableProvider> = match &mut self.run {
             None => frame.into_view(),
@@ -366,7 +395,7 @@ fn made_table(id: &str) -> String {
     format!("{id}#made")
 }
 
-fn unknown_input<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Fault {
+pub(super) fn unknown_input<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Fault {
     let names: Vec<&str> = known.map(String::as_str).collect();
     let hint = match nearest(name, &names) {
         Some(near) => format!("did you mean `{near}`?"),
@@ -375,11 +404,11 @@ fn unknown_input<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Fau
     Fault::new(format!("there is no input `{name}`")).hinted(hint)
 }
 
-fn at(id: &str, node: &Node, fault: Fault) -> PlanError {
+pub(super) fn at(id: &str, node: &Node, fault: Fault) -> PlanError {
     FlowError::at_node(id, node.kind, fault).into()
 }
 
-fn wrong(id: &str, node: &Node, error: &datafusion::error::DataFusionError) -> PlanError {
+pub(super) fn wrong(id: &str, node: &Node, error: &datafusion::error::DataFusionError) -> PlanError {
     at(id, node, Fault::new(words(error)))
 }
 

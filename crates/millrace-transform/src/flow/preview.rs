@@ -82,8 +82,5 @@ fn columns(schema: &arrow::datatypes::Schema) -> Vec<PreviewColumn> {
 }
 
 fn problem(error: &PlanError) -> Problem {
-    match error {
-        PlanError::Flow(error) => error.problem(&|_| None),
-        PlanError::Query(error) => query_problem(error),
-    }
+    error.problem_in(None, "")
 }

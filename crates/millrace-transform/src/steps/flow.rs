@@ -3,7 +3,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    DatasetCatalog, KindDoc, KindFamily, OutputDoc, StepContext, StepError, StepKind, StepOutcome, StepTraits,
+    AssetKey, BatchStream, DatasetCatalog, KindDoc, KindFamily, OutputDoc, RemoteEngine, RemoteEngines,
+    StepContext, StepError, StepKind, StepOutcome, StepTraits,
 };
 use millrace_spec::asset::Asset;
 use millrace_spec::problem::Problem;
@@ -12,12 +13,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{
-    asset_key, config_error, dataset_name, learned, object_field, publish, query_problem, step_error, tables,
-};
+use super::elsewhere::{self, EngineChoice};
+use super::{asset_key, config_error, dataset_name, learned, object_field, publish, step_error, tables};
 use crate::engine::{DataFusionEngine, query};
 use crate::flow::plan::PlanError;
-use crate::flow::{Flow, Plan};
+use crate::flow::{Flow, LearnedDocument, Plan};
 
 /// Runs a no-code flow over the step's inputs and keeps each output as a dataset.
 ///
@@ -55,6 +55,9 @@ struct Options {
     /// Values of the flow's parameters.
     #[serde(default)]
     with: Map<String, Value>,
+    /// Where it runs: `local`, `auto`, or a `spark` connection. What that engine cannot do the same is an error before anything runs.
+    #[serde(default)]
+    engine: EngineChoice,
 }
 
 const EXAMPLE: &str = "flow:\n  file: flows/clean.yaml\n  to: data:clean";
@@ -68,6 +71,7 @@ pub struct FlowStep {
     doc: KindDoc,
     engine: DataFusionEngine,
     catalog: Arc<dyn DatasetCatalog>,
+    remotes: Option<Arc<dyn RemoteEngines>>,
 }
 
 impl std::fmt::Debug for FlowStep {
@@ -79,7 +83,13 @@ impl std::fmt::Debug for FlowStep {
 impl FlowStep {
     /// Runs flows on `engine` and records datasets in `catalog`.
     pub fn new(engine: DataFusionEngine, catalog: Arc<dyn DatasetCatalog>) -> Self {
-        Self { doc: doc(), engine, catalog }
+        Self { doc: doc(), engine, catalog, remotes: None }
+    }
+
+    /// Lets flows run on other engines.
+    #[must_use]
+    pub fn with_remotes(self, remotes: Arc<dyn RemoteEngines>) -> Self {
+        Self { remotes: Some(remotes), ..self }
     }
 
     async fn load(&self, context: &StepContext, config: &FlowConfig) -> Result<Loaded, StepError> {
@@ -145,15 +155,11 @@ struct Loaded {
 impl Loaded {
     /// The problem with its place in the flow's file.
     fn problem(&self, error: &PlanError) -> StepError {
-        let error = match error {
-            PlanError::Query(error) => return StepError::permanent(query_problem(error)),
-            PlanError::Flow(error) => error,
-        };
+        if let PlanError::Remote(error) = error {
+            return elsewhere::remote_error(error);
+        }
         let document = self.file.as_ref().and_then(|file| yaml::parse(file, &self.text).ok());
-        StepError::permanent(match document {
-            Some(document) => error.problem_in(&document, &self.text),
-            None => error.problem(&|_| None),
-        })
+        StepError::permanent(error.problem_in(document.as_ref(), &self.text))
     }
 }
 
@@ -219,46 +225,37 @@ impl StepKind for FlowStep {
                 problems.push((error.pointer.clone(), error.problem(&|_| None)));
             }
         }
+        problems.extend(elsewhere::mistake(config));
         problems
     }
 
     async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {
         let config =
             FlowConfig::deserialize(&context.config).map_err(|error| config_error("flow", &error))?;
-        let (to, learned) = match &config {
-            FlowConfig::Options(options) => (options.to.clone(), options.learned.clone()),
-            FlowConfig::File(_) => (None, None),
+        let (to, learned, choice) = match &config {
+            FlowConfig::Options(options) => (options.to.clone(), options.learned.clone(), &options.engine),
+            FlowConfig::File(_) => (None, None, &EngineChoice::Here),
         };
         let loaded = self.load(&context, &config).await?;
         let flow = &loaded.flow;
         let knowledge = learned::knowledge(&self.engine, &context, flow, learned.as_ref()).await?;
         let (tables, mut lineage) = tables(&context)?;
         lineage.extend(learned.as_ref().and_then(Asset::from_value).map(|asset| asset_key(&asset)));
-        let plan = Plan::open(&self.engine, flow, &tables).await.map_err(|error| loaded.problem(&error))?;
-        let mut plan = plan.for_run(&self.engine).knowing(knowledge);
-        let frames = plan.outputs().await.map_err(|error| loaded.problem(&error))?;
-        let mut outcome = StepOutcome::default();
-        let mut rows = 0;
-        let mut plans = Vec::new();
-        for (output, frame) in frames {
-            let (ran, stream) = query::begin(frame).await.map_err(|error| step_error(&error))?;
-            plans.push(ran);
-            let name = dataset_name(&context, to.as_deref(), output);
-            let asset =
-                publish(&self.engine, self.catalog.as_ref(), &context, &name, stream, &lineage).await?;
-            rows += asset.rows.unwrap_or(0);
-            outcome.outputs.insert(output.to_owned(), asset.to_value());
-        }
-        let figures = plan.figures(&plans);
-        for node in &figures {
-            let rows = node.rows.map_or_else(String::new, |rows| format!("{rows} rows, "));
-            context
-                .log
-                .line(&format!("{} ({}): {rows}busy for {:.1} ms", node.node, node.kind, node.busy_ms));
-        }
-        outcome.outputs.insert("rows".to_owned(), rows.into());
-        outcome.outputs.insert("nodes".to_owned(), serde_json::to_value(figures).unwrap_or_default());
-        if let Some(document) = plan.learned() {
+        let chosen = elsewhere::choose(choice, self.remotes.as_ref(), &context).await?;
+        let running = Running { step: self, context: &context, to: to.as_deref(), lineage: &lineage };
+        let (mut outcome, learned) = match &chosen.engine {
+            Some(remote) => {
+                let plan = Plan::elsewhere(&self.engine, flow, &tables, Some(remote.clone())).await;
+                let plan = plan.map_err(|error| loaded.problem(&error))?.knowing(knowledge);
+                running.elsewhere(&loaded, plan, remote).await?
+            }
+            None => {
+                let plan = Plan::open(&self.engine, flow, &tables).await;
+                let plan = plan.map_err(|error| loaded.problem(&error))?.knowing(knowledge);
+                running.here(&loaded, plan.for_run(&self.engine)).await?
+            }
+        };
+        if let Some(document) = learned {
             let name = dataset_name(&context, to.as_deref(), "learned");
             let catalog = self.catalog.as_ref();
             let asset = learned::publish(&self.engine, catalog, &context, &name, &document, &lineage).await?;
@@ -267,7 +264,7 @@ impl StepKind for FlowStep {
         if !flow.flowlets().is_empty() {
             outcome.outputs.insert("flowlets".to_owned(), json!(flow.flowlets()));
         }
-        outcome.rows = Some(rows);
+        outcome.outputs.extend(chosen.output().map(|engine| ("engine".to_owned(), engine)));
         Ok(outcome)
     }
 
@@ -281,5 +278,75 @@ impl StepKind for FlowStep {
             }
         }
         true
+    }
+}
+
+/// A flow that runs: what its outputs need to become datasets.
+struct Running<'r> {
+    step: &'r FlowStep,
+    context: &'r StepContext,
+    to: Option<&'r str>,
+    lineage: &'r [AssetKey],
+}
+
+/// What a run gives, and what its nodes learned.
+type Ran = (StepOutcome, Option<LearnedDocument>);
+
+impl Running<'_> {
+    async fn here(&self, loaded: &Loaded, mut plan: Plan<'_>) -> Result<Ran, StepError> {
+        let frames = plan.outputs().await.map_err(|error| loaded.problem(&error))?;
+        let mut outcome = StepOutcome::default();
+        let mut plans = Vec::new();
+        for (output, frame) in frames {
+            let (ran, stream) = query::begin(frame).await.map_err(|error| step_error(&error))?;
+            plans.push(ran);
+            self.keep(&mut outcome, output, stream).await?;
+        }
+        let figures = plan.figures(&plans);
+        for node in &figures {
+            let rows = node.rows.map_or_else(String::new, |rows| format!("{rows} rows, "));
+            self.context
+                .log
+                .line(&format!("{} ({}): {rows}busy for {:.1} ms", node.node, node.kind, node.busy_ms));
+        }
+        outcome.outputs.insert("nodes".to_owned(), serde_json::to_value(figures).unwrap_or_default());
+        Ok((outcome, plan.learned()))
+    }
+
+    /// Everything is written before anything is sent, so that what cannot be done the same leaves nothing.
+    async fn elsewhere(
+        &self,
+        loaded: &Loaded,
+        mut plan: Plan<'_>,
+        remote: &Arc<dyn RemoteEngine>,
+    ) -> Result<Ran, StepError> {
+        let written = tokio::select! {
+            biased;
+            () = self.context.cancel.cancelled() => return Err(StepError::cancelled()),
+            written = plan.statements() => written.map_err(|error| loaded.problem(&error))?,
+        };
+        let mut outcome = StepOutcome::default();
+        for (output, query) in written {
+            let rows = elsewhere::send(remote, query, self.context).await?;
+            self.keep(&mut outcome, output, rows).await?;
+        }
+        outcome.outputs.insert("nodes".to_owned(), json!([]));
+        Ok((outcome, plan.learned()))
+    }
+
+    async fn keep(
+        &self,
+        outcome: &mut StepOutcome,
+        output: &str,
+        rows: BatchStream,
+    ) -> Result<(), StepError> {
+        let name = dataset_name(self.context, self.to, output);
+        let catalog = self.step.catalog.as_ref();
+        let asset = publish(&self.step.engine, catalog, self.context, &name, rows, self.lineage).await?;
+        let rows = outcome.rows.unwrap_or(0) + asset.rows.unwrap_or(0);
+        outcome.rows = Some(rows);
+        outcome.outputs.insert(output.to_owned(), asset.to_value());
+        outcome.outputs.insert("rows".to_owned(), rows.into());
+        Ok(())
     }
 }

@@ -3,15 +3,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    AssetKey, DatasetCatalog, KindDoc, KindFamily, OutputDoc, QueryEngine, QueryRequest, StepContext,
-    StepError, StepKind, StepOutcome, StepTraits,
+    AssetKey, DatasetCatalog, KindDoc, KindFamily, OutputDoc, QueryEngine as _, QueryRequest, RemoteEngines,
+    StepContext, StepError, StepKind, StepOutcome, StepTraits,
 };
 use millrace_spec::problem::Problem;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::elsewhere::{self, EngineChoice};
 use super::{config_error, dataset_name, publish, step_error, tables};
+use crate::engine::DataFusionEngine;
 use crate::engine::query::{foreign_names, is_explain};
 
 /// Runs one SELECT over the step's inputs and keeps the rows as a dataset.
@@ -35,6 +37,9 @@ struct Into {
     /// Dataset to write, `data:name`; `<pipeline>_<step>` if absent.
     #[serde(default)]
     to: Option<String>,
+    /// Where it runs: `local`, `auto`, or a `spark` connection.
+    #[serde(default)]
+    engine: EngineChoice,
 }
 
 /// SQL as written, or with its values taken out.
@@ -66,15 +71,15 @@ fn without_expressions(sql: &str) -> String {
 }
 
 impl Sql {
-    /// The text, its values, and where the rows go.
-    fn parts(self) -> (String, Vec<Value>, Option<String>) {
-        let (bound, to) = match self {
-            Self::Text(bound) => (bound, None),
-            Self::Into(into) => (into.query, into.to),
+    /// The text and its values, where the rows go, and where the query runs.
+    fn parts(self) -> ((String, Vec<Value>), Option<String>, EngineChoice) {
+        let (bound, to, engine) = match self {
+            Self::Text(bound) => (bound, None, EngineChoice::Here),
+            Self::Into(into) => (into.query, into.to, into.engine),
         };
         match bound {
-            Bound::Plain(text) => (text, Vec::new(), to),
-            Bound::Values { text, params } => (text, params, to),
+            Bound::Plain(text) => ((text, Vec::new()), to, engine),
+            Bound::Values { text, params } => ((text, params), to, engine),
         }
     }
 }
@@ -88,8 +93,9 @@ pub(super) fn doc() -> KindDoc {
 /// The step kind `sql`.
 pub struct SqlStep {
     doc: KindDoc,
-    engine: Arc<dyn QueryEngine>,
+    engine: DataFusionEngine,
     catalog: Arc<dyn DatasetCatalog>,
+    remotes: Option<Arc<dyn RemoteEngines>>,
 }
 
 impl std::fmt::Debug for SqlStep {
@@ -100,8 +106,14 @@ impl std::fmt::Debug for SqlStep {
 
 impl SqlStep {
     /// Runs queries on `engine` and records datasets in `catalog`.
-    pub fn new(engine: Arc<dyn QueryEngine>, catalog: Arc<dyn DatasetCatalog>) -> Self {
-        Self { doc: doc(), engine, catalog }
+    pub fn new(engine: DataFusionEngine, catalog: Arc<dyn DatasetCatalog>) -> Self {
+        Self { doc: doc(), engine, catalog, remotes: None }
+    }
+
+    /// Lets queries run on other engines.
+    #[must_use]
+    pub fn with_remotes(self, remotes: Arc<dyn RemoteEngines>) -> Self {
+        Self { remotes: Some(remotes), ..self }
     }
 }
 
@@ -119,7 +131,7 @@ impl StepKind for SqlStep {
     fn reusable(&self, config: &Value) -> bool {
         let Ok(config) = Sql::deserialize(config) else { return true };
         // What does not parse fails when it runs.
-        foreign_names(&without_expressions(&config.parts().0)).map_or(true, |names| names.is_empty())
+        foreign_names(&without_expressions(&config.parts().0.0)).map_or(true, |names| names.is_empty())
     }
 
     fn bound_fields(&self) -> &'static [&'static str] {
@@ -133,9 +145,13 @@ impl StepKind for SqlStep {
         ]
     }
 
+    fn check_places(&self, config: &Value) -> Vec<(String, Problem)> {
+        elsewhere::mistake(config).into_iter().collect()
+    }
+
     async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {
         let config = Sql::deserialize(&context.config).map_err(|error| config_error("sql", &error))?;
-        let (sql, params, to) = config.parts();
+        let ((sql, params), to, choice) = config.parts();
         if is_explain(&sql) {
             let message = "`explain` tells how a query is done and has no rows to keep";
             let hint = "take it away here, and ask `millrace sql 'explain …'`";
@@ -145,22 +161,24 @@ impl StepKind for SqlStep {
         for name in foreign_names(&sql).map_err(|error| step_error(&error))? {
             lineage.push(AssetKey { kind: "source".to_owned(), name, version: 0 });
         }
-        let rows = self
-            .engine
-            .query(QueryRequest { sql, params, tables, limit: None })
-            .await
-            .map_err(|error| step_error(&error))?;
+        let chosen = elsewhere::choose(&choice, self.remotes.as_ref(), &context).await?;
+        let rows = match &chosen.engine {
+            Some(remote) => {
+                let query = elsewhere::statement(&self.engine, &sql, &params, &tables).await?;
+                elsewhere::send(remote, query, &context).await?
+            }
+            None => {
+                let request = QueryRequest { sql, params, tables, limit: None };
+                self.engine.query(request).await.map_err(|error| step_error(&error))?
+            }
+        };
         let name = dataset_name(&context, to.as_deref(), "data");
-        let asset =
-            publish(self.engine.as_ref(), self.catalog.as_ref(), &context, &name, rows, &lineage).await?;
-        Ok(StepOutcome {
-            outputs: IndexMap::from([
-                ("data".to_owned(), asset.to_value()),
-                ("rows".to_owned(), asset.rows.unwrap_or(0).into()),
-            ]),
-            rows: asset.rows,
-            bytes: asset.size_bytes,
-            ..StepOutcome::default()
-        })
+        let asset = publish(&self.engine, self.catalog.as_ref(), &context, &name, rows, &lineage).await?;
+        let mut outputs = IndexMap::from([
+            ("data".to_owned(), asset.to_value()),
+            ("rows".to_owned(), asset.rows.unwrap_or(0).into()),
+        ]);
+        outputs.extend(chosen.output().map(|engine| ("engine".to_owned(), engine)));
+        Ok(StepOutcome { outputs, rows: asset.rows, bytes: asset.size_bytes, ..StepOutcome::default() })
     }
 }

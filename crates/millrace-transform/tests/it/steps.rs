@@ -13,7 +13,7 @@ use millrace_transform::{DataFusionEngine, EngineConfig};
 use serde_json::{Value, json};
 
 /// Keeps what was committed.
-struct Catalog {
+pub(crate) struct Catalog {
     root: String,
     kept: Mutex<Vec<NewDatasetVersion>>,
 }
@@ -58,7 +58,7 @@ impl ProgressSink for Quiet {
     fn report(&self, _: Progress) {}
 }
 
-fn context(folder: &Path, config: Value, inputs: &[(&str, Value)]) -> StepContext {
+pub(crate) fn context(folder: &Path, config: Value, inputs: &[(&str, Value)]) -> StepContext {
     StepContext {
         run_id: "0".repeat(32),
         pipeline: "late".to_owned(),
@@ -81,7 +81,7 @@ fn context(folder: &Path, config: Value, inputs: &[(&str, Value)]) -> StepContex
     }
 }
 
-fn setup(folder: &Path) -> (DataFusionEngine, Arc<Catalog>, Asset) {
+pub(crate) fn setup(folder: &Path) -> (DataFusionEngine, Arc<Catalog>, Asset) {
     let mut csv = String::from("id,month,delay\n");
     for id in 0..200 {
         csv += &format!("{id},{},{}\n", id % 12 + 1, id % 40);
@@ -106,7 +106,7 @@ fn setup(folder: &Path) -> (DataFusionEngine, Arc<Catalog>, Asset) {
 async fn sql_binds_values_and_records_schema_profile_and_lineage() {
     let temp = tempfile::tempdir().unwrap();
     let (engine, catalog, flights) = setup(temp.path());
-    let step = SqlStep::new(Arc::new(engine), catalog.clone());
+    let step = SqlStep::new(engine, catalog.clone());
     let config = json!({"text": "select month, count(*) as n from flights where month <= $1 group by month", "params": [3]});
     let outcome = step.run(context(temp.path(), config, &[("flights", flights.to_value())])).await.unwrap();
     assert_eq!(outcome.outputs["rows"], json!(3));
@@ -121,7 +121,7 @@ async fn sql_binds_values_and_records_schema_profile_and_lineage() {
 async fn sql_that_does_more_than_read_is_refused() {
     let temp = tempfile::tempdir().unwrap();
     let (engine, catalog, flights) = setup(temp.path());
-    let step = SqlStep::new(Arc::new(engine), catalog.clone());
+    let step = SqlStep::new(engine, catalog.clone());
     for sql in [
         "drop table flights",
         "copy flights to 'x.csv'",

@@ -134,6 +134,7 @@ impl Rooms {
         let mut docs: Vec<KindDoc> = self.kinds.values().map(|kind| kind.doc().clone()).collect();
         docs.extend(millrace_transform::transforms::docs());
         docs.extend(millrace_transfer::connectors());
+        docs.push(millrace_spark::connection_doc());
         docs.extend(millrace_training::trainers::docs());
         docs.extend(millrace_call::docs());
         docs.extend(millrace_orchestration::trigger_docs());

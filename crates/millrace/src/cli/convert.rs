@@ -26,3 +26,16 @@ pub(crate) struct ExportPipeline {
     #[arg(long)]
     pub(crate) overwrite: bool,
 }
+
+/// A flow for Spark.
+#[derive(Debug, Args)]
+pub(crate) struct ExportSpark {
+    /// The flow's file.
+    pub(crate) flow: PathBuf,
+    /// What a source reads: a file, an address or `data:<dataset>`. Without any, sources are read by their names, and declare their columns.
+    #[arg(long = "input", value_name = "SOURCE=FROM")]
+    pub(crate) inputs: Vec<String>,
+    /// The value of a parameter of the flow.
+    #[arg(long, value_name = "PARAMETER=VALUE")]
+    pub(crate) with: Vec<String>,
+}

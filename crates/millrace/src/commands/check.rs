@@ -41,7 +41,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
     let told = Some(channels(&workspace.root)).filter(|file| asked(&file.file));
     let heard = Some(lineage(&workspace.root)).filter(|file| asked(&file.file));
     let connections = Some(workspace.connections()).filter(|file| asked(&file.file));
-    let flows = checked_flows(&rooms, &asked).await;
+    let mut flows = checked_flows(&rooms, &asked).await;
     let models = models(&rooms, everything, &named).await?;
     let declared = |name: &str| {
         endpoints.iter().any(|file| file.file == name)
@@ -52,6 +52,7 @@ pub(crate) async fn run(arguments: &Check, printer: &Printer) -> Result<ExitCode
             || [CONNECTIONS, ACCESS, ENVIRONMENTS, CHANNELS, LINEAGE, secrets::FILE].contains(&name)
     };
     let pipelines = pipelines(workspace, everything, &named, &declared)?;
+    check_for_spark(&rooms, &pipelines, &mut flows).await;
     for file in &pipelines {
         file.print_problems(workspace, printer);
     }
@@ -136,6 +137,32 @@ async fn checked_flows(rooms: &Rooms, asked: &impl Fn(&str) -> bool) -> Vec<Decl
         });
     }
     checked
+}
+
+/// Adds what Spark cannot do the same in flows that steps of these pipelines send to it. Those that are wrong anyhow stay as they are.
+async fn check_for_spark(rooms: &Rooms, pipelines: &[CheckedFile], flows: &mut Vec<Declared<()>>) {
+    let loaded = pipelines.iter().filter_map(|file| file.loaded.as_ref());
+    let steps = loaded.flat_map(|loaded| loaded.pipeline.steps.values());
+    let files: BTreeSet<&str> = steps.filter_map(|step| flow_for_spark(&step.kind, &step.config)).collect();
+    for file in files {
+        if flows.iter().any(|flow| flow.file == file && flow.content.is_err()) {
+            continue;
+        }
+        // A file that is not there fails the step; it is no flow.
+        let Ok(text) = read(&rooms.workspace.root, file) else { continue };
+        let other = |path: &str| rooms.workspace.text_of(path);
+        let problems = Flow::check_for_spark(&rooms.tables, file, &text, &other).await;
+        if !problems.is_empty() {
+            flows.retain(|flow| flow.file != file);
+            flows.push(Declared { file: file.to_owned(), text, content: Err(problems) });
+        }
+    }
+}
+
+/// The flow's file, if the step may send it to another engine.
+fn flow_for_spark<'c>(kind: &str, config: &'c serde_json::Value) -> Option<&'c str> {
+    let engine = config.get("engine").filter(|_| kind == "flow")?;
+    config.get("file")?.as_str().filter(|_| engine != "local")
 }
 
 /// The models, and what is wrong with them.

@@ -14,6 +14,7 @@ mod events;
 mod experiments;
 mod explain;
 mod export;
+mod export_spark;
 mod follow;
 mod functions;
 mod import;
@@ -87,6 +88,7 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Import(Import::Github(arguments)) => convert::import_github(&arguments, printer).await,
         Command::Export(Export::Azureml(arguments)) => convert::export_azureml(&arguments, printer).await,
         Command::Export(Export::Adf(arguments)) => convert::export_data_factory(&arguments, printer).await,
+        Command::Export(Export::Spark(arguments)) => export_spark::run(&arguments, printer).await,
         Command::Experiments(command) => experiments::run(&command, printer).await,
         Command::Test(arguments) => Box::pin(test::run(&arguments, printer)).await,
         Command::Functions { name } => functions::run(name.as_deref(), printer),

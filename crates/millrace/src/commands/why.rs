@@ -33,6 +33,9 @@ pub(crate) async fn run(arguments: &Why, printer: &Printer) -> Result<ExitCode> 
     for step in &chosen {
         let waits = why_waiting(&rooms.store, &run, &steps, step, now).await?;
         let mut why = if waits.is_empty() { sentence(step) } else { waits.join("; ") };
+        if let Some(engine) = engine(step) {
+            why = format!("{why}; it ran on {engine}");
+        }
         if let Some(late) = why_late(&run, now).filter(|_| step.ended_at.is_none()) {
             why = format!("{why}; {late}");
         }
@@ -50,6 +53,16 @@ pub(crate) async fn run(arguments: &Why, printer: &Printer) -> Result<ExitCode> 
 
 fn document(text: Option<&str>) -> Option<Value> {
     serde_json::from_str(text?).ok()
+}
+
+/// Where a step ran that could have run elsewhere, and why there.
+fn engine(step: &StepRunRow) -> Option<String> {
+    document(step.outcome.as_deref())?
+        .get("outputs")?
+        .get("engine")?
+        .get("reason")?
+        .as_str()
+        .map(str::to_owned)
 }
 
 /// Why a step is as it is, one sentence.

@@ -131,6 +131,11 @@ fn guides_flows() {
 }
 
 #[test]
+fn guides_engines() {
+    follow(include_str!("../../../../docs/guides/engines.md"));
+}
+
+#[test]
 fn guides_sources() {
     follow(include_str!("../../../../docs/guides/sources.md"));
 }

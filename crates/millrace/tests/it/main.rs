@@ -17,6 +17,7 @@ mod data_flows;
 mod datasets;
 mod delta;
 mod demo_kills;
+mod engines;
 mod environments;
 mod events;
 mod experiments;

@@ -1,0 +1,128 @@
+//! Flows and SQL on Sail, a server that speaks Spark's protocol. `MILLRACE_TEST_SAIL` names an interpreter that has it.
+
+use insta::assert_snapshot;
+
+use crate::project::Project;
+
+const FLOW: &str = "flow: late
+nodes:
+  flights:
+    source:
+      name: flights
+      columns: {carrier: string, delay: integer, day: date}
+  late: {filter: delay > 15, from: flights}
+  out: {aggregate: {by: carrier, values: {flights: count(*), delay: avg(delay)}}, from: late}
+";
+
+#[test]
+fn check_tells_what_spark_cannot_do_the_same_at_its_place() {
+    let flow = FLOW.replace("delay: avg(delay)", "delay: avg(delay), text: cast(avg(delay) as varchar)");
+    let steps = "steps:\n  flights: {copy: {from: f.csv, to: \"data:flights\"}}\n  late:\n    flow: {file: flows/late.yaml, engine: auto}\n    inputs: {flights: \"${{ steps.flights.data }}\"}\n";
+    let project = Project::new(&[
+        ("pipelines/p.yaml", steps),
+        ("flows/late.yaml", &flow),
+        ("f.csv", "carrier,delay,day\n"),
+    ]);
+    assert_snapshot!(project.millrace(&["check"]), @r"
+    exit 1
+    ----
+    error[flow-node]: node `out`: Spark cannot do the same: a cast from double to string differs: each writes large and small numbers in its own way
+     --> flows/late.yaml:8:87
+      |
+    8 | rrier, values: {flights: count(*), delay: avg(delay), text: cast(avg(delay) as varchar)}}, from: late}
+      |                                                             ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    hint: cast it to a decimal first
+    1 of 2 files have errors
+    ");
+    // Here the same flow is sound.
+    project.write("pipelines/p.yaml", steps.replace("engine: auto", "engine: local"));
+    assert!(project.output(&["check"]).status.success());
+}
+
+#[test]
+fn a_flow_is_printed_as_a_script() {
+    let project =
+        Project::new(&[("flows/late.yaml", FLOW), ("f.csv", "carrier,delay,day\nUA,20,2026-03-01\n")]);
+    assert_snapshot!(project.millrace(&["export", "spark", "flows/late.yaml"]), @r"
+    exit 0
+    set spark.sql.ansi.enabled = true;
+    set spark.sql.session.timeZone = UTC;
+    set spark.sql.caseSensitive = true;
+    set spark.sql.timestampType = TIMESTAMP_NTZ;
+    set spark.sql.parser.escapedStringLiterals = false;
+    with flights_1 as (
+      select `carrier`, `delay`, `day`
+      from flights
+    ),
+    late as (
+      select `carrier`, `delay`, `day`
+      from flights_1
+      where (`delay` > 15L)
+    ),
+    out_1 as (
+      select `carrier`, count(1L) as `count(Int64(1))`, avg(cast(`delay` as double)) as `avg(late.delay)`
+      from late
+      group by `carrier`
+    ),
+    out as (
+      select `carrier`, `count(Int64(1))` as `flights`, `avg(late.delay)` as `delay`
+      from out_1
+    )
+    select `carrier`, `flights`, `delay` from out;
+    ----
+    ");
+    let script = project.millrace(&["export", "spark", "flows/late.yaml", "--input", "flights=f.csv"]);
+    assert!(script.contains("create or replace temporary view flights_input (`carrier` string, `delay` string, `day` string) using csv"));
+}
+
+#[cfg(feature = "spark")]
+#[test]
+fn a_run_on_another_engine_leaves_the_same_datasets() {
+    use std::process::{Command, Stdio};
+
+    #[allow(clippy::disallowed_methods, reason = "a test is told where its servers are")]
+    let Ok(python) = std::env::var("MILLRACE_TEST_SAIL") else {
+        eprintln!("skipped: MILLRACE_TEST_SAIL names no interpreter with Sail; `cargo xtask test` sets it");
+        return;
+    };
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let sail = std::path::PathBuf::from(python).with_file_name("sail");
+    let mut server = Command::new(sail)
+        .args(["spark", "server", "--ip", "127.0.0.1", "--port", &port])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let connection = format!("cluster: {{spark: {{url: \"sc://127.0.0.1:{port}\", auto_above: 1B}}}}\n");
+    let pipeline = r#"
+steps:
+  flights: {copy: {from: f.csv, to: "data:flights"}}
+  here:
+    flow: {file: flows/late.yaml, to: "data:here", engine: local}
+    inputs: {flights: "${{ steps.flights.data }}"}
+  there:
+    flow: {file: flows/late.yaml, to: "data:there", engine: auto}
+    inputs: {flights: "${{ steps.flights.data }}"}
+  sql:
+    sql: {query: "select carrier, delay from flights where delay > ${{ inputs.least }}", engine: {spark: cluster}, to: "data:few"}
+    inputs: {flights: "${{ steps.flights.data }}"}
+inputs: {least: {type: integer, default: 20}}
+"#;
+    let project = Project::new(&[
+        ("connections.yaml", &connection),
+        ("pipelines/p.yaml", pipeline),
+        ("flows/late.yaml", FLOW),
+        ("f.csv", "carrier,delay,day\nUA,20,2026-03-01\nAA,30,2026-03-02\nUA,40,2026-03-03\nAA,,\n"),
+    ]);
+    let ended = project.json(&["run", "p", "--json"]);
+    let _ = server.kill();
+    let _ = server.wait();
+    assert_eq!(ended["state"], "succeeded", "{ended}");
+    let rows = |sql: &str| String::from_utf8(project.output(&["sql", sql, "--json"]).stdout).unwrap();
+    let here = rows("select * from here order by carrier");
+    assert_eq!(here, rows("select * from there order by carrier"));
+    assert!(here.contains(r#"{"carrier":"UA","flights":2,"delay":30.0}"#), "{here}");
+    assert_eq!(rows("select count(*) as n from few"), "{\"n\":2}\n");
+    let why = project.millrace(&["why", "latest"]);
+    assert!(why.contains("it ran on `cluster`: the inputs have"), "{why}");
+}
