@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::connection::{Located, Server, chain};
 use crate::message::{Body, Message};
-use crate::queue::{AT_ONCE, CONNECT, Driven, Subscription, WAIT};
+use crate::queue::{AT_ONCE, CONNECT, Driven, Subscription, WAIT, goes_on};
 use crate::tls;
 
 /// How often it is looked whether the topic has more partitions.
@@ -263,8 +263,7 @@ async fn read(
                 }
             },
         };
-        let over = told.is_err();
-        if tell.send(told).await.is_err() || over {
+        if !goes_on(&tell, told).await {
             return;
         }
     }

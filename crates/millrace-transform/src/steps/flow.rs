@@ -13,7 +13,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    asset_key, config_error, dataset_name, learned, object_field, publish, query_problem, step_error, tables,
+    asset_key, column_lineage, config_error, dataset_name, learned, object_field, publish, query_problem,
+    step_error, tables,
 };
 use crate::engine::{DataFusionEngine, query};
 use crate::flow::plan::PlanError;
@@ -241,9 +242,10 @@ impl StepKind for FlowStep {
         let mut rows = 0;
         let mut plans = Vec::new();
         for (output, frame) in frames {
+            let name = dataset_name(&context, to.as_deref(), output);
+            outcome.columns.extend(column_lineage(&context, &name, &frame));
             let (ran, stream) = query::begin(frame).await.map_err(|error| step_error(&error))?;
             plans.push(ran);
-            let name = dataset_name(&context, to.as_deref(), output);
             let asset =
                 publish(&self.engine, self.catalog.as_ref(), &context, &name, stream, &lineage).await?;
             rows += asset.rows.unwrap_or(0);

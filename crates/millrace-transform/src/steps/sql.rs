@@ -3,15 +3,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    AssetKey, DatasetCatalog, KindDoc, KindFamily, OutputDoc, QueryEngine, QueryRequest, StepContext,
-    StepError, StepKind, StepOutcome, StepTraits,
+    AssetKey, DatasetCatalog, KindDoc, KindFamily, OutputDoc, QueryRequest, StepContext, StepError, StepKind,
+    StepOutcome, StepTraits,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{config_error, dataset_name, publish, step_error, tables};
+use super::{column_lineage, config_error, dataset_name, publish, step_error, tables};
 use crate::engine::query::foreign_names;
+use crate::engine::{DataFusionEngine, query};
 
 /// Runs one SELECT over the step's inputs and keeps the rows as a dataset.
 ///
@@ -87,7 +88,7 @@ pub(super) fn doc() -> KindDoc {
 /// The step kind `sql`.
 pub struct SqlStep {
     doc: KindDoc,
-    engine: Arc<dyn QueryEngine>,
+    engine: DataFusionEngine,
     catalog: Arc<dyn DatasetCatalog>,
 }
 
@@ -99,7 +100,7 @@ impl std::fmt::Debug for SqlStep {
 
 impl SqlStep {
     /// Runs queries on `engine` and records datasets in `catalog`.
-    pub fn new(engine: Arc<dyn QueryEngine>, catalog: Arc<dyn DatasetCatalog>) -> Self {
+    pub fn new(engine: DataFusionEngine, catalog: Arc<dyn DatasetCatalog>) -> Self {
         Self { doc: doc(), engine, catalog }
     }
 }
@@ -139,14 +140,12 @@ impl StepKind for SqlStep {
         for name in foreign_names(&sql).map_err(|error| step_error(&error))? {
             lineage.push(AssetKey { kind: "source".to_owned(), name, version: 0 });
         }
-        let rows = self
-            .engine
-            .query(QueryRequest { sql, params, tables, limit: None })
-            .await
-            .map_err(|error| step_error(&error))?;
+        let request = QueryRequest { sql, params, tables, limit: None };
+        let frame = self.engine.planned(&request).await.map_err(|error| step_error(&error))?;
         let name = dataset_name(&context, to.as_deref(), "data");
-        let asset =
-            publish(self.engine.as_ref(), self.catalog.as_ref(), &context, &name, rows, &lineage).await?;
+        let columns = column_lineage(&context, &name, &frame);
+        let rows = query::stream(frame).await.map_err(|error| step_error(&error))?;
+        let asset = publish(&self.engine, self.catalog.as_ref(), &context, &name, rows, &lineage).await?;
         Ok(StepOutcome {
             outputs: IndexMap::from([
                 ("data".to_owned(), asset.to_value()),
@@ -154,6 +153,7 @@ impl StepKind for SqlStep {
             ]),
             rows: asset.rows,
             bytes: asset.size_bytes,
+            columns: columns.into_iter().collect(),
             ..StepOutcome::default()
         })
     }

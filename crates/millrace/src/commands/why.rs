@@ -65,6 +65,9 @@ fn sentence(step: &StepRunRow) -> String {
     match step.error.as_deref().and_then(|text| serde_json::from_str::<Problem>(text).ok()) {
         Some(problem) if ran.is_empty() => problem.message,
         Some(problem) => format!("{ran}; {}", problem.message),
+        None if ran.is_empty() && step.items_total.is_some() => {
+            format!("its {} items are {}", step.items_total.unwrap_or_default(), step.state)
+        }
         None if ran.is_empty() => format!("it is {}", step.state),
         None => ran,
     }

@@ -81,6 +81,46 @@ steps:
 }
 
 #[test]
+fn sweep_stops_the_trials_that_fall_behind_and_says_why() {
+    let train = r#"
+import argparse, os, time
+parser = argparse.ArgumentParser()
+parser.add_argument("--quality", type=float)
+quality = parser.parse_args().quality
+import millrace
+for epoch in range(4):
+    millrace.log_metric("auc", quality + epoch / 100, step=epoch)
+# Who is good is through; who is not, would go on for ever.
+if quality < 0.5:
+    time.sleep(600)
+with open(os.environ["MILLRACE_OUTPUT_MODEL"], "w") as file:
+    file.write(str(quality))
+"#;
+    let pipeline = r#"
+steps:
+  train:
+    python: train.py
+    outputs: {model: file}
+    sweep: {search: {quality: [0.9, 0.1, 0.8]}, objective: maximize auc, parallel: 3, stop: {bandit: {slack_factor: 0.2, after: 2}}}
+  use: {run: "cat \"$MILLRACE_INPUT_MODEL\" > used", inputs: {model: "${{ steps.train.best.model }}"}}
+  said: {set: {states: "${{ steps.train.trials | map(attribute='state') | list }}"}}
+"#;
+    let project = Project::new(&[("pipelines/p.yaml", pipeline), ("train.py", train)]);
+    let server = Up::start(&project);
+    let run = server.post("/api/pipelines/p/runs", "{}")["id"].as_str().unwrap().to_owned();
+    let view = || server.get(&format!("/api/runs/{run}"));
+    wait_until(|| !view()["run"]["ended_at"].is_null());
+    let ended = view();
+    assert_eq!(ended["run"]["status"], "succeeded", "{ended}");
+    assert_eq!(project.read("used"), "0.9");
+    let said = ended["steps"].as_array().unwrap().iter().find(|step| step["id"] == "said").unwrap();
+    assert_eq!(said["outputs"]["states"], json!(["succeeded", "skipped", "succeeded"]), "{said}");
+    let items = server.get(&format!("/api/runs/{run}/steps/train/items"));
+    let why = items["items"][1]["error"]["message"].as_str().unwrap().to_owned();
+    assert!(why.starts_with("it was stopped early: after 4 values its best `auc`, 0.13"), "{items}");
+}
+
+#[test]
 fn sweep_without_any_number_fails_and_mistakes_are_found_before() {
     let nothing = "steps:\n  s: {run: 'exit 3', sweep: {search: {x: [1, 2]}, objective: maximize auc}}\n";
     let project = Project::new(&[("pipelines/p.yaml", nothing)]);
@@ -88,7 +128,7 @@ fn sweep_without_any_number_fails_and_mistakes_are_found_before() {
     assert_eq!(ended["steps"][0]["error"]["code"], "no-trial", "{ended}");
     project.write(
         "pipelines/p.yaml",
-        "steps:\n  s:\n    run: echo ${{ item.z }}\n    parallel: 2\n    sweep: {search: {x: {uniform: [2, 1]}, y: {loguniform: [0, 1]}, w: 3, v: {uniforms: [0, 1]}}, objective: auc, trails: 3}\n  t: {run: echo, sweep: {search: {x: {uniform: [0, 1]}}, objective: maximize auc}}\n",
+        "steps:\n  s:\n    run: echo ${{ item.z }}\n    parallel: 2\n    sweep: {search: {x: {uniform: [2, 1]}, y: {loguniform: [0, 1]}, w: 3, v: {uniforms: [0, 1]}}, objective: auc, trails: 3, stop: {bandit: {slack: 1}}}\n  t: {run: echo, sweep: {search: {x: {uniform: [0, 1]}}, objective: maximize auc}}\n",
     );
     assert_snapshot!(project.millrace(&["check"]), @r###"
     exit 1
