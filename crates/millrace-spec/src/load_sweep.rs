@@ -71,8 +71,17 @@ impl Reader<'_> {
         };
         self.known_keys(&[(key.clone(), fields.clone())], &RULES, "`stop`");
         let what = format!("`{}`", key.name);
-        let (rule, own): (_, &[&str]) = match key.name.as_str() {
-            "median" => (StopRule::Median, &["after", "every"]),
+        let own: &[&str] = match key.name.as_str() {
+            "bandit" => &["slack_factor", "slack_amount", "after", "every"],
+            "truncation" => &["percent", "after", "every"],
+            _ => &["after", "every"],
+        };
+        let given = self.map(fields, &what);
+        if RULES.contains(&key.name.as_str()) {
+            self.known_keys(given, own, &what);
+        }
+        let rule = match key.name.as_str() {
+            "median" => StopRule::Median,
             "bandit" => {
                 let factor =
                     fields.get("slack_factor").and_then(|node| self.positive(node, "`slack_factor`"));
@@ -89,7 +98,7 @@ impl Reader<'_> {
                         return None;
                     }
                 };
-                (StopRule::Bandit(slack), &["slack_factor", "slack_amount", "after", "every"])
+                StopRule::Bandit(slack)
             }
             "truncation" => {
                 let percent = fields.get("percent").and_then(|node| self.whole_number(node, "`percent`"));
@@ -100,12 +109,10 @@ impl Reader<'_> {
                         .push("stop: {truncation: {percent: 20}}".to_owned());
                     return None;
                 };
-                (StopRule::Truncation(percent), &["percent", "after", "every"])
+                StopRule::Truncation(percent)
             }
             _ => return None,
         };
-        let given = self.map(fields, &what);
-        self.known_keys(given, own, &what);
         let mut stop = Stop::of(rule);
         if let Some(after) = fields.get("after").and_then(|node| self.whole_number(node, "`after`")) {
             stop.after = after;

@@ -236,7 +236,12 @@ impl Topic {
                 .failed(format_args!("cannot give the topic `{}`", self.spec.kafka), protocol_error),
             other => {
                 let said = chain(other);
-                if said.contains("SASL") { self.server.refused(said) } else { self.server.unreachable(said) }
+                // What a broker that does not know the login says comes within other errors.
+                if said.to_lowercase().contains("sasl") {
+                    self.server.refused(said)
+                } else {
+                    self.server.unreachable(said)
+                }
             }
         }
     }

@@ -209,9 +209,9 @@ fn describe(
         }
         return status;
     }
-    if let Trigger::Event(event) = trigger {
-        status.rule = event.source.watches();
+    if matches!(trigger, Trigger::Event(_)) {
         status.description = describe_trigger(trigger, &default_zone);
+        status.rule = status.description.clone();
         return status;
     }
     match Schedule::of(&format!("{}/{name}", pipeline.name), trigger, &default_zone, calendars) {

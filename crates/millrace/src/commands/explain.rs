@@ -34,7 +34,9 @@ pub(crate) async fn run(wanted: Option<&str>, printer: &Printer) -> Result<ExitC
         let names: Vec<&str> = docs.iter().map(|doc| doc.name).collect();
         match millrace_spec::suggest::nearest(wanted, &names) {
             Some(near) => bail!("there is no kind and no pipeline `{wanted}`; did you mean `{near}`?"),
-            None => bail!("there is no kind and no pipeline `{wanted}`; list the kinds with `millrace explain`"),
+            None => {
+                bail!("there is no kind and no pipeline `{wanted}`; list the kinds with `millrace explain`")
+            }
         }
     }
     for doc in found {

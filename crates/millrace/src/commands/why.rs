@@ -66,7 +66,7 @@ fn sentence(step: &StepRunRow) -> String {
         Some(problem) if ran.is_empty() => problem.message,
         Some(problem) => format!("{ran}; {}", problem.message),
         None if ran.is_empty() && step.items_total.is_some() => {
-            format!("its {} items are {}", step.items_total.unwrap_or_default(), step.state)
+            format!("{} items, which `millrace items` lists", step.items_total.unwrap_or_default())
         }
         None if ran.is_empty() => format!("it is {}", step.state),
         None => ran,

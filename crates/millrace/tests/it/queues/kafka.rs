@@ -80,10 +80,11 @@ fn event_kafka_with_tls_and_a_login_by_plain_what_comes_while_no_server_is_up() 
 
 #[test]
 fn event_kafka_wrong_credentials() {
+    let refused = "`[address]` refuses the credentials: ";
     let Some(said) = suite::what_wrong_credentials_say::<Secure<SCRAM_256>>() else { return };
-    insta::assert_snapshot!(said, @"");
+    assert!(said.starts_with(refused) && said.contains("SaslAuthenticationFailed"), "{said}");
     let Some(said) = suite::what_wrong_credentials_say::<Secure<PLAIN>>() else { return };
-    insta::assert_snapshot!(said, @"");
+    assert!(said.starts_with(refused) && said.ends_with("; correct `queue` in connections.yaml"), "{said}");
 }
 
 #[test]
@@ -95,8 +96,9 @@ fn event_kafka_a_certificate_that_is_not_trusted_is_said() {
         format!("queue: {{kafka: {{brokers: [\"{brokers}\"], user: reader, password: x, tls: true}}}}\n");
     project.write("connections.yaml", connection);
     let server = Up::start(&project);
-    let said = suite::error_once_there_is_one(&server).replace(&broker.address, "[address]");
-    insta::assert_snapshot!(said, @"");
+    let said = suite::error_once_there_is_one(&server);
+    let expected = format!("`{}` cannot be reached: ", broker.address);
+    assert!(said.starts_with(&expected) && said.contains("invalid peer certificate"), "{said}");
 }
 
 #[test]
