@@ -29,10 +29,13 @@ FACETS = {
     "dataSource": facet_v2.datasource_dataset.DatasourceDatasetFacet,
     "version": facet_v2.dataset_version_dataset.DatasetVersionDatasetFacet,
     "symlinks": facet_v2.symlinks_dataset.SymlinksDatasetFacet,
+    "columnLineage": facet_v2.column_lineage_dataset.ColumnLineageDatasetFacet,
     "outputStatistics": facet_v2.output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet,
 }
 
 
+# Held against what its class in the client says, since its schema is not here.
+BY_CLASS = {"columnLineage"}
 SPEC = "https://openlineage.io/spec/"
 # RFC 3986: no character that would have to be escaped.
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+")
@@ -59,7 +62,25 @@ def hold(schemas: dict, event: dict) -> None:
     held += [dataset.get(key, {}) for dataset in data for key in ["facets", "inputFacets", "outputFacets"]]
     for named in held:
         for name, facet in named.items():
+            if name in BY_CLASS:
+                columns(facet)
+                continue
             schemas[facet["_schemaURL"].split("#")[0]].validate({name: facet})
+
+
+def columns(facet: dict) -> None:
+    """What column lineage is made of."""
+    kind = facet_v2.column_lineage_dataset
+    origins = [*facet["dataset"]]
+    for column, made in facet["fields"].items():
+        kind.Fields(**made)
+        assert column, facet
+        origins += made["inputFields"]
+    for origin in origins:
+        named = dict(origin)
+        hows = [kind.Transformation(**how) for how in named.pop("transformations")]
+        assert all(how.type in ("DIRECT", "INDIRECT") and how.subtype for how in hows) and hows, origin
+        kind.InputField(**named)
 
 
 def facets(written: dict) -> dict:
@@ -88,7 +109,7 @@ def main(path: str) -> None:
     with open(path, encoding="utf-8") as lines:
         events = [json.loads(line) for line in lines]
     schemas = validators()
-    assert len(schemas) == len(FACETS) + 1, "a facet that is not held against its schema"
+    assert len(schemas) == len(FACETS) - len(BY_CLASS) + 1, "a facet that is not held against its schema"
     for event in events:
         hold(schemas, event)
         made = event_v2.RunEvent(

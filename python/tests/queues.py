@@ -3,7 +3,8 @@
 A message has a `body` (text), and may have `headers`, `id` and `key`; `{"burst": 1000}` are so many with the body `{"n": 0}`, `{"n": 1}`, …
 `{"setup": true}` makes what has to be there before. Each line is answered by a line once the server has it.
 
-`queues.py kafka-broker` runs brokers for tests, which librdkafka brings along, and says where they are.
+`queues.py kafka-broker` runs brokers for tests, which librdkafka brings along, and says where they are; with a user and a password behind TLS and
+a login.
 """
 
 import asyncio
@@ -123,9 +124,22 @@ def postgres(address, user, password):
 
 
 def kafka(address, user, password):
+    send_to_kafka({"bootstrap.servers": address.removeprefix("kafka://")})
+
+
+def kafka_secure(address, user, password):
+    send_to_kafka(
+        {
+            "bootstrap.servers": address.removeprefix("kafka://"), "security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-256",
+            "sasl.username": user, "sasl.password": password, "ssl.ca.location": "certificate",
+        }
+    )
+
+
+def send_to_kafka(settings):
     import confluent_kafka
 
-    producer = confluent_kafka.Producer({"bootstrap.servers": address.removeprefix("kafka://")})
+    producer = confluent_kafka.Producer(settings)
     for line in lines():
         for message in messages(line):
             headers = list(message.get("headers", {}).items())
@@ -193,21 +207,26 @@ def gcs(address, user, password):
         )
 
 
-def kafka_broker():
-    """Brokers of librdkafka: real sockets and the real protocol, records in memory."""
+def kafka_broker(login=None):
+    """Brokers of librdkafka: real sockets and the real protocol, records in memory. With a login, behind TLS (files `certificate` and `key`)."""
     import confluent_kafka
 
     producer = confluent_kafka.Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "none"})
     brokers = producer.list_topics(NAME, timeout=30).brokers.values()
-    print(",".join(f"{broker.host}:{broker.port}" for broker in brokers), flush=True)
+    places = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
+    if login:
+        import kafka_secure as before
+
+        places = f"localhost:{before.serve(places, 'certificate', 'key', *login)}"
+    print(places, flush=True)
     sys.stdin.read()
 
 
 def main():
     if sys.argv[1] == "kafka-broker":
-        return kafka_broker()
+        return kafka_broker(sys.argv[2:])
     kind, address, user, password = sys.argv[1:]
-    senders = {"redis": redis, "nats": nats, "mqtt": mqtt, "rabbitmq": rabbitmq, "postgres": postgres, "kafka": kafka, "imap": imap, "azblob": azblob, "gcs": gcs}
+    senders = {"redis": redis, "nats": nats, "mqtt": mqtt, "rabbitmq": rabbitmq, "postgres": postgres, "kafka": kafka, "kafka-secure": kafka_secure, "imap": imap, "azblob": azblob, "gcs": gcs}
     return senders[kind](address, user, password)
 
 

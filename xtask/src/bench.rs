@@ -3,6 +3,7 @@
 mod data;
 mod http;
 mod orchestration;
+mod peers;
 mod postgres;
 mod tracking;
 mod triggers;

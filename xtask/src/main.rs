@@ -19,7 +19,7 @@ use crate::shell::{output, run};
 const USAGE: &str = "\
 usage: cargo xtask <chore>
 
-  test    installs what the tests need and runs all of them; `test orchestrators` those against Airflow, Prefect and Dagster, `test engines` those against Spark
+  test    installs what the tests need and runs all of them; `test orchestrators` those against Airflow, Prefect and Dagster alone, `test engines` those against Spark
   check   formatting, lints and the rules of the house: the fast feedback
   lint    formatting and clippy, warnings fail
   tidy    who may name what, file length, ARCHITECTURE.md, words
@@ -82,6 +82,7 @@ fn test(root: &Path) -> Result<()> {
     variables.extend(
         tools::taps(root)?.into_iter().map(|(variable, tap)| format!("{variable}={}", tap.display())),
     );
+    variables.extend(orchestrators(root)?);
     variables.extend(tools::azurite()?.map(|program| format!("MILLRACE_TEST_AZURITE={}", program.display())));
     let runner: &[&str] = if tools::has("cargo-nextest") {
         &["cargo", "nextest", "run", "--workspace", "--all-features"]
@@ -95,12 +96,17 @@ fn test(root: &Path) -> Result<()> {
     web(root, &client_python)
 }
 
-/// `call` steps against a real Airflow, Prefect and Dagster. Apart from the other tests, since installing and starting them takes minutes.
+/// What names a real Airflow, Prefect and Dagster to the tests of `call` steps.
+fn orchestrators(root: &Path) -> Result<Vec<String>> {
+    let named = tools::orchestrators(root)?.into_iter();
+    Ok(named
+        .map(|(name, python)| format!("MILLRACE_TEST_{}={}", name.to_uppercase(), python.display()))
+        .collect())
+}
+
+/// `call` steps against a real Airflow, Prefect and Dagster, without the other tests.
 fn test_orchestrators(root: &Path) -> Result<()> {
-    let mut with: Vec<String> = Vec::new();
-    for (name, python) in tools::orchestrators(root)? {
-        with.push(format!("MILLRACE_TEST_{}={}", name.to_uppercase(), python.display()));
-    }
+    let with = orchestrators(root)?;
     let test = ["cargo", "nextest", "run", "--workspace", "--all-features", "-E", "test(/^orchestrators::/)"];
     run(root, "env", &with.iter().map(String::as_str).chain(test).collect::<Vec<_>>())
 }

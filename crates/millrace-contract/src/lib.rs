@@ -6,6 +6,7 @@
 
 mod catalog;
 mod clock;
+mod columns;
 mod compute;
 mod cost;
 mod environment;
@@ -31,6 +32,7 @@ pub use catalog::{
     NewModelVersion, Producer,
 };
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use columns::{ColumnLineage, ColumnOrigin, ColumnUse};
 pub use compute::{CommandExit, CommandHandle, CommandSpec, ComputeError, ComputeTarget};
 pub use cost::AttemptCost;
 pub use environment::{EnvironmentGate, Passage};

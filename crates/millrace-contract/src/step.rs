@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::AssetKey;
+use crate::columns::ColumnLineage;
 use crate::compute::{CommandExit, CommandSpec};
 use crate::kind::KindDoc;
 
@@ -145,6 +146,9 @@ pub struct StepOutcome {
     /// Sources outside Millrace that it read, for the lineage.
     #[serde(default)]
     pub sources: Vec<AssetKey>,
+    /// Which columns the columns of its datasets come from, where that is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<ColumnLineage>,
 }
 
 /// Code of a step that was rejected, which is a state of its own.

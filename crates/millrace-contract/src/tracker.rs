@@ -24,6 +24,12 @@ pub trait RunTracker: Send + Sync {
         Ok(None)
     }
 
+    /// All values of a metric of a run, in the order of their steps; none if it has none.
+    async fn metric_history(&self, run_id: &str, name: &str) -> Result<Vec<f64>, TrackerError> {
+        let _ = (run_id, name);
+        Ok(Vec::new())
+    }
+
     /// Logs values: metrics as (key, value, step), then parameters and tags as (key, value). One transaction.
     async fn log(
         &self,

@@ -4,6 +4,7 @@ mod control;
 mod jobs;
 mod schedules;
 mod shell;
+mod sweep;
 
 use indexmap::IndexMap;
 use millrace_spec::problem::Problem;

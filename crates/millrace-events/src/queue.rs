@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use millrace_contract::{EventSource, Listener, Polled};
 use millrace_spec::problem::Problem;
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 use crate::message::Message;
 
@@ -95,6 +96,12 @@ impl<S: Subscription> EventSource for QueueSource<S> {
 /// Tells a subscription from every other one, also of the same trigger.
 pub(crate) fn session() -> String {
     uuid::Uuid::now_v7().simple().to_string()
+}
+
+/// Tells the subscription what its task has heard; `false` once the task is over: nobody listens any more, or what it told is a failure.
+pub(crate) async fn goes_on<T, E>(tell: &mpsc::Sender<Result<T, E>>, heard: Result<T, E>) -> bool {
+    let failed = heard.is_err();
+    tell.send(heard).await.is_ok() && !failed
 }
 
 /// A task that drives a connection, and ends with this.

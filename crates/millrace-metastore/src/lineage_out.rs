@@ -123,6 +123,33 @@ impl Metastore {
         .await
     }
 
+    /// Notes the runs that began before `since` and go on, so that receivers hear of them again; one that waits for a receiver is left as it is.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn note_running_lineage(
+        &self,
+        receivers: Vec<String>,
+        since: i64,
+        now: i64,
+    ) -> Result<(), MetastoreError> {
+        if receivers.is_empty() {
+            return Ok(());
+        }
+        self.write(move |session| {
+            Box::pin(async move {
+                for receiver in &receivers {
+                    let sql = "INSERT INTO lineage_change (receiver, run_id, revision, attempts, noted_at, next_at) \
+                               SELECT $1, id, 1, 0, $3, $3 FROM pipeline_run WHERE ended_at IS NULL AND started_at <= $2 \
+                               ON CONFLICT (receiver, run_id) DO NOTHING";
+                    session.execute(sql, &[receiver.as_str().into(), since.into(), now.into()]).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Events of a run that a receiver was told of.
     ///
     /// # Errors

@@ -136,7 +136,32 @@ fn default_severity() -> u8 {
     2
 }
 
+/// Number of the rule that every workspace has.
+const TRIGGER_OVERDUE: &str = "millrace_trigger_overdue_seconds";
+
 impl AlertRule {
+    /// The rules of a workspace, and that of triggers that did not fire when they should unless one of them watches that: a dead trigger does
+    /// not announce itself.
+    pub fn with_overdue_triggers(mut rules: Vec<Self>) -> Vec<Self> {
+        let watched = |rule: &Self| {
+            rule.alert == "trigger_overdue"
+                || matches!(&rule.signal, WatchedSignal::Metric(name) if name == TRIGGER_OVERDUE)
+        };
+        if !rules.iter().any(watched) {
+            rules.push(Self {
+                alert: "trigger_overdue".to_owned(),
+                signal: WatchedSignal::Metric(TRIGGER_OVERDUE.to_owned()),
+                condition: Condition { op: Comparison::Above, threshold: 0.0, violations: None },
+                for_time: None,
+                resolve_after: default_resolve_after(),
+                severity: default_severity(),
+                labels: BTreeMap::new(),
+                notify: vec![Channel::Log],
+            });
+        }
+        rules
+    }
+
     /// Reads a rule; `file` is the path shown in problems.
     ///
     /// # Errors
@@ -213,5 +238,15 @@ mod tests {
         assert!(rule.violated_by(1.0) && !rule.violated_by(0.0) && !rule.violated_by(f64::NAN));
         assert!(AlertRule::parse("m.yaml", &text.replace("2 of 3", "4 of 3")).is_err());
         assert!(AlertRule::parse("m.yaml", &text.replace("threshold", "treshold")).is_err());
+    }
+
+    #[test]
+    fn an_overdue_trigger_has_a_rule_unless_somebody_wrote_one() {
+        let names = |rules: Vec<AlertRule>| -> Vec<String> {
+            AlertRule::with_overdue_triggers(rules).into_iter().map(|rule| rule.alert).collect()
+        };
+        assert_eq!(names(Vec::new()), ["trigger_overdue"]);
+        let own = "alert: late\nsignal: {metric: millrace_trigger_overdue_seconds}\ncondition: {op: \">\", threshold: 900}\n";
+        assert_eq!(names(vec![AlertRule::parse("m.yaml", own).unwrap()]), ["late"]);
     }
 }

@@ -201,7 +201,11 @@ async fn work(
         kind.discard(&context).await;
     }
     if kind.tracked() {
-        let word = if ended.is_ok() { "FINISHED" } else { "FAILED" };
+        let word = match &ended {
+            Ok(_) => "FINISHED",
+            Err(error) if error.cancelled => "KILLED",
+            Err(_) => "FAILED",
+        };
         if let Err(error) = shared.services.tracker.end_run(&context.tracking_run_id, word).await {
             tracing::warn!(%error, "a tracked run stays open");
         }

@@ -18,6 +18,7 @@ mod context;
 mod control;
 pub mod cost;
 mod critical;
+mod early_stop;
 mod engine;
 pub mod environments;
 mod error;

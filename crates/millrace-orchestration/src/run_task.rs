@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attempt::AttemptEnd;
 use crate::context::{Wanted, run_outputs};
+use crate::early_stop::EarlyStops;
 use crate::engine::{Force, Shared};
 use crate::error::chain;
 use crate::leases::{self, Tenure};
@@ -63,6 +64,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, loaded: LoadedRun) {
         published: IndexMap::new(),
         told_items: HashMap::new(),
         stops: HashMap::new(),
+        early: HashMap::new(),
     };
     shared.tasks.spawn(task.drive(loaded.interrupted));
 }
@@ -95,6 +97,8 @@ struct RunTask {
     told_items: HashMap<StepId, i64>,
     /// What stops the items of a step that run.
     stops: HashMap<StepId, CancellationToken>,
+    /// What stops trials of searches that fall behind.
+    early: HashMap<StepId, EarlyStops>,
 }
 
 impl RunTask {

@@ -11,6 +11,7 @@ pub mod check;
 mod check_events;
 pub mod check_triggers;
 pub mod duration;
+pub mod early_stop;
 pub mod edit;
 pub mod environment;
 pub mod expression;

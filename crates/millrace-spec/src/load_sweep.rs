@@ -2,13 +2,15 @@
 
 use indexmap::IndexMap;
 
+use crate::early_stop::{Slack, Stop, StopRule};
 use crate::load::Reader;
 use crate::mapping::{Mapping, Over};
 use crate::sweep::{Domain, Objective, Sampling, Sweep};
 use crate::yaml::{Node, NodeValue};
 
-const KEYS: [&str; 6] = ["search", "objective", "trials", "parallel", "sampling", "seed"];
+const KEYS: [&str; 7] = ["search", "objective", "trials", "parallel", "sampling", "seed", "stop"];
 const DOMAINS: [&str; 4] = ["choice", "uniform", "loguniform", "randint"];
+const RULES: [&str; 3] = ["median", "bandit", "truncation"];
 
 impl Reader<'_> {
     pub(crate) fn sweep(&mut self, node: &Node) -> Option<Mapping> {
@@ -40,7 +42,8 @@ impl Reader<'_> {
         }
         let seed = node.get("seed").and_then(|node| self.whole_number(node, "`seed`")).unwrap_or_default();
         let parallel = node.get("parallel").and_then(|node| self.at_least_one(node, "`parallel`"));
-        let sweep = Sweep { search, objective: objective?, sampling, trials, seed: seed.into() };
+        let stop = node.get("stop").and_then(|node| self.early_stop(node));
+        let sweep = Sweep { search, objective: objective?, sampling, trials, seed: seed.into(), stop };
         // Trials that fail are worse than any; a search without one that succeeded fails for that reason.
         Some(Mapping { over: Over::Sweep(sweep), parallel, fail_fast: false, max_failures: Some(u32::MAX) })
     }
@@ -53,6 +56,79 @@ impl Reader<'_> {
             }
             other => other,
         }
+    }
+
+    /// `median`, or a rule with what it takes.
+    fn early_stop(&mut self, node: &Node) -> Option<Stop> {
+        let rules = "`stop` is median, {bandit: {slack_factor: 0.1}} or {truncation: {percent: 20}}";
+        let (key, fields) = match (node.as_text(), node.as_map()) {
+            (Some("median"), _) => return Some(Stop::of(StopRule::Median)),
+            (None, Some([(key, fields)])) => (key, fields),
+            _ => {
+                self.complain(&node.place, "wrong-value", rules);
+                return None;
+            }
+        };
+        self.known_keys(&[(key.clone(), fields.clone())], &RULES, "`stop`");
+        let what = format!("`{}`", key.name);
+        let own: &[&str] = match key.name.as_str() {
+            "bandit" => &["slack_factor", "slack_amount", "after", "every"],
+            "truncation" => &["percent", "after", "every"],
+            _ => &["after", "every"],
+        };
+        let given = self.map(fields, &what);
+        if RULES.contains(&key.name.as_str()) {
+            self.known_keys(given, own, &what);
+        }
+        let rule = match key.name.as_str() {
+            "median" => StopRule::Median,
+            "bandit" => {
+                let factor =
+                    fields.get("slack_factor").and_then(|node| self.positive(node, "`slack_factor`"));
+                let amount =
+                    fields.get("slack_amount").and_then(|node| self.positive(node, "`slack_amount`"));
+                let slack = match (factor, amount) {
+                    (Some(factor), None) => Slack::Factor(factor),
+                    (None, Some(amount)) => Slack::Amount(amount),
+                    _ => {
+                        let message = "`bandit` has either `slack_factor` or `slack_amount`";
+                        self.complain(&fields.place, "missing-key", message)
+                            .hints
+                            .push("stop: {bandit: {slack_factor: 0.1}}".to_owned());
+                        return None;
+                    }
+                };
+                StopRule::Bandit(slack)
+            }
+            "truncation" => {
+                let percent = fields.get("percent").and_then(|node| self.whole_number(node, "`percent`"));
+                let Some(percent @ 1..=99) = percent else {
+                    let message = "`truncation` needs `percent`, from 1 to 99";
+                    self.complain(&fields.place, "missing-key", message)
+                        .hints
+                        .push("stop: {truncation: {percent: 20}}".to_owned());
+                    return None;
+                };
+                StopRule::Truncation(percent)
+            }
+            _ => return None,
+        };
+        let mut stop = Stop::of(rule);
+        if let Some(after) = fields.get("after").and_then(|node| self.whole_number(node, "`after`")) {
+            stop.after = after;
+        }
+        if let Some(every) = fields.get("every").and_then(|node| self.at_least_one(node, "`every`")) {
+            stop.every = every;
+        }
+        Some(stop)
+    }
+
+    fn positive(&mut self, node: &Node, what: &str) -> Option<f64> {
+        let number = node.to_json().as_f64().filter(|number| *number > 0.0);
+        if number.is_none() {
+            self.complain(&node.place, "out-of-range", format!("{what} is a number above 0"));
+        }
+        number
     }
 
     fn objective(&mut self, node: &Node) -> Option<Objective> {

@@ -151,7 +151,30 @@ fn sweep() -> Value {
         "trials": {"type": "integer", "minimum": 1, "description": "Points that are tried; all of a grid if absent."},
         "parallel": {"type": "integer", "minimum": 1, "description": "Trials at once."},
         "sampling": {"enum": ["grid", "random"], "description": "Every combination of lists, or points at random; a grid if there are only lists and no `trials`."},
-        "seed": {"type": "integer", "minimum": 0, "description": "Another number searches elsewhere; 0 if absent."}}})
+        "seed": {"type": "integer", "minimum": 0, "description": "Another number searches elsewhere; 0 if absent."},
+        "stop": early_stop()}})
+}
+
+fn early_stop() -> Value {
+    let rule = |description: &str, own: Value| {
+        let mut properties = json!({
+            "after": {"type": "integer", "minimum": 0, "default": 5, "description": "Values that each trial may log first."},
+            "every": {"type": "integer", "minimum": 1, "default": 1, "description": "Values between two looks."}});
+        if let (Value::Object(all), Value::Object(own)) = (&mut properties, own) {
+            all.extend(own);
+        }
+        json!({"type": ["object", "null"], "additionalProperties": false, "description": description, "properties": properties})
+    };
+    let slack =
+        |description: &str| json!({"type": "number", "exclusiveMinimum": 0, "description": description});
+    json!({"description": "Trials that log the objective as they go, and fall behind, end early.", "anyOf": [
+        {"const": "median"},
+        {"type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1, "properties": {
+            "median": rule("The trial's best value is worse than the median of the averages of the others up to there.", json!({})),
+            "bandit": rule("The trial's best value is worse than the best of all up to there by more than the slack.", json!({
+                "slack_factor": slack("As a share of the best."), "slack_amount": slack("As a difference.")})),
+            "truncation": rule("The trial's best value is among the worst up to there.", json!({
+                "percent": {"type": "integer", "minimum": 1, "maximum": 99, "description": "How many of a hundred trials end."}}))}}]})
 }
 
 fn with_prefix(schema: Value, prefix: &str) -> Value {

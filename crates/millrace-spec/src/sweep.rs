@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
+use crate::early_stop::Stop;
 use crate::expression;
 use crate::mapping::{MAX_ITEMS, MappingError, word};
 
@@ -27,6 +28,9 @@ pub struct Sweep {
     /// Other points for another number.
     #[serde(default)]
     pub seed: u64,
+    /// When trials end early; never if absent.
+    #[serde(default)]
+    pub stop: Option<Stop>,
 }
 
 /// The values of a parameter.
@@ -228,7 +232,14 @@ mod tests {
 
     fn sweep(search: Value, sampling: Sampling, trials: Option<u32>) -> Sweep {
         let objective = Objective::parse("maximize auc").unwrap();
-        Sweep { search: serde_json::from_value(search).unwrap(), objective, sampling, trials, seed: 7 }
+        Sweep {
+            search: serde_json::from_value(search).unwrap(),
+            objective,
+            sampling,
+            trials,
+            seed: 7,
+            stop: None,
+        }
     }
 
     #[test]

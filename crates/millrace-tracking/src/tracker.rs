@@ -64,9 +64,13 @@ impl RunTracker for Tracker {
     }
 
     async fn metric(&self, run_id: &str, name: &str) -> Result<Option<f64>, TrackerError> {
+        Ok(self.metric_history(run_id, name).await?.pop())
+    }
+
+    async fn metric_history(&self, run_id: &str, name: &str) -> Result<Vec<f64>, TrackerError> {
         let points = self.store.list_tracked_metrics(run_id.to_owned(), Some(name.to_owned())).await;
         let points = points.map_err(|error| failed("read a metric", run_id, &error))?;
-        Ok(points.last().map(|point| point.number))
+        Ok(points.into_iter().map(|point| point.number).collect())
     }
 
     async fn log(

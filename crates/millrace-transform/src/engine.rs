@@ -20,6 +20,7 @@ mod expressions;
 pub(crate) mod failure;
 mod foreign;
 pub(crate) mod mark;
+pub(crate) mod origins;
 mod profile;
 pub(crate) mod query;
 mod selection;
@@ -142,7 +143,7 @@ impl DataFusionEngine {
         query::foreign_names(sql)
     }
 
-    async fn planned(&self, request: &QueryRequest) -> Result<DataFrame, QueryError> {
+    pub(crate) async fn planned(&self, request: &QueryRequest) -> Result<DataFrame, QueryError> {
         let context = self.session_with(&request.tables).await?;
         let references = query::references(&request.sql)?;
         foreign::register(&context, &references, self.foreign.as_ref()).await?;

@@ -437,8 +437,11 @@ pub(crate) fn literal(value: &Value) -> Option<String> {
 
 /// The name under which a caller's table is registered: not a node's, whatever the node is called.
 pub(crate) fn input_table(name: &str) -> String {
-    format!("input:{name}")
+    format!("{INPUT_PREFIX}{name}")
 }
+
+/// What stands before the names of a flow's inputs where nodes have names, too.
+pub(crate) const INPUT_PREFIX: &str = "input:";
 
 #[cfg(test)]
 mod tests;

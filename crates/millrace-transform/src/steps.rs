@@ -11,7 +11,7 @@ use millrace_spec::asset::{Asset, AssetType};
 use millrace_spec::problem::Problem;
 use serde_json::Value;
 
-use crate::engine::DataFusionEngine;
+use crate::engine::{DataFusionEngine, origins};
 use crate::sql_models::Services;
 
 mod elsewhere;
@@ -90,6 +90,19 @@ pub(crate) fn asset_key(asset: &Asset) -> AssetKey {
         (Some(name), Some(version)) => AssetKey { kind: "dataset".to_owned(), name: name.clone(), version },
         _ => AssetKey { kind: "source".to_owned(), name: asset.uri.clone(), version: 0 },
     }
+}
+
+/// Which columns the columns of a dataset come from, as the plan of its rows says; `None` where that is not known.
+pub(crate) fn column_lineage(
+    context: &StepContext,
+    dataset: &str,
+    frame: &datafusion::dataframe::DataFrame,
+) -> Option<millrace_contract::ColumnLineage> {
+    let input = |table: &str| {
+        let name = table.strip_prefix(crate::flow::INPUT_PREFIX).unwrap_or(table);
+        context.inputs.get(name).and_then(Asset::from_value).map(|asset| asset_key(&asset))
+    };
+    origins::lineage(frame.logical_plan(), dataset, &input)
 }
 
 /// The name of the dataset that a step writes: `to:` without `data:`, or `<pipeline>_<step>`, and the output's name unless it is `data`.

@@ -28,6 +28,7 @@ use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
 use millrace_events::{ConnectedQueues, Outside};
 use millrace_metastore::Metastore;
 use millrace_monitoring::notifications::{ChannelSource, NamedChannels};
+use millrace_monitoring::rule::AlertRule;
 use millrace_monitoring::{alerts::Alerts, latest::LatestSignals, step::MonitorStep};
 use millrace_orchestration::approvals::Approvals;
 use millrace_orchestration::environments::EnvironmentRules;
@@ -389,7 +390,7 @@ fn alerts(
 ) -> Result<Alerts> {
     let channels = NamedChannels::new(channels, workspace.secrets.clone());
     let workspace = workspace.clone();
-    let rules = Arc::new(move || sound(workspace.alert_rules()));
+    let rules = Arc::new(move || AlertRule::with_overdue_triggers(sound(workspace.alert_rules())));
     // A redirect could lead to where the rule's address may not.
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())

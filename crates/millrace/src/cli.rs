@@ -132,9 +132,9 @@ pub(crate) enum Command {
     /// List, delete, restore, rename and purge experiments and their runs; say what they take and for how long they are kept.
     #[command(subcommand)]
     Experiments(Experiments),
-    /// Explain a kind of step, transform or trigger; without a name, list them.
+    /// Explain a kind of step, transform or trigger, or a pipeline; without a name, list the kinds.
     Explain {
-        /// The word that is written in the file, for example `sql`.
+        /// The word that is written in the file, for example `sql`, or a pipeline's name.
         kind: Option<String>,
     },
     /// Print the JSON Schema of a pipeline file or another kind of file, for editors, or what describes the server's API.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::http::Client;
 use super::workspace::{self, Running, Workspace};
-use super::{Figure, median, pipeline_figure, print_table, seconds_of_fsync, spawns, text, triggers};
+use super::{Figure, median, peers, pipeline_figure, print_table, seconds_of_fsync, spawns, text, triggers};
 use crate::shell::run;
 
 /// Items of the long list.
@@ -38,6 +38,8 @@ pub(super) fn bench(root: &Path) -> Result<()> {
     figures.push(reattach_figure(&program)?);
     figures.push(idle_figure(&program)?);
     print_table(&figures);
+    let own = |at: usize| figures.get(at).map_or(f64::NAN, |figure: &Figure| figure.value);
+    peers::print(root, [own(0), own(1)])?;
     let missed: Vec<&str> =
         figures.iter().filter(|figure| figure.value > figure.bar).map(|figure| figure.what).collect();
     if missed.is_empty() {

@@ -31,6 +31,11 @@ const JOB_KEYS: &[&str] = &[
     "tags",
     "experiment_name",
     "jobs",
+    "trial",
+    "search_space",
+    "objective",
+    "sampling_algorithm",
+    "early_termination",
 ];
 
 /// A component that a job names.
@@ -153,10 +158,12 @@ impl Maker<'_, '_> {
         let field = |name: &str| job.get(name).or_else(|| tree?.get(name));
         // A job that names a component may leave its type out, or say that it is a command.
         let kind = tree.and_then(|tree| tree.get("type")).or_else(|| job.get("type")).and_then(Node::as_text);
-        let kind = kind.unwrap_or("command");
+        // The trial of a search is a command, whatever the search is.
+        let is_search = job.get("search_space").is_some();
+        let kind = if is_search { "command" } else { kind.unwrap_or("command") };
         let Some(command) = field("command").filter(|_| kind == "command") else {
             let hint = match kind {
-                "sweep" => "write a `run` step with `matrix:` for a grid, or a `train` step",
+                "sweep" => "write it as a `run` step with `sweep:`",
                 "automl" => "write it as a `train` step",
                 "parallel" => "write it as a `run` step with `foreach:`",
                 "spark" => "write it as a `run` step with `spark-submit`",
@@ -194,6 +201,10 @@ impl Maker<'_, '_> {
         step.put_some("inputs", inputs.values);
         step.put_some("outputs", outputs);
         self.surroundings(job, tree, step);
+        if is_search {
+            self.sweep(job, step);
+            return Ok("sweep");
+        }
         Ok("command")
     }
 
@@ -234,7 +245,7 @@ impl Maker<'_, '_> {
 
     /// The component that a job names, if it names one.
     fn component(&mut self, job: &Node, id: &str) -> Result<Option<Component>, (String, &'static str)> {
-        let Some(node) = job.get("component") else { return Ok(None) };
+        let Some(node) = job.get("component").or_else(|| job.get("trial")) else { return Ok(None) };
         if node.as_map().is_some() {
             return Ok(Some(Component { tree: node.clone(), path: None }));
         }
@@ -329,7 +340,7 @@ impl Maker<'_, '_> {
             }
             step.put_some("env", variables);
         }
-        if let Some(limits) = field("limits") {
+        if let Some(limits) = field("limits").filter(|_| job.get("search_space").is_none()) {
             if let Some(seconds) = limits.get("timeout").map(Node::to_json).and_then(|value| value.as_u64()) {
                 step.put("timeout", format!("{seconds}s"));
             }

@@ -33,7 +33,8 @@ pub(super) fn shell(command: &str, code: Option<&str>, inputs: &Inputs, folders:
     let variable = |kind: &str, name: &str| format!("MILLRACE_{kind}_{}", name_of(name).to_uppercase());
     let replaced = EXPRESSION.replace_all(&command, |found: &Captures<'_>| {
         let inner = &found[1];
-        let variable = match (inner.strip_prefix("inputs."), inner.strip_prefix("outputs.")) {
+        let given = inner.strip_prefix("inputs.").or_else(|| inner.strip_prefix("search_space."));
+        let variable = match (given, inner.strip_prefix("outputs.")) {
             (Some(name), _) => variable("INPUT", name),
             (_, Some(name)) => variable("OUTPUT", name),
             _ => return found[0].to_owned(),

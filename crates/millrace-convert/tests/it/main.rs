@@ -82,6 +82,11 @@ fn components_conditions_and_loops_of_azure_ml_come_here() {
 }
 
 #[test]
+fn searches_of_azure_ml_come_here() {
+    insta::assert_snapshot!(told(&azureml(&["azureml/search.yml"])));
+}
+
+#[test]
 fn what_azure_ml_alone_has_is_listed() {
     insta::assert_snapshot!(told(&azureml(&["azureml/sweep.yml"])));
 }

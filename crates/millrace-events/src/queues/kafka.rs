@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::connection::{Located, Server, chain};
 use crate::message::{Body, Message};
-use crate::queue::{AT_ONCE, CONNECT, Driven, Subscription, WAIT};
+use crate::queue::{AT_ONCE, CONNECT, Driven, Subscription, WAIT, goes_on};
 use crate::tls;
 
 /// How often it is looked whether the topic has more partitions.
@@ -236,7 +236,12 @@ impl Topic {
                 .failed(format_args!("cannot give the topic `{}`", self.spec.kafka), protocol_error),
             other => {
                 let said = chain(other);
-                if said.contains("SASL") { self.server.refused(said) } else { self.server.unreachable(said) }
+                // What a broker that does not know the login says comes within other errors.
+                if said.to_lowercase().contains("sasl") {
+                    self.server.refused(said)
+                } else {
+                    self.server.unreachable(said)
+                }
             }
         }
     }
@@ -263,8 +268,7 @@ async fn read(
                 }
             },
         };
-        let over = told.is_err();
-        if tell.send(told).await.is_err() || over {
+        if !goes_on(&tell, told).await {
             return;
         }
     }

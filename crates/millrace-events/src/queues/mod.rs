@@ -6,6 +6,7 @@ pub(crate) mod nats;
 mod postgres;
 pub(crate) mod rabbitmq;
 pub(crate) mod redis;
+mod unsettled;
 
 use millrace_contract::EventSource;
 use millrace_spec::problem::Problem;

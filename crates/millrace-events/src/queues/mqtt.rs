@@ -7,17 +7,20 @@ use async_trait::async_trait;
 use millrace_spec::problem::Problem;
 use millrace_spec::triggers::event::{MqttProtocol, MqttTopic};
 use rumqttc::{TlsConfiguration, Transport, v5};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
 use crate::connection::{ByUrl, Located, Server, chain, shown};
 use crate::message::{Body, Message};
-use crate::queue::{CONNECT, Driven, Subscriber, Subscription, WAIT};
+use crate::queue::{CONNECT, Driven, Subscriber, Subscription, WAIT, goes_on};
+use crate::queues::unsettled::{Unsettled, digest};
 use crate::tls;
 
 /// Messages that may be on their way at once.
 const ON_THEIR_WAY: u16 = 100;
+/// Messages that are known when they come again: those of the last acknowledgements, too, which have no answer and may have been lost.
+const MOST_UNSETTLED: usize = 2 * ON_THEIR_WAY as usize;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long a broker keeps the session of who does not come back (MQTT 5), seconds: as long as the inbox knows what came.
 const SESSION: u32 = 14 * 24 * 3_600;
@@ -51,7 +54,8 @@ pub(super) struct Topic {
     session: String,
     counted: u64,
     listening: Option<Listening>,
-    known: Known,
+    /// By packet id: under the same one the broker delivers again what it does not know to be acknowledged.
+    known: Unsettled,
     received: Vec<Acknowledgement>,
 }
 
@@ -97,21 +101,13 @@ enum Failure {
     Unreachable(String),
 }
 
-/// What was stored last and may not have been acknowledged: the broker delivers it again under the same packet id.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
-    /// Packet id and digest of a message, and the id that its event got.
-    #[serde(default)]
-    unsettled: Vec<(u16, String, String)>,
-}
-
 impl Topic {
     pub(super) fn new(spec: MqttTopic, server: Server<MqttServer>, subscriber: &Subscriber) -> Self {
         // 23 characters are all that MQTT 3.1.1 promises.
         let own = || format!("millrace-{:.14}", blake3::hash(subscriber.name.as_bytes()).to_hex());
         let client_id = spec.client_id.clone().unwrap_or_else(own);
         let session = crate::queue::session();
-        let (listening, known, received) = (None, Known::default(), Vec::new());
+        let (listening, known, received) = (None, Unsettled::default(), Vec::new());
         Self { spec, server, client_id, session, counted: 0, listening, known, received }
     }
 
@@ -164,17 +160,19 @@ impl Topic {
 
     /// The event's id: of what comes again, the one that it had.
     fn id(&mut self, delivery: &Delivery) -> String {
-        let digest = digest(delivery);
-        let same =
-            |(packet, known, _): &&(u16, String, String)| *packet == delivery.packet && *known == digest;
-        let known = self.known.unsettled.iter().find(same).filter(|_| delivery.again);
-        match known {
-            Some((_, _, id)) => id.clone(),
-            None => {
-                self.counted += 1;
-                format!("{}-{}", self.session, self.counted)
-            }
+        let digest = digest(&[delivery.topic.as_bytes(), &delivery.body]);
+        let known = delivery.again.then(|| self.known.take(delivery.packet, &digest)).flatten();
+        let id = known.unwrap_or_else(|| {
+            self.counted += 1;
+            format!("{}-{}", self.session, self.counted)
+        });
+        // Quality of service 0 has no packet id, and comes once.
+        if delivery.packet != 0 {
+            self.known.free(delivery.packet);
+            self.known.add(delivery.packet, digest, id.clone());
+            self.known.keep_newest(MOST_UNSETTLED);
         }
+        id
     }
 
     fn problem(&self, failure: Failure) -> Problem {
@@ -186,12 +184,6 @@ impl Topic {
             Failure::Unreachable(why) => self.server.unreachable(why),
         }
     }
-}
-
-fn digest(delivery: &Delivery) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(delivery.topic.as_bytes()).update(&[0]).update(&delivery.body);
-    format!("{:.16}", hasher.finalize().to_hex())
 }
 
 type Tell = mpsc::Sender<Result<Heard, Failure>>;
@@ -219,8 +211,7 @@ async fn drive_mqtt3(mut events: rumqttc::EventLoop, tell: Tell) {
             )) => Err(Failure::Refused(format!("{code:?}"))),
             Err(error) => Err(Failure::Unreachable(chain(&error))),
         };
-        let over = told.is_err();
-        if tell.send(told).await.is_err() || over {
+        if !goes_on(&tell, told).await {
             return;
         }
     }
@@ -258,8 +249,7 @@ async fn drive_mqtt5(mut events: v5::EventLoop, tell: Tell) {
             )) => Err(Failure::Refused(format!("{code:?}"))),
             Err(error) => Err(Failure::Unreachable(chain(&error))),
         };
-        let over = told.is_err();
-        if tell.send(told).await.is_err() || over {
+        if !goes_on(&tell, told).await {
             return;
         }
     }
@@ -324,13 +314,9 @@ impl Subscription for Topic {
             return Err(self.problem(failure));
         }
         let mut messages = Vec::with_capacity(deliveries.len());
-        let mut unsettled = Vec::new();
         for delivery in deliveries {
             if !delivery.retained {
                 let id = self.id(&delivery);
-                if delivery.packet != 0 {
-                    unsettled.push((delivery.packet, digest(&delivery), id.clone()));
-                }
                 let mut more = Map::new();
                 more.insert("redelivered".to_owned(), delivery.again.into());
                 messages.push(Message {
@@ -343,9 +329,6 @@ impl Subscription for Topic {
                 });
             }
             self.received.push(delivery.acknowledgement);
-        }
-        if !messages.is_empty() {
-            self.known = Known { unsettled };
         }
         Ok(messages)
     }

@@ -20,6 +20,11 @@ use serde_json::{Map, Value, json};
 use crate::connection::{ByUrl, Located, Server, chain, shown};
 use crate::message::{Body, Message};
 use crate::queue::{AT_ONCE, CONNECT, Subscriber, Subscription, WAIT};
+use crate::queues::unsettled::{Unsettled, digest};
+
+/// How long after the beginning of a subscription the broker may still notice that an earlier one has ended, and give its messages again: two
+/// heartbeats of RabbitMQ's sixty seconds, and some.
+const COMES_AGAIN: Duration = Duration::from_secs(300);
 
 #[derive(Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
@@ -50,9 +55,14 @@ pub(super) struct Queue {
     listening: Option<Listening>,
     /// Tag of the last message that was received.
     received: Option<u64>,
+    /// Messages without an id that earlier subscriptions stored and may not have acknowledged.
+    earlier: Unsettled,
+    /// Those that came last, which the broker does not know yet to be stored.
+    last: Unsettled,
 }
 
 struct Listening {
+    since: Instant,
     /// Messages come as long as there is a connection.
     _connection: Connection,
     channel: Channel,
@@ -62,7 +72,8 @@ struct Listening {
 impl Queue {
     pub(super) fn new(spec: RabbitQueue, server: Server<RabbitServer>, subscriber: &Subscriber) -> Self {
         let (name, session) = (subscriber.name.clone(), crate::queue::session());
-        Self { spec, server, name, session, listening: None, received: None }
+        let (earlier, last) = (Unsettled::default(), Unsettled::default());
+        Self { spec, server, name, session, listening: None, received: None, earlier, last }
     }
 
     async fn connect(&self) -> Result<Connection, Problem> {
@@ -97,7 +108,26 @@ impl Queue {
         answer.map_err(|error| self.problem(&error))
     }
 
-    fn message(&self, delivery: Delivery) -> Message {
+    /// The message's id: the sender's, or one of this subscription.
+    fn id(&self, delivery: &Delivery) -> String {
+        let given = given_id(delivery).map(str::to_owned);
+        given.unwrap_or_else(|| format!("{}-{}", self.session, delivery.delivery_tag))
+    }
+
+    /// The same; of what has none and comes again, the one that it had.
+    fn known_id(&mut self, delivery: &Delivery) -> String {
+        if given_id(delivery).is_some() {
+            return self.id(delivery);
+        }
+        let (exchange, key) = (delivery.exchange.as_str(), delivery.routing_key.as_str());
+        let digest = digest(&[exchange.as_bytes(), key.as_bytes(), &delivery.data]);
+        let known = delivery.redelivered.then(|| self.earlier.take(0, &digest)).flatten();
+        let id = known.unwrap_or_else(|| self.id(delivery));
+        self.last.add(0, digest, id.clone());
+        id
+    }
+
+    fn message(&self, delivery: Delivery, id: String) -> Message {
         let properties = &delivery.properties;
         let given =
             |text: &Option<lapin::types::ShortString>| text.as_ref().map(|text| text.as_str().to_owned());
@@ -110,10 +140,9 @@ impl Queue {
         let mut more = Map::new();
         more.insert("exchange".to_owned(), delivery.exchange.as_str().into());
         more.insert("redelivered".to_owned(), delivery.redelivered.into());
-        let id = given(properties.message_id()).filter(|id| !id.is_empty());
         let seconds = properties.timestamp().and_then(|seconds| i64::try_from(seconds).ok());
         Message {
-            id: id.unwrap_or_else(|| format!("{}-{}", self.session, delivery.delivery_tag)),
+            id,
             subject: delivery.routing_key.as_str().to_owned(),
             time_ms: seconds.map(|seconds| seconds.saturating_mul(1_000)),
             headers,
@@ -138,6 +167,11 @@ impl Queue {
     }
 }
 
+/// The id that the sender gave.
+fn given_id(delivery: &Delivery) -> Option<&str> {
+    delivery.properties.message_id().as_ref().map(|id| id.as_str()).filter(|id| !id.is_empty())
+}
+
 /// A header's value as text; of what has parts, its JSON.
 fn text(value: &AMQPValue) -> String {
     match value {
@@ -156,7 +190,9 @@ fn text(value: &AMQPValue) -> String {
 
 #[async_trait]
 impl Subscription for Queue {
-    async fn begin(&mut self, _: Option<&Value>) -> Result<(), Problem> {
+    async fn begin(&mut self, cursor: Option<&Value>) -> Result<(), Problem> {
+        self.earlier =
+            cursor.and_then(|cursor| serde_json::from_value(cursor.clone()).ok()).unwrap_or_default();
         let connection = self.connect().await?;
         let started = async {
             let channel = connection.create_channel().await?;
@@ -171,7 +207,8 @@ impl Subscription for Queue {
         let started = tokio::time::timeout(CONNECT, started).await;
         let started = started.map_err(|_| self.server.unreachable("it does not answer"))?;
         let (channel, messages) = started.map_err(|error| self.problem(&error))?;
-        self.listening = Some(Listening { _connection: connection, channel, messages });
+        let since = Instant::now();
+        self.listening = Some(Listening { since, _connection: connection, channel, messages });
         Ok(())
     }
 
@@ -187,25 +224,34 @@ impl Subscription for Queue {
         {
             deliveries.push(more);
         }
+        if listening.since.elapsed() > COMES_AGAIN {
+            self.earlier.clear();
+        }
         let mut received = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
             let delivery = delivery.map_err(|error| self.problem(&error))?;
             self.received = Some(delivery.delivery_tag);
-            received.push(self.message(delivery));
+            let id = self.known_id(&delivery);
+            received.push(self.message(delivery, id));
         }
         Ok(received)
     }
 
-    /// The queue keeps what is in it.
+    /// The queue keeps what is in it; of what it may give again, what its messages were.
     fn cursor(&self) -> Value {
-        json!({"queue": self.spec.rabbitmq})
+        json!(self.earlier.and(&self.last))
     }
 
     async fn settle(&mut self) -> Result<(), Problem> {
         let (Some(last), Some(listening)) = (self.received.take(), &self.listening) else { return Ok(()) };
         // Up to the last one: they came in this order.
         let acknowledged = listening.channel.basic_ack(last, BasicAckOptions { multiple: true });
-        self.answered(acknowledged).await
+        self.answered(acknowledged).await?;
+        // An acknowledgement has no answer; that of a later request on its channel says that it has arrived, so that these never come again.
+        let (prefetch, options) = (self.spec.prefetch, BasicQosOptions::default());
+        self.answered(listening.channel.basic_qos(prefetch, options)).await?;
+        self.last.clear();
+        Ok(())
     }
 }
 
@@ -252,7 +298,8 @@ impl QueueReader for Reading {
             match self.next().await? {
                 Some(delivery) => {
                     self.held = Some(delivery.delivery_tag);
-                    received.messages.push(self.queue.message(delivery).into());
+                    let id = self.queue.id(&delivery);
+                    received.messages.push(self.queue.message(delivery, id).into());
                 }
                 None if received.messages.is_empty() && Instant::now() < until => {
                     tokio::time::sleep(LOOK).await

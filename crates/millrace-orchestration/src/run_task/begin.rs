@@ -6,12 +6,14 @@ use futures::FutureExt as _;
 use millrace_metastore::runs::{ItemRow, PoolClaim, StepChange};
 use millrace_spec::ids::{StepId, StepKey};
 use millrace_spec::mapping;
+use millrace_spec::pipeline::Step;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{RunTask, panicked, to_json};
 use crate::attempt::{self, AttemptEnd, AttemptResult, AttemptStart};
 use crate::context::{Wanted, add_item, expression_context};
+use crate::early_stop::EarlyStops;
 use crate::items::Items;
 use crate::planner::Decision;
 use crate::recovery::Interrupted;
@@ -97,7 +99,10 @@ impl RunTask {
             Decision::Skip { step, reason } => (step, StepState::Skipped, Some(reason), None),
             Decision::CancelStep { step } => (step, StepState::Cancelled, None, None),
             Decision::Fail { step, problem } => (step, StepState::Failed, None, Some(problem)),
-            Decision::EndItems { step, state, problem } => (step, state, None, problem),
+            Decision::EndItems { step, state, problem } => {
+                self.early.remove(&step);
+                (step, state, None, problem)
+            }
             Decision::Expand { step, items } => return self.expand(step, items).into_iter().collect(),
             Decision::CloseItems { step, state, reason } => return self.close_items(&step, state, &reason),
             Decision::Start { .. }
@@ -166,6 +171,18 @@ impl RunTask {
         expression_context(&self.run, needs, wanted)
     }
 
+    /// A trial of a search that stops early those that fall behind.
+    fn watch_trial(&mut self, key: &StepKey, attempt: u32, step: &Step, cancel: &CancellationToken) {
+        let Some(item) = key.item else { return };
+        if !self.early.contains_key(&key.step) {
+            let Some(stops) = EarlyStops::of(step, &self.run, &self.shared.services.tracker) else { return };
+            self.early.insert(key.step.clone(), stops);
+        }
+        if let Some(stops) = self.early.get(&key.step) {
+            stops.enter(&self.run.id, &key.step, (item, attempt), Some(cancel.clone()));
+        }
+    }
+
     fn launch(&mut self, key: &StepKey, mut values: Value, resume: Option<Interrupted>) {
         let Some(step) = self.definition(&key.step).cloned() else { return };
         if let (Some(number), Some(mapping)) = (key.item, &step.mapping) {
@@ -173,18 +190,21 @@ impl RunTask {
             let value = items.and_then(|items| items.value(number)).cloned().unwrap_or_default();
             add_item(&mut values, mapping, number, &value);
         }
+        let attempt = self.run.find(key).map_or(1, |step| step.attempt);
+        let cancel = self.stop_of(&key.step).child_token();
+        self.watch_trial(key, attempt, &step, &cancel);
         let start = AttemptStart {
             run_id: self.run.id.clone(),
             pipeline: self.run.pipeline.name.to_string(),
             key: key.clone(),
-            attempt: self.run.find(key).map_or(1, |step| step.attempt),
+            attempt,
             force: self.force.covers(key.step.as_str()),
-            cancel: self.stop_of(&key.step).child_token(),
+            cancel,
             values,
             step,
             resume,
         };
-        let (key, attempt, shared) = (key.clone(), start.attempt, self.shared.clone());
+        let (key, shared) = (key.clone(), self.shared.clone());
         self.attempts.spawn(async move {
             let work = std::panic::AssertUnwindSafe(attempt::carry_out(shared, start)).catch_unwind();
             work.await.unwrap_or_else(|_| {

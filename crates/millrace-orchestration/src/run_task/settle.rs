@@ -52,7 +52,15 @@ impl RunTask {
         }) else {
             return;
         };
-        let verdict = self.judge(&key, result, exit.as_ref(), (tried, lost_so_far));
+        let behind = self.early.get(&key.step).zip(key.item).and_then(|(stops, item)| stops.leave(item));
+        let is_behind = matches!(result, AttemptResult::Cancelled) && !self.is_stopped(&key);
+        let verdict = match behind.filter(|_| is_behind) {
+            // Not a failure of the search: nobody asks for more of it.
+            Some(problem) => {
+                Verdict { problem: Some(problem), ..Verdict::of("cancelled", StepState::Skipped) }
+            }
+            None => self.judge(&key, result, exit.as_ref(), (tried, lost_so_far)),
+        };
         let state = if verdict.retry_at.is_some() { StepState::Retrying } else { verdict.state };
         let outcome_document = verdict.outcome.as_ref().map(to_json);
         let error = verdict.problem.as_ref().map(to_json);
@@ -92,6 +100,13 @@ impl RunTask {
         });
     }
 
+    /// Whether the run or the step is being ended.
+    fn is_stopped(&self, key: &StepKey) -> bool {
+        self.run.cancel_requested
+            || self.cancel.is_cancelled()
+            || self.stops.get(&key.step).is_some_and(tokio_util::sync::CancellationToken::is_cancelled)
+    }
+
     fn judge(
         &self,
         key: &StepKey,
@@ -99,9 +114,7 @@ impl RunTask {
         exit: Option<&CommandExit>,
         (tried, lost): (u32, u32),
     ) -> Verdict {
-        let stopped = self.run.cancel_requested
-            || self.cancel.is_cancelled()
-            || self.stops.get(&key.step).is_some_and(tokio_util::sync::CancellationToken::is_cancelled);
+        let stopped = self.is_stopped(key);
         match result {
             AttemptResult::Succeeded(outcome) => {
                 Verdict { outcome: Some(outcome), ..Verdict::of("succeeded", StepState::Succeeded) }

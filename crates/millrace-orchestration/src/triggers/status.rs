@@ -67,6 +67,13 @@ pub struct TriggerStatus {
     pub windows: Vec<(String, i64)>,
 }
 
+impl TriggerStatus {
+    /// Whether it waits for something that happens, and not for a time.
+    pub fn is_event(&self) -> bool {
+        !matches!(self.kind, "cron" | "every" | "window")
+    }
+}
+
 /// The next `count` instants of every trigger of a pipeline after `after`, soonest first: those of its schedules, and the ends of its
 /// windows.
 ///
@@ -128,6 +135,12 @@ pub async fn list_triggers(
                 status.overdue_since = overdue_since(state, now);
                 status.next_at = state.next_at.map(instant).filter(|next| *next > now).or(status.next_at);
                 status.why = status.why.or_else(|| state.note.clone());
+            }
+            if status.is_event() && status.why.is_none() {
+                // Why its source cannot be asked.
+                let cursor = store.find_event_cursor(pipeline.name.to_string(), name.clone()).await;
+                status.why =
+                    cursor.map_err(read("read how far sources were read"))?.and_then(|row| row.error);
             }
             status.last = firings.get(&key).map(|firing| last_firing(firing));
             if trigger.window().is_some() {
@@ -198,6 +211,7 @@ fn describe(
     }
     if matches!(trigger, Trigger::Event(_)) {
         status.description = describe_trigger(trigger, &default_zone);
+        status.rule = status.description.clone();
         return status;
     }
     match Schedule::of(&format!("{}/{name}", pipeline.name), trigger, &default_zone, calendars) {

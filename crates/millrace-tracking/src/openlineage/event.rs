@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use millrace_contract::{ColumnLineage, ColumnOrigin, ColumnUse};
 use millrace_metastore::lineage::{Direction, StepUse};
 use millrace_metastore::runs::StepRunRow;
 use millrace_spec::asset::Asset;
@@ -28,6 +29,8 @@ pub(super) struct EventMaker<'a> {
     pub(super) sources: &'a SourceIdentity,
     pub(super) code: Option<&'a CodePlace>,
     pub(super) base_url: &'a str,
+    /// Microseconds between two times that it is told that something goes on.
+    pub(super) still_running: i64,
 }
 
 /// The id of a step's run among systems: made of the run's and the step's name, so that it is always the same.
@@ -48,7 +51,9 @@ pub(super) fn run_id(id: &str) -> String {
 
 impl EventMaker<'_> {
     /// All events so far, in the order in which they happened.
-    pub(super) fn all(&self) -> Vec<Made> {
+    ///
+    /// What goes on at `now` (microseconds since 1970) is told again each time that another `still_running` has passed since it began.
+    pub(super) fn all(&self, now: i64) -> Vec<Made> {
         let run = &self.facts.run;
         let pipeline: Option<Pipeline> = serde_json::from_str(&run.definition).ok();
         let mut events: Vec<(i64, Made)> = Vec::new();
@@ -58,6 +63,10 @@ impl EventMaker<'_> {
         // What ended before it could begin has a beginning all the same: the standard asks for one.
         if let Some(at) = run.started_at.or(run.ended_at) {
             add(at, "START", "", self.of_run("START", at, pipeline.as_ref()));
+        }
+        if let Some((count, at)) = self.still(run.started_at, run.ended_at, now) {
+            let kind = format!("RUNNING/{count}");
+            add(at, &kind, "", self.of_run("RUNNING", at, pipeline.as_ref()));
         }
         for step in &self.facts.steps {
             let spec = pipeline.as_ref().and_then(|pipeline| {
@@ -73,6 +82,10 @@ impl EventMaker<'_> {
                 continue;
             };
             add(started, "START", &step.step, self.of_step("START", started, step, spec));
+            if let Some((count, at)) = self.still(step.started_at, step.ended_at, now) {
+                let kind = format!("RUNNING/{count}");
+                add(at, &kind, &step.step, self.of_step("RUNNING", at, step, spec));
+            }
             if let Some(ended) = step.ended_at {
                 let kind = end_of(&step.state);
                 add(ended, kind, &step.step, self.of_step(kind, ended, step, spec));
@@ -85,6 +98,13 @@ impl EventMaker<'_> {
         // The run's own beginning is the first of an instant, its end the last: the order in which they were added.
         events.sort_by_key(|(at, made)| (*at, made.id.ends_with(' ') && !made.id.starts_with("START")));
         events.into_iter().map(|(_, made)| made).collect()
+    }
+
+    /// The last time that something that goes on is told again, and how often it was by then.
+    fn still(&self, started: Option<i64>, ended: Option<i64>, now: i64) -> Option<(i64, i64)> {
+        let started = started.filter(|_| ended.is_none())?;
+        let count = (now - started) / self.still_running.max(1);
+        (count > 0).then(|| (count, started + count * self.still_running))
     }
 
     fn of_run(&self, kind: &str, at: i64, pipeline: Option<&Pipeline>) -> Value {
@@ -194,6 +214,14 @@ impl EventMaker<'_> {
         }
         let outcome: Value =
             step.outcome.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        for lineage in column_lineage(&outcome) {
+            let written = outputs.iter_mut().find(|(identity, _): &(&Identity, _)| {
+                identity.namespace == self.namespace && identity.name == lineage.dataset
+            });
+            if let Some((_, (facets, _))) = written {
+                facets.insert("columnLineage".to_owned(), self.columns_of(&lineage));
+            }
+        }
         let sources = outcome.get("sources").and_then(Value::as_array).into_iter().flatten();
         for source in sources.filter(|source| source.get("kind").and_then(Value::as_str) == Some("source")) {
             let name = source.get("name").and_then(Value::as_str).unwrap_or_default();
@@ -225,6 +253,29 @@ impl EventMaker<'_> {
             inputs.into_iter().map(shown("inputFacets")).collect(),
             outputs.into_iter().map(shown("outputFacets")).collect(),
         )
+    }
+
+    fn columns_of(&self, lineage: &ColumnLineage) -> Value {
+        let field = |origin: &ColumnOrigin| {
+            let identity = match origin.of.kind.as_str() {
+                "source" => (self.sources)(&origin.of.name)?,
+                _ => Identity { namespace: self.namespace.to_owned(), name: origin.of.name.clone() },
+            };
+            let (kind, subtype) = transformation(origin.use_as);
+            let how = json!({"type": kind, "subtype": subtype, "description": "", "masking": false});
+            Some(
+                json!({"namespace": identity.namespace, "name": identity.name, "field": origin.column, "transformations": [how]}),
+            )
+        };
+        let fields: Map<String, Value> = lineage
+            .columns
+            .iter()
+            .map(|(column, origins)| {
+                (column.clone(), json!({"inputFields": origins.iter().filter_map(field).collect::<Vec<_>>()}))
+            })
+            .collect();
+        let rows: Vec<Value> = lineage.rows.iter().filter_map(field).collect();
+        facet("1-2-0/ColumnLineageDatasetFacet", json!({"fields": fields, "dataset": rows}))
     }
 
     fn dataset(&self, used: &StepUse) -> Option<(Identity, Map<String, Value>, Option<Value>)> {
@@ -281,6 +332,27 @@ impl EventMaker<'_> {
             }
         }
         Some((identity, facets, statistics))
+    }
+}
+
+/// What a step noted of its columns.
+fn column_lineage(outcome: &Value) -> Vec<ColumnLineage> {
+    outcome
+        .get("columns")
+        .and_then(|columns| serde_json::from_value(columns.clone()).ok())
+        .unwrap_or_default()
+}
+
+/// The standard's words.
+fn transformation(use_as: ColumnUse) -> (&'static str, &'static str) {
+    match use_as {
+        ColumnUse::Identity => ("DIRECT", "IDENTITY"),
+        ColumnUse::Transformation => ("DIRECT", "TRANSFORMATION"),
+        ColumnUse::Aggregation => ("DIRECT", "AGGREGATION"),
+        ColumnUse::Filter => ("INDIRECT", "FILTER"),
+        ColumnUse::Join => ("INDIRECT", "JOIN"),
+        ColumnUse::GroupBy => ("INDIRECT", "GROUP_BY"),
+        ColumnUse::Sort => ("INDIRECT", "SORT"),
     }
 }
 

@@ -38,7 +38,8 @@ fn step(name: &str, kind: &str, state: &str, (started, ended): (Option<i64>, Opt
 fn events(facts: &RunFacts) -> Vec<Made> {
     let sources: SourceIdentity =
         Arc::new(|name| Some(Identity { namespace: "file".to_owned(), name: format!("/w/{name}") }));
-    EventMaker { namespace: "millrace://shop", facts, sources: &sources, code: None, base_url: "" }.all()
+    let (namespace, base_url, still_running) = ("millrace://shop", "", 10 * MINUTE);
+    EventMaker { namespace, facts, sources: &sources, code: None, base_url, still_running }.all(25 * MINUTE)
 }
 
 fn ids(facts: &RunFacts) -> Vec<String> {
@@ -77,6 +78,73 @@ fn events_are_told_in_the_order_in_which_they_happened() {
             "ABORT stopped",
             "FAIL ",
         ]
+    );
+}
+
+#[test]
+fn what_goes_on_is_told_again_now_and_then() {
+    let mut facts = run("running");
+    facts.run.ended_at = None;
+    facts.steps = vec![
+        step("load", "copy", "succeeded", (Some(0), Some(4))),
+        step("train", "python", "running", (Some(4), None)),
+        step("young", "python", "running", (Some(20), None)),
+    ];
+    let expected = [
+        "START ",
+        "START load",
+        "START train",
+        "COMPLETE load",
+        "RUNNING/2 train",
+        "START young",
+        "RUNNING/2 ",
+    ];
+    let mut told = ids(&facts);
+    told.sort();
+    let mut expected: Vec<String> = expected.iter().map(|id| (*id).to_owned()).collect();
+    expected.sort();
+    assert_eq!(told, expected);
+    let event = body(&facts, "RUNNING/2 train");
+    assert_eq!(
+        (&event["eventType"], &event["eventTime"]),
+        (&json!("RUNNING"), &json!("1970-01-01T00:24:00Z"))
+    );
+}
+
+#[test]
+fn columns_that_a_step_knows_the_origin_of_are_told_with_what_is_done_with_them() {
+    let mut facts = run("running");
+    facts.uses = vec![StepUse {
+        run_id: facts.run.id.clone(),
+        pipeline: "daily".to_owned(),
+        step: "total".to_owned(),
+        step_kind: "sql".to_owned(),
+        ended_at: None,
+        asset: StepAsset {
+            direction: Direction::Wrote,
+            kind: "dataset".to_owned(),
+            name: "totals".to_owned(),
+            version: 1,
+            digest: String::new(),
+        },
+    }];
+    let orders = json!({"kind": "dataset", "name": "orders", "version": 1});
+    let outcome = json!({"outputs": {}, "columns": [{
+        "dataset": "totals",
+        "columns": {"total": [{"of": orders, "column": "amount", "use_as": "aggregation"}], "one": []},
+        "rows": [{"of": {"kind": "source", "name": "crm:paid", "version": 0}, "column": "id", "use_as": "filter"}],
+    }]});
+    let total = step("total", "sql", "succeeded", (Some(1), Some(2)));
+    facts.steps = vec![StepRunRow { outcome: Some(outcome.to_string()), ..total }];
+    let facet = body(&facts, "COMPLETE total")["outputs"][0]["facets"]["columnLineage"].clone();
+    let field = &facet["fields"]["total"]["inputFields"][0];
+    let named = [&field["namespace"], &field["name"], &field["field"]];
+    assert_eq!(named, ["millrace://shop", "orders", "amount"]);
+    assert_eq!(field["transformations"][0]["subtype"], "AGGREGATION");
+    assert_eq!(facet["fields"]["one"]["inputFields"], json!([]));
+    assert_eq!(
+        (&facet["dataset"][0]["namespace"], &facet["dataset"][0]["name"]),
+        (&json!("file"), &json!("/w/crm:paid"))
     );
 }
 

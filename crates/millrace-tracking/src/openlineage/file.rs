@@ -1,4 +1,5 @@
 use indexmap::IndexMap;
+use millrace_spec::duration::Elapsed;
 use millrace_spec::problem::Problem;
 use millrace_spec::validate::{Violation, violations};
 use millrace_spec::yaml;
@@ -13,6 +14,9 @@ pub struct LineageFile {
     /// Namespace of this workspace's jobs and datasets; `millrace/` and the workspace's name if absent.
     #[serde(default)]
     pub namespace: Option<String>,
+    /// How often a run or a step that goes on is told again, as RUNNING; `10m` if absent.
+    #[serde(default)]
+    pub still_running: Option<Elapsed>,
     /// Who is told, by name.
     #[serde(default)]
     pub receivers: IndexMap<String, Receiver>,
@@ -47,7 +51,18 @@ pub enum Destination {
     File(String),
 }
 
+/// How often what goes on is told again, if the file does not say.
+const STILL_RUNNING: Elapsed = Elapsed::from_ms(600_000);
+/// Not oftener than this, milliseconds.
+const AT_MOST: u64 = 1_000;
+
 impl LineageFile {
+    /// How often what goes on is told again, microseconds.
+    pub(super) fn still_running_micros(&self) -> i64 {
+        let every = self.still_running.unwrap_or(STILL_RUNNING);
+        Elapsed::from_ms(every.ms.max(AT_MOST)).micros()
+    }
+
     /// Reads the file; `file` is the path shown in problems.
     ///
     /// # Errors

@@ -102,6 +102,7 @@ struct Round {
     sources: SourceIdentity,
     code: Option<CodePlace>,
     base_url: String,
+    still_running: i64,
     /// Begins nothing after it.
     until: i64,
     /// Events not taken since the last one that was.
@@ -164,9 +165,13 @@ impl Sender {
     pub async fn watch(self, stop: CancellationToken) {
         let mut busy = HashSet::new();
         let mut at_work = FuturesUnordered::new();
-        let mut next_sweep = 0;
+        let (mut next_sweep, mut next_note) = (0, 0);
         loop {
             let file = self.look();
+            if self.now() >= next_note {
+                next_note = self.now() + file.still_running_micros();
+                self.note_running(&file).await;
+            }
             let due = self.due(&file).await;
             for name in due {
                 if busy.insert(name.clone()) {
@@ -225,8 +230,9 @@ impl Sender {
     /// A round for a receiver; gives its name back.
     async fn work(self, file: LineageFile, name: String) -> String {
         let Some(receiver) = file.receivers.get(&name) else { return name };
-        let namespace = file.namespace.unwrap_or_else(|| self.source.own_namespace());
-        let outcome = self.round(&name, receiver, namespace).await;
+        let still_running = file.still_running_micros();
+        let namespace = file.namespace.clone().unwrap_or_else(|| self.source.own_namespace());
+        let outcome = self.round(&name, receiver, (namespace, still_running)).await;
         let failed = outcome.unwrap_or_else(|error| Some(format!("the database failed: {error}")));
         let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
         match failed {
@@ -250,7 +256,7 @@ impl Sender {
         &self,
         name: &str,
         receiver: &Receiver,
-        namespace: String,
+        (namespace, still_running): (String, i64),
     ) -> Result<Option<String>, MetastoreError> {
         let now = self.now();
         let changes = self.store.take_lineage_changes(name.to_owned(), (now, now + TAKEN), ROUND).await?;
@@ -263,6 +269,7 @@ impl Sender {
             sources: self.source.sources(),
             code: self.source.code(),
             base_url: self.source.base_url(),
+            still_running,
             until: now + BUSY,
             refusals: AtomicU32::new(0),
             error: Mutex::default(),
@@ -326,9 +333,10 @@ impl Sender {
             sources: &round.sources,
             code: round.code.as_ref(),
             base_url: &round.base_url,
+            still_running: round.still_running,
         };
         let mut told = Vec::new();
-        for event in maker.all().into_iter().filter(|event| !known.contains(&event.id)) {
+        for event in maker.all(self.now()).into_iter().filter(|event| !known.contains(&event.id)) {
             if round.is_over(self.now()) {
                 return later(told).await;
             }
@@ -347,6 +355,15 @@ impl Sender {
         }
         let settled = Settled::Everything { over: facts.run.ended_at.is_some(), now: self.now() };
         self.store.settle_lineage_change(change, told, settled).await
+    }
+
+    /// Notes the runs that go on and have not changed for a while: they are told again.
+    async fn note_running(&self, file: &LineageFile) {
+        let (receivers, now) = (file.receivers.keys().cloned().collect(), self.now());
+        let since = now - file.still_running_micros();
+        if let Err(error) = self.store.note_running_lineage(receivers, since, now).await {
+            tracing::warn!(%error, "cannot look for runs that go on, of which others are to hear");
+        }
     }
 
     /// Gives up what has waited for a week.

@@ -88,6 +88,11 @@ impl Shared {
         Ok(self.rows.narrowed(&self.rows.columns())?.into_unoptimized_plan())
     }
 
+    /// The plan with all columns, whoever reads them.
+    pub(crate) fn whole_plan(&self) -> &LogicalPlan {
+        self.rows.frame.logical_plan()
+    }
+
     /// The plan that produced the rows; `None` if nobody has read them.
     pub(crate) fn produced_by(&self) -> Option<Arc<dyn ExecutionPlan>> {
         let kept = self.rows.kept.get()?.as_ref().ok()?;

@@ -14,7 +14,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::elsewhere::{self, EngineChoice};
-use super::{asset_key, config_error, dataset_name, learned, object_field, publish, step_error, tables};
+use super::{
+    asset_key, column_lineage, config_error, dataset_name, learned, object_field, publish, query_problem,
+    step_error, tables,
+};
 use crate::engine::{DataFusionEngine, query};
 use crate::flow::plan::PlanError;
 use crate::flow::{Flow, LearnedDocument, Plan};
@@ -298,6 +301,8 @@ impl Running<'_> {
         let mut outcome = StepOutcome::default();
         let mut plans = Vec::new();
         for (output, frame) in frames {
+            let name = dataset_name(self.context, self.to, output);
+            outcome.columns.extend(column_lineage(self.context, &name, &frame));
             let (ran, stream) = query::begin(frame).await.map_err(|error| step_error(&error))?;
             plans.push(ran);
             self.keep(&mut outcome, output, stream).await?;

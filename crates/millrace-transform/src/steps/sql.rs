@@ -3,7 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    AssetKey, DatasetCatalog, KindDoc, KindFamily, OutputDoc, QueryEngine as _, QueryRequest, RemoteEngines,
+    AssetKey, DatasetCatalog, KindDoc, KindFamily, OutputDoc, QueryRequest, RemoteEngines,
     StepContext, StepError, StepKind, StepOutcome, StepTraits,
 };
 use millrace_spec::problem::Problem;
@@ -12,9 +12,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::elsewhere::{self, EngineChoice};
-use super::{config_error, dataset_name, publish, step_error, tables};
-use crate::engine::DataFusionEngine;
+use super::{column_lineage, config_error, dataset_name, publish, step_error, tables};
 use crate::engine::query::{foreign_names, is_explain};
+use crate::engine::{DataFusionEngine, query};
 
 /// Runs one SELECT over the step's inputs and keeps the rows as a dataset.
 ///
@@ -162,6 +162,8 @@ impl StepKind for SqlStep {
             lineage.push(AssetKey { kind: "source".to_owned(), name, version: 0 });
         }
         let chosen = elsewhere::choose(&choice, self.remotes.as_ref(), &context).await?;
+        let name = dataset_name(&context, to.as_deref(), "data");
+        let mut columns = None;
         let rows = match &chosen.engine {
             Some(remote) => {
                 let query = elsewhere::statement(&self.engine, &sql, &params, &tables).await?;
@@ -169,16 +171,23 @@ impl StepKind for SqlStep {
             }
             None => {
                 let request = QueryRequest { sql, params, tables, limit: None };
-                self.engine.query(request).await.map_err(|error| step_error(&error))?
+                let frame = self.engine.planned(&request).await.map_err(|error| step_error(&error))?;
+                columns = column_lineage(&context, &name, &frame);
+                query::stream(frame).await.map_err(|error| step_error(&error))?
             }
         };
-        let name = dataset_name(&context, to.as_deref(), "data");
         let asset = publish(&self.engine, self.catalog.as_ref(), &context, &name, rows, &lineage).await?;
         let mut outputs = IndexMap::from([
             ("data".to_owned(), asset.to_value()),
             ("rows".to_owned(), asset.rows.unwrap_or(0).into()),
         ]);
         outputs.extend(chosen.output().map(|engine| ("engine".to_owned(), engine)));
-        Ok(StepOutcome { outputs, rows: asset.rows, bytes: asset.size_bytes, ..StepOutcome::default() })
+        Ok(StepOutcome {
+            outputs,
+            rows: asset.rows,
+            bytes: asset.size_bytes,
+            columns: columns.into_iter().collect(),
+            ..StepOutcome::default()
+        })
     }
 }

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    CatalogError, DatasetCatalog, DatasetVersion, NewDatasetVersion, Progress, ProgressSink, StepContext,
-    StepKind as _, StepLog,
+    CatalogError, ColumnOrigin, DatasetCatalog, DatasetVersion, NewDatasetVersion, Progress, ProgressSink,
+    StepContext, StepKind as _, StepLog, StepOutcome,
 };
 use millrace_spec::asset::{Asset, AssetType};
 use millrace_transform::steps::{FlowStep, SplitStep, SqlStep};
@@ -115,6 +115,61 @@ async fn sql_binds_values_and_records_schema_profile_and_lineage() {
     assert_eq!(kept[0].profile.as_ref().unwrap().rows, 3);
     assert_eq!(kept[0].inputs[0].name, flights.uri);
     assert_eq!(kept[0].schema[0], json!({"name": "month", "type": "Int64", "nullable": true}));
+}
+
+/// The origins of columns, a line each: `column: table.column use, …`; what says which rows there are comes last.
+fn told(outcome: &StepOutcome, dataset: &str) -> Vec<String> {
+    let Some(lineage) = outcome.columns.iter().find(|lineage| lineage.dataset == dataset) else {
+        return Vec::new();
+    };
+    let line = |name: &str, origins: &[ColumnOrigin]| {
+        let origins = origins.iter().map(|origin| {
+            let use_as = json!(origin.use_as);
+            format!("{} {}", origin.column, use_as.as_str().unwrap())
+        });
+        format!("{name}: {}", origins.collect::<Vec<_>>().join(", "))
+    };
+    let columns = lineage.columns.iter().map(|(name, origins)| line(name, origins));
+    columns.chain([line("rows", &lineage.rows)]).collect()
+}
+
+#[tokio::test]
+async fn columns_are_followed_through_queries_and_flows() {
+    let temp = tempfile::tempdir().unwrap();
+    let (engine, catalog, flights) = setup(temp.path());
+    let inputs = [("flights", flights.to_value())];
+    let step = SqlStep::new(engine.clone(), catalog.clone());
+    let sql = "with late as (select month, delay * 60 as seconds, 1 as one from flights where delay > 15) \
+               select month, sum(seconds) as seconds, max(one) as one, (select max(delay) from flights) as most \
+               from late where month in (select month from flights) group by month order by 2";
+    let outcome = step.run(context(temp.path(), json!(sql), &inputs)).await.unwrap();
+    assert_eq!(
+        told(&outcome, "late_clean"),
+        [
+            "month: month identity",
+            "seconds: delay aggregation",
+            "one: ",
+            "most: delay transformation",
+            "rows: delay filter, month filter, month group_by, delay sort",
+        ]
+    );
+    let recursive =
+        "with recursive n as (select 1 as i union all select i + 1 from n where i < 3) select i from n";
+    let outcome = step.run(context(temp.path(), json!(recursive), &inputs)).await.unwrap();
+    assert_eq!(outcome.columns, [], "half a lineage is none");
+    // A node that two others read is a table of its own in the plan.
+    let nodes = json!({
+        "flights": {"source": "flights"},
+        "late": {"filter": "delay > 15", "from": "flights"},
+        "by_month": {"sql": "select month, count(*) as n from late group by month", "from": "late"},
+        "both": {"sql": "select late.month, late.delay + 1 as later, by_month.n from late join by_month on late.month = by_month.month", "from": ["late", "by_month"]},
+    });
+    let step = FlowStep::new(engine, catalog.clone());
+    let config = json!({"nodes": nodes, "output": "both", "to": "data:both"});
+    let outcome = step.run(context(temp.path(), config, &inputs)).await.unwrap();
+    let told = told(&outcome, "both");
+    assert_eq!(told[..3], ["month: month identity", "later: delay transformation", "n: "], "{told:?}");
+    assert_eq!(told[3], "rows: delay filter, month join, month group_by");
 }
 
 #[tokio::test]

@@ -9,10 +9,12 @@ use serde_json::{Value, json};
 
 use crate::boot;
 use crate::cli::SchemaOf;
+use crate::commands::explain_pipeline;
 use crate::printer::Printer;
 
 pub(crate) async fn run(wanted: Option<&str>, printer: &Printer) -> Result<ExitCode> {
-    let docs = boot::open_here_or_scratch().await?.kind_docs();
+    let rooms = boot::open_here_or_scratch().await?;
+    let docs = rooms.kind_docs();
     let Some(wanted) = wanted else {
         let rows: Vec<Value> = docs
             .iter()
@@ -25,11 +27,16 @@ pub(crate) async fn run(wanted: Option<&str>, printer: &Printer) -> Result<ExitC
         return Ok(ExitCode::SUCCESS);
     };
     let found: Vec<&KindDoc> = docs.iter().filter(|doc| doc.name == wanted).collect();
+    if found.is_empty() && rooms.workspace.find_pipeline(wanted).is_ok() {
+        return explain_pipeline::run(&rooms, wanted, printer);
+    }
     if found.is_empty() {
         let names: Vec<&str> = docs.iter().map(|doc| doc.name).collect();
         match millrace_spec::suggest::nearest(wanted, &names) {
-            Some(near) => bail!("there is no kind `{wanted}`; did you mean `{near}`?"),
-            None => bail!("there is no kind `{wanted}`; list them with `millrace explain`"),
+            Some(near) => bail!("there is no kind and no pipeline `{wanted}`; did you mean `{near}`?"),
+            None => {
+                bail!("there is no kind and no pipeline `{wanted}`; list the kinds with `millrace explain`")
+            }
         }
     }
     for doc in found {

@@ -13,6 +13,7 @@ mod environments;
 mod events;
 mod experiments;
 mod explain;
+mod explain_pipeline;
 mod export;
 mod export_spark;
 mod follow;

@@ -78,6 +78,9 @@ fn sentence(step: &StepRunRow) -> String {
     match step.error.as_deref().and_then(|text| serde_json::from_str::<Problem>(text).ok()) {
         Some(problem) if ran.is_empty() => problem.message,
         Some(problem) => format!("{ran}; {}", problem.message),
+        None if ran.is_empty() && step.items_total.is_some() => {
+            format!("{} items, which `millrace items` lists", step.items_total.unwrap_or_default())
+        }
         None if ran.is_empty() => format!("it is {}", step.state),
         None => ran,
     }

@@ -140,6 +140,9 @@ fn runs_are_told_to_a_server_and_a_file() {
     let fields = &total["outputs"][0]["facets"]["schema"]["fields"];
     assert_eq!(fields[0]["name"], "total", "{total}");
     assert_eq!(total["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"], 1);
+    let lineage = &total["outputs"][0]["facets"]["columnLineage"]["fields"]["total"]["inputFields"][0];
+    let from = [&lineage["name"], &lineage["field"], &lineage["transformations"][0]["subtype"]];
+    assert_eq!(from, ["orders", "amount", "AGGREGATION"], "{total}");
     let copied = events
         .iter()
         .find(|event| event["eventType"] == "COMPLETE" && event["job"]["name"] == "daily.orders")
@@ -153,6 +156,28 @@ fn runs_are_told_to_a_server_and_a_file() {
     wait_until(|| receiver.told().iter().filter(|told| *told == "FAIL daily").count() == 2);
     assert_eq!(receiver.told().iter().filter(|told| *told == "START daily").count(), 2);
     drive("openlineage_read.py", &["out/lineage.ndjson"], project.path());
+}
+
+#[test]
+fn a_step_that_goes_on_is_told_again_as_running() {
+    let pipeline = "steps:\n  wait: {run: 'until [ -e go ]; do sleep 0.02; done'}\n";
+    let lineage = "still_running: 1s\nreceivers: {kept: {file: out.ndjson}}\n";
+    let project = Project::new(&[("pipelines/daily.yaml", pipeline), ("lineage.yaml", lineage)]);
+    let up = Up::start(&project);
+    let run = up.post("/api/pipelines/daily/runs", "{}");
+    let told = || -> Vec<String> {
+        let lines = std::fs::read_to_string(project.path().join("out.ndjson")).unwrap_or_default();
+        let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        events.map(|event| format!("{} {}", word(&event["eventType"]), word(&event["job"]["name"]))).collect()
+    };
+    let again = |name: &str| told().iter().filter(|told| **told == format!("RUNNING {name}")).count();
+    wait_until(|| again("daily.wait") >= 2 && again("daily") >= 2);
+    project.write("go", "");
+    wait_until(|| told().last().is_some_and(|last| last == "COMPLETE daily"));
+    let told = told();
+    assert_eq!(told[..2], ["START daily", "START daily.wait"], "{run}");
+    assert_eq!(told[told.len() - 2], "COMPLETE daily.wait");
+    drive("openlineage_read.py", &["out.ndjson"], project.path());
 }
 
 #[test]

@@ -81,6 +81,85 @@ steps:
 }
 
 #[test]
+fn sweep_stops_the_trials_that_fall_behind_and_says_why() {
+    let train = r#"
+import argparse, os, time
+parser = argparse.ArgumentParser()
+parser.add_argument("--quality", type=float)
+quality = parser.parse_args().quality
+import millrace
+for epoch in range(4):
+    millrace.log_metric("auc", quality + epoch / 100, step=epoch)
+# Who is good is through; who is not, would go on for ever.
+if quality < 0.5:
+    time.sleep(600)
+with open(os.environ["MILLRACE_OUTPUT_MODEL"], "w") as file:
+    file.write(str(quality))
+"#;
+    let pipeline = r#"
+steps:
+  train:
+    python: train.py
+    outputs: {model: file}
+    sweep: {search: {quality: [0.9, 0.1, 0.8]}, objective: maximize auc, parallel: 3, stop: {bandit: {slack_factor: 0.2, after: 2}}}
+  use: {run: "cat \"$MILLRACE_INPUT_MODEL\" > used", inputs: {model: "${{ steps.train.best.model }}"}}
+  said: {set: {states: "${{ steps.train.trials | map(attribute='state') | list }}"}}
+"#;
+    let project = Project::new(&[("pipelines/p.yaml", pipeline), ("train.py", train)]);
+    let server = Up::start(&project);
+    let run = server.post("/api/pipelines/p/runs", "{}")["id"].as_str().unwrap().to_owned();
+    let view = || server.get(&format!("/api/runs/{run}"));
+    wait_until(|| !view()["run"]["ended_at"].is_null());
+    let ended = view();
+    assert_eq!(ended["run"]["status"], "succeeded", "{ended}");
+    assert_eq!(project.read("used"), "0.9");
+    let said = ended["steps"].as_array().unwrap().iter().find(|step| step["id"] == "said").unwrap();
+    assert_eq!(said["outputs"]["states"], json!(["succeeded", "skipped", "succeeded"]), "{said}");
+    let items = server.get(&format!("/api/runs/{run}/steps/train/items"));
+    let why = items["items"][1]["problem"]["message"].as_str().unwrap().to_owned();
+    // A look may come before the last of its four values.
+    assert!(
+        why.starts_with("it was stopped early: after ") && why.contains(" values its best `auc`, 0.1"),
+        "{items}"
+    );
+}
+
+#[test]
+fn sweep_mistakes_in_when_trials_stop_are_found_before() {
+    let step = |id: &str, stop: &str| {
+        format!(
+            "  {id}: {{run: echo, sweep: {{search: {{x: [1, 2]}}, objective: maximize auc, stop: {stop}}}}}\n"
+        )
+    };
+    let steps = [
+        step("s", "{bandit: {slack: 1}}"),
+        step("t", "{truncation: {percent: 100}}"),
+        step("u", "{medium: {after: 2}}"),
+        step("v", "never"),
+    ];
+    let project = Project::new(&[("pipelines/p.yaml", &format!("steps:\n{}", steps.concat()))]);
+    let checked = project.millrace(&["check"]);
+    let told: Vec<&str> =
+        checked.lines().filter(|line| line.starts_with("error[") || line.starts_with(" -->")).collect();
+    assert_eq!(
+        told,
+        [
+            "error[unknown-key]: `bandit` has no key `slack`",
+            " --> pipelines/p.yaml:2:88",
+            "error[missing-key]: `bandit` has either `slack_factor` or `slack_amount`",
+            " --> pipelines/p.yaml:2:87",
+            "error[missing-key]: `truncation` needs `percent`, from 1 to 99",
+            " --> pipelines/p.yaml:3:91",
+            "error[unknown-key]: `stop` has no key `medium`",
+            " --> pipelines/p.yaml:4:79",
+            "error[wrong-value]: `stop` is median, {bandit: {slack_factor: 0.1}} or {truncation: {percent: 20}}",
+            " --> pipelines/p.yaml:5:78",
+        ],
+        "{checked}"
+    );
+}
+
+#[test]
 fn sweep_without_any_number_fails_and_mistakes_are_found_before() {
     let nothing = "steps:\n  s: {run: 'exit 3', sweep: {search: {x: [1, 2]}, objective: maximize auc}}\n";
     let project = Project::new(&[("pipelines/p.yaml", nothing)]);

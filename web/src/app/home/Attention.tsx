@@ -15,16 +15,19 @@ interface AttentionProps {
   triggers: TriggerStatusView[];
   /** Events that started nothing, and will not by themselves. */
   dead: number;
+  /** Approvals that wait for somebody. */
+  waiting: number;
   ready: boolean;
 }
 
-/** Failed runs that no later run has made good, triggers and windows in trouble, dead letters, and alerts that fire. */
-export function Attention({ runs, alerts, triggers, dead, ready }: AttentionProps) {
+/** What waits for an approval, failed runs that no later run has made good, triggers and windows in trouble, dead letters, and alerts that fire. */
+export function Attention({ runs, alerts, triggers, dead, waiting, ready }: AttentionProps) {
   const failed = unrepaired(runs);
   const troubled = troubles(triggers);
-  const firing = alerts.filter((alert) => alert.state === "firing");
+  // What is overdue is listed by itself.
+  const firing = alerts.filter((alert) => alert.state === "firing" && alert.name !== "trigger_overdue");
   if (!ready) return null;
-  if (failed.length + firing.length + troubled.length + dead === 0) {
+  if (failed.length + firing.length + troubled.length + dead + waiting === 0) {
     return (
       <p className="row" aria-live="polite">
         <Status status="ok" /> Nothing needs you.
@@ -34,6 +37,14 @@ export function Attention({ runs, alerts, triggers, dead, ready }: AttentionProp
   return (
     <Card title="Needs you">
       <ul className="plain" aria-live="polite">
+        {waiting > 0 && (
+          <li className="row">
+            <Status status="waiting" />
+            <Link to="/approvals">
+              {plural(waiting, "approval")} that {waiting === 1 ? "waits" : "wait"} for somebody
+            </Link>
+          </li>
+        )}
         {failed.map((run) => (
           <li key={run.id} className="row">
             <Status status={run.status} />

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { alertsQuery, monitorsQuery } from "../../rooms/monitoring/queries";
 import { endpointsQuery } from "../../rooms/deployment/queries";
 import { inboxQuery } from "../../rooms/orchestration/events/queries";
-import { isOver, pipelinesQuery, runsQuery, triggersQuery } from "../../rooms/orchestration/queries";
+import { approvalsQuery, isOver, pipelinesQuery, runsQuery, triggersQuery } from "../../rooms/orchestration/queries";
 import { RunTable } from "../../rooms/orchestration/runs/RunTable";
 import { modelsQuery } from "../../rooms/tracking/queries";
 import { Answer } from "../../ui/Answer";
@@ -26,6 +26,7 @@ export function HomePage() {
   const alerts = useQuery(alertsQuery());
   const triggers = useQuery(triggersQuery());
   const inbox = useQuery(inboxQuery({ status: "dead" }));
+  const approvals = useQuery(approvalsQuery({ state: "waiting", limit: 1 }));
   return (
     <>
       <PageHead title={workspace.data?.name ?? "Workspace"} about={workspace.data?.path} />
@@ -35,6 +36,7 @@ export function HomePage() {
         alerts={alerts.data ?? []}
         triggers={triggers.data ?? []}
         dead={inbox.data?.counts.find(({ status }) => status === "dead")?.events ?? 0}
+        waiting={approvals.data?.waiting ?? 0}
         ready={pipelines.isSuccess && triggers.isSuccess}
       />
       <Answer query={runs} rows={8}>

@@ -8,6 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -23,6 +24,8 @@ pub(super) trait Broker: Sized {
     const TRIGGER: &'static str;
     /// Debian's package.
     const PACKAGE: &'static str;
+    /// The client that sends.
+    const SENDER: &'static str = Self::WORD;
     /// The server's program.
     const PROGRAM: &'static str;
 
@@ -179,7 +182,8 @@ impl<B: Broker> Running<B> {
     /// A client that sends to the server.
     pub(super) fn sender(&self) -> Sender {
         let mut command = Command::new(&self.python);
-        command.arg(script()).args([B::WORD, &self.address, B::USER, B::PASSWORD]);
+        command.arg(script()).args([B::SENDER, &self.address, B::USER, B::PASSWORD]);
+        command.current_dir(self.folder.path());
         let mut child = Process::spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
         let input = child.0.stdin.take().unwrap();
         let output = BufReader::new(child.0.stdout.take().unwrap());
@@ -209,6 +213,24 @@ impl Sender {
         self.sent += 1;
         self.send(&json!({"body": body.to_string(), "id": format!("message-{}", self.sent)}));
     }
+}
+
+/// A certificate for `localhost` and its key, PEM.
+pub(super) fn certificate() -> &'static (String, String) {
+    static MADE: OnceLock<(String, String)> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+        openssl.args(["-nodes", "-days", "30"]);
+        openssl.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]);
+        openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+        openssl.args(["-keyout", &place("key"), "-out", &place("certificate")]);
+        assert!(openssl.stderr(Stdio::null()).status().unwrap().success());
+        let read = |name: &str| std::fs::read_to_string(place(name)).unwrap();
+        (read("certificate"), read("key"))
+    })
 }
 
 /// The clients.

@@ -1,44 +1,16 @@
 //! Mails, from Dovecot over TLS.
 
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::process::Command;
 
 use serde_json::json;
 
-use super::broker::{Broker, Place, Running};
+use super::broker::{Broker, Place, Running, certificate};
 use super::suite;
 use crate::events::{outputs, runs, settled, wait_until_asked};
 use crate::project::{Project, wait_until};
 use crate::server::Up;
 
 struct Dovecot;
-
-/// A certificate for `localhost` and its key, PEM.
-fn certificate() -> &'static (String, String) {
-    static MADE: OnceLock<(String, String)> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let place = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
-        let mut openssl = Command::new("openssl");
-        openssl.args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "30",
-        ]);
-        openssl.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]);
-        openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
-        openssl.args(["-keyout", &place("key"), "-out", &place("certificate")]);
-        assert!(openssl.stderr(Stdio::null()).status().unwrap().success());
-        let read = |name: &str| std::fs::read_to_string(place(name)).unwrap();
-        (read("certificate"), read("key"))
-    })
-}
 
 impl Broker for Dovecot {
     const WORD: &'static str = "imap";

@@ -1,8 +1,14 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::broker::{Broker, Place, Process, free_port};
+use serde_json::{Value, json};
+
+use super::broker::{Broker, Place, Process, Running, free_port};
+use super::proxy::Proxy;
 use super::{copies, suite};
+use crate::events::{counted, outputs, runs, wait_until_asked};
+use crate::project::wait_until;
+use crate::server::Up;
 
 struct Rabbit;
 
@@ -60,6 +66,38 @@ fn event_rabbitmq_what_comes_while_no_server_is_up() {
 #[test]
 fn event_rabbitmq_killed_before_the_acknowledgement() {
     suite::killed_between_delivery_and_acknowledgement_starts_one_run::<Rabbit>();
+}
+
+#[test]
+fn event_rabbitmq_killed_before_the_acknowledgement_of_messages_without_ids() {
+    let Some(broker) = Running::<Rabbit>::start() else { return };
+    let proxy = Proxy::to(broker.port);
+    let project = suite::project::<Rabbit>(&Rabbit::address(proxy.port), "");
+    let server = Up::start(&project);
+    wait_until_asked(&server, "t");
+    let mut sender = broker.sender();
+    let mut send = |body: &str| sender.send(&json!({"body": json!(body).to_string()}));
+    send("first");
+    wait_until(|| counted(&server, "started") == 1);
+    proxy.wait_until_quiet();
+    proxy.mute(true);
+    send("same");
+    wait_until(|| counted(&server, "started") == 2);
+    // Another one that says the same is not stored any more. Both come again, and one of them is known.
+    send("same");
+    // Dropped is killed.
+    drop(server);
+    proxy.mute(false);
+    let server = Up::start(&project);
+    wait_until(|| counted(&server, "started") == 3);
+    send("last");
+    wait_until(|| counted(&server, "started") == 4);
+    let given: Vec<Value> =
+        runs(&server, "p").iter().map(|run| outputs(&server, &run["id"])["data"].clone()).collect();
+    assert_eq!(given, ["first", "same", "same", "last"]);
+    // What was acknowledged is known no more: who sends the same later, sends another one.
+    send("same");
+    wait_until(|| counted(&server, "started") == 5);
 }
 
 #[test]
