@@ -3,8 +3,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    AssetKey, DatasetCatalog, KindDoc, KindFamily, OutputDoc, QueryRequest, RemoteEngines,
-    StepContext, StepError, StepKind, StepOutcome, StepTraits,
+    AssetKey, DatasetCatalog, KindDoc, KindFamily, OutputDoc, QueryRequest, RemoteEngines, StepContext,
+    StepError, StepKind, StepOutcome, StepTraits,
 };
 use millrace_spec::problem::Problem;
 use schemars::JsonSchema;
