@@ -8,7 +8,7 @@ use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType};
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::utils::grouping_set_to_exprlist;
-use datafusion::logical_expr::{Aggregate, Distinct, Expr, Join, LogicalPlan, TableScan};
+use datafusion::logical_expr::{Aggregate, Distinct, Expr, Join, LogicalPlan, TableScan, UNNAMED_TABLE};
 use indexmap::IndexMap;
 use millrace_contract::{AssetKey, ColumnLineage, ColumnOrigin, ColumnUse};
 
@@ -118,7 +118,7 @@ fn of(plan: &LogicalPlan) -> Option<Known> {
             let columns = from.map(|from| Some(retold(input.columns.get(*from)?, ColumnUse::Transformation)));
             Some(Known { columns: columns.collect::<Option<_>>()?, rows: input.rows })
         }
-        LogicalPlan::SubqueryAlias(alias) => of(&alias.input),
+        LogicalPlan::SubqueryAlias(alias) => Some(of(&alias.input)?.named(alias.alias.table())),
         LogicalPlan::Subquery(subquery) => of(&subquery.subquery),
         LogicalPlan::Limit(limit) => of(&limit.input),
         LogicalPlan::Repartition(repartition) => of(&repartition.input),
@@ -138,6 +138,18 @@ fn of(plan: &LogicalPlan) -> Option<Known> {
 impl Known {
     fn copy(&self) -> Self {
         Self { columns: self.columns.clone(), rows: self.rows.clone() }
+    }
+
+    /// Tables that are read without a name of their own, files, have that of what stands around them.
+    fn named(self, name: &str) -> Self {
+        let told = |origins: BTreeSet<Origin>| -> BTreeSet<Origin> {
+            let told = |(table, column, use_as): Origin| match table {
+                Table::Own(own) if own == UNNAMED_TABLE => (Table::Own(name.to_owned()), column, use_as),
+                table => (table, column, use_as),
+            };
+            origins.into_iter().map(told).collect()
+        };
+        Self { columns: self.columns.into_iter().map(&told).collect(), rows: told(self.rows) }
     }
 }
 

