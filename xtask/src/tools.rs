@@ -21,6 +21,10 @@ const SERVERS: &[(&str, &str)] = &[
     ("dovecot-imapd", "/usr/sbin/dovecot"),
     ("mariadb-server", "/usr/sbin/mariadbd"),
     ("openssh-server", "/usr/sbin/sshd"),
+    // The feature `odbc` links the first; the others are drivers.
+    ("unixodbc-dev", "/usr/include/sql.h"),
+    ("libsqliteodbc", "/usr/lib/x86_64-linux-gnu/odbc/libsqlite3odbc.so"),
+    ("odbc-postgresql", "/usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so"),
 ];
 /// The spelling checker, a wheel with a binary.
 const TYPOS: &str = "typos==1.52.0";

@@ -2,10 +2,12 @@
 
 mod kafka;
 mod mqtt;
+pub(crate) mod mqtt_spool;
 pub(crate) mod nats;
 mod postgres;
 pub(crate) mod rabbitmq;
 pub(crate) mod redis;
+pub(crate) mod redis_list;
 
 use millrace_contract::EventSource;
 use millrace_spec::problem::Problem;
