@@ -36,6 +36,7 @@ def redis(address, user, password):
         pipe = server.pipeline(transaction=False)
         for message in messages(line):
             pipe.xadd(NAME, {**message.get("headers", {}), "body": message["body"]})
+            pipe.rpush(f"{NAME}-list", message["body"])
         pipe.execute()
 
 
@@ -168,7 +169,7 @@ def imap(address, user, password):
             mail["Message-ID"] = line["id"]
         mail.set_content(line["body"])
         if "attachment" in line:
-            mail.add_attachment("a,b\n", subtype="csv", filename=line["attachment"])
+            mail.add_attachment(line.get("content", "a,b\n"), subtype="csv", filename=line["attachment"])
         server.append("INBOX", None, None, mail.as_bytes())
 
 

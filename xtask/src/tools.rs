@@ -23,6 +23,10 @@ const SERVERS: &[(&str, &str)] = &[
     ("openssh-server", "/usr/sbin/sshd"),
     ("protobuf-compiler", "/usr/bin/protoc"),
     ("libprotobuf-dev", "/usr/include/google/protobuf/any.proto"),
+    // The feature `odbc` links the first; the others are drivers.
+    ("unixodbc-dev", "/usr/include/sql.h"),
+    ("libsqliteodbc", "/usr/lib/x86_64-linux-gnu/odbc/libsqlite3odbc.so"),
+    ("odbc-postgresql", "/usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so"),
 ];
 /// The spelling checker, a wheel with a binary.
 const TYPOS: &str = "typos==1.52.0";

@@ -16,6 +16,7 @@ mod foreign;
 mod git_facts;
 mod kind;
 pub mod log_index;
+mod mail;
 mod model;
 pub mod network;
 mod notify;
@@ -41,13 +42,16 @@ pub use flow::{FlowPreview, NodeSchema, PreviewColumn, TablePreview};
 pub use foreign::{ForeignCondition, ForeignReading, ForeignTables, ForeignTest};
 pub use git_facts::GitFacts;
 pub use kind::{Explain, KindDoc, KindFamily};
+pub use mail::{Attachment, MailSearch, Mailboxes};
 pub use model::{LoadedModel, ModelColumn, ModelError, ModelRuntime, ModelSignature};
 pub use notify::{Note, Notifier};
 pub use query::{
-    BatchStream, ColumnProfile, HistogramBin, QueryEngine, QueryError, QueryRequest, RowExpressions,
-    Selection, TableMoment, TableProfile, TableRef, TopValue, WriteMode, WrittenTable,
+    BatchStream, ColumnProfile, HistogramBin, PartFacts, QueryEngine, QueryError, QueryRequest,
+    RowExpressions, Selection, TableMoment, TableProfile, TableRef, TopValue, WriteMode, WrittenTable,
 };
-pub use queue::{QueueMessage, QueueReader, QueueReading, Queues, READABLE_QUEUES, Reader, Received};
+pub use queue::{
+    ListEnd, QueueMessage, QueueReader, QueueReading, Queues, READABLE_QUEUES, Reader, Received,
+};
 pub use remote::{RemoteEngine, RemoteEngines, RemoteError, RemoteQuery, RemoteView};
 pub use secret::SecretSource;
 pub use signal::{Signal, SignalSink};

@@ -1,6 +1,6 @@
 use std::pin::Pin;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, UInt64Array};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -235,6 +235,21 @@ pub struct HistogramBin {
     pub count: u64,
 }
 
+/// What is known of the parts of a table before they are read: one value a part in each array, null where nothing is known.
+#[derive(Debug, Clone)]
+pub struct PartFacts {
+    /// The columns of the rows.
+    pub schema: SchemaRef,
+    /// No value of a column is less, in the schema's order.
+    pub least: Vec<ArrayRef>,
+    /// No value of a column is greater, in the schema's order.
+    pub greatest: Vec<ArrayRef>,
+    /// Nulls of a column, in the schema's order.
+    pub nulls: Vec<UInt64Array>,
+    /// Rows of each part.
+    pub rows: UInt64Array,
+}
+
 /// Turns SQL into rows and rows into tables. DataFusion implements it here; another engine may elsewhere.
 #[async_trait]
 pub trait QueryEngine: Send + Sync {
@@ -277,6 +292,17 @@ pub trait QueryEngine: Send + Sync {
             message: "this engine has no expressions over rows".to_owned(),
             position: None,
         })
+    }
+
+    /// Which parts may have a row that a condition in the engine's SQL holds for, `$1`, `$2`, … standing for `params`; those of which it does
+    /// not know may.
+    async fn may_hold(
+        &self,
+        _condition: &str,
+        _params: &[Value],
+        parts: &PartFacts,
+    ) -> Result<Vec<bool>, QueryError> {
+        Ok(vec![true; parts.rows.len()])
     }
 
     /// Writes rows as one new version of the Delta table at `uri`, which is created if absent. Visible whole or not at all.

@@ -3,9 +3,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use millrace_spec::problem::Problem;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// Keys of connections that lead to queues which can be read some messages at a time.
-pub const READABLE_QUEUES: [&str; 3] = ["redis", "nats", "rabbitmq"];
+pub const READABLE_QUEUES: [&str; 4] = ["redis", "nats", "rabbitmq", "mqtt"];
 
 /// Reads queues some messages at a time; what was read is given back unless it is acknowledged.
 #[async_trait]
@@ -22,12 +24,24 @@ pub trait Queues: Send + Sync {
 pub struct QueueReading {
     /// Name of the connection.
     pub connection: String,
-    /// A stream of Redis, a stream of JetStream with or without `/` and a subject, a queue of RabbitMQ.
+    /// A stream or list of Redis, a stream of JetStream with or without `/` and a subject, a queue of RabbitMQ, a topic filter of MQTT.
     pub queue: String,
     /// Who reads; where a queue keeps how far each of its readers is, this is kept by.
     pub reader: Reader,
     /// Of Redis, the field with the body; the others are headers then. All fields are the body if absent.
     pub field: Option<String>,
+    /// Of Redis, the end that a list is taken from; a stream is read if absent.
+    pub list: Option<ListEnd>,
+}
+
+/// An end of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ListEnd {
+    /// Where the oldest element is if `RPUSH` adds them.
+    Left,
+    /// Where the oldest element is if `LPUSH` adds them.
+    Right,
 }
 
 /// Who reads a queue.
@@ -65,9 +79,10 @@ pub struct Received {
 }
 
 /// A message of a queue.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueMessage {
-    /// Tells it from every other of its queue, also when it is given again; of RabbitMQ only if its sender gave it one.
+    /// Tells it from every other of its queue, also when it is given again; of RabbitMQ only if its sender gave it one. Elements of a list of
+    /// Redis have none.
     pub id: String,
     /// Stream, subject or routing key.
     pub subject: String,

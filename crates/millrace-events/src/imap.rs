@@ -54,11 +54,11 @@ impl Located for ImapServer {
 }
 
 /// What a session talks over.
-trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug {}
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug> Wire for T {}
 
-type Talk = Session<Box<dyn Wire>>;
+pub(crate) type Talk = Session<Box<dyn Wire>>;
 
 /// How far a mailbox was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,37 +83,10 @@ impl MailSource {
         Self { spec, server, session: None, can_idle: false, has_more: true }
     }
 
-    async fn connect(&self) -> Result<Talk, Problem> {
-        let settings = &self.server.settings.0;
-        let encrypted = settings.url.scheme() == "imaps";
-        let (host, port) = settings.host(if encrypted { 993 } else { 143 });
-        let stream = TcpStream::connect((host.as_str(), port)).await;
-        let stream = stream.map_err(|error| self.server.unreachable(error))?;
-        let stream: Box<dyn Wire> = if encrypted {
-            let name = ServerName::try_from(host).map_err(|error| self.server.unreachable(error))?;
-            let connector = tokio_rustls::TlsConnector::from(tls::client(settings.ca.as_deref())?);
-            let stream = connector.connect(name, stream).await;
-            Box::new(stream.map_err(|error| self.server.unreachable(error))?)
-        } else {
-            Box::new(stream)
-        };
-        let mut client = Client::new(stream);
-        let greeting = client.read_response().await.map_err(|error| self.server.unreachable(error))?;
-        if greeting.is_none() {
-            return Err(self.server.unreachable("it closes the connection"));
-        }
-        let (user, password) = settings.credentials();
-        let session = client.login(user.unwrap_or_default(), password.unwrap_or_default()).await;
-        session.map_err(|(error, _)| match error {
-            Error::No(said) => self.server.refused(said),
-            other => self.problem(&other),
-        })
-    }
-
     /// Opens the mailbox, read only. Where it is now, and where reading goes on.
     async fn open(&mut self, cursor: Option<&Value>) -> Result<Position, Problem> {
         let opening = async {
-            let mut session = self.connect().await?;
+            let mut session = connect(&self.server, &self.spec.imap).await?;
             let capabilities = session.capabilities().await.map_err(|error| self.problem(&error))?;
             let mailbox = session.examine(&self.spec.imap).await.map_err(|error| self.problem(&error))?;
             Ok((session, capabilities.has_str("IDLE"), mailbox))
@@ -210,12 +183,45 @@ impl MailSource {
     }
 
     fn problem(&self, error: &Error) -> Problem {
-        match error {
-            Error::No(said) | Error::Bad(said) => {
-                self.server.failed(format_args!("cannot give the mailbox `{}`", self.spec.imap), said)
-            }
-            other => self.server.unreachable(chain(other)),
+        problem(&self.server, &self.spec.imap, error)
+    }
+}
+
+/// Logs in; `mailbox` is what is wanted there.
+pub(crate) async fn connect(server: &Server<ImapServer>, mailbox: &str) -> Result<Talk, Problem> {
+    let settings = &server.settings.0;
+    let encrypted = settings.url.scheme() == "imaps";
+    let (host, port) = settings.host(if encrypted { 993 } else { 143 });
+    let stream = TcpStream::connect((host.as_str(), port)).await;
+    let stream = stream.map_err(|error| server.unreachable(error))?;
+    let stream: Box<dyn Wire> = if encrypted {
+        let name = ServerName::try_from(host).map_err(|error| server.unreachable(error))?;
+        let connector = tokio_rustls::TlsConnector::from(tls::client(settings.ca.as_deref())?);
+        let stream = connector.connect(name, stream).await;
+        Box::new(stream.map_err(|error| server.unreachable(error))?)
+    } else {
+        Box::new(stream)
+    };
+    let mut client = Client::new(stream);
+    let greeting = client.read_response().await.map_err(|error| server.unreachable(error))?;
+    if greeting.is_none() {
+        return Err(server.unreachable("it closes the connection"));
+    }
+    let (user, password) = settings.credentials();
+    let session = client.login(user.unwrap_or_default(), password.unwrap_or_default()).await;
+    session.map_err(|(error, _)| match error {
+        Error::No(said) => server.refused(said),
+        other => problem(server, mailbox, &other),
+    })
+}
+
+/// What the server says of a mailbox.
+pub(crate) fn problem(server: &Server<ImapServer>, mailbox: &str, error: &Error) -> Problem {
+    match error {
+        Error::No(said) | Error::Bad(said) => {
+            server.failed(format_args!("cannot give the mailbox `{mailbox}`"), said)
         }
+        other => server.unreachable(chain(other)),
     }
 }
 
@@ -248,7 +254,7 @@ impl EventSource for MailSource {
     }
 }
 
-fn addresses(found: Option<&Address<'_>>) -> Vec<String> {
+pub(crate) fn addresses(found: Option<&Address<'_>>) -> Vec<String> {
     let Some(found) = found else { return Vec::new() };
     found.iter().filter_map(|address| address.address().map(str::to_owned)).collect()
 }

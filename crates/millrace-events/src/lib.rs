@@ -11,6 +11,7 @@ mod files;
 mod git;
 mod imap;
 mod listing;
+mod mail_files;
 mod message;
 mod queue;
 mod queues;

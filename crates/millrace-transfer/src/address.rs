@@ -21,12 +21,16 @@ pub(crate) enum Address {
     Table(Asset),
     /// A Delta table that is no dataset: a folder or `s3://…`, and which version of it.
     Delta { place: String, moment: TableMoment },
+    /// An Iceberg table: a folder or an URL that a connection leads to, and which snapshot of it.
+    Iceberg { place: String, moment: TableMoment },
     /// A table, or a query in brackets, of a connection.
     Database { connection: String, table: String },
     /// What a connection that gives rows is asked for; [`crate::connections::located`] tells it from a table.
     Origin { connection: String, stream: String },
     /// A queue of a connection; [`crate::connections::located`] tells it from a table.
     Queue { connection: String, queue: String },
+    /// What is attached to mails of a mailbox; [`crate::connections::located`] tells it from a table.
+    Mailbox { connection: String, mailbox: String },
     /// A file or glob by its URL; [`crate::connections::located`] finds the connection that leads there.
     StoreUrl(String),
     /// A file or glob of a connection that leads to files; `label` is its URL.
@@ -50,7 +54,12 @@ impl Address {
             return Ok(Self::Dataset(name.to_owned()));
         }
         if let Some(place) = text.strip_prefix("delta:") {
-            return delta(place);
+            let (place, moment) = versioned("delta", place, "a version")?;
+            return Ok(Self::Delta { place, moment });
+        }
+        if let Some(place) = text.strip_prefix("iceberg:") {
+            let (place, moment) = versioned("iceberg", place, "a snapshot's id")?;
+            return Ok(Self::Iceberg { place, moment });
         }
         if let Some((scheme, place)) = text.split_once("://")
             && !matches!(scheme, "http" | "https")
@@ -112,24 +121,24 @@ impl Address {
     }
 }
 
-/// `lake/orders`, `s3://lake/orders@12`, `lake/orders@2026-03-01T00:00:00Z`.
-fn delta(text: &str) -> Result<Address, CopyError> {
-    let named =
-        |place: &str, moment| Ok(Address::Delta { place: place.trim_end_matches('/').to_owned(), moment });
-    let refused = |message: String| CopyError::config(message, "delta:lake/orders, delta:lake/orders@12");
+/// `lake/orders`, `s3://lake/orders@12`, `lake/orders@2026-03-01T00:00:00Z`. `number` is what a number after `@` is.
+fn versioned(kind: &str, text: &str, number: &str) -> Result<(String, TableMoment), CopyError> {
+    let named = |place: &str, moment| Ok((place.trim_end_matches('/').to_owned(), moment));
+    let refused =
+        |message: String| CopyError::config(message, format!("{kind}:lake/orders, {kind}:lake/orders@12"));
     let (place, moment) = match text.rsplit_once('@') {
         Some((place, at)) if at.starts_with(|first: char| first.is_ascii_digit()) => (place, Some(at)),
         _ => (text, None),
     };
     if place.trim_matches('/').is_empty() {
-        return Err(refused("`delta:` names no table".to_owned()));
+        return Err(refused(format!("`{kind}:` names no table")));
     }
     let Some(at) = moment else { return named(place, TableMoment::Newest) };
     if let Ok(version) = at.parse() {
         return named(place, TableMoment::Version(version));
     }
     let time = at.parse().map_err(|_| {
-        refused(format!("`{at}` is neither a version nor an instant such as `2026-03-01T00:00:00Z`"))
+        refused(format!("`{at}` is neither {number} nor an instant such as `2026-03-01T00:00:00Z`"))
     })?;
     named(place, TableMoment::At(time))
 }
@@ -144,6 +153,8 @@ pub(crate) fn not_written(to: &Address) -> CopyError {
         Address::Http(url) => http::shown(url),
         Address::Origin { connection, stream } => format!("{connection}:{stream}"),
         Address::Queue { connection, queue } => format!("{connection}:{queue}"),
+        Address::Iceberg { place, .. } => format!("iceberg:{place}"),
+        Address::Mailbox { connection, mailbox } => format!("{connection}:{mailbox}"),
         other => format!("{other:?}"),
     };
     CopyError::config(format!("`{place}` cannot be written"), "copy to `data:name`, a path or a connection")
@@ -156,8 +167,10 @@ pub(crate) fn sources(from: &Address) -> Vec<AssetKey> {
         Address::Http(url) => ("source", http::shown(url), 0),
         Address::Database { connection, table } => ("source", format!("{connection}:{table}"), 0),
         Address::Origin { connection, stream } => ("source", format!("{connection}:{stream}"), 0),
+        Address::Mailbox { connection, mailbox } => ("source", format!("{connection}:{mailbox}"), 0),
         Address::Queue { connection, queue } => ("source", format!("{connection}:{queue}"), 0),
         Address::Delta { place, .. } => ("source", format!("delta:{place}"), 0),
+        Address::Iceberg { place, .. } => ("source", format!("iceberg:{place}"), 0),
         Address::Stored { label, .. } | Address::StoreUrl(label) => ("source", label.clone(), 0),
         Address::Dataset(name) => ("dataset", name.clone(), 0),
         Address::Table(asset) => {
@@ -192,6 +205,12 @@ mod tests {
         check("delta:a@b", delta("a@b", TableMoment::Newest));
         let time = TableMoment::At("2026-03-01T06:00:00Z".parse().unwrap());
         check("delta:/lake/orders@2026-03-01T07:00:00+01:00", delta("/lake/orders", time));
+        let iceberg = |place: &str, moment| Address::Iceberg { place: place.to_owned(), moment };
+        check(
+            "iceberg:az://lake/orders@5937117119577207000",
+            iceberg("az://lake/orders", TableMoment::Version(5_937_117_119_577_207_000)),
+        );
+        assert!(Address::read(&"iceberg:".into()).is_err());
         assert!(Address::read(&"delta:orders@2026-03-01".into()).is_err());
         assert!(Address::read(&"delta:".into()).is_err());
         assert!(Address::read(&"s3://lake".into()).is_err());

@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::copy::Messages;
+use crate::copy::{Mails, Messages};
 use crate::error::CopyError;
 use crate::format::{Encoding, Format, Target};
 use crate::origin::Request;
-use crate::rejects::{OnError, RejectLimit};
+use crate::rejects::{OnError, RejectFile, RejectLimit};
 use crate::shape::{AddedColumn, Contract, MappedColumn};
 use crate::types::ColumnSpec;
 use crate::verification::Verify;
@@ -23,7 +23,7 @@ use crate::verification::Verify;
 pub struct CopyConfig {
     /// Path or glob relative to the workspace, `http(s)://…`, `connection:schema.table`, `connection:(select …)`,
     /// `connection:path-or-glob`, the URL of files that a connection leads to (`s3://`, `az://`, `gs://`, `sftp://`), `connection:stream` of a web
-    /// API or another system that gives rows, `connection:queue`, `delta:path-or-s3://…` with `@version` or `@time`, or `data:name`.
+    /// API or another system that gives rows, `connection:queue`, `connection:mailbox`, `delta:path-or-s3://…` with `@version` or `@time`, `iceberg:path-or-URL` with `@snapshot` or `@time`, or `data:name`.
     pub from: Value,
     /// `data:name`, a path, `connection:schema.table`, `connection:path` or the URL of a file that a connection leads to, or
     /// `delta:path-or-s3://…`; or a file with how it is written: `{path: out/rows.csv, delimiter: ";"}`.
@@ -69,6 +69,9 @@ pub struct CopyConfig {
     /// Fails after all when more rows than this are rejected: a number, or a share of all rows, `2%`.
     #[serde(default)]
     pub max_rejects: Option<RejectLimit>,
+    /// How rejected rows are kept: `csv` or `parquet`.
+    #[serde(default)]
+    pub rejects: RejectFile,
     /// How what was written is compared with what was read.
     #[serde(default)]
     pub verify: Verify,
@@ -144,6 +147,9 @@ pub struct CopyConfig {
     /// How much of a queue is read, and as whom. Queues only.
     #[serde(default)]
     pub messages: Option<Messages>,
+    /// Which mails of a mailbox, and which of the files that are attached to them. Mailboxes only.
+    #[serde(default)]
+    pub mails: Option<Mails>,
     /// What a web API is asked for beside its path: parameters, variables, pages.
     #[serde(default)]
     pub request: Option<Request>,

@@ -69,6 +69,9 @@ pub(crate) fn located(address: Address, connections: &Connections) -> Result<Add
             {
                 return Ok(Address::Queue { connection, queue: table });
             }
+            if found.is_some_and(|found| found.settings.get("imap").is_some()) {
+                return Ok(Address::Mailbox { connection, mailbox: table });
+            }
             let Some(leads) = found.and_then(|found| leading(&connection, &found.settings)) else {
                 return Ok(Address::Database { connection, table });
             };
@@ -115,7 +118,7 @@ fn stores(connections: &Connections) -> impl Iterator<Item = (&str, Arc<dyn Lead
 }
 
 /// The connection that leads to an address, and the path from its root.
-fn connection_to(url: &str, connections: &Connections) -> Result<(String, String), CopyError> {
+pub(crate) fn connection_to(url: &str, connections: &Connections) -> Result<(String, String), CopyError> {
     if let Some(found) = leading_to(url, connections) {
         return Ok(found);
     }

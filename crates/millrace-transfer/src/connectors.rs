@@ -7,6 +7,7 @@ use crate::database::mysql::MysqlConnection;
 use crate::database::postgres::PostgresConnection;
 use crate::database::sqlite::SqliteConnectionSettings;
 use crate::format::Format;
+use crate::iceberg::IcebergTable;
 use crate::origin;
 use crate::store::KINDS;
 
@@ -36,6 +37,11 @@ pub fn connectors() -> Vec<KindDoc> {
         KindFamily::Connector,
         "delta",
         "copy: {from: \"delta:s3://lake/orders@12\", to: \"delta:lake/orders\", write: {upsert: [id]}}\n",
+    ));
+    docs.push(KindDoc::of::<IcebergTable>(
+        KindFamily::Connector,
+        "iceberg",
+        "copy: {from: \"iceberg:s3://lake/orders\", where: \"day >= '2026-03-01'\", to: \"data:orders\"}\n",
     ));
     docs.extend(origin::KINDS.iter().map(|kind| kind.doc()));
     docs

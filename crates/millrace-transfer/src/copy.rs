@@ -4,40 +4,42 @@ mod checks;
 mod contract;
 mod delta;
 mod existing;
+mod iceberg;
 mod incremental;
+mod mail;
 mod queue;
 mod step;
+mod verify;
 
 use contract::Told;
 pub(crate) use delta::DeltaTable;
 use incremental::requested;
+pub use mail::Mails;
 pub use queue::{BodyColumn, Messages};
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures::StreamExt as _;
 use millrace_contract::{
-    AssetKey, BatchStream, Clock, DatasetCatalog, KindDoc, KindFamily, NewDatasetVersion, Producer,
-    QueryEngine, Queues, StepContext, StepOutcome, TableRef, WrittenTable,
+    AssetKey, BatchStream, Clock, DatasetCatalog, KindDoc, KindFamily, Mailboxes, NewDatasetVersion,
+    Producer, QueryEngine, Queues, StepContext, StepOutcome, TableRef, WrittenTable,
 };
-use millrace_spec::asset::{Asset, AssetType};
+use millrace_spec::asset::Asset;
 use serde_json::Value;
 use url::Url;
 
 use crate::address::{Address, not_written, sources};
-use crate::config::{CopyConfig, Write};
+use crate::config::CopyConfig;
 use crate::connections::{self, Connections, ReadConnections};
 use crate::database::{self, Load, Reading, TableServer};
 use crate::error::CopyError;
 use crate::meter::Meter;
-use crate::rejects::{OnError, Rejects};
+use crate::rejects::Rejects;
 use crate::shape::{Facts, Watch, shaped, watched};
 use crate::sink::{stored, write_local};
 use crate::source::{self, Outcome, files};
 use crate::store::{self, FileStore};
-use crate::types::{ColumnSpec, ColumnType};
-use crate::verification::{Checksums, Passing, Verify};
+use crate::verification::{Passing, Verify};
 
 /// What the kind needs from others.
 #[derive(Clone)]
@@ -54,6 +56,8 @@ pub struct CopyServices {
     pub http: reqwest::Client,
     /// Queues that connections lead to.
     pub queues: Arc<dyn Queues>,
+    /// Mailboxes that connections lead to.
+    pub mailboxes: Arc<dyn Mailboxes>,
     /// Tells when a copy began.
     pub clock: Arc<dyn Clock>,
 }
@@ -80,7 +84,8 @@ impl Copy {
         let own = matches!(from, Address::Queue { .. }).then(|| queue::keyed(context));
         let context = own.as_ref().unwrap_or(context);
         let _staged = Staged(staging(context));
-        let rejects = Rejects::new(config.on_error, config.max_rejects, context.folder.join("rejects.csv"));
+        let path = context.folder.join("rejects");
+        let rejects = Rejects::new(config.on_error, config.max_rejects, &path, config.rejects);
         fs_err::tokio::create_dir_all(&context.folder)
             .await
             .map_err(|error| CopyError::write("the attempt's folder", &error))?;
@@ -109,6 +114,7 @@ impl Copy {
             widened: &widened,
         };
         let written = self.write(&to, &work, rows, &from).await;
+        let closed = outcome.close_rejects();
         // What the source said is the cause; what the sink says about it an echo.
         if let Some(error) = outcome.take_error() {
             return Err(error);
@@ -117,6 +123,7 @@ impl Copy {
             return Err(CopyError::Cancelled);
         }
         let mut result = written?;
+        closed?;
         let verification = self.verify(&to, &config, context, (meter.passed(), passing), &result).await?;
         result.outputs.insert("verification".to_owned(), verification);
         if let Some(difference) = difference {
@@ -175,71 +182,6 @@ impl Copy {
         }
     }
 
-    /// Compares what was written with what was read.
-    async fn verify(
-        &self,
-        to: &Address,
-        config: &CopyConfig,
-        context: &StepContext,
-        (passed, passing): (u64, Option<Passing>),
-        written: &StepOutcome,
-    ) -> Result<Value, CopyError> {
-        let said = |result: &str, why: &str| serde_json::json!({"result": result, "why": why});
-        let place = || sources(to).into_iter().next().map_or_else(String::new, |source| source.name);
-        if config.verify == Verify::None {
-            return Ok(said("NotVerified", "`verify` is `none`"));
-        }
-        let rows = written.rows.unwrap_or(0);
-        if passed == 0 && rows > 0 {
-            return Ok(said(
-                "NotVerified",
-                "the rows were there already: an earlier attempt had loaded them",
-            ));
-        }
-        let Some(passing) = passing else {
-            return match config.write {
-                _ if rows == passed => {
-                    Ok(said("Verified", "as many rows were written as were read and not rejected"))
-                }
-                Write::Overwrite => {
-                    let difference = format!("{passed} rows were read and {rows} written");
-                    Err(CopyError::NotVerified { what: place(), difference })
-                }
-                _ => Ok(said("NotVerified", "the sink tells the rows of the whole table")),
-            };
-        };
-        if config.write != Write::Overwrite {
-            return Ok(said("NotVerified", "the sink has other rows too, so its sums say nothing"));
-        }
-        let to = match (to, written.outputs.get("data").and_then(Asset::from_value)) {
-            (Address::Delta { place, .. }, Some(asset)) => delta::of_version(place, asset.delta_version),
-            (_, Some(asset)) if asset.kind == AssetType::Table => Address::Table(asset),
-            _ => to.clone(),
-        };
-        // Types that the sink's format does not keep are those of what was written.
-        let columns = passing.schema().fields().iter().filter_map(|field| {
-            let kind = ColumnType::of(field.data_type())?;
-            Some((field.name().clone(), ColumnSpec::Type(kind)))
-        });
-        let again = Arc::new(CopyConfig::plain(&config.to, columns.collect())?);
-        let meter = Arc::new(Meter::new(again.threads()));
-        let rejects = Rejects::new(OnError::Fail, None, context.folder.join("verification.csv"));
-        let outcome = Outcome::new(rejects, meter);
-        let mut rows = self.open(&to, &again, context, &outcome).await?;
-        let mut sums = Checksums::new(passing.schema());
-        while let Some(batch) = rows.batches.next().await {
-            let batch = batch.map_err(|error| match outcome.take_error() {
-                Some(error) => error,
-                None => CopyError::read(place(), &error),
-            })?;
-            sums.add(&batch, passing.schema()).map_err(|error| CopyError::read(place(), &error))?;
-        }
-        match passing.sums().difference(&sums) {
-            Some(difference) => Err(CopyError::NotVerified { what: place(), difference }),
-            None => Ok(said("Verified", "read again, it has the same rows, nulls and sums of values")),
-        }
-    }
-
     /// `data:name` in `from` is usually resolved before the step runs; by hand it may not be.
     async fn source_address(&self, config: &CopyConfig) -> Result<Address, CopyError> {
         match self.address(&config.from)? {
@@ -291,8 +233,14 @@ impl Copy {
                 server.read(Reading::of(config, table), outcome.clone()).await
             }
             Address::Delta { place, moment } => self.read_delta(place, moment).await,
+            Address::Iceberg { place, moment } => {
+                self.read_iceberg((place, moment), config, context, outcome).await
+            }
             Address::Origin { connection, stream } => {
                 self.read_origin((connection, stream), config, context, outcome).await
+            }
+            Address::Mailbox { connection, mailbox } => {
+                self.read_mails((connection, mailbox), config, context, outcome).await
             }
             Address::Queue { connection, queue } => {
                 self.read_queue((connection, queue), config, context, outcome).await
@@ -402,9 +350,16 @@ impl Copy {
                 outcome.outputs.insert("data".to_owned(), label.as_str().into());
                 rows
             }
-            Address::Http(_) | Address::StoreUrl(_) | Address::Origin { .. } | Address::Queue { .. } => {
-                return Err(not_written(to));
+            Address::Origin { connection, stream } => {
+                let rows = self.write_origin((connection, stream), config, context, rows).await?;
+                outcome.outputs.insert("data".to_owned(), format!("{connection}:{stream}").into());
+                rows
             }
+            Address::Http(_)
+            | Address::StoreUrl(_)
+            | Address::Iceberg { .. }
+            | Address::Mailbox { .. }
+            | Address::Queue { .. } => return Err(not_written(to)),
         };
         outcome.outputs.insert("rows".to_owned(), rows.into());
         outcome.rows = Some(rows);

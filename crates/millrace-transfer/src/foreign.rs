@@ -1,6 +1,6 @@
 //! Tables of databases in queries: `connection.schema.table` is read when the query runs, its conditions and columns told to the database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -16,7 +16,7 @@ use crate::connections::{self, ReadConnections};
 use crate::database::{self, Dialect, Reading, TableServer};
 use crate::error::CopyError;
 use crate::meter::Meter;
-use crate::rejects::{OnError, Rejects};
+use crate::rejects::{OnError, RejectFile, Rejects};
 use crate::source::Outcome;
 
 /// The databases that connections lead to.
@@ -38,7 +38,7 @@ impl Databases {
         let uri = format!("{connection}:{}", reading.relation);
         let failed = |error: CopyError| QueryError::Read { uri: uri.clone(), message: error.to_string() };
         // No row of a database is set aside.
-        let rejects = Rejects::new(OnError::Fail, None, PathBuf::new());
+        let rejects = Rejects::new(OnError::Fail, None, Path::new(""), RejectFile::Csv);
         let outcome = Outcome::new(rejects, Arc::new(Meter::new(1)));
         self.server(connection).map_err(failed)?.read(reading, outcome).await.map_err(failed)
     }

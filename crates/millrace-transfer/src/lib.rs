@@ -17,6 +17,7 @@ mod database;
 mod error;
 mod foreign;
 mod format;
+mod iceberg;
 mod meter;
 mod origin;
 mod rejects;
@@ -33,12 +34,12 @@ pub use connections::{
     Connection, Connections, ReadConnections, bucket_options, connection_problem, connection_schema,
 };
 pub use connectors::connectors;
-pub use copy::{BodyColumn, Copy, CopyServices, Messages};
+pub use copy::{BodyColumn, Copy, CopyServices, Mails, Messages};
 pub use error::CopyError;
 pub use foreign::Databases;
 pub use format::{Compression, Encoding, FileTarget, Format};
 pub use origin::{Cursor, JsonPath, Keyed, NumberedPages, OffsetPages, Pages, Request};
-pub use rejects::{OnError, RejectLimit};
+pub use rejects::{OnError, RejectFile, RejectLimit};
 pub use shape::{
     AddedColumn, Contract, LongMappedColumn, MappedColumn, Rule, Rules, SourceColumn, SqlColumn,
 };

@@ -1,8 +1,9 @@
 //! Rows that cannot be read: refuse the copy, or set them aside in a file.
 
+mod kept;
+
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -10,6 +11,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::CopyError;
+use kept::Kept;
 
 /// What becomes of a copy when a row cannot be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,8 +20,28 @@ pub enum OnError {
     /// It fails and nothing is written.
     #[default]
     Fail,
-    /// The row goes to `rejects.csv` of the attempt, with its place and the reason; the others are copied.
+    /// The row goes to `rejects.csv` of the attempt (or `rejects.parquet`, see `rejects`), with its place and the reason; the others are copied.
     Reject,
+}
+
+/// How rejected rows are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectFile {
+    /// As text, `rejects.csv`; what is not UTF-8 is replaced.
+    #[default]
+    Csv,
+    /// As `rejects.parquet`, in which the raw text is the bytes as they came.
+    Parquet,
+}
+
+impl RejectFile {
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+        }
+    }
 }
 
 /// Bad rows that may be.
@@ -92,13 +114,22 @@ pub(crate) struct Rejects {
     on_error: OnError,
     limit: Option<RejectLimit>,
     path: PathBuf,
-    file: Option<fs_err::File>,
+    file: RejectFile,
+    kept: Option<Kept>,
     count: u64,
 }
 
 impl Rejects {
-    pub(crate) fn new(on_error: OnError, limit: Option<RejectLimit>, path: PathBuf) -> Self {
-        Self { on_error, limit, path, file: None, count: 0 }
+    /// `path` is without the ending that tells how the rows are kept.
+    pub(crate) fn new(on_error: OnError, limit: Option<RejectLimit>, path: &Path, file: RejectFile) -> Self {
+        let path = path.with_extension(file.ending());
+        Self { on_error, limit, path, file, kept: None, count: 0 }
+    }
+
+    /// Every row that was set aside is in the file, which is whole.
+    pub(crate) fn close(&mut self) -> Result<(), CopyError> {
+        let closed = self.kept.as_mut().map_or(Ok(()), Kept::close);
+        closed.map_err(|error| CopyError::write(self.path.to_string_lossy(), &error))
     }
 
     /// Rejected rows so far.
@@ -152,30 +183,11 @@ impl Rejects {
     }
 
     fn write(&mut self, reject: &Reject) -> std::io::Result<()> {
-        if self.file.is_none() {
-            let mut file = fs_err::File::create(&self.path)?;
-            file.write_all(b"file,line,byte_offset,column,kind,raw,message\n")?;
-            self.file = Some(file);
-        }
-        let raw = String::from_utf8_lossy(&reject.raw);
-        let row = [
-            quoted(&reject.file),
-            reject.line.to_string(),
-            reject.byte_offset.to_string(),
-            quoted(reject.column.as_deref().unwrap_or_default()),
-            reject.kind.to_owned(),
-            quoted(raw.trim_end_matches(['\r', '\n'])),
-            quoted(&reject.message),
-        ];
-        match &mut self.file {
-            Some(file) => file.write_all(format!("{}\n", row.join(",")).as_bytes()),
-            None => Ok(()),
+        match &mut self.kept {
+            Some(kept) => kept.add(reject),
+            None => self.kept.insert(Kept::create(&self.path, self.file)?).add(reject),
         }
     }
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('"', "\"\""))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use indexmap::IndexMap;
 use millrace_contract::{
-    BatchStream, ForeignTables, QueryEngine, QueryError, QueryRequest, RowExpressions, Selection,
+    BatchStream, ForeignTables, PartFacts, QueryEngine, QueryError, QueryRequest, RowExpressions, Selection,
     TableMoment, TableProfile, TableRef, WriteMode, WrittenTable,
 };
 
@@ -22,6 +22,7 @@ mod foreign;
 pub(crate) mod mark;
 pub(crate) mod origins;
 mod profile;
+mod pruning;
 pub(crate) mod query;
 mod selection;
 pub(crate) mod shared;
@@ -228,6 +229,15 @@ impl QueryEngine for DataFusionEngine {
         params: &[serde_json::Value],
     ) -> Result<Arc<dyn RowExpressions>, QueryError> {
         expressions::prepare(&self.session()?, &schema, sql, params)
+    }
+
+    async fn may_hold(
+        &self,
+        condition: &str,
+        params: &[serde_json::Value],
+        parts: &PartFacts,
+    ) -> Result<Vec<bool>, QueryError> {
+        pruning::may_hold(&self.session()?, condition, params, parts)
     }
 
     async fn write_table(

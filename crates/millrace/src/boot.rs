@@ -422,13 +422,15 @@ fn data_kinds(
         .read_timeout(Duration::from_secs(60))
         .build()?;
     let call = call_services(workspace)?;
+    let outside = Arc::new(connected_queues(workspace));
     let copy = CopyServices {
         workspace: root.clone(),
         engine: queries,
         datasets: datasets.clone(),
         connections: reading_connections(workspace),
         http,
-        queues: Arc::new(connected_queues(workspace)),
+        queues: outside.clone(),
+        mailboxes: outside,
         clock: Arc::new(SystemClock),
     };
     let mut all: Vec<Arc<dyn StepKind>> = vec![Arc::new(Copy::new(copy.clone())), Arc::new(Sync::new(copy))];
@@ -460,7 +462,9 @@ fn sparks(workspace: &Workspace) -> Arc<dyn RemoteEngines> {
 fn connected_queues(workspace: &Workspace) -> ConnectedQueues {
     let (name, workspace) = (workspace.name.clone(), workspace.clone());
     ConnectedQueues {
-        name, connections: Arc::new(move |name| workspace.connection(name, "redis: {url: …}"))
+        name,
+        folder: workspace.state_folder().join("queues"),
+        connections: Arc::new(move |name| workspace.connection(name, "redis: {url: …}")),
     }
 }
 

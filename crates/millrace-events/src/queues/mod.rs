@@ -2,10 +2,12 @@
 
 mod kafka;
 mod mqtt;
+pub(crate) mod mqtt_spool;
 pub(crate) mod nats;
 mod postgres;
 pub(crate) mod rabbitmq;
 pub(crate) mod redis;
+pub(crate) mod redis_list;
 mod unsettled;
 
 use millrace_contract::EventSource;

@@ -29,7 +29,7 @@ const MOST_BYTES: u32 = 16 * 1024 * 1024;
 
 #[derive(Clone, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
-pub(super) struct MqttServer(ByUrl);
+pub(crate) struct MqttServer(ByUrl);
 
 impl Located for MqttServer {
     const WORD: &'static str = "mqtt";
@@ -286,12 +286,40 @@ impl Subscription for Topic {
     }
 
     async fn receive(&mut self) -> Result<Vec<Message>, Problem> {
+        self.receive_within(WAIT).await
+    }
+
+    fn cursor(&self) -> Value {
+        json!(self.known)
+    }
+
+    async fn settle(&mut self) -> Result<(), Problem> {
+        let Some(listening) = &self.listening else { return Ok(()) };
+        for received in std::mem::take(&mut self.received) {
+            let acknowledged = match (&listening.client, &received) {
+                (Client::Mqtt3(client), Acknowledgement::Mqtt3(publish)) => {
+                    client.ack(publish).await.map_err(|error| error.to_string())
+                }
+                (Client::Mqtt5(client), Acknowledgement::Mqtt5(publish)) => {
+                    client.ack(publish).await.map_err(|error| error.to_string())
+                }
+                _ => Ok(()),
+            };
+            acknowledged.map_err(|error| self.server.unreachable(error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Topic {
+    /// What came, or else what comes within that time.
+    pub(super) async fn receive_within(&mut self, wait: Duration) -> Result<Vec<Message>, Problem> {
         let over = || self.server.unreachable("the connection broke");
         let Some(listening) = &mut self.listening else { return Err(over()) };
         let mut deliveries = std::mem::take(&mut listening.early);
         let mut failure = None;
         if deliveries.is_empty() {
-            match tokio::time::timeout(WAIT, listening.heard.recv()).await {
+            match tokio::time::timeout(wait, listening.heard.recv()).await {
                 Err(_) => return Ok(Vec::new()),
                 Ok(None) => return Err(over()),
                 Ok(Some(Ok(Heard::Subscribed))) => {}
@@ -331,26 +359,5 @@ impl Subscription for Topic {
             self.received.push(delivery.acknowledgement);
         }
         Ok(messages)
-    }
-
-    fn cursor(&self) -> Value {
-        json!(self.known)
-    }
-
-    async fn settle(&mut self) -> Result<(), Problem> {
-        let Some(listening) = &self.listening else { return Ok(()) };
-        for received in std::mem::take(&mut self.received) {
-            let acknowledged = match (&listening.client, &received) {
-                (Client::Mqtt3(client), Acknowledgement::Mqtt3(publish)) => {
-                    client.ack(publish).await.map_err(|error| error.to_string())
-                }
-                (Client::Mqtt5(client), Acknowledgement::Mqtt5(publish)) => {
-                    client.ack(publish).await.map_err(|error| error.to_string())
-                }
-                _ => Ok(()),
-            };
-            acknowledged.map_err(|error| self.server.unreachable(error))?;
-        }
-        Ok(())
     }
 }

@@ -65,34 +65,6 @@ impl Stream {
         Self { spec, server, group, consumer, connection, has_left_over: true, claimed_at, received }
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, Problem> {
-        let settings = &self.server.settings.0;
-        let failed = |error: RedisError| self.problem(&error);
-        let info = settings.url.as_str().into_connection_info().map_err(failed)?;
-        let (user, password) = settings.credentials();
-        let mut access = info.redis_settings().clone();
-        if let Some(user) = user {
-            access = access.set_username(user);
-        }
-        if let Some(password) = password {
-            access = access.set_password(password);
-        }
-        let info = info.set_redis_settings(access);
-        let client = match (&settings.ca, settings.url.scheme()) {
-            (Some(ca), "rediss") => {
-                let trusted = TlsCertificates { client_tls: None, root_cert: Some(ca.clone().into_bytes()) };
-                Client::build_with_tls(info, trusted)
-            }
-            _ => Client::open(info),
-        };
-        // A read that waits for entries takes as long as it waits.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(Some(WAIT + CONNECT));
-        let connection = client.map_err(failed)?.get_multiplexed_async_connection_with_config(&config).await;
-        connection.map_err(failed)
-    }
-
     async fn make_group(&self, connection: &mut MultiplexedConnection, begun: bool) -> Result<(), Problem> {
         // A stream that was read before and is new now is read from its beginning: nothing of it has been seen.
         let from = if begun || self.spec.from == StartAt::Beginning { "0" } else { "$" };
@@ -176,25 +148,64 @@ impl Stream {
         }
     }
 
+    fn what(&self) -> String {
+        format!("the stream `{}`", self.spec.redis)
+    }
+
     fn problem(&self, error: &RedisError) -> Problem {
-        let refused = matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
-        if refused || error.kind() == ErrorKind::AuthenticationFailed {
-            return self.server.refused(error);
+        problem(&self.server, &self.what(), error)
+    }
+}
+
+/// Connects; `what` is what is wanted there.
+pub(super) async fn connect(
+    server: &Server<RedisServer>,
+    what: &str,
+) -> Result<MultiplexedConnection, Problem> {
+    let settings = &server.settings.0;
+    let failed = |error: RedisError| problem(server, what, &error);
+    let info = settings.url.as_str().into_connection_info().map_err(failed)?;
+    let (user, password) = settings.credentials();
+    let mut access = info.redis_settings().clone();
+    if let Some(user) = user {
+        access = access.set_username(user);
+    }
+    if let Some(password) = password {
+        access = access.set_password(password);
+    }
+    let info = info.set_redis_settings(access);
+    let client = match (&settings.ca, settings.url.scheme()) {
+        (Some(ca), "rediss") => {
+            let trusted = TlsCertificates { client_tls: None, root_cert: Some(ca.clone().into_bytes()) };
+            Client::build_with_tls(info, trusted)
         }
-        match error.kind() {
-            ErrorKind::Server(ServerErrorKind::ResponseError | ServerErrorKind::ExecAbort)
-            | ErrorKind::Extension => {
-                self.server.failed(format_args!("cannot give the stream `{}`", self.spec.redis), error)
-            }
-            _ => self.server.unreachable(error),
-        }
+        _ => Client::open(info),
+    };
+    // A read that waits for entries takes as long as it waits.
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT))
+        .set_response_timeout(Some(WAIT + CONNECT));
+    let connection = client.map_err(failed)?.get_multiplexed_async_connection_with_config(&config).await;
+    connection.map_err(failed)
+}
+
+/// What the server says; `what` is what was wanted of it.
+pub(super) fn problem(server: &Server<RedisServer>, what: &str, error: &RedisError) -> Problem {
+    let refused = matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
+    if refused || error.kind() == ErrorKind::AuthenticationFailed {
+        return server.refused(error);
+    }
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::ResponseError | ServerErrorKind::ExecAbort)
+        | ErrorKind::Extension => server.failed(format_args!("cannot give {what}"), error),
+        _ => server.unreachable(error),
     }
 }
 
 #[async_trait]
 impl Subscription for Stream {
     async fn begin(&mut self, cursor: Option<&Value>) -> Result<(), Problem> {
-        let mut connection = self.connect().await?;
+        let mut connection = connect(&self.server, &self.what()).await?;
         self.make_group(&mut connection, cursor.is_some()).await?;
         self.connection = Some(connection);
         Ok(())

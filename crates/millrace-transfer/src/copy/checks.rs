@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use millrace_contract::{BatchStream, StepContext, TableMoment};
 
-use super::{Copy, not_written, queue, staging};
+use super::{Copy, mail, not_written, queue, staging};
 use crate::address::Address;
 use crate::config::{CopyConfig, Write};
 use crate::connections;
 use crate::database;
 use crate::error::CopyError;
-use crate::origin::{self, Asking};
+use crate::origin::{self, Asking, Writing};
 use crate::shape::filtered;
 use crate::source::Outcome;
 
@@ -29,6 +29,45 @@ impl Copy {
         origin.read(Asking { stream, label, config, context, folder, outcome }).await
     }
 
+    pub(super) async fn write_origin(
+        &self,
+        (connection, table): (&str, &str),
+        config: &CopyConfig,
+        context: &StepContext,
+        rows: BatchStream,
+    ) -> Result<u64, CopyError> {
+        let origin = origin::open(connection, &self.connection(connection)?, &self.services.workspace)?;
+        let writing = Writing {
+            table,
+            label: format!("{connection}:{table}"),
+            key: &context.idempotency_key,
+            write: &config.write,
+            pre_sql: &config.pre_sql,
+            post_sql: &config.post_sql,
+        };
+        origin.write(writing, rows).await
+    }
+
+    /// Whether a system that gives rows takes some as the step says.
+    fn check_sink(&self, (connection, stream): (&str, &str), config: &CopyConfig) -> Result<(), CopyError> {
+        let connections = self.connections()?;
+        let Some(found) = connections.get(connection) else { return Ok(()) };
+        if !origin::kind_of(&found.settings).is_some_and(|kind| kind.takes_rows) {
+            let (connection, stream) = (connection.to_owned(), stream.to_owned());
+            return Err(not_written(&Address::Origin { connection, stream }));
+        }
+        if config.incremental.is_some() {
+            return Err(CopyError::config(
+                "`incremental` needs a sink whose columns are known",
+                "copy to `data:name` or to a database that Millrace has a connector for",
+            ));
+        }
+        if found.unusable.is_some() {
+            return Ok(());
+        }
+        origin::open(connection, &found.settings, &self.services.workspace)?.check_write(stream, config)
+    }
+
     /// Whether a source is there and has what the step asks for, as far as it is known without asking anybody.
     pub(super) fn check_source(&self, from: &Address, config: &CopyConfig) -> Result<(), CopyError> {
         let no_state = || {
@@ -41,13 +80,16 @@ impl Copy {
             return queue::check(config);
         }
         queue::check_absent(config)?;
+        if !matches!(from, Address::Mailbox { .. }) && config.mails.is_some() {
+            return Err(mail::not_here());
+        }
         let Address::Origin { connection, stream } = from else {
             if config.state.is_some() {
                 return Err(no_state());
             }
             return match &config.request {
                 Some(_) => Err(CopyError::config("`request` is for web APIs", "from: \"api:orders\"")),
-                None => self.check_server(from),
+                None => self.check_iceberg(from).and_then(|()| self.check_server(from)),
             };
         };
         let connections = self.connections()?;
@@ -92,7 +134,10 @@ impl Copy {
     pub(super) fn check_write(&self, config: &CopyConfig) -> Result<(), CopyError> {
         match self.address(&config.to)? {
             to @ Address::Database { .. } => self.check_server(&to),
-            to @ (Address::Origin { .. } | Address::Queue { .. }) => Err(not_written(&to)),
+            Address::Origin { connection, stream } => self.check_sink((&connection, &stream), config),
+            to @ (Address::Queue { .. } | Address::Iceberg { .. } | Address::Mailbox { .. }) => {
+                Err(not_written(&to))
+            }
             _ if !config.pre_sql.is_empty() || !config.post_sql.is_empty() => Err(CopyError::config(
                 "`pre_sql` and `post_sql` are for databases",
                 "copy to `connection:table`",

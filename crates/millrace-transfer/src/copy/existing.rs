@@ -61,6 +61,8 @@ impl Copy {
             | Address::Stored { .. }
             | Address::Http(_)
             | Address::StoreUrl(_)
+            | Address::Iceberg { .. }
+            | Address::Mailbox { .. }
             | Address::Origin { .. }
             | Address::Queue { .. } => Ok(None),
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use millrace_contract::{
-    BatchStream, Progress, QueueMessage, QueueReader, QueueReading, Reader, Received, StepContext,
+    BatchStream, ListEnd, Progress, QueueMessage, QueueReader, QueueReading, Reader, Received, StepContext,
     StepOutcome,
 };
 use millrace_spec::duration::Elapsed;
@@ -43,8 +43,8 @@ pub struct Messages {
     /// How long messages are listened for; if absent, those that are there are read, until there are no more.
     #[serde(default, rename = "for")]
     pub time: Option<Elapsed>,
-    /// Who reads, where a queue keeps how far each of its readers is: the consumer group of Redis, the durable consumer of JetStream. A name of
-    /// the step's own if absent.
+    /// Who reads, where a queue keeps how far each of its readers is: the consumer group of Redis, the durable consumer of JetStream, the session
+    /// of MQTT. A name of the step's own if absent.
     #[serde(default)]
     pub reader: Option<String>,
     /// What the column `body` is.
@@ -53,6 +53,10 @@ pub struct Messages {
     /// The field with the body; the others are the headers. All fields, as one JSON text, are the body if absent. Redis only.
     #[serde(default)]
     pub field: Option<String>,
+    /// The key is a list, whose elements are taken from this end: `left` where `RPUSH` adds them, `right` where `LPUSH` does. It is a stream if
+    /// absent. Redis only.
+    #[serde(default)]
+    pub list: Option<ListEnd>,
 }
 
 /// What the column with the bodies of messages is.
@@ -91,7 +95,7 @@ pub(super) fn check_absent(config: &CopyConfig) -> Result<(), CopyError> {
     match &config.messages {
         Some(_) => Err(CopyError::config(
             "`messages` is for queues",
-            "from: \"queue:orders\", a connection of the kind `redis`, `nats` or `rabbitmq`",
+            "from: \"queue:orders\", a connection of the kind `redis`, `nats`, `rabbitmq` or `mqtt`",
         )),
         None => Ok(()),
     }
@@ -119,9 +123,9 @@ impl Copy {
         let spec = asking.config.messages.clone().unwrap_or_default();
         let own = || Reader::Step { pipeline: context.pipeline.clone(), step: context.step.clone() };
         let reader = spec.reader.clone().map_or_else(own, Reader::Named);
-        let field = spec.field.clone();
+        let (field, list) = (spec.field.clone(), spec.list);
         let reading =
-            QueueReading { connection: connection.to_owned(), queue: queue.to_owned(), reader, field };
+            QueueReading { connection: connection.to_owned(), queue: queue.to_owned(), reader, field, list };
         let said = |problem: Problem| said(&asking.label, problem);
         let opened = async { self.services.queues.read(reading).await.map_err(said) };
         let mut queue = unless_cancelled(context, opened).await?;

@@ -42,6 +42,12 @@ pub struct FileTarget {
     /// Name of the sheet; `Sheet1` if absent. Excel only.
     #[serde(default)]
     pub sheet: Option<String>,
+    /// The elements around the records and that of each, `/orders/order`; `/rows/row` if absent. XML only.
+    #[serde(default)]
+    pub records: Option<String>,
+    /// What stands before the names of columns that become attributes; none do if absent. XML only.
+    #[serde(default)]
+    pub attributes: Option<String>,
 }
 
 /// How blocks of a file are compressed.
@@ -99,6 +105,8 @@ impl FileTarget {
             ("quote", self.quote.is_some() && !is(&[Format::Csv])),
             ("null_value", self.null_value.is_some() && !is(&[Format::Csv])),
             ("header", self.header.is_some() && !is(&[Format::Csv, Format::Excel])),
+            ("records", self.records.is_some() && !is(&[Format::Xml])),
+            ("attributes", self.attributes.is_some() && !is(&[Format::Xml])),
             ("sheet", self.sheet.is_some() && !is(&[Format::Excel])),
             ("row_group_rows", self.row_group_rows.is_some() && !is(&[Format::Parquet])),
             (

@@ -1,20 +1,26 @@
-//! Systems that give rows and take none: web APIs, programs. What each of them is stands in its file; a connection leads to one, and
+//! Systems that give rows and mostly take none: web APIs, programs. What each of them is stands in its file; a connection leads to one, and
 //! `connection:stream` names what is asked for there.
 //!
 //! What comes as text is kept in the attempt's folder until all of it is there ([`staged`]) and then read as a file of its format is, so that
 //! types, bad records and their places are the same everywhere, and a source that fails half way has changed nothing.
 
+mod adbc;
 mod clickhouse;
+mod flight_sql;
+mod git;
 mod graphql;
 mod json_path;
 mod odata;
+mod odbc;
 mod process;
 mod program;
 mod progress;
 mod rest;
 mod settings;
 mod singer;
+mod sql;
 mod staged;
+mod strays;
 mod web;
 
 use std::path::PathBuf;
@@ -23,7 +29,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use millrace_contract::{BatchStream, StepContext};
 
-use crate::config::CopyConfig;
+use crate::config::{CopyConfig, Write};
 use crate::error::CopyError;
 use crate::source::Outcome;
 pub use json_path::JsonPath;
@@ -39,6 +45,28 @@ pub(crate) trait Origin: Send + Sync {
 
     /// The rows.
     async fn read(&self, asking: Asking<'_>) -> Result<BatchStream, CopyError>;
+
+    /// Whether it can be written as a step says. Only kinds that take rows are asked.
+    fn check_write(&self, _table: &str, _config: &CopyConfig) -> Result<(), CopyError> {
+        Ok(())
+    }
+
+    /// Writes rows into a table, once for the step, whole or not at all; how many there are. Only kinds that take rows are asked.
+    async fn write(&self, writing: Writing<'_>, _rows: BatchStream) -> Result<u64, CopyError> {
+        Err(CopyError::write(writing.label, &"it takes no rows"))
+    }
+}
+
+/// How rows are written.
+pub(crate) struct Writing<'a> {
+    pub(crate) table: &'a str,
+    /// `connection:table`.
+    pub(crate) label: String,
+    /// Of the step; what was written under it is not written again.
+    pub(crate) key: &'a str,
+    pub(crate) write: &'a Write,
+    pub(crate) pre_sql: &'a [String],
+    pub(crate) post_sql: &'a [String],
 }
 
 /// What is asked of an origin.

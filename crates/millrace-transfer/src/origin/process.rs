@@ -19,6 +19,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::settings::Hidden;
+use super::strays;
 use crate::error::CopyError;
 use crate::store::masked;
 
@@ -111,10 +112,12 @@ impl Program {
                 format!("a path below the workspace, an absolute one, or a name that is found in {PATH}"),
             )
         };
-        let mut child = self.command(arguments, folder).spawn().map_err(|error| failed(&error))?;
+        let mark = uuid::Uuid::now_v7().simple().to_string();
+        let mut command = self.command(arguments, folder);
+        let mut child = command.env(strays::VARIABLE, &mark).spawn().map_err(|error| failed(&error))?;
         let pid = i32::try_from(child.id()).map_err(|error| failed(&error))?;
         let (out, errors) = (child.stdout.take(), child.stderr.take());
-        let group = Group::new(Pid::from_raw(pid), child);
+        let group = Group::new(Pid::from_raw(pid), child, mark);
         let (Some(out), Some(errors)) = (out, errors) else {
             group.kill("it has no output");
             return Err(failed(&"it has no output"));
@@ -227,7 +230,11 @@ fn hear(errors: ChildStderr, secrets: &[String], log: &dyn StepLog, last: &Mutex
 
 /// The processes of a program.
 #[derive(Clone)]
-pub(super) struct Group(Arc<Mutex<State>>);
+pub(super) struct Group {
+    state: Arc<Mutex<State>>,
+    /// What all of its processes carry.
+    mark: Arc<str>,
+}
 
 /// How a program stands.
 enum State {
@@ -239,12 +246,12 @@ enum State {
 }
 
 impl Group {
-    fn new(group: Pid, child: Child) -> Self {
-        Self(Arc::new(Mutex::new(State::There(group, child))))
+    fn new(group: Pid, child: Child, mark: String) -> Self {
+        Self { state: Arc::new(Mutex::new(State::There(group, child))), mark: mark.into() }
     }
 
     fn kill(&self, why: &str) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !matches!(*state, State::There(..)) {
             return;
         }
@@ -253,19 +260,24 @@ impl Group {
             // It may have ended by itself; then there is only its exit to be taken.
             let _ = killpg(group, Signal::SIGKILL);
             // A process that the kernel holds takes longer to go.
-            std::thread::spawn(move || child.wait());
+            let mark = self.mark.clone();
+            std::thread::spawn(move || {
+                strays::end(&mark);
+                child.wait()
+            });
         }
     }
 
     /// The exit code if the program has ended, and with it all that it started; `Err` with why it was killed.
     fn ended(&self) -> Result<Option<std::process::ExitStatus>, String> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let status = match &mut *state {
             State::There(group, child) => {
                 let status = child.try_wait().map_err(|error| error.to_string())?;
                 if status.is_some() {
-                    // What it left in its group.
+                    // What it left in its group, and outside of it.
                     let _ = killpg(*group, Signal::SIGKILL);
+                    strays::end(&self.mark);
                 }
                 status
             }

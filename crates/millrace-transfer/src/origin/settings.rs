@@ -8,12 +8,22 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{Origin, clickhouse, graphql, odata, program, rest, singer};
+use super::{Origin, adbc, clickhouse, flight_sql, git, graphql, odata, odbc, program, rest, singer};
 use crate::error::CopyError;
 
 /// Every kind of origin. A new one: a file beside this, and a line here.
-pub(crate) const KINDS: &[Kind] =
-    &[rest::KIND, odata::KIND, graphql::KIND, program::KIND, singer::KIND, clickhouse::KIND];
+pub(crate) const KINDS: &[Kind] = &[
+    rest::KIND,
+    odata::KIND,
+    graphql::KIND,
+    flight_sql::KIND,
+    adbc::KIND,
+    odbc::KIND,
+    clickhouse::KIND,
+    git::KIND,
+    program::KIND,
+    singer::KIND,
+];
 
 /// The settings of one kind of origin.
 pub(crate) trait Settings: DeserializeOwned + JsonSchema + Sized + 'static {
@@ -27,6 +37,9 @@ pub(crate) trait Settings: DeserializeOwned + JsonSchema + Sized + 'static {
 
     /// Whether it tells how far it was read, for `state:` of a step.
     const KEEPS_STATE: bool = false;
+
+    /// Whether it takes rows too.
+    const TAKES_ROWS: bool = false;
 
     /// The origin, if the settings say what it takes. Nothing is sent yet. `workspace`: what relative paths begin in.
     fn open(self, workspace: &Path) -> Result<Box<dyn Origin>, String>;
@@ -42,6 +55,8 @@ pub(crate) struct Kind {
     pub(crate) takes_conditions: bool,
     /// Whether a step may keep how far it was read.
     pub(crate) keeps_state: bool,
+    /// Whether it takes rows too.
+    pub(crate) takes_rows: bool,
     example: &'static str,
     doc: fn(&'static str) -> KindDoc,
     open: Open,
@@ -53,6 +68,7 @@ impl Kind {
             word: T::WORD,
             takes_conditions: T::TAKES_CONDITIONS,
             keeps_state: T::KEEPS_STATE,
+            takes_rows: T::TAKES_ROWS,
             example,
             doc: |example| KindDoc::of::<T>(KindFamily::Connector, T::WORD, example),
             open: open_as::<T>,

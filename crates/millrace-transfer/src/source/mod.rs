@@ -91,6 +91,11 @@ impl Outcome {
         self.rejects.lock().unwrap_or_else(PoisonError::into_inner).count()
     }
 
+    /// The file of rejected rows is whole.
+    pub(crate) fn close_rejects(&self) -> Result<(), CopyError> {
+        self.rejects.lock().unwrap_or_else(PoisonError::into_inner).close()
+    }
+
     /// Every row was read.
     pub(crate) fn end(&self) -> Result<(), CopyError> {
         self.rejects.lock().unwrap_or_else(PoisonError::into_inner).end(self.meter.passed())

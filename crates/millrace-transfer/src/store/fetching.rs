@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use millrace_contract::StepContext;
 use tokio_util::sync::CancellationToken;
 
 use super::reading::{Blocking, steady};
@@ -33,6 +34,13 @@ pub(crate) struct Reader {
     /// Where files go that are read back and forth.
     pub(crate) folder: PathBuf,
     pub(crate) trouble: Trouble,
+}
+
+impl Reader {
+    /// `folder` is for files that are read back and forth.
+    pub(crate) fn new(store: Arc<dyn FileStore>, folder: PathBuf, context: &StepContext) -> Self {
+        Self { store, cancel: context.cancel.clone(), folder, trouble: Trouble::default() }
+    }
 }
 
 /// A file of a store.

@@ -193,6 +193,9 @@ impl Server {
     fn in_words(&self, error: &FtpError) -> (String, bool) {
         let (message, transient) = match error {
             FtpError::ConnectionError(error) => (format!("the connection broke: {error}"), true),
+            FtpError::SecureError(message) if broke_off(message) => {
+                (format!("the connection broke: {message}"), true)
+            }
             FtpError::SecureError(message) => (format!("the server cannot be trusted: {message}"), false),
             FtpError::UnexpectedResponse(answer) => {
                 let said = String::from_utf8_lossy(&answer.body);
@@ -259,6 +262,14 @@ async fn facts(control: &mut Control, remote: &str, path: &str) -> Result<FileFa
         Err(error) => told(error).map(|()| None)?,
     };
     Ok(FileFacts { path: path.to_owned(), size, modified, etag: None })
+}
+
+/// Whether a handshake ended because the connection did, and not because of what was said. The client makes words of the cause.
+fn broke_off(message: &str) -> bool {
+    let message = message.to_lowercase();
+    ["eof", "reset", "broken pipe", "close_notify", "timed out", "aborted"]
+        .iter()
+        .any(|word| message.contains(word))
 }
 
 #[async_trait]

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use millrace_contract::StepContext;
 use regex::Regex;
 
-use super::fetching::{Reader, Trouble};
+use super::fetching::Reader;
 use super::{FileFacts, FileStore, Stored, unless_cancelled};
 use crate::error::CopyError;
 use crate::source::files::SourceFile;
@@ -34,8 +34,7 @@ pub(crate) async fn source_files(
     folder: PathBuf,
     context: &StepContext,
 ) -> Result<Vec<SourceFile>, CopyError> {
-    let reader =
-        Reader { store: store.clone(), cancel: context.cancel.clone(), folder, trouble: Trouble::default() };
+    let reader = Reader::new(store.clone(), folder, context);
     if !is_glob(pattern) {
         if context.cancel.is_cancelled() {
             return Err(CopyError::Cancelled);

@@ -25,7 +25,7 @@ use millrace_contract::StepContext;
 use object_store::Attributes;
 
 use crate::error::CopyError;
-pub(crate) use fetching::{Stored, Trouble};
+pub(crate) use fetching::{Reader as FileReader, Stored, Trouble};
 pub(crate) use listing::{glob, is_glob, matching, source_files};
 pub(crate) use local::LocalFolder;
 pub(crate) use reading::{opened, steady};

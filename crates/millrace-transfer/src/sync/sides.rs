@@ -134,9 +134,12 @@ impl Sides<'_> {
                 connections::find(&self.connections, &connection)?;
                 not_files(&connection)
             }
-            Address::Origin { connection, .. } | Address::Queue { connection, .. } => not_files(&connection),
+            Address::Origin { connection, .. }
+            | Address::Queue { connection, .. }
+            | Address::Mailbox { connection, .. } => not_files(&connection),
             Address::Dataset(name) => not_files(&format!("data:{name}")),
             Address::Delta { place, .. } => not_files(&format!("delta:{place}")),
+            Address::Iceberg { place, .. } => not_files(&format!("iceberg:{place}")),
             Address::Table(asset) => not_files(&asset.label()),
             Address::StoreUrl(text) | Address::Files(text) => not_files(&text),
             Address::Http(url) => not_files(&store::http::shown(&url)),

@@ -384,3 +384,73 @@ async fn archives() {
     place.file("p.zip", archive.finish().unwrap().into_inner());
     insta::assert_snapshot!(place.message(json!({"from": "p.zip", "to": "never.csv"})).await, @r###"`p.zip/a.parquet` cannot be read within its archive: one has to go back and forth in it"###);
 }
+
+#[tokio::test]
+async fn documents_of_xml_are_written_and_read_again() {
+    let place = Place::new();
+    let rows = r#"{"@id":1,"name":"A & <B> \"ü\"","tags":["x","y"],"at":{"@x":1.5,"value":"here"},"lines":[{"n":1,"t":"a"},{"n":2,"t":null}]}
+{"@id":2,"name":null,"tags":[],"at":null,"lines":[]}
+{"@id":3,"name":"line\none","tags":["z"],"at":{"@x":null,"value":"alone"},"lines":[{"n":3,"t":"c"}]}
+"#;
+    place.file("a.jsonl", rows);
+    let to = json!({"path": "b.xml", "records": "/orders/order", "attributes": "@"});
+    assert_eq!(place.copy(json!({"from": "a.jsonl", "to": to})).await.unwrap().rows, Some(3));
+    insta::assert_snapshot!(place.text("b.xml"), @r###"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <orders>
+    <order id="1"><name>A &amp; &lt;B&gt; &quot;ü&quot;</name><tags>x</tags><tags>y</tags><at x="1.5">here</at><lines><n>1</n><t>a</t></lines><lines><n>2</n></lines></order>
+    <order id="2"/>
+    <order id="3"><name>line
+    one</name><tags>z</tags><at>alone</at><lines><n>3</n><t>c</t></lines></order>
+    </orders>
+    "###);
+    let back = json!({"from": "b.xml", "to": "c.jsonl", "records": "/orders/order", "attributes": "@"});
+    place.copy(back).await.unwrap();
+    insta::assert_snapshot!(place.text("c.jsonl"), @r###"
+    {"@id":1,"name":"A & <B> \"ü\"","tags":["x","y"],"at":{"@x":1.5,"value":"here"},"lines":[{"n":1,"t":"a"},{"n":2,"t":null}]}
+    {"@id":2,"name":null,"tags":null,"at":null,"lines":null}
+    {"@id":3,"name":"line\none","tags":["z"],"at":{"@x":null,"value":"alone"},"lines":[{"n":3,"t":"c"}]}
+    "###);
+    place.copy(json!({"from": "c.jsonl", "to": to})).await.unwrap();
+    place.copy(json!({"from": "b.xml", "to": "d.xml", "records": "order"})).await.unwrap();
+    assert!(
+        place.text("d.xml").starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<rows>\n<row>"),
+        "{}",
+        place.text("d.xml")
+    );
+    place.file("control.csv", "id,t\n1,a\u{1}b\n");
+    let message = place.message(json!({"from": "control.csv", "to": "e.xml"})).await;
+    assert_eq!(
+        message,
+        "cannot write `[folder]/e.xml`: column `t` has the character U+0001, which XML has no place for"
+    );
+    let to = json!({"path": "e.xml", "records": "/a b/c"});
+    let message = place.message(json!({"from": "a.jsonl", "to": to})).await;
+    assert_eq!(
+        message,
+        "cannot write `[folder]/e.xml`: `records`: `a b` is no name of an element; write `/orders/order`"
+    );
+}
+
+#[tokio::test]
+async fn rejects_in_parquet_have_every_byte() {
+    let place = Place::new();
+    place.file("a.csv", b"id,name\n1,a\nx,b\n3,\xff\r\n4,d\n");
+    let config = json!({"from": "a.csv", "to": "b.csv", "columns": {"id": "integer"}, "on_error": "reject", "rejects": "parquet"});
+    let outcome = place.copy(config.clone()).await.unwrap();
+    assert_eq!((&outcome.outputs["rows"], &outcome.outputs["rejected"]), (&json!(2), &json!(2)));
+    place.copy(json!({"from": "attempt/rejects.parquet", "to": "r.csv"})).await.unwrap();
+    insta::assert_snapshot!(place.text("r.csv"), @r###"
+    file,line,byte_offset,column,kind,raw,message
+    a.csv,3,12,id,type,782c62,`x` in column `id` is not of the type integer
+    a.csv,4,16,name,encoding,332cff,the cell of column `name` is not UTF-8
+    "###);
+    // One that fails has a whole file too.
+    let mut limited = config;
+    limited["max_rejects"] = json!(1);
+    assert_eq!(place.message(limited).await, "more than 1 row were rejected");
+    assert_eq!(
+        place.copy(json!({"from": "attempt/rejects.parquet", "to": "r.csv"})).await.unwrap().rows,
+        Some(2)
+    );
+}

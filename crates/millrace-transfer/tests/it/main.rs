@@ -1,13 +1,19 @@
 //! The step `copy` between real files, a real PostgreSQL and real servers of files.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "this is a test")]
 
+mod answering;
+mod broken;
 mod clickhouse;
 mod contract;
 mod cutting;
 mod databases;
 mod formats;
+mod git;
+mod iceberg;
 mod incremental;
 mod nasty;
+#[cfg(feature = "odbc")]
+mod odbc;
 mod others;
 mod programs;
 mod s3;
@@ -16,6 +22,7 @@ mod shape;
 mod stores;
 mod survival;
 mod sync;
+mod transports;
 mod web;
 
 use std::path::Path;
@@ -115,6 +122,17 @@ impl Queues for NoTables {
     }
 }
 
+#[async_trait]
+impl Mailboxes for NoTables {
+    async fn attachments(
+        &self,
+        wanted: &MailSearch,
+        _: &Path,
+    ) -> Result<Vec<Attachment>, millrace_spec::problem::Problem> {
+        Err(millrace_spec::problem::Problem::error("event-source", format!("{wanted:?}")))
+    }
+}
+
 #[derive(Default)]
 struct Seen(Mutex<Option<Progress>>);
 
@@ -187,6 +205,7 @@ impl Place {
             connections,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             queues: Arc::new(NoTables),
+            mailboxes: Arc::new(NoTables),
             clock: Arc::new(SystemClock),
         }
     }

@@ -269,7 +269,8 @@ async fn what_a_format_cannot_carry_is_said() {
     let (batch, _) = table(&["parquet"]);
     write(&place.folder.path().join("a.parquet"), &batch);
     insta::assert_snapshot!(place.message(json!({"from": "a.parquet", "to": "b.orc"})).await, @"cannot write `[folder]/b.orc`: column `price` is Decimal128(12, 2), which ORC has no type for");
-    insta::assert_snapshot!(place.message(json!({"from": "a.parquet", "to": "b.xml"})).await, @r###"cannot write `[folder]/b.xml`: XML is only read; write Parquet, CSV or JSON"###);
+    let odd = json!({"from": "a.parquet", "to": "b.xml", "rename": {"note": "the note"}});
+    insta::assert_snapshot!(place.message(odd).await, @r###"cannot write `[folder]/b.xml`: `the note` is no name in XML; `rename: {"the note": …}` gives it letters, digits, `_`, `-` and `.`"###);
     let odd = json!({"from": "a.parquet", "to": "b.avro", "rename": {"note": "the note"}});
     insta::assert_snapshot!(place.message(odd).await, @r###"cannot write `[folder]/b.avro`: `the note` is no name in Avro; `rename: {"the note": …}` gives it letters, digits and `_`"###);
     // What has no inner structure gets it as JSON text.

@@ -30,18 +30,27 @@ pub(super) fn prepare(
     sql: &[String],
     params: &[Value],
 ) -> Result<Arc<dyn RowExpressions>, QueryError> {
-    let columns: DFSchema = schema.as_ref().clone().to_dfschema().map_err(plan_error)?;
     let mut prepared = Prepared { expressions: Vec::new(), kinds: Vec::new() };
     for text in sql {
-        let expression =
-            context.parse_sql_expr(text, &columns).map_err(|error| selection::told(plan_error(error)))?;
-        let expression = bound(expression, params)?;
-        let expression = context.create_physical_expr(expression, &columns).map_err(plan_error)?;
+        let expression = planned(context, schema, text, params)?;
         let kind = expression.data_type(schema).map_err(plan_error)?;
         prepared.kinds.push(types::plain(&kind));
         prepared.expressions.push(expression);
     }
     Ok(Arc::new(prepared))
+}
+
+/// One expression over the columns.
+pub(super) fn planned(
+    context: &SessionContext,
+    schema: &SchemaRef,
+    sql: &str,
+    params: &[Value],
+) -> Result<Arc<dyn PhysicalExpr>, QueryError> {
+    let columns: DFSchema = schema.as_ref().clone().to_dfschema().map_err(plan_error)?;
+    let expression =
+        context.parse_sql_expr(sql, &columns).map_err(|error| selection::told(plan_error(error)))?;
+    context.create_physical_expr(bound(expression, params)?, &columns).map_err(plan_error)
 }
 
 /// The expression with values in the place of `$1`, `$2`, …

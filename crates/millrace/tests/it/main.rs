@@ -28,6 +28,7 @@ mod flows;
 mod full_disk;
 mod fuzz;
 mod guides;
+mod iceberg;
 mod import;
 mod items;
 mod load_kills;

@@ -40,6 +40,13 @@ pub enum MqttProtocol {
     Mqtt5,
 }
 
+impl MqttTopic {
+    /// What is wrong with the topic filter.
+    pub fn problem(&self) -> Option<Problem> {
+        self.mistakes().into_iter().next().map(|(_, problem)| problem)
+    }
+}
+
 impl EventKind for MqttTopic {
     const WORD: &'static str = "mqtt";
     const EXAMPLE: &'static str =

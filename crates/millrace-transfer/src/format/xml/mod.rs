@@ -2,6 +2,7 @@
 
 mod cut;
 mod element;
+mod write;
 
 use std::io::{Cursor, Read};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use element::Element;
 /// The column of an element's own characters, where it has attributes or elements too.
 const VALUE: &str = "value";
 
-/// Reads XML documents; they cannot be written.
+/// Reads and writes XML documents.
 ///
 /// Each record is an element: those within the outermost one, or those that `records` names. Its attributes and the elements within it are columns,
 /// by their names without prefixes; elements of one name become a list, elements with attributes or elements of their own a struct, and their own
@@ -33,6 +34,10 @@ const VALUE: &str = "value";
 /// declares them. The document is read as a stream; one record has at most 16 MB and 64 elements within each other. Entities are not expanded,
 /// except XML's own. A record that is not well-formed fails the copy, or is set aside with `on_error: reject`, with its line, its byte offset and
 /// its text. The encoding that the document declares is used unless `encoding` says another.
+///
+/// Written are elements `row` within `rows`, or those of `to: {path: out/orders.xml, records: /orders/order}`: an element for each column, several of one
+/// name for a list, elements within it for a struct. With `attributes: "@"` the columns `@…` become attributes, and a column `value` the element's own
+/// characters. Null is no element, so that nulls and empty texts are read as the same.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[expect(dead_code, reason = "the fields are there for their documentation; the step's config holds them")]
 struct XmlDoc {
@@ -70,8 +75,13 @@ impl FileFormat for Xml {
         Ok(Box::new(RecordReader::open(opening, Arc::new(grammar))?))
     }
 
-    fn encoder(&self, _: Box<dyn Out>, _: &SchemaRef, _: &FileTarget) -> Result<Box<dyn Encoder>, Failure> {
-        Err("XML is only read; write Parquet, CSV or JSON".into())
+    fn encoder(
+        &self,
+        out: Box<dyn Out>,
+        schema: &SchemaRef,
+        target: &FileTarget,
+    ) -> Result<Box<dyn Encoder>, Failure> {
+        Ok(Box::new(write::XmlEncoder::begin(out, schema, target)?))
     }
 }
 

@@ -83,3 +83,58 @@ pub(super) fn bodies_are_read_as_json_and_waited_for<B: Broker>(queue: &str, fie
     wait_until(|| loading.0.try_wait().unwrap().is_some());
     assert_eq!(number(&project, "select sum(n) as s from rows where team like '%team%'"), 42);
 }
+
+/// A broker that keeps nothing for who has never listened; what it is told to forget is kept until the sink has it.
+pub(super) fn messages_wait_here_until_the_sink_has_them<B: Broker>(queue: &str) {
+    let Some(broker) = Running::<B>::start() else { return };
+    let load = "messages: {reader: loader, max: 150}, write: {upsert: [id]}, to: \"data:rows\"";
+    let broken = "messages: {reader: loader}, columns: {body: integer}, to: \"data:none\"";
+    let (project, mut sender) = workspace(&broker, queue, &[("load", load), ("broken", broken)]);
+    sender.send_body(&json!({"n": "before anybody listens"}));
+    run(&project, "load", "exit 0");
+    // More than a broker gives before it is told of the first.
+    sender.send(&json!({"burst": 250}));
+    run(&project, "broken", "exit 1");
+    run(&project, "broken", "exit 1");
+    run(&project, "load", "exit 0");
+    assert_eq!(number(&project, "select count(*) as n from rows"), 150);
+    sender.send_body(&json!({"n": 250}));
+    run(&project, "load", "exit 0");
+    assert_eq!(number(&project, "select count(*) as n from rows"), 251);
+    assert_eq!(number(&project, "select count(distinct body) as n from rows where subject = 'orders'"), 251);
+    run(&project, "load", "exit 0");
+    assert_eq!(number(&project, "select count(*) as n from rows"), 251);
+}
+
+/// A list, whose elements have no ids: equal ones are as many rows.
+pub(super) fn elements_are_removed_once_the_sink_has_them<B: Broker>(queue: &str) {
+    let Some(broker) = Running::<B>::start() else { return };
+    let load = "messages: {max: 3, list: left}, write: append, to: \"data:rows\"";
+    let broken = "messages: {list: left, reader: load}, columns: {body: integer}, to: \"data:none\"";
+    let (project, mut sender) = workspace(&broker, queue, &[("load", load), ("broken", broken)]);
+    run(&project, "load", "exit 0");
+    for n in [1, 2, 2, 3, 4] {
+        sender.send(&json!({"body": format!("n{n}")}));
+    }
+    run(&project, "broken", "exit 1");
+    run(&project, "broken", "exit 1");
+    sender.send(&json!({"body": "n5"}));
+    run(&project, "load", "exit 0");
+    assert_eq!(
+        number(&project, "select count(*) as n from rows"),
+        1,
+        "what another reader holds is not taken"
+    );
+    project.write(
+        "pipelines/broken.yaml",
+        format!("steps: {{load: {{copy: {{from: \"queue:{queue}\", messages: {{list: left, reader: load}}, write: append, to: \"data:rows\"}}}}}}\n"),
+    );
+    run(&project, "broken", "exit 0");
+    assert_eq!(number(&project, "select count(*) as n from rows"), 6);
+    assert_eq!(
+        number(&project, "select count(distinct body) as n from rows where subject = 'orders-list'"),
+        5
+    );
+    run(&project, "broken", "exit 0");
+    assert_eq!(number(&project, "select count(*) as n from rows"), 6);
+}

@@ -115,3 +115,25 @@ fn event_mail_wrong_credentials() {
     let Some(said) = suite::what_wrong_credentials_say::<Dovecot>() else { return };
     insta::assert_snapshot!(said, @r###"`[address]` refuses the credentials: code: None, info: Some("[AUTHENTICATIONFAILED] Authentication failed."); correct `queue` in connections.yaml"###);
 }
+
+#[test]
+fn copies_of_what_is_attached_to_mails() {
+    let Some(broker) = Running::<Dovecot>::start() else { return };
+    let mut sender = broker.sender();
+    sender.send(&json!({"subject": "Report 1", "body": "see below", "content": "id,n\n1,a\n", "attachment": "one.csv"}));
+    sender.send(&json!({"subject": "Report 2", "body": "see below", "content": "id,n\n2,b\n", "attachment": "TWO.CSV"}));
+    sender.send(&json!({"subject": "Report 3", "body": "of a stranger", "from": "a@b.example", "attachment": "three.csv"}));
+    sender.send(&json!({"subject": "Report 4", "body": "nothing with it"}));
+    let step = "steps: {load: {copy: {from: \"queue:INBOX\", mails: {from: \"*@supplier.example\", subject: report, attachment: \"*.csv\"}, \
+        format: csv, to: out.csv, add: {file: $file}}}}\n";
+    let none = step.replace("subject: report", "subject: invoice");
+    let project = Project::new(&[("pipelines/load.yaml", step), ("pipelines/none.yaml", &none)]);
+    suite::connect::<Dovecot>(&project, &broker.address, Dovecot::PASSWORD);
+    let said = project.millrace(&["run", "load"]);
+    assert!(said.starts_with("exit 0"), "{said}");
+    let text = project.read("out.csv");
+    assert!(text.contains("queue:INBOX/") && text.contains("/TWO.CSV"), "{text}");
+    assert_eq!(text.lines().count(), 3, "{text}");
+    let said = project.millrace(&["run", "none"]);
+    assert!(said.starts_with("exit 1") && said.contains("no mail has a file that is wanted"), "{said}");
+}

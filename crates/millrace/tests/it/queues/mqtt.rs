@@ -5,7 +5,7 @@ use millrace_metastore::testing::TestPostgres;
 use serde_json::json;
 
 use super::broker::{Broker, Place, Running};
-use super::suite;
+use super::{copies, suite};
 use crate::events::{runs, wait_until_asked};
 use crate::project::wait_until;
 use crate::server::Up;
@@ -137,4 +137,9 @@ fn event_mqtt_one_of_two_servers_listens_and_the_other_takes_over() {
     wait_until(|| runs(&second, "p").len() == 40);
     let events = second.get("/api/inbox?limit=500")["events"].as_array().unwrap().len();
     assert_eq!(events, 40, "each message was heard once");
+}
+
+#[test]
+fn copies_of_mqtt_topics() {
+    copies::messages_wait_here_until_the_sink_has_them::<Mqtt5>("orders");
 }

@@ -77,3 +77,8 @@ fn copy_redis_messages_are_acknowledged_once_the_sink_has_them() {
 fn copy_redis_bodies_are_read_as_json_and_waited_for() {
     copies::bodies_are_read_as_json_and_waited_for::<Redis>("orders", ", field: body");
 }
+
+#[test]
+fn copies_of_redis_lists() {
+    copies::elements_are_removed_once_the_sink_has_them::<Redis>("orders-list");
+}

@@ -1,0 +1,124 @@
+//! What is asked of systems that take SQL and give batches of rows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatchOptions;
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, FieldRef, Fields, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+
+use crate::config::CopyConfig;
+use crate::error::CopyError;
+use crate::source::{Job, Piece, Reader};
+
+/// The query that a stream is: one in brackets, or everything of a table.
+///
+/// # Errors
+/// If the name is none that every dialect takes as it is.
+pub(super) fn query_of(stream: &str) -> Result<String, CopyError> {
+    let stream = stream.trim();
+    if let Some(query) = stream.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
+        return Ok(query.trim().to_owned());
+    }
+    let part = |part: &str| {
+        !part.is_empty()
+            && part.chars().all(|sign| sign.is_alphanumeric() || sign == '_')
+            && !part.starts_with(|sign: char| sign.is_numeric())
+    };
+    if stream.split('.').all(part) {
+        return Ok(format!("select * from {stream}"));
+    }
+    // How a name is quoted, each system says for itself.
+    let message = format!("`{stream}` is no plain name of a table");
+    Err(CopyError::config(message, "write the query: `from: 'lake:(select * from \"odd name\")'`"))
+}
+
+/// What of a step says nothing to such a system.
+pub(super) fn check(stream: &str, config: &CopyConfig) -> Result<(), CopyError> {
+    let said = [
+        ("request", config.request.is_some()),
+        ("records", config.records.is_some()),
+        ("format", config.format.is_some()),
+        ("partition", config.partition.is_some()),
+    ];
+    if let Some((name, _)) = said.iter().find(|(_, said)| *said) {
+        let message = format!("`{name}` says nothing to a system that answers queries");
+        return Err(CopyError::config(message, "write the query: `from: \"lake:(select …)\"`"));
+    }
+    query_of(stream).map(drop)
+}
+
+/// Gives the next batch; it may wait for it.
+pub(super) type Next = Box<dyn FnMut() -> Result<Option<RecordBatch>, CopyError> + Send>;
+
+/// Batches that come from elsewhere.
+pub(super) struct Given {
+    what: String,
+    schema: SchemaRef,
+    next: Next,
+}
+
+impl Given {
+    /// `schema` may have notes of the system's own, which the rows do not get.
+    pub(super) fn new(what: String, schema: &Schema, next: Next) -> Self {
+        Self { what, schema: Arc::new(Schema::new(plain(schema.fields()))), next }
+    }
+}
+
+fn plain(fields: &Fields) -> Fields {
+    let without = |field: &FieldRef| {
+        let field = field.as_ref().clone();
+        // Some systems tell words of a dictionary and send the values themselves.
+        let kind = match field.data_type() {
+            DataType::Dictionary(_, value) => value.as_ref().clone(),
+            other => other.clone(),
+        };
+        Arc::new(field.with_data_type(kind).with_metadata(HashMap::new()))
+    };
+    fields.iter().map(without).collect()
+}
+
+impl Reader for Given {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn next(&mut self) -> Result<Option<Job>, CopyError> {
+        let Some(batch) = (self.next)()? else { return Ok(None) };
+        let (schema, what) = (self.schema.clone(), self.what.clone());
+        Ok(Some(Box::new(move |emit| {
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            let bytes = batch.get_array_memory_size() as u64;
+            let casting = CastOptions { safe: false, ..CastOptions::default() };
+            let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| {
+                match column.data_type() == field.data_type() {
+                    true => Ok(column.clone()),
+                    false => cast_with_options(column, field.data_type(), &casting),
+                }
+            });
+            let columns = columns.collect::<Result<Vec<_>, _>>();
+            let batch =
+                columns.and_then(|columns| RecordBatch::try_new_with_options(schema, columns, &options));
+            let batches = vec![batch.map_err(|error| CopyError::read(&what, &error))?];
+            emit(Piece { batches, bytes, ..Piece::default() })
+        })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_queries() {
+        let check = |stream: &str, expected: Option<&str>| {
+            assert_eq!(query_of(stream).ok().as_deref(), expected, "{stream}");
+        };
+        check("public.orders", Some("select * from public.orders"));
+        check(" (select 1 as n) ", Some("select 1 as n"));
+        check("orders; drop table x", None);
+        check("odd name", None);
+        check("", None);
+    }
+}
