@@ -15,8 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::elsewhere::{self, EngineChoice};
 use super::{
-    asset_key, column_lineage, config_error, dataset_name, learned, object_field, publish, query_problem,
-    step_error, tables,
+    asset_key, column_lineage, config_error, dataset_name, learned, object_field, publish, step_error, tables,
 };
 use crate::engine::{DataFusionEngine, query};
 use crate::flow::plan::PlanError;
