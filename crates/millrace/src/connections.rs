@@ -21,6 +21,9 @@ use crate::workspace::{Workspace, read};
 /// The file's name, in the workspace's root.
 pub(crate) const CONNECTIONS: &str = "connections.yaml";
 
+/// What leads to Spark, or why it cannot be used.
+type PerhapsSpark = Result<SparkSettings, Box<Problem>>;
+
 impl Workspace {
     /// What `connections.yaml` says now. No file, no connections; one with a secret that has no value is there, but cannot be used.
     pub(crate) fn connections(&self) -> Declared<Connections> {
@@ -69,9 +72,7 @@ impl Workspace {
     }
 
     /// The connections to Spark, each usable or with the reason why not.
-    pub(crate) fn sparks(
-        &self,
-    ) -> Result<IndexMap<String, Result<SparkSettings, Box<Problem>>>, Box<Problem>> {
+    pub(crate) fn sparks(&self) -> Result<IndexMap<String, PerhapsSpark>, Box<Problem>> {
         let connections = self.connections().usable()?.into_iter();
         let spark = |(name, found): (String, Connection)| {
             let read = SparkSettings::read(&name, &found.settings)?;

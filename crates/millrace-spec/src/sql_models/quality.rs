@@ -53,7 +53,7 @@ pub enum TestQuery {
 
 impl ModelTest {
     /// What a query in a file reads.
-    pub(super) fn calls(&self) -> &[Call] {
+    pub fn calls(&self) -> &[Call] {
         match &self.query {
             TestQuery::File { calls, .. } => calls,
             TestQuery::Rule { .. } => &[],

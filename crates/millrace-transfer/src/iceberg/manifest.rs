@@ -231,7 +231,7 @@ impl<'a> Files<'a> {
             if value.is_valid(0) {
                 let text = ArrayFormatter::try_new(value.as_ref(), &options)
                     .and_then(|formatter| formatter.value(0).try_to_string());
-                key.push_str("=");
+                key.push('=');
                 key.push_str(&text.map_err(|error| error.to_string())?);
             }
             key.push(BETWEEN);

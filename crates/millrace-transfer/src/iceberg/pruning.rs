@@ -139,7 +139,7 @@ mod tests {
             time.clone(),
             Some(("1970-01-02T00:00:00", "1970-01-02T23:59:59.999999")),
         );
-        check("hour", number(-1), time.clone(), Some(("1969-12-31T23:00:00", "1969-12-31T23:59:59.999999")));
+        check("hour", number(-1), time, Some(("1969-12-31T23:00:00", "1969-12-31T23:59:59.999999")));
         check("month", number(13), DataType::Date32, Some(("1971-02-01", "1971-02-28")));
         check("year", number(-1), DataType::Date32, Some(("1969-01-01", "1969-12-31")));
         check("identity", Arc::new(StringArray::from(vec!["a"])), DataType::Utf8, Some(("a", "a")));

@@ -58,6 +58,7 @@ pub(crate) trait Origin: Send + Sync {
 }
 
 /// How rows are written.
+#[cfg_attr(not(feature = "odbc"), expect(dead_code, reason = "the one kind that takes rows is not built"))]
 pub(crate) struct Writing<'a> {
     pub(crate) table: &'a str,
     /// `connection:table`.

@@ -219,6 +219,8 @@ async fn flight_sql_answers_become_rows() {
 
 #[tokio::test]
 async fn flight_sql_over_tls() {
+    // As the program does first of all; two providers are linked in.
+    rustls::crypto::ring::default_provider().install_default().ok();
     let (address, certificate) = start(Opens::Token, true).await;
     let url = format!("grpc+tls://localhost:{}", address.port());
     let place = connected(json!({"url": url, "auth": {"bearer": "the-token"}, "ca": certificate}));

@@ -14,7 +14,7 @@ use millrace_contract::{
 };
 use millrace_spec::asset::Asset;
 use millrace_spec::problem::Problem;
-use millrace_spec::sql_models::{Materialization, Project, SqlModel};
+use millrace_spec::sql_models::{Materialization, ModelTest, Project, SqlModel};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
@@ -175,10 +175,22 @@ impl Builder {
                 .map(|(at, _)| Task::Test(at))
                 .collect::<Vec<_>>()
         };
+        // What is wrong with a source is known before anything is made of it.
+        let source_tests = |model: &SqlModel| {
+            let read = model.reads();
+            let reads = |test: &ModelTest| test.calls().iter().any(|call| read.contains(&&call.target));
+            let tests = self.project.tests.iter().enumerate();
+            let tests = tests.filter(|(_, test)| test.parents().is_empty() && reads(test));
+            tests.map(|(at, _)| Task::Test(at)).collect::<Vec<_>>()
+        };
         if self.request.build {
             for name in &self.request.models {
-                let parents = self.project.models.get(name).map(SqlModel::parents).unwrap_or_default();
+                let model = self.project.models.get(name);
+                let parents = model.map(SqlModel::parents).unwrap_or_default();
                 let mut on = BTreeSet::new();
+                if self.request.test {
+                    on.extend(model.into_iter().flat_map(source_tests));
+                }
                 for parent in parents.into_iter().filter(|parent| chosen(parent)) {
                     on.insert(Task::Model(parent.to_owned()));
                     if self.request.test {
@@ -189,6 +201,8 @@ impl Builder {
             }
         }
         if self.request.test {
+            let models = self.request.models.iter().filter_map(|name| self.project.models.get(name));
+            tasks.extend(models.flat_map(source_tests).map(|task| (task, BTreeSet::new())));
             for (at, test) in self.project.tests.iter().enumerate() {
                 let parents = test.parents();
                 if parents.iter().any(|parent| chosen(parent)) {

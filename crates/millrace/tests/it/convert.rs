@@ -141,6 +141,12 @@ fn a_dbt_project_is_imported_and_its_models_are_tables() {
     project.last_json(&["run", "jaffle_shop", "--json"]);
     let state = built(&["--exclude", "orders_history"]);
     assert_eq!(state("accepted"), "fail");
+    // Nothing is made of a seed that a test fails of.
+    assert_eq!(state("stg_orders"), "skipped");
+    project.write("shop/seeds/raw_orders.csv", "id,amount\n1,10\n1,32\n");
+    project.last_json(&["run", "jaffle_shop", "--json"]);
+    let state = built(&["--exclude", "orders_history"]);
+    assert_eq!(state("accepted"), "pass");
     assert_eq!(state("stg_orders_order_id_unique"), "warn");
     assert_eq!(state("stg_orders_order_id_not_null"), "pass");
 }

@@ -94,7 +94,7 @@ fn what_says_nothing_to_a_queue_is_told_where_it_stands() {
       |
     3 |   b: {copy: {from: b.csv, messages: {max: 10}, to: "data:b"}}
       |                                     ^
-    hint: from: "queue:orders", a connection of the kind `redis`, `nats` or `rabbitmq`
+    hint: from: "queue:orders", a connection of the kind `redis`, `nats`, `rabbitmq` or `mqtt`
     error[missing-file]: there is no file `c.csv` in the workspace
      --> pipelines/p.yaml:4:20
       |
@@ -117,7 +117,7 @@ fn what_says_nothing_to_a_queue_is_told_where_it_stands() {
       |
     5 |   d: {copy: {from: d.csv, to: "queue:orders"}}
       |                    ^^^^^
-    error[copy-config]: `copy`: unknown field `most`, expected one of `max`, `for`, `reader`, `body`, `field`
+    error[copy-config]: `copy`: unknown field `most`, expected one of `max`, `for`, `reader`, `body`, `field`, `list`
      --> pipelines/p.yaml:6:13
       |
     6 |   e: {copy: {from: "queue:orders", messages: {most: 10}, to: "data:e"}}
@@ -128,7 +128,7 @@ fn what_says_nothing_to_a_queue_is_told_where_it_stands() {
       |
     6 |   e: {copy: {from: "queue:orders", messages: {most: 10}, to: "data:e"}}
       |                                               ^^^^
-    hint: its keys are max, for, reader, body, field
+    hint: did you mean `list`?
     1 of 2 files have errors
     "###);
 }
