@@ -6,12 +6,14 @@ use millrace_contract::{FlowPreview as _, QueryEngine as _, QueryRequest, TableR
 use millrace_transform::{DataFusionEngine, EngineConfig, rows};
 use serde_json::Value;
 
-struct Case {
-    title: String,
-    blocks: Vec<(String, String)>,
+pub(crate) struct Case {
+    pub(crate) title: String,
+    /// What stands behind the fence, and the block.
+    pub(crate) blocks: Vec<(String, String)>,
 }
 
-fn cases(text: &str) -> Vec<Case> {
+/// The cases of a file.
+pub(crate) fn cases(text: &str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     let mut open: Option<(String, String)> = None;
     for line in text.lines() {

@@ -22,12 +22,8 @@ use millrace_transform::steps::{FlowStep, SqlStep};
 use millrace_transform::{DataFusionEngine, EngineConfig, rows};
 use serde_json::{Value, json};
 
+use crate::cases::Case;
 use crate::steps::{context, setup};
-
-struct Case {
-    title: String,
-    blocks: Vec<(String, String)>,
-}
 
 impl Case {
     fn block(&self, head: &str) -> Option<&str> {
@@ -56,29 +52,7 @@ fn cases() -> Vec<Case> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/elsewhere");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
-    files.iter().flat_map(|file| read(&std::fs::read_to_string(file).unwrap())).collect()
-}
-
-fn read(text: &str) -> Vec<Case> {
-    let mut cases: Vec<Case> = Vec::new();
-    let mut open: Option<(String, String)> = None;
-    for line in text.lines() {
-        match (&mut open, line) {
-            (None, line) if line.starts_with("## ") => {
-                cases.push(Case { title: line[3..].to_owned(), blocks: Vec::new() });
-            }
-            (None, line) if line.starts_with("```") => {
-                open = Some((line[3..].trim().to_owned(), String::new()))
-            }
-            (Some(_), "```") => cases.last_mut().unwrap().blocks.push(open.take().unwrap()),
-            (Some((_, body)), line) => {
-                body.push_str(line);
-                body.push('\n');
-            }
-            _ => {}
-        }
-    }
-    cases
+    files.iter().flat_map(|file| crate::cases::cases(&std::fs::read_to_string(file).unwrap())).collect()
 }
 
 /// Rows in an order of their own: only a flow that ends with a `sort` says one.
