@@ -31,6 +31,7 @@ mod sql_models;
 mod step_token;
 mod throttle;
 mod ui;
+mod unread;
 pub mod views;
 
 pub use access::Access;

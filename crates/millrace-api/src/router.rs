@@ -101,7 +101,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
-use crate::{access, changes, events, mlflow, otlp, routes, ui};
+use crate::{access, changes, events, mlflow, otlp, routes, ui, unread};
 
 /// Largest JSON body, bytes.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -212,5 +212,6 @@ pub fn router(app: App) -> Router {
         .layer(policy(header::REFERRER_POLICY, "same-origin"))
         .layer(policy(header::X_FRAME_OPTIONS, "DENY"))
         .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn(unread::read_the_rest))
         .with_state(app)
 }

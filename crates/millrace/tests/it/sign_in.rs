@@ -238,3 +238,53 @@ fn only_administrators_read_databases_in_queries() {
     }
     assert_eq!(query(&anna, "select * from orders").0, 200);
 }
+
+/// One answer of a connection that is kept.
+fn answer_of(stream: &mut std::net::TcpStream) -> (String, String) {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+    let mut body = vec![0; length.parse().unwrap()];
+    stream.read_exact(&mut body).unwrap();
+    (head, String::from_utf8(body).unwrap())
+}
+
+#[test]
+fn who_is_refused_before_the_body_has_come_keeps_the_connection() {
+    let project = Project::new(&[]);
+    let server = Up::start_with_login(&project, None);
+    let address = server.url.trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let refused = |length: usize, more: &str| {
+        format!(
+            "POST /api/2.0/mlflow/experiments/create HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n{more}\r\n"
+        )
+    };
+    for _ in 0..3 {
+        stream.write_all(refused(13, "").as_bytes()).unwrap();
+        // Time to refuse it by its head alone.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        stream.write_all(br#"{"name": "a"}"#).unwrap();
+        let (head, body) = answer_of(&mut stream);
+        assert!(head.starts_with("http/1.1 401") && !head.contains("connection: close"), "{head}{body}");
+    }
+
+    // What asks first is not asked for its body, and what is too long is not waited for.
+    stream.write_all(refused(13, "Expect: 100-continue\r\n").as_bytes()).unwrap();
+    let (head, _) = answer_of(&mut stream);
+    assert!(head.starts_with("http/1.1 401") && head.contains("connection: close"), "{head}");
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(refused(1 << 30, "").as_bytes()).unwrap();
+    let block = vec![b' '; 1 << 20];
+    for _ in 0..16 {
+        stream.write_all(&block).unwrap();
+    }
+    stream.write_all(b" ").unwrap();
+    let (head, _) = answer_of(&mut stream);
+    assert!(head.starts_with("http/1.1 401") && head.contains("connection: close"), "{head}");
+}
