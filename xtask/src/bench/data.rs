@@ -56,7 +56,14 @@ pub(super) fn bench(root: &Path) -> Result<()> {
     figures.extend(bench.postgres()?);
     figures.push(bench.filter()?);
     figures.extend(bench.queries()?);
-    figures.extend(bench.folders(folders::WHOLE)?);
+    match bench.folders(folders::WHOLE) {
+        Ok(more) => figures.extend(more),
+        Err(error) => {
+            // What was measured is told all the same.
+            print_table(&figures);
+            return Err(error.context("the figures of folders"));
+        }
+    }
     judged(&figures)
 }
 

@@ -98,7 +98,8 @@ impl Emulators {
              account = BlobServiceClient('http://127.0.0.1:{port}/{ACCOUNT}', credential={{'account_name': '{ACCOUNT}', 'account_key': '{KEY}'}})\n\
              account.create_container('lake')\n\
              end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=6)\n\
-             print(generate_container_sas('{ACCOUNT}', 'lake', '{KEY}', ContainerSasPermissions(read=True, write=True, create=True), end))"
+             may = ContainerSasPermissions(read=True, write=True, create=True)\n\
+             print(generate_container_sas('{ACCOUNT}', 'lake', account_key='{KEY}', permission=may, expiry=end))"
         );
         let signature = output(root, &clients.to_string_lossy(), &["-c", &script])?.trim().to_owned();
         Ok(Some(Self { s3, azure, signature }))
