@@ -104,7 +104,7 @@ use crate::app::App;
 use crate::{access, changes, events, mlflow, otlp, routes, ui, unread};
 
 /// Largest JSON body, bytes.
-const MAX_BODY: usize = 16 * 1024 * 1024;
+pub(crate) const MAX_BODY: usize = 16 * 1024 * 1024;
 /// Longest time to an answer's first byte.
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// Scripts, data and images of this server alone. Styles also inline: the component library and the charts set positions by them.

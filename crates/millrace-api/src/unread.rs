@@ -20,9 +20,9 @@ use futures::StreamExt as _;
 use http_body::{Frame, SizeHint};
 use tokio::sync::oneshot;
 
-/// What is thrown away of one request at most, bytes: as much as the largest JSON body.
-const MOST: usize = 16 * 1024 * 1024;
-/// How long it is waited for.
+use crate::router::MAX_BODY;
+
+/// How long the rest of a body is waited for.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// A body that comes back when it is dropped before its end.
@@ -86,10 +86,10 @@ pub(crate) async fn read_the_rest(request: Request, next: Next) -> Response {
     response
 }
 
-/// Whether a body was read to its end within the limits.
+/// Whether a body was read to its end, with no more left of it than a JSON body may have.
 async fn has_ended(rest: Body) -> bool {
     let reading = async {
-        let (mut chunks, mut room) = (rest.into_data_stream(), MOST);
+        let (mut chunks, mut room) = (rest.into_data_stream(), MAX_BODY);
         while let Some(chunk) = chunks.next().await {
             let Some(left) = chunk.ok().and_then(|chunk| room.checked_sub(chunk.len())) else { return false };
             room = left;
