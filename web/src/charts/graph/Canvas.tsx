@@ -1,16 +1,8 @@
 import "@xyflow/react/dist/style.css";
-import {
-  Background,
-  Controls,
-  type Edge,
-  getViewportForBounds,
-  type Node,
-  type NodeHandle,
-  Position,
-  ReactFlow,
-} from "@xyflow/react";
+import { Background, Controls, type Edge, getViewportForBounds, type Node, ReactFlow } from "@xyflow/react";
 import { useElementSize } from "@mantine/hooks";
 import { useMemo } from "react";
+import { handlesOf } from "./handles";
 import { arrange, type GraphEdge, type GraphNode, NODE } from "./layout";
 import { StepNode } from "./StepNode";
 
@@ -58,7 +50,7 @@ function Picture({ nodes, edges, selected, onSelect, label, width }: CanvasProps
     data: { ...node, picked: selected === node.id, direction, onSelect },
     ...NODE,
     measured: NODE,
-    handles: handles(direction),
+    handles: handlesOf({ direction, reads: true, ports: [null] }),
     draggable: false,
     connectable: false,
     focusable: false,
@@ -104,19 +96,4 @@ function viewportOf(places: { x: number; y: number }[], width: number, height: n
   const bottom = Math.max(...places.map(({ y }) => y + NODE.height));
   const bounds = { x: left, y: top, width: right - left, height: bottom - top };
   return getViewportForBounds(bounds, width, height, LEAST_ZOOM, 1, PADDING);
-}
-
-/** Where edges begin and end, told rather than measured, so that a node is never hidden until it has been measured. */
-function handles(direction: "right" | "down"): NodeHandle[] {
-  const { width, height } = NODE;
-  const size = { width: 1, height: 1 };
-  return direction === "right"
-    ? [
-        { ...size, type: "target", position: Position.Left, x: 0, y: height / 2 },
-        { ...size, type: "source", position: Position.Right, x: width, y: height / 2 },
-      ]
-    : [
-        { ...size, type: "target", position: Position.Top, x: width / 2, y: 0 },
-        { ...size, type: "source", position: Position.Bottom, x: width / 2, y: height },
-      ];
 }

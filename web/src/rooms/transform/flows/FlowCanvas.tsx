@@ -11,9 +11,10 @@ import {
 } from "@xyflow/react";
 import { type DragEvent, type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
 import type { FlowKindView, FlowModel } from "../../../api/types.gen";
+import { handlesOf } from "../../../charts/graph/handles";
 import { NODE, place } from "../../../charts/graph/layout";
 import { FlowNode, type FlowNodeData } from "./FlowNode";
-import { edgesOf, neighbour, readsOf } from "./graph";
+import { edgesOf, neighbour, partsOf, readsOf } from "./graph";
 import type { LastRun } from "./lastRun";
 import { HEIGHT, isSeen, LEAST_ZOOM, lookAt, overview, READABLE } from "./lookAt";
 import { KIND_TYPE } from "./Palette";
@@ -74,8 +75,13 @@ export function FlowCanvas({ model, kinds, selected, last, locked, onSelect, ges
       first: selected === null && node === model.nodes[0],
       onSelect,
     },
-    width: NODE.width,
-    height: NODE.height,
+    ...NODE,
+    measured: NODE,
+    handles: handlesOf({
+      direction: width < 500 ? "down" : "right",
+      reads: readsOf(kinds, node.kind) !== "none",
+      ports: partsOf(node),
+    }),
     draggable: false,
     focusable: false,
   }));

@@ -1,7 +1,9 @@
 import IconAlertTriangle from "@tabler/icons-react/dist/esm/icons/IconAlertTriangle.mjs";
 import { Handle, type Node, type NodeProps, Position } from "@xyflow/react";
 import type { FlowNodeView } from "../../../api/types.gen";
+import { portShare } from "../../../charts/graph/handles";
 import { count, number } from "../../../format/number";
+import { partsOf } from "./graph";
 import type { NodeFigures } from "./lastRun";
 
 export type FlowNodeData = {
@@ -22,7 +24,7 @@ export type FlowNodeData = {
 /** A node with its kind, its marks, and the places where arrows begin and end. */
 export function FlowNode({ data }: NodeProps<Node<FlowNodeData>>) {
   const { node, down, picked, outputs, locked, figures } = data;
-  const parts = node.ports.filter((port) => port.name !== node.id);
+  const parts = partsOf(node);
   const tone = node.problem
     ? node.problem.severity === "error"
       ? "bad"
@@ -62,21 +64,17 @@ export function FlowNode({ data }: NodeProps<Node<FlowNodeData>>) {
           )}
         </div>
       </button>
-      {parts.length === 0 ? (
-        <Handle type="source" position={from} isConnectable={!locked} />
-      ) : (
-        parts.map((port, at) => (
-          <Handle
-            key={port.name}
-            id={port.name}
-            type="source"
-            position={from}
-            isConnectable={!locked}
-            title={port.name}
-            style={{ [down ? "left" : "top"]: `${((at + 1) / (parts.length + 1)) * 100}%` }}
-          />
-        ))
-      )}
+      {parts.map((port, at) => (
+        <Handle
+          key={port}
+          id={port ?? undefined}
+          type="source"
+          position={from}
+          isConnectable={!locked}
+          title={port ?? undefined}
+          style={{ [down ? "left" : "top"]: `${portShare(at, parts.length) * 100}%` }}
+        />
+      ))}
     </>
   );
 }

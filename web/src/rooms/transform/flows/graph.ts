@@ -101,3 +101,9 @@ export function columnsBefore(model: FlowModel, node: FlowNodeView): string[] {
   const ports = new Map(model.nodes.flatMap((one) => one.ports.map((port) => [port.name, port.columns] as const)));
   return [...new Set(node.from.flatMap((port) => (ports.get(port) ?? []).map((column) => column.name)))];
 }
+
+/** The names of the places where the node's arrows begin; `null` for the only one of a node that isn't split. */
+export function partsOf(node: FlowNodeView): readonly (string | null)[] {
+  const parts = node.ports.map(({ name }) => name).filter((name) => name !== node.id);
+  return parts.length > 0 ? parts : [null];
+}
