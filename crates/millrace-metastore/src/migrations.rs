@@ -49,6 +49,7 @@ const ALL: &[Migration] = &[
     migration!("0150_attempt_cost"),
     migration!("0151_runs_by_end"),
     migration!("0120_event_inbox"),
+    migration!("0121_event_sources_that_fail"),
     migration!("0190_run_notices"),
     migration!("0185_openlineage"),
 ];

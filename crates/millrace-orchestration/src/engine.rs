@@ -468,7 +468,7 @@ impl Engine {
         &self.shared.store
     }
 
-    /// Makes the triggers' loop look at once: a window was asked for again, a trigger goes on.
+    /// Makes the triggers' loop look at once: a window was asked for again, a trigger goes on, a source can be asked again.
     pub fn wake_triggers(&self) {
         self.shared.triggers_changed.notify_one();
     }

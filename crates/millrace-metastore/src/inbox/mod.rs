@@ -116,6 +116,8 @@ pub struct EventCursorRow {
     pub found_at: Option<i64>,
     /// Why it could not be asked last time.
     pub error: Option<String>,
+    /// Since when it cannot be asked. The store counts it: what is given here is not looked at.
+    pub failing_since: Option<i64>,
 }
 
 /// Which events a listing wants.

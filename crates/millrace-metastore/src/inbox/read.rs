@@ -14,7 +14,7 @@ impl Metastore {
     pub async fn list_event_cursors(&self) -> Result<Vec<EventCursorRow>, MetastoreError> {
         self.read(|session| {
             Box::pin(async move {
-                let sql = "SELECT pipeline, trigger_name, rule, position, asked_at, found_at, error FROM event_cursor ORDER BY 1, 2";
+                let sql = "SELECT pipeline, trigger_name, rule, position, asked_at, found_at, error, failing_since FROM event_cursor ORDER BY 1, 2";
                 session.fetch_all(sql, &[]).await?.iter().map(cursor_row).collect()
             })
         })
@@ -32,10 +32,30 @@ impl Metastore {
     ) -> Result<Option<EventCursorRow>, MetastoreError> {
         self.read(move |session| {
             Box::pin(async move {
-                let sql = "SELECT pipeline, trigger_name, rule, position, asked_at, found_at, error FROM event_cursor \
+                let sql = "SELECT pipeline, trigger_name, rule, position, asked_at, found_at, error, failing_since FROM event_cursor \
                            WHERE pipeline = $1 AND trigger_name = $2";
                 let args = [pipeline.as_str().into(), trigger.as_str().into()];
                 session.fetch_optional(sql, &args).await?.as_ref().map(cursor_row).transpose()
+            })
+        })
+        .await
+    }
+
+    /// When the newest event of a trigger came that its filter did not leave out, microseconds since 1970.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn newest_event_at(
+        &self,
+        pipeline: String,
+        trigger: String,
+    ) -> Result<Option<i64>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql = "SELECT received_at FROM event_inbox WHERE pipeline = $1 AND trigger_name = $2 AND state <> 'filtered' \
+                           ORDER BY received_at DESC LIMIT 1";
+                let args = [pipeline.as_str().into(), trigger.as_str().into()];
+                session.fetch_optional(sql, &args).await?.map(|row| row.int("received_at")).transpose()
             })
         })
         .await
@@ -287,5 +307,6 @@ fn cursor_row(row: &Row) -> Result<EventCursorRow, MetastoreError> {
         asked_at: row.int("asked_at")?,
         found_at: row.opt_int("found_at")?,
         error: row.opt_text("error")?,
+        failing_since: row.opt_int("failing_since")?,
     })
 }

@@ -44,9 +44,10 @@ impl Metastore {
     pub async fn note_event_source_error(&self, cursor: EventCursorRow) -> Result<(), MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
-                let sql = "INSERT INTO event_cursor (pipeline, trigger_name, rule, position, asked_at, found_at, error) \
-                           VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (pipeline, trigger_name) DO UPDATE SET \
-                           asked_at = excluded.asked_at, error = excluded.error";
+                let sql = "INSERT INTO event_cursor (pipeline, trigger_name, rule, position, asked_at, found_at, error, failing_since) \
+                           VALUES ($1, $2, $3, $4, $5, $6, $7, $5) ON CONFLICT (pipeline, trigger_name) DO UPDATE SET \
+                           asked_at = excluded.asked_at, error = excluded.error, \
+                           failing_since = COALESCE(event_cursor.failing_since, excluded.failing_since)";
                 session.execute(sql, &cursor_values(&cursor)).await.map(drop)
             })
         })
@@ -282,6 +283,6 @@ async fn store_cursor(session: &mut Session, cursor: &EventCursorRow) -> Result<
     let sql = "INSERT INTO event_cursor (pipeline, trigger_name, rule, position, asked_at, found_at, error) \
                VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (pipeline, trigger_name) DO UPDATE SET \
                rule = excluded.rule, position = excluded.position, asked_at = excluded.asked_at, \
-               found_at = COALESCE(excluded.found_at, event_cursor.found_at), error = excluded.error";
+               found_at = COALESCE(excluded.found_at, event_cursor.found_at), error = excluded.error, failing_since = NULL";
     session.execute(sql, &cursor_values(cursor)).await.map(drop)
 }

@@ -26,6 +26,7 @@ fn cursor(position: &str, asked_at: i64) -> EventCursorRow {
         asked_at,
         found_at: None,
         error: None,
+        failing_since: None,
     }
 }
 
@@ -58,11 +59,14 @@ async fn an_event_that_comes_again_is_counted_and_starts_nothing() {
             assert_eq!(store.find_events(vec!["a".to_owned()]).await.unwrap()[0].repeats, 1);
             assert_eq!(store.list_triggers_with_due_events(4).await.unwrap(), []);
             assert_eq!(store.list_triggers_with_due_events(5).await.unwrap(), [trigger()]);
+            let newest = || store.newest_event_at("daily".to_owned(), "t".to_owned());
+            store.receive_events(vec![event("e", "3")], 6).await.unwrap();
+            assert_eq!(newest().await.unwrap(), Some(6));
+            let filtered = |id: &str| (id.to_owned(), EventVerdict::Filtered { reason: "no".to_owned() });
+            store.judge_events(vec![filtered("e")], 6).await.unwrap();
+            assert_eq!(newest().await.unwrap(), Some(5), "what its filter left out was not waited for");
             // Over, it is known still; forgotten, it is new.
-            store
-                .judge_events(vec![("a".to_owned(), EventVerdict::Filtered { reason: "no".to_owned() })], 6)
-                .await
-                .unwrap();
+            store.judge_events(vec![filtered("a")], 6).await.unwrap();
             assert!(store.receive_events(vec![event("d", "1")], 7).await.unwrap()[0].repeated);
             assert_eq!(store.forget_events(6).await.unwrap(), 1, "what waits is kept");
             assert!(!store.receive_events(vec![event("d", "1")], 8).await.unwrap()[0].repeated);
@@ -91,6 +95,14 @@ async fn a_cursor_moves_together_with_what_was_found() {
                 (kept.position.as_str(), kept.asked_at, kept.error.as_deref()),
                 ("2", 7, Some("gone"))
             );
+            // It counts from the first of several, until it can be asked again.
+            let failed = EventCursorRow { error: Some("still gone".to_owned()), ..cursor("null", 9) };
+            store.note_event_source_error(failed).await.unwrap();
+            let kept = store.list_event_cursors().await.unwrap().remove(0);
+            assert_eq!((kept.asked_at, kept.failing_since), (9, Some(7)));
+            store.receive_polled(Vec::new(), cursor("2", 10)).await.unwrap();
+            let kept = store.list_event_cursors().await.unwrap().remove(0);
+            assert_eq!((kept.error, kept.failing_since), (None, None));
         })
     })
     .await;

@@ -96,7 +96,8 @@ impl Asking {
         known = known.filter(|cursor| cursor.rule == self.rule && cursor.position != "null");
         let mut cursor: Option<Value> =
             known.as_ref().and_then(|row| serde_json::from_str(&row.position).ok());
-        let mut is_noted = known.is_some_and(|row| row.error.is_none());
+        let mut had_failed = known.as_ref().is_some_and(|row| row.error.is_some());
+        let mut is_noted = known.is_some() && !had_failed;
         self.wait_for_its_turn().await?;
         let mut source = self.open().await?;
         let mut changes = self.shared.engine.subscribe();
@@ -112,6 +113,9 @@ impl Asking {
                     self.shared.came.notify_one();
                 }
                 is_noted = true;
+                if std::mem::take(&mut had_failed) {
+                    self.shared.engine.wake_triggers();
+                }
             }
             source.acknowledge().await?;
             cursor = Some(next);
@@ -172,6 +176,7 @@ impl Asking {
             asked_at: now,
             found_at: found.then_some(now),
             error: None,
+            failing_since: None,
         }
     }
 

@@ -1,9 +1,10 @@
-//! Time-driven triggers: the loop that starts the runs of schedules and windows.
+//! The loop that starts the runs of schedules and windows, and tells which trigger is overdue.
 //!
 //! Nothing is polled that is not due: each trigger's next moment is in a heap, files are read again only after they changed, and the
 //! database is asked about a trigger when its moment comes. A firing is (trigger, instant) and a window is a row, both taken in the
 //! transaction that stores their run, so neither two schedulers nor a clock that steps back can start one twice.
 
+mod expectation;
 mod plan;
 mod status;
 
@@ -28,6 +29,7 @@ use crate::error::{OrchestrationError, chain};
 use crate::events::{RunEvent, RunEventKind};
 use crate::firing::{Firing, Started};
 use crate::windows::{Pass, instant};
+use expectation::PlannedEvent;
 use plan::{Plan, Planned, PlannedSchedule};
 pub use status::{LastFiring, NextFiring, TriggerStatus, describe_trigger, list_triggers, next_firings};
 
@@ -121,7 +123,10 @@ impl TriggerLoop {
             let engine = self.engine.clone();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = engine.triggers_changed() => self.plan.look_at_windows(|_| true),
+                () = engine.triggers_changed() => {
+                    self.plan.look_at_windows(|_| true);
+                    self.plan.look_at_events();
+                }
                 ended = ended_run(&mut events) => match ended {
                     Some(pipeline) => self.plan.look_at_windows(|window| plan::concerns(window, &pipeline)),
                     None => self.plan.look_at_windows(|_| true),
@@ -142,6 +147,7 @@ impl TriggerLoop {
             let next = match self.plan.get(index) {
                 Some(Planned::Schedule(schedule)) => self.fire(&schedule, now).await,
                 Some(Planned::Window(_)) => self.look_at_window(index, now).await,
+                Some(Planned::Event(event)) => self.look_at_event(&event, now).await,
                 None => continue,
             };
             let next = next.unwrap_or_else(|error| {
@@ -283,6 +289,18 @@ impl TriggerLoop {
             SignedDuration::from_millis(2_000 + 10 * i64::try_from(all.len()).unwrap_or(2_800).min(2_800));
         let at_latest = now.checked_add(look_again).unwrap_or(now);
         Ok(Some(outlook.next_at.filter(|next| *next > now).map_or(at_latest, |next| next.min(at_latest))))
+    }
+
+    async fn look_at_event(
+        &mut self,
+        planned: &PlannedEvent,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, OrchestrationError> {
+        let state = planned.look(self.engine.store(), now).await?;
+        self.say_overdue(&planned.name(), state.overdue_since.map(instant), state.note.as_deref());
+        let at_latest = now.checked_add(expectation::LOOK).unwrap_or(now);
+        let next = state.next_at.map(instant).filter(|next| *next > now);
+        Ok(Some(next.map_or(at_latest, |next| next.min(at_latest))))
     }
 
     /// Tells once that a trigger is overdue, or that it is no more.

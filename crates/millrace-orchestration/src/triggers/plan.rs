@@ -12,6 +12,7 @@ use millrace_spec::schedule::{Calendars, Schedule};
 use millrace_spec::triggers::Trigger;
 use serde_json::Value;
 
+use super::expectation::PlannedEvent;
 use crate::windows::{PlannedWindow, instant, planned_windows};
 
 /// A trigger with instants.
@@ -31,11 +32,12 @@ impl PlannedSchedule {
     }
 }
 
-/// A trigger that time drives.
+/// A trigger that is looked at when its time comes.
 #[derive(Debug, Clone)]
 pub(super) enum Planned {
     Schedule(PlannedSchedule),
     Window(Arc<PlannedWindow>),
+    Event(PlannedEvent),
 }
 
 /// All of them.
@@ -70,6 +72,9 @@ impl Plan {
         }
         for pipeline in pipelines.into_iter().map(Arc::new) {
             for (name, trigger) in &pipeline.triggers {
+                if let Some(event) = PlannedEvent::of(&pipeline, name, trigger, zone) {
+                    plan.add(Planned::Event(event), Some(now));
+                }
                 let Some(planned) = plan_schedule(&pipeline, name, trigger, zone, calendars) else {
                     continue;
                 };
@@ -146,7 +151,18 @@ impl Plan {
         match self.triggers.get(index) {
             Some(Planned::Schedule(schedule)) => schedule.name(),
             Some(Planned::Window(window)) => format!("{}/{}", window.pipeline.name, window.trigger),
+            Some(Planned::Event(event)) => event.name(),
             None => String::new(),
+        }
+    }
+
+    /// Has the triggers looked at now that wait for events.
+    pub(super) fn look_at_events(&mut self) {
+        let events =
+            self.triggers.iter().enumerate().filter(|(_, planned)| matches!(planned, Planned::Event(_)));
+        let events: Vec<usize> = events.map(|(index, _)| index).collect();
+        for index in events {
+            self.schedule(index, Some(Timestamp::MIN));
         }
     }
 

@@ -60,7 +60,7 @@ fn trigger_json(status: &TriggerStatus) -> Value {
         (_, Some(_), _) => "overdue",
         // Without a rule there is nothing that could be over: `why` says what is wrong with it.
         (.., None) if status.rule.is_empty() && status.why.is_some() => "wrong",
-        (.., None) if status.is_event() => "listening",
+        _ if status.is_event() => "listening",
         (.., None) => "over",
         _ => "ok",
     };

@@ -78,9 +78,12 @@ pub struct Shared {
     /// One run for so many events; `events` has all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Batch>,
+    /// An event that passes `if` is expected at least so often: if none came for longer, the trigger is overdue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_every: Option<Elapsed>,
 }
 
-const SHARED: [&str; 5] = ["if", "inputs", "order_by", "debounce", "batch"];
+const SHARED: [&str; 6] = ["if", "inputs", "order_by", "debounce", "batch", "expected_every"];
 
 /// How many events one run takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -8,7 +8,17 @@ import { triggerGroup } from "./triggerState";
 export function Upcoming({ trigger }: { trigger: TriggerStatusView }) {
   const { next_at, upcoming, timezone } = trigger;
   if (trigger.paused) return <span className="muted">paused</span>;
-  if (triggerGroup(trigger) === "event") return <span className="muted">when it happens</span>;
+  if (triggerGroup(trigger) === "event")
+    return (
+      <div>
+        <span className="muted">when it happens</span>
+        {next_at && (
+          <div className="small">
+            expected <Ago at={next_at} />
+          </div>
+        )}
+      </div>
+    );
   if (!next_at) return <span className="muted">never</span>;
   const touched = upcoming.filter((instant) => instant.clock_change).length;
   return (
