@@ -121,13 +121,19 @@ pub(crate) fn sail_python(root: &Path) -> Result<PathBuf> {
     spark_like(root, "sail")
 }
 
-/// The interpreter with Spark itself; it needs Java.
-pub(crate) fn spark_python(root: &Path) -> Result<PathBuf> {
-    if !has("java") && has("apt-get") {
+/// Whether a program is there, installed with apt if it was not.
+pub(crate) fn has_or_installs(program: &str, package: &str) -> Result<bool> {
+    if !has(program) && has("apt-get") {
         let here = Path::new(".");
         run(here, "apt-get", &["update", "-qq"])?;
-        run(here, "apt-get", &["install", "-y", "-qq", "--no-install-recommends", "default-jre-headless"])?;
+        run(here, "apt-get", &["install", "-y", "-qq", "--no-install-recommends", package])?;
     }
+    Ok(has(program))
+}
+
+/// The interpreter with Spark itself; it needs Java.
+pub(crate) fn spark_python(root: &Path) -> Result<PathBuf> {
+    has_or_installs("java", "default-jre-headless")?;
     spark_like(root, "spark")
 }
 

@@ -3,7 +3,7 @@
 use millrace_spec::duration::Elapsed;
 use millrace_spec::period::Period;
 use millrace_spec::pipeline::Pipeline;
-use millrace_spec::triggers::event::{EventSpec, EventTrigger};
+use millrace_spec::triggers::event::{EventSpec, EventTrigger, Shared};
 use millrace_spec::triggers::{Boundary, Cron, Dependency, Trigger, Window};
 use serde_json::{Map as Fields, Value, json};
 
@@ -142,14 +142,23 @@ fn events(event: &EventTrigger) -> Result<(&'static str, Value), String> {
     let EventSpec::Webhook(hook) = &event.source else {
         return Err(format!("waits for `{}`, which has no counterpart", event.source.word()));
     };
-    if hook.webhook.word() != "cloudevents" || event.shared.debounce.is_some() || event.shared.batch.is_some()
-    {
+    if hook.webhook.word() != "cloudevents" {
         return Err("hears of events that Event Grid does not send".to_owned());
+    }
+    let Shared { condition, inputs: _, order_by, debounce, batch, expected_every } = &event.shared;
+    let unsaid = [
+        ("debounce", debounce.is_some()),
+        ("batch", batch.is_some()),
+        ("order_by", order_by.is_some()),
+        ("expected_every", expected_every.is_some()),
+    ];
+    if let Some((key, _)) = unsaid.into_iter().find(|(_, is_said)| *is_said) {
+        return Err(format!("has `{key}`, which has no counterpart"));
     }
     let is_blob =
         !hook.events.is_empty() && hook.events.iter().all(|kind| kind.starts_with("Microsoft.Storage."));
     let mut details = json!({"events": hook.events, "scope": ""});
-    let text = event.shared.condition.as_deref().unwrap_or("true");
+    let text = condition.as_deref().unwrap_or("true");
     let mut term = expression::read(text)
         .ok_or_else(|| format!("has the condition `{text}`, which has no counterpart"))?;
     // `a and b and c` is read from the left.
@@ -267,4 +276,26 @@ fn weekdays(days: &str) -> Option<Vec<&'static str>> {
         }
     }
     Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_spec::load;
+
+    use super::*;
+
+    #[test]
+    fn what_event_grid_cannot_be_told_is_said_and_not_dropped() {
+        let refused = |more: &str| {
+            let hook = "{webhook: cloudevents, secret: key, events: [Microsoft.Storage.BlobCreated]";
+            let text = format!("triggers: {{t: {hook}{more}}}}}\nsteps:\n  a: {{set: {{n: 1}}}}\n");
+            let pipeline = load::pipeline("pipelines/p.yaml", &text, &["set"]).unwrap().pipeline;
+            trigger(&pipeline, "t", &pipeline.triggers["t"], false).err().unwrap_or_default()
+        };
+        assert_eq!(refused(""), "");
+        for more in ["debounce: 1s", "batch: {size: 2}", "order_by: event.id", "expected_every: 1d"] {
+            let key = more.split(':').next().unwrap();
+            assert_eq!(refused(&format!(", {more}")), format!("has `{key}`, which has no counterpart"));
+        }
+    }
 }

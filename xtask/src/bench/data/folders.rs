@@ -211,7 +211,7 @@ impl Bench<'_> {
         ])
     }
 
-    /// Many small files into a new folder, against rclone where it is installed, else against `cp -r`.
+    /// Many small files into a new folder, against rclone where it installs, else against `cp -r`.
     fn small_files(&self, scale: Scale) -> Result<Figure> {
         for number in 0..scale.files {
             let path = format!("small/{}/{}.bin", number % 100, number);
@@ -219,7 +219,7 @@ impl Bench<'_> {
             std::fs::create_dir_all(path.parent().context("a file has a folder")?)?;
             std::fs::write(path, noise(SMALL_BYTES, number as u64))?;
         }
-        let rclone = tools::has("rclone");
+        let rclone = tools::has_or_installs("rclone", "rclone")?;
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             ours.push(self.millrace(&["sync", "small", &format!("ours-{round}")])?.wall_s);
