@@ -133,7 +133,7 @@ impl Origin for Odbc {
         }
         drop(sender);
         let loaded = loading.await.map_err(|error| failed(error.to_string()))?;
-        Ok(loaded.map_err(|message| failed(message))?.unwrap_or(sum))
+        Ok(loaded.map_err(failed)?.unwrap_or(sum))
     }
 }
 
