@@ -1,5 +1,6 @@
 //! Files in a folder of this machine, as those of other stores are.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -20,6 +21,31 @@ use crate::error::CopyError;
 
 /// Bytes that are read at a time. A file that has no more is read, and written, in one go.
 const PIECE: usize = 256 * 1024;
+
+thread_local! {
+    /// Whether this thread is one that may wait for the disk.
+    static MAY_WAIT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does work on a thread that may wait for the disk, so that folders do theirs in it at once. To hand over a small file to such a thread and
+/// back takes longer than the file.
+pub(crate) async fn where_waiting_is_allowed<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, tokio::task::JoinError> {
+    struct Allowed;
+    impl Drop for Allowed {
+        fn drop(&mut self) {
+            MAY_WAIT.set(false);
+        }
+    }
+    let runtime = tokio::runtime::Handle::current();
+    let done = tokio::task::spawn_blocking(move || {
+        MAY_WAIT.set(true);
+        let _allowed = Allowed;
+        runtime.block_on(work)
+    });
+    done.await
+}
 
 /// A folder, out of which no path leads: links in it are neither followed nor replaced by what lies behind them.
 #[derive(Clone)]
@@ -49,6 +75,9 @@ impl LocalFolder {
         &self,
         work: impl FnOnce(&Folder) -> Result<T, CopyError> + Send + 'static,
     ) -> Result<T, CopyError> {
+        if MAY_WAIT.get() {
+            return work(&self.0);
+        }
         let folder = self.0.clone();
         let done = tokio::task::spawn_blocking(move || work(&folder)).await;
         done.unwrap_or_else(|error| Err(CopyError::read(self.0.shown.clone(), &error)))
@@ -216,6 +245,10 @@ impl FileStore for LocalFolder {
     }
 
     fn keeps_times(&self) -> bool {
+        true
+    }
+
+    fn waits_for_the_disk(&self) -> bool {
         true
     }
 

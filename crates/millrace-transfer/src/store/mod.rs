@@ -27,7 +27,7 @@ use object_store::Attributes;
 use crate::error::CopyError;
 pub(crate) use fetching::{Reader as FileReader, Stored, Trouble};
 pub(crate) use listing::{glob, is_glob, matching, source_files};
-pub(crate) use local::LocalFolder;
+pub(crate) use local::{LocalFolder, where_waiting_is_allowed};
 pub(crate) use reading::{opened, steady};
 pub(crate) use settings::{KINDS, Kind, Leads, leading, masked};
 
@@ -136,6 +136,11 @@ pub(crate) trait FileStore: Send + Sync {
     /// Bytes of memory that a file takes while it is sent.
     fn room(&self, _new: &NewFile) -> u64 {
         2 * 1024 * 1024
+    }
+
+    /// Whether it is this machine's disk alone that it waits for.
+    fn waits_for_the_disk(&self) -> bool {
+        false
     }
 
     /// How many files it is asked for at the same time, unless somebody says otherwise.

@@ -16,6 +16,7 @@ use super::tally::Tally;
 use crate::error::CopyError;
 use crate::store::{
     ByteStream, FileFacts, FileStore, Nature, NewFile, Opened, Receipt, StagedFile, opened, unless_cancelled,
+    where_waiting_is_allowed,
 };
 
 /// Memory that files on their way may take together, in units.
@@ -26,6 +27,9 @@ const UNIT: u64 = 1024 * 1024;
 const PARTS: usize = 2;
 /// Before files are tried again; each further time four times as long.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// Small files of a folder that are copied after one another on one thread, and how many bytes they have together.
+const TOGETHER: (usize, u64) = (64, 4 * UNIT);
 
 /// What copies files: from one store into another.
 pub(super) struct Crew {
@@ -68,7 +72,18 @@ impl Crew {
         self.tally.expect(files.len() as u64, bytes);
         let (mut records, mut waiting, mut pause) = (Vec::with_capacity(files.len()), files, PAUSE);
         for round in 0..=self.retries {
-            let done = self.each(waiting, |crew, pair| async move { crew.copy(&pair, round).await }).await?;
+            let done = if self.source.waits_for_the_disk() && self.sink.waits_for_the_disk() {
+                let done =
+                    self.each(together(waiting), move |crew, pairs| crew.copy_together(pairs, round)).await?;
+                done.into_iter()
+                    .map(|(_, copied)| copied)
+                    .collect::<Result<Vec<_>, _>>()?
+                    .into_iter()
+                    .flatten()
+                    .collect()
+            } else {
+                self.each(waiting, |crew, pair| async move { crew.copy(&pair, round).await }).await?
+            };
             let mut again = Vec::new();
             for (pair, result) in done {
                 match result {
@@ -117,6 +132,19 @@ impl Crew {
                 Some(ended) => done.push(ended.map_err(|error| CopyError::write("the files", &error))?),
             }
         }
+    }
+
+    /// Copies files after one another, on a thread that may wait for the disk.
+    async fn copy_together(self: Arc<Self>, pairs: Vec<Pair>, round: u32) -> Result<Copied, CopyError> {
+        let copying = where_waiting_is_allowed(async move {
+            let mut done = Vec::with_capacity(pairs.len());
+            for pair in pairs {
+                let copied = self.copy(&pair, round).await;
+                done.push((pair, copied));
+            }
+            done
+        });
+        copying.await.map_err(|error| CopyError::write("the files", &error))
     }
 
     async fn copy(&self, pair: &Pair, round: u32) -> Result<Record, CopyError> {
@@ -280,6 +308,34 @@ impl Crew {
     }
 }
 
+/// What became of some files.
+type Copied = Vec<(Pair, Result<Record, CopyError>)>;
+
+/// Files in groups: of one folder, since two threads that make files in the same one wait for each other.
+fn together(files: Vec<Pair>) -> Vec<Vec<Pair>> {
+    fn folder(pair: &Pair) -> &str {
+        pair.target.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+    let mut groups: Vec<Vec<Pair>> = Vec::new();
+    let mut bytes = 0;
+    for file in files {
+        let size = file.source.size.unwrap_or(TOGETHER.1);
+        let fits = |group: &&mut Vec<Pair>| {
+            let is_same = group.first().is_some_and(|first| folder(first) == folder(&file));
+            is_same && group.len() < TOGETHER.0 && bytes + size <= TOGETHER.1
+        };
+        match groups.last_mut().filter(fits) {
+            Some(group) => group.push(file),
+            None => {
+                bytes = 0;
+                groups.push(vec![file]);
+            }
+        }
+        bytes += size;
+    }
+    groups
+}
+
 /// A file that has arrived.
 struct Sent {
     bytes: u64,
@@ -306,4 +362,29 @@ async fn md5(mut bytes: ByteStream) -> Result<String, CopyError> {
         hasher.update(piece?);
     }
     Ok(hex::encode(hasher.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_files_of_a_folder_go_together() {
+        let file = |target: &str, size: Option<u64>| Pair {
+            source: FileFacts { size, ..FileFacts::default() },
+            relative: target.to_owned(),
+            target: target.to_owned(),
+        };
+        let mut files = vec![
+            file("a/1", Some(10)),
+            file("a/2", Some(4 * UNIT - 10)),
+            file("a/3", Some(1)),
+            file("b/1", Some(1)),
+            file("b/2", None),
+            file("top", Some(1)),
+        ];
+        files.extend((0..65).map(|number| file(&format!("many/{number}"), Some(0))));
+        let groups: Vec<usize> = together(files).iter().map(Vec::len).collect();
+        assert_eq!(groups, [2, 1, 1, 1, 1, 64, 1]);
+    }
 }
