@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
+use super::blob_put::BlobPuts;
 use super::bucket::{self, Bucket, client, retries};
 use super::settings::{Leads, Settings, endpoint, given};
 use super::{FileStore, settings::Kind};
@@ -128,7 +129,11 @@ impl Leads for AzureConnection {
         let built = builder.build();
         let store = built.map_err(|error| refused(Failure::of(&error, &self.container, &secrets).message))?;
         let (name, prefix) = (self.container.clone(), self.prefix.trim_matches('/').to_owned());
-        Ok(Arc::new(Bucket { store: Arc::new(store), scheme: "az", name, prefix, secrets }))
+        let store = Arc::new(store);
+        // A key signs the address of a single request; other logins may not be allowed to.
+        let puts = self.access_key.is_some().then(|| BlobPuts::new(store.clone(), secrets.clone()));
+        let puts = puts.transpose().map_err(|error| refused(error.to_string()))?;
+        Ok(Arc::new(Bucket { store, scheme: "az", name, prefix, secrets, puts }))
     }
 
     fn bucket_options(&self, scheme: &str, bucket: &str) -> Option<StorageOptions> {

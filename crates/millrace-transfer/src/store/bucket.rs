@@ -15,6 +15,7 @@ use object_store::{
 };
 use tokio::task::JoinSet;
 
+use super::blob_put::{self, BlobPuts};
 use super::{CONNECT, FileFacts, FileStore, Nature, NewFile, Opened, Receipt, SILENCE, StagedFile, changed};
 use crate::error::CopyError;
 
@@ -42,6 +43,8 @@ pub(super) struct Bucket {
     /// What every key of the connection begins with, without slashes around it.
     pub(super) prefix: String,
     pub(super) secrets: Vec<String>,
+    /// Sends an object while it comes, where that can be done.
+    pub(super) puts: Option<BlobPuts>,
 }
 
 /// The address of a key below a prefix.
@@ -105,6 +108,11 @@ impl Bucket {
         CopyError::Read { what: self.label(path), message, transient }
     }
 
+    /// What sends an object while it comes, if this one is not so small that it is in memory anyway.
+    fn puts_whole(&self, new: &NewFile) -> Option<(&BlobPuts, u64)> {
+        self.puts.as_ref().zip(new.size.filter(|size| *size > PART && *size <= blob_put::MOST))
+    }
+
     fn write_failed(&self, path: &str, error: &object_store::Error) -> CopyError {
         let Failure { message, transient } = Failure::of(error, &self.name, &self.secrets);
         CopyError::Write { what: self.label(path), message, transient }
@@ -151,6 +159,9 @@ impl FileStore for Bucket {
     }
 
     async fn begin(&self, path: &str, new: &NewFile) -> Result<Box<dyn StagedFile>, CopyError> {
+        if let Some((puts, size)) = self.puts_whole(new) {
+            return puts.begin((&self.key(path)?, self.label(path)), size, &new.nature.attributes).await;
+        }
         Ok(Box::new(Upload {
             bucket: self.clone(),
             path: path.to_owned(),
@@ -190,6 +201,9 @@ impl FileStore for Bucket {
     }
 
     fn room(&self, new: &NewFile) -> u64 {
+        if self.puts_whole(new).is_some() {
+            return 2 * 1024 * 1024;
+        }
         let parts = part_size(new).saturating_mul(new.parts_at_once.max(1) as u64 + 1);
         new.size.map_or(parts, |size| size.min(parts))
     }

@@ -95,7 +95,7 @@ impl Leads for GoogleConnection {
         let built = builder.build();
         let store = built.map_err(|error| refused(Failure::of(&error, &self.bucket, &secrets).message))?;
         let (name, prefix) = (self.bucket.clone(), self.prefix.trim_matches('/').to_owned());
-        Ok(Arc::new(Bucket { store: Arc::new(store), scheme: "gs", name, prefix, secrets }))
+        Ok(Arc::new(Bucket { store: Arc::new(store), scheme: "gs", name, prefix, secrets, puts: None }))
     }
 
     fn bucket_options(&self, scheme: &str, bucket: &str) -> Option<StorageOptions> {

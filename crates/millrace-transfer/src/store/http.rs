@@ -112,13 +112,15 @@ impl HttpConnection {
             value.set_sensitive(true);
             headers.insert(name, value);
         }
-        let client = Client::builder()
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
-            .default_headers(headers)
-            .redirect(same_server())
-            .build()
-            .map_err(|error| refused(error.to_string()))?;
+        let builder = || {
+            Client::builder()
+                .connect_timeout(CONNECT)
+                .default_headers(headers.clone())
+                .redirect(same_server())
+        };
+        let built = |client: reqwest::Result<Client>| client.map_err(|error| refused(error.to_string()));
+        let client = built(builder().read_timeout(SILENCE).build())?;
+        let uploads = built(builder().build())?;
         let mut secrets: Vec<String> = self.headers.values().cloned().collect();
         secrets.extend([&self.password, &self.bearer].into_iter().flatten().cloned());
         let login = match (&self.user, &self.password, &self.bearer) {
@@ -126,7 +128,7 @@ impl HttpConnection {
             (_, _, Some(bearer)) => Login::Bearer(bearer.clone()),
             _ => Login::None,
         };
-        Ok(Web { client, root: folder(&self.url), login, secrets })
+        Ok(Web { client, uploads, root: folder(&self.url), login, secrets })
     }
 }
 
@@ -174,7 +176,8 @@ pub(crate) fn shown(url: &Url) -> String {
 
 /// Lets one file be read by its address alone.
 pub(crate) fn alone(client: &Client, url: &Url) -> Arc<dyn FileStore> {
-    Arc::new(Web { client: client.clone(), root: url.clone(), login: Login::None, secrets: Vec::new() })
+    let (client, uploads) = (client.clone(), client.clone());
+    Arc::new(Web { client, uploads, root: url.clone(), login: Login::None, secrets: Vec::new() })
 }
 
 enum Login {
@@ -186,6 +189,8 @@ enum Login {
 /// A web server below an address.
 pub(super) struct Web {
     client: Client,
+    /// Without a limit on the time to the answer, which begins when the first byte of the body is sent.
+    uploads: Client,
     root: Url,
     login: Login,
     secrets: Vec<String>,
@@ -208,12 +213,20 @@ impl Web {
 
     /// A request of who may be there.
     pub(super) fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, CopyError> {
-        let request = self.client.request(method, self.url(path)?);
-        Ok(match &self.login {
+        Ok(self.logged_in(self.client.request(method, self.url(path)?)))
+    }
+
+    /// A request that has a body which comes bit by bit; who sends it limits the silence.
+    pub(super) fn upload(&self, path: &str) -> Result<RequestBuilder, CopyError> {
+        Ok(self.logged_in(self.uploads.put(self.url(path)?)))
+    }
+
+    fn logged_in(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.login {
             Login::None => request,
             Login::Basic(user, password) => request.basic_auth(user, Some(password)),
             Login::Bearer(token) => request.bearer_auth(token),
-        })
+        }
     }
 
     fn not_written(&self, path: &str) -> CopyError {

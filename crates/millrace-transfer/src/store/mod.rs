@@ -3,6 +3,7 @@
 //! A store knows nothing of formats, and formats know nothing of stores: between them stands [`SourceFile`].
 
 mod azblob;
+mod blob_put;
 mod bucket;
 mod fetching;
 mod ftp;

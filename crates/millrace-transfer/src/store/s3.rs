@@ -133,7 +133,7 @@ impl Leads for S3Connection {
             CopyError::config(failure.message, Self::declaration("lake", &self.bucket))
         })?;
         let (name, prefix) = (self.bucket.clone(), self.prefix.trim_matches('/').to_owned());
-        Ok(Arc::new(Bucket { store: Arc::new(store), scheme: "s3", name, prefix, secrets }))
+        Ok(Arc::new(Bucket { store: Arc::new(store), scheme: "s3", name, prefix, secrets, puts: None }))
     }
 
     fn bucket_options(&self, scheme: &str, bucket: &str) -> Option<StorageOptions> {

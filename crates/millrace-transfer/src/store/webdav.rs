@@ -18,7 +18,7 @@ use url::Url;
 use super::http::{HttpConnection, Web};
 use super::listing::{Folders, Found, walk};
 use super::settings::{Kind, Leads, Settings};
-use super::{FileFacts, FileStore, NewFile, Opened, Receipt, StagedFile, plain_path, staged_path};
+use super::{FileFacts, FileStore, NewFile, Opened, Receipt, SILENCE, StagedFile, plain_path, staged_path};
 use crate::error::CopyError;
 
 /// The kind of connection `webdav`.
@@ -259,7 +259,7 @@ impl FileStore for Webdav {
             let piece = receiver.recv().await?;
             Some((Ok::<_, std::io::Error>(piece), receiver))
         });
-        let mut request = self.web.request(Method::PUT, &staged)?.body(Body::wrap_stream(body));
+        let mut request = self.web.upload(&staged)?.body(Body::wrap_stream(body));
         if let Some(size) = new.size {
             request = request.header("content-length", size);
         }
@@ -289,10 +289,15 @@ struct Upload {
 }
 
 impl Upload {
+    fn silent(&self) -> CopyError {
+        let message = format!("the server was silent for {} seconds", SILENCE.as_secs());
+        CopyError::Write { what: self.web.label(&self.target), message, transient: true }
+    }
+
     /// What the server answered to the file.
     async fn answered(&mut self) -> Result<(), CopyError> {
         self.pieces = None;
-        let answer = (&mut self.sending.0).await;
+        let answer = tokio::time::timeout(SILENCE, &mut self.sending.0).await.map_err(|_| self.silent())?;
         let answer = answer.map_err(|error| CopyError::write(self.web.label(&self.target), &error))?;
         let answer = answer.and_then(Response::error_for_status);
         answer.map(drop).map_err(|error| self.web.write_failed(&self.target, error))
@@ -312,7 +317,10 @@ impl Upload {
 impl StagedFile for Upload {
     async fn write(&mut self, bytes: Bytes) -> Result<(), CopyError> {
         let sent = match &self.pieces {
-            Some(pieces) => pieces.send(bytes).await.is_ok(),
+            Some(pieces) => {
+                let sent = tokio::time::timeout(SILENCE, pieces.send(bytes)).await;
+                sent.map_err(|_| self.silent())?.is_ok()
+            }
             None => false,
         };
         if sent {

@@ -268,6 +268,19 @@ async fn types_go_from_bucket_to_bucket() {
         (0, 3, 0)
     );
 
+    // What is sent to Azure while it comes has its type, and a digest, too.
+    lake.boto("s3.put_object(Bucket='lake', Key='typed/p.bin', Body=b'p' * (9 << 20), ContentType='text/html', Metadata={'owner': 'us'})");
+    let outcome = place.sync(json!({"from": "lake:typed/", "to": "files:typed"})).await.unwrap();
+    assert_eq!(
+        outcome.outputs["verification"],
+        json!({"result": "Verified", "why": "its MD5 is that of what was sent"})
+    );
+    place.sync(json!({"from": "files:typed/", "to": "lake:typed-again"})).await.unwrap();
+    assert_eq!(
+        lake.boto(&kept.replace("again/page.html", "typed-again/p.bin")),
+        "('text/html', {'owner': 'us'})"
+    );
+
     let page = json!({"from": format!("{}/lake/in/page.html", lake.url), "to": "web"});
     lake.boto("s3.put_object_acl(Bucket='lake', Key='in/page.html', ACL='public-read')");
     assert_eq!(counts(&place.sync(page.clone()).await.unwrap()), (1, 0, 0));
