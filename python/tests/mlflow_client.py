@@ -121,6 +121,7 @@ class Experiments(Case):
 
     def test_mistakes_are_told(self):
         self.refused("RESOURCE_DOES_NOT_EXIST", self.client.get_experiment, "987654321")
+        self.refused("INVALID_PARAMETER_VALUE", self.client.get_experiment, "abc")
         self.refused("INVALID_PARAMETER_VALUE", self.client.create_experiment, unique("x"), "s3://b/../c")
         self.refused("INVALID_PARAMETER_VALUE", self.client.search_experiments, filter_string="nothing = 'a'")
 

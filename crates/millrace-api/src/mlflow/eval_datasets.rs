@@ -60,8 +60,7 @@ fn tags(fields: &Fields) -> Result<Vec<(String, String)>, MlflowError> {
 async fn experiments(app: &App, fields: &Fields) -> Result<Vec<i64>, MlflowError> {
     let mut ids = Vec::new();
     for id in fields.texts("experiment_ids")? {
-        let number =
-            id.parse().map_err(|_| MlflowError::absent(format!("No Experiment with id={id} exists")))?;
+        let number = super::experiments::number_of(&id)?;
         ids.push(app.engine.store().find_experiment(number).await?.id);
     }
     Ok(ids)

@@ -23,8 +23,15 @@ fn now(app: &App) -> i64 {
 
 /// The id of an experiment in a request.
 pub(super) fn experiment_id(fields: &Fields) -> Result<i64, MlflowError> {
-    let id = fields.required("experiment_id")?;
-    id.parse().map_err(|_| MlflowError::absent(format!("No Experiment with id={id} exists")))
+    number_of(&fields.required("experiment_id")?)
+}
+
+/// The number of an experiment, which is what its id is.
+pub(super) fn number_of(id: &str) -> Result<i64, MlflowError> {
+    let refused = || {
+        MlflowError::invalid(format!("Invalid experiment ID '{id}'. Experiment ID must be a valid integer."))
+    };
+    id.parse().map_err(|_| refused())
 }
 
 fn name(fields: &Fields, parameter: &str) -> Result<String, MlflowError> {

@@ -330,7 +330,7 @@ fn shared_trace_routes() -> Router<App> {
 
 /// The id of an experiment that may get traces.
 pub(crate) async fn require_active_experiment(app: &App, id: &str) -> Result<i64, MlflowError> {
-    let number = id.parse().map_err(|_| MlflowError::absent(format!("No Experiment with id={id} exists")))?;
+    let number = experiments::number_of(id)?;
     let experiment = app.engine.store().find_experiment(number).await?;
     if experiment.deleted {
         return Err(Refusal::ExperimentDeleted { id: number }.into());

@@ -264,8 +264,7 @@ async fn object(app: &App, fields: &Fields) -> Result<(Kind, String), MlflowErro
     let id = fields.required("resource_id")?;
     if kind == Kind::Experiment && id != "*" {
         // However it is written, it is one number.
-        let number: i64 =
-            id.parse().map_err(|_| MlflowError::absent(format!("No Experiment with id={id} exists")))?;
+        let number = super::experiments::number_of(&id)?;
         app.engine.store().find_experiment(number).await?;
         return Ok((kind, number.to_string()));
     }
