@@ -118,7 +118,7 @@ mod tests {
         let every = every.map(|every| Elapsed::try_from(every.to_owned()).unwrap());
         let failing = failing.map(|at| (seconds(at), "refused".to_owned()));
         let row = outlook(every, Seen { since: seconds(since), failing }, instant(seconds(now)));
-        let at = |at: Option<i64>| at.map_or("-".to_owned(), |at| (at / 1_000_000).to_string());
+        let at = |at: Option<i64>| at.map_or_else(|| "-".to_owned(), |at| (at / 1_000_000).to_string());
         format!(
             "next {}, overdue {}, {}",
             at(row.next_at),

@@ -488,7 +488,8 @@ async fn events_that_do_not_come_and_sources_that_cannot_be_asked_are_overdue() 
     let listed = async |now: &str| {
         let now = now.parse().unwrap();
         let status = list_triggers(store, &*world.files, now, 1).await.unwrap().remove(0);
-        let at = |at: Option<Timestamp>| at.map_or("-".to_owned(), |at| at.strftime("%H:%M").to_string());
+        let at =
+            |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| at.strftime("%H:%M").to_string());
         let overdue = at(status.overdue_since);
         format!("next {}, overdue {overdue}, {}", at(status.next_at), status.why.unwrap_or_default())
     };
