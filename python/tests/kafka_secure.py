@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import os
+import select
 import socket
 import ssl
 import struct
@@ -103,63 +104,65 @@ def addresses(body, version, port):
     return body[: at + 4] + struct.pack(">i", node) + text("localhost") + struct.pack(">i", port) + body[at + 14 + length :]
 
 
-def answers(broker, client, asked, port):
-    try:
-        while True:
-            content = frame(broker)
-            (number,) = struct.unpack_from(">i", content)
-            key, version = asked.pop(number)
-            body = content[4:]
-            if key == API_VERSIONS:
-                body = versions(body, version)
-            elif key == METADATA:
-                body = addresses(body, version, port)
-            send(client, content[:4] + body)
-    except (OSError, ConnectionError):
-        pass
-    finally:
-        client.close()
+class Conversation:
+    """A client and its broker. One thread hears both: a TLS connection is not to be read and written by two at once."""
 
+    def __init__(self, client, broker, port, user, password):
+        self.client, self.broker, self.port, self.user, self.password = client, broker, port, user, password
+        self.asked, self.login, self.is_in = {}, None, False
 
-def serve_one(client, place, port, user, password):
-    broker = socket.create_connection(place)
-    asked, login, is_in = {}, None, False
-    threading.Thread(target=answers, args=(broker, client, asked, port), daemon=True).start()
-    try:
+    def run(self):
         while True:
-            content = frame(client)
-            key, version, number, length = struct.unpack_from(">hhih", content)
-            body = content[10 + max(length, 0) :]
-            head = struct.pack(">i", number)
-            if key == API_VERSIONS and version > 2:
-                # In the oldest shape, so that whoever asks understands it and asks again.
-                send(client, head + struct.pack(">hi", UNSUPPORTED_VERSION, 1) + struct.pack(">hhh", API_VERSIONS, 0, 2))
-            elif key == HANDSHAKE:
-                (length,) = struct.unpack_from(">h", body)
-                mechanism = body[2 : 2 + length].decode()
-                login = Login(mechanism, user, password)
-                error = 0 if mechanism in MECHANISMS else UNSUPPORTED_MECHANISM
-                send(client, head + struct.pack(">hi", error, len(MECHANISMS)) + b"".join(map(text, MECHANISMS)))
-            elif key == AUTHENTICATE:
-                (length,) = struct.unpack_from(">i", body)
-                lifetime = struct.pack(">q", 0) if version >= 1 else b""
-                try:
-                    answer, is_in = login.answer(body[4 : 4 + length])
-                except Refused:
-                    said = text("Authentication failed: Invalid username or password")
-                    send(client, head + struct.pack(">h", AUTHENTICATION_FAILED) + said + struct.pack(">i", 0) + lifetime)
-                    return
-                send(client, head + struct.pack(">hh", 0, -1) + struct.pack(">i", len(answer)) + answer + lifetime)
-            elif is_in or key == API_VERSIONS:
-                asked[number] = (key, version)
-                send(broker, content)
-            else:
+            # What is decrypted already, the socket does not tell of.
+            ready = [self.client] if self.client.pending() else select.select([self.client, self.broker], [], [])[0]
+            if self.broker in ready:
+                self.answer(frame(self.broker))
+            if self.client in ready and not self.hear(frame(self.client)):
                 return
-    except (OSError, ConnectionError):
-        pass
-    finally:
-        broker.close()
-        client.close()
+
+    def answer(self, content):
+        """Passes on what the broker says."""
+        (number,) = struct.unpack_from(">i", content)
+        key, version = self.asked.pop(number)
+        body = content[4:]
+        if key == API_VERSIONS:
+            body = versions(body, version)
+        elif key == METADATA:
+            body = addresses(body, version, self.port)
+        send(self.client, content[:4] + body)
+
+    def hear(self, content):
+        """Answers what is about logins, passes on the rest; whether the conversation goes on."""
+        key, version, number, length = struct.unpack_from(">hhih", content)
+        body = content[10 + max(length, 0) :]
+        head = struct.pack(">i", number)
+        if key == API_VERSIONS and version > 2:
+            # In the oldest shape, so that whoever asks understands it and asks again.
+            send(self.client, head + struct.pack(">hi", UNSUPPORTED_VERSION, 1) + struct.pack(">hhh", API_VERSIONS, 0, 2))
+        elif key == HANDSHAKE:
+            (length,) = struct.unpack_from(">h", body)
+            mechanism = body[2 : 2 + length].decode()
+            self.login = Login(mechanism, self.user, self.password)
+            error = 0 if mechanism in MECHANISMS else UNSUPPORTED_MECHANISM
+            known = b"".join(map(text, MECHANISMS))
+            send(self.client, head + struct.pack(">hi", error, len(MECHANISMS)) + known)
+        elif key == AUTHENTICATE:
+            (length,) = struct.unpack_from(">i", body)
+            lifetime = struct.pack(">q", 0) if version >= 1 else b""
+            try:
+                answer, self.is_in = self.login.answer(body[4 : 4 + length])
+            except Refused:
+                said = text("Authentication failed: Invalid username or password")
+                answer = struct.pack(">h", AUTHENTICATION_FAILED) + said + struct.pack(">i", 0)
+                send(self.client, head + answer + lifetime)
+                return False
+            send(self.client, head + struct.pack(">hh", 0, -1) + struct.pack(">i", len(answer)) + answer + lifetime)
+        elif self.is_in or key == API_VERSIONS:
+            self.asked[number] = (key, version)
+            send(self.broker, content)
+        else:
+            return False
+        return True
 
 
 def serve(brokers, certificate, key, user, password):
@@ -172,10 +175,12 @@ def serve(brokers, certificate, key, user, password):
 
     def greet(client):
         try:
-            client = context.wrap_socket(client, server_side=True)
+            with context.wrap_socket(client, server_side=True) as client:
+                with socket.create_connection((host, int(port))) as broker:
+                    Conversation(client, broker, own, user, password).run()
         except OSError:
-            return
-        serve_one(client, (host, int(port)), own, user, password)
+            # One of them hung up.
+            pass
 
     def listen():
         while True:
