@@ -16,7 +16,7 @@ use crate::windows::instant;
 /// How often such a trigger is looked at.
 pub(super) const LOOK: SignedDuration = SignedDuration::from_secs(60);
 
-/// A trigger that waits for events, if something can be expected of it.
+/// A trigger that waits for events.
 #[derive(Debug, Clone)]
 pub(super) struct PlannedEvent {
     pub(super) pipeline: String,
@@ -31,13 +31,18 @@ impl PlannedEvent {
         let Trigger::Event(event) = trigger else { return None };
         let (is_polled, every) = (event.source.is_polled(), event.shared.expected_every);
         let every_words = every.map(|every| format!(", expected every {every}")).unwrap_or_default();
-        (is_polled || every.is_some()).then(|| Self {
+        Some(Self {
             pipeline: pipeline.name.to_string(),
             trigger: name.to_owned(),
             rule: describe_trigger(trigger, zone) + &every_words,
             is_polled,
             every,
         })
+    }
+
+    /// Whether time alone can change how it is.
+    pub(super) fn is_expected(&self) -> bool {
+        self.is_polled || self.every.is_some()
     }
 
     /// `pipeline/trigger`.

@@ -298,6 +298,9 @@ impl TriggerLoop {
     ) -> Result<Option<Timestamp>, OrchestrationError> {
         let state = planned.look(self.engine.store(), now).await?;
         self.say_overdue(&planned.name(), state.overdue_since.map(instant), state.note.as_deref());
+        if !planned.is_expected() {
+            return Ok(None);
+        }
         let at_latest = now.checked_add(expectation::LOOK).unwrap_or(now);
         let next = state.next_at.map(instant).filter(|next| *next > now);
         Ok(Some(next.map_or(at_latest, |next| next.min(at_latest))))
