@@ -130,8 +130,11 @@ impl Leads for AzureConnection {
         let store = built.map_err(|error| refused(Failure::of(&error, &self.container, &secrets).message))?;
         let (name, prefix) = (self.container.clone(), self.prefix.trim_matches('/').to_owned());
         let store = Arc::new(store);
-        // A key signs the address of a single request; other logins may not be allowed to.
-        let puts = self.access_key.is_some().then(|| BlobPuts::new(store.clone(), secrets.clone()));
+        // Other logins have their own ways to sign, and go in parts.
+        let puts = self
+            .access_key
+            .is_some()
+            .then(|| BlobPuts::new(store.clone(), self.account.clone(), secrets.clone()));
         let puts = puts.transpose().map_err(|error| refused(error.to_string()))?;
         Ok(Arc::new(Bucket { store, scheme: "az", name, prefix, secrets, puts }))
     }

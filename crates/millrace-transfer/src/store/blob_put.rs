@@ -1,5 +1,5 @@
 //! A blob that is sent in one request while it comes: for Azure and its emulator a fraction of the work that blocks are, and the answer tells
-//! a digest. `object_store` sends in one request only what is in memory.
+//! a digest. `object_store` sends in one request only what is in memory; it signs this one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,39 +9,42 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
-use object_store::azure::MicrosoftAzure;
+use object_store::azure::{AzureAuthorizer, MicrosoftAzure};
+use object_store::client::{HttpRequest, HttpRequestBody};
 use object_store::path::Path;
 use object_store::signer::Signer as _;
 use object_store::{Attribute, Attributes};
-use reqwest::{Body, Client, Method, RequestBuilder, Response};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Response};
+use url::Url;
 
+use super::http::passes;
 use super::settings::masked;
-use super::{CONNECT, Receipt, SILENCE, StagedFile, http::in_words};
+use super::streamed::Streamed;
+use super::{CONNECT, Receipt, StagedFile};
 use crate::error::CopyError;
 
 /// The biggest blob that is sent so: what breaks begins anew, and Microsoft's own clients set the same limit.
 pub(super) const MOST: u64 = 256 * 1024 * 1024;
-/// How long a signature holds: a limit on the whole request.
-const SIGNED_FOR: Duration = Duration::from_secs(6 * 3_600);
-/// Pieces that wait to be sent.
-const AHEAD: usize = 4;
 
 /// Sends blobs of one container.
 #[derive(Clone)]
 pub(super) struct BlobPuts {
     azure: Arc<MicrosoftAzure>,
+    account: String,
     client: Client,
     secrets: Vec<String>,
 }
 
 impl BlobPuts {
-    /// `azure` has an account key, by which requests are signed.
-    pub(super) fn new(azure: Arc<MicrosoftAzure>, secrets: Vec<String>) -> reqwest::Result<Self> {
-        // No limit on the whole: silence is limited where it is waited for.
+    /// `azure` has a key of the account, by which requests are signed.
+    pub(super) fn new(
+        azure: Arc<MicrosoftAzure>,
+        account: String,
+        secrets: Vec<String>,
+    ) -> reqwest::Result<Self> {
         let client = Client::builder().connect_timeout(CONNECT).redirect(reqwest::redirect::Policy::none());
-        Ok(Self { azure, client: client.build()?, secrets })
+        Ok(Self { azure, account, client: client.build()?, secrets })
     }
 
     pub(super) async fn begin(
@@ -50,22 +53,31 @@ impl BlobPuts {
         size: u64,
         attributes: &Attributes,
     ) -> Result<Box<dyn StagedFile>, CopyError> {
-        let signed = self.azure.signed_url(Method::PUT, key, SIGNED_FOR).await;
-        let signed = signed.map_err(|error| self.failed(&label, error.to_string(), true))?;
-        let (pieces, receiver) = mpsc::channel::<Bytes>(AHEAD);
-        let body = futures::stream::unfold(receiver, |mut receiver| async move {
-            let piece = receiver.recv().await?;
-            Some((Ok::<_, std::io::Error>(piece), receiver))
-        });
-        let request = self
-            .client
-            .put(signed)
-            .header("x-ms-blob-type", "BlockBlob")
-            .header("content-length", size)
-            .body(Body::wrap_stream(body));
-        // Ends with its body; aborted with the blob.
-        let sending = Sending(tokio::spawn(described(request, attributes).send()));
-        Ok(Box::new(Sent { puts: self.clone(), label, pieces: Some(pieces), sending, digest: Md5::new() }))
+        let failed = |error: String| self.failed(&label, error, false);
+        let mut headers = described(attributes).map_err(failed)?;
+        headers.insert("x-ms-blob-type", HeaderValue::from_static("BlockBlob"));
+        headers.insert(CONTENT_LENGTH, size.into());
+        let (url, headers) =
+            self.authorized(key, headers).await.map_err(|error| failed(error.to_string()))?;
+        let body = Streamed::begin(self.client.put(url).headers(headers), label.clone(), &self.secrets);
+        Ok(Box::new(Sent { puts: self.clone(), label, body, digest: Md5::new() }))
+    }
+
+    /// Where a blob is, and the headers with the signature of the account's key.
+    async fn authorized(&self, key: &Path, headers: HeaderMap) -> object_store::Result<(Url, HeaderMap)> {
+        // Only the address is taken of it. Its own signature would begin to hold now, by this machine's clock, which may be ahead of theirs.
+        let mut url = self.azure.signed_url(Method::PUT, key, Duration::from_secs(60)).await?;
+        url.set_query(None);
+        let mut request = HttpRequest::new(HttpRequestBody::empty());
+        *request.method_mut() = Method::PUT;
+        *request.headers_mut() = headers;
+        *request.uri_mut() = url.as_str().parse().map_err(|error| object_store::Error::Generic {
+            store: "MicrosoftAzure",
+            source: Box::new(error),
+        })?;
+        let credential = self.azure.credentials().get_credential().await?;
+        AzureAuthorizer::new(&credential, &self.account).authorize(&mut request);
+        Ok((url, std::mem::take(request.headers_mut())))
     }
 
     fn failed(&self, label: &str, message: String, transient: bool) -> CopyError {
@@ -74,7 +86,8 @@ impl BlobPuts {
 }
 
 /// What a blob has beside its bytes, as headers.
-fn described(mut request: RequestBuilder, attributes: &Attributes) -> RequestBuilder {
+fn described(attributes: &Attributes) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
     for (attribute, value) in attributes {
         let name = match attribute {
             Attribute::CacheControl => "x-ms-blob-cache-control".to_owned(),
@@ -86,51 +99,34 @@ fn described(mut request: RequestBuilder, attributes: &Attributes) -> RequestBui
             Attribute::Metadata(name) => format!("x-ms-meta-{name}"),
             _ => continue,
         };
-        request = request.header(name, value.as_ref());
+        let refused = || format!("`{name}` cannot be `{}` there", value.as_ref());
+        // What is signed is ASCII.
+        let text = HeaderValue::from_str(value.as_ref()).ok().filter(|value| value.to_str().is_ok());
+        headers
+            .insert(HeaderName::try_from(name.as_str()).map_err(|_| refused())?, text.ok_or_else(refused)?);
     }
-    request
-}
-
-/// A request on its way, which ends with this.
-struct Sending(JoinHandle<reqwest::Result<Response>>);
-
-impl Drop for Sending {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    Ok(headers)
 }
 
 /// A blob on its way. There is nothing of it before the server has all.
 struct Sent {
     puts: BlobPuts,
     label: String,
-    pieces: Option<mpsc::Sender<Bytes>>,
-    sending: Sending,
+    body: Streamed,
     digest: Md5,
 }
 
 impl Sent {
-    fn silent(&self) -> CopyError {
-        let message = format!("the server was silent for {} seconds", SILENCE.as_secs());
-        self.puts.failed(&self.label, message, true)
-    }
-
-    /// What the server answered.
-    async fn answered(&mut self) -> Result<Response, CopyError> {
-        self.pieces = None;
-        let answer = tokio::time::timeout(SILENCE, &mut self.sending.0).await.map_err(|_| self.silent())?;
-        let answer = answer.map_err(|error| CopyError::write(self.label.clone(), &error))?;
-        let answer =
-            answer.map_err(|error| self.puts.failed(&self.label, in_words(&error.without_url()), true))?;
+    /// The answer, if the server has taken the blob.
+    async fn taken(&self, answer: Response) -> Result<Response, CopyError> {
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
         }
-        let passes = status.is_server_error() || matches!(status.as_u16(), 408 | 429);
         let told = answer.text().await.unwrap_or_default();
         let told = told.split_once("<Message>").and_then(|(_, rest)| rest.split_once(['<', '\n']));
         let told = told.map_or_else(String::new, |(message, _)| format!(": {message}"));
-        Err(self.puts.failed(&self.label, format!("the server answers {status}{told}"), passes))
+        Err(self.puts.failed(&self.label, format!("the server answers {status}{told}"), passes(status)))
     }
 }
 
@@ -138,22 +134,14 @@ impl Sent {
 impl StagedFile for Sent {
     async fn write(&mut self, bytes: Bytes) -> Result<(), CopyError> {
         self.digest.update(&bytes);
-        let sent = match &self.pieces {
-            Some(pieces) => {
-                tokio::time::timeout(SILENCE, pieces.send(bytes)).await.map_err(|_| self.silent())?.is_ok()
-            }
-            None => false,
-        };
-        if sent {
-            return Ok(());
-        }
-        // Nobody takes the pieces any more: the server has answered already.
-        self.answered().await?;
+        let Some(answer) = self.body.write(bytes).await? else { return Ok(()) };
+        self.taken(answer).await?;
         Err(CopyError::write(self.label.clone(), &"the server did not take the whole file"))
     }
 
     async fn commit(mut self: Box<Self>) -> Result<Receipt, CopyError> {
-        let answer = self.answered().await?;
+        let answer = self.body.answered().await?;
+        let answer = self.taken(answer).await?;
         let Some(theirs) = answer.headers().get("content-md5") else {
             return Ok(Receipt::Silent("the store tells no digest of what it has taken"));
         };
@@ -165,5 +153,29 @@ impl StagedFile for Sent {
         })
     }
 
+    /// The request ends with this.
     async fn abort(self: Box<Self>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::AttributeValue;
+
+    use super::*;
+
+    #[test]
+    fn what_a_blob_has_beside_its_bytes() {
+        let owner = |name: &str| (Attribute::Metadata("owner".into()), name.to_owned());
+        let described = |attributes: Vec<(Attribute, String)>| {
+            let values = attributes.into_iter().map(|(name, value)| (name, AttributeValue::from(value)));
+            let attributes: Attributes = values.collect();
+            described(&attributes).map(|headers| format!("{headers:?}"))
+        };
+        assert_eq!(
+            described(vec![(Attribute::ContentType, "text/html".to_owned())]).unwrap(),
+            r#"{"x-ms-blob-content-type": "text/html"}"#
+        );
+        assert_eq!(described(vec![owner("us")]).unwrap(), r#"{"x-ms-meta-owner": "us"}"#);
+        assert_eq!(described(vec![owner("Zoë")]).unwrap_err(), "`x-ms-meta-owner` cannot be `Zoë` there");
+    }
 }

@@ -237,22 +237,29 @@ impl Web {
     }
 
     pub(super) fn read_failed(&self, path: &str, error: reqwest::Error) -> CopyError {
-        let (message, transient) = self.said(error);
+        let (message, transient) = said(error, &self.secrets);
         CopyError::Read { what: self.label(path), message, transient }
     }
 
     pub(super) fn write_failed(&self, path: &str, error: reqwest::Error) -> CopyError {
-        let (message, transient) = self.said(error);
+        let (message, transient) = said(error, &self.secrets);
         CopyError::Write { what: self.label(path), message, transient }
     }
 
-    /// What went wrong, and whether it may pass.
-    fn said(&self, error: reqwest::Error) -> (String, bool) {
-        let passing =
-            |status: StatusCode| status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-        let transient = error.status().is_none_or(passing) && !error.is_redirect();
-        (masked(&in_words(&error.without_url()), &self.secrets), transient)
+    pub(super) fn secrets(&self) -> &[String] {
+        &self.secrets
     }
+}
+
+/// What went wrong, and whether it may pass.
+pub(super) fn said(error: reqwest::Error, secrets: &[String]) -> (String, bool) {
+    let transient = error.status().is_none_or(passes) && !error.is_redirect();
+    (masked(&in_words(&error.without_url()), secrets), transient)
+}
+
+/// Whether a refusal may pass by itself.
+pub(super) fn passes(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
 /// The error and what caused it, which says more.

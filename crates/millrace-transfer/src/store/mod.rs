@@ -15,6 +15,7 @@ mod reading;
 mod s3;
 mod settings;
 mod sftp;
+mod streamed;
 mod webdav;
 
 use std::time::Duration;

@@ -8,25 +8,22 @@ use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use quick_xml::Reader;
 use quick_xml::events::Event;
-use reqwest::{Body, Method, Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use url::Url;
 
 use super::http::{HttpConnection, Web};
 use super::listing::{Folders, Found, walk};
 use super::settings::{Kind, Leads, Settings};
-use super::{FileFacts, FileStore, NewFile, Opened, Receipt, SILENCE, StagedFile, plain_path, staged_path};
+use super::streamed::Streamed;
+use super::{FileFacts, FileStore, NewFile, Opened, Receipt, StagedFile, plain_path, staged_path};
 use crate::error::CopyError;
 
 /// The kind of connection `webdav`.
 pub(super) const KIND: Kind =
     Kind::of::<WebdavConnection>("copy: {from: \"cloud:reports/*.xlsx\", to: \"data:reports\"}\n");
 
-/// Pieces of a file that wait to be sent.
-const AHEAD: usize = 4;
 /// A listing longer than this is not read: it is kept in memory.
 const LONGEST_LISTING: usize = 256 << 20;
 
@@ -254,57 +251,34 @@ impl FileStore for Webdav {
         let target = plain_path(path)?.to_owned();
         let staged = staged_path(&target);
         self.make_folders(&target).await?;
-        let (pieces, receiver) = mpsc::channel::<Bytes>(AHEAD);
-        let body = futures::stream::unfold(receiver, |mut receiver| async move {
-            let piece = receiver.recv().await?;
-            Some((Ok::<_, std::io::Error>(piece), receiver))
-        });
-        let mut request = self.web.upload(&staged)?.body(Body::wrap_stream(body));
+        let mut request = self.web.upload(&staged)?;
         if let Some(size) = new.size {
             request = request.header("content-length", size);
         }
-        // Ends with its body; aborted with the upload.
-        let sending = tokio::spawn(request.send());
         let web = self.web.clone();
-        Ok(Box::new(Upload { web, pieces: Some(pieces), sending: Sending(sending), staged, target }))
-    }
-}
-
-/// A request on its way, which ends with this.
-struct Sending(JoinHandle<reqwest::Result<Response>>);
-
-impl Drop for Sending {
-    fn drop(&mut self) {
-        self.0.abort();
+        let body = Streamed::begin(request, web.label(&target), web.secrets());
+        Ok(Box::new(Upload { web, body, staged, target }))
     }
 }
 
 /// A file that is sent under another name.
 struct Upload {
     web: Arc<Web>,
-    pieces: Option<mpsc::Sender<Bytes>>,
-    sending: Sending,
+    body: Streamed,
     staged: String,
     target: String,
 }
 
 impl Upload {
-    fn silent(&self) -> CopyError {
-        let message = format!("the server was silent for {} seconds", SILENCE.as_secs());
-        CopyError::Write { what: self.web.label(&self.target), message, transient: true }
-    }
-
-    /// What the server answered to the file.
-    async fn answered(&mut self) -> Result<(), CopyError> {
-        self.pieces = None;
-        let answer = tokio::time::timeout(SILENCE, &mut self.sending.0).await.map_err(|_| self.silent())?;
-        let answer = answer.map_err(|error| CopyError::write(self.web.label(&self.target), &error))?;
-        let answer = answer.and_then(Response::error_for_status);
+    /// Whether the server has taken the file.
+    fn taken(&self, answer: Response) -> Result<(), CopyError> {
+        let answer = answer.error_for_status();
         answer.map(drop).map_err(|error| self.web.write_failed(&self.target, error))
     }
 
     async fn put_in_place(&mut self) -> Result<(), CopyError> {
-        self.answered().await?;
+        let answer = self.body.answered().await?;
+        self.taken(answer)?;
         let request = self.web.request(method("MOVE"), &self.staged)?;
         let request =
             request.header("destination", self.web.url(&self.target)?.as_str()).header("overwrite", "T");
@@ -316,18 +290,8 @@ impl Upload {
 #[async_trait]
 impl StagedFile for Upload {
     async fn write(&mut self, bytes: Bytes) -> Result<(), CopyError> {
-        let sent = match &self.pieces {
-            Some(pieces) => {
-                let sent = tokio::time::timeout(SILENCE, pieces.send(bytes)).await;
-                sent.map_err(|_| self.silent())?.is_ok()
-            }
-            None => false,
-        };
-        if sent {
-            return Ok(());
-        }
-        // Nobody takes the pieces any more: the server has answered already.
-        self.answered().await?;
+        let Some(answer) = self.body.write(bytes).await? else { return Ok(()) };
+        self.taken(answer)?;
         Err(CopyError::write(self.web.label(&self.target), &"the server did not take the whole file"))
     }
 
@@ -341,16 +305,16 @@ impl StagedFile for Upload {
         }
     }
 
-    async fn abort(mut self: Box<Self>) {
-        self.pieces = None;
-        self.sending.0.abort();
-        let removed = match self.web.request(Method::DELETE, &self.staged) {
+    async fn abort(self: Box<Self>) {
+        let Self { web, body, staged, .. } = *self;
+        drop(body);
+        let removed = match web.request(Method::DELETE, &staged) {
             Ok(request) => request.send().await.map(|answer| answer.status()),
             Err(_) => return,
         };
         // 404: nothing of it was kept.
         if !removed.as_ref().is_ok_and(|status| status.is_success() || *status == StatusCode::NOT_FOUND) {
-            tracing::warn!(file = self.web.label(&self.staged), "a staged file could not be removed");
+            tracing::warn!(file = web.label(&staged), "a staged file could not be removed");
         }
     }
 }
