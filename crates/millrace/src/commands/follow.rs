@@ -12,6 +12,7 @@ use millrace_orchestration::state::RunState;
 use millrace_orchestration::{Engine, RunEvent, RunEventKind};
 use millrace_spec::problem::Problem;
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -28,6 +29,8 @@ pub(crate) async fn follow(
 ) -> Result<()> {
     let mut screen = Screen::new(*printer);
     let mut asked_to_stop = false;
+    // One for all rounds: what comes while the state is looked up would else be caught and heard by nobody.
+    let mut interrupt = signal(SignalKind::interrupt())?;
     while !engine.state(id).await?.is_final() {
         tokio::select! {
             event = events.recv() => match event {
@@ -35,7 +38,7 @@ pub(crate) async fn follow(
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => bail!("the engine stopped"),
             },
-            _ = tokio::signal::ctrl_c() => {
+            _ = interrupt.recv() => {
                 if asked_to_stop {
                     bail!("left the run {id} as it is; the next `millrace up` or `millrace run` goes on with it");
                 }

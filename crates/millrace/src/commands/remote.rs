@@ -46,7 +46,16 @@ pub(crate) async fn run(address: &Url, arguments: &Run, printer: &Printer) -> Re
         "inputs": inputs(&arguments.inputs)?, "force": part.force.is_some(), "caller": {"system": "cli"},
     });
     let path = ["api", "pipelines", &arguments.pipeline, "runs"];
-    let started = server.ask(Method::POST, &path, &[], Some((&key, &body))).await?;
+    let asked = server.ask(Method::POST, &path, &[], Some((&key, &body)));
+    // Caught from before the server is asked: between its answer and the first look a signal would end this program and leave the run.
+    let mut interruptions = if arguments.wait { Some(Interruptions::new()?) } else { None };
+    let (started, cancel) = match &mut interruptions {
+        None => (asked.await?, false),
+        Some(interruptions) => match interruptions.outlasted_by(asked, printer).await {
+            Some((started, cancel)) => (started?, cancel),
+            None => return Ok(ExitCode::FAILURE),
+        },
+    };
     let run = match started {
         Ok(run) => run,
         Err(problem) => {
@@ -55,8 +64,8 @@ pub(crate) async fn run(address: &Url, arguments: &Run, printer: &Printer) -> Re
         }
     };
     let id = text(&run, "/id").to_owned();
-    if arguments.wait {
-        return server.follow(&id, printer).await;
+    if let Some(interruptions) = interruptions {
+        return server.follow(&id, interruptions, cancel, printer).await;
     }
     let page = server.page(&id);
     let document = json!({"run": id, "pipeline": run["pipeline"], "state": run["status"], "url": page});
@@ -136,11 +145,19 @@ impl RemoteServer {
         }
     }
 
-    async fn follow(&self, id: &str, printer: &Printer) -> Result<ExitCode> {
-        let mut interruptions = Interruptions::new()?;
+    /// Says what happens until the run is over; `asked_to_stop` if it is to be cancelled at once.
+    async fn follow(
+        &self,
+        id: &str,
+        mut interruptions: Interruptions,
+        mut asked_to_stop: bool,
+        printer: &Printer,
+    ) -> Result<ExitCode> {
         let mut told = HashMap::new();
-        let mut asked_to_stop = false;
         printer.note(&format!("  {}", self.page(id)));
+        if asked_to_stop {
+            self.cancel(id).await?;
+        }
         loop {
             let path = ["api", "runs", id];
             let shown = tokio::select! {
@@ -152,8 +169,7 @@ impl RemoteServer {
                     }
                     asked_to_stop = true;
                     printer.note("cancelling; once more to leave it");
-                    // It may be over by now; the next look tells.
-                    self.ask(Method::POST, &["api", "runs", id, "cancel"], &[], None).await?.ok();
+                    self.cancel(id).await?;
                     continue;
                 }
             };
@@ -169,6 +185,12 @@ impl RemoteServer {
                 return Ok(self.report(&view, printer));
             }
         }
+    }
+
+    /// Asks for the end of a run. It may be over by now; the next look tells.
+    async fn cancel(&self, id: &str) -> Result<()> {
+        self.ask(Method::POST, &["api", "runs", id, "cancel"], &[], None).await?.ok();
+        Ok(())
     }
 
     /// How it ended, in the shape of a run without a server.
@@ -217,6 +239,29 @@ impl Interruptions {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// What `asked` came to, and whether there was a signal meanwhile; nothing at the second one, which does not wait for the answer.
+    async fn outlasted_by<T>(
+        &mut self,
+        asked: impl Future<Output = T>,
+        printer: &Printer,
+    ) -> Option<(T, bool)> {
+        let mut asked = std::pin::pin!(asked);
+        let mut interrupted = false;
+        loop {
+            tokio::select! {
+                answer = &mut asked => return Some((answer, interrupted)),
+                () = self.next() => {
+                    if interrupted {
+                        printer.note("left; whether the server began the run is not known");
+                        return None;
+                    }
+                    interrupted = true;
+                    printer.note("cancelling as soon as the server answers; once more to leave it");
+                }
+            }
         }
     }
 }

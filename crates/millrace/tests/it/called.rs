@@ -143,11 +143,8 @@ fn ctrl_c_of_the_caller_cancels_the_run() {
         .unwrap();
     let newest = || server.get("/api/runs")["runs"][0].clone();
     wait_until(|| newest()["status"] == "running");
-    // The caller has its first answer and catches signals once it asks for the second.
-    wait_until(|| {
-        Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-        newest()["status"] == "cancelled" || child.try_wait().unwrap().is_some()
-    });
+    // Once is enough, though the caller may not have heard yet that its run began.
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     wait_until(|| newest()["status"] == "cancelled");
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
