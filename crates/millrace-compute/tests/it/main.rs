@@ -90,7 +90,7 @@ async fn until(path: PathBuf, condition: impl Fn(&str) -> bool) {
         if condition(&std::fs::read_to_string(&path).unwrap_or_default()) {
             return;
         }
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

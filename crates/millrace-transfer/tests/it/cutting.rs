@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// What becomes of a connection when the server has said so much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +68,7 @@ impl Cutting {
                         // Until the client has had enough.
                         let _ = carried.peek(&mut [0]);
                         while carried.peek(&mut [0]).is_ok_and(|count| count > 0) {
-                            std::thread::yield_now();
+                            std::thread::sleep(Duration::from_millis(5));
                         }
                     }
                     false

@@ -421,26 +421,39 @@ fn approval_mistakes_are_found_before_it_runs() {
     "#);
 }
 
-/// 1,000 runs that wait cost less than one hundredth of a core.
+/// 1,000 runs that wait cost no more than one that waits. What that is of a core, `cargo xtask bench orchestration` measures of a release
+/// build; here it depends on the machine and on how the program was compiled.
 #[test]
 fn approval_of_a_thousand_runs_costs_next_to_nothing() {
     let project =
         Project::new(&[("pipelines/p.yaml", "steps:\n  gate: {approve: {by: [user:anna], timeout: 3d}}\n")]);
     let server = Up::start(&project);
-    for _ in 0..1_000 {
-        start(&server);
-    }
-    wait_until(|| server.get("/api/approvals?state=waiting&limit=1")["waiting"] == 1_000);
-    let cpu = || {
+    let waiting = |runs: u32| server.get("/api/approvals?state=waiting&limit=1")["waiting"] == runs;
+    // Clock ticks of a hundredth of a second, user and system.
+    let spent = || {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.pid())).unwrap();
         let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-        // Clock ticks of a hundredth of a second, user and system.
         fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     };
-    let (before, watched) = (cpu(), Duration::from_secs(10));
-    std::thread::sleep(watched);
-    let spent = Duration::from_millis((cpu() - before) * 10);
-    assert!(spent < watched / 100, "{spent:?} of a core in {watched:?}");
+    let watch = || {
+        let before = spent();
+        std::thread::sleep(Duration::from_secs(5));
+        spent() - before
+    };
+    start(&server);
+    wait_until(|| waiting(1));
+    let one = watch();
+    for _ in 1..1_000 {
+        start(&server);
+    }
+    wait_until(|| waiting(1_000));
+    // What their start left to do is over in the first of these; a look at each of them every second would be in all.
+    let thousand: Vec<u64> = (0..4).map(|_| watch()).collect();
+    let least = *thousand.iter().min().unwrap();
+    assert!(
+        least <= one * 3 / 2 + 5,
+        "{thousand:?} hundredths of a second in 5 s, {one} with one that waits"
+    );
 }
 
 #[test]

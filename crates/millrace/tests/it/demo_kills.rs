@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::project::{Project, wait_until};
+use crate::project::{BETWEEN_LOOKS, Project, wait_until};
 use crate::server::Up;
 
 const KILLS: u32 = 50;
@@ -102,7 +102,7 @@ fn killed_at_fifty_instants_the_demo_ends_with_the_same_result() {
         let until = Instant::now() + Duration::from_micros((state >> 33) % 2_500_000);
         while Instant::now() < until {
             match runs.last() {
-                Some(run) if finished(&server, run).is_none() => std::thread::yield_now(),
+                Some(run) if finished(&server, run).is_none() => std::thread::sleep(BETWEEN_LOOKS),
                 _ => {
                     runs.push(start(&server));
                     kills_of_run = 0;

@@ -111,9 +111,12 @@ pub(crate) fn wait_until(mut holds: impl FnMut() -> bool) {
     let patience = Instant::now() + Duration::from_secs(60);
     while !holds() {
         assert!(Instant::now() < patience, "nothing happened for a minute");
-        std::thread::yield_now();
+        std::thread::sleep(BETWEEN_LOOKS);
     }
 }
+
+/// One look after the other without a pause would take a core from what is waited for.
+pub(crate) const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// Replaces the folder, ids, times and durations.
 fn filtered(text: &str, folder: &Path) -> String {

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use crate::project::{Project, wait_until};
+use crate::project::{BETWEEN_LOOKS, Project, wait_until};
 
 /// Kills the program so long after its start.
 fn kill_after(project: &Project, arguments: &[&str], delay: Duration) {
     let mut child = project.spawn(arguments);
     let until = Instant::now() + delay;
     while Instant::now() < until && child.try_wait().unwrap().is_none() {
-        std::thread::yield_now();
+        std::thread::sleep(BETWEEN_LOOKS);
     }
     child.kill().ok();
     child.wait().unwrap();
