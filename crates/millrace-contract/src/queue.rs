@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Keys of connections that lead to queues which can be read some messages at a time.
-pub const READABLE_QUEUES: [&str; 4] = ["redis", "nats", "rabbitmq", "mqtt"];
+pub const READABLE_QUEUES: [&str; 5] = ["redis", "nats", "rabbitmq", "mqtt", "kafka"];
 
 /// Reads queues some messages at a time; what was read is given back unless it is acknowledged.
 #[async_trait]
@@ -24,7 +24,8 @@ pub trait Queues: Send + Sync {
 pub struct QueueReading {
     /// Name of the connection.
     pub connection: String,
-    /// A stream or list of Redis, a stream of JetStream with or without `/` and a subject, a queue of RabbitMQ, a topic filter of MQTT.
+    /// A stream or list of Redis, a stream of JetStream with or without `/` and a subject, a queue of RabbitMQ, a topic filter of MQTT, a
+    /// topic of Kafka.
     pub queue: String,
     /// Who reads; where a queue keeps how far each of its readers is, this is kept by.
     pub reader: Reader,
@@ -67,6 +68,22 @@ pub trait QueueReader: Send {
 
     /// Everything that was received is kept elsewhere: the queue may forget it.
     async fn acknowledge(&mut self) -> Result<(), Problem>;
+
+    /// Whether its messages have keys.
+    fn has_keys(&self) -> bool {
+        false
+    }
+
+    /// The key of a load that may have been committed although nothing was acknowledged, if what is received now is what that one had received.
+    /// Until [`Received::is_all`], it belongs together, however much is wanted.
+    fn owed_to(&self) -> Option<&str> {
+        None
+    }
+
+    /// Everything that was received is about to be committed elsewhere, by the load of this key.
+    async fn note(&mut self, _load: &str) -> Result<(), Problem> {
+        Ok(())
+    }
 }
 
 /// What a queue gave.
@@ -84,8 +101,11 @@ pub struct QueueMessage {
     /// Tells it from every other of its queue, also when it is given again; of RabbitMQ only if its sender gave it one. Elements of a list of
     /// Redis have none.
     pub id: String,
-    /// Stream, subject or routing key.
+    /// Stream, subject, topic or routing key.
     pub subject: String,
+    /// What it is partitioned by, of queues whose messages have such a thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// When it was sent, milliseconds since 1970.
     pub time_ms: Option<i64>,
     /// Its headers.

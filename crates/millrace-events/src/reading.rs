@@ -9,7 +9,7 @@ use millrace_spec::problem::Problem;
 use crate::connection::{ReadConnection, Server};
 use crate::message::Message;
 use crate::queue::Subscriber;
-use crate::queues::{mqtt_spool, nats, rabbitmq, redis, redis_list};
+use crate::queues::{kafka_read, mqtt_spool, nats, rabbitmq, redis, redis_list};
 
 /// What copies call themselves within a group, so that one that is begun again is given what it had not acknowledged.
 const CONSUMER: &str = "copy";
@@ -21,7 +21,7 @@ pub struct ConnectedQueues {
     pub name: String,
     /// Settings of a connection, secrets resolved.
     pub connections: ReadConnection,
-    /// Where messages are kept that a queue was told to forget before their sink had them.
+    /// Where messages are kept that a queue was told to forget before their sink had them, and how far queues were read that do not know that.
     pub folder: PathBuf,
 }
 
@@ -67,6 +67,10 @@ impl Queues for ConnectedQueues {
             let server = Server::read(&connection, &self.connections)?;
             return Ok(Box::new(mqtt_spool::Reading::begin(queue, server, &subscriber, &self.folder).await?));
         }
+        if found.get("kafka").is_some() {
+            let server = Server::read(&connection, &self.connections)?;
+            return Ok(Box::new(kafka_read::Reading::begin(queue, server, &subscriber, &self.folder).await?));
+        }
         let problem =
             Problem::error("bad-connection", format!("the connection `{connection}` leads to no queue"));
         Err(problem
@@ -81,8 +85,8 @@ fn for_streams(field: &str) -> Problem {
 
 impl From<Message> for QueueMessage {
     fn from(message: Message) -> Self {
-        let Message { id, subject, time_ms, headers, body, .. } = message;
+        let Message { id, subject, key, time_ms, headers, body, .. } = message;
         let (body, is_json) = body.into_text();
-        Self { id, subject, time_ms, headers, body, is_json }
+        Self { id, subject, key, time_ms, headers, body, is_json }
     }
 }

@@ -81,8 +81,6 @@ impl Copy {
         let config = Arc::new(read_config(&context.config)?);
         let from = self.source_address(&config).await?;
         let to = self.address(&config.to)?;
-        let own = matches!(from, Address::Queue { .. }).then(|| queue::keyed(context));
-        let context = own.as_ref().unwrap_or(context);
         let _staged = Staged(staging(context));
         let path = context.folder.join("rejects");
         let rejects = Rejects::new(config.on_error, config.max_rejects, &path, config.rejects);
@@ -97,6 +95,9 @@ impl Copy {
             }
             rows => rows?,
         };
+        let own =
+            outcome.load_key().map(|idempotency_key| StepContext { idempotency_key, ..context.clone() });
+        let context = own.as_ref().unwrap_or(context);
         let passing = (config.verify == Verify::Checksums).then(|| Passing::new(&rows.schema));
         let watch = Watch {
             outcome: outcome.clone(),

@@ -23,11 +23,11 @@ use crate::tls;
 /// How often it is looked whether the topic has more partitions.
 const LOOK_FOR_PARTITIONS: Duration = Duration::from_secs(30);
 /// Bytes of records that one answer has, unless a single one is larger.
-const BYTES: std::ops::Range<i32> = 1..4 * 1024 * 1024;
+pub(super) const BYTES: std::ops::Range<i32> = 1..4 * 1024 * 1024;
 
 #[derive(Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct KafkaServer {
+pub(crate) struct KafkaServer {
     /// Brokers to begin with, `HOST:PORT`.
     brokers: Vec<String>,
     /// Who logs in.
@@ -85,7 +85,7 @@ impl Located for KafkaServer {
 pub(super) struct Topic {
     spec: KafkaTopic,
     server: Server<KafkaServer>,
-    position: Position,
+    pub(super) position: Position,
     listening: Option<Listening>,
 }
 
@@ -100,17 +100,17 @@ struct Listening {
 }
 
 /// Records of one partition.
-struct Batch {
-    partition: i32,
-    records: std::collections::VecDeque<RecordAndOffset>,
+pub(super) struct Batch {
+    pub(super) partition: i32,
+    pub(super) records: std::collections::VecDeque<RecordAndOffset>,
 }
 
 /// How far the topic was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Position {
+pub(super) struct Position {
     /// Offset of the next record of each partition.
     #[serde(default)]
-    next: BTreeMap<i32, i64>,
+    pub(super) next: BTreeMap<i32, i64>,
 }
 
 impl Topic {
@@ -118,7 +118,7 @@ impl Topic {
         Self { spec, server, position: Position::default(), listening: None }
     }
 
-    async fn connect(&self) -> Result<Client, Problem> {
+    pub(super) async fn connect(&self) -> Result<Client, Problem> {
         let settings = &self.server.settings;
         let retries = BackoffConfig {
             init_backoff: Duration::from_millis(100),
@@ -143,14 +143,17 @@ impl Topic {
     }
 
     /// What a broker answers, if it does in time.
-    async fn answered<T>(&self, request: impl Future<Output = Result<T, Error>>) -> Result<T, Problem> {
+    pub(super) async fn answered<T>(
+        &self,
+        request: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Problem> {
         match tokio::time::timeout(CONNECT, request).await {
             Ok(answer) => answer.map_err(|error| self.problem(&error)),
             Err(_) => Err(self.server.unreachable("it does not answer")),
         }
     }
 
-    async fn partitions(&self, client: &Client) -> Result<Vec<i32>, Problem> {
+    pub(super) async fn partitions(&self, client: &Client) -> Result<Vec<i32>, Problem> {
         let topics = self.answered(client.list_topics()).await?;
         let found = topics.into_iter().find(|topic| topic.name == self.spec.kafka);
         let found = found.ok_or_else(|| {
@@ -162,7 +165,11 @@ impl Topic {
         Ok(found.partitions.into_iter().collect())
     }
 
-    async fn partition(&self, client: &Client, partition: i32) -> Result<PartitionClient, Problem> {
+    pub(super) async fn partition(
+        &self,
+        client: &Client,
+        partition: i32,
+    ) -> Result<PartitionClient, Problem> {
         let (topic, unknown) = (self.spec.kafka.clone(), UnknownTopicHandling::Error);
         self.answered(client.partition_client(topic, partition, unknown)).await
     }
@@ -174,25 +181,7 @@ impl Topic {
                 continue;
             }
             let client = self.partition(&listening.client, partition).await?;
-            let earliest = self.answered(client.get_offset(OffsetAt::Earliest)).await?;
-            let latest = self.answered(client.get_offset(OffsetAt::Latest)).await?;
-            let next = match self.position.next.get(&partition) {
-                // Records that are gone, and a topic that was made anew.
-                Some(known) if (earliest..=latest).contains(known) => *known,
-                Some(known) => {
-                    tracing::warn!(
-                        topic = self.spec.kafka,
-                        partition,
-                        offset = known,
-                        earliest,
-                        "the offset is not there any more"
-                    );
-                    earliest
-                }
-                None if from == OffsetAt::Latest => latest,
-                None => earliest,
-            };
-            self.position.next.insert(partition, next);
+            let next = self.begin_partition(&client, partition, from).await?.start;
             let reader = read(client, partition, next, listening.tell.clone());
             listening.readers.insert(partition, Driven::spawn(reader));
         }
@@ -200,7 +189,45 @@ impl Topic {
         Ok(())
     }
 
-    fn messages(&mut self, batch: &mut Batch, room: usize) -> Vec<Message> {
+    /// What there is of a partition, from where it is known to be read, or else from `from`.
+    pub(super) async fn begin_partition(
+        &mut self,
+        client: &PartitionClient,
+        partition: i32,
+        from: OffsetAt,
+    ) -> Result<std::ops::Range<i64>, Problem> {
+        let earliest = self.answered(client.get_offset(OffsetAt::Earliest)).await?;
+        let latest = self.answered(client.get_offset(OffsetAt::Latest)).await?;
+        let next = match self.position.next.get(&partition) {
+            // Records that are gone, and a topic that was made anew.
+            Some(known) if (earliest..=latest).contains(known) => *known,
+            Some(known) => {
+                tracing::warn!(
+                    topic = self.spec.kafka,
+                    partition,
+                    offset = known,
+                    earliest,
+                    "the offset is not there any more"
+                );
+                earliest
+            }
+            None if from == OffsetAt::Latest => latest,
+            None => earliest,
+        };
+        self.position.next.insert(partition, next);
+        Ok(next..latest)
+    }
+
+    /// A broker has not got yet what another one had.
+    pub(super) fn behind(&self, partition: i32, reaches: i64, end: i64) -> Problem {
+        let topic = &self.spec.kafka;
+        self.server.failed(
+            format_args!("cannot give partition {partition} of the topic `{topic}`"),
+            format_args!("it ends at {reaches} and ended at {end} before"),
+        )
+    }
+
+    pub(super) fn messages(&mut self, batch: &mut Batch, room: usize) -> Vec<Message> {
         let count = batch.records.len().min(room);
         let mut messages = Vec::with_capacity(count);
         for RecordAndOffset { record, offset } in batch.records.drain(..count) {

@@ -13,9 +13,8 @@ use millrace_spec::problem::Problem;
 use millrace_spec::triggers::event::{MqttProtocol, MqttTopic};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::fs;
-use tokio::io::AsyncWriteExt as _;
 
+use super::kept::Kept;
 use super::mqtt::{MqttServer, Topic};
 use crate::connection::Server;
 use crate::queue::{Subscriber, Subscription as _};
@@ -23,9 +22,8 @@ use crate::queue::{Subscriber, Subscription as _};
 /// A broker that has sent nothing for so long has nothing.
 const SILENT: Duration = Duration::from_secs(1);
 
-/// Between two looks whether another copy has ended, and how many there are.
-const LOOK: Duration = Duration::from_millis(50);
-const LOOKS: u32 = 20;
+/// How long another copy may read it: one that has just ended may hold it a moment longer, as may a program that is being started.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A topic that is read.
 pub(crate) struct Reading {
@@ -79,9 +77,7 @@ impl QueueReader for Reading {
 
 /// Messages that the broker has forgotten and the sink does not have yet.
 struct Spool {
-    file: PathBuf,
-    /// Held as long as this reads: two would give the same messages.
-    _lock: std::fs::File,
+    kept: Kept,
     messages: VecDeque<QueueMessage>,
     /// Ids of these and of what was forgotten since it was opened.
     seen: HashSet<String>,
@@ -100,33 +96,18 @@ struct Batch {
 
 impl Spool {
     async fn open(folder: PathBuf) -> Result<Self, Problem> {
-        fs::create_dir_all(&folder).await.map_err(|error| failed(&error))?;
-        let lock = std::fs::File::create(folder.join("lock")).map_err(|error| failed(&error))?;
-        // One that has just ended may hold it a moment longer, as may a program that is being started.
-        let mut looks = LOOKS;
-        while let Err(error) = lock.try_lock() {
-            looks -= 1;
-            if looks == 0 {
-                let message = format!("the topic is being read by another copy ({error})");
-                return Err(Problem::error("event-source", message));
-            }
-            tokio::time::sleep(LOOK).await;
-        }
         let mut spool = Self {
-            file: folder.join("messages.jsonl"),
-            _lock: lock,
+            kept: Kept::open(folder, "messages.jsonl", PATIENCE).await?,
             messages: VecDeque::new(),
             seen: HashSet::new(),
             given: 0,
             known: None,
         };
-        let text = match fs::read(&spool.file).await {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(spool),
-            text => text.map_err(|error| failed(&error))?,
-        };
+        let Some(text) = spool.kept.read().await? else { return Ok(spool) };
         let batches = text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
         for line in batches {
-            let Batch { known, messages } = serde_json::from_slice(line).map_err(|error| failed(&error))?;
+            let Batch { known, messages } =
+                serde_json::from_slice(line).map_err(|error| spool.kept.failed(&error))?;
             spool.known = Some(known);
             spool.seen.extend(messages.iter().map(|message| message.id.clone()));
             spool.messages.extend(messages);
@@ -144,15 +125,8 @@ impl Spool {
     async fn keep(&mut self, mut messages: Vec<QueueMessage>, known: Value) -> Result<(), Problem> {
         // What the broker did not hear of in time comes again.
         messages.retain(|message| self.seen.insert(message.id.clone()));
-        let line = line(&Batch { known: known.clone(), messages: messages.clone() })?;
-        let mut file = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.file)
-            .await
-            .map_err(|error| failed(&error))?;
-        file.write_all(&line).await.map_err(|error| failed(&error))?;
-        file.sync_all().await.map_err(|error| failed(&error))?;
+        let line = self.line(&Batch { known: known.clone(), messages: messages.clone() })?;
+        self.kept.append(&line).await?;
         self.messages.extend(messages);
         self.known = Some(known);
         Ok(())
@@ -176,22 +150,14 @@ impl Spool {
             known: self.known.clone().unwrap_or_default(),
             messages: self.messages.iter().cloned().collect(),
         };
-        let beside = self.file.with_extension("new");
-        let mut file = fs::File::create(&beside).await.map_err(|error| failed(&error))?;
-        file.write_all(&line(&batch)?).await.map_err(|error| failed(&error))?;
-        file.sync_all().await.map_err(|error| failed(&error))?;
-        fs::rename(&beside, &self.file).await.map_err(|error| failed(&error))
+        self.kept.replace(&self.line(&batch)?).await
     }
-}
 
-fn line(batch: &Batch) -> Result<Vec<u8>, Problem> {
-    let mut line = serde_json::to_vec(batch).map_err(|error| failed(&error))?;
-    line.push(b'\n');
-    Ok(line)
-}
-
-fn failed(error: &dyn std::fmt::Display) -> Problem {
-    Problem::error("event-source", format!("the messages that are not copied yet cannot be kept: {error}"))
+    fn line(&self, batch: &Batch) -> Result<Vec<u8>, Problem> {
+        let mut line = serde_json::to_vec(batch).map_err(|error| self.kept.failed(&error))?;
+        line.push(b'\n');
+        Ok(line)
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use millrace_spec::problem::Problem;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Mutex;
 
 use super::{Copy, staging};
 use crate::address::{Address, sources};
@@ -44,7 +45,7 @@ pub struct Messages {
     #[serde(default, rename = "for")]
     pub time: Option<Elapsed>,
     /// Who reads, where a queue keeps how far each of its readers is: the consumer group of Redis, the durable consumer of JetStream, the session
-    /// of MQTT. A name of the step's own if absent.
+    /// of MQTT; of Kafka, the workspace keeps it. A name of the step's own if absent.
     #[serde(default)]
     pub reader: Option<String>,
     /// What the column `body` is.
@@ -95,17 +96,17 @@ pub(super) fn check_absent(config: &CopyConfig) -> Result<(), CopyError> {
     match &config.messages {
         Some(_) => Err(CopyError::config(
             "`messages` is for queues",
-            "from: \"queue:orders\", a connection of the kind `redis`, `nats`, `rabbitmq` or `mqtt`",
+            "from: \"queue:orders\", a connection of the kind `redis`, `nats`, `rabbitmq`, `mqtt` or `kafka`",
         )),
         None => Ok(()),
     }
 }
 
-/// A step that reads a queue has a key of its own for each attempt: one that is begun again reads other messages than the first one did, so that
-/// what that has loaded does not stand for them.
-pub(super) fn keyed(context: &StepContext) -> StepContext {
-    let idempotency_key = format!("{}/{}", context.idempotency_key, uuid::Uuid::now_v7().simple());
-    StepContext { idempotency_key, ..context.clone() }
+/// The key that messages are loaded by. A step that reads a queue has one of its own for each attempt: one that is begun again reads other messages
+/// than the first one did, so that what that has loaded does not stand for them. Where they are the same again, so is the key.
+fn load_key(queue: &dyn QueueReader, context: &StepContext) -> String {
+    let new = || format!("{}/{}", context.idempotency_key, uuid::Uuid::now_v7().simple());
+    queue.owed_to().map_or_else(new, str::to_owned)
 }
 
 impl Copy {
@@ -131,15 +132,27 @@ impl Copy {
         let mut queue = unless_cancelled(context, opened).await?;
         let mut staged = Staged::new(&asking).await?;
         unless_cancelled(context, drain(&mut *queue, &spec, &mut staged, &asking)).await?;
-        let mut columns = columns(spec.body);
+        let mut columns = columns(spec.body, queue.has_keys());
         columns.extend(asking.config.columns.clone());
         if staged.rows == 0 && (leaves_alone(&asking.config.write) || !columns.contains_key("body")) {
             return Err(CopyError::NoMessage { queue: asking.label });
         }
         let (log, label) = (context.log.clone(), asking.label.clone());
+        let load = load_key(&*queue, context);
+        if queue.owed_to().is_some() {
+            log.line(&format!(
+                "`{label}` gives what a copy had read that did not end; the rest comes with the next one"
+            ));
+        }
+        asking.outcome.load_by(load.clone());
+        let (queue, noting) = (Arc::new(Mutex::new(queue)), asking.label.clone());
+        let noted = queue.clone();
+        asking.outcome.commit_after(Box::pin(async move {
+            noted.lock().await.note(&load).await.map_err(|problem| self::said(&noting, problem))
+        }));
         asking.outcome.settle_with(Box::pin(async move {
             // The sink has them: a queue that does not hear of it gives them once more, and that is all.
-            if let Err(problem) = queue.acknowledge().await {
+            if let Err(problem) = queue.lock().await.acknowledge().await {
                 log.line(&format!("`{label}` gives these messages once more: {}", problem.message));
             }
             Ok(())
@@ -192,13 +205,10 @@ fn said(label: &str, problem: Problem) -> CopyError {
 }
 
 /// The columns of every queue.
-fn columns(body: BodyColumn) -> IndexMap<String, ColumnSpec> {
-    let mut columns = vec![
-        ("id", ColumnType::String),
-        ("subject", ColumnType::String),
-        ("time", ColumnType::Timestamp),
-        ("headers", ColumnType::String),
-    ];
+fn columns(body: BodyColumn, keys: bool) -> IndexMap<String, ColumnSpec> {
+    let mut columns = vec![("id", ColumnType::String), ("subject", ColumnType::String)];
+    columns.extend(keys.then_some(("key", ColumnType::String)));
+    columns.extend([("time", ColumnType::Timestamp), ("headers", ColumnType::String)]);
     if body == BodyColumn::Text {
         columns.push(("body", ColumnType::String));
     }
@@ -218,24 +228,29 @@ async fn drain(
     let until = spec.time.map(|time| Instant::now() + Duration::from_millis(time.ms));
     let most = spec.max.map_or(MOST, NonZeroU64::get);
     let mut wait = Duration::ZERO;
-    while staged.rows < most {
-        if let Some(until) = until {
+    let mut left = most;
+    // What is owed belongs together.
+    while left > 0 || queue.owed_to().is_some() {
+        let is_owed = queue.owed_to().is_some();
+        if let Some(until) = until.filter(|_| !is_owed) {
             wait = until.saturating_duration_since(Instant::now()).min(WAIT);
             if wait.is_zero() {
                 break;
             }
         }
-        let left = usize::try_from(most - staged.rows).unwrap_or(usize::MAX);
-        let received = queue.receive(left.min(AT_ONCE), wait).await;
+        let wanted = if is_owed { AT_ONCE } else { usize::try_from(left).unwrap_or(usize::MAX).min(AT_ONCE) };
+        let received = queue.receive(wanted, wait).await;
         let Received { messages, is_all } = received.map_err(|problem| said(&asking.label, problem))?;
-        let lines: String = messages.iter().map(|message| line(message, spec.body)).collect();
+        let lines: String =
+            messages.iter().map(|message| line(message, spec.body, queue.has_keys())).collect();
         file.write_all(lines.as_bytes()).await.map_err(|error| failed(&error))?;
         staged.rows += messages.len() as u64;
+        left = left.saturating_sub(messages.len() as u64);
         staged.bytes += lines.len() as u64;
         let (rows, bytes) = (Some(staged.rows), Some(staged.bytes));
         let message = Some("the queue gives its messages".to_owned());
         asking.context.progress.report(Progress { fraction: None, rows, bytes, message });
-        if until.is_none() && is_all {
+        if is_all && (until.is_none() || queue.owed_to().is_some()) {
             break;
         }
         // What is left is with another reader, and comes back if that is gone.
@@ -245,7 +260,7 @@ async fn drain(
 }
 
 /// A message as a line of JSON.
-fn line(message: &QueueMessage, body: BodyColumn) -> String {
+fn line(message: &QueueMessage, body: BodyColumn, keys: bool) -> String {
     let text = |text: &str| serde_json::Value::from(text).to_string();
     let time = message.time_ms.and_then(|time| Timestamp::from_millisecond(time).ok());
     let time = time.map_or_else(|| "null".to_owned(), |time| text(&time.to_string()));
@@ -255,8 +270,12 @@ fn line(message: &QueueMessage, body: BodyColumn) -> String {
         BodyColumn::Json if message.is_json => message.body.replace(['\n', '\r'], " "),
         _ => text(&message.body),
     };
+    let key = message.key.as_deref().map_or_else(|| "null".to_owned(), text);
+    let key = if keys { format!(",\"key\":{key}") } else { String::new() };
     let (id, subject, headers) = (text(&message.id), text(&message.subject), text(&headers));
-    format!("{{\"id\":{id},\"subject\":{subject},\"time\":{time},\"headers\":{headers},\"body\":{body}}}\n")
+    format!(
+        "{{\"id\":{id},\"subject\":{subject}{key},\"time\":{time},\"headers\":{headers},\"body\":{body}}}\n"
+    )
 }
 
 #[cfg(test)]
@@ -268,6 +287,7 @@ mod tests {
         let mut message = QueueMessage {
             id: "1".to_owned(),
             subject: "a\"b".to_owned(),
+            key: Some("k1".to_owned()),
             time_ms: Some(1_500),
             headers: [("k".to_owned(), "v".to_owned())].into(),
             body: "{\"n\":\n 1.10}".to_owned(),
@@ -275,11 +295,17 @@ mod tests {
         };
         let begin =
             r#"{"id":"1","subject":"a\"b","time":"1970-01-01T00:00:01.5Z","headers":"{\"k\":\"v\"}","body":"#;
-        assert_eq!(line(&message, BodyColumn::Json), format!("{begin}{{\"n\":  1.10}}}}\n"));
-        assert_eq!(line(&message, BodyColumn::Text), format!("{begin}\"{{\\\"n\\\":\\n 1.10}}\"}}\n"));
+        assert_eq!(line(&message, BodyColumn::Json, false), format!("{begin}{{\"n\":  1.10}}}}\n"));
+        assert_eq!(line(&message, BodyColumn::Text, false), format!("{begin}\"{{\\\"n\\\":\\n 1.10}}\"}}\n"));
+        assert!(
+            line(&message, BodyColumn::Text, true)
+                .starts_with(r#"{"id":"1","subject":"a\"b","key":"k1","time""#)
+        );
+        message.key = None;
+        assert!(line(&message, BodyColumn::Text, true).contains(r#","key":null,"#));
         (message.body, message.is_json, message.time_ms) = ("hello".to_owned(), false, None);
         assert!(
-            line(&message, BodyColumn::Json)
+            line(&message, BodyColumn::Json, false)
                 .ends_with(",\"time\":null,\"headers\":\"{\\\"k\\\":\\\"v\\\"}\",\"body\":\"hello\"}\n")
         );
     }

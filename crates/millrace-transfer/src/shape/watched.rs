@@ -47,8 +47,8 @@ impl Watch {
     }
 
     /// After the last batch, before the sink knows that it was the last.
-    fn end(&self) -> Result<(), CopyError> {
-        self.outcome.end()
+    async fn end(&self) -> Result<(), CopyError> {
+        self.outcome.end().await
     }
 }
 
@@ -67,10 +67,10 @@ pub(crate) fn watched(rows: BatchStream, watch: Watch, context: &StepContext) ->
                     match batches.next().await {
                         Some(Ok(batch)) => match watch.wanted(batch) {
                             Some(batch) => watch.pass(&batch, &context).await.map(|()| Some(Ok(batch))),
-                            None => watch.end().map(|()| None),
+                            None => watch.end().await.map(|()| None),
                         },
                         Some(Err(error)) => Ok(Some(Err(error))),
-                        None => watch.end().map(|()| None),
+                        None => watch.end().await.map(|()| None),
                     }
                 } => next,
             };

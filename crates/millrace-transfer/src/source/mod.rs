@@ -32,15 +32,35 @@ pub(crate) struct Outcome {
     pub(crate) meter: Arc<Meter>,
     /// When the files of the source changed, by their names.
     pub(crate) modified: Modified,
-    settle: Arc<Mutex<Option<Settle>>>,
+    /// What the sink loads the rows by, if the source has a say in that.
+    load_key: Arc<Mutex<Option<String>>>,
+    /// Before the sink knows that it has all rows.
+    commit: Owed,
+    /// Once the sink has its rows.
+    settle: Owed,
 }
 
-/// What is done at the source once the sink has its rows.
-struct Settle(BoxFuture<'static, Result<(), CopyError>>);
+/// What is done at the source, once.
+#[derive(Clone, Default)]
+struct Owed(Arc<Mutex<Option<BoxFuture<'static, Result<(), CopyError>>>>>);
 
-impl std::fmt::Debug for Settle {
+impl Owed {
+    fn set(&self, work: BoxFuture<'static, Result<(), CopyError>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(work);
+    }
+
+    async fn done(&self) -> Result<(), CopyError> {
+        let work = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match work {
+            Some(work) => work.await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Owed {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Settle")
+        formatter.write_str("Owed")
     }
 }
 
@@ -54,22 +74,35 @@ impl Outcome {
             rejects: Arc::new(Mutex::new(rejects)),
             meter,
             modified: Arc::default(),
-            settle: Arc::default(),
+            load_key: Arc::default(),
+            commit: Owed::default(),
+            settle: Owed::default(),
         }
     }
 
     /// What the source wants to be done once the sink has its rows.
     pub(crate) fn settle_with(&self, settle: BoxFuture<'static, Result<(), CopyError>>) {
-        *self.settle.lock().unwrap_or_else(PoisonError::into_inner) = Some(Settle(settle));
+        self.settle.set(settle);
+    }
+
+    /// What the source wants to be done when it has given its last row, before the sink commits.
+    pub(crate) fn commit_after(&self, note: BoxFuture<'static, Result<(), CopyError>>) {
+        self.commit.set(note);
+    }
+
+    /// The key that the sink is to load the rows by.
+    pub(crate) fn load_by(&self, key: String) {
+        *self.load_key.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+    }
+
+    /// The key that the source wants its rows to be loaded by; the attempt's if it wants none.
+    pub(crate) fn load_key(&self) -> Option<String> {
+        self.load_key.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The sink has the rows.
     pub(crate) async fn settle(&self) -> Result<(), CopyError> {
-        let settle = self.settle.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match settle {
-            Some(settle) => settle.0.await,
-            None => Ok(()),
-        }
+        self.settle.done().await
     }
 
     /// For what is read beside the source: its bytes are not counted, and its errors are not the source's.
@@ -96,9 +129,10 @@ impl Outcome {
         self.rejects.lock().unwrap_or_else(PoisonError::into_inner).close()
     }
 
-    /// Every row was read.
-    pub(crate) fn end(&self) -> Result<(), CopyError> {
-        self.rejects.lock().unwrap_or_else(PoisonError::into_inner).end(self.meter.passed())
+    /// Every row was read, and the sink may commit them.
+    pub(crate) async fn end(&self) -> Result<(), CopyError> {
+        self.rejects.lock().unwrap_or_else(PoisonError::into_inner).end(self.meter.passed())?;
+        self.commit.done().await
     }
 
     /// Sets rows aside, or fails if they may not be.

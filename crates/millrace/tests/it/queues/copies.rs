@@ -1,5 +1,6 @@
 //! Queues as sources of copies.
 
+use std::path::PathBuf;
 use std::process::Child;
 
 use serde_json::json;
@@ -137,4 +138,100 @@ pub(super) fn elements_are_removed_once_the_sink_has_them<B: Broker>(queue: &str
     );
     run(&project, "broken", "exit 0");
     assert_eq!(number(&project, "select count(*) as n from rows"), 6);
+}
+
+/// A queue whose messages have a place of their own: rows that are added without keys are exact, whenever a copy was killed.
+pub(super) fn a_copy_that_is_killed_adds_each_message_once<B: Broker>(queue: &str) {
+    const MESSAGES: u64 = 2_000;
+    let Some(broker) = Running::<B>::start() else { return };
+    let load = "messages: {max: 20}, write: append, to: \"data:rows\"";
+    let (project, mut sender) = workspace(&broker, queue, &[("load", load)]);
+    sender.send(&json!({"burst": MESSAGES}));
+    let is_noted = || {
+        let mut noted = files(&project).into_iter().filter(|path| path.ends_with("position.json"));
+        noted.any(|path| std::fs::read_to_string(path).unwrap_or_default().contains("loading"))
+    };
+    let is_commit = |path: &PathBuf| path.parent().is_some_and(|folder| folder.ends_with("_delta_log"));
+    let commits = || files(&project).iter().filter(|path| is_commit(path)).count();
+    let counted = || {
+        ["count(*)", "count(distinct id)"]
+            .map(|what| number(&project, &format!("select {what} as n from rows")))
+    };
+    // Before the sink has them and after it, and each time before it is said so.
+    let (mut before_commit, mut after_commit) = (0, 0);
+    for round in 0..40 {
+        if before_commit >= 2 && after_commit >= 3 {
+            break;
+        }
+        let known = commits();
+        let mut loading = Ended(project.spawn(&["run", "load"]));
+        wait_until(|| {
+            let is_over = loading.0.try_wait().unwrap().is_some();
+            is_over || if round % 2 == 0 { is_noted() } else { commits() > known }
+        });
+        drop(loading);
+        if is_noted() {
+            *if commits() > known { &mut after_commit } else { &mut before_commit } += 1;
+        }
+        // It goes on with the run that was killed, too; one of them waits for the other.
+        run(&project, "load", "exit 0");
+        let [rows, ids] = counted();
+        assert_eq!(rows, ids, "round {round}, {before_commit} before the commit, {after_commit} after it");
+    }
+    assert!(after_commit > 0, "no copy was killed between the commit and the acknowledgement");
+    let rest = load.replace("max: 20", "max: 5000");
+    project.write(
+        "pipelines/load.yaml",
+        format!("steps: {{load: {{copy: {{from: \"queue:{queue}\", {rest}}}}}}}\n"),
+    );
+    // What a killed one had read comes by itself.
+    for _ in 0..10 {
+        run(&project, "load", "exit 0");
+        if counted()[0] >= MESSAGES {
+            break;
+        }
+    }
+    run(&project, "load", "exit 0");
+    assert_eq!(counted(), [MESSAGES; 2]);
+    assert_eq!(number(&project, "select count(distinct body) as n from rows"), MESSAGES);
+}
+
+/// The files of a workspace.
+fn files(project: &Project) -> Vec<PathBuf> {
+    let (mut folders, mut found) = (vec![project.path().to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        // It may be gone already.
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
+        }
+    }
+    found
+}
+
+/// What else a row has, where messages have keys; and what is not there.
+pub(super) fn keys_are_a_column<B: Broker>(queue: &str) {
+    let Some(broker) = Running::<B>::start() else { return };
+    let load = "messages: {body: json}, mapping: {id: id, who: key, n: $.body.n}, write: {upsert: [who]}, to: \"data:rows\"";
+    let (project, mut sender) = workspace(&broker, queue, &[("load", load)]);
+    for (key, n) in [("a", 1), ("b", 2), ("a", 3)] {
+        sender.send(&json!({"body": json!({"n": n}).to_string(), "key": key}));
+    }
+    run(&project, "load", "exit 0");
+    assert_eq!(number(&project, "select sum(n) as n from rows where who in ('a', 'b')"), 5);
+    // Where this reader is is nothing to another one.
+    let another = load.replace("body: json", "body: json, reader: another").replace("data:rows", "data:all");
+    let another = another.replace("{upsert: [who]}", "append");
+    project.write(
+        "pipelines/other.yaml",
+        format!("steps: {{load: {{copy: {{from: \"queue:{queue}\", {another}}}}}}}\n"),
+    );
+    run(&project, "other", "exit 0");
+    assert_eq!(number(&project, "select count(*) as n from \"all\""), 3);
+    project.write(
+        "pipelines/load.yaml",
+        format!("steps: {{load: {{copy: {{from: \"queue:absent\", {load}}}}}}}\n"),
+    );
+    let said = project.millrace(&["run", "load"]);
+    assert!(said.contains("cannot give the topic `absent`: there is none of this name"), "{said}");
 }

@@ -1,7 +1,7 @@
 use std::process::Command;
 
 use super::broker::{Broker, Place, Running, certificate, script};
-use super::suite;
+use super::{copies, suite};
 use crate::events::wait_until_asked;
 use crate::server::Up;
 
@@ -130,4 +130,29 @@ fn event_kafka_brokers_that_are_away_are_said() {
     broker.stop();
     let said = suite::error_once_there_is_one(&server);
     assert!(said.starts_with(&format!("`{}` cannot be reached: ", broker.address)), "{said}");
+}
+
+#[test]
+fn copy_kafka_positions_are_moved_on_once_the_sink_has_the_records() {
+    copies::messages_are_acknowledged_once_the_sink_has_them::<Kafka>("orders", "");
+}
+
+#[test]
+fn copy_kafka_bodies_are_read_as_json_and_waited_for() {
+    copies::bodies_are_read_as_json_and_waited_for::<Kafka>("orders", "");
+}
+
+#[test]
+fn copy_kafka_killed_again_and_again_adds_each_record_once() {
+    copies::a_copy_that_is_killed_adds_each_message_once::<Kafka>("orders");
+}
+
+#[test]
+fn copy_kafka_keys_are_a_column() {
+    copies::keys_are_a_column::<Kafka>("orders");
+}
+
+#[test]
+fn copy_kafka_with_tls_and_a_login() {
+    copies::messages_are_acknowledged_once_the_sink_has_them::<Secure<SCRAM_512>>("orders", "");
 }

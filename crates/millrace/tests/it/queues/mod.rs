@@ -94,7 +94,7 @@ fn what_says_nothing_to_a_queue_is_told_where_it_stands() {
       |
     3 |   b: {copy: {from: b.csv, messages: {max: 10}, to: "data:b"}}
       |                                     ^
-    hint: from: "queue:orders", a connection of the kind `redis`, `nats`, `rabbitmq` or `mqtt`
+    hint: from: "queue:orders", a connection of the kind `redis`, `nats`, `rabbitmq`, `mqtt` or `kafka`
     error[missing-file]: there is no file `c.csv` in the workspace
      --> pipelines/p.yaml:4:20
       |
