@@ -129,7 +129,8 @@ pub struct CopyConfig {
     /// Files to read from zip archives, a glob; every file whose ending names the format if absent. Zip archives only.
     #[serde(default)]
     pub entries: Option<String>,
-    /// How the source is divided among connections; a large table of PostgreSQL is by its pages if absent. Databases only.
+    /// How the source is divided among connections, as many as `parallelism` says; a large table of PostgreSQL is by its pages if absent.
+    /// Databases only.
     #[serde(default)]
     pub partition: Option<Partition>,
     /// Files that changed before are left out; microseconds since 1970.
@@ -299,6 +300,9 @@ impl Bound {
 }
 
 /// How a read of a database is divided among connections.
+///
+/// The connections share one snapshot in PostgreSQL and SQLite. In MySQL and MariaDB each has its own, begun together: rows that are written in that
+/// moment may be missing or come twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Partition {

@@ -10,8 +10,9 @@ mod json;
 mod load;
 mod merge;
 pub(crate) mod mysql;
+mod parted;
 pub(crate) mod postgres;
-mod rows;
+mod ranges;
 pub(crate) mod sqlite;
 
 use std::path::Path;
@@ -57,6 +58,21 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
+    /// How the rows are divided, if the step says so.
+    pub(crate) fn division(&self) -> Result<Option<(Division<'_>, usize)>, CopyError> {
+        let Some(partition) = &self.partition else { return Ok(None) };
+        let parts = partition.parts.map_or(self.connections * parted::EACH, |parts| parts.get() as usize);
+        let division = match partition {
+            Partition { column: Some(column), hash: None, .. } => Division::Column(column),
+            Partition { column: None, hash: Some(expression), .. } => Division::Hash(expression),
+            _ => {
+                let message = "`partition` takes either `column` or `hash`";
+                return Err(CopyError::config(message, "partition: {column: id}"));
+            }
+        };
+        Ok(Some((division, parts.max(1))))
+    }
+
     /// The condition and its values.
     pub(crate) fn condition(&self) -> (Option<&str>, &[Value]) {
         match &self.condition {
@@ -65,6 +81,15 @@ impl Reading {
             Some(Condition::Bound { text, params }) => (Some(text), params),
         }
     }
+}
+
+/// What rows are divided by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Division<'a> {
+    /// Ranges of this column's values.
+    Column(&'a str),
+    /// The hash of this expression.
+    Hash(&'a str),
 }
 
 /// A column of a table that is written.

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
 use millrace_contract::BatchStream;
@@ -19,9 +19,11 @@ use sqlx::{
 
 use super::cells::{Cell, Rows, Sent, insert};
 use super::load::next_batch;
-use super::{Dialect, Load, Reading, Session, TableColumn, TableServer, rows};
+use super::parted::{self, Batches, PartReader, Parted};
+use super::ranges::{self, Measure, not_divided};
+use super::{Dialect, Division, Load, Reading, Session, TableColumn, TableServer};
 use crate::error::CopyError;
-use crate::meter::Stage;
+use crate::meter::{Meter, Stage};
 use crate::source::Outcome;
 use crate::types::{ColumnSpec, ColumnType};
 
@@ -88,46 +90,37 @@ impl TableServer for Mysql {
     }
 
     async fn read(&self, reading: Reading, outcome: Outcome) -> Result<BatchStream, CopyError> {
-        rows::check(&reading)?;
         let what = reading.relation.clone();
         let fail = |error: sqlx::Error| failed(&what, &error);
-        let mut connection = self.connect().await?;
+        let mut leader = self.connect().await?;
         let from = Dialect::Mysql.relation(&reading.relation);
-        let columns = describe(&mut connection, &reading, &from).await.map_err(fail)?;
+        let columns = describe(&mut leader, &reading, &from).await.map_err(fail)?;
+        let parts = parts(&mut leader, &reading, &from, &columns).await?;
+        let expressions: Vec<&str> = columns.iter().map(|column| column.expression.as_str()).collect();
+        let (condition, values) = match reading.condition() {
+            (Some(text), values) => {
+                let (text, values) = positional(text, values);
+                (Some(text), values)
+            }
+            (None, _) => (None, Vec::new()),
+        };
+        let select = format!("select {} from {from}", expressions.join(", "));
+        let fields: Vec<Field> = columns.into_iter().map(|column| column.field).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let meter = outcome.meter.clone();
+        let parted = Parted { schema: schema.clone(), parts, outcome };
+        let mut connections = vec![leader];
+        for _ in 1..parted.workers(reading.connections) {
+            connections.push(self.connect().await?);
+        }
+        // Each connection has a snapshot of its own. They are all there, so that no more than a moment lies between them.
         let snapshot = "set session transaction isolation level repeatable read; \
                         start transaction with consistent snapshot, read only";
-        run(&mut connection, snapshot).await.map_err(fail)?;
-        let expressions: Vec<&str> = columns.iter().map(|(_, expression)| expression.as_str()).collect();
-        let (condition, values) = reading.condition();
-        let (condition, values) = match condition {
-            Some(text) => {
-                let (text, values) = positional(text, values);
-                (format!(" where {text}"), values)
-            }
-            None => (String::new(), Vec::new()),
-        };
-        let sql = format!("select {} from {from}{condition}", expressions.join(", "));
-        let fields: Vec<Field> = columns.into_iter().map(|(field, _)| field).collect();
-        let schema = Arc::new(Schema::new(fields));
-        let arguments = bound(&values).map_err(|message| CopyError::read(&what, &message))?;
-        let (starting, sender) = rows::channel(schema.clone(), outcome);
-        Ok(starting.run(async move {
-            let fail = |error: sqlx::Error| failed(&what, &error);
-            let wrong = |message: String| CopyError::read(&what, &message);
-            let mut found = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch(&mut connection);
-            let columns = schema.fields().len();
-            let mut rows = Rows::new(schema);
-            while let Some(row) = found.try_next().await.map_err(fail)? {
-                for index in 0..columns {
-                    let said = with_cell(&row, index, |cell| rows.cell(index, cell)).map_err(fail)?;
-                    said.map_err(wrong)?;
-                }
-                if rows.end() && !sender.give(&mut rows).await.map_err(wrong)? {
-                    return Ok(());
-                }
-            }
-            sender.give(&mut rows).await.map_err(wrong).map(drop)
-        }))
+        let begin = connections.iter_mut().map(|connection| run(connection, snapshot));
+        futures::future::try_join_all(begin).await.map_err(fail)?;
+        let query = Arc::new(Query { what: what.clone(), schema, select, condition, values, meter });
+        let workers = connections.into_iter().map(|connection| Worker { connection, query: query.clone() });
+        Ok(parted.read(workers.collect(), ()))
     }
 
     async fn session(&self, table: &str) -> Result<Box<dyn Session>, CopyError> {
@@ -135,12 +128,106 @@ impl TableServer for Mysql {
     }
 }
 
+/// What is read.
+struct Query {
+    what: String,
+    schema: SchemaRef,
+    /// `select … from …`.
+    select: String,
+    condition: Option<String>,
+    values: Vec<Value>,
+    meter: Arc<Meter>,
+}
+
+/// A connection with what it reads.
+struct Worker {
+    connection: MySqlConnection,
+    query: Arc<Query>,
+}
+
+#[async_trait]
+impl PartReader for Worker {
+    async fn read(&mut self, part: Option<&str>, to: &Batches) -> Result<(), CopyError> {
+        let Query { what, schema, select, condition, values, meter } = &*self.query;
+        let fail = |error: sqlx::Error| failed(what, &error);
+        let wrong = |message: String| CopyError::read(what, &message);
+        let sql = parted::query(select, condition.as_deref(), part);
+        let arguments = bound(values).map_err(wrong)?;
+        let mut found = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch(&mut self.connection);
+        let columns = schema.fields().len();
+        let mut rows = Rows::new(schema.clone());
+        while let Some(row) = found.try_next().await.map_err(fail)? {
+            for index in 0..columns {
+                let said = with_cell(&row, index, |cell| rows.cell(index, cell)).map_err(fail)?;
+                said.map_err(wrong)?;
+            }
+            if rows.end() && !parted::give(&mut rows, to, meter).await.map_err(wrong)? {
+                return Ok(());
+            }
+        }
+        parted::give(&mut rows, to, meter).await.map_err(wrong).map(drop)
+    }
+}
+
+/// The conditions of the parts of a read; none if it is not divided.
+async fn parts(
+    connection: &mut MySqlConnection,
+    reading: &Reading,
+    from: &str,
+    columns: &[Column],
+) -> Result<Vec<String>, CopyError> {
+    let (column, parts) = match reading.division()? {
+        None => return Ok(Vec::new()),
+        Some((Division::Hash(expression), parts)) => {
+            let part = |part: usize| format!("coalesce(crc32(({expression})) % {parts}, 0) = {part}");
+            return Ok((0..parts).map(part).collect());
+        }
+        Some((Division::Column(column), parts)) => (column, parts),
+    };
+    let quoted = Dialect::Mysql.quoted(column);
+    let refused = |why: &dyn std::fmt::Display| not_divided(&reading.relation, &quoted, why);
+    let found = columns.iter().find(|found| found.field.name().eq_ignore_ascii_case(column));
+    let found = found.ok_or_else(|| refused(&"there is no such column"))?;
+    let measure = measure(&found.sql_type);
+    let measure = measure.ok_or_else(|| refused(&format_args!("it is of the type {}", found.sql_type)))?;
+    let sql = format!("select cast(min({quoted}) as char), cast(max({quoted}) as char) from {from}");
+    let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(connection).await;
+    let row = row.map_err(|error| refused(&message(&error)))?;
+    let cell = |index| text(&row, index).map_err(|error| failed(&reading.relation, &error));
+    let Some((least, greatest)) = cell(0)?.zip(cell(1)?) else { return Ok(Vec::new()) };
+    let bounds = measure.bounds(&least, &greatest, parts);
+    let bounds =
+        bounds.ok_or_else(|| refused(&format_args!("it has values from `{least}` to `{greatest}`")))?;
+    Ok(ranges::conditions(&quoted, &bounds))
+}
+
+/// How values of such a type are divided; `None` if they are not.
+fn measure(sql_type: &str) -> Option<Measure> {
+    let word = sql_type.to_lowercase();
+    match word.split(['(', ' ']).next().unwrap_or_default() {
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "year" => Some(Measure::Integer),
+        "decimal" | "float" | "double" => Some(Measure::Number),
+        "date" => Some(Measure::Date),
+        "datetime" | "timestamp" => Some(Measure::Moment),
+        _ => None,
+    }
+}
+
+/// A column that is read.
+struct Column {
+    field: Field,
+    /// How it is asked for.
+    expression: String,
+    /// Its type in the server's words.
+    sql_type: String,
+}
+
 /// The columns and how each is asked for. A query's are those of an empty table that is made of it.
 async fn describe(
     connection: &mut MySqlConnection,
     reading: &Reading,
     from: &str,
-) -> Result<Vec<(Field, String)>, sqlx::Error> {
+) -> Result<Vec<Column>, sqlx::Error> {
     let table = if reading.relation.trim().starts_with('(') {
         let sql = format!("create temporary table millrace_described as select * from {from} limit 0");
         run(connection, &sql).await?;
@@ -164,7 +251,7 @@ async fn describe(
             (false, true) => format!("cast({column} as unsigned)"),
             (false, false) => column,
         };
-        columns.push((Field::new(name, kind, true), expression));
+        columns.push(Column { field: Field::new(name, kind, true), expression, sql_type });
     }
     Ok(columns)
 }

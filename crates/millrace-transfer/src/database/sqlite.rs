@@ -20,10 +20,11 @@ use sqlx::{
 
 use super::cells::{Cell, Rows, Sent, insert};
 use super::load::next_batch;
-use super::rows::{self, Sender};
-use super::{Dialect, Load, Reading, Session, TableColumn, TableServer};
+use super::parted::{self, Batches, PartReader, Parted};
+use super::ranges::{self, Measure, not_divided};
+use super::{Dialect, Division, Load, Reading, Session, TableColumn, TableServer};
 use crate::error::CopyError;
-use crate::meter::Stage;
+use crate::meter::{Meter, Stage};
 use crate::source::{BATCH_ROWS, Outcome};
 use crate::types::{ColumnSpec, ColumnType};
 
@@ -68,6 +69,42 @@ impl SqliteFile {
         let options = SqliteConnectOptions::new().filename(&self.path).create_if_missing(create);
         options.busy_timeout(PATIENCE).disable_statement_logging().connect().await
     }
+
+    /// So many connections that see one state of the file.
+    async fn snapshot(&self, count: usize, what: &str) -> Result<Vec<SqliteConnection>, CopyError> {
+        let fail = |error: sqlx::Error| failed(what, &error);
+        let mut connections = Vec::with_capacity(count);
+        for _ in 0..count.max(1) {
+            connections.push(self.connect(false).await.map_err(fail)?);
+        }
+        // Nobody commits while the transactions begin.
+        let mut gate = None;
+        if count > 1 {
+            let mut connection = self.connect(false).await.map_err(fail)?;
+            match run(&mut connection, "begin immediate").await {
+                Ok(()) => gate = Some(connection),
+                // Where readers and writers exclude each other, the first one that reads keeps the others out.
+                Err(error) if is_read_only(&error) && !is_wal(&mut connection).await.map_err(fail)? => {}
+                Err(error) if is_read_only(&error) => {
+                    return Err(CopyError::config(
+                        format!(
+                            "`{what}` cannot be read over several connections: its file is in WAL mode and cannot be written, so that nothing keeps others from changing it meanwhile"
+                        ),
+                        "leave `partition` out",
+                    ));
+                }
+                Err(error) => return Err(fail(error)),
+            }
+        }
+        for connection in &mut connections {
+            // The transaction sees what is there when it reads first.
+            run(connection, "begin; select count(*) from sqlite_schema").await.map_err(fail)?;
+        }
+        if let Some(mut gate) = gate {
+            run(&mut gate, "rollback").await.map_err(fail)?;
+        }
+        Ok(connections)
+    }
 }
 
 #[async_trait]
@@ -77,30 +114,32 @@ impl TableServer for SqliteFile {
     }
 
     async fn read(&self, reading: Reading, outcome: Outcome) -> Result<BatchStream, CopyError> {
-        rows::check(&reading)?;
         let what = reading.relation.clone();
         let fail = |error: sqlx::Error| failed(&what, &error);
         if !self.path.exists() {
             return Err(CopyError::read(self.path.to_string_lossy(), &"there is no such file"));
         }
-        let mut connection = self.connect(false).await.map_err(fail)?;
-        // One snapshot from the first look on.
-        run(&mut connection, "begin").await.map_err(fail)?;
+        let count = if reading.partition.is_some() { reading.connections } else { 1 };
+        let mut connections = self.snapshot(count, &what).await?;
+        let Some(leader) = connections.first_mut() else {
+            return Err(CopyError::read(&what, &"no connection"));
+        };
         let from = Dialect::Sqlite.relation(&reading.relation);
         let view = format!("create temp view millrace_described as select * from {from}");
-        run(&mut connection, &view).await.map_err(fail)?;
+        run(leader, &view).await.map_err(fail)?;
         let (condition, values) = reading.condition();
-        let condition = condition.map(|text| format!(" where {text}")).unwrap_or_default();
-        let sql = format!("select * from {from}{condition}");
-        let schema = describe(&mut connection, &sql, values, &reading).await.map_err(fail)??;
-        let (stream, sender) = rows::channel(schema.clone(), outcome);
-        let values = values.to_vec();
-        Ok(stream.run(async move {
-            let fail = |error: sqlx::Error| failed(&what, &error);
-            let arguments = bound(&values).map_err(|message| CopyError::read(&what, &message))?;
-            let mut found = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch(&mut connection);
-            take(&mut found, schema, &sender, &what, fail).await
-        }))
+        let select = format!("select * from {from}");
+        let (schema, declared) = describe(leader, &parted::query(&select, condition, None), values, &reading)
+            .await
+            .map_err(fail)??;
+        let parts = parts(leader, &reading, &from, &declared).await?;
+        let meter = outcome.meter.clone();
+        let parted = Parted { schema: schema.clone(), parts, outcome };
+        connections.truncate(parted.workers(count));
+        let (condition, values) = (condition.map(str::to_owned), values.to_vec());
+        let query = Arc::new(Query { what, schema, select, condition, values, meter });
+        let workers = connections.into_iter().map(|connection| Worker { connection, query: query.clone() });
+        Ok(parted.read(workers.collect(), ()))
     }
 
     async fn session(&self, table: &str) -> Result<Box<dyn Session>, CopyError> {
@@ -118,29 +157,102 @@ impl TableServer for SqliteFile {
     }
 }
 
-async fn take<S>(
-    found: &mut S,
+/// What is read.
+struct Query {
+    what: String,
     schema: SchemaRef,
-    sender: &Sender,
-    what: &str,
-    fail: impl Fn(sqlx::Error) -> CopyError,
-) -> Result<(), CopyError>
-where
-    S: futures::Stream<Item = Result<SqliteRow, sqlx::Error>> + Unpin,
-{
-    let wrong = |message: String| CopyError::read(what, &message);
-    let columns = schema.fields().len();
-    let mut rows = Rows::new(schema);
-    while let Some(row) = found.try_next().await.map_err(&fail)? {
-        for index in 0..columns {
-            let said = with_cell(&row, index, |cell| rows.cell(index, cell)).map_err(&fail)?;
-            said.map_err(wrong)?;
+    /// `select … from …`.
+    select: String,
+    condition: Option<String>,
+    values: Vec<Value>,
+    meter: Arc<Meter>,
+}
+
+/// A connection with what it reads.
+struct Worker {
+    connection: SqliteConnection,
+    query: Arc<Query>,
+}
+
+#[async_trait]
+impl PartReader for Worker {
+    async fn read(&mut self, part: Option<&str>, to: &Batches) -> Result<(), CopyError> {
+        let Query { what, schema, select, condition, values, meter } = &*self.query;
+        let fail = |error: sqlx::Error| failed(what, &error);
+        let wrong = |message: String| CopyError::read(what, &message);
+        let sql = parted::query(select, condition.as_deref(), part);
+        let arguments = bound(values).map_err(wrong)?;
+        let mut found = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch(&mut self.connection);
+        let columns = schema.fields().len();
+        let mut rows = Rows::new(schema.clone());
+        while let Some(row) = found.try_next().await.map_err(fail)? {
+            for index in 0..columns {
+                let said = with_cell(&row, index, |cell| rows.cell(index, cell)).map_err(fail)?;
+                said.map_err(wrong)?;
+            }
+            if rows.end() && !parted::give(&mut rows, to, meter).await.map_err(wrong)? {
+                return Ok(());
+            }
         }
-        if rows.end() && !sender.give(&mut rows).await.map_err(wrong)? {
-            return Ok(());
-        }
+        parted::give(&mut rows, to, meter).await.map_err(wrong).map(drop)
     }
-    sender.give(&mut rows).await.map_err(wrong).map(drop)
+}
+
+/// Characters that a hash is made of, the last ones: numbers and names differ there first.
+const HASHED: u32 = 6;
+
+/// The conditions of the parts of a read; none if it is not divided. `declared`: the columns with their types.
+async fn parts(
+    connection: &mut SqliteConnection,
+    reading: &Reading,
+    from: &str,
+    declared: &[(String, String)],
+) -> Result<Vec<String>, CopyError> {
+    let (column, parts) = match reading.division()? {
+        None => return Ok(Vec::new()),
+        Some((Division::Hash(expression), parts)) => {
+            // SQLite has no function for it.
+            let sign = |place: u32| {
+                let weight = 31_u32.pow(place - 1);
+                format!("coalesce(unicode(substr(cast(({expression}) as text), -{place}, 1)), 0) * {weight}")
+            };
+            let hash: Vec<String> = (1..=HASHED).map(sign).collect();
+            let hash = hash.join(" + ");
+            return Ok((0..parts).map(|part| format!("({hash}) % {parts} = {part}")).collect());
+        }
+        Some((Division::Column(column), parts)) => (column, parts),
+    };
+    let quoted = Dialect::Sqlite.quoted(column);
+    let refused = |why: &dyn std::fmt::Display| not_divided(&reading.relation, &quoted, why);
+    // What is quoted and no column would be text.
+    let found = declared.iter().find(|(name, _)| name.eq_ignore_ascii_case(column));
+    let (_, declared) = found.ok_or_else(|| refused(&"there is no such column"))?;
+    let sql = format!(
+        "select typeof(lo), typeof(hi), cast(lo as text), cast(hi as text) from (select min({quoted}) as lo, max({quoted}) as hi from {from})"
+    );
+    let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(connection).await;
+    let row = row.map_err(|error| refused(&message(&error)))?;
+    let cell = |index: usize| {
+        let cell: Result<Option<String>, sqlx::Error> = row.try_get(index);
+        cell.map(Option::unwrap_or_default).map_err(|error| failed(&reading.relation, &error))
+    };
+    let (least_type, greatest_type, least, greatest) = (cell(0)?, cell(1)?, cell(2)?, cell(3)?);
+    let measure = match (least_type.as_str(), greatest_type.as_str()) {
+        ("null", _) => return Ok(Vec::new()),
+        ("integer", "integer") => Some(Measure::Integer),
+        ("integer" | "real", "integer" | "real") => Some(Measure::Number),
+        // As text they are in the order of time.
+        ("text", "text") => match data_type(declared) {
+            Some(DataType::Date32) => Some(Measure::Date),
+            Some(DataType::Timestamp(..)) => Some(Measure::Moment),
+            _ => None,
+        },
+        _ => None,
+    };
+    let bounds = measure.and_then(|measure| measure.bounds(&least, &greatest, parts));
+    let bounds =
+        bounds.ok_or_else(|| refused(&format_args!("it has values from `{least}` to `{greatest}`")))?;
+    Ok(ranges::conditions(&quoted, &bounds))
 }
 
 /// A value as it is stored, whatever is declared.
@@ -178,24 +290,29 @@ impl Class {
     }
 }
 
+/// The schema, and the columns with what is declared of them in the table.
+type Described = (SchemaRef, Vec<(String, String)>);
+
 /// The schema, by what is declared in the step, in the table, and by the first values.
 async fn describe(
     connection: &mut SqliteConnection,
     sql: &str,
     values: &[Value],
     reading: &Reading,
-) -> Result<Result<SchemaRef, CopyError>, sqlx::Error> {
+) -> Result<Result<Described, CopyError>, sqlx::Error> {
     let columns = sqlx::query("select name, type from pragma_table_xinfo('millrace_described') order by cid")
         .fetch_all(&mut *connection)
         .await?;
     let mut fields: Vec<(String, Option<DataType>)> = Vec::new();
+    let mut types = Vec::new();
     for column in columns {
         let (name, declared): (String, String) = (column.try_get(0)?, column.try_get(1)?);
         let kind = match reading.columns.get(&name).map(ColumnSpec::kind) {
             Some(kind) => Some(kind.data_type()),
             None => data_type(&declared),
         };
-        fields.push((name, kind));
+        fields.push((name.clone(), kind));
+        types.push((name, declared));
     }
     if fields.iter().any(|(_, kind)| kind.is_none()) {
         let arguments = match bound(values) {
@@ -214,7 +331,7 @@ async fn describe(
     }
     let field =
         |(name, kind): (String, Option<DataType>)| Field::new(name, kind.unwrap_or(DataType::Utf8), true);
-    Ok(Ok(Arc::new(Schema::new(fields.into_iter().map(field).collect::<Vec<_>>()))))
+    Ok(Ok((Arc::new(Schema::new(fields.into_iter().map(field).collect::<Vec<_>>())), types)))
 }
 
 /// What values of a column without a type are.
@@ -411,6 +528,18 @@ fn refused(what: &str, error: &sqlx::Error) -> CopyError {
 
 fn message(error: &sqlx::Error) -> String {
     error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
+}
+
+/// Whether readers see what was there while somebody writes.
+async fn is_wal(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    let mode: String = sqlx::query("pragma journal_mode").fetch_one(connection).await?.try_get(0)?;
+    Ok(mode.eq_ignore_ascii_case("wal"))
+}
+
+/// The file cannot be written (`SQLITE_READONLY` and what it is told more exactly as, which share their last byte).
+fn is_read_only(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 8)
 }
 
 /// Somebody else holds the file.

@@ -1,5 +1,10 @@
 //! Tables of real database servers: every type there and back, every way of writing, loads that happen once.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
 use millrace_metastore::testing::{TestMariadb, TestPostgres};
 use serde_json::{Value, json};
 
@@ -115,6 +120,151 @@ async fn parts_are_read_from_one_snapshot_in_order() {
     }
     let message = place.message(json!({"from": "db:big", "to": "x.csv", "partition": {"column": "t"}})).await;
     assert!(message.contains("cannot be divided"), "{message}");
+}
+
+/// Divided in each of these ways the rows are what they are undivided, and come in the same number; `never` has no ranges.
+async fn divided(place: &Place, from: &str, ways: &[Value], never: &str) {
+    place.done(json!({"from": from, "to": "one.csv", "parallelism": 1})).await;
+    let sorted = |name: &str| {
+        let mut lines: Vec<String> = place.text(name).lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let expected = sorted("one.csv");
+    for (partition, parallelism) in ways.iter().flat_map(|way| [(way, 3), (way, 1)]) {
+        let config =
+            json!({"from": from, "to": "parts.csv", "parallelism": parallelism, "partition": partition});
+        place.done(config).await;
+        assert!(sorted("parts.csv") == expected, "{from} {partition} {parallelism}");
+    }
+    let message = place.message(json!({"from": from, "to": "x.csv", "partition": {"column": never}})).await;
+    assert!(message.contains("cannot be divided by") && message.contains(never), "{message}");
+    let message =
+        place.message(json!({"from": from, "to": "x.csv", "partition": {"column": "absent"}})).await;
+    assert!(message.contains("absent"), "{message}");
+    let message = place.message(json!({"from": from, "to": "x.csv", "partition": {}})).await;
+    assert_eq!(message, "`partition` takes either `column` or `hash`");
+}
+
+/// Ways for a table with a column of each kind.
+fn ways() -> [Value; 9] {
+    [
+        json!({"column": "id", "parts": 7}),
+        json!({"column": "id", "parts": 1}),
+        json!({"column": "same", "parts": 4}),
+        json!({"column": "n"}),
+        json!({"column": "share", "parts": 5}),
+        json!({"column": "day", "parts": 3}),
+        json!({"column": "at", "parts": 6}),
+        json!({"hash": "t", "parts": 3}),
+        json!({"hash": "id"}),
+    ]
+}
+
+#[tokio::test]
+async fn parts_of_mariadb_have_each_row_once() {
+    let Some(server) = TestMariadb::start() else { return };
+    server.sql(
+        "create table big (id bigint unsigned, same int, n decimal(20,4), share double, day date, at datetime(6), stamp timestamp(6) null, y year, t varchar(40));
+         insert into big select 18446744073709551615 - seq * 3, 7, seq / 8 - 1000, if(seq % 9 = 0, null, seq / 7), date '2024-02-28' + interval seq % 800 day,
+             timestamp '1999-12-31 23:59:59.999999' + interval seq * 977 second, timestamp '2026-01-01 00:00:00' + interval seq minute, 1901 + seq % 250,
+             if(seq % 5 = 0, null, concat('größe ', seq)) from seq_1_to_10000;
+         insert into big values (null, null, null, null, null, null, null, null, null)",
+    );
+    let place = mariadb(&server);
+    let mut all = ways().to_vec();
+    all.extend([json!({"column": "stamp", "parts": 5}), json!({"column": "y", "parts": 5})]);
+    divided(&place, "db:big", &all, "t").await;
+    divided(&place, "db:(select *, id % 2 as even from big where id % 2 = 0)", &ways()[3..], "t").await;
+    // With a condition, and with bound values.
+    for condition in [json!("n > 0 or n < -999"), json!({"text": "n > $1 or n < $2", "params": [0, -999]})] {
+        let mut config = json!({"from": "db:big", "to": "some.csv", "where": condition, "partition": {"column": "id"}, "parallelism": 2});
+        place.done(config.clone()).await;
+        let lines = place.text("some.csv").lines().count();
+        config["partition"] = Value::Null;
+        place.done(config).await;
+        assert_eq!(place.text("some.csv").lines().count(), lines);
+        assert!(lines > 1000, "{lines}");
+    }
+    server.sql("create table none (id int); create table zero (day date); set sql_mode = ''; insert into zero values ('0000-00-00'), ('2026-01-01')");
+    place.done(json!({"from": "db:none", "to": "none.csv", "partition": {"column": "id"}})).await;
+    assert_eq!(place.text("none.csv"), "id\n");
+    let config = json!({"from": "db:zero", "to": "x.csv", "partition": {"column": "day"}, "columns": {"day": "string"}});
+    let message = place.message(config).await;
+    assert_eq!(message, "`zero` cannot be divided by `day`: it has values from `0000-00-00` to `2026-01-01`");
+}
+
+/// A table of SQLite with a column of each kind, values of other kinds and none.
+const BIG: &str = "
+pragma journal_mode = wal;
+create table big (id integer, same int, n numeric, share real, day date, at timestamp, t text, mixed);
+with recursive s(seq) as (select 1 union all select seq + 1 from s where seq < 30000)
+insert into big select 9223372036854775807 - seq * 3, 7, seq / 8.0 - 1000, iif(seq % 9 = 0, null, seq / 7.0),
+    date('2024-02-28', (seq % 800) || ' days'), datetime('1999-12-31 23:59:59', (seq * 977) || ' seconds'),
+    iif(seq % 5 = 0, null, 'größe ' || seq), iif(seq % 2, seq, 'x' || seq) from s;
+insert into big values (null, null, null, null, null, null, null, null);";
+
+#[tokio::test]
+async fn parts_of_sqlite_have_each_row_once() {
+    let place = sqlite();
+    database(&place, BIG).await;
+    divided(&place, "db:big", &ways(), "t").await;
+    divided(&place, "db:(select * from big where id % 4 < 2)", &ways(), "mixed").await;
+    let config = json!({"from": "db:big", "to": "some.csv", "where": {"text": "n > $1", "params": [0]}, "partition": {"column": "id"}, "parallelism": 2});
+    place.done(config).await;
+    assert_eq!(place.text("some.csv").lines().count(), 22_001);
+    database(&place, "create table none (id integer)").await;
+    place.done(json!({"from": "db:none", "to": "none.csv", "partition": {"column": "id"}})).await;
+    assert_eq!(place.text("none.csv"), "id\n");
+}
+
+/// Somebody turns all rows around, again and again: each copy has all of them as they were at one moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_sqlite_are_read_from_one_snapshot() {
+    for mode in ["wal", "delete"] {
+        let place = sqlite();
+        database(&place, &format!("pragma journal_mode = {mode}; create table t (id integer); \
+            with recursive s(n) as (select 1 union all select n + 1 from s where n < 4000) insert into t select n from s")).await;
+        let path = place.folder.path().join("data/db.sqlite");
+        let (stop, turned) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stopped, turns) = (stop.clone(), turned.clone());
+        let turning = tokio::spawn(async move {
+            let mut connection = opened(&path).await;
+            while !stopped.load(Ordering::SeqCst) {
+                sqlx::query("update t set id = -id").execute(&mut connection).await.unwrap();
+                turns.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        for _ in 0..8 {
+            let before = turned.load(Ordering::SeqCst);
+            let partition = json!({"column": "id", "parts": 6});
+            place
+                .done(json!({"from": "db:t", "to": "t.csv", "partition": partition, "parallelism": 4}))
+                .await;
+            let text = place.text("t.csv");
+            let ids: Vec<i64> = text.lines().skip(1).map(|line| line.parse().unwrap()).collect();
+            assert_eq!((ids.len(), ids.iter().sum::<i64>().abs()), (4000, 8_002_000), "{mode}");
+            // The next copy meets another state.
+            while turned.load(Ordering::SeqCst) == before {
+                tokio::task::yield_now().await;
+            }
+        }
+        stop.store(true, Ordering::SeqCst);
+        turning.await.unwrap();
+    }
+}
+
+async fn opened(path: &Path) -> sqlx::SqliteConnection {
+    use sqlx::ConnectOptions as _;
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    options.busy_timeout(Duration::from_secs(60)).connect().await.unwrap()
+}
+
+/// Runs statements in the file of the connection.
+async fn database(place: &Place, sql: &str) {
+    let mut connection = opened(&place.folder.path().join("data/db.sqlite")).await;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
 }
 
 /// Every way of writing, in words that all three systems understand.

@@ -3,30 +3,26 @@
 use tokio_postgres::types::Type;
 
 use super::{Connected, failed, message};
-use crate::config::Partition;
-use crate::database::{Dialect, Reading};
+use crate::database::ranges::{self, not_divided};
+use crate::database::{Dialect, Division, Reading};
 use crate::error::CopyError;
 
 /// Pages of a part, 16 MB.
 const PAGES: i64 = 2048;
-/// Parts for each connection if nobody says how many, so that none waits long for another one.
-const PARTS_EACH: usize = 4;
 
 /// The conditions of the parts, in the order in which their rows come; none if it is not worth while.
 pub(super) async fn of(leader: &Connected, reading: &Reading, from: &str) -> Result<Vec<String>, CopyError> {
-    let Some(partition) = &reading.partition else { return pages(leader, reading).await };
-    let parts = partition.parts.map_or(reading.connections * PARTS_EACH, |parts| parts.get() as usize).max(1);
-    match partition {
-        Partition { column: Some(column), hash: None, .. } => {
-            ranges(leader, reading, from, &Dialect::Postgres.quoted(column), parts).await
+    let Some((division, parts)) = reading.division()? else { return pages(leader, reading).await };
+    match division {
+        Division::Column(column) => {
+            ranges_of(leader, reading, from, &Dialect::Postgres.quoted(column), parts).await
         }
-        Partition { column: None, hash: Some(expression), .. } => {
+        Division::Hash(expression) => {
             let part = |part: usize| {
                 format!("coalesce(abs(hashtextextended(({expression})::text, 0) % {parts}), 0) = {part}")
             };
             Ok((0..parts).map(part).collect())
         }
-        _ => Err(CopyError::config("`partition` takes either `column` or `hash`", "partition: {column: id}")),
     }
 }
 
@@ -56,7 +52,7 @@ async fn pages(leader: &Connected, reading: &Reading) -> Result<Vec<String>, Cop
 }
 
 /// Ranges of equal width between the least and the greatest value.
-async fn ranges(
+async fn ranges_of(
     leader: &Connected,
     reading: &Reading,
     from: &str,
@@ -76,26 +72,9 @@ async fn ranges(
          from (select min(x){cast} as lo, max(x){cast} as hi from (select {column} as x from {from}) v) b, \
          generate_series(1, {parts} - 1) part"
     );
-    let rows = leader.client.query(&sql, &[]).await.map_err(|error| {
-        CopyError::config(
-            format!("`{}` cannot be divided by {column}: {}", reading.relation, message(&error)),
-            "partition: {hash: …}, or a column of numbers, dates or times",
-        )
-    })?;
+    let rows = leader.client.query(&sql, &[]).await;
+    let rows = rows.map_err(|error| not_divided(&reading.relation, column, &message(&error)))?;
     let bounds: Vec<String> =
         rows.iter().filter_map(|row| row.try_get::<_, Option<String>>(0).ok()?).collect();
-    if bounds.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut conditions = Vec::new();
-    for (index, bound) in bounds.iter().enumerate() {
-        conditions.push(match index.checked_sub(1).and_then(|before| bounds.get(before)) {
-            None => format!("({column} < {bound} or {column} is null)"),
-            Some(before) => format!("({column} >= {before} and {column} < {bound})"),
-        });
-    }
-    if let Some(last) = bounds.last() {
-        conditions.push(format!("{column} >= {last}"));
-    }
-    Ok(conditions)
+    Ok(ranges::conditions(column, &bounds))
 }

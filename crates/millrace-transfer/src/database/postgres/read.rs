@@ -1,22 +1,20 @@
 //! Reading: one snapshot, several connections, rows in the table's order.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
 use futures::StreamExt as _;
 use millrace_contract::BatchStream;
 use serde_json::Value;
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
 use tokio_postgres::types::{FromSql, Type};
 
 use super::columns::{Column, Kind};
 use super::decode::Decoder;
 use super::parts;
 use super::{Connected, Postgres, TextParam, failed};
+use crate::database::parted::{self, Batches, PartReader, Parted};
 use crate::database::{Dialect, Reading};
 use crate::error::CopyError;
 use crate::meter::{Meter, Stage};
@@ -24,16 +22,13 @@ use crate::source::Outcome;
 
 /// Messages, each a row, that are decoded in one go.
 const AT_ONCE: usize = 256;
-/// Batches of a part that wait.
-const BATCHES: usize = 32;
 /// What every COPY in binary form begins with, before the length of what may follow.
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 /// How values look that are read as text.
 const SETTINGS: &str = "set local synchronize_seqscans = off; set local timezone = 'UTC'; set local datestyle = 'ISO'; \
                         set local intervalstyle = 'postgres'; set local bytea_output = 'hex'";
 
-/// What one connection is to read.
-#[derive(Clone)]
+/// What is read.
 struct Query {
     what: String,
     kinds: Vec<Kind>,
@@ -44,8 +39,6 @@ struct Query {
     values: Vec<Value>,
     meter: Arc<Meter>,
 }
-
-type Batches = mpsc::Sender<Result<RecordBatch, CopyError>>;
 
 /// Reads a table or a query.
 pub(super) async fn read(
@@ -74,32 +67,27 @@ pub(super) async fn read(
     // A mistake in the condition is known before a sink is opened.
     leader.client.prepare(&query.sql(None)).await.map_err(fail)?;
     let parts = parts::of(&leader, &reading, &from).await?;
-    let workers = reading.connections.min(parts.len());
-    let (room, mut tasks) = (Arc::new(Semaphore::new(workers + 1)), JoinSet::new());
-    let (senders, receivers): (Vec<Batches>, Vec<_>) =
-        (0..parts.len().max(1)).map(|_| mpsc::channel(BATCHES)).unzip();
-    let shared = Arc::new(Shared { parts, senders, next: AtomicUsize::new(0), room: room.clone(), query });
-    if workers > 1 {
+    let parted = Parted { schema, parts, outcome };
+    let (count, query) = (parted.workers(reading.connections), Arc::new(query));
+    let worker = |connected| Worker { connected, query: query.clone() };
+    if count > 1 {
         let row = leader.client.query_one("select pg_export_snapshot()", &[]).await.map_err(fail)?;
         let snapshot: String = row.try_get(0).map_err(fail)?;
-        for _ in 0..workers {
-            let worker = server.connect().await?;
+        let mut workers = Vec::new();
+        for _ in 0..count {
+            let connected = server.connect().await?;
             let begin = format!(
                 "begin isolation level repeatable read, read only; set transaction snapshot '{}'; {SETTINGS}",
                 snapshot.replace('\'', "''")
             );
-            worker.client.batch_execute(&begin).await.map_err(fail)?;
-            tasks.spawn(work(worker, shared.clone()));
+            connected.client.batch_execute(&begin).await.map_err(fail)?;
+            workers.push(worker(connected));
         }
         // The snapshot is there as long as the leader's transaction.
-        tasks.spawn(async move {
-            let _leader = leader;
-            std::future::pending::<()>().await;
-        });
+        Ok(parted.read(workers, leader))
     } else {
-        tasks.spawn(work(leader, shared));
+        Ok(parted.read(vec![worker(leader)], ()))
     }
-    Ok(in_order(schema, receivers, tasks, room, outcome))
 }
 
 async fn describe(leader: &Connected, reading: &Reading, from: &str) -> Result<Vec<Column>, CopyError> {
@@ -112,74 +100,22 @@ async fn describe(leader: &Connected, reading: &Reading, from: &str) -> Result<V
     Ok(described.columns().iter().map(column).collect())
 }
 
-/// What the connections of a read share.
-struct Shared {
-    /// Conditions; none reads everything at once.
-    parts: Vec<String>,
-    senders: Vec<Batches>,
-    next: AtomicUsize,
-    /// Parts that may be begun.
-    room: Arc<Semaphore>,
-    query: Query,
+/// A connection with what it reads.
+struct Worker {
+    connected: Connected,
+    query: Arc<Query>,
 }
 
-/// Reads one part after another, until there are none or nobody wants more.
-async fn work(connected: Connected, shared: Arc<Shared>) {
-    loop {
-        let Ok(permit) = shared.room.acquire().await else { return };
-        permit.forget();
-        let part = shared.next.fetch_add(1, Ordering::SeqCst);
-        let Some(sender) = shared.senders.get(part) else { return };
-        let condition = shared.parts.get(part).map(String::as_str);
-        if let Err(error) = shared.query.read(&connected, condition, sender).await {
-            let _ = sender.send(Err(error)).await;
-            return;
-        }
-        // The senders are all alive as long as the read: an empty batch is the end of a part.
-        let end = RecordBatch::new_empty(shared.query.schema.clone());
-        if sender.send(Ok(end)).await.is_err() {
-            return;
-        }
+#[async_trait]
+impl PartReader for Worker {
+    async fn read(&mut self, part: Option<&str>, to: &Batches) -> Result<(), CopyError> {
+        self.query.read(&self.connected, part, to).await
     }
-}
-
-/// The batches, part after part.
-fn in_order(
-    schema: SchemaRef,
-    receivers: Vec<mpsc::Receiver<Result<RecordBatch, CopyError>>>,
-    tasks: JoinSet<()>,
-    room: Arc<Semaphore>,
-    outcome: Outcome,
-) -> BatchStream {
-    let state = Some((receivers.into_iter(), None, tasks, room, outcome));
-    let batches = futures::stream::unfold(state, |state| async move {
-        let (mut parts, mut open, tasks, room, outcome) = state?;
-        loop {
-            let mut part: mpsc::Receiver<_> = match open.take() {
-                Some(part) => part,
-                None => parts.next()?,
-            };
-            let broken = || Err(CopyError::read("the source", &"reading it broke off"));
-            match part.recv().await.unwrap_or_else(broken) {
-                Ok(batch) if batch.num_rows() == 0 => room.add_permits(1),
-                Ok(batch) => {
-                    return Some((Ok(batch), Some((parts, Some(part), tasks, room, outcome))));
-                }
-                Err(error) => return Some((Err(outcome.fail(error)), None)),
-            }
-        }
-    });
-    BatchStream { schema, batches: Box::pin(batches) }
 }
 
 impl Query {
     fn sql(&self, part: Option<&str>) -> String {
-        let condition = self.condition.as_ref().map(|condition| format!("({condition})"));
-        let conditions: Vec<String> = condition.into_iter().chain(part.map(str::to_owned)).collect();
-        match conditions.as_slice() {
-            [] => self.select.clone(),
-            all => format!("{} where {}", self.select, all.join(" and ")),
-        }
+        parted::query(&self.select, self.condition.as_deref(), part)
     }
 
     async fn read(&self, connected: &Connected, part: Option<&str>, to: &Batches) -> Result<(), CopyError> {
