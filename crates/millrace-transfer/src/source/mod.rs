@@ -42,10 +42,12 @@ pub(crate) struct Outcome {
 
 /// What is done at the source, once.
 #[derive(Clone, Default)]
-struct Owed(Arc<Mutex<Option<BoxFuture<'static, Result<(), CopyError>>>>>);
+struct Owed(Arc<Mutex<Option<Work>>>);
+
+type Work = BoxFuture<'static, Result<(), CopyError>>;
 
 impl Owed {
-    fn set(&self, work: BoxFuture<'static, Result<(), CopyError>>) {
+    fn set(&self, work: Work) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(work);
     }
 
@@ -81,12 +83,12 @@ impl Outcome {
     }
 
     /// What the source wants to be done once the sink has its rows.
-    pub(crate) fn settle_with(&self, settle: BoxFuture<'static, Result<(), CopyError>>) {
+    pub(crate) fn settle_with(&self, settle: Work) {
         self.settle.set(settle);
     }
 
     /// What the source wants to be done when it has given its last row, before the sink commits.
-    pub(crate) fn commit_after(&self, note: BoxFuture<'static, Result<(), CopyError>>) {
+    pub(crate) fn commit_after(&self, note: Work) {
         self.commit.set(note);
     }
 
