@@ -121,13 +121,20 @@ impl<'a> Validator<'a> {
         }
         let all_types = choices.iter().all(|choice| type_mismatch(self.resolve(choice), value).is_some());
         if all_types {
-            let words: Vec<String> =
-                choices.iter().filter_map(|choice| type_words(self.resolve(choice))).collect();
-            found.push(violation(
-                pointer,
-                "wrong-type",
-                format!("expected {}, found {}", words.join(" or "), found_word(value)),
-            ));
+            let mut words: Vec<String> = Vec::new();
+            for word in choices.iter().filter_map(|choice| type_words(self.resolve(choice))) {
+                if !words.contains(&word) {
+                    words.push(word);
+                }
+            }
+            let message = format!("expected {}, found {}", words.join(" or "), found_word(value));
+            let allowed: Option<Vec<&str>> =
+                choices.iter().map(|choice| choice.get("const").and_then(Value::as_str)).collect();
+            let hints = allowed.map(|allowed| format!("allowed are {}", allowed.join(", ")));
+            found.push(Violation {
+                hints: hints.into_iter().collect(),
+                ..violation(pointer, "wrong-type", message)
+            });
         } else {
             found.extend(nearest_choice.map(|(.., problems)| problems).unwrap_or_default());
         }
