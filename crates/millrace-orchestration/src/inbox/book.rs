@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use millrace_contract::{Clock, SecretSource};
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::secret::{SecretText, Secrets};
+use millrace_spec::triggers::Trigger;
 use millrace_spec::triggers::event::EventTrigger;
 use tokio::sync::Mutex;
 
@@ -84,9 +85,10 @@ impl Page {
     /// Every trigger that has events: pipeline, name, trigger.
     pub(super) fn event_triggers(&self) -> impl Iterator<Item = (&str, &str, &EventTrigger)> {
         self.pipelines.iter().flat_map(|(name, pipeline)| {
-            let triggers = pipeline.triggers.keys();
-            triggers.filter_map(move |trigger| {
-                Some((name.as_str(), trigger.as_str(), event_trigger(pipeline, trigger)?))
+            // Not by their names: of ten thousand schedules each would be looked up again and again.
+            pipeline.triggers.iter().filter_map(move |(trigger, of)| match of {
+                Trigger::Event(event) => Some((name.as_str(), trigger.as_str(), &**event)),
+                _ => None,
             })
         })
     }
