@@ -8,6 +8,10 @@ use anyhow::{Context as _, Result, bail};
 const ONE_ADDRESS: &[(&str, &[&str])] = &[
     ("datafusion", &["millrace-transform"]),
     ("deltalake", &["millrace-transform"]),
+    ("ballista-core", &["millrace-transform"]),
+    ("ballista-executor", &["millrace-transform"]),
+    ("ballista-scheduler", &["millrace-transform"]),
+    ("datafusion-proto", &["millrace-transform"]),
     ("sqlx", &["millrace-metastore", "millrace-transfer"]),
     ("object_store", &["millrace-storage", "millrace-transform", "millrace-transfer"]),
     ("axum", &["millrace-api"]),

@@ -52,7 +52,9 @@ pub use query::{
 pub use queue::{
     ListEnd, QueueMessage, QueueReader, QueueReading, Queues, READABLE_QUEUES, Reader, Received,
 };
-pub use remote::{RemoteEngine, RemoteEngines, RemoteError, RemoteQuery, RemoteView};
+pub use remote::{
+    Cluster, EngineElsewhere, RemoteEngine, RemoteEngines, RemoteError, RemoteQuery, RemoteView,
+};
 pub use secret::SecretSource;
 pub use signal::{Signal, SignalSink};
 pub use step::{

@@ -16,7 +16,47 @@ pub trait RemoteEngines: Send + Sync {
     ///
     /// # Errors
     /// If there is no such engine, or its connection cannot be used.
-    fn open(&self, name: &str) -> Result<Arc<dyn RemoteEngine>, Box<Problem>>;
+    fn open(&self, name: &str) -> Result<EngineElsewhere, Box<Problem>>;
+}
+
+/// An engine elsewhere, by what it is handed.
+#[derive(Clone)]
+pub enum EngineElsewhere {
+    /// It runs Spark's SQL.
+    SparkSql(Arc<dyn RemoteEngine>),
+    /// It is the local engine on many machines, and runs its plans.
+    Cluster(Cluster),
+}
+
+impl EngineElsewhere {
+    /// The name of its connection.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::SparkSql(engine) => engine.name(),
+            Self::Cluster(cluster) => &cluster.name,
+        }
+    }
+
+    /// Bytes of input from which on `engine: auto` prefers it; `None` if it leaves that to the step.
+    pub fn auto_above(&self) -> Option<u64> {
+        match self {
+            Self::SparkSql(engine) => engine.auto_above(),
+            Self::Cluster(cluster) => cluster.auto_above,
+        }
+    }
+}
+
+/// Where a Ballista scheduler is, and how it is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// The name of its connection.
+    pub name: String,
+    /// The scheduler's address, `http://host:port`.
+    pub scheduler: String,
+    /// Parts that the rows of a join or an aggregation are spread over; the engine's own number if `None`.
+    pub partitions: Option<usize>,
+    /// Bytes of input from which on `engine: auto` prefers it.
+    pub auto_above: Option<u64>,
 }
 
 /// An engine elsewhere that reads files by their addresses and runs Spark SQL over them.

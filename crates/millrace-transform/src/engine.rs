@@ -95,19 +95,28 @@ impl DataFusionEngine {
         self.config.memory_bytes / 4
     }
 
-    /// A session without tables.
-    pub(crate) fn session(&self) -> Result<SessionContext, QueryError> {
-        let base = match self.base.get() {
+    /// What all sessions have in common.
+    pub(crate) fn base(&self) -> Result<SessionState, QueryError> {
+        Ok(match self.base.get() {
             Some(base) => base.clone(),
             None => {
                 let made = base_state(&self.config).map_err(run_error)?;
                 self.base.get_or_init(|| made).clone()
             }
-        };
+        })
+    }
+
+    /// A session without tables.
+    pub(crate) fn session(&self) -> Result<SessionContext, QueryError> {
+        Self::session_of(self.base()?, "millrace")
+    }
+
+    /// A session without tables that does its work in another way.
+    pub(crate) fn session_of(base: SessionState, id: &str) -> Result<SessionContext, QueryError> {
         let catalogs = Arc::new(MemoryCatalogProviderList::new());
         let state = SessionStateBuilder::new_from_existing(base)
             .with_catalog_list(catalogs)
-            .with_session_id(String::from("millrace"))
+            .with_session_id(id.to_owned())
             .build();
         let context = SessionContext::new_with_state(state);
         let catalog = datafusion::catalog::MemoryCatalogProvider::new();
@@ -125,13 +134,23 @@ impl DataFusionEngine {
         tables: &IndexMap<String, TableRef>,
     ) -> Result<SessionContext, QueryError> {
         let context = self.session()?;
+        self.register(&context, tables).await?;
+        Ok(context)
+    }
+
+    /// Makes tables known to a session.
+    pub(crate) async fn register(
+        &self,
+        context: &SessionContext,
+        tables: &IndexMap<String, TableRef>,
+    ) -> Result<(), QueryError> {
         for (name, table) in tables {
-            let provider = source::provider(self, &context, table).await?;
+            let provider = source::provider(self, context, table).await?;
             context
                 .register_table(TableReference::bare(name.as_str()), provider)
                 .map_err(|error| QueryError::Read { uri: name.clone(), message: failure::words(&error) })?;
         }
-        Ok(context)
+        Ok(())
     }
 
     /// Makes the tables of other systems known that `sql` names, and gives their names back, as `connection:table`.
@@ -145,7 +164,16 @@ impl DataFusionEngine {
     }
 
     pub(crate) async fn planned(&self, request: &QueryRequest) -> Result<DataFrame, QueryError> {
-        let context = self.session_with(&request.tables).await?;
+        self.planned_in(self.session()?, request).await
+    }
+
+    /// The same in a session that does its work in another way.
+    pub(crate) async fn planned_in(
+        &self,
+        context: SessionContext,
+        request: &QueryRequest,
+    ) -> Result<DataFrame, QueryError> {
+        self.register(&context, &request.tables).await?;
         let references = query::references(&request.sql)?;
         foreign::register(&context, &references, self.foreign.as_ref()).await?;
         let frame = query::select(&context, &request.sql, &request.params).await?;
@@ -181,13 +209,15 @@ fn base_state(config: &EngineConfig) -> datafusion::error::Result<SessionState> 
 }
 
 fn runtime(config: &EngineConfig) -> datafusion::error::Result<Arc<RuntimeEnv>> {
+    runtime_builder(config)?.build_arc()
+}
+
+/// Where queries spill, and what memory they may take.
+pub(crate) fn runtime_builder(config: &EngineConfig) -> datafusion::error::Result<RuntimeEnvBuilder> {
     let spill = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::Directories(vec![config.spill_folder.clone()]));
     fs_err::create_dir_all(&config.spill_folder)?;
-    RuntimeEnvBuilder::new()
-        .with_disk_manager_builder(spill)
-        .with_memory_limit(config.memory_bytes, 1.0)
-        .build_arc()
+    Ok(RuntimeEnvBuilder::new().with_disk_manager_builder(spill).with_memory_limit(config.memory_bytes, 1.0))
 }
 
 #[async_trait]

@@ -4,6 +4,7 @@
 //! [`millrace_contract::StepContext`] and give back assets. Start from [`DataFusionEngine`], [`flow::Flow`] and [`steps::kinds`].
 #![warn(missing_docs)]
 
+pub mod ballista;
 mod delta;
 mod engine;
 mod expressions;

@@ -21,8 +21,7 @@ use millrace_compute::{
     Environments, LocalSettings, LocalTarget, WarmWorkers, install_python_files, steps as compute_steps,
 };
 use millrace_contract::{
-    Clock, DatasetCatalog, KindDoc, ModelRegistry, ModelRuntime, Notifier, QueryEngine, RemoteEngines,
-    StepKind, SystemClock,
+    Clock, DatasetCatalog, KindDoc, ModelRegistry, ModelRuntime, Notifier, QueryEngine, StepKind, SystemClock,
 };
 use millrace_deployment::{EndpointServer, OnnxRuntime, ServerServices};
 use millrace_events::{ConnectedQueues, Outside};
@@ -35,7 +34,6 @@ use millrace_orchestration::environments::EnvironmentRules;
 use millrace_orchestration::inbox::Inbox;
 use millrace_orchestration::steps::{Approve, NotifyStep, Set, SubPipeline};
 use millrace_orchestration::{Engine, EngineServices, EngineSettings, StepRegistry};
-use millrace_spark::SparkEngines;
 use millrace_spec::secret::{SecretText, VARIABLE_PREFIX};
 use millrace_storage::{FilePath, LocalCopies, Storage, StorageOptions};
 use millrace_tracking::lifecycle::Lifecycle;
@@ -47,6 +45,7 @@ use millrace_transform::{DataFusionEngine, EngineConfig};
 use tokio::sync::Notify;
 
 use crate::declared::sound;
+use crate::engines::Engines;
 use crate::lineage::WorkspaceLineage;
 use crate::secrets::{KEY_VARIABLE, Keyring, SecretStore};
 use crate::server_place;
@@ -438,7 +437,7 @@ fn data_kinds(
         engine,
         datasets,
         &(Arc::new(SystemClock) as Arc<dyn Clock>),
-        &sparks(workspace),
+        &Engines::of(workspace),
     ));
     all.push(Arc::new(compute_steps::Run::new(services.clone())));
     all.push(Arc::new(compute_steps::Python::new(services)));
@@ -450,12 +449,6 @@ fn data_kinds(
 fn reading_connections(workspace: &Workspace) -> ReadConnections {
     let workspace = workspace.clone();
     Arc::new(move || workspace.connections().usable())
-}
-
-/// The engines elsewhere that steps name.
-fn sparks(workspace: &Workspace) -> Arc<dyn RemoteEngines> {
-    let workspace = workspace.clone();
-    Arc::new(SparkEngines::new(Arc::new(move || workspace.sparks())))
 }
 
 /// The queues that copies read.

@@ -7,6 +7,8 @@ use clap_complete::Shell;
 use millrace_spec::ids::SecretName;
 
 mod approvals;
+#[cfg(feature = "ballista")]
+mod ballista;
 pub(crate) mod convert;
 mod copying;
 mod data;
@@ -17,6 +19,9 @@ mod schedules;
 mod sql_models;
 
 pub(crate) use approvals::{Approvals, DecideOn};
+#[cfg(feature = "ballista")]
+pub(crate) use ballista::{BallistaNode, ExecutorNode, SchedulerNode};
+pub(crate) use convert::{Export, ExportMlruns, Import, ImportMlflow};
 pub(crate) use copying::{Copy, Diff, Preview, Profile, Source, Sync};
 pub(crate) use data::{Data, DataCommand, DataPreview};
 pub(crate) use events::{Events, EventsCommand};
@@ -71,6 +76,10 @@ pub(crate) enum Command {
     Resume(OneRun),
     /// Start the server: triggers, API and web UI.
     Up(Up),
+    /// Be a node of a Ballista cluster, which runs flows and SQL with `engine: <connection>`.
+    #[cfg(feature = "ballista")]
+    #[command(subcommand)]
+    Ballista(BallistaNode),
     /// List runs, newest first.
     Runs(Runs),
     /// List the items of a step with `foreach` or `matrix`.
@@ -410,62 +419,6 @@ pub(crate) struct Retention {
     /// Only say what the given rules would do now, or those that hold if none are given.
     #[arg(long)]
     pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Import {
-    /// Take over experiments, runs, models and traces of MLflow, with their ids, times and files; begun again, it goes on.
-    Mlflow(ImportMlflow),
-    /// Make pipelines of pipeline jobs, components and schedules of Azure Machine Learning (CLI v2).
-    Azureml(convert::ImportFiles),
-    /// Make pipelines of Data Factory's pipelines and triggers: JSON files, a folder of them, or an ARM template.
-    Adf(convert::ImportFiles),
-    /// Make a pipeline of a dbt project, a step for each model, from its `manifest.json`.
-    Dbt(convert::ImportFiles),
-    /// Make pipelines of GitHub Actions' workflows: their schedules and other events, inputs and jobs.
-    Github(convert::ImportFiles),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ImportMlflow {
-    /// A folder such as `./mlruns`, `sqlite:///mlflow.db`, `postgresql://user:password@host/database`, or a server, `http://…`.
-    pub(crate) source: String,
-    /// Folder that has what the source's artifact root has, `<experiment>/<run>/artifacts`, if it is not where the source says.
-    #[arg(long, value_name = "DIR", conflicts_with = "no_artifacts")]
-    pub(crate) artifacts: Option<PathBuf>,
-    /// Leave all files where they are.
-    #[arg(long)]
-    pub(crate) no_artifacts: bool,
-    /// Put before the name of each experiment.
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    pub(crate) experiment_prefix: String,
-    /// Put before the name of each registered model.
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    pub(crate) model_prefix: String,
-    /// Count what the source has and store nothing.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Export {
-    /// Write an `mlruns` folder that MLflow's own client opens.
-    Mlruns(ExportMlruns),
-    /// Write a pipeline as a pipeline job and schedules of Azure Machine Learning (CLI v2).
-    Azureml(convert::ExportPipeline),
-    /// Write a pipeline as a pipeline, datasets and triggers of Data Factory.
-    Adf(convert::ExportPipeline),
-    /// Write a flow as a script of Spark's SQL. What Spark would do in another way is an error.
-    Spark(convert::ExportSpark),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ExportMlruns {
-    /// The new folder.
-    pub(crate) folder: PathBuf,
-    /// Only this experiment, by its name; then without the model registry.
-    #[arg(long = "experiment", value_name = "NAME")]
-    pub(crate) experiments: Vec<String>,
 }
 
 /// What `schema` can print.

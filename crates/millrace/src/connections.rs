@@ -2,10 +2,8 @@
 
 mod forms;
 
-use indexmap::IndexMap;
 use millrace_contract::{Explain as _, SecretSource as _};
 use millrace_events::connection_schema;
-use millrace_spark::SparkSettings;
 use millrace_spec::expression;
 use millrace_spec::problem::Problem;
 use millrace_spec::secret::{self, Secrets};
@@ -13,6 +11,7 @@ use millrace_spec::validate::violations;
 use millrace_spec::yaml::{self, Node, NodeValue};
 use millrace_storage::StorageOptions;
 use millrace_transfer::{Connection, Connections};
+use millrace_transform::ballista;
 use serde_json::{Map, Value, json};
 
 use crate::declared::Declared;
@@ -20,9 +19,6 @@ use crate::workspace::{Workspace, read};
 
 /// The file's name, in the workspace's root.
 pub(crate) const CONNECTIONS: &str = "connections.yaml";
-
-/// What leads to Spark, or why it cannot be used.
-type PerhapsSpark = Result<SparkSettings, Box<Problem>>;
 
 impl Workspace {
     /// What `connections.yaml` says now. No file, no connections; one with a secret that has no value is there, but cannot be used.
@@ -71,16 +67,6 @@ impl Workspace {
         Some(connections.into_iter().map(kinds).collect())
     }
 
-    /// The connections to Spark, each usable or with the reason why not.
-    pub(crate) fn sparks(&self) -> Result<IndexMap<String, PerhapsSpark>, Box<Problem>> {
-        let connections = self.connections().usable()?.into_iter();
-        let spark = |(name, found): (String, Connection)| {
-            let read = SparkSettings::read(&name, &found.settings)?;
-            Some((name, found.unusable.map_or(read, Err)))
-        };
-        Ok(connections.filter_map(spark).collect())
-    }
-
     /// What it takes to reach a bucket, if a connection leads there. `scheme` is its URL's: `s3`, `az`, `gs`.
     pub(crate) fn bucket_options(&self, scheme: &str, bucket: &str) -> Option<StorageOptions> {
         millrace_transfer::bucket_options(scheme, bucket, &self.connections().usable().ok()?)
@@ -98,7 +84,8 @@ fn resolved(tree: &Node, secrets: &Secrets) -> Connections {
         // What is wrong with the file comes first: a secret may be set elsewhere.
         let wrong = mistake(&user, node).or_else(|| {
             let problem = millrace_transfer::connection_problem(name, &settings)
-                .or_else(|| millrace_spark::connection_problem(name, &settings))?;
+                .or_else(|| millrace_spark::connection_problem(name, &settings))
+                .or_else(|| ballista::connection_problem(name, &settings))?;
             Some(Box::new(placed(problem, node)))
         });
         let unusable = wrong.or(missing);
@@ -114,7 +101,8 @@ fn mistake(user: &str, node: &Node) -> Option<Box<Problem>> {
     words.into_iter().find_map(|(word, settings)| {
         let schema = connection_schema(&word.name)
             .or_else(|| millrace_transfer::connection_schema(&word.name))
-            .or_else(|| millrace_spark::connection_schema(&word.name))?;
+            .or_else(|| millrace_spark::connection_schema(&word.name))
+            .or_else(|| ballista::connection_schema(&word.name))?;
         let violation = violations(&schema, &settings.to_json()).into_iter().next()?;
         let message = format!("{user}: {}", violation.message);
         let problem = Problem::error("bad-connection", message).at(violation.place_in(settings));

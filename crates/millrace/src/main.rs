@@ -11,6 +11,7 @@ mod connections;
 mod copies;
 mod declared;
 mod edited_files;
+mod engines;
 mod example;
 mod flows;
 mod inspector;

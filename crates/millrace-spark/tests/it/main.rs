@@ -9,9 +9,8 @@ use std::sync::Arc;
 use arrow::array::{Array as _, AsArray as _};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use futures::StreamExt as _;
-use indexmap::IndexMap;
-use millrace_contract::{RemoteEngine, RemoteEngines as _, RemoteError, RemoteQuery, RemoteView};
-use millrace_spark::{SparkEngines, SparkSettings};
+use millrace_contract::{RemoteEngine, RemoteError, RemoteQuery, RemoteView};
+use millrace_spark::SparkSettings;
 use serde_json::json;
 
 /// A server of the test's own.
@@ -54,11 +53,7 @@ impl Sail {
 
 fn engine(url: &str) -> Arc<dyn RemoteEngine> {
     let connection = json!({"spark": {"url": url, "headers": {"x-test": "1"}, "auto_above": "1MB"}});
-    let engines = SparkEngines::new(Arc::new(move || {
-        let settings = SparkSettings::read("cluster", &connection).unwrap();
-        Ok(IndexMap::from([("cluster".to_owned(), settings)]))
-    }));
-    engines.open("cluster").unwrap()
+    millrace_spark::engine("cluster", SparkSettings::read("cluster", &connection).unwrap().unwrap())
 }
 
 fn schema(columns: &[(&str, DataType)]) -> SchemaRef {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use datafusion::common::{ScalarValue, TableReference};
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
+use datafusion::execution::TaskContext;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SQLOptions, SessionContext};
@@ -149,17 +150,26 @@ pub(crate) async fn stream(frame: DataFrame) -> Result<BatchStream, QueryError> 
 pub(crate) async fn begin(frame: DataFrame) -> Result<(Arc<dyn ExecutionPlan>, BatchStream), QueryError> {
     let context = Arc::new(frame.task_ctx());
     let plan = frame.create_physical_plan().await.map_err(begin_error)?;
-    let stream = execute_stream(plan.clone(), context).map_err(begin_error)?;
+    let rows = rows(plan.clone(), context)?;
+    Ok((plan, rows))
+}
+
+/// The rows of a plan, as it runs, in types that every reader knows.
+pub(crate) fn rows(
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+) -> Result<BatchStream, QueryError> {
+    let stream = execute_stream(plan, context).map_err(begin_error)?;
     let schema = types::plain_schema(&stream.schema());
     let target = schema.clone();
     let batches = stream.map(move |batch| {
         let batch = batch.map_err(run_error)?;
         types::cast_to(&batch, &target).map_err(|error| QueryError::Run { message: error.to_string() })
     });
-    Ok((plan, BatchStream { schema, batches: Box::pin(batches) }))
+    Ok(BatchStream { schema, batches: Box::pin(batches) })
 }
 
-fn begin_error(error: DataFusionError) -> QueryError {
+pub(crate) fn begin_error(error: DataFusionError) -> QueryError {
     match error.find_root() {
         DataFusionError::Plan(_) | DataFusionError::SchemaError(..) => plan_error(error),
         _ => run_error(error),

@@ -12,6 +12,7 @@ use millrace_contract::{RemoteEngine, RemoteQuery, RemoteView, TableRef};
 
 use super::plan::{Plan, PlanError, at, unknown_input, wrong};
 use super::{Flow, FlowError, Node, input_table};
+use crate::ballista;
 use crate::engine::failure::plan_error;
 use crate::engine::{DataFusionEngine, query};
 use crate::spark::{InputView, OPTIONS, Untranslated, Writer, input_view};
@@ -121,6 +122,9 @@ impl<'f> Plan<'f> {
         node: &Node,
         frame: DataFrame,
     ) -> Result<Vec<RecordBatch>, PlanError> {
+        if let Some(cluster) = &self.cluster {
+            return Ok(ballista::begin(frame, cluster).await?.collect().await?);
+        }
         let Some(elsewhere) = &self.elsewhere else {
             return Ok(query::stream(frame).await?.collect().await?);
         };

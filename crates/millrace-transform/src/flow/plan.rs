@@ -8,7 +8,7 @@ use datafusion::datasource::MemTable;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use indexmap::IndexMap;
-use millrace_contract::{QueryError, RemoteError, TableRef};
+use millrace_contract::{BatchStream, Cluster, QueryError, RemoteError, TableRef};
 use millrace_spec::problem::Problem;
 use millrace_spec::suggest::nearest;
 use millrace_spec::yaml;
@@ -19,6 +19,7 @@ use super::figures::{NodeFigures, figures};
 use super::learned::{Knowledge, LearnedDocument};
 use super::readers::Readers;
 use super::{Flow, FlowError, Node, input_table, owner, quote};
+use crate::ballista;
 use crate::engine::failure::{plan_error, words};
 use crate::engine::shared::{self, Shared};
 use crate::engine::{DataFusionEngine, mark, query};
@@ -35,6 +36,8 @@ pub struct Plan<'f> {
     learned: IndexMap<String, Learned>,
     /// If another engine runs it.
     pub(super) elsewhere: Option<Elsewhere>,
+    /// If a cluster of this engine runs it.
+    pub(super) cluster: Option<Cluster>,
 }
 
 /// What planning for a run adds to planning for a look: nodes that several read are produced once, and all are counted.
@@ -86,15 +89,23 @@ impl<'f> Plan<'f> {
         flow: &'f Flow,
         tables: &IndexMap<String, TableRef>,
     ) -> Result<Self, PlanError> {
-        let mut wanted = IndexMap::new();
-        for (id, node) in &flow.nodes {
-            let Some(name) = node.transform.source() else { continue };
-            let Some(table) = tables.get(name) else {
-                return Err(FlowError::at_node(id, node.kind, unknown_input(name, tables.keys())).into());
-            };
-            wanted.insert(input_table(name), table.clone());
-        }
-        Ok(Self::over(flow, engine.session_with(&wanted).await?))
+        Ok(Self::over(flow, engine.session_with(&wanted(flow, tables)?).await?))
+    }
+
+    /// The same on a cluster: its plans are sent there, and each output is a query of its own.
+    ///
+    /// # Errors
+    /// A source that is not among `tables`, a table that cannot be read, or a cluster that does not answer.
+    pub async fn on_cluster(
+        engine: &DataFusionEngine,
+        flow: &'f Flow,
+        tables: &IndexMap<String, TableRef>,
+        cluster: &Cluster,
+    ) -> Result<Self, PlanError> {
+        let wanted = wanted(flow, tables)?;
+        let context = ballista::session(engine, cluster).await?;
+        engine.register(&context, &wanted).await?;
+        Ok(Self { cluster: Some(cluster.clone()), ..Self::over(flow, context) })
     }
 
     /// A plan over a session that has the flow's tables.
@@ -107,6 +118,7 @@ impl<'f> Plan<'f> {
             knowledge: Knowledge::default(),
             learned: IndexMap::new(),
             elsewhere: None,
+            cluster: None,
         }
     }
 
@@ -142,6 +154,25 @@ impl<'f> Plan<'f> {
         Ok(frames)
     }
 
+    /// Sends every output's plan to the cluster, after `look` had a look at it. All are planned before the first is sent: a flow that is wrong
+    /// anywhere leaves nothing.
+    ///
+    /// # Errors
+    /// The first node that is wrong, or what only this process can do.
+    pub async fn sent(
+        &mut self,
+        mut look: impl FnMut(&str, &DataFrame),
+    ) -> Result<Vec<(&'f str, BatchStream)>, PlanError> {
+        let frames = self.outputs().await?;
+        let mut sent = Vec::new();
+        for (output, frame) in frames {
+            let Some(cluster) = &self.cluster else { continue };
+            look(output, &frame);
+            sent.push((output, ballista::begin(frame, cluster).await?));
+        }
+        Ok(sent)
+    }
+
     /// What each node did, after the plans of the outputs have run.
     pub fn figures(&self, plans: &[Arc<dyn ExecutionPlan>]) -> Vec<NodeFigures> {
         match &self.run {
@@ -166,7 +197,7 @@ impl<'f> Plan<'f> {
         for id in order {
             self.one(id).await?;
         }
-        let found = self.context.table(TableReference::bare(port)).await;
+        let found = self.context.table(TableReference::bare(self.table_name(port))).await;
         found.map_err(|_| {
             FlowError::new("unknown-node", "/nodes", format!("there is no node `{port}` in the flow")).into()
         })
@@ -275,9 +306,14 @@ impl<'f> Plan<'f> {
     ) -> Result<Vec<Input<'s>>, PlanError> {
         let mut inputs = Vec::new();
         for name in names {
+            let name = self.table_name(name);
             let table = self.context.table(TableReference::bare(name.as_str())).await;
             let table = table.map_err(|error| wrong(id, node, &error))?;
-            inputs.push(Input { table: quote(name), schema: table.schema().clone(), context: &self.context });
+            inputs.push(Input {
+                table: quote(&name),
+                schema: table.schema().clone(),
+                context: &self.context,
+            });
         }
         Ok(inputs)
     }
@@ -335,8 +371,13 @@ impl<'f> Plan<'f> {
                 }
             }
         };
-        let done = self.context.register_table(TableReference::bare(name), provider);
+        let done = self.context.register_table(TableReference::bare(self.table_name(name)), provider);
         done.map(|_| ()).map_err(|error| wrong(id, node, &error))
+    }
+
+    /// The table that has the rows of a node or of its part. On its way to a cluster a name with a dot would be read as a schema and a table.
+    fn table_name(&self, port: &str) -> String {
+        if self.cluster.is_some() { port.replace('.', ":") } else { port.to_owned() }
     }
 
     /// Tables of the caller that several `source` nodes read are read once, too.
@@ -359,6 +400,19 @@ impl<'f> Plan<'f> {
         }
         Ok(())
     }
+}
+
+/// The tables that the flow's sources name, under the names that its queries have.
+fn wanted(flow: &Flow, tables: &IndexMap<String, TableRef>) -> Result<IndexMap<String, TableRef>, PlanError> {
+    let mut wanted = IndexMap::new();
+    for (id, node) in &flow.nodes {
+        let Some(name) = node.transform.source() else { continue };
+        let Some(table) = tables.get(name) else {
+            return Err(FlowError::at_node(id, node.kind, unknown_input(name, tables.keys())).into());
+        };
+        wanted.insert(input_table(name), table.clone());
+    }
+    Ok(wanted)
 }
 
 /// Tells shared nodes which of their columns the outputs, and later shared nodes, read.

@@ -13,6 +13,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A function of one text argument; each node that parses has one of its own, since the type is part of it.
@@ -26,7 +27,7 @@ pub(crate) struct ParseText {
 }
 
 /// What the text is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum TextFormat {
     /// A JSON value.
     Json,
@@ -40,7 +41,7 @@ pub(crate) enum TextFormat {
 }
 
 /// What a text that does not fit the type becomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum OnError {
     /// The query fails.
     Fail,
@@ -57,6 +58,26 @@ impl ParseText {
             Volatility::Immutable,
         );
         Self { name, signature, into, format, on_error }
+    }
+
+    /// What it makes of a text.
+    #[cfg(feature = "ballista")]
+    pub(crate) fn into(&self) -> &DataType {
+        &self.into
+    }
+
+    /// What it is told besides its type, for another machine.
+    #[cfg(feature = "ballista")]
+    pub(crate) fn settings(&self) -> Result<String> {
+        let written = serde_json::to_string(&(&self.format, self.on_error));
+        written.map_err(|error| DataFusionError::External(Box::new(error)))
+    }
+
+    /// The same function again; `None` if these are no settings.
+    #[cfg(feature = "ballista")]
+    pub(crate) fn with_settings(name: String, into: DataType, settings: &str) -> Option<Self> {
+        let (format, on_error) = serde_json::from_str(settings).ok()?;
+        Some(Self::new(name, into, format, on_error))
     }
 
     /// Texts that hold a tree.

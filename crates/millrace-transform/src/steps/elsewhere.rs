@@ -7,7 +7,8 @@ use datafusion::common::TableReference;
 use datafusion::datasource::empty::EmptyTable;
 use indexmap::IndexMap;
 use millrace_contract::{
-    BatchStream, RemoteEngine, RemoteEngines, RemoteError, RemoteQuery, StepContext, StepError, TableRef,
+    BatchStream, EngineElsewhere, RemoteEngine, RemoteEngines, RemoteError, RemoteQuery, StepContext,
+    StepError, TableRef,
 };
 use millrace_spec::asset::Asset;
 use millrace_spec::bytes::parse_bytes;
@@ -25,7 +26,7 @@ use crate::spark::{InputView, OPTIONS, Untranslated, Writer, input_view};
 /// Bytes of input from which on `auto` asks another engine, unless the connection or the step says otherwise.
 const AUTO_ABOVE: u64 = 20_000_000_000;
 
-/// Where it runs. `local` is this machine; another name is a `spark` connection. `auto` takes the only such connection for large inputs, and this
+/// Where it runs. `local` is this machine; another name is a `spark` or `ballista` connection. `auto` takes the only such connection for large inputs, and this
 /// machine for others; the log and `millrace why` say which and why.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -38,6 +39,8 @@ pub(super) enum EngineChoice {
     Named(String),
     /// A connection to Spark.
     Spark(SparkChoice),
+    /// A connection to a cluster.
+    Ballista(BallistaChoice),
     /// Another engine for large inputs.
     Auto(AutoChoice),
 }
@@ -48,6 +51,14 @@ pub(super) enum EngineChoice {
 pub(super) struct SparkChoice {
     /// The connection's name.
     spark: String,
+}
+
+/// A connection to a cluster.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BallistaChoice {
+    /// The connection's name.
+    ballista: String,
 }
 
 /// Another engine for large inputs.
@@ -64,7 +75,7 @@ pub(super) struct AutoChoice {
 /// What was chosen.
 pub(super) struct Chosen {
     /// `None` if it runs here.
-    pub(super) engine: Option<Arc<dyn RemoteEngine>>,
+    pub(super) engine: Option<EngineElsewhere>,
     /// What was said about it; `None` if nothing was asked.
     pub(super) reason: Option<String>,
 }
@@ -72,7 +83,7 @@ pub(super) struct Chosen {
 impl Chosen {
     /// The output `engine`, if something was asked.
     pub(super) fn output(&self) -> Option<Value> {
-        let name = self.engine.as_ref().map_or("local", |engine| engine.name());
+        let name = self.engine.as_ref().map_or("local", EngineElsewhere::name);
         self.reason.as_ref().map(|reason| json!({ "name": name, "reason": reason }))
     }
 }
@@ -121,8 +132,21 @@ pub(super) async fn choose(
                 }
             }
         }
-        EngineChoice::Named(name) | EngineChoice::Spark(SparkChoice { spark: name }) => {
-            Chosen { engine: Some(open(name)?), reason: Some(format!("`{name}`, as the step says")) }
+        EngineChoice::Named(name)
+        | EngineChoice::Spark(SparkChoice { spark: name })
+        | EngineChoice::Ballista(BallistaChoice { ballista: name }) => {
+            let engine = open(name)?;
+            let word = match (choice, &engine) {
+                (EngineChoice::Spark(_), EngineElsewhere::Cluster(_)) => Some("spark"),
+                (EngineChoice::Ballista(_), EngineElsewhere::SparkSql(_)) => Some("ballista"),
+                _ => None,
+            };
+            if let Some(word) = word {
+                let message = format!("`{name}` is not a `{word}` connection");
+                let problem = Problem::error("engine-unknown", message);
+                return Err(StepError::permanent(problem.hint(format!("engine: {name}"))));
+            }
+            Chosen { engine: Some(engine), reason: Some(format!("`{name}`, as the step says")) }
         }
         EngineChoice::Auto(AutoChoice { auto, above }) => {
             let above = above.as_deref().map(|text| {
@@ -144,11 +168,11 @@ pub(super) async fn choose(
 /// The engine for large inputs. Small ones run here even where it cannot be used.
 async fn by_size(
     name: &str,
-    engine: Result<Arc<dyn RemoteEngine>, StepError>,
+    engine: Result<EngineElsewhere, StepError>,
     above: Option<u64>,
     context: &StepContext,
 ) -> Result<Chosen, StepError> {
-    let of_connection = engine.as_ref().ok().and_then(|engine| engine.auto_above());
+    let of_connection = engine.as_ref().ok().and_then(EngineElsewhere::auto_above);
     let above = above.or(of_connection).unwrap_or(AUTO_ABOVE);
     let (bytes, unknown) = input_bytes(context).await;
     let of_unknown = match unknown.as_slice() {
@@ -211,10 +235,18 @@ pub(super) async fn send(
 ) -> Result<BatchStream, StepError> {
     context.log.line(&format!("`{}` runs:", engine.name()));
     query.sql.lines().for_each(|line| context.log.line(&format!("  {line}")));
+    unless_cancelled(context, engine.query(query)).await?.map_err(|error| remote_error(&error))
+}
+
+/// What comes of the work, unless the step is cancelled before that.
+pub(super) async fn unless_cancelled<T>(
+    context: &StepContext,
+    work: impl Future<Output = T>,
+) -> Result<T, StepError> {
     tokio::select! {
         biased;
         () = context.cancel.cancelled() => Err(StepError::cancelled()),
-        rows = engine.query(query) => rows.map_err(|error| remote_error(&error)),
+        done = work => Ok(done),
     }
 }
 

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    AssetKey, BatchStream, DatasetCatalog, KindDoc, KindFamily, OutputDoc, RemoteEngine, RemoteEngines,
-    StepContext, StepError, StepKind, StepOutcome, StepTraits,
+    AssetKey, BatchStream, DatasetCatalog, EngineElsewhere, KindDoc, KindFamily, OutputDoc, RemoteEngine,
+    RemoteEngines, StepContext, StepError, StepKind, StepOutcome, StepTraits,
 };
 use millrace_spec::asset::Asset;
 use millrace_spec::problem::Problem;
@@ -57,7 +57,7 @@ struct Options {
     /// Values of the flow's parameters.
     #[serde(default)]
     with: Map<String, Value>,
-    /// Where it runs: `local`, `auto`, or a `spark` connection. What that engine cannot do the same is an error before anything runs.
+    /// Where it runs: `local`, `auto`, or a `spark` or `ballista` connection. What that engine cannot do the same is an error before anything runs.
     #[serde(default)]
     engine: EngineChoice,
 }
@@ -246,10 +246,16 @@ impl StepKind for FlowStep {
         let chosen = elsewhere::choose(choice, self.remotes.as_ref(), &context).await?;
         let running = Running { step: self, context: &context, to: to.as_deref(), lineage: &lineage };
         let (mut outcome, learned) = match &chosen.engine {
-            Some(remote) => {
+            Some(EngineElsewhere::SparkSql(remote)) => {
                 let plan = Plan::elsewhere(&self.engine, flow, &tables, Some(remote.clone())).await;
                 let plan = plan.map_err(|error| loaded.problem(&error))?.knowing(knowledge);
                 running.elsewhere(&loaded, plan, remote).await?
+            }
+            Some(EngineElsewhere::Cluster(cluster)) => {
+                let opened = Plan::on_cluster(&self.engine, flow, &tables, cluster);
+                let plan = elsewhere::unless_cancelled(&context, opened).await?;
+                let plan = plan.map_err(|error| loaded.problem(&error))?.knowing(knowledge);
+                running.on_cluster(&loaded, plan).await?
             }
             None => {
                 let plan = Plan::open(&self.engine, flow, &tables).await;
@@ -317,6 +323,20 @@ impl Running<'_> {
         Ok((outcome, plan.learned()))
     }
 
+    async fn on_cluster(&self, loaded: &Loaded, mut plan: Plan<'_>) -> Result<Ran, StepError> {
+        let mut outcome = StepOutcome::default();
+        let sent = plan.sent(|output, frame| {
+            let name = dataset_name(self.context, self.to, output);
+            outcome.columns.extend(column_lineage(self.context, &name, frame));
+        });
+        let sent = elsewhere::unless_cancelled(self.context, sent).await?;
+        for (output, rows) in sent.map_err(|error| loaded.problem(&error))? {
+            self.keep(&mut outcome, output, rows).await?;
+        }
+        outcome.outputs.insert("nodes".to_owned(), json!([]));
+        Ok((outcome, plan.learned()))
+    }
+
     /// Everything is written before anything is sent, so that what cannot be done the same leaves nothing.
     async fn elsewhere(
         &self,
@@ -324,11 +344,8 @@ impl Running<'_> {
         mut plan: Plan<'_>,
         remote: &Arc<dyn RemoteEngine>,
     ) -> Result<Ran, StepError> {
-        let written = tokio::select! {
-            biased;
-            () = self.context.cancel.cancelled() => return Err(StepError::cancelled()),
-            written = plan.statements() => written.map_err(|error| loaded.problem(&error))?,
-        };
+        let written = elsewhere::unless_cancelled(self.context, plan.statements()).await?;
+        let written = written.map_err(|error| loaded.problem(&error))?;
         let mut outcome = StepOutcome::default();
         for (output, query) in written {
             let rows = elsewhere::send(remote, query, self.context).await?;

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    AssetKey, DatasetCatalog, KindDoc, KindFamily, OutputDoc, QueryRequest, RemoteEngines, StepContext,
-    StepError, StepKind, StepOutcome, StepTraits,
+    AssetKey, DatasetCatalog, EngineElsewhere, KindDoc, KindFamily, OutputDoc, QueryRequest, RemoteEngines,
+    StepContext, StepError, StepKind, StepOutcome, StepTraits,
 };
 use millrace_spec::problem::Problem;
 use schemars::JsonSchema;
@@ -13,8 +13,10 @@ use serde_json::Value;
 
 use super::elsewhere::{self, EngineChoice};
 use super::{column_lineage, config_error, dataset_name, publish, step_error, tables};
+use crate::ballista;
 use crate::engine::query::{foreign_names, is_explain};
 use crate::engine::{DataFusionEngine, query};
+use crate::flow::plan::PlanError;
 
 /// Runs one SELECT over the step's inputs and keeps the rows as a dataset.
 ///
@@ -37,7 +39,7 @@ struct Into {
     /// Dataset to write, `data:name`; `<pipeline>_<step>` if absent.
     #[serde(default)]
     to: Option<String>,
-    /// Where it runs: `local`, `auto`, or a `spark` connection.
+    /// Where it runs: `local`, `auto`, or a `spark` or `ballista` connection.
     #[serde(default)]
     engine: EngineChoice,
 }
@@ -165,9 +167,26 @@ impl StepKind for SqlStep {
         let name = dataset_name(&context, to.as_deref(), "data");
         let mut columns = None;
         let rows = match &chosen.engine {
-            Some(remote) => {
+            Some(EngineElsewhere::SparkSql(remote)) => {
                 let query = elsewhere::statement(&self.engine, &sql, &params, &tables).await?;
                 elsewhere::send(remote, query, &context).await?
+            }
+            Some(EngineElsewhere::Cluster(cluster)) => {
+                let told = |error: PlanError| match error {
+                    PlanError::Remote(error) => elsewhere::remote_error(&error),
+                    error => StepError::permanent(error.problem_in(None, "")),
+                };
+                let request = QueryRequest { sql, params, tables, limit: None };
+                let begun = async {
+                    let session = ballista::session(&self.engine, cluster).await?;
+                    let frame = self.engine.planned_in(session, &request).await?;
+                    let columns = column_lineage(&context, &name, &frame);
+                    Ok((columns, ballista::begin(frame, cluster).await?))
+                };
+                let begun = elsewhere::unless_cancelled(&context, begun).await?;
+                let (lineage, rows) = begun.map_err(told)?;
+                columns = lineage;
+                rows
             }
             None => {
                 let request = QueryRequest { sql, params, tables, limit: None };

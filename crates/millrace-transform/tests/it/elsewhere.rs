@@ -13,8 +13,8 @@ use arrow::datatypes::{DataType, Schema};
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{
-    BatchStream, FlowPreview as _, RemoteEngine, RemoteEngines, RemoteError, RemoteQuery, StepKind as _,
-    TableRef,
+    BatchStream, EngineElsewhere, FlowPreview as _, RemoteEngine, RemoteEngines, RemoteError, RemoteQuery,
+    StepKind as _, TableRef,
 };
 use millrace_spec::problem::Problem;
 use millrace_transform::flow::{Flow, Plan};
@@ -33,11 +33,11 @@ impl Case {
             .map(|(_, body)| body.as_str())
     }
 
-    fn flow(&self) -> Value {
+    pub(crate) fn flow(&self) -> Value {
         millrace_spec::yaml::parse("flow.yaml", self.block("yaml").unwrap()).unwrap().to_json()
     }
 
-    fn tables(&self, folder: &Path) -> IndexMap<String, TableRef> {
+    pub(crate) fn tables(&self, folder: &Path) -> IndexMap<String, TableRef> {
         let inputs = self.blocks.iter().filter_map(|(head, body)| Some((head.strip_prefix("csv ")?, body)));
         let table = |(name, body): (&str, &String)| {
             let path = folder.join(format!("{name}.csv"));
@@ -48,7 +48,7 @@ impl Case {
     }
 }
 
-fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/elsewhere");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
@@ -56,7 +56,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// Rows in an order of their own: only a flow that ends with a `sort` says one.
-fn ordered(mut rows: Vec<Value>) -> Vec<Value> {
+pub(crate) fn ordered(mut rows: Vec<Value>) -> Vec<Value> {
     rows.sort_by_key(|row| {
         let cells = row.as_object().unwrap().values();
         cells
@@ -80,11 +80,11 @@ fn csv(rows: &[Value]) -> String {
     text
 }
 
-fn engine(folder: &Path) -> DataFusionEngine {
+pub(crate) fn engine(folder: &Path) -> DataFusionEngine {
     DataFusionEngine::new(EngineConfig::new(folder.join("spill")))
 }
 
-async fn here(case: &Case, folder: &Path) -> Vec<Value> {
+pub(crate) async fn here(case: &Case, folder: &Path) -> Vec<Value> {
     let flow = case.flow();
     let node = Flow::parse(&flow).unwrap().outputs()["data"].clone();
     let preview = engine(folder).preview_flow(&flow, &case.tables(folder), &node, 100).await;
@@ -144,14 +144,14 @@ async fn spark_gives_the_same_rows() {
 }
 
 /// The engines of a workspace with one connection.
-struct One(Arc<dyn RemoteEngine>);
+pub(crate) struct One(pub(crate) EngineElsewhere);
 
 impl RemoteEngines for One {
     fn names(&self) -> Vec<String> {
         vec![self.0.name().to_owned()]
     }
 
-    fn open(&self, name: &str) -> Result<Arc<dyn RemoteEngine>, Box<Problem>> {
+    fn open(&self, name: &str) -> Result<EngineElsewhere, Box<Problem>> {
         match name == self.0.name() {
             true => Ok(self.0.clone()),
             false => Err(Box::new(Problem::error("engine-unknown", format!("there is no engine `{name}`")))),
@@ -168,7 +168,7 @@ async fn a_step_leaves_the_same_dataset_wherever_it_runs() {
     let temp = tempfile::tempdir().unwrap();
     let (engine, catalog, flights) = setup(temp.path());
     let remotes: Arc<dyn RemoteEngines> =
-        Arc::new(One(Arc::new(Answering::start(&python, "sail", temp.path()))));
+        Arc::new(One(EngineElsewhere::SparkSql(Arc::new(Answering::start(&python, "sail", temp.path())))));
     let sql = SqlStep::new(engine.clone(), catalog.clone()).with_remotes(remotes.clone());
     let query = "select id, month, delay, delay / 7.0 as share, date '2026-01-01' as day from flights";
     let first =
@@ -256,7 +256,7 @@ async fn same_rows(kind: &str, python: Option<String>) {
 }
 
 /// Cells that differ, a line each. The last bits of a function's result depend on its library.
-fn differences(expected: &[Value], found: &[Value]) -> String {
+pub(crate) fn differences(expected: &[Value], found: &[Value]) -> String {
     if expected.len() != found.len() {
         return format!("{} rows, and not {}:\n{}", found.len(), expected.len(), csv(found));
     }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 #![allow(clippy::print_stderr, reason = "a test that is left out says so")]
 
+#[cfg(feature = "ballista")]
+mod ballista;
 mod cases;
 mod elsewhere;
 mod steps;

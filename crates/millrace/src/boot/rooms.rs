@@ -135,6 +135,7 @@ impl Rooms {
         docs.extend(millrace_transform::transforms::docs());
         docs.extend(millrace_transfer::connectors());
         docs.push(millrace_spark::connection_doc());
+        docs.push(millrace_transform::ballista::connection_doc());
         docs.extend(millrace_training::trainers::docs());
         docs.extend(millrace_call::docs());
         docs.extend(millrace_orchestration::trigger_docs());

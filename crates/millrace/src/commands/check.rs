@@ -7,6 +7,7 @@ use millrace_spec::environment::Environments;
 use millrace_spec::problem::{Problem, Severity};
 use millrace_spec::sql_models::{FOLDER, SOURCES};
 use millrace_transfer::Connections;
+use millrace_transform::ballista;
 use millrace_transform::flow::Flow;
 use millrace_transform::sql_models::{self, read_project};
 
@@ -139,11 +140,27 @@ async fn checked_flows(rooms: &Rooms, asked: &impl Fn(&str) -> bool) -> Vec<Decl
     checked
 }
 
-/// Adds what Spark cannot do the same in flows that steps of these pipelines send to it. Those that are wrong anyhow stay as they are.
+/// Adds what Spark cannot do the same in flows that steps of these pipelines send to it. Those that are wrong anyhow stay as they are. A cluster
+/// of this engine does all the same.
 async fn check_for_spark(rooms: &Rooms, pipelines: &[CheckedFile], flows: &mut Vec<Declared<()>>) {
     let loaded = pipelines.iter().filter_map(|file| file.loaded.as_ref());
     let steps = loaded.flat_map(|loaded| loaded.pipeline.steps.values());
-    let files: BTreeSet<&str> = steps.filter_map(|step| flow_for_spark(&step.kind, &step.config)).collect();
+    let kinds = rooms.workspace.connection_kinds().unwrap_or_default();
+    let is = |word: &'static str| move |keys: &Vec<String>| keys.iter().any(|key| key == word);
+    let clusters: BTreeSet<&str> =
+        kinds.iter().filter(|(_, keys)| is(ballista::WORD)(keys)).map(|(name, _)| name.as_str()).collect();
+    let has_spark = kinds.iter().any(|(_, keys)| is(millrace_spark::WORD)(keys));
+    let sent = |engine: &serde_json::Value| {
+        let name = engine.as_str().or_else(|| engine.get("auto")?.as_str());
+        match name {
+            Some("local") => false,
+            Some("auto") => has_spark || clusters.is_empty(),
+            Some(name) => !clusters.contains(name),
+            None => engine.get(ballista::WORD).is_none(),
+        }
+    };
+    let steps = steps.filter(|step| step.config.get("engine").is_some_and(sent));
+    let files: BTreeSet<&str> = steps.filter_map(|step| file_of_flow(&step.kind, &step.config)).collect();
     for file in files {
         if flows.iter().any(|flow| flow.file == file && flow.content.is_err()) {
             continue;
@@ -159,10 +176,9 @@ async fn check_for_spark(rooms: &Rooms, pipelines: &[CheckedFile], flows: &mut V
     }
 }
 
-/// The flow's file, if the step may send it to another engine.
-fn flow_for_spark<'c>(kind: &str, config: &'c serde_json::Value) -> Option<&'c str> {
-    let engine = config.get("engine").filter(|_| kind == "flow")?;
-    config.get("file")?.as_str().filter(|_| engine != "local")
+/// The flow's file, if the step has one.
+fn file_of_flow<'c>(kind: &str, config: &'c serde_json::Value) -> Option<&'c str> {
+    config.get("file").filter(|_| kind == "flow")?.as_str()
 }
 
 /// The models, and what is wrong with them.

@@ -1,6 +1,8 @@
 //! One file a command.
 
 mod approvals;
+#[cfg(feature = "ballista")]
+mod ballista;
 mod check;
 mod control;
 mod convert;
@@ -62,6 +64,8 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Resume(arguments) => control::run(control::Verb::Resume, &arguments, printer).await,
         Command::Items(arguments) => items::run(&arguments, printer).await,
         Command::Up(arguments) => up::run(&arguments, printer).await,
+        #[cfg(feature = "ballista")]
+        Command::Ballista(node) => Box::pin(ballista::run(&node, printer)).await,
         Command::Runs(arguments) => runs::run(&arguments, printer).await,
         Command::Logs(arguments) => logs::run(&arguments, printer).await,
         Command::Why(arguments) => why::run(&arguments, printer).await,

@@ -126,3 +126,93 @@ inputs: {least: {type: integer, default: 20}}
     let why = project.millrace(&["why", "latest"]);
     assert!(why.contains("it ran on `cluster`: the inputs have"), "{why}");
 }
+
+/// The program itself as a scheduler and as two executors, one of which dies.
+#[cfg(feature = "ballista")]
+mod ballista {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Child, Command, Stdio};
+
+    use super::FLOW;
+    use crate::project::{Project, wait_until};
+
+    /// A node; killed when dropped.
+    struct Node(Child);
+
+    impl Node {
+        /// Starts one and waits until it says that it is up.
+        fn start(arguments: &[&str]) -> (Self, serde_json::Value) {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
+            command.arg("ballista").args(arguments).arg("--json");
+            let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+            let mut line = String::new();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            (Self(child), serde_json::from_str(&line).unwrap())
+        }
+
+        fn executor(scheduler: &str) -> (Self, u16) {
+            let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let listen = format!("127.0.0.1:{port}");
+            let (node, _) = Self::start(&["executor", "--scheduler", scheduler, "--listen", &listen]);
+            wait_until(|| std::net::TcpStream::connect(&listen).is_ok());
+            (node, port)
+        }
+    }
+
+    impl Drop for Node {
+        fn drop(&mut self) {
+            self.0.kill().ok();
+            self.0.wait().ok();
+        }
+    }
+
+    #[test]
+    fn a_cluster_of_this_program_leaves_the_same_datasets() {
+        let (_scheduler, said) = Node::start(&["scheduler", "--listen", "127.0.0.1:0"]);
+        let url = said["url"].as_str().unwrap();
+        let connection = format!("farm: {{ballista: {{url: \"{url}\", partitions: 4, auto_above: 1B}}}}\n");
+        let pipeline = r#"
+steps:
+  flights: {copy: {from: f.csv, to: "data:flights"}}
+  here:
+    flow: {file: flows/late.yaml, to: "data:here", engine: local}
+    inputs: {flights: "${{ steps.flights.data }}"}
+  there:
+    flow: {file: flows/late.yaml, to: "data:there", engine: auto}
+    inputs: {flights: "${{ steps.flights.data }}"}
+  sql:
+    sql: {query: "select carrier, delay from flights where delay > ${{ inputs.least }}", engine: {ballista: farm}, to: "data:few"}
+    inputs: {flights: "${{ steps.flights.data }}"}
+inputs: {least: {type: integer, default: 20}}
+"#;
+        // What Spark could not do the same is no mistake here.
+        let flow = FLOW.replace("delay: avg(delay)", "delay: avg(delay), text: cast(avg(delay) as varchar)");
+        let project = Project::new(&[
+            ("connections.yaml", &connection),
+            ("pipelines/p.yaml", pipeline),
+            ("flows/late.yaml", &flow),
+            ("f.csv", "carrier,delay,day\nUA,20,2026-03-01\nAA,30,2026-03-02\nUA,40,2026-03-03\nAA,,\n"),
+        ]);
+        let checked = project.millrace(&["check"]);
+        assert!(checked.starts_with("exit 0"), "{checked}");
+        let (one, _) = Node::executor(url);
+        let (_other, _) = Node::executor(url);
+        let run = |when: &str| {
+            let ended = project.json(&["run", "p", "--force", "--json"]);
+            assert_eq!(ended["state"], "succeeded", "{when}: {ended}");
+            let rows = |sql: &str| String::from_utf8(project.output(&["sql", sql, "--json"]).stdout).unwrap();
+            let here = rows("select * from here order by carrier");
+            assert_eq!(here, rows("select * from there order by carrier"), "{when}");
+            assert!(
+                here.contains(r#"{"carrier":"UA","flights":2,"delay":30.0,"text":"30.0"}"#),
+                "{when}: {here}"
+            );
+            assert_eq!(rows("select count(*) as n from few"), "{\"n\":2}\n", "{when}");
+        };
+        run("both executors");
+        let why = project.millrace(&["why", "latest"]);
+        assert!(why.contains("it ran on `farm`: the inputs have"), "{why}");
+        drop(one);
+        run("one executor was killed");
+    }
+}
