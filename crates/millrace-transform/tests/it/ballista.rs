@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use millrace_contract::{Cluster, EngineElsewhere, RemoteEngines, StepError, StepKind as _, TableRef};
+use millrace_contract::{
+    Cluster, EngineElsewhere, FlowPreview, RemoteEngines, StepError, StepKind as _, TableRef,
+};
 use millrace_transform::ballista::{BallistaSettings, Executor, Scheduler};
 use millrace_transform::flow::{Flow, Plan};
 use millrace_transform::steps::{FlowStep, SqlStep};
@@ -161,6 +163,39 @@ async fn a_step_leaves_the_same_dataset_on_a_cluster() {
     let spark = json!({"query": "select 1 as x", "engine": {"spark": "cluster"}});
     let error = sql.run(context(temp.path(), spark, &[])).await.unwrap_err();
     assert_eq!(error.problem.message, "`cluster` is not a `spark` connection");
+}
+
+/// Functions that have settings, of the engine's own kind, and rows that a node makes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_known_by_its_name_travels_to_a_cluster() {
+    let temp = tempfile::tempdir().unwrap();
+    let nodes = Nodes::start(temp.path()).await;
+    let mut csv = String::from("id,late,text\n");
+    for id in 0..60 {
+        writeln!(
+            csv,
+            "{id},{},\"{{\"\"n\"\": {}, \"\"tags\"\": [\"\"a{id}\"\"]}}\"",
+            u8::from(id % 6 == 0),
+            id * 3
+        )
+        .unwrap();
+    }
+    std::fs::write(temp.path().join("t.csv"), csv).unwrap();
+    let uri = format!("file://{}", temp.path().join("t.csv").display());
+    let tables = IndexMap::from([("t".to_owned(), TableRef::Csv { uri })]);
+    let flow = json!({"nodes": {
+        "t": {"source": "t"},
+        "read": {"parse": {"column": "text", "as": {"n": "integer", "tags": ["string"]}, "expand": true}, "from": "t"},
+        "some": {"select": ["late", "n"], "from": "read"},
+        "more": {"smote": {"target": "late", "neighbours": 2, "seed": 7}, "from": "some"},
+        "out": {"aggregate": {"by": "late", "values": {"rows": "count(*)", "sum": "sum(n)", "skew": "skewness(n)"}}, "from": "more"},
+    }, "output": "out"});
+    let here = FlowPreview::preview_flow(&engine(temp.path()), &flow, &tables, "out", 100).await.unwrap();
+    let here = ordered(here.rows.into_iter().map(Value::Object).collect());
+    let there = ordered(there(&flow, &tables, &nodes, temp.path()).await.unwrap());
+    assert_eq!(here.len(), 2);
+    assert_eq!(here[0]["rows"], here[1]["rows"], "rows were made");
+    assert_eq!(differences(&here, &there), "");
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ fn mistakes_are_told_where_they_stand() {
     insta::assert_snapshot!(said("{alert: a, debounce: 1s, batch: {size: 2}}"), @"2:27: `debounce` and `batch` exclude each other (take one of them away)");
     insta::assert_snapshot!(said("{alert: a, batch: {size: 0}}"), @"2:31: alert: `0` is out of range: at least 1");
     insta::assert_snapshot!(said("{redis: orders}"), @r###"2:6: redis: the key `connection` is missing"###);
-    insta::assert_snapshot!(said("{webhook: {}}"), @"");
+    insta::assert_snapshot!(said("{webhook: {}}"), @"2:16: webhook: expected text, found a mapping (allowed are github, gitlab, azure_devops, hmac, cloudevents)");
     insta::assert_snapshot!(said("{redis: orders, connection: q, from: start}"), @r###"2:43: redis: `start` is not allowed here (allowed are new, beginning)"###);
     insta::assert_snapshot!(said("{postgres: c, connection: shop, table: outbox}"), @r###"2:45: `table` without `cursor`: new rows cannot be told (name the column that grows with each row: `cursor: id`)"###);
     insta::assert_snapshot!(said("{nats: \"orders.>.paid\", connection: bus}"), @r###"2:13: `orders.>.paid` is no subject of NATS (write parts with dots between them: `orders.*.paid`, `orders.>`)"###);
