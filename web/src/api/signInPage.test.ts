@@ -7,6 +7,7 @@ const at = (address: string) => {
   const { origin, pathname, search, hash } = new URL(address);
   const assign = vi.fn();
   vi.stubGlobal("location", { origin, pathname, search, hash, assign });
+  dispatchEvent(new Event("pageshow"));
   return assign;
 };
 
@@ -24,6 +25,13 @@ it("leads back to pages of this server alone", () => {
     "/sign-in?next=/sign-in",
   ])
     expect(localPath(away), away).toBe("/");
+});
+
+it("leaves once, however many requests are refused", () => {
+  const assign = at("https://ml.example/experiments");
+  leaveForSignIn();
+  leaveForSignIn();
+  expect(assign).toHaveBeenCalledOnce();
 });
 
 it("leads to the sign-in page with the way back, and not from there", () => {

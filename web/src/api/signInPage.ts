@@ -9,9 +9,17 @@ export function localPath(next: string | undefined): string {
   return there.pathname + there.search + there.hash;
 }
 
-/** Leads to the sign-in page, and from there back to this one. */
+/** Whether this page is being left; it may come back from the browser's memory. */
+let leaving = false;
+addEventListener("pageshow", () => {
+  leaving = false;
+});
+
+/** Leads to the sign-in page, and from there back to this one. Of several requests that are refused at once only the first does: each further
+ * one would break off the way there. */
 export function leaveForSignIn(): void {
-  if (location.pathname === SIGN_IN) return;
+  if (leaving || location.pathname === SIGN_IN) return;
+  leaving = true;
   const here = location.pathname + location.search + location.hash;
   location.assign(here === "/" ? SIGN_IN : `${SIGN_IN}?${new URLSearchParams({ next: here }).toString()}`);
 }
