@@ -6,7 +6,7 @@ use std::path::Path;
 use std::str::FromStr as _;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
 use millrace_contract::BatchStream;
@@ -18,11 +18,10 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Decode, MySql, Row as _, TypeInfo
 
 use self::session::{MysqlSession, bound};
 use super::cells::{Cell, Rows};
-use super::parted::{self, Batches, PartReader, Parted};
+use super::parted::{self, Batches, PartReader, Parted, Query};
 use super::ranges::{self, Measure, not_divided};
 use super::{Dialect, Division, Reading, Session, TableServer};
 use crate::error::CopyError;
-use crate::meter::Meter;
 use crate::source::Outcome;
 use crate::types::{ColumnSpec, ColumnType};
 
@@ -120,17 +119,6 @@ impl TableServer for Mysql {
     async fn session(&self, table: &str) -> Result<Box<dyn Session>, CopyError> {
         Ok(Box::new(MysqlSession { connection: self.connect().await?, what: table.to_owned() }))
     }
-}
-
-/// What is read.
-struct Query {
-    what: String,
-    schema: SchemaRef,
-    /// `select … from …`.
-    select: String,
-    condition: Option<String>,
-    values: Vec<Value>,
-    meter: Arc<Meter>,
 }
 
 /// A connection with what it reads.

@@ -8,6 +8,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use millrace_contract::BatchStream;
+use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -31,6 +32,19 @@ pub(super) type Batches = mpsc::Sender<Result<RecordBatch, CopyError>>;
 pub(super) trait PartReader: Send + 'static {
     /// Sends the rows for which the condition holds; all of them without one. It ends early if nobody takes more.
     async fn read(&mut self, part: Option<&str>, to: &Batches) -> Result<(), CopyError>;
+}
+
+/// What connections of one read ask for.
+pub(super) struct Query {
+    /// Its name in messages.
+    pub(super) what: String,
+    pub(super) schema: SchemaRef,
+    /// `select … from …`.
+    pub(super) select: String,
+    pub(super) condition: Option<String>,
+    /// What is bound in the condition.
+    pub(super) values: Vec<Value>,
+    pub(super) meter: Arc<Meter>,
 }
 
 /// What is read, and how it is divided.

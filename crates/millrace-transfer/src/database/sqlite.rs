@@ -19,11 +19,10 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Decode, Row as _, Sqlite, TypeInf
 
 use self::session::{SqliteSession, bound};
 use super::cells::{Cell, Rows};
-use super::parted::{self, Batches, PartReader, Parted};
+use super::parted::{self, Batches, PartReader, Parted, Query};
 use super::ranges::{self, Measure, not_divided};
 use super::{Dialect, Division, Reading, Session, TableServer};
 use crate::error::CopyError;
-use crate::meter::Meter;
 use crate::source::{BATCH_ROWS, Outcome};
 use crate::types::{ColumnSpec, ColumnType};
 
@@ -152,17 +151,6 @@ impl TableServer for SqliteFile {
         }
         Ok(Box::new(SqliteSession { connection, what: table.to_owned() }))
     }
-}
-
-/// What is read.
-struct Query {
-    what: String,
-    schema: SchemaRef,
-    /// `select … from …`.
-    select: String,
-    condition: Option<String>,
-    values: Vec<Value>,
-    meter: Arc<Meter>,
 }
 
 /// A connection with what it reads.
