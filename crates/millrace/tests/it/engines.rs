@@ -14,6 +14,26 @@ nodes:
   out: {aggregate: {by: carrier, values: {flights: count(*), delay: avg(delay)}}, from: late}
 ";
 
+/// The flow here and elsewhere, and a query there.
+#[cfg(any(feature = "spark", feature = "ballista"))]
+const PIPELINE: &str = r#"
+steps:
+  flights: {copy: {from: f.csv, to: "data:flights"}}
+  here:
+    flow: {file: flows/late.yaml, to: "data:here", engine: local}
+    inputs: {flights: "${{ steps.flights.data }}"}
+  there:
+    flow: {file: flows/late.yaml, to: "data:there", engine: auto}
+    inputs: {flights: "${{ steps.flights.data }}"}
+  sql:
+    sql: {query: "select carrier, delay from flights where delay > ${{ inputs.least }}", engine: ENGINE, to: "data:few"}
+    inputs: {flights: "${{ steps.flights.data }}"}
+inputs: {least: {type: integer, default: 20}}
+"#;
+
+#[cfg(any(feature = "spark", feature = "ballista"))]
+const ROWS: &str = "carrier,delay,day\nUA,20,2026-03-01\nAA,30,2026-03-02\nUA,40,2026-03-03\nAA,,\n";
+
 #[test]
 fn check_tells_what_spark_cannot_do_the_same_at_its_place() {
     let flow = FLOW.replace("delay: avg(delay)", "delay: avg(delay), text: cast(avg(delay) as varchar)");
@@ -94,25 +114,12 @@ fn a_run_on_another_engine_leaves_the_same_datasets() {
         .spawn()
         .unwrap();
     let connection = format!("cluster: {{spark: {{url: \"sc://127.0.0.1:{port}\", auto_above: 1B}}}}\n");
-    let pipeline = r#"
-steps:
-  flights: {copy: {from: f.csv, to: "data:flights"}}
-  here:
-    flow: {file: flows/late.yaml, to: "data:here", engine: local}
-    inputs: {flights: "${{ steps.flights.data }}"}
-  there:
-    flow: {file: flows/late.yaml, to: "data:there", engine: auto}
-    inputs: {flights: "${{ steps.flights.data }}"}
-  sql:
-    sql: {query: "select carrier, delay from flights where delay > ${{ inputs.least }}", engine: {spark: cluster}, to: "data:few"}
-    inputs: {flights: "${{ steps.flights.data }}"}
-inputs: {least: {type: integer, default: 20}}
-"#;
+    let pipeline = PIPELINE.replace("ENGINE", "{spark: cluster}");
     let project = Project::new(&[
         ("connections.yaml", &connection),
-        ("pipelines/p.yaml", pipeline),
+        ("pipelines/p.yaml", &pipeline),
         ("flows/late.yaml", FLOW),
-        ("f.csv", "carrier,delay,day\nUA,20,2026-03-01\nAA,30,2026-03-02\nUA,40,2026-03-03\nAA,,\n"),
+        ("f.csv", ROWS),
     ]);
     let ended = project.json(&["run", "p", "--json"]);
     let _ = server.kill();
@@ -133,7 +140,7 @@ mod ballista {
     use std::io::{BufRead as _, BufReader};
     use std::process::{Child, Command, Stdio};
 
-    use super::FLOW;
+    use super::{FLOW, PIPELINE, ROWS};
     use crate::project::{Project, wait_until};
 
     /// A node; killed when dropped.
@@ -171,27 +178,14 @@ mod ballista {
         let (_scheduler, said) = Node::start(&["scheduler", "--listen", "127.0.0.1:0"]);
         let url = said["url"].as_str().unwrap();
         let connection = format!("farm: {{ballista: {{url: \"{url}\", partitions: 4, auto_above: 1B}}}}\n");
-        let pipeline = r#"
-steps:
-  flights: {copy: {from: f.csv, to: "data:flights"}}
-  here:
-    flow: {file: flows/late.yaml, to: "data:here", engine: local}
-    inputs: {flights: "${{ steps.flights.data }}"}
-  there:
-    flow: {file: flows/late.yaml, to: "data:there", engine: auto}
-    inputs: {flights: "${{ steps.flights.data }}"}
-  sql:
-    sql: {query: "select carrier, delay from flights where delay > ${{ inputs.least }}", engine: {ballista: farm}, to: "data:few"}
-    inputs: {flights: "${{ steps.flights.data }}"}
-inputs: {least: {type: integer, default: 20}}
-"#;
+        let pipeline = PIPELINE.replace("ENGINE", "{ballista: farm}");
         // What Spark could not do the same is no mistake here.
         let flow = FLOW.replace("delay: avg(delay)", "delay: avg(delay), text: cast(avg(delay) as varchar)");
         let project = Project::new(&[
             ("connections.yaml", &connection),
-            ("pipelines/p.yaml", pipeline),
+            ("pipelines/p.yaml", &pipeline),
             ("flows/late.yaml", &flow),
-            ("f.csv", "carrier,delay,day\nUA,20,2026-03-01\nAA,30,2026-03-02\nUA,40,2026-03-03\nAA,,\n"),
+            ("f.csv", ROWS),
         ]);
         let checked = project.millrace(&["check"]);
         assert!(checked.starts_with("exit 0"), "{checked}");
