@@ -1,8 +1,8 @@
 //! Ballista: the same engine on many machines. A session of its own kind sends its plans to a scheduler, which cuts them into stages that
 //! executors run; the rows come back.
 //!
-//! Client, scheduler and executors are one program, so functions and readers are those of the local engine. Start from [`session`] for the side
-//! that asks, from [`Scheduler`] and [`Executor`] for those that work. Ballista itself is behind the feature `ballista`.
+//! Client, scheduler and executors are one program, so functions and readers are those of the local engine. Start from `client.rs` for the side
+//! that asks, from `nodes.rs` for those that work. Ballista itself is behind the feature `ballista`.
 
 mod settings;
 

@@ -88,7 +88,8 @@ fn read_error(uri: &str, error: &deltalake::DeltaTableError) -> QueryError {
     QueryError::Read { uri: uri.to_owned(), message: chain(error) }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+/// An error with its causes, each once.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

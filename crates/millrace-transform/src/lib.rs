@@ -1,6 +1,6 @@
 //! Data transformation: SQL, no-code flows and splits over tables, and the Delta tables they write.
 //!
-//! The only crate that names DataFusion and Delta. It does not know pipelines, catalogs' storage or the web: steps receive a
+//! The only crate that names DataFusion, Delta and Ballista. It does not know pipelines, catalogs' storage or the web: steps receive a
 //! [`millrace_contract::StepContext`] and give back assets. Start from [`DataFusionEngine`], [`flow::Flow`] and [`steps::kinds`].
 #![warn(missing_docs)]
 

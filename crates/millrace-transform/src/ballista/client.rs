@@ -29,6 +29,7 @@ use millrace_contract::{BatchStream, Cluster, QueryError, RemoteError};
 use tokio::runtime::Handle;
 
 use super::codec::LogicalCodec;
+use crate::delta::chain;
 use crate::engine::failure::{plan_error, words};
 use crate::engine::{DataFusionEngine, query};
 use crate::flow::PlanError;
@@ -181,14 +182,4 @@ impl Drop for Job {
             }
         });
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }

@@ -143,8 +143,13 @@ impl Executor {
     /// Works until it gets SIGTERM or Ctrl-C; tasks that run are brought to their end before.
     ///
     /// # Errors
-    /// If the scheduler cannot be reached within a minute, or the address is taken.
+    /// If the scheduler cannot be reached within a minute, or the address is taken or has no port.
     pub async fn serve(self, engine: &DataFusionEngine) -> Result<(), NodeError> {
+        if self.listen.port() == 0 {
+            let message =
+                format!("others have to know the executor's port, and {} leaves it open", self.listen);
+            return Err(NodeError(message));
+        }
         let base = engine.base().map_err(node_error)?;
         let functions = BallistaFunctionRegistry::from(&base);
         let defaults = settings(base.config());

@@ -198,6 +198,32 @@ async fn what_is_not_known_by_its_name_travels_to_a_cluster() {
     assert_eq!(differences(&here, &there), "");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_is_more_than_files_is_refused_before_anything_is_sent() {
+    let temp = tempfile::tempdir().unwrap();
+    let nodes = Nodes::start(temp.path()).await;
+    let log = temp.path().join("t/_delta_log");
+    std::fs::create_dir_all(&log).unwrap();
+    let field = |name: &str| json!({"name": name, "type": "long", "nullable": true, "metadata": {}});
+    let schema = json!({"type": "struct", "fields": [field("id"), field("part")]});
+    let actions = [
+        json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}),
+        json!({"metaData": {"id": "t", "format": {"provider": "parquet", "options": {}}, "schemaString": schema.to_string(), "partitionColumns": ["part"], "configuration": {}, "createdTime": 0}}),
+        json!({"add": {"path": "part=1/a.parquet", "partitionValues": {"part": "1"}, "size": 1, "modificationTime": 0, "dataChange": true}}),
+    ];
+    let text: String = actions.iter().map(|action| format!("{action}\n")).collect();
+    std::fs::write(log.join("00000000000000000000.json"), text).unwrap();
+    let uri = format!("file://{}", temp.path().join("t").display());
+    let tables = IndexMap::from([("t".to_owned(), TableRef::Delta { uri, version: 0 })]);
+    let flow =
+        json!({"nodes": {"t": {"source": "t"}, "out": {"filter": "id > 1", "from": "t"}}, "output": "out"});
+    let told = there(&flow, &tables, &nodes, temp.path()).await.unwrap_err();
+    assert_eq!(
+        told,
+        "cannot read the table `t`: `cluster` reads files, and Delta tables without partitions, deletion vectors and renamed columns; `engine: local` reads this one"
+    );
+}
+
 #[tokio::test]
 async fn a_scheduler_that_is_away_is_worth_another_try() {
     let temp = tempfile::tempdir().unwrap();

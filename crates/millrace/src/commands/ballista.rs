@@ -63,7 +63,7 @@ async fn executor(arguments: &ExecutorNode, spill: &Path, printer: &Printer) -> 
     };
     let listen = arguments.listen;
     let document = json!({"listen": listen, "scheduler": arguments.scheduler});
-    printer.document(&document, || format!("the executor works for {named}; results are at {listen}"));
+    printer.document(&document, || format!("the executor asks {named} for work; results are at {listen}"));
     printer.note("Ctrl-C stops it, after the tasks that run");
     let node = Executor {
         scheduler,

@@ -146,15 +146,16 @@ async fn check_for_spark(rooms: &Rooms, pipelines: &[CheckedFile], flows: &mut V
     let loaded = pipelines.iter().filter_map(|file| file.loaded.as_ref());
     let steps = loaded.flat_map(|loaded| loaded.pipeline.steps.values());
     let kinds = rooms.workspace.connection_kinds().unwrap_or_default();
-    let is = |word: &'static str| move |keys: &Vec<String>| keys.iter().any(|key| key == word);
-    let clusters: BTreeSet<&str> =
-        kinds.iter().filter(|(_, keys)| is(ballista::WORD)(keys)).map(|(name, _)| name.as_str()).collect();
-    let has_spark = kinds.iter().any(|(_, keys)| is(millrace_spark::WORD)(keys));
+    let of = |word: &str| -> BTreeSet<&str> {
+        let found = kinds.iter().filter(|(_, keys)| keys.iter().any(|key| key == word));
+        found.map(|(name, _)| name.as_str()).collect()
+    };
+    let (clusters, sparks) = (of(ballista::WORD), of(millrace_spark::WORD));
     let sent = |engine: &serde_json::Value| {
         let name = engine.as_str().or_else(|| engine.get("auto")?.as_str());
         match name {
             Some("local") => false,
-            Some("auto") => has_spark || clusters.is_empty(),
+            Some("auto") => !sparks.is_empty() || clusters.is_empty(),
             Some(name) => !clusters.contains(name),
             None => engine.get(ballista::WORD).is_none(),
         }
