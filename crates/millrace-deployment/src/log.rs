@@ -115,8 +115,13 @@ impl Writer {
     fn run(mut self, receiver: &Receiver<Message>) {
         let mut flushed = Instant::now();
         loop {
-            let wait = FLUSH_EVERY.saturating_sub(flushed.elapsed());
-            match receiver.recv_timeout(wait) {
+            let message = if self.files.is_empty() {
+                // Nothing is to be flushed: the thread sleeps until there is.
+                receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                receiver.recv_timeout(FLUSH_EVERY.saturating_sub(flushed.elapsed()))
+            };
+            match message {
                 Ok(Message::Record(record)) => self.write(&record),
                 Ok(Message::Flush(done)) => {
                     self.flush();

@@ -285,6 +285,20 @@ impl Metastore {
         .await
     }
 
+    /// The next deadline of those that wait; microseconds since 1970.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn next_approval_deadline(&self) -> Result<Option<i64>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql = "SELECT deadline FROM approval WHERE state = 'waiting' AND deadline IS NOT NULL ORDER BY deadline LIMIT 1";
+                session.fetch_all(sql, &[]).await?.first().map(|row| row.int("deadline")).transpose()
+            })
+        })
+        .await
+    }
+
     /// Runs and steps whose approval changed and that have not taken notice.
     ///
     /// # Errors

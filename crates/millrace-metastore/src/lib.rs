@@ -38,6 +38,7 @@ pub mod schedules;
 pub mod servers;
 mod session;
 mod sqlite;
+mod stillness;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -49,5 +50,6 @@ pub mod windows;
 pub use error::MetastoreError;
 pub use foreign::ForeignDatabase;
 pub use session::Session;
+pub use stillness::Stillness;
 pub use store::Metastore;
 pub use value::{Row, Value};

@@ -42,6 +42,20 @@ impl Metastore {
         .await
     }
 
+    /// When the next of what is to be told is due; microseconds since 1970.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn next_run_notice_due(&self) -> Result<Option<i64>, MetastoreError> {
+        self.read(move |session| {
+            Box::pin(async move {
+                let sql = "SELECT due_at FROM run_notice ORDER BY due_at LIMIT 1";
+                session.fetch_all(sql, &[]).await?.first().map(|row| row.int("due_at")).transpose()
+            })
+        })
+        .await
+    }
+
     /// Forgets what has been told.
     ///
     /// # Errors

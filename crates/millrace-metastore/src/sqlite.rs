@@ -5,6 +5,7 @@
 //! locked" cannot come from within. What runs log is grouped already: it takes the writing connection by itself (`SqliteStore::writer`).
 
 use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub(crate) struct SqliteStore {
     readers: Arc<Lending>,
     writers: Arc<Lending>,
     writer: mpsc::Sender<Job>,
+    file: Arc<Path>,
 }
 
 /// Connections that are lent out, opened when they are needed. Not sqlx's pool: it asks a connection whether it lives before and after it
@@ -119,7 +121,11 @@ impl SqliteStore {
         let (writer, jobs) = mpsc::channel(QUEUE);
         // Ends when the last clone of the store is dropped.
         tokio::spawn(write_until_closed(writers.clone(), jobs));
-        Ok(Self { readers, writers, writer })
+        Ok(Self { readers, writers, writer, file: Path::new(path).into() })
+    }
+
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
     }
 
     pub(crate) async fn reader(&self) -> Result<Session, MetastoreError> {

@@ -1,5 +1,6 @@
 //! The one interface over both databases.
 
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::future::BoxFuture;
@@ -88,6 +89,14 @@ impl Metastore {
     /// Whether this is PostgreSQL; for the few statements that differ.
     pub fn is_postgres(&self) -> bool {
         matches!(self.backend, Backend::Postgres(_))
+    }
+
+    /// The file of a SQLite database.
+    pub(crate) fn sqlite_file(&self) -> Option<&Path> {
+        match &self.backend {
+            Backend::Sqlite(store) => Some(store.file()),
+            Backend::Postgres(_) => None,
+        }
     }
 
     /// Reads in one connection. What was committed before is seen.

@@ -24,7 +24,7 @@ use crate::events::RunEventKind;
 use crate::recovery;
 use crate::state::{RunSnapshot, RunState};
 
-/// Time between two looks for deadlines that have passed: one indexed question.
+/// Time between two looks for deadlines that have passed: two indexed questions, and none while nothing changes.
 const ROUND: Duration = Duration::from_secs(1);
 /// Notices that a round takes.
 const MOST: i64 = 100;
@@ -35,14 +35,24 @@ const NEVER: [&str; 2] = ["message-failed", "unknown-channel"];
 pub(crate) async fn keep(shared: Arc<Shared>) {
     let mut failed = false;
     let mut waiting = HashSet::new();
+    let mut still = shared.store.stillness();
     loop {
         let stopped = tokio::select! {
             () = shared.notices_due.notified() => false,
             () = tokio::time::sleep(ROUND) => false,
             () = shared.stop.cancelled() => true,
         };
+        if still.holds(shared.now()) {
+            if stopped {
+                return;
+            }
+            continue;
+        }
         match round(&shared, &mut waiting).await {
-            Ok(()) => failed = false,
+            Ok(next) => {
+                failed = false;
+                still.looked(next);
+            }
             // Once, not every second that a database is away.
             Err(error) if !failed => {
                 failed = true;
@@ -56,8 +66,12 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
     }
 }
 
-/// `waiting` has the runs of which it was said already that nobody is told of them yet.
-async fn round(shared: &Arc<Shared>, waiting: &mut HashSet<String>) -> Result<(), OrchestrationError> {
+/// `waiting` has the runs of which it was said already that nobody is told of them yet. Answers when the next round has something to do
+/// though nothing changes: microseconds since 1970.
+async fn round(
+    shared: &Arc<Shared>,
+    waiting: &mut HashSet<String>,
+) -> Result<Option<i64>, OrchestrationError> {
     let failed = OrchestrationError::store;
     let due = shared.store.list_due_run_notices(shared.now(), MOST).await;
     for notice in due.map_err(failed("list what is to be told of runs"))? {
@@ -79,7 +93,7 @@ async fn round(shared: &Arc<Shared>, waiting: &mut HashSet<String>) -> Result<()
         waiting.remove(&notice.run_id);
         shared.store.forget_run_notice(notice).await.map_err(failed("forget what was told"))?;
     }
-    Ok(())
+    shared.store.next_run_notice_due().await.map_err(failed("read what is to be told next"))
 }
 
 async fn tell(shared: &Arc<Shared>, notice: &RunNotice) -> Result<(), OrchestrationError> {

@@ -13,6 +13,7 @@ mod purge;
 mod registry;
 mod run_lists;
 mod run_search;
+mod stillness;
 mod traces;
 mod windows;
 

@@ -8,7 +8,7 @@ use super::{ApprovalError, Approvals};
 use crate::engine::Engine;
 use crate::error::chain;
 
-/// Time between two rounds: two indexed questions, however many approvals wait.
+/// Time between two rounds: three indexed questions, however many approvals wait, and none while nothing changes.
 const ROUND: Duration = Duration::from_secs(1);
 /// Rounds after which the roles of accounts are read anew, for the checks of files.
 const ROLES_EVERY: u32 = 10;
@@ -19,6 +19,7 @@ impl Approvals {
     /// Rounds until `stop`.
     pub async fn watch(self, engine: Engine, stop: CancellationToken) {
         let mut failed = false;
+        let mut still = self.store.stillness();
         let mut rounds = 0_u32;
         while stop.run_until_cancelled(tokio::time::sleep(ROUND)).await.is_some() {
             rounds = rounds.wrapping_add(1);
@@ -26,8 +27,16 @@ impl Approvals {
                 // A database that is away says so below; a wrong file, where it is used.
                 let _ = self.access().await;
             }
+            if still.holds(self.now()) {
+                continue;
+            }
             match self.round(&engine).await {
-                Ok(()) => failed = false,
+                Ok(next) => {
+                    failed = false;
+                    if let Next::Due(at) = next {
+                        still.looked(at);
+                    }
+                }
                 // Once, not every second that a database is away.
                 Err(error) if !failed => {
                     failed = true;
@@ -38,7 +47,7 @@ impl Approvals {
         }
     }
 
-    async fn round(&self, engine: &Engine) -> Result<(), ApprovalError> {
+    async fn round(&self, engine: &Engine) -> Result<Next, ApprovalError> {
         let overdue = self.store.list_overdue_approvals(self.now(), MOST).await;
         for id in overdue.map_err(ApprovalError::store("list the approvals that are due"))? {
             match self.pass_deadline(&id).await {
@@ -50,9 +59,23 @@ impl Approvals {
             }
         }
         let unseen = self.store.list_unseen_approvals(MOST).await;
-        for (run, step) in unseen.map_err(ApprovalError::store("list the approvals that changed"))? {
-            engine.nudge(&run, &step);
+        let unseen = unseen.map_err(ApprovalError::store("list the approvals that changed"))?;
+        for (run, step) in &unseen {
+            engine.nudge(run, step);
         }
-        Ok(())
+        if unseen.is_empty() {
+            let next = self.store.next_approval_deadline().await;
+            next.map(Next::Due).map_err(ApprovalError::store("read the next deadline of an approval"))
+        } else {
+            Ok(Next::AtOnce)
+        }
     }
+}
+
+/// When there is something to do though nothing changes.
+enum Next {
+    /// The steps that were woken have yet to take notice.
+    AtOnce,
+    /// Microseconds since 1970, if at all.
+    Due(Option<i64>),
 }
