@@ -50,7 +50,7 @@ impl Engine {
         pipeline: Pipeline,
         request: RunRequest,
     ) -> Result<String, OrchestrationError> {
-        Ok(match self.begin(pipeline, request).await? {
+        Ok(match self.begin(&pipeline, request).await? {
             Started::New(id) | Started::Earlier(id) | Started::Skipped { running: id } => id,
         })
     }
@@ -61,20 +61,20 @@ impl Engine {
     /// If the inputs do not fit or the database fails.
     pub async fn begin(
         &self,
-        pipeline: Pipeline,
+        pipeline: &Pipeline,
         request: RunRequest,
     ) -> Result<Started, OrchestrationError> {
         let shared = &self.shared;
-        let inputs = inputs::resolve(&pipeline, &request.inputs)
+        let inputs = inputs::resolve(pipeline, &request.inputs)
             .map_err(|problem| OrchestrationError::Invalid(Box::new(problem)))?;
-        let (concurrency_key, concurrency_limit) = match concurrency(&pipeline, &inputs)? {
-            (None, _) => one_at_a_time(&pipeline, request.firing.as_ref()),
+        let (concurrency_key, concurrency_limit) = match concurrency(pipeline, &inputs)? {
+            (None, _) => one_at_a_time(pipeline, request.firing.as_ref()),
             ruled => ruled,
         };
         let now = shared.now();
         let window =
-            request.window.or_else(|| windows::last_complete(&pipeline, &shared.settings.timezone, now));
-        let rows = step_rows(&pipeline, request.take_over.as_ref(), now);
+            request.window.or_else(|| windows::last_complete(pipeline, &shared.settings.timezone, now));
+        let rows = step_rows(pipeline, request.take_over.as_ref(), now);
         let partial = request.take_over.as_ref().is_some_and(|take_over| !take_over.left_out.is_empty());
         let document = |value: Value| value.to_string();
         let due_at = request.firing.as_ref().map_or(now, |firing| firing.instant);
@@ -84,10 +84,10 @@ impl Engine {
         let row = PipelineRunRow {
             id: uuid::Uuid::now_v7().simple().to_string(),
             pipeline: pipeline.name.to_string(),
-            definition: document(serde_json::to_value(&pipeline).unwrap_or(Value::Null)),
+            definition: serde_json::to_string(pipeline).unwrap_or_default(),
             inputs: document(json!(inputs)),
             options: document(options(&request.force, window.as_ref(), request.events.as_ref(), partial)),
-            cause: document(with_branch(request.cause, &pipeline, &shared.settings.workspace)),
+            cause: document(with_branch(request.cause, pipeline, &shared.settings.workspace)),
             state: RunState::Queued.as_str().to_owned(),
             idempotency_key: request.idempotency_key,
             concurrency_key,

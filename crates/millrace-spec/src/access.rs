@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,9 @@ use crate::problem::Problem;
 use crate::suggest::nearest;
 use crate::validate::{Violation, violations};
 use crate::yaml;
+
+/// Made once: a server reads the file again and again.
+static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(Access::schema);
 
 /// The role that administrators have without a file: the operator, and accounts that are administrators.
 pub const ADMIN: &str = "admin";
@@ -160,7 +164,7 @@ impl Access {
             return Ok(Self::default());
         }
         let value = node.to_json();
-        let found = violations(&Self::schema(), &value);
+        let found = violations(&SCHEMA, &value);
         if !found.is_empty() {
             let problem = |violation: &Violation| {
                 let problem =

@@ -104,10 +104,16 @@ impl Approvals {
     /// # Errors
     /// If `access.yaml` is wrong or the database fails.
     pub async fn access(&self) -> Result<Access, ApprovalError> {
+        self.read_account_roles().await?;
+        self.known_access()
+    }
+
+    /// Reads the roles of accounts for [`Self::known_access`].
+    async fn read_account_roles(&self) -> Result<(), ApprovalError> {
         let roles = self.store.list_role_people().await;
         let roles = roles.map_err(ApprovalError::store("read the roles of accounts"))?;
         *self.account_roles.write().unwrap_or_else(PoisonError::into_inner) = roles;
-        self.known_access()
+        Ok(())
     }
 
     /// The groups and roles of the file as it is now, with those of accounts as they were when [`Self::access`] last read them: enough to

@@ -24,8 +24,8 @@ impl Approvals {
         while stop.run_until_cancelled(tokio::time::sleep(ROUND)).await.is_some() {
             rounds = rounds.wrapping_add(1);
             if rounds.is_multiple_of(ROLES_EVERY) {
-                // A database that is away says so below; a wrong file, where it is used.
-                let _ = self.access().await;
+                // A database that is away says so below.
+                let _ = self.read_account_roles().await;
             }
             if still.holds(self.now()) {
                 continue;

@@ -37,6 +37,8 @@ struct Read {
 /// What the files said at one moment.
 pub(super) struct Page {
     pub(super) pipelines: Arc<IndexMap<String, Pipeline>>,
+    /// Pipeline and name of each trigger that has events: not one of ten thousand schedules is passed by at each look.
+    events: Arc<[(String, String)]>,
     secrets: Secrets,
 }
 
@@ -59,15 +61,18 @@ impl Book {
             return read.page.clone();
         }
         let stamp = self.pipelines.stamp().await;
-        let kept = newest.as_ref().filter(|read| read.stamp == stamp).map(|read| read.page.pipelines.clone());
-        let pipelines = match kept {
-            Some(kept) => kept,
-            None => {
-                let all = self.pipelines.pipelines().await.into_iter();
-                Arc::new(all.map(|pipeline| (pipeline.name.to_string(), pipeline)).collect())
-            }
-        };
-        let page = Arc::new(Page { pipelines, secrets: self.secrets.secrets() });
+        let kept = newest.as_ref().filter(|read| read.stamp == stamp);
+        let (pipelines, events) =
+            match kept.map(|read| (read.page.pipelines.clone(), read.page.events.clone())) {
+                Some(kept) => kept,
+                None => {
+                    let all = self.pipelines.pipelines().await.into_iter();
+                    let all = Arc::new(all.map(|pipeline| (pipeline.name.to_string(), pipeline)).collect());
+                    let events = with_events(&all);
+                    (all, events)
+                }
+            };
+        let page = Arc::new(Page { pipelines, events, secrets: self.secrets.secrets() });
         *newest = Some(Read { looked_at: now, stamp, page: page.clone() });
         page
     }
@@ -84,12 +89,16 @@ impl Page {
 
     /// Every trigger that has events: pipeline, name, trigger.
     pub(super) fn event_triggers(&self) -> impl Iterator<Item = (&str, &str, &EventTrigger)> {
-        self.pipelines.iter().flat_map(|(name, pipeline)| {
-            // Not by their names: of ten thousand schedules each would be looked up again and again.
-            pipeline.triggers.iter().filter_map(move |(trigger, of)| match of {
-                Trigger::Event(event) => Some((name.as_str(), trigger.as_str(), &**event)),
-                _ => None,
-            })
+        self.events.iter().filter_map(|(pipeline, trigger)| {
+            Some((pipeline.as_str(), trigger.as_str(), self.event_trigger(pipeline, trigger)?))
         })
     }
+}
+
+fn with_events(pipelines: &IndexMap<String, Pipeline>) -> Arc<[(String, String)]> {
+    let triggers = pipelines.iter().flat_map(|(name, pipeline)| {
+        let events = pipeline.triggers.iter().filter(|(_, trigger)| matches!(trigger, Trigger::Event(_)));
+        events.map(move |(trigger, _)| (name.clone(), trigger.to_string()))
+    });
+    triggers.collect()
 }

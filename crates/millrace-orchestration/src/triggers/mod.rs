@@ -248,7 +248,7 @@ impl TriggerLoop {
             firing: Some(Firing { trigger: planned.trigger.clone(), instant: at.as_microsecond(), overlap }),
             ..RunRequest::default()
         };
-        Ok(match self.engine.begin((*planned.pipeline).clone(), request).await? {
+        Ok(match self.engine.begin(&planned.pipeline, request).await? {
             Started::New(_) | Started::Earlier(_) => None,
             Started::Skipped { running } => Some(format!("the run {running} was still going on")),
         })

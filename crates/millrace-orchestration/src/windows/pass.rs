@@ -377,7 +377,7 @@ impl Pass<'_> {
             }),
             ..RunRequest::default()
         };
-        match self.engine.begin((*planned.pipeline).clone(), request).await {
+        match self.engine.begin(&planned.pipeline, request).await {
             Ok(started) => Ok(matches!(started, Started::New(_))),
             Err(OrchestrationError::Invalid(problem)) => {
                 let mut change = change(row, "failed");
