@@ -84,7 +84,7 @@ impl Engine {
         let row = PipelineRunRow {
             id: uuid::Uuid::now_v7().simple().to_string(),
             pipeline: pipeline.name.to_string(),
-            definition: serde_json::to_string(pipeline).unwrap_or_default(),
+            definition: serde_json::to_string(&pipeline.without_triggers()).unwrap_or_default(),
             inputs: document(json!(inputs)),
             options: document(options(&request.force, window.as_ref(), request.events.as_ref(), partial)),
             cause: document(with_branch(request.cause, pipeline, &shared.settings.workspace)),

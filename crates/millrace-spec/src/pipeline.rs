@@ -48,6 +48,27 @@ pub struct Pipeline {
     pub file: String,
 }
 
+impl Pipeline {
+    /// What a run of it is made of: everything but what starts it. A pipeline may have a hundred schedules, and each of its runs is stored.
+    #[must_use]
+    pub fn without_triggers(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            description: self.description.clone(),
+            inputs: self.inputs.clone(),
+            outputs: self.outputs.clone(),
+            concurrency: self.concurrency.clone(),
+            priority: self.priority,
+            deadline: self.deadline.clone(),
+            notify: self.notify.clone(),
+            triggers: IndexMap::new(),
+            steps: self.steps.clone(),
+            finally: self.finally.clone(),
+            file: self.file.clone(),
+        }
+    }
+}
+
 /// One step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {

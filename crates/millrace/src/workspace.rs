@@ -186,9 +186,7 @@ impl Workspace {
         let Ok(entries) = fs_err::read_dir(self.root.join(folder)) else { return Vec::new() };
         let mut files: Vec<String> = entries
             .flatten()
-            .filter(|entry| {
-                entry.path().extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
-            })
+            .filter(|entry| files::is_yaml(&entry.path()))
             .map(|entry| format!("{folder}/{}", entry.file_name().to_string_lossy()))
             .collect();
         files.sort();
