@@ -17,7 +17,7 @@ const BATCH_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a server sent, or is sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Cell<'a> {
+pub(crate) enum Cell<'a> {
     Null,
     Boolean(bool),
     Int(i64),
@@ -42,7 +42,7 @@ impl std::fmt::Display for Cell<'_> {
 }
 
 /// Rows on their way into a batch.
-pub(super) struct Rows {
+pub(crate) struct Rows {
     schema: SchemaRef,
     columns: Vec<Column>,
     count: usize,
@@ -50,13 +50,13 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn new(schema: SchemaRef) -> Self {
+    pub(crate) fn new(schema: SchemaRef) -> Self {
         let columns = schema.fields().iter().map(|field| Column::new(field)).collect();
         Self { schema, columns, count: 0, bytes: 0 }
     }
 
     /// Takes a cell of the row that is open.
-    pub(super) fn cell(&mut self, index: usize, cell: Cell<'_>) -> Result<(), String> {
+    pub(crate) fn cell(&mut self, index: usize, cell: Cell<'_>) -> Result<(), String> {
         self.bytes += match cell {
             Cell::Text(text) => text.len(),
             Cell::Bytes(bytes) => bytes.len(),
@@ -66,13 +66,13 @@ impl Rows {
     }
 
     /// Ends the row; whether the batch is full.
-    pub(super) fn end(&mut self) -> bool {
+    pub(crate) fn end(&mut self) -> bool {
         self.count += 1;
         self.count >= BATCH_ROWS || self.bytes >= BATCH_BYTES
     }
 
     /// The batch of what came since the last one, and how many bytes it was; `None` if nothing did.
-    pub(super) fn finish(&mut self) -> Result<Option<(RecordBatch, u64)>, String> {
+    pub(crate) fn finish(&mut self) -> Result<Option<(RecordBatch, u64)>, String> {
         if self.count == 0 {
             return Ok(None);
         }

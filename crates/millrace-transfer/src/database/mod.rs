@@ -3,7 +3,7 @@
 //! A load is one transaction, or staged and swapped, so that nobody reads half of it. The key of the step's attempt is stored in it too: who
 //! begins it again after a kill finds the key and loads nothing twice.
 
-mod cells;
+pub(crate) mod cells;
 mod dialect;
 mod evolution;
 mod json;

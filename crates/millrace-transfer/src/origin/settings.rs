@@ -8,7 +8,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{Origin, adbc, clickhouse, flight_sql, git, graphql, odata, odbc, program, rest, singer};
+use super::{
+    Origin, adbc, clickhouse, flight_sql, git, graphql, mongodb, odata, odbc, program, rest, singer,
+    sqlserver,
+};
 use crate::error::CopyError;
 
 /// Every kind of origin. A new one: a file beside this, and a line here.
@@ -20,6 +23,8 @@ pub(crate) const KINDS: &[Kind] = &[
     adbc::KIND,
     odbc::KIND,
     clickhouse::KIND,
+    mongodb::KIND,
+    sqlserver::KIND,
     git::KIND,
     program::KIND,
     singer::KIND,

@@ -11,6 +11,7 @@ mod formats;
 mod git;
 mod iceberg;
 mod incremental;
+mod mongodb;
 mod nasty;
 #[cfg(feature = "odbc")]
 mod odbc;
@@ -19,6 +20,7 @@ mod programs;
 mod s3;
 mod servers;
 mod shape;
+mod sqlserver;
 mod stores;
 mod survival;
 mod sync;

@@ -1,0 +1,539 @@
+//! SQL Server, Azure SQL and Synapse, by the Tabular Data Stream (MS-TDS,
+//! <https://learn.microsoft.com/openspecs/windows_protocols/ms-tds>). Rows are decoded as they come.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use futures::TryStreamExt as _;
+use millrace_contract::BatchStream;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use tiberius::error::Error;
+use tiberius::time::chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
+use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, FromSql as _};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
+
+use super::settings::{Hidden, Kind, Settings};
+use super::sql::Given;
+use super::{Asking, Origin};
+use crate::config::{Condition, CopyConfig};
+use crate::database::cells::{Cell, Rows};
+use crate::error::CopyError;
+use crate::source;
+use crate::store::{CONNECT, is_glob, masked, unless_cancelled};
+use crate::types::ColumnType;
+
+/// The kind of connection `sqlserver`.
+pub(super) const KIND: Kind = Kind::of::<SqlServerConnection>(
+    "copy: {from: \"erp:dbo.orders\", where: \"day >= '2026-03-01'\", to: \"data:orders\"}\n",
+);
+
+/// A server that works out an answer says nothing meanwhile.
+const SILENCE: Duration = Duration::from_secs(600);
+/// The port that a server has unless somebody says otherwise.
+const PORT: u16 = 1433;
+/// Servers that one leads to, one after the other: Azure's gateways send on.
+const MOST_WAYS: usize = 4;
+/// Batches that wait to be taken.
+const BATCHES: usize = 4;
+/// Errors that pass: a deadlock, and those of <https://learn.microsoft.com/azure/azure-sql/database/troubleshoot-common-errors-issues>.
+const PASSING: [u32; 13] =
+    [1205, 4060, 10053, 10054, 10060, 10928, 10929, 40197, 40501, 40613, 49918, 49919, 49920];
+/// `Login failed for user`.
+const LOGIN: u32 = 18_456;
+
+/// Reads tables of SQL Server, Azure SQL and Synapse.
+///
+/// In connections.yaml: `erp: {sqlserver: {host: erp.example, database: shop, user: reader, password: "${{ secrets.erp }}"}}`. Then `erp:dbo.orders` is
+/// a table and `erp:(select …)` a query. The step's `select`, `where` and `limit` are part of the query; values of expressions in `where` are bound.
+/// Times are read to the microsecond, `money` is a decimal of four places; types of .NET (`geography`) are asked for as text by a query.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SqlServerConnection {
+    /// The server's name or address.
+    host: String,
+    /// Its port; 1433 if absent.
+    #[serde(default)]
+    port: Option<u16>,
+    /// The database; the user's own if absent.
+    #[serde(default)]
+    database: Option<String>,
+    /// Who reads, by a login of the server.
+    #[serde(default)]
+    user: Option<String>,
+    /// The user's password.
+    #[serde(default)]
+    password: Option<Hidden>,
+    /// A token of Microsoft Entra, in the place of `user` and `password`.
+    #[serde(default)]
+    token: Option<Hidden>,
+    /// File in PEM with the certificate that the server's is trusted by; those of the system if absent.
+    #[serde(default)]
+    ca: Option<PathBuf>,
+    /// Whether the server may be one that does not encrypt.
+    #[serde(default)]
+    allow_unencrypted: bool,
+}
+
+impl Settings for SqlServerConnection {
+    const WORD: &'static str = "sqlserver";
+    const TAKES_CONDITIONS: bool = true;
+    const EXAMPLE: &'static str =
+        "{host: erp.example, database: shop, user: reader, password: \"${{ secrets.erp }}\"}";
+
+    fn open(self, workspace: &Path) -> Result<Box<dyn Origin>, String> {
+        let mut config = Config::new();
+        config.host(&self.host);
+        config.port(self.port.unwrap_or(PORT));
+        config.application_name("millrace");
+        config.handshake_timeout(Some(CONNECT));
+        if let Some(database) = &self.database {
+            config.database(database);
+        }
+        config.encryption(match self.allow_unencrypted {
+            true => EncryptionLevel::NotSupported,
+            false => EncryptionLevel::Required,
+        });
+        if let Some(ca) = &self.ca {
+            config.trust_cert_ca(workspace.join(ca).display());
+        }
+        config.authentication(match (&self.user, &self.password, &self.token) {
+            (Some(user), Some(password), None) => AuthMethod::sql_server(user, &password.0),
+            (None, None, Some(token)) if !self.allow_unencrypted => AuthMethod::aad_token(&token.0),
+            (None, None, Some(_)) => return Err("a `token` is sent encrypted alone".to_owned()),
+            _ => return Err("it takes `user` and `password`, or `token`".to_owned()),
+        });
+        let secrets = self.password.into_iter().chain(self.token).map(|word| word.0).collect();
+        Ok(Box::new(SqlServer { config, secrets }))
+    }
+}
+
+type Connection = Client<Compat<TcpStream>>;
+
+#[derive(Clone)]
+struct SqlServer {
+    config: Config,
+    secrets: Vec<String>,
+}
+
+/// What stands in a query, with its bound values.
+#[derive(Debug, PartialEq)]
+struct Query {
+    /// The columns that are asked for; all of them if there are none.
+    select: Vec<String>,
+    from: String,
+    condition: Option<String>,
+    values: Vec<Value>,
+    limit: Option<u64>,
+}
+
+impl Query {
+    fn of(stream: &str, config: &CopyConfig) -> Result<Self, CopyError> {
+        let stream = stream.trim();
+        let from = match stream.strip_prefix('(') {
+            Some(_) => format!("{stream} AS source"),
+            None if stream.split('.').all(|part| !part.trim().is_empty()) => {
+                stream.split('.').map(quoted).collect::<Vec<_>>().join(".")
+            }
+            None => {
+                return Err(CopyError::config(
+                    format!("`{stream}` names no table"),
+                    "from: \"erp:dbo.orders\", or a query: `from: \"erp:(select …)\"`",
+                ));
+            }
+        };
+        // What the step goes on to do with other columns has to be there.
+        let untouched = config.mapping.is_empty()
+            && config.incremental.is_none()
+            && config.unnest.is_empty()
+            && config.add.is_empty()
+            && !config.select.iter().any(|name| is_glob(name) || name.contains('.'));
+        let (condition, values) = match &config.condition {
+            None => (None, Vec::new()),
+            Some(Condition::Text(text)) => (Some(text.clone()), Vec::new()),
+            Some(Condition::Bound { text, params }) => {
+                if params.iter().any(|value| value.is_array() || value.is_object()) {
+                    let message = "a value in `where` is a structure";
+                    return Err(CopyError::config(message, "compare with a text, a number or a date"));
+                }
+                (Some(bound(text, params.len())), params.clone())
+            }
+        };
+        Ok(Self {
+            select: if untouched { config.select.clone() } else { Vec::new() },
+            from,
+            condition,
+            values,
+            limit: config.limit.filter(|_| config.keeps_every_row()),
+        })
+    }
+
+    /// The query without its rows, for the types of its columns.
+    fn described(&self) -> String {
+        let list: Vec<String> = self.select.iter().map(|name| quoted(name)).collect();
+        let list = if list.is_empty() { "*".to_owned() } else { list.join(", ") };
+        format!("SELECT {list} FROM {}", self.from)
+    }
+
+    /// The query of such columns.
+    fn sql(&self, columns: &[Column]) -> String {
+        let top = self.limit.map(|limit| format!("TOP ({limit}) ")).unwrap_or_default();
+        let list = columns.iter().map(|column| column.expression.as_str()).collect::<Vec<_>>().join(", ");
+        let condition = self.condition.as_ref().map(|text| format!(" WHERE ({text})")).unwrap_or_default();
+        format!("SELECT {top}{list} FROM {}{condition}", self.from)
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("[{}]", name.replace(']', "]]"))
+}
+
+/// `$1` as the server has it, `@P1`. What stands in quotes or brackets is left as it is.
+fn bound(text: &str, values: usize) -> String {
+    let (mut out, mut open) = (String::with_capacity(text.len()), None);
+    let mut rest = text.chars().peekable();
+    while let Some(letter) = rest.next() {
+        match (open, letter) {
+            (Some(end), _) if letter == end => open = None,
+            (None, '\'' | '"') => open = Some(letter),
+            (None, '[') => open = Some(']'),
+            (None, '$') => {
+                let mut digits = String::new();
+                while let Some(digit) = rest.next_if(char::is_ascii_digit) {
+                    digits.push(digit);
+                }
+                let known = digits.parse::<usize>().is_ok_and(|number| (1..=values).contains(&number));
+                out.push_str(if known { "@P" } else { "$" });
+                out.push_str(&digits);
+                continue;
+            }
+            _ => {}
+        }
+        out.push(letter);
+    }
+    out
+}
+
+/// A column that is read.
+#[derive(Debug, PartialEq)]
+struct Column {
+    field: Field,
+    /// How it is asked for.
+    expression: String,
+}
+
+impl Column {
+    /// A column by its type in the server's words; the words if there is no such type here.
+    fn of(name: &str, sql_type: &str) -> Result<Self, String> {
+        let word = sql_type.split('(').next().unwrap_or_default();
+        let mut expression = quoted(name);
+        let kind = match word {
+            "bit" => DataType::Boolean,
+            "tinyint" => DataType::UInt8,
+            "smallint" => DataType::Int16,
+            "int" => DataType::Int32,
+            "bigint" => DataType::Int64,
+            "real" => DataType::Float32,
+            "float" => DataType::Float64,
+            "decimal" | "numeric" => {
+                let digits = sql_type.strip_prefix(word).unwrap_or_default();
+                let kind = ColumnType::from_str(&format!("decimal{digits}"));
+                kind.map_err(|_| sql_type.to_owned())?.data_type()
+            }
+            // As money it comes as a floating point number.
+            "money" | "smallmoney" => {
+                expression = format!("CAST({expression} AS decimal(19,4)) AS {expression}");
+                DataType::Decimal128(19, 4)
+            }
+            "date" => DataType::Date32,
+            "time" => DataType::Time64(TimeUnit::Microsecond),
+            "datetime" | "datetime2" | "smalldatetime" => DataType::Timestamp(TimeUnit::Microsecond, None),
+            "datetimeoffset" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            "char" | "varchar" | "text" | "nchar" | "nvarchar" | "ntext" | "xml" | "uniqueidentifier" => {
+                DataType::Utf8
+            }
+            "sql_variant" => {
+                expression = format!("CAST({expression} AS nvarchar(4000)) AS {expression}");
+                DataType::Utf8
+            }
+            "binary" | "varbinary" | "image" | "timestamp" | "rowversion" => DataType::Binary,
+            _ => return Err(sql_type.to_owned()),
+        };
+        Ok(Self { field: Field::new(name, kind, true), expression })
+    }
+}
+
+/// Puts a value into its row.
+fn put(rows: &mut Rows, index: usize, value: &ColumnData<'static>) -> Result<(), String> {
+    let wrong = |error: Error| error.to_string();
+    let text = |rows: &mut Rows, text: Option<String>| {
+        rows.cell(index, text.as_deref().map_or(Cell::Null, Cell::Text))
+    };
+    match value {
+        ColumnData::U8(value) => rows.cell(index, value.map_or(Cell::Null, |value| Cell::Int(value.into()))),
+        ColumnData::I16(value) => rows.cell(index, value.map_or(Cell::Null, |value| Cell::Int(value.into()))),
+        ColumnData::I32(value) => rows.cell(index, value.map_or(Cell::Null, |value| Cell::Int(value.into()))),
+        ColumnData::I64(value) => rows.cell(index, value.map_or(Cell::Null, Cell::Int)),
+        ColumnData::F32(value) => {
+            rows.cell(index, value.map_or(Cell::Null, |value| Cell::Float(value.into())))
+        }
+        ColumnData::F64(value) => rows.cell(index, value.map_or(Cell::Null, Cell::Float)),
+        ColumnData::Bit(value) => rows.cell(index, value.map_or(Cell::Null, Cell::Boolean)),
+        ColumnData::String(value) => rows.cell(index, value.as_deref().map_or(Cell::Null, Cell::Text)),
+        ColumnData::Binary(value) => rows.cell(index, value.as_deref().map_or(Cell::Null, Cell::Bytes)),
+        ColumnData::Guid(value) => text(rows, value.map(|id| id.hyphenated().to_string())),
+        ColumnData::Xml(value) => text(rows, value.as_ref().map(ToString::to_string)),
+        ColumnData::Numeric(value) => text(rows, value.map(|number| decimal(number.value(), number.scale()))),
+        ColumnData::Date(_) => {
+            text(rows, NaiveDate::from_sql(value).map_err(wrong)?.map(|date| date.to_string()))
+        }
+        ColumnData::Time(_) => text(
+            rows,
+            NaiveTime::from_sql(value).map_err(wrong)?.map(|time| time.format("%H:%M:%S%.6f").to_string()),
+        ),
+        ColumnData::DateTime(_) | ColumnData::SmallDateTime(_) | ColumnData::DateTime2(_) => {
+            let at = NaiveDateTime::from_sql(value).map_err(wrong)?;
+            text(rows, at.map(|at| at.format("%Y-%m-%dT%H:%M:%S%.6f").to_string()))
+        }
+        ColumnData::DateTimeOffset(_) => {
+            let at = DateTime::<FixedOffset>::from_sql(value).map_err(wrong)?;
+            text(rows, at.map(|at| at.format("%Y-%m-%dT%H:%M:%S%.6f%:z").to_string()))
+        }
+    }
+}
+
+/// A number of so many places after the point.
+fn decimal(value: i128, scale: u8) -> String {
+    let places = usize::from(scale);
+    let digits = format!("{:0>width$}", value.unsigned_abs(), width = places + 1);
+    let (whole, part) = digits.split_at(digits.len() - places);
+    let sign = if value < 0 { "-" } else { "" };
+    if places == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
+}
+
+/// A batch, or why there is none.
+type Read = Result<RecordBatch, CopyError>;
+
+impl SqlServer {
+    /// Connects; a gateway may say that somebody else is to be asked.
+    async fn connect(&self) -> Result<Connection, Error> {
+        let mut config = self.config.clone();
+        for _ in 0..MOST_WAYS {
+            let stream = tokio::time::timeout(CONNECT, TcpStream::connect(config.get_addr())).await;
+            let stream = stream.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
+            stream.set_nodelay(true)?;
+            // The handshake is a future of many kilobytes.
+            match Box::pin(Client::connect(config.clone(), stream.compat_write())).await {
+                Err(Error::Routing { host, port }) => {
+                    config.host(host);
+                    config.port(port);
+                }
+                done => return done,
+            }
+        }
+        Err(Error::Protocol("one server leads to the next without an end".into()))
+    }
+
+    /// The columns of a query.
+    async fn describe(&self, connection: &mut Connection, query: &Query) -> Result<Vec<Column>, Refused> {
+        let sql = "SELECT name, system_type_name, user_type_name, error_message \
+                   FROM sys.dm_exec_describe_first_result_set(@P1, NULL, 0) WHERE ISNULL(is_hidden, 0) = 0 ORDER BY column_ordinal";
+        let described = query.described();
+        let rows = connection.query(sql, &[&described]).await?.into_first_result().await?;
+        let mut columns = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let Some(message) = row.try_get::<&str, _>("error_message")? {
+                return Err(Refused::Said(message.to_owned()));
+            }
+            let name = row.try_get::<&str, _>("name")?.unwrap_or_default();
+            if name.is_empty() {
+                return Err(Refused::Said(format!("column {} has no name", columns.len() + 1)));
+            }
+            let sql_type = match row.try_get::<&str, _>("system_type_name")? {
+                Some(sql_type) => sql_type,
+                None => row.try_get::<&str, _>("user_type_name")?.unwrap_or_default(),
+            };
+            let column = Column::of(name, sql_type).map_err(|sql_type| {
+                Refused::Said(format!(
+                    "column `{name}` is of the type {sql_type}; ask for it as text: `from: \"…:(select cast({name} as nvarchar(max)) as {name} from …)\"`"
+                ))
+            })?;
+            columns.push(column);
+        }
+        Ok(columns)
+    }
+
+    async fn begin(&self, query: &Query) -> Result<(Connection, Vec<Column>), Refused> {
+        let mut connection = self.connect().await?;
+        let columns = self.describe(&mut connection, query).await?;
+        Ok((connection, columns))
+    }
+
+    /// Sends the rows, until there are none or nobody takes more.
+    async fn send(
+        &self,
+        mut connection: Connection,
+        query: Query,
+        columns: Vec<Column>,
+        (schema, to): (SchemaRef, &mpsc::Sender<Read>),
+    ) -> Result<(), Refused> {
+        let sql = query.sql(&columns);
+        let mut asked = tiberius::Query::new(sql);
+        for value in query.values {
+            match value {
+                Value::Bool(value) => asked.bind(value),
+                Value::Number(number) => match number.as_i64() {
+                    Some(number) => asked.bind(number),
+                    None => asked.bind(number.as_f64()),
+                },
+                Value::String(text) => asked.bind(text),
+                Value::Null | Value::Array(_) | Value::Object(_) => asked.bind(None::<String>),
+            }
+        }
+        let mut found = heard(asked.query(&mut connection)).await?.into_row_stream();
+        let mut rows = Rows::new(schema);
+        while let Some(row) = heard(found.try_next()).await? {
+            for (index, value) in row.into_iter().enumerate() {
+                put(&mut rows, index, &value).map_err(Refused::Said)?;
+            }
+            if rows.end()
+                && let Some((batch, _)) = rows.finish().map_err(Refused::Said)?
+                && to.send(Ok(batch)).await.is_err()
+            {
+                return Ok(());
+            }
+        }
+        if let Some((batch, _)) = rows.finish().map_err(Refused::Said)? {
+            let _ = to.send(Ok(batch)).await;
+        }
+        Ok(())
+    }
+
+    fn failed(&self, what: &str, refused: &Refused) -> CopyError {
+        let (message, transient) = match refused {
+            Refused::Silent => (format!("the server says nothing for {} s", SILENCE.as_secs()), true),
+            Refused::Said(message) => (message.clone(), false),
+            Refused::Error(Error::Server(error)) => {
+                let hint = if error.code() == LOGIN { "; look at `user` and `password`" } else { "" };
+                (format!("{}{hint}", error.message()), PASSING.contains(&error.code()))
+            }
+            Refused::Error(error) => (error.to_string(), matches!(error, Error::Io { .. })),
+        };
+        CopyError::Read { what: what.to_owned(), message: masked(&message, &self.secrets), transient }
+    }
+}
+
+/// Why there are no rows.
+enum Refused {
+    Error(Error),
+    Said(String),
+    Silent,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// What the server says, if it does.
+async fn heard<T>(question: impl Future<Output = Result<T, Error>>) -> Result<T, Refused> {
+    match tokio::time::timeout(SILENCE, question).await {
+        Ok(answer) => answer.map_err(Refused::Error),
+        Err(_) => Err(Refused::Silent),
+    }
+}
+
+#[async_trait]
+impl Origin for SqlServer {
+    fn check(&self, stream: &str, config: &CopyConfig) -> Result<(), CopyError> {
+        let said = [
+            ("request", config.request.is_some()),
+            ("records", config.records.is_some()),
+            ("format", config.format.is_some()),
+            ("partition", config.partition.is_some()),
+        ];
+        if let Some((name, _)) = said.iter().find(|(_, said)| *said) {
+            return Err(CopyError::config(format!("`{name}` says nothing to SQL Server"), "leave it out"));
+        }
+        Query::of(stream, config).map(drop)
+    }
+
+    async fn read(&self, asking: Asking<'_>) -> Result<BatchStream, CopyError> {
+        let query = Query::of(asking.stream, &asking.config)?;
+        let begun = unless_cancelled(asking.context, async {
+            self.begin(&query).await.map_err(|refused| self.failed(&asking.label, &refused))
+        });
+        let (connection, columns) = begun.await?;
+        let schema =
+            Arc::new(Schema::new(columns.iter().map(|column| column.field.clone()).collect::<Vec<_>>()));
+        let (sender, mut receiver) = mpsc::channel(BATCHES);
+        let (server, label, sent) = (self.clone(), asking.label.clone(), schema.clone());
+        // It ends when the copy does: nobody takes rows any more then.
+        tokio::spawn(async move {
+            if let Err(refused) = server.send(connection, query, columns, (sent, &sender)).await {
+                let _ = sender.send(Err(server.failed(&label, &refused))).await;
+            }
+        });
+        let next = move || receiver.blocking_recv().transpose();
+        let rows = Given::new(asking.label.clone(), &schema, Box::new(next));
+        let (threads, files) = (asking.config.threads(), asking.config.wants_files());
+        Ok(source::stream(Box::new(rows), threads, files, asking.outcome))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn config(value: Value) -> CopyConfig {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_step_is_one_query_with_bound_values() {
+        let step = config(json!({
+            "from": "erp:dbo.odd]name", "to": "data:v", "select": ["id", "amount"], "limit": 7,
+            "where": {"text": "day >= $1 and note <> '$1' and [$2] = $2 and n = $3", "params": ["a'b", 2]},
+        }));
+        let query = Query::of("dbo.odd]name", &step).unwrap();
+        assert_eq!(query.described(), "SELECT [id], [amount] FROM [dbo].[odd]]name]");
+        let columns = [Column::of("id", "int").unwrap(), Column::of("amount", "money").unwrap()];
+        assert_eq!(
+            query.sql(&columns),
+            "SELECT TOP (7) [id], CAST([amount] AS decimal(19,4)) AS [amount] FROM [dbo].[odd]]name] \
+             WHERE (day >= @P1 and note <> '$1' and [$2] = @P2 and n = $3)"
+        );
+        assert_eq!(query.values, [json!("a'b"), json!(2)]);
+        let plain = config(json!({"from": "erp:t", "to": "data:v"}));
+        let whole = Query::of("(select 1 as n)", &plain).unwrap();
+        assert_eq!(whole.described(), "SELECT * FROM (select 1 as n) AS source");
+        assert!(Query::of("dbo.", &plain).is_err() && Query::of("", &plain).is_err());
+    }
+
+    #[test]
+    fn types_and_numbers() {
+        let kind = |sql_type: &str| Column::of("c", sql_type).map(|column| column.field.data_type().clone());
+        assert_eq!(kind("decimal(12,2)"), Ok(DataType::Decimal128(12, 2)));
+        assert_eq!(kind("nvarchar(max)"), Ok(DataType::Utf8));
+        assert_eq!(
+            kind("datetimeoffset(7)"),
+            Ok(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))
+        );
+        assert_eq!(kind("geography"), Err("geography".to_owned()));
+        let texts = [(1230, 2), (-5, 3), (0, 0), (-7, 0), (i128::from(i64::MAX), 4)]
+            .map(|(value, scale)| decimal(value, scale));
+        assert_eq!(texts, ["12.30", "-0.005", "0", "-7", "922337203685477.5807"]);
+    }
+}
