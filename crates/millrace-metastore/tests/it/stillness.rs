@@ -39,7 +39,7 @@ async fn a_look_holds_until_somebody_commits_or_something_is_due() {
     assert!(!still.holds(1), "and nobody has looked since");
     still.looked(None);
     assert!(still.holds(1));
-    // A log that is begun anew, after a checkpoint, has the same size as before.
+    // So does this one.
     store.insert_pipeline_run(run("b", None), vec![step("one")], None).await.unwrap();
     assert!(!still.holds(1));
 }
