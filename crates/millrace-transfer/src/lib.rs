@@ -19,6 +19,7 @@ mod foreign;
 mod format;
 mod iceberg;
 mod meter;
+mod needless;
 mod origin;
 mod rejects;
 mod shape;

@@ -76,6 +76,12 @@ impl Copy {
                 "of other sources: `incremental: {column: updated_at}`",
             )
         };
+        if !matches!(from, Address::Database { .. }) && config.partition.is_some() {
+            return Err(CopyError::config(
+                "`partition` is for databases, which several connections read side by side",
+                "leave it out; files are read by as many threads as `parallelism` says",
+            ));
+        }
         if let Address::Queue { .. } = from {
             return queue::check(config);
         }

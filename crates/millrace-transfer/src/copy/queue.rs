@@ -22,6 +22,7 @@ use crate::address::{Address, sources};
 use crate::config::{CopyConfig, Write};
 use crate::error::CopyError;
 use crate::format::Format;
+use crate::needless::{FORMAT, INCREMENTAL, LIMIT, RECORDS, REQUEST, STATE, refuse};
 use crate::origin::{Asking, Staged};
 use crate::source::Outcome;
 use crate::store::unless_cancelled;
@@ -73,22 +74,17 @@ pub enum BodyColumn {
 
 /// What of a step says nothing to a queue.
 pub(super) fn check(config: &CopyConfig) -> Result<(), CopyError> {
-    let said = [
-        ("limit", config.limit.is_some(), "messages: {max: 1000}"),
-        (
-            "incremental",
-            config.incremental.is_some(),
-            "a queue gives what its reader has not acknowledged yet",
-        ),
-        ("request", config.request.is_some(), "messages: {max: 1000, for: 30s}"),
-        ("state", config.state.is_some(), "a queue knows itself how far it was read"),
-        ("records", config.records.is_some(), "messages: {body: json}"),
-        ("format", config.format.is_some(), "messages: {body: json}"),
-    ];
-    match said.iter().find(|(_, said, _)| *said) {
-        Some((name, _, hint)) => Err(CopyError::config(format!("`{name}` says nothing to a queue"), *hint)),
-        None => Ok(()),
+    for (part, hint) in [
+        (LIMIT, "messages: {max: 1000}"),
+        (INCREMENTAL, "a queue gives what its reader has not acknowledged yet"),
+        (REQUEST, "messages: {max: 1000, for: 30s}"),
+        (STATE, "a queue knows itself how far it was read"),
+        (RECORDS, "messages: {body: json}"),
+        (FORMAT, "messages: {body: json}"),
+    ] {
+        refuse(config, &[part], "a queue", hint)?;
     }
+    Ok(())
 }
 
 /// `messages` of a step whose source is no queue.

@@ -18,6 +18,7 @@ use super::{Asking, Origin};
 use crate::config::{Condition, CopyConfig};
 use crate::error::CopyError;
 use crate::format::Format;
+use crate::needless::{FORMAT, RECORDS, REQUEST, refuse};
 use crate::store::http::{in_words, same_server};
 use crate::store::{CONNECT, is_glob, masked, unless_cancelled};
 
@@ -252,14 +253,7 @@ impl ClickHouse {
 #[async_trait]
 impl Origin for ClickHouse {
     fn check(&self, stream: &str, config: &CopyConfig) -> Result<(), CopyError> {
-        let said = [
-            ("request", config.request.is_some()),
-            ("records", config.records.is_some()),
-            ("format", config.format.is_some()),
-        ];
-        if let Some((name, _)) = said.iter().find(|(_, said)| *said) {
-            return Err(CopyError::config(format!("`{name}` says nothing to ClickHouse"), "leave it out"));
-        }
+        refuse(config, &[REQUEST, RECORDS, FORMAT], "ClickHouse", "leave it out")?;
         Query::of(stream, config).map(drop)
     }
 

@@ -210,7 +210,7 @@ fn file(line: &str) -> Option<(&str, &str)> {
 #[async_trait]
 impl Origin for Git {
     fn check(&self, stream: &str, config: &CopyConfig) -> Result<(), CopyError> {
-        if config.request.is_some() || config.partition.is_some() {
+        if config.request.is_some() {
             return Err(CopyError::config("a repository has files and takes no requests", "leave it out"));
         }
         self.wanted(stream).map(drop)

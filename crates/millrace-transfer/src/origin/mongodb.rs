@@ -24,6 +24,7 @@ use super::{Asking, Origin};
 use crate::config::{Condition, CopyConfig};
 use crate::error::CopyError;
 use crate::format::Format;
+use crate::needless::{FORMAT, RECORDS, REQUEST, refuse};
 use crate::store::{CONNECT, is_glob, masked, unless_cancelled};
 
 /// The kind of connection `mongodb`.
@@ -329,14 +330,7 @@ impl MongoDb {
 #[async_trait]
 impl Origin for MongoDb {
     fn check(&self, stream: &str, config: &CopyConfig) -> Result<(), CopyError> {
-        let said = [
-            ("request", config.request.is_some()),
-            ("records", config.records.is_some()),
-            ("format", config.format.is_some()),
-        ];
-        if let Some((name, _)) = said.iter().find(|(_, said)| *said) {
-            return Err(CopyError::config(format!("`{name}` says nothing to MongoDB"), "leave it out"));
-        }
+        refuse(config, &[REQUEST, RECORDS, FORMAT], "MongoDB", "leave it out")?;
         Query::of(stream, self.database.as_deref(), config).map(drop)
     }
 

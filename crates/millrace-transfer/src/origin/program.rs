@@ -23,6 +23,7 @@ use super::settings::{Hidden, Kind, Settings};
 use super::{Asking, Origin};
 use crate::config::CopyConfig;
 use crate::error::CopyError;
+use crate::needless::{FORMAT, RECORDS, REQUEST, WHERE, refuse};
 use crate::source::{self, Job, Piece, Reader};
 use crate::store::unless_cancelled;
 
@@ -86,18 +87,8 @@ pub(super) fn check_program(stream: &str, config: &CopyConfig) -> Result<(), Cop
             "from: \"crm:contacts\"",
         ));
     }
-    let said = [
-        ("request", config.request.is_some()),
-        ("where", config.condition.is_some()),
-        ("records", config.records.is_some()),
-        ("format", config.format.is_some()),
-    ];
-    if let Some((name, _)) = said.iter().find(|(_, said)| *said) {
-        return Err(CopyError::config(
-            format!("`{name}` says nothing to a program"),
-            "what a program is to know stands in `config` of its connection",
-        ));
-    }
+    let hint = "what a program is to know stands in `config` of its connection";
+    refuse(config, &[REQUEST, WHERE, RECORDS, FORMAT], "a program", hint)?;
     config.state.as_deref().map_or(Ok(()), |file| super::progress::checked(file).map(drop))
 }
 

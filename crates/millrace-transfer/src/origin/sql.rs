@@ -10,6 +10,7 @@ use arrow::record_batch::RecordBatch;
 
 use crate::config::CopyConfig;
 use crate::error::CopyError;
+use crate::needless::{FORMAT, RECORDS, REQUEST, refuse};
 use crate::source::{Job, Piece, Reader};
 
 /// The query that a stream is: one in brackets, or everything of a table.
@@ -36,16 +37,8 @@ pub(super) fn query_of(stream: &str) -> Result<String, CopyError> {
 
 /// What of a step says nothing to such a system.
 pub(super) fn check(stream: &str, config: &CopyConfig) -> Result<(), CopyError> {
-    let said = [
-        ("request", config.request.is_some()),
-        ("records", config.records.is_some()),
-        ("format", config.format.is_some()),
-        ("partition", config.partition.is_some()),
-    ];
-    if let Some((name, _)) = said.iter().find(|(_, said)| *said) {
-        let message = format!("`{name}` says nothing to a system that answers queries");
-        return Err(CopyError::config(message, "write the query: `from: \"lake:(select …)\"`"));
-    }
+    let hint = "write the query: `from: \"lake:(select …)\"`";
+    refuse(config, &[REQUEST, RECORDS, FORMAT], "a system that answers queries", hint)?;
     query_of(stream).map(drop)
 }
 

@@ -28,6 +28,7 @@ use super::{Asking, Origin};
 use crate::config::{Condition, CopyConfig};
 use crate::database::cells::{Cell, Rows};
 use crate::error::CopyError;
+use crate::needless::{FORMAT, RECORDS, REQUEST, refuse};
 use crate::source;
 use crate::store::{CONNECT, is_glob, masked, unless_cancelled};
 use crate::types::ColumnType;
@@ -456,15 +457,7 @@ async fn heard<T>(question: impl Future<Output = Result<T, Error>>) -> Result<T,
 #[async_trait]
 impl Origin for SqlServer {
     fn check(&self, stream: &str, config: &CopyConfig) -> Result<(), CopyError> {
-        let said = [
-            ("request", config.request.is_some()),
-            ("records", config.records.is_some()),
-            ("format", config.format.is_some()),
-            ("partition", config.partition.is_some()),
-        ];
-        if let Some((name, _)) = said.iter().find(|(_, said)| *said) {
-            return Err(CopyError::config(format!("`{name}` says nothing to SQL Server"), "leave it out"));
-        }
+        refuse(config, &[REQUEST, RECORDS, FORMAT], "SQL Server", "leave it out")?;
         Query::of(stream, config).map(drop)
     }
 

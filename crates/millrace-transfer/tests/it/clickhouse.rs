@@ -1,7 +1,5 @@
 //! The step `copy` and ClickHouse, as far as its HTTP interface is documented: no server is in the packages of these tests.
 
-use std::process::Command;
-
 use serde_json::json;
 
 use super::Place;
@@ -9,23 +7,13 @@ use super::programs::program;
 use super::servers::Server;
 
 fn server() -> Option<Server> {
-    let python = program("MILLRACE_TEST_FORMATS")?;
-    Some(Server::start(|folder, port| {
-        std::fs::write(folder.join("clickhouse.py"), include_str!("clickhouse.py")).unwrap();
-        let mut command = Command::new(&python);
-        command.arg(folder.join("clickhouse.py")).arg(port.to_string());
-        command
-    }))
+    Some(Server::of_script(&program("MILLRACE_TEST_FORMATS")?, include_str!("clickhouse.py")))
 }
 
 fn place(server: &Server, password: &str) -> Place {
-    let mut place = Place::new();
-    let settings = json!({
-        "url": format!("http://127.0.0.1:{}/", server.port), "user": "reader", "password": password, "database": "web",
-        "allow_http": true,
-    });
-    place.connections.insert("events".to_owned(), json!({ "clickhouse": settings }).into());
-    place
+    let url = format!("http://127.0.0.1:{}/", server.port);
+    let usual = json!({"url": url, "user": "reader", "database": "web", "allow_http": true});
+    Place::connected("events", "clickhouse", usual, json!({ "password": password }))
 }
 
 #[tokio::test]

@@ -166,6 +166,14 @@ impl Place {
         }
     }
 
+    /// One with a connection, whose settings are those of `usual` and, before them, of `other`.
+    fn connected(name: &str, kind: &str, mut usual: Value, other: Value) -> Self {
+        let mut place = Self::new();
+        usual.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+        place.connections.insert(name.to_owned(), json!({ kind: usual }).into());
+        place
+    }
+
     /// A copy of its own.
     fn fresh(&self) {
         static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);

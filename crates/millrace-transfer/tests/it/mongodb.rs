@@ -1,7 +1,5 @@
 //! The step `copy` and MongoDB, as far as its wire protocol is documented: no server is in the packages of these tests.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use super::Place;
@@ -9,21 +7,13 @@ use super::programs::program;
 use super::servers::Server;
 
 fn server() -> Option<Server> {
-    let python = program("MILLRACE_TEST_FORMATS")?;
-    Some(Server::start(|folder, port| {
-        std::fs::write(folder.join("mongodb.py"), include_str!("mongodb.py")).unwrap();
-        let mut command = Command::new(&python);
-        command.arg(folder.join("mongodb.py")).arg(port.to_string());
-        command
-    }))
+    Some(Server::of_script(&program("MILLRACE_TEST_FORMATS")?, include_str!("mongodb.py")))
 }
 
 fn place(server: &Server, settings: Value) -> Place {
-    let mut place = Place::new();
-    let mut whole = json!({"url": format!("mongodb://127.0.0.1:{}/", server.port), "user": "reader", "password": "pw", "database": "shop"});
-    whole.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
-    place.connections.insert("shop".to_owned(), json!({ "mongodb": whole }).into());
-    place
+    let url = format!("mongodb://127.0.0.1:{}/", server.port);
+    let usual = json!({"url": url, "user": "reader", "password": "pw", "database": "shop"});
+    Place::connected("shop", "mongodb", usual, settings)
 }
 
 #[tokio::test]
@@ -48,10 +38,7 @@ async fn collections_of_mongodb_are_read_with_their_structures() {
     all.copy(some).await.unwrap();
     assert_eq!(all.text("out.csv"), "n\n2\n3\n4\n");
     // Without a database of its own, a connection's collections are named with theirs.
-    let mut every = place(&server, json!({}));
-    let settings =
-        json!({"url": format!("mongodb://127.0.0.1:{}/", server.port), "user": "reader", "password": "pw"});
-    every.connections.insert("shop".to_owned(), json!({ "mongodb": settings }).into());
+    let every = place(&server, json!({"database": null}));
     every.copy(json!({"from": "shop:shop.orders", "select": ["n"], "to": "out.csv"})).await.unwrap();
     assert_eq!(every.text("out.csv"), "n\n1\n2\n3\n4\n5\n");
 }

@@ -177,6 +177,44 @@ async fn state_is_kept_of_programs_and_taps_alone() {
     assert_eq!(said, "`../a.json` is no file of the workspace");
 }
 
+#[tokio::test]
+async fn what_a_source_has_no_use_for_is_refused() {
+    let mut place = Place::new();
+    place.file("a.csv", "id\n1\n");
+    for (name, connection) in [
+        ("crm", json!({"program": {"command": ["true"]}})),
+        ("web", json!({"clickhouse": {"url": "https://ch.example:8443"}})),
+        ("shop", json!({"mongodb": {"url": "mongodb://m.example/", "database": "shop"}})),
+        ("erp", json!({"sqlserver": {"host": "s.example", "user": "u", "password": "p"}})),
+        ("lake", json!({"flight_sql": {"url": "https://f.example:443"}})),
+    ] {
+        place.connections.insert(name.to_owned(), connection.into());
+    }
+    let mut said = Vec::new();
+    for (from, part) in [
+        ("a.csv", json!({"partition": {"column": "id"}})),
+        ("crm:orders", json!({"partition": {"column": "id"}})),
+        ("crm:orders", json!({"where": "id > 1"})),
+        ("web:orders", json!({"records": "$.data"})),
+        ("shop:orders", json!({"format": "csv"})),
+        ("erp:orders", json!({"request": {}})),
+        ("lake:orders", json!({"records": "$.data"})),
+    ] {
+        let mut config = json!({"from": from, "to": "b.csv"});
+        config.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
+        said.push(place.message(config).await);
+    }
+    insta::assert_snapshot!(said.join("\n"), @r"
+    `partition` is for databases, which several connections read side by side
+    `partition` is for databases, which several connections read side by side
+    `where` says nothing to a program
+    `records` says nothing to ClickHouse
+    `format` says nothing to MongoDB
+    `request` says nothing to SQL Server
+    `records` says nothing to a system that answers queries
+    ");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tap_of_files_gives_its_stream() {
     let Some(tap) = program("MILLRACE_TEST_TAP_JSONL") else { return };

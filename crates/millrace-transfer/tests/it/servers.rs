@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test is told by its environment where the servers are")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
+use std::ffi::OsStr;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,17 @@ impl Server {
     /// Starts one and waits until it listens. The command is told the folder and the port.
     pub(crate) fn start(command: impl Fn(&Path, u16) -> Command) -> Self {
         Self::start_at("127.0.0.1", command)
+    }
+
+    /// Starts one that is written in Python and told its port.
+    pub(crate) fn of_script(python: impl AsRef<OsStr>, script: &str) -> Self {
+        Self::start(|folder, port| {
+            let file = folder.join("server.py");
+            std::fs::write(&file, script).unwrap();
+            let mut command = Command::new(&python);
+            command.arg(file).arg(port.to_string());
+            command
+        })
     }
 
     /// The same at another address of this machine.

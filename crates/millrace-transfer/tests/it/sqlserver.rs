@@ -1,7 +1,5 @@
 //! The step `copy` and SQL Server, as far as its protocol is documented: no server is in the packages of these tests.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use super::Place;
@@ -9,23 +7,14 @@ use super::programs::program;
 use super::servers::Server;
 
 fn server() -> Option<Server> {
-    let python = program("MILLRACE_TEST_FORMATS")?;
-    Some(Server::start(|folder, port| {
-        std::fs::write(folder.join("sqlserver.py"), include_str!("sqlserver.py")).unwrap();
-        let mut command = Command::new(&python);
-        command.arg(folder.join("sqlserver.py")).arg(port.to_string());
-        command
-    }))
+    Some(Server::of_script(&program("MILLRACE_TEST_FORMATS")?, include_str!("sqlserver.py")))
 }
 
 fn place(server: &Server, settings: Value) -> Place {
-    let mut place = Place::new();
-    let mut whole = json!({
+    let usual = json!({
         "host": "127.0.0.1", "port": server.port, "database": "shop", "user": "reader", "password": "pw", "allow_unencrypted": true,
     });
-    whole.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
-    place.connections.insert("erp".to_owned(), json!({ "sqlserver": whole }).into());
-    place
+    Place::connected("erp", "sqlserver", usual, settings)
 }
 
 #[tokio::test(flavor = "multi_thread")]

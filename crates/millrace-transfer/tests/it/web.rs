@@ -1,6 +1,5 @@
 //! The step `copy` and web APIs: REST, OData and GraphQL of a real server (`api.py`).
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -11,13 +10,7 @@ use super::servers::{self, Server};
 
 /// Every way of paging, every way of asking who is there.
 pub(crate) fn api() -> Option<Server> {
-    let python = servers::python()?;
-    Some(Server::start(|folder, port| {
-        std::fs::write(folder.join("api.py"), include_str!("api.py")).unwrap();
-        let mut command = Command::new(&python);
-        command.arg(folder.join("api.py")).arg(port.to_string());
-        command
-    }))
+    Some(Server::of_script(&servers::python()?, include_str!("api.py")))
 }
 
 fn place(server: &Server, settings: Value) -> Place {
