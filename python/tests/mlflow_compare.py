@@ -5,6 +5,7 @@ Each is a folder, a database or a server. Everything that clients see of one mus
 
 import logging
 import os
+import re
 import sys
 import tempfile
 
@@ -125,6 +126,12 @@ def registry(client):
     return found
 
 
+def attached(client, trace):
+    ids = {found for span in trace.data.spans for found in re.findall(r"mlflow-attachment://([0-9a-f-]+)", str(span.inputs) + str(span.outputs))}
+    store = client._tracing_client._get_artifact_repo_for_trace(trace.info) if ids else None
+    return {one: store.download_trace_attachment(one) for one in sorted(ids)}
+
+
 def traces(client, experiment):
     found = {}
     for trace in client.search_traces(locations=[experiment], max_results=500):
@@ -143,7 +150,7 @@ def traces(client, experiment):
         found[info.trace_id] = {
             "info": (info.request_time, info.execution_duration, str(info.state), info.request_preview, info.response_preview),
             "tags": {key: value for key, value in info.tags.items() if key not in PLACES},
-            "metadata": info.trace_metadata, "spans": spans, "assessments": assessments,
+            "metadata": info.trace_metadata, "spans": spans, "assessments": assessments, "attached": attached(client, trace),
         }
     return found
 

@@ -24,6 +24,7 @@ os.environ.update(
 import mlflow  # noqa: E402
 import pandas  # noqa: E402
 from mlflow.entities import Metric, Param, RunTag  # noqa: E402
+from mlflow.tracing.attachments import Attachment  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 
 logging.getLogger("mlflow").setLevel(logging.ERROR)
@@ -116,7 +117,7 @@ def fill_traces(churn, parent):
     mlflow.set_experiment(experiment_id=churn)
     with mlflow.start_run(run_id=parent):
         with mlflow.start_span("ask", span_type="AGENT") as span:
-            span.set_inputs({"question": "why?"})
+            span.set_inputs({"question": "why?", "picture": Attachment(content_type="image/png", content_bytes=b"picture of why")})
             with mlflow.start_span("model", span_type="LLM") as inner:
                 inner.set_attributes({"mlflow.chat.tokenUsage": {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}})
                 inner.set_outputs(["because"])

@@ -1,8 +1,12 @@
-//! Where the files of runs and logged models are.
+//! Where the files of runs, logged models and traces are.
 
 use std::path::{Path, PathBuf};
 
-/// Where the files of one run or one logged model are.
+use millrace_tracking::traces::TRACE_PREFIX;
+
+use crate::folder::{MODELS, TRACES};
+
+/// Where the files of one run, logged model or trace are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Files {
     /// In a folder of this machine.
@@ -30,7 +34,7 @@ impl Places {
         self.artifacts.is_some() || local_path(uri).is_some() || is_proxied(uri)
     }
 
-    /// Where the files of `owner`, a run or a logged model, are. MLflow lays them into `…/<run>/artifacts` and `…/models/<model>/artifacts`;
+    /// Where the files of `owner`, a run, a logged model or a trace, are. MLflow lays them into `…/<run>/artifacts` and `…/models/<model>/artifacts`;
     /// a store that names another place, perhaps one that is nobody's business, is not followed.
     pub(crate) fn find(&self, uri: &str, owner: &str) -> Files {
         let parts: Vec<&str> = path_of(uri).split('/').filter(|part| !part.is_empty()).collect();
@@ -45,8 +49,9 @@ impl Places {
             return Files::Unknown(uri.to_owned());
         }
         if let Some(root) = &self.artifacts {
-            // `<experiment>/<run>/artifacts`, `<experiment>/models/<model>/artifacts`, or the whole path below a proxy's root.
-            let short = if owner.starts_with("m-") { at.saturating_sub(2) } else { at.saturating_sub(1) };
+            // `<experiment>/<run>/artifacts`, `<experiment>/models/<model>/artifacts`, the same of traces, or the whole path below a proxy's
+            // root.
+            let short = at.saturating_sub(if within_experiment(owner).is_some() { 2 } else { 1 });
             for from in [0, short] {
                 let folder = parts
                     .get(from..)
@@ -66,6 +71,11 @@ impl Places {
             None => Files::Elsewhere(uri.to_owned()),
         }
     }
+}
+
+/// The folder of an experiment that has this owner's; the experiment itself has those of runs.
+pub(crate) fn within_experiment(owner: &str) -> Option<&'static str> {
+    if owner.starts_with("m-") { Some(MODELS) } else { owner.starts_with(TRACE_PREFIX).then_some(TRACES) }
 }
 
 /// Whether the source's server keeps it in a place of its own.
@@ -171,6 +181,9 @@ mod tests {
         {
             assert_eq!(places.find(uri, "r"), Files::Folder(root.path().join("1/r/artifacts")), "{uri}");
         }
+        std::fs::create_dir_all(root.path().join("1/traces/tr-1/artifacts")).unwrap();
+        let trace = Files::Folder(root.path().join("1/traces/tr-1/artifacts"));
+        assert_eq!(places.find("s3://b/1/traces/tr-1/artifacts", "tr-1"), trace);
         let models = Files::Folder(root.path().join("1/models/m-1/artifacts"));
         assert_eq!(places.find("s3://b/1/models/m-1/artifacts", "m-1"), models);
     }

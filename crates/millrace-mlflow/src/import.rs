@@ -3,6 +3,7 @@
 //! A record is here once its transaction is; its files are copied before. So whatever ends an import, the next one goes on: it reads the
 //! source from the beginning and stores what is missing.
 
+mod traces;
 mod webhooks;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -11,7 +12,6 @@ use millrace_metastore::assets::AssetVersionRow;
 use millrace_metastore::experiments::{ExperimentFull, ImportedModel, ImportedRun};
 use millrace_metastore::imports::ImportSource;
 use millrace_metastore::registry::{ImportedRegistered, is_deleted, marks_prompt};
-use millrace_metastore::traces::ImportedTrace;
 use millrace_spec::asset::{Asset, AssetType};
 use millrace_storage::FilePath;
 
@@ -22,6 +22,8 @@ use crate::plan::{self, Place};
 use crate::record::{Broken, EvalDataset, Found, Model, Run, Source, settle};
 use crate::report::Report;
 use crate::target::{Copied, Target};
+
+pub(crate) use traces::{attachments, whole_traces};
 
 /// The address of the files of this workspace.
 pub(crate) const OWN: &str = "mlflow-artifacts:/";
@@ -232,14 +234,18 @@ impl Import<'_> {
         if self.options.no_artifacts || !is_plain(owner) {
             return Ok(());
         }
-        let files = self.source.files(uri, owner);
+        self.take_from(experiment, self.source.files(uri, owner), owner).await
+    }
+
+    /// Copies files to a place among the artifacts here, if those of the experiment belong here.
+    async fn take_from(&mut self, experiment: i64, files: Files, to: &str) -> Result<(), ImportError> {
         if !self.own.contains(&experiment) {
             return Ok(());
         }
         let copied = match files {
             Files::Folder(folder) if folder.as_os_str().is_empty() => Copied::default(),
-            Files::Folder(folder) => self.target.copy_folder(folder, owner).await,
-            Files::Served(address) => self.target.fetch_folder(&*self.source, &address, owner).await?,
+            Files::Folder(folder) => self.target.copy_folder(folder, to).await,
+            Files::Served(address) => self.target.fetch_folder(&*self.source, &address, to).await?,
             Files::Elsewhere(uri) => {
                 self.report.elsewhere.push(uri);
                 return Ok(());
@@ -255,7 +261,7 @@ impl Import<'_> {
         self.report.broken.extend(copied.broken);
         self.report.renamed.extend(copied.renamed);
         if copied.source != copied.here {
-            self.report.differing.push(format!("files of {owner}"));
+            self.report.differing.push(format!("files of {to}"));
         }
         self.report.source.add(&copied.source);
         self.report.here.add(&copied.here);
@@ -376,35 +382,6 @@ impl Import<'_> {
         Ok(is_own.then(|| format!("{OWN}{owner}/{path}").trim_end_matches('/').to_owned()))
     }
 
-    async fn traces(&mut self) -> Result<(), ImportError> {
-        let mut done = 0;
-        while let Some(Found { records, broken }) = self.source.next_traces().await? {
-            self.report.broken.extend(broken);
-            let mut traces: Vec<ImportedTrace> = Vec::with_capacity(records.len());
-            for mut trace in records {
-                let row = &mut trace.trace.row;
-                if let Some(number) = self.number(row.experiment_id, &format!("trace {}", row.id)) {
-                    row.experiment_id = number;
-                    traces.push(trace);
-                }
-            }
-            done += traces.len() as u64;
-            let ids: Vec<String> = traces.iter().map(|trace| trace.trace.row.id.clone()).collect();
-            let mut here = HashMap::new();
-            if !self.options.dry_run {
-                self.report.new += self.target.store.import_traces(traces.clone()).await? as u64;
-                here = whole_traces(self.target, ids).await?;
-            }
-            for trace in traces {
-                let id = &trace.trace.row.id;
-                let ours = here.get(id).map(Totals::trace);
-                self.compare(|| format!("trace {id}"), &Totals::trace(&trace), ours.as_ref());
-            }
-            self.progress.at("traces", done);
-        }
-        Ok(())
-    }
-
     async fn datasets(&mut self) -> Result<(), ImportError> {
         while let Some(Found { records, broken }) = self.source.next_datasets().await? {
             self.report.broken.extend(broken);
@@ -436,23 +413,6 @@ impl Import<'_> {
 /// Whether an id is a name of a folder.
 fn is_plain(id: &str) -> bool {
     !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-}
-
-/// Traces that are here, with their spans and links.
-pub(crate) async fn whole_traces(
-    target: &Target,
-    ids: Vec<String>,
-) -> Result<HashMap<String, ImportedTrace>, ImportError> {
-    let store = &target.store;
-    let mut links = store.list_trace_links(ids.clone()).await?;
-    let mut lines = store.read_span_lines(ids.clone()).await?;
-    let traces = store.find_traces(ids).await?;
-    let whole = |trace: millrace_metastore::traces::Trace| {
-        let id = trace.row.id.clone();
-        let (links, lines) = (links.remove(&id).unwrap_or_default(), lines.remove(&id).unwrap_or_default());
-        (id, ImportedTrace { trace, spans: Vec::new(), lines, links })
-    };
-    Ok(traces.into_iter().map(whole).collect())
 }
 
 /// An evaluation dataset that is here, with its records.

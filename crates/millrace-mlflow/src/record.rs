@@ -73,6 +73,15 @@ pub struct Model {
     pub uri: String,
 }
 
+/// A trace and where it says that its files are.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    /// The trace; its experiment has the source's number.
+    pub trace: ImportedTrace,
+    /// MLflow's `mlflow.artifactLocation`; empty if it says nothing.
+    pub uri: String,
+}
+
 /// Who is told of changes in the registry, without the secret.
 #[derive(Debug, Clone)]
 pub struct Webhook {
@@ -109,8 +118,8 @@ pub trait Source: Send + Sync {
     async fn next_models(&mut self) -> Result<Option<Found<Model>>, ImportError>;
     /// Registered models and prompts. The location of a version is where the source keeps its files.
     async fn next_registered(&mut self) -> Result<Option<Found<ImportedRegistered>>, ImportError>;
-    /// Traces, in any order; their experiments have the source's numbers.
-    async fn next_traces(&mut self) -> Result<Option<Found<ImportedTrace>>, ImportError>;
+    /// Traces, in any order.
+    async fn next_traces(&mut self) -> Result<Option<Found<Trace>>, ImportError>;
     /// Evaluation datasets.
     async fn next_datasets(&mut self) -> Result<Option<Found<EvalDataset>>, ImportError>;
 
@@ -121,7 +130,7 @@ pub trait Source: Send + Sync {
 
     /// Whether files at this location of an experiment are taken over; else they stay where they are.
     fn takes(&self, location: &str) -> bool;
-    /// Where the files of a run or a logged model are. `uri` is what it says, `owner` its id.
+    /// Where the files of a run, a logged model or a trace are. `uri` is what it says, `owner` its id.
     fn files(&self, uri: &str, owner: &str) -> Files;
     /// Names of the files below an address of a server, with their sizes.
     async fn list_files(&self, address: &str) -> Result<Vec<(String, u64)>, ImportError>;

@@ -5,7 +5,7 @@ use millrace_tracking::traces::{SPANS_ARE_HERE, SPANS_LOCATION_TAG, Span, gather
 use serde_json::Value;
 
 use crate::digest::LOCATION_TAG;
-use crate::span;
+use crate::{record, span};
 
 /// Our word of a trace's state.
 pub(crate) fn state(word: &str) -> &'static str {
@@ -33,11 +33,13 @@ pub(crate) fn imported(
     mut trace: Trace,
     spans: Vec<Span>,
     mut links: Vec<(String, String)>,
-) -> ImportedTrace {
+) -> record::Trace {
+    let mut uri = String::new();
     for (name, value) in std::mem::take(&mut trace.tags) {
         match name.as_str() {
             NAME_TAG => trace.row.name = Some(value),
-            LOCATION_TAG | SPANS_LOCATION_TAG => {}
+            LOCATION_TAG => uri = value,
+            SPANS_LOCATION_TAG => {}
             _ => trace.tags.push((name, value)),
         }
     }
@@ -49,5 +51,5 @@ pub(crate) fn imported(
     links.sort();
     links.dedup();
     let (rows, lines) = gather_rows(spans);
-    ImportedTrace { trace, spans: rows, lines, links }
+    record::Trace { trace: ImportedTrace { trace, spans: rows, lines, links }, uri }
 }

@@ -1,17 +1,16 @@
 //! Whose files are below a path: nothing is written for a run, a logged model or a trace that is gone.
 
+use millrace_tracking::traces::TRACES;
+
 use super::error::MlflowError;
 use crate::app::App;
 
-/// Where the folders of traces are.
-pub(super) const TRACES: &str = "traces/";
-
 /// The trace that a path is of, and its folder: `traces/<id>/artifacts/…`, where clients keep what was attached to spans.
 pub(super) fn trace(path: &str) -> Option<(&str, &str)> {
-    let (id, rest) = path.strip_prefix(TRACES)?.split_once('/')?;
+    let (id, rest) = path.strip_prefix(TRACES)?.strip_prefix('/')?.split_once('/')?;
     let in_place = rest == "artifacts" || rest.starts_with("artifacts/");
     (in_place && !id.is_empty() && !is_id(id))
-        .then(|| (id, path.get(..TRACES.len() + id.len()).unwrap_or_default()))
+        .then(|| (id, path.strip_suffix(rest).unwrap_or_default().trim_end_matches('/')))
 }
 
 /// The run, logged model or trace that a path is of, and its folder: `<id>/…`, or `…/<id>/artifacts/…` where an experiment has a place of

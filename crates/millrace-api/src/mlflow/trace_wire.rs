@@ -2,11 +2,10 @@
 
 use jiff::Timestamp;
 use millrace_metastore::traces::{NAME_TAG, Trace, TraceRow};
-use millrace_tracking::traces::{Span, TRACE_PREFIX, client_preview, json_text, tag};
+use millrace_tracking::traces::{Span, TRACE_PREFIX, client_preview, json_text, tag, trace_files};
 use serde_json::{Map, Value, json};
 
 use super::error::MlflowError;
-use super::owners::TRACES;
 use super::present::OWN;
 use super::wire::Fields;
 
@@ -97,11 +96,6 @@ pub(super) fn shown_time(milliseconds: i64) -> String {
     Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
 }
 
-/// Where the files of a trace are among the artifacts: what was attached to its spans.
-pub(super) fn folder(id: &str) -> String {
-    format!("{TRACES}{id}/artifacts")
-}
-
 /// `TraceInfoV3`.
 pub(super) fn info(trace: &Trace) -> Value {
     let row = &trace.row;
@@ -112,7 +106,7 @@ pub(super) fn info(trace: &Trace) -> Value {
     if let Some(name) = &row.name {
         tags.insert(NAME_TAG.to_owned(), json!(name));
     }
-    tags.insert(LOCATION_TAG.to_owned(), json!(format!("{OWN}{}", folder(&row.id))));
+    tags.insert(LOCATION_TAG.to_owned(), json!(format!("{OWN}{}", trace_files(&row.id))));
     let mut info = json!({
         "trace_id": row.id,
         "trace_location": {

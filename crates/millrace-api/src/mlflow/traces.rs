@@ -11,7 +11,7 @@ use millrace_metastore::experiments::Refusal;
 use millrace_metastore::traces::{PROMPT_LINK, RUN_LINK, TagRemoval, Trace, TraceQuery, TraceRange};
 use millrace_storage::FilePath;
 use millrace_tracking::search::{parse_trace_filter, parse_trace_order};
-use millrace_tracking::traces::{SIZE_METADATA, Span, read_spans};
+use millrace_tracking::traces::{ATTACHMENTS, SIZE_METADATA, Span, read_spans, trace_files};
 use serde_json::{Value, json};
 
 use super::error::{Answer, MlflowError};
@@ -199,7 +199,7 @@ pub(super) async fn download(
             let message = format!("Invalid attachment path: '{name}'. Attachment path must be a valid UUID.");
             return Err(MlflowError::invalid(message));
         }
-        let path = FilePath::new(&trace_wire::folder(&id))?.join(&format!("attachments/{name}"))?;
+        let path = FilePath::new(&trace_files(&id))?.join(&format!("{ATTACHMENTS}/{name}"))?;
         return artifacts::read_file(State(app), Path(path.to_string()), headers).await;
     }
     let spans = spans(&app, vec![id.clone()]).await?.remove(&id).unwrap_or_default();

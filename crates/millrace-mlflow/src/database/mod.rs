@@ -12,12 +12,11 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use millrace_metastore::experiments::ExperimentFull;
 use millrace_metastore::registry::ImportedRegistered;
-use millrace_metastore::traces::ImportedTrace;
 use millrace_metastore::{ForeignDatabase, MetastoreError, Row, Value};
 
 use crate::ImportError;
 use crate::files::{Files, Places};
-use crate::record::{EvalDataset, Found, Model, Run, Source, Webhook, clean};
+use crate::record::{self, EvalDataset, Found, Model, Run, Source, Webhook, clean};
 
 /// Records that are read together.
 const TOGETHER: usize = 100;
@@ -207,7 +206,7 @@ impl Source for DatabaseSource {
         self.read_registered().await
     }
 
-    async fn next_traces(&mut self) -> Result<Option<Found<ImportedTrace>>, ImportError> {
+    async fn next_traces(&mut self) -> Result<Option<Found<record::Trace>>, ImportError> {
         self.read_traces().await
     }
 

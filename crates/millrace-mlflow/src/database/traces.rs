@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use millrace_metastore::traces::{ImportedTrace, PROMPT_LINK, RUN_LINK, Trace, TraceRow};
+use millrace_metastore::traces::{PROMPT_LINK, RUN_LINK, Trace, TraceRow};
 use millrace_metastore::{MetastoreError, Row};
 use millrace_tracking::traces::{Span, json_text};
 use serde_json::{Map, Value, json};
@@ -14,7 +14,7 @@ use crate::digest::LOCATION_TAG;
 use crate::files::Files;
 use crate::folder::SPANS;
 use crate::record::{Broken, Found};
-use crate::{span, trace};
+use crate::{record, span, trace};
 
 const WHAT: &str = "traces";
 /// Traces that are read together: one may have thousands of spans.
@@ -36,7 +36,7 @@ const PRICED: (&str, [&str; 3]) = ("mlflow.trace.cost", ["input_cost", "output_c
 const SESSION: &str = "mlflow.trace.session";
 
 impl DatabaseSource {
-    pub(super) async fn read_traces(&mut self) -> Result<Option<Found<ImportedTrace>>, ImportError> {
+    pub(super) async fn read_traces(&mut self) -> Result<Option<Found<record::Trace>>, ImportError> {
         let Some(after) = self.traces.take().filter(|_| self.has("trace_info")) else { return Ok(None) };
         let texts = [
             "request_id",

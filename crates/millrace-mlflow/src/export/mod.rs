@@ -10,12 +10,13 @@ use std::path::Path;
 use millrace_metastore::experiments::ExperimentFull;
 use millrace_metastore::traces::{RUN_LINK, RUN_METADATA};
 use millrace_storage::{FilePath, Storage};
+use millrace_tracking::traces::ATTACHMENTS;
 use serde_json::json;
 
 use crate::ImportError;
 use crate::digest::Totals;
 use crate::folder::FolderSource;
-use crate::import::{OWN, Progress, whole_traces};
+use crate::import::{OWN, Progress, attachments, whole_traces};
 use crate::record::{Broken, Source as _, settle};
 use crate::report::Report;
 use crate::target::{Target, count_folder};
@@ -219,6 +220,7 @@ impl Export {
                 let uri = self.uri(experiment, &format!("traces/{id}/artifacts"));
                 let mut broken = Vec::new();
                 records::trace(&self.tree, &folder, &trace, &uri, &mut broken)?;
+                self.attachments(experiment, &id, &folder, &mut broken).await?;
                 self.report.broken.extend(broken);
             }
             progress.at("traces", done);
@@ -227,6 +229,29 @@ impl Export {
             let what = format!("{links} links of traces to runs and prompts: a folder has no place for them");
             self.report.left_out.push(what);
         }
+        Ok(())
+    }
+
+    /// Copies what was attached to the spans of a trace.
+    async fn attachments(
+        &mut self,
+        experiment: i64,
+        id: &str,
+        folder: &str,
+        broken: &mut Vec<Broken>,
+    ) -> Result<(), ImportError> {
+        let owner = attachments(id);
+        let Ok(from) = FilePath::new(&owner) else { return Ok(()) };
+        let counted = self.exported.target.count_files(&owner).await;
+        if !self.is_own(experiment) || counted.source == Totals::default() {
+            return Ok(());
+        }
+        let to = format!("{folder}/artifacts/{ATTACHMENTS}");
+        let artifacts = self.exported.target.artifacts.clone();
+        self.report.bytes += self.tree.copy(&artifacts, &from, &to, broken).await?;
+        self.report.source.add(&counted.source);
+        broken.extend(counted.broken);
+        self.owners.insert(owner, to);
         Ok(())
     }
 
@@ -305,7 +330,7 @@ async fn read_again(
     }
     while let Some(found) = source.next_traces().await? {
         report.broken.extend(found.broken);
-        found.records.iter().for_each(|one| report.here.add(&Totals::trace(one)));
+        found.records.iter().for_each(|one| report.here.add(&Totals::trace(&one.trace)));
     }
     while let Some(found) = source.next_registered().await? {
         report.broken.extend(found.broken);

@@ -11,12 +11,11 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use millrace_metastore::experiments::ExperimentFull;
 use millrace_metastore::registry::ImportedRegistered;
-use millrace_metastore::traces::ImportedTrace;
 use tokio::task::block_in_place;
 
 use crate::ImportError;
-use crate::files::{Files, Places, local_path};
-use crate::record::{Broken, EvalDataset, Found, Model, Run, Source, clean, micros};
+use crate::files::{Files, Places, local_path, within_experiment};
+use crate::record::{self, Broken, EvalDataset, Found, Model, Run, Source, clean, micros};
 pub(crate) use models::{greatest, status_number, status_word};
 pub(crate) use registry::settled;
 pub(crate) use runs::dataset_input;
@@ -166,7 +165,7 @@ impl Source for FolderSource {
         })
     }
 
-    async fn next_traces(&mut self) -> Result<Option<Found<ImportedTrace>>, ImportError> {
+    async fn next_traces(&mut self) -> Result<Option<Found<record::Trace>>, ImportError> {
         block_in_place(|| {
             let (mut found, mut weight, mut any) = (Found::default(), 0, false);
             while found.records.len() < TOGETHER && weight < MANY {
@@ -174,7 +173,7 @@ impl Source for FolderSource {
                 let Some((experiment, folder)) = next else { break };
                 any = true;
                 if let Some(trace) = traces::read(&experiment, &folder, &self.places, &mut found.broken) {
-                    weight += trace.lines.len();
+                    weight += trace.trace.lines.len();
                     found.records.push(trace);
                 }
             }
@@ -194,7 +193,8 @@ impl Source for FolderSource {
     fn files(&self, uri: &str, owner: &str) -> Files {
         // A folder that was moved still says where it was, so what lies beside the values goes first.
         let own = self.experiments.iter().find_map(|experiment| {
-            let below = if owner.starts_with("m-") { experiment.join(MODELS) } else { experiment.clone() };
+            let below =
+                within_experiment(owner).map_or_else(|| experiment.clone(), |kind| experiment.join(kind));
             let folder = below.join(owner).join(ARTIFACTS);
             let filled = fs_err::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some());
             filled.then_some(folder)

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use millrace_metastore::traces::{ImportedTrace, Trace, TraceRow};
+use millrace_metastore::traces::{Trace, TraceRow};
 
 use super::yaml::Meta;
 use super::{ARTIFACTS, number, values};
 use crate::assessment;
 use crate::digest::LOCATION_TAG;
 use crate::files::{Files, Places};
-use crate::record::{Broken, clean};
+use crate::record::{self, Broken, clean};
 use crate::trace::{self, state};
 
 const INFO: &str = "trace_info.yaml";
@@ -21,7 +21,7 @@ pub(super) fn read(
     folder: &Path,
     places: &Places,
     broken: &mut Vec<Broken>,
-) -> Option<ImportedTrace> {
+) -> Option<record::Trace> {
     let mut trace = info(experiment, folder, broken).map_err(|error| broken.push(error)).ok()?;
     let id = trace.row.id.clone();
     for file in crate::files::walk(&folder.join("assessments")).map(|(files, _)| files).unwrap_or_default() {

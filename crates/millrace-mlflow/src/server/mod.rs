@@ -10,12 +10,11 @@ use std::collections::VecDeque;
 use async_trait::async_trait;
 use millrace_metastore::experiments::ExperimentFull;
 use millrace_metastore::registry::ImportedRegistered;
-use millrace_metastore::traces::ImportedTrace;
 use serde_json::{Value, json};
 
 use crate::ImportError;
 use crate::files::{Files, Places};
-use crate::record::{Broken, EvalDataset, Found, Model, Run, Source, Webhook};
+use crate::record::{self, Broken, EvalDataset, Found, Model, Run, Source, Webhook};
 pub use client::Access;
 use client::Client;
 
@@ -145,7 +144,7 @@ impl Source for ServerSource {
         Ok(Some(found))
     }
 
-    async fn next_traces(&mut self) -> Result<Option<Found<ImportedTrace>>, ImportError> {
+    async fn next_traces(&mut self) -> Result<Option<Found<record::Trace>>, ImportError> {
         let Some((experiment, token)) = self.traces.next(&self.experiments) else { return Ok(None) };
         let location = json!({"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment.to_string()}});
         let body = json!({"locations": [location], "max_results": 50, "page_token": token});

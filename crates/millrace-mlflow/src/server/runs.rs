@@ -6,14 +6,14 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use millrace_metastore::eval_datasets::{EvalDatasetRow, EvalRecordRow};
 use millrace_metastore::experiments::MetricRow;
 use millrace_metastore::registry::ImportedRegistered;
-use millrace_metastore::traces::{ImportedTrace, Trace, TraceRow};
+use millrace_metastore::traces::{Trace, TraceRow};
 use serde_json::{Map, Value, json};
 
 use super::records::{int, pairs, point, some, text};
 use super::{AT_ONCE, ServerSource, list, records};
 use crate::digest::sorted;
 use crate::record::{Broken, EvalDataset, Found, Run, clean, settle};
-use crate::{ImportError, assessment, trace};
+use crate::{ImportError, assessment, record, trace};
 
 /// Points of a page of a history.
 const POINTS: &str = "25000";
@@ -128,7 +128,7 @@ impl ServerSource {
         Ok(Ok(ImportedRegistered { row, versions }))
     }
 
-    pub(super) async fn read_traces(&self, page: &Value) -> Result<Found<ImportedTrace>, ImportError> {
+    pub(super) async fn read_traces(&self, page: &Value) -> Result<Found<record::Trace>, ImportError> {
         let mut found = Found::default();
         for one in list(page, "traces") {
             let Some(mut trace) = info(one) else {

@@ -8,15 +8,12 @@ use millrace_metastore::experiments::{Garbage, Swept};
 use millrace_storage::{FilePath, Storage, StorageError};
 
 use super::Lifecycle;
+use crate::traces::{TRACE_PREFIX, TRACES};
 
 /// Folders that are taken at once, and how many of them are worked on together.
 const TAKEN: i64 = 50;
 const TOGETHER: usize = 4;
 
-/// The folder of the files of traces, which clients attached to spans; each has a folder in it that is called after its trace.
-const TRACES: &str = "traces";
-/// What ids of traces begin with.
-const TRACE_PREFIX: &str = "tr-";
 /// Traces that are looked up at once.
 const LOOKED_UP: usize = 200;
 

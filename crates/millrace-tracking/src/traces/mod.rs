@@ -15,6 +15,12 @@ pub use spent::totals;
 
 /// Prefix of a trace's id before the hex digits of OpenTelemetry's.
 pub const TRACE_PREFIX: &str = "tr-";
+/// Folder among the artifacts with the files of traces.
+pub const TRACES: &str = "traces";
+/// Folder among a trace's files with what was attached to its spans, each under the id that they name it by.
+pub const ATTACHMENTS: &str = "attachments";
+/// What the address of something attached begins with; its id follows.
+pub const ATTACHMENT_SCHEME: &str = "mlflow-attachment://";
 /// Tag: where the spans lie.
 pub const SPANS_LOCATION_TAG: &str = "mlflow.trace.spansLocation";
 /// Value of it: here.
@@ -27,6 +33,11 @@ const LONGEST_TAG_NAME: usize = 250;
 /// A tag's value is cut here.
 const LONGEST_TAG: usize = 8_000;
 const LONGEST_CLIENT_PREVIEW: usize = 10_000;
+
+/// Where the files of a trace are among the artifacts.
+pub fn trace_files(id: &str) -> String {
+    format!("{TRACES}/{id}/artifacts")
+}
 
 /// A tag with its value cut at MLflow's limit; `None` if its name cannot be one.
 pub fn tag(name: &str, value: &str) -> Option<(String, String)> {
