@@ -52,6 +52,7 @@ const ALL: &[Migration] = &[
     migration!("0121_event_sources_that_fail"),
     migration!("0190_run_notices"),
     migration!("0185_openlineage"),
+    migration!("0210_log_in_one_statement"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.

@@ -134,28 +134,17 @@ impl Session {
         Ok(())
     }
 
-    /// Runs statements as one transaction that is on disk afterwards, handed over together, and returns the rows of all of them. Only on
-    /// SQLite, and outside a transaction.
+    /// Runs a statement that is a transaction of its own, and on disk afterwards. Only outside a transaction.
     ///
     /// # Errors
-    /// If a statement fails: then nothing was done.
-    pub(crate) async fn commit_all(
-        &mut self,
-        mut statements: Vec<(String, Vec<Value<'_>>)>,
-    ) -> Result<Vec<Row>, MetastoreError> {
-        statements.insert(0, ("BEGIN IMMEDIATE".to_owned(), Vec::new()));
-        statements.push(("COMMIT".to_owned(), Vec::new()));
-        let (all, args) = joined(statements);
+    /// If it fails: then nothing was done.
+    pub(crate) async fn commit_alone(&mut self, sql: &str, args: &[Value<'_>]) -> Result<(), MetastoreError> {
         #[cfg(any(test, feature = "testing"))]
         crate::commits::pass();
-        let outcome = self.fetch_all(&all, &args).await;
+        let outcome = self.execute(sql, args).await;
         #[cfg(any(test, feature = "testing"))]
         crate::commits::pass();
-        if outcome.is_err() {
-            // Fails if it did not even begin.
-            self.control("ROLLBACK").await.ok();
-        }
-        outcome
+        outcome.map(drop)
     }
 
     /// Runs statements separated by semicolons, without values; for migrations.

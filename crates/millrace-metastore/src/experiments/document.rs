@@ -183,6 +183,20 @@ impl Document {
         }
     }
 
+    /// Bytes of memory that its entries take.
+    pub(super) fn memory(&self) -> usize {
+        let metrics = self.metrics.capacity() * size_of::<(u32, Metric)>();
+        let several = self.metrics.iter().filter(|(_, metric)| metric.statistics.is_some()).count();
+        let texts = [&self.params, &self.tags].into_iter();
+        let texts: usize = texts
+            .map(|texts| {
+                let contents: usize = texts.iter().map(|(_, text)| text.capacity()).sum();
+                texts.capacity() * size_of::<(u32, String)>() + contents
+            })
+            .sum();
+        metrics + several * size_of::<Statistics>() + texts
+    }
+
     pub(super) fn metric(&self, key: u32) -> Option<&Metric> {
         let at = self.metrics.binary_search_by_key(&key, |(key, _)| *key).ok()?;
         self.metrics.get(at).map(|(_, metric)| metric)

@@ -3,10 +3,13 @@
 //! Requests that wait are written together: one read of their runs, one update of their documents, one insert into the journal. Each
 //! request is checked on its own before anything of it is taken, so one that is refused takes nothing along and hinders nobody.
 //!
-//! On SQLite, the documents of runs that were written lately are remembered, so that the next group is one hand-over to the connection's
-//! thread: that nobody else changed them is a condition of the transaction.
+//! On SQLite, a group is written by one statement, whose trigger does the rest: the connection has a thread of its own, and each statement
+//! that it answers wakes the one that waits. The documents of runs that were written lately are remembered, so that nothing is read before: that
+//! nobody else changed them is a condition of the statement.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -148,11 +151,11 @@ async fn write_wanted(
         return Ok(written);
     }
     let (known, keeps) = (keys.clone(), !store.is_postgres());
-    let grouped = store.write(move |session| Box::pin(log_group(session, known, wanted, keeps))).await?;
+    let grouped = store.write(move |session| Box::pin(log_group(session, known, wanted))).await?;
     keys.learn_numbered(&grouped.numbered);
     let journaled = journaled(&grouped.open);
-    if let Some(changed_at) = grouped.changed_at {
-        remembered.keep(grouped.open, changed_at);
+    if keeps {
+        remembered.keep(grouped.open);
     }
     Ok((grouped.outcomes, journaled))
 }
@@ -177,13 +180,10 @@ async fn write_remembered(
     if outcomes.iter().any(Result::is_err) || !runs.iter().all(|run| run.changed) {
         return None;
     }
-    let mut statements = vec![unchanged_statement(&runs)];
-    statements.extend(store_statements(&runs));
-    statements.push(("SELECT changed FROM tracked_clock WHERE id = 1".to_owned(), Vec::new()));
-    let rows = session.commit_all(statements).await.ok()?;
-    let changed_at = rows.last()?.int("changed").ok()?;
+    let (sql, args) = log_statement(&runs);
+    session.commit_alone(&sql, &args).await.ok()?;
     let journaled = journaled(&open);
-    remembered.keep(open, changed_at);
+    remembered.keep(open);
     Some((outcomes, journaled))
 }
 
@@ -192,20 +192,43 @@ pub(super) struct Open {
     number: i64,
     active: bool,
     document: Document,
-    /// Size of the document as it is stored, bytes.
+    /// Bytes that it was counted with when it was remembered.
     pub(super) size: usize,
     changed: bool,
-    /// The number of its last change, as far as this process knows.
-    changed_at: i64,
+    /// What this process calls the state that it left the run in, if it did.
+    was: Option<i64>,
+    /// What it calls the state that is being written.
+    becomes: i64,
     name: Option<String>,
     parent: Option<String>,
     journal: Vec<(u32, Point)>,
 }
 
 impl Open {
-    /// What was to be stored is, by this change.
-    pub(super) fn settle(&mut self, changed_at: i64) {
-        self.changed_at = changed_at;
+    /// A run as it is stored.
+    pub(super) fn read(number: i64, active: bool, document: Document) -> Self {
+        Self {
+            number,
+            active,
+            document,
+            size: 0,
+            changed: false,
+            was: None,
+            becomes: new_mark(),
+            name: None,
+            parent: None,
+            journal: Vec::new(),
+        }
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn memory(&self) -> usize {
+        size_of::<Self>() + self.document.memory()
+    }
+
+    /// What was to be stored is.
+    pub(super) fn settle(&mut self) {
+        self.was = Some(std::mem::replace(&mut self.becomes, new_mark()));
         self.changed = false;
         self.name = None;
         self.parent = None;
@@ -223,15 +246,12 @@ struct Grouped {
     outcomes: Vec<Result<(), Refusal>>,
     numbered: Numbered,
     open: HashMap<String, Open>,
-    /// The number of the change, if it is asked for.
-    changed_at: Option<i64>,
 }
 
 async fn log_group(
     session: &mut Session,
     keys: std::sync::Arc<Keys>,
     wanted: Vec<(String, TrackedBatch)>,
-    keeps: bool,
 ) -> Result<Grouped, MetastoreError> {
     let ids: BTreeSet<&str> = wanted.iter().map(|(id, _)| id.as_str()).collect();
     let mut open = open_runs(session, &ids).await?;
@@ -247,17 +267,16 @@ async fn log_group(
         }
     }
     let changed: Vec<&Open> = open.values().filter(|run| run.changed).collect();
-    if !changed.is_empty() {
-        session.execute_all(store_statements(&changed)).await?;
+    if session.is_postgres() {
+        for (sql, args) in store_statements(&changed) {
+            session.execute(&sql, &args).await?;
+        }
+    } else if !changed.is_empty() {
+        let (sql, args) = log_statement(&changed);
+        session.execute(&sql, &args).await?;
     }
-    let mut changed_at = None;
-    // Only what was written is at the number that the clock has now.
     open.retain(|_, run| run.changed);
-    if keeps && !open.is_empty() {
-        let row = session.fetch_optional("SELECT changed FROM tracked_clock WHERE id = 1", &[]).await?;
-        changed_at = row.map(|row| row.int("changed")).transpose()?;
-    }
-    Ok(Grouped { outcomes, numbered, open, changed_at })
+    Ok(Grouped { outcomes, numbered, open })
 }
 
 fn names_of(batch: &TrackedBatch) -> impl Iterator<Item = &str> {
@@ -286,18 +305,8 @@ async fn open_runs(
         );
         let args: Vec<Value<'_>> = ids.iter().map(|id| (*id).into()).collect();
         for row in session.fetch_all(&sql, &args).await? {
-            let document = row.bytes("document")?;
-            let run = Open {
-                number: row.int("number")?,
-                active: row.text("lifecycle")? == "active",
-                document: Document::decode(&document)?,
-                size: document.len(),
-                changed: false,
-                changed_at: 0,
-                name: None,
-                parent: None,
-                journal: Vec::new(),
-            };
+            let document = Document::decode(&row.bytes("document")?)?;
+            let run = Open::read(row.int("number")?, row.text("lifecycle")? == "active", document);
             open.insert(row.text("id")?, run);
         }
     }
@@ -351,24 +360,46 @@ fn take_batch(
 /// A statement and its values.
 type Statement<'a> = (String, Vec<Value<'a>>);
 
-/// Fails unless the runs are as they were left: then somebody else wrote to one, deleted it, or packed it.
-fn unchanged_statement<'a>(runs: &[&'a Open]) -> Statement<'a> {
-    let mut args: Vec<Value<'_>> = Vec::with_capacity(runs.len() * 2);
-    let mut same = Vec::with_capacity(runs.len());
+/// A name for a state of a run, as no other process gives it: they begin anywhere among 2^62 numbers and count on.
+fn new_mark() -> i64 {
+    static NEXT: LazyLock<AtomicI64> = LazyLock::new(|| {
+        // The random part of an id.
+        let (_, anywhere) = uuid::Uuid::now_v7().as_u64_pair();
+        AtomicI64::new(i64::try_from(anywhere & (u64::MAX >> 2)).unwrap_or_default())
+    });
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Writes runs on SQLite. Fails if one that was left in a known state is in another: then somebody else wrote to it, deleted it, or packed it.
+fn log_statement<'a>(runs: &[&'a Open]) -> Statement<'a> {
+    let mut args: Vec<Value<'_>> = Vec::with_capacity(runs.len() * 8);
+    let mut rows = Vec::with_capacity(runs.len());
+    let text = |value: &'a Option<String>| value.as_ref().map_or(Value::NullText, Value::from);
     for run in runs {
-        same.push(format!("(number = ${} AND changed = ${})", args.len() + 1, args.len() + 2));
-        args.extend([run.number.into(), run.changed_at.into()]);
+        rows.push(format!("({})", placeholders(args.len() + 1, 8)));
+        args.extend([
+            run.number.into(),
+            run.was.map_or(Value::NullInt, Value::from),
+            run.becomes.into(),
+            text(&run.name),
+            text(&run.parent),
+            i64::try_from(run.journal.len()).unwrap_or(i64::MAX).into(),
+            encode_journal(&run.journal).into(),
+            run.document.encode().into(),
+        ]);
     }
     let sql = format!(
-        "SELECT CASE WHEN (SELECT count(*) FROM tracked_run WHERE {}) = {} THEN 0 \
-         ELSE abs(-9223372036854775807 - 1) END",
-        same.join(" OR "),
-        runs.len()
+        "INSERT INTO tracked_log (run, was, becomes, name, parent_id, points, journal, document) VALUES {}",
+        rows.join(", ")
     );
     (sql, args)
 }
 
+/// Writes runs on PostgreSQL, which holds them.
 fn store_statements<'a>(runs: &[&'a Open]) -> Vec<Statement<'a>> {
+    if runs.is_empty() {
+        return Vec::new();
+    }
     let mut statements: Vec<Statement<'_>> = Vec::new();
     statements.extend(runs.chunks(CHUNK).filter_map(journal_statement));
     for run in runs {

@@ -1,0 +1,1 @@
+-- PostgreSQL holds the rows of runs that are written; nothing is remembered of them.
