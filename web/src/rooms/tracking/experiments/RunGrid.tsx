@@ -11,6 +11,7 @@ import type { Runs } from "./useRuns";
 interface RunGridProps {
   runs: Runs;
   columns: RunColumn[];
+  filter?: string;
   sort?: string;
   onSort: (key: string, add: boolean) => void;
   selected: ReadonlySet<string>;
@@ -28,7 +29,7 @@ const WIDTH = 126;
 const AHEAD = 40;
 
 /** Tracked runs; only the rows and columns in sight exist, and pages come as the reader nears them. */
-export function RunGrid({ runs, columns, sort, onSort, selected, onToggle, onSelect }: RunGridProps) {
+export function RunGrid({ runs, columns, filter, sort, onSort, selected, onToggle, onSelect }: RunGridProps) {
   const host = useRef<HTMLDivElement>(null);
   const now = useNow(true, 30_000);
   const list = runs.rows ?? [];
@@ -58,6 +59,14 @@ export function RunGrid({ runs, columns, sort, onSort, selected, onToggle, onSel
   useEffect(() => {
     if (wanted) read();
   }, [wanted, read]);
+
+  // What answers another question is read from its beginning.
+  const question = `${filter ?? ""}\n${sort ?? ""}`;
+  const asked = useRef(question);
+  useEffect(() => {
+    if (asked.current !== question) host.current?.scrollTo({ top: 0 });
+    asked.current = question;
+  }, [question]);
 
   const first = list.slice(0, MOST_SELECTED).map((run) => run.id);
   const checked = first.length > 0 && first.every((id) => selected.has(id));

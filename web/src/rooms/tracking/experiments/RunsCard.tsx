@@ -124,6 +124,7 @@ export function RunsCard(props: RunsCardProps) {
                 <RunGrid
                   runs={runs}
                   columns={columns}
+                  filter={search.filter}
                   sort={search.sort}
                   onSort={sort}
                   selected={chosen}

@@ -57,7 +57,8 @@ function ModelBody({ model }: { model: ModelView }) {
         }
         about={
           <>
-            {shown.task ?? "model"}, {bytes(shown.size_bytes)}, registered <Ago at={shown.created_at} />
+            {shown.task ?? "model"}, {shown.size_bytes !== null && `${bytes(shown.size_bytes)}, `}registered{" "}
+            <Ago at={shown.created_at} />
           </>
         }
         actions={

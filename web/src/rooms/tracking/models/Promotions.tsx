@@ -89,12 +89,12 @@ function Promotion({ promotion }: { promotion: PromotionView }) {
           {promotion.by} asked <Ago at={promotion.at} />
           {promotion.comment && `: ${promotion.comment}`}
         </p>
-        <p className="small muted mono clip" title={promotion.digest}>
-          {promotion.digest}
+        <p className="small muted clip" title={promotion.digest}>
+          Of the content <span className="mono">{promotion.digest}</span>
         </p>
         {promotion.replaced !== null && <p className="small">The alias pointed at version {promotion.replaced}.</p>}
         {promotion.votes.length > 0 && (
-          <ul>
+          <ul style={{ margin: 0 }}>
             {promotion.votes.map((vote) => (
               <li key={vote.by}>
                 {vote.by} {vote.approve ? "approves" : "rejects"} <Ago at={vote.at} />
@@ -170,9 +170,14 @@ function Who({ value, onChange }: { value: string; onChange: (value: string) => 
 
 function Text({ label, value, onChange }: { label: string; value: string; onChange: (value: string) => void }) {
   return (
-    <label className="row small">
+    <label className="row small" style={{ flex: "1 1 220px", maxWidth: 400 }}>
       {label}
-      <input className="input" value={value} onChange={(event) => onChange(event.target.value)} />
+      <input
+        className="input"
+        style={{ flex: 1, minWidth: 0 }}
+        value={value}
+        onChange={(event) => onChange(event.target.value)}
+      />
     </label>
   );
 }
