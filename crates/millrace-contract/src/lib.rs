@@ -4,6 +4,7 @@
 //! only when two rooms need it. Arrow arrays are allowed here, DataFusion is not.
 #![warn(missing_docs)]
 
+mod beat;
 mod catalog;
 mod clock;
 mod columns;
@@ -28,6 +29,7 @@ mod signal;
 mod step;
 mod tracker;
 
+pub use beat::beat;
 pub use catalog::{
     AssetKey, CatalogError, DatasetCatalog, DatasetVersion, ModelRegistry, ModelVersion, NewDatasetVersion,
     NewModelVersion, Producer,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use millrace_contract::{Clock, ModelRegistry, ModelRuntime, Signal, SignalSink};
+use millrace_contract::{Clock, ModelRegistry, ModelRuntime, Signal, SignalSink, beat};
 use millrace_metastore::Metastore;
 use millrace_spec::problem::Problem;
 use millrace_spec::suggest::nearest;
@@ -20,7 +20,7 @@ use crate::file::EndpointFile;
 use crate::log::{PredictionLog, Record};
 use crate::status::{EndpointDetail, EndpointStatus};
 
-/// Time between two reports of counts, and between two looks at moved aliases.
+/// Time between two reports of counts, and between two looks at moved aliases if anything was committed.
 const TICK: Duration = Duration::from_secs(5);
 
 type Snapshot = BTreeMap<String, Arc<Endpoint>>;
@@ -85,10 +85,15 @@ impl EndpointServer {
         self.apply(files).await?;
         let server = self.clone();
         tokio::spawn(async move {
-            while server.stopped.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
+            let mut still = server.services.store.stillness();
+            while server.stopped.run_until_cancelled(beat(TICK)).await.is_some() {
                 server.report_signals();
-                if let Err(problem) = server.refresh().await {
-                    tracing::warn!("cannot look for moved aliases: {}", problem.message);
+                if still.holds(server.now().as_microsecond()) {
+                    continue;
+                }
+                match server.refresh().await {
+                    Ok(()) => still.looked(None),
+                    Err(problem) => tracing::warn!("cannot look for moved aliases: {}", problem.message),
                 }
             }
         });

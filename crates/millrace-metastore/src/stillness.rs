@@ -1,6 +1,6 @@
 //! Rounds that are spared while nothing was committed.
 //!
-//! A loop that looks each second for what others committed asks the same questions of the same rows all night. Whether a SQLite database
+//! A loop that looks every few seconds for what others committed asks the same questions of the same rows all night. Whether a SQLite database
 //! is still as it was, its files say by their sizes and times, without a question to it: every commit, whichever process makes it, is
 //! written to the file of its write-ahead log (<https://www.sqlite.org/wal.html>).
 
@@ -13,7 +13,7 @@ use crate::Metastore;
 /// A file written so recently may be written again without a later time: file systems count in steps of some milliseconds.
 const STEP: Duration = Duration::from_millis(100);
 /// Rounds are spared for so long at most, for file systems that count in longer steps, and clocks that are set back.
-const LONGEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Whether a loop's last look is still good: nothing was committed since, and nothing became due by the mere passing of time.
 #[derive(Debug)]

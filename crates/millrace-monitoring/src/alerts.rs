@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use millrace_contract::Clock;
+use millrace_contract::{Clock, beat};
 use millrace_metastore::monitoring::{AlertNoteRow, AlertStateRow, AlertTransitionRow};
 use millrace_metastore::{Metastore, MetastoreError};
 use serde::{Deserialize, Serialize};
@@ -92,7 +92,7 @@ impl Alerts {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = wake.notified() => {}
-                () = tokio::time::sleep(ROUND) => {}
+                () = beat(ROUND) => {}
             }
         }
     }

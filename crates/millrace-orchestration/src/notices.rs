@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use millrace_contract::Note;
+use millrace_contract::{Note, beat};
 use millrace_metastore::run_notices::{LATE, RunNotice};
 use millrace_metastore::runs::PipelineRunRow;
 use millrace_spec::expression;
@@ -39,7 +39,7 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
     loop {
         let stopped = tokio::select! {
             () = shared.notices_due.notified() => false,
-            () = tokio::time::sleep(ROUND) => false,
+            () = beat(ROUND) => false,
             () = shared.stop.cancelled() => true,
         };
         if still.holds(shared.now()) {

@@ -12,8 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use futures::StreamExt as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use indexmap::IndexMap;
-use millrace_contract::Clock;
 use millrace_contract::network::is_public;
+use millrace_contract::{Clock, beat};
 use millrace_metastore::registry::{NoteRow, RegistryRefusal, WebhookRow, webhook_body};
 use millrace_metastore::{Metastore, MetastoreError};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
-/// Longest time between two rounds.
+/// Longest time between two looks.
 const ROUND: Duration = Duration::from_secs(5);
 /// Shortest one, so that a broken database is not asked without pause.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -151,34 +151,44 @@ impl Webhooks {
 
     /// Rounds until `stop`.
     pub async fn watch(self, stop: CancellationToken) {
+        let mut still = self.store.stillness();
+        let mut next = None;
         loop {
-            // A receiver that is slow must not keep the server; its note is sent again by the next one.
-            let round = tokio::select! {
-                () = stop.cancelled() => return,
-                round = self.round() => round,
-            };
-            let pause = match round {
-                Ok(()) => self.until_next().await,
-                Err(error) => {
-                    tracing::warn!(%error, "the webhooks could not be told");
-                    ROUND
-                }
-            };
+            if !still.holds(self.now()) {
+                // A receiver that is slow must not keep the server; its note is sent again by the next one.
+                let looked = tokio::select! {
+                    () = stop.cancelled() => return,
+                    looked = self.look() => looked,
+                };
+                next = match looked {
+                    Ok(next) => {
+                        still.looked(next);
+                        next
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "the webhooks could not be told");
+                        None
+                    }
+                };
+            }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.bell.notified() => {}
-                () = tokio::time::sleep(pause) => {}
+                () = self.until(next) => {}
             }
         }
     }
 
-    async fn until_next(&self) -> Duration {
-        let next = self.store.next_webhook_note_at().await.ok().flatten();
-        let wait = next.map(|at| at.saturating_sub(self.now())).and_then(|wait| u64::try_from(wait).ok());
-        match (next, wait) {
-            (None, _) => ROUND,
-            (Some(_), wait) => Duration::from_micros(wait.unwrap_or_default()).clamp(PAUSE, ROUND),
-        }
+    /// Delivers what is due, and answers when something will be: microseconds since 1970.
+    async fn look(&self) -> Result<Option<i64>, MetastoreError> {
+        self.round().await?;
+        self.store.next_webhook_note_at().await
+    }
+
+    async fn until(&self, next: Option<i64>) {
+        let Some(next) = next else { return beat(ROUND).await };
+        let wait = u64::try_from(next.saturating_sub(self.now())).unwrap_or_default();
+        tokio::time::sleep(Duration::from_micros(wait).clamp(PAUSE, ROUND)).await;
     }
 
     fn now(&self) -> i64 {

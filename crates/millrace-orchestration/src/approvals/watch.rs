@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use millrace_contract::beat;
 use tokio_util::sync::CancellationToken;
 
 use super::{ApprovalError, Approvals};
@@ -10,7 +11,7 @@ use crate::error::chain;
 
 /// Time between two rounds: three indexed questions, however many approvals wait, and none while nothing changes.
 const ROUND: Duration = Duration::from_secs(1);
-/// Rounds after which the roles of accounts are read anew, for the checks of files.
+/// Rounds after which the roles of accounts are read anew if anything was committed, for the checks of files.
 const ROLES_EVERY: u32 = 10;
 /// Approvals of one kind that a round takes.
 const MOST: i64 = 1_000;
@@ -20,14 +21,16 @@ impl Approvals {
     pub async fn watch(self, engine: Engine, stop: CancellationToken) {
         let mut failed = false;
         let mut still = self.store.stillness();
-        let mut rounds = 0_u32;
-        while stop.run_until_cancelled(tokio::time::sleep(ROUND)).await.is_some() {
+        let (mut rounds, mut roles_may_differ) = (0_u32, true);
+        while stop.run_until_cancelled(beat(ROUND)).await.is_some() {
             rounds = rounds.wrapping_add(1);
-            if rounds.is_multiple_of(ROLES_EVERY) {
+            let is_still = still.holds(self.now());
+            roles_may_differ |= !is_still;
+            if rounds.is_multiple_of(ROLES_EVERY) && std::mem::take(&mut roles_may_differ) {
                 // A database that is away says so below.
                 let _ = self.read_account_roles().await;
             }
-            if still.holds(self.now()) {
+            if is_still {
                 continue;
             }
             match self.round(&engine).await {

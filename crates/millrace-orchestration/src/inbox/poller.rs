@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_contract::{EventSource, Listener, Polled};
+use millrace_contract::{EventSource, Listener, Polled, beat};
 use millrace_metastore::inbox::EventCursorRow;
 use millrace_spec::problem::Problem;
 use millrace_spec::triggers::event::EventSpec;
@@ -15,7 +15,9 @@ use tokio_util::task::TaskTracker;
 use super::{Shared, house, new_row};
 use crate::error::chain;
 
-/// How often the files are looked at.
+/// How often the files are looked at, as schedules are.
+const LOOK_AT_FILES: Duration = Duration::from_secs(10);
+/// How often a server that waits looks whether it is its turn to listen.
 const LOOK: Duration = Duration::from_secs(5);
 /// Ends of runs and steps that come together are looked at together.
 const GATHER: Duration = Duration::from_millis(20);
@@ -48,7 +50,7 @@ pub(super) async fn watch(shared: &Arc<Shared>, stop: &CancellationToken) {
                 tasks.spawn(asking.until(end));
             }
         }
-        if stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_none() {
+        if stop.run_until_cancelled(beat(LOOK_AT_FILES)).await.is_none() {
             break;
         }
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use millrace_contract::{KindDoc, KindFamily, Signal, SignalSink};
+use millrace_contract::{KindDoc, KindFamily, Signal, SignalSink, beat};
 use millrace_metastore::schedules::TriggerStateRow;
 use millrace_spec::pipeline::Pipeline;
 use millrace_spec::problem::Problem;
@@ -33,10 +33,10 @@ use expectation::PlannedEvent;
 use plan::{Plan, Planned, PlannedSchedule};
 pub use status::{LastFiring, NextFiring, TriggerStatus, describe_trigger, list_triggers, next_firings};
 
-/// How often it is asked whether files changed.
-const LOOK_AT_FILES: SignedDuration = SignedDuration::from_secs(10);
-/// Longest sleep: a clock that is set forward is noticed after it at the latest.
-const LONGEST_SLEEP: SignedDuration = SignedDuration::from_secs(10);
+/// It is asked at most so often whether files changed.
+const LOOK_AT_FILES: SignedDuration = SignedDuration::from_secs(5);
+/// Longest sleep: a clock that is set forward and files that changed are noticed after it at the latest.
+const LONGEST_SLEEP: Duration = Duration::from_secs(10);
 /// After how long a firing that failed is tried again.
 const TRY_AGAIN: SignedDuration = SignedDuration::from_secs(60);
 
@@ -123,6 +123,7 @@ impl TriggerLoop {
             let engine = self.engine.clone();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
+                () = beat(LONGEST_SLEEP) => {}
                 () = engine.triggers_changed() => {
                     self.plan.look_at_windows(|_| true);
                     self.plan.look_at_events();
@@ -141,7 +142,7 @@ impl TriggerLoop {
         let now = self.clock.now();
         if let Err(error) = self.read_files(now).await {
             tracing::error!(error = %chain(&error), "the triggers cannot be read");
-            return Duration::from_secs(10);
+            return LONGEST_SLEEP;
         }
         while let Some(index) = self.plan.pop_due(now) {
             let next = match self.plan.get(index) {
@@ -157,7 +158,7 @@ impl TriggerLoop {
             self.plan.schedule(index, next);
         }
         let until = self.plan.next().unwrap_or(Timestamp::MAX).duration_since(self.clock.now());
-        Duration::try_from(until.min(LONGEST_SLEEP)).unwrap_or_default()
+        Duration::try_from(until).unwrap_or_default().min(LONGEST_SLEEP)
     }
 
     async fn read_files(&mut self, now: Timestamp) -> Result<(), OrchestrationError> {

@@ -47,6 +47,10 @@ pub(super) struct Plan {
     pub(super) stamp: Option<u64>,
     triggers: Vec<Planned>,
     windows: Arc<Vec<PlannedWindow>>,
+    /// Where those with windows and those with events are among all: they are asked for whenever a run ends, however many schedules
+    /// there are.
+    with_windows: Vec<usize>,
+    with_events: Vec<usize>,
     /// When each is to be looked at.
     moments: Vec<Option<Timestamp>>,
     heap: BinaryHeap<Reverse<(Timestamp, usize)>>,
@@ -97,9 +101,15 @@ impl Plan {
     }
 
     fn add(&mut self, planned: Planned, moment: Option<Timestamp>) {
+        let index = self.triggers.len();
+        match &planned {
+            Planned::Window(_) => self.with_windows.push(index),
+            Planned::Event(_) => self.with_events.push(index),
+            Planned::Schedule(_) => {}
+        }
         self.triggers.push(planned);
         self.moments.push(None);
-        self.schedule(self.triggers.len() - 1, moment);
+        self.schedule(index, moment);
     }
 
     /// Says when a trigger is to be looked at next.
@@ -158,23 +168,17 @@ impl Plan {
 
     /// Has the triggers looked at now that wait for events.
     pub(super) fn look_at_events(&mut self) {
-        let events =
-            self.triggers.iter().enumerate().filter(|(_, planned)| matches!(planned, Planned::Event(_)));
-        let events: Vec<usize> = events.map(|(index, _)| index).collect();
-        for index in events {
+        for index in self.with_events.clone() {
             self.schedule(index, Some(Timestamp::MIN));
         }
     }
 
     /// Has the windows looked at now that a test picks.
     pub(super) fn look_at_windows(&mut self, test: impl Fn(&PlannedWindow) -> bool) {
-        let picked = |(index, planned): (usize, &Planned)| match planned {
-            Planned::Window(window) if test(window) => Some(index),
-            _ => None,
-        };
-        let picked: Vec<usize> = self.triggers.iter().enumerate().filter_map(picked).collect();
-        for index in picked {
-            self.schedule(index, Some(Timestamp::MIN));
+        for index in self.with_windows.clone() {
+            if self.window(index).is_some_and(|window| test(&window)) {
+                self.schedule(index, Some(Timestamp::MIN));
+            }
         }
     }
 }

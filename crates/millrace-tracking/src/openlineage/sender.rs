@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::future::join_all;
 use futures::stream::{self, FuturesUnordered};
-use millrace_contract::{Clock, SecretSource};
+use millrace_contract::{Clock, SecretSource, beat};
 use millrace_metastore::lineage_out::{LineageChange, Settled};
 use millrace_metastore::{Metastore, MetastoreError};
 use millrace_spec::problem::Problem;
@@ -188,7 +188,7 @@ impl Sender {
                 Some(name) = at_work.next(), if !at_work.is_empty() => {
                     busy.remove(&name);
                 }
-                () = tokio::time::sleep(pause) => {}
+                () = beat(pause) => {}
             }
         }
     }
