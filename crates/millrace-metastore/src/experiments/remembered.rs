@@ -54,13 +54,13 @@ impl Remembered {
 
     /// Keeps runs that a transaction just wrote.
     pub(super) fn keep(&mut self, runs: HashMap<String, Open>) {
-        for (id, mut run) in runs {
+        runs.into_iter().for_each(|(id, mut run)| {
             run.settle();
             self.old.take(&id);
             self.young.put(id, run);
-            if self.young.bytes > MOST_BYTES {
-                self.old = std::mem::take(&mut self.young);
-            }
+        });
+        if self.young.bytes > MOST_BYTES {
+            self.old = std::mem::take(&mut self.young);
         }
     }
 
