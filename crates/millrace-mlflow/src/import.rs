@@ -23,7 +23,7 @@ use crate::record::{Broken, EvalDataset, Found, Model, Run, Source, settle};
 use crate::report::Report;
 use crate::target::{Copied, Target};
 
-pub(crate) use traces::{attachments, whole_traces};
+pub(crate) use traces::{attachments, names_attachments, whole_traces};
 
 /// The address of the files of this workspace.
 pub(crate) const OWN: &str = "mlflow-artifacts:/";

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::ImportError;
 use crate::digest::Totals;
 use crate::folder::FolderSource;
-use crate::import::{OWN, Progress, attachments, whole_traces};
+use crate::import::{OWN, Progress, attachments, names_attachments, whole_traces};
 use crate::record::{Broken, Source as _, settle};
 use crate::report::Report;
 use crate::target::{Target, count_folder};
@@ -86,8 +86,13 @@ impl Export {
     fn uri(&self, experiment: i64, path: &str) -> String {
         match self.experiments.get(&experiment).and_then(|one| one.artifact_location.as_deref()) {
             Some(location) => format!("{location}/{path}"),
-            None => format!("{}/{experiment}/{path}", self.tree.root.display()),
+            None => self.place(experiment, path),
         }
+    }
+
+    /// The same of what is in the folder whatever the experiment's own place is.
+    fn place(&self, experiment: i64, path: &str) -> String {
+        format!("{}/{experiment}/{path}", self.tree.root.display())
     }
 
     fn is_own(&self, experiment: i64) -> bool {
@@ -217,10 +222,12 @@ impl Export {
                 self.report.source.add(&Totals::trace(&trace));
                 let experiment = trace.trace.row.experiment_id;
                 let folder = format!("{}/{}/{id}", self.folder_of(experiment), crate::folder::TRACES);
-                let uri = self.uri(experiment, &format!("traces/{id}/artifacts"));
+                let uri = self.place(experiment, &format!("traces/{id}/artifacts"));
                 let mut broken = Vec::new();
                 records::trace(&self.tree, &folder, &trace, &uri, &mut broken)?;
-                self.attachments(experiment, &id, &folder, &mut broken).await?;
+                if names_attachments(&trace) {
+                    self.attachments(&id, &folder, &mut broken).await?;
+                }
                 self.report.broken.extend(broken);
             }
             progress.at("traces", done);
@@ -235,17 +242,19 @@ impl Export {
     /// Copies what was attached to the spans of a trace.
     async fn attachments(
         &mut self,
-        experiment: i64,
         id: &str,
         folder: &str,
         broken: &mut Vec<Broken>,
     ) -> Result<(), ImportError> {
         let owner = attachments(id);
-        let Ok(from) = FilePath::new(&owner) else { return Ok(()) };
+        let from = match FilePath::new(&owner) {
+            Ok(from) => from,
+            Err(error) => {
+                broken.push(Broken::new(owner, error));
+                return Ok(());
+            }
+        };
         let counted = self.exported.target.count_files(&owner).await;
-        if !self.is_own(experiment) || counted.source == Totals::default() {
-            return Ok(());
-        }
         let to = format!("{folder}/artifacts/{ATTACHMENTS}");
         let artifacts = self.exported.target.artifacts.clone();
         self.report.bytes += self.tree.copy(&artifacts, &from, &to, broken).await?;

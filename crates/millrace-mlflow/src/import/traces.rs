@@ -48,9 +48,13 @@ impl Import<'_> {
 
     /// Copies what was attached to the spans of a trace, if any of them names such a thing: a server is not asked for nothing.
     async fn take_attachments(&mut self, trace: &Trace) -> Result<(), ImportError> {
-        let (row, scheme) = (&trace.trace.trace.row, ATTACHMENT_SCHEME.as_bytes());
-        let has_some = trace.trace.lines.windows(scheme.len()).any(|part| part == scheme);
-        if self.options.no_artifacts || !has_some || trace.uri.is_empty() || !is_plain(&row.id) {
+        let row = &trace.trace.trace.row;
+        let names_some = names_attachments(&trace.trace);
+        if self.options.no_artifacts || !names_some || trace.uri.is_empty() || !is_plain(&row.id) {
+            return Ok(());
+        }
+        if !self.own.contains(&row.experiment_id) {
+            self.report.elsewhere.push(trace.uri.clone());
             return Ok(());
         }
         let files = match self.source.files(&trace.uri, &row.id) {
@@ -62,6 +66,12 @@ impl Import<'_> {
         };
         self.take_from(row.experiment_id, files, &attachments(&row.id)).await
     }
+}
+
+/// Whether a span of the trace names something that was attached to it.
+pub(crate) fn names_attachments(trace: &ImportedTrace) -> bool {
+    let scheme = ATTACHMENT_SCHEME.as_bytes();
+    trace.lines.windows(scheme.len()).any(|part| part == scheme)
 }
 
 /// Where what was attached to a trace's spans is among the artifacts.
