@@ -85,15 +85,22 @@ impl EndpointServer {
         self.apply(files).await?;
         let server = self.clone();
         tokio::spawn(async move {
-            let mut still = server.services.store.stillness();
-            while server.stopped.run_until_cancelled(beat(TICK)).await.is_some() {
-                server.report_signals();
-                if still.holds(server.now().as_microsecond()) {
-                    continue;
-                }
-                match server.refresh().await {
-                    Ok(()) => still.looked(None),
-                    Err(problem) => tracing::warn!("cannot look for moved aliases: {}", problem.message),
+            let clock = server.services.clock.clone();
+            let mut commits = server.services.store.commits(move || clock.now().as_microsecond());
+            let mut may_have_moved = false;
+            loop {
+                tokio::select! {
+                    () = server.stopped.cancelled() => return,
+                    () = commits.next(), if !may_have_moved => may_have_moved = true,
+                    () = beat(TICK) => {
+                        server.report_signals();
+                        if may_have_moved {
+                            match server.refresh().await {
+                                Ok(()) => may_have_moved = false,
+                                Err(problem) => tracing::warn!("cannot look for moved aliases: {}", problem.message),
+                            }
+                        }
+                    }
                 }
             }
         });

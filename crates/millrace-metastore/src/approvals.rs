@@ -331,9 +331,14 @@ impl Metastore {
 
 fn conditions(filter: &ApprovalFilter) -> (String, Vec<Value<'_>>) {
     let (mut conditions, mut args): (Vec<String>, Vec<Value<'_>>) = (Vec::new(), Vec::new());
-    if let Some(state) = &filter.state {
-        args.push(state.into());
-        conditions.push(format!("state = ${}", args.len()));
+    match filter.state.as_deref() {
+        // Of a state that is bound, SQLite does not know that the index of those that wait is good for it.
+        Some("waiting") => conditions.push("state = 'waiting'".to_owned()),
+        Some(state) => {
+            args.push(state.into());
+            conditions.push(format!("state = ${}", args.len()));
+        }
+        None => {}
     }
     if let Some(run_id) = &filter.run_id {
         args.push(run_id.into());

@@ -12,6 +12,9 @@ pub enum MetastoreError {
     /// It cannot be opened or reached.
     #[error("cannot open the database")]
     Open(#[source] sqlx::Error),
+    /// The thread that looks out for commits cannot be started.
+    #[error("a thread cannot be started")]
+    NoLookout(#[source] std::io::Error),
     /// A statement failed.
     #[error("a statement failed")]
     Statement(#[source] sqlx::Error),

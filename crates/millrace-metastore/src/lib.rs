@@ -20,6 +20,7 @@ pub mod imports;
 pub mod inbox;
 pub mod lineage;
 pub mod lineage_out;
+mod lookout;
 mod migrations;
 pub mod monitoring;
 mod outbox;
@@ -38,7 +39,6 @@ pub mod schedules;
 pub mod servers;
 mod session;
 mod sqlite;
-mod stillness;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -49,7 +49,7 @@ pub mod windows;
 
 pub use error::MetastoreError;
 pub use foreign::ForeignDatabase;
+pub use lookout::{Commits, LookAgain};
 pub use session::Session;
-pub use stillness::Stillness;
 pub use store::Metastore;
 pub use value::{Row, Value};

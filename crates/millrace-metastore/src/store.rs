@@ -1,12 +1,12 @@
 //! The one interface over both databases.
 
-use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use crate::experiments::{Keys, LogQueue, RunIndex, log_until_closed};
+use crate::lookout::Lookout;
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
 use crate::{MetastoreError, Session, migrations};
@@ -21,6 +21,7 @@ pub struct Metastore {
     lineage_receivers: Arc<RwLock<Arc<[String]>>>,
     /// Where what runs log waits; absent in the task that writes it.
     log: Option<LogQueue>,
+    lookout: Arc<Lookout>,
 }
 
 /// Requests that wait to be logged; more wait in their callers.
@@ -46,12 +47,18 @@ impl Metastore {
             let shown = url.split('@').next_back().unwrap_or_default().to_owned();
             return Err(MetastoreError::UnknownUrl { url: shown });
         };
+        let file = match &backend {
+            Backend::Sqlite(store) => Some(store.file()),
+            Backend::Postgres(_) => None,
+        };
+        let lookout = Lookout::start(file)?;
         let mut store = Self {
             backend,
             keys: Arc::default(),
             index: Arc::default(),
             lineage_receivers: Arc::default(),
             log: None,
+            lookout,
         };
         migrations::apply(&store).await?;
         let (log, requests) = mpsc::channel(LOG_QUEUE);
@@ -91,12 +98,9 @@ impl Metastore {
         matches!(self.backend, Backend::Postgres(_))
     }
 
-    /// The file of a SQLite database.
-    pub(crate) fn sqlite_file(&self) -> Option<&Path> {
-        match &self.backend {
-            Backend::Sqlite(store) => Some(store.file()),
-            Backend::Postgres(_) => None,
-        }
+    /// Who looks out for commits.
+    pub(crate) fn lookout(&self) -> &Lookout {
+        &self.lookout
     }
 
     /// Reads in one connection. What was committed before is seen.

@@ -5,11 +5,11 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use millrace_contract::{Note, beat};
+use millrace_contract::Note;
+use millrace_metastore::LookAgain;
 use millrace_metastore::run_notices::{LATE, RunNotice};
 use millrace_metastore::runs::PipelineRunRow;
 use millrace_spec::expression;
@@ -24,42 +24,38 @@ use crate::events::RunEventKind;
 use crate::recovery;
 use crate::state::{RunSnapshot, RunState};
 
-/// Time between two looks for deadlines that have passed: two indexed questions, and none while nothing changes.
-const ROUND: Duration = Duration::from_secs(1);
 /// Notices that a round takes.
 const MOST: i64 = 100;
 /// Problems that no later round is without: the run keeps its own wording and its names of channels.
 const NEVER: [&str; 2] = ["message-failed", "unknown-channel"];
 
-/// Rounds until the engine stops, and a last one then: a server that serves one run ends with it.
+/// Rounds until the engine stops, and a last one then: a server that serves one run ends with it. A round is two indexed questions, after a
+/// commit or when a deadline is over.
 pub(crate) async fn keep(shared: Arc<Shared>) {
     let mut failed = false;
     let mut waiting = HashSet::new();
-    let mut still = shared.store.stillness();
+    let clock = shared.services.clock.clone();
+    let mut commits = shared.store.commits(move || clock.now().as_microsecond());
     loop {
         let stopped = tokio::select! {
             () = shared.notices_due.notified() => false,
-            () = beat(ROUND) => false,
+            () = commits.next() => false,
             () = shared.stop.cancelled() => true,
         };
-        if still.holds(shared.now()) {
-            if stopped {
-                return;
-            }
-            continue;
-        }
-        match round(&shared, &mut waiting).await {
-            Ok(next) => {
+        let again = match round(&shared, &mut waiting).await {
+            Ok(due_at) => {
                 failed = false;
-                still.looked(next);
+                due_at.into()
             }
-            // Once, not every second that a database is away.
-            Err(error) if !failed => {
-                failed = true;
-                tracing::warn!(error = %chain(&error), "nobody can be told how runs went; it is tried again");
+            Err(error) => {
+                // Once, not every second that a database is away.
+                if !std::mem::replace(&mut failed, true) {
+                    tracing::warn!(error = %chain(&error), "nobody can be told how runs went; it is tried again");
+                }
+                LookAgain::Soon
             }
-            Err(_) => {}
-        }
+        };
+        commits.looked(again);
         if stopped {
             return;
         }

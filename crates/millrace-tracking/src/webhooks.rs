@@ -12,10 +12,10 @@ use base64::engine::general_purpose::STANDARD;
 use futures::StreamExt as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use indexmap::IndexMap;
+use millrace_contract::Clock;
 use millrace_contract::network::is_public;
-use millrace_contract::{Clock, beat};
 use millrace_metastore::registry::{NoteRow, RegistryRefusal, WebhookRow, webhook_body};
-use millrace_metastore::{Metastore, MetastoreError};
+use millrace_metastore::{LookAgain, Metastore, MetastoreError};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -23,8 +23,6 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
-/// Longest time between two looks.
-const ROUND: Duration = Duration::from_secs(5);
 /// Shortest one, so that a broken database is not asked without pause.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Tries before a note is given up.
@@ -151,31 +149,36 @@ impl Webhooks {
 
     /// Rounds until `stop`.
     pub async fn watch(self, stop: CancellationToken) {
-        let mut still = self.store.stillness();
-        let mut next = None;
+        let clock = self.clock.clone();
+        let mut commits = self.store.commits(move || clock.now().as_microsecond());
+        let (mut next, mut failed) = (None, false);
         loop {
-            if !still.holds(self.now()) {
-                // A receiver that is slow must not keep the server; its note is sent again by the next one.
-                let looked = tokio::select! {
-                    () = stop.cancelled() => return,
-                    looked = self.look() => looked,
-                };
-                next = match looked {
-                    Ok(next) => {
-                        still.looked(next);
-                        next
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "the webhooks could not be told");
-                        None
-                    }
-                };
-            }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.bell.notified() => {}
+                () = commits.next() => {}
                 () = self.until(next) => {}
             }
+            // A receiver that is slow must not keep the server; its note is sent again by the next one.
+            let looked = tokio::select! {
+                () = stop.cancelled() => return,
+                looked = self.look() => looked,
+            };
+            let again = match looked {
+                Ok(due_at) => {
+                    (next, failed) = (due_at, false);
+                    due_at.into()
+                }
+                Err(error) => {
+                    // Once, not every second that a database is away.
+                    if !std::mem::replace(&mut failed, true) {
+                        tracing::warn!(%error, "the webhooks could not be told; it is tried again");
+                    }
+                    next = None;
+                    LookAgain::Soon
+                }
+            };
+            commits.looked(again);
         }
     }
 
@@ -185,10 +188,11 @@ impl Webhooks {
         self.store.next_webhook_note_at().await
     }
 
+    /// To the moment itself; commits only tell of it within a second.
     async fn until(&self, next: Option<i64>) {
-        let Some(next) = next else { return beat(ROUND).await };
+        let Some(next) = next else { return std::future::pending().await };
         let wait = u64::try_from(next.saturating_sub(self.now())).unwrap_or_default();
-        tokio::time::sleep(Duration::from_micros(wait).clamp(PAUSE, ROUND)).await;
+        tokio::time::sleep(Duration::from_micros(wait).max(PAUSE)).await;
     }
 
     fn now(&self) -> i64 {

@@ -25,6 +25,7 @@ mod sql_models;
 mod workspace;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 
@@ -41,7 +42,12 @@ fn main() -> ExitCode {
     boot::install_logging(cli.output.verbose);
     // Two providers are linked in; without a choice the first TLS handshake would panic.
     rustls::crypto::ring::default_provider().install_default().ok();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Longer than an idle server takes to need one again: files are looked at every ten seconds, which is when tokio lets them end.
+        .thread_keep_alive(Duration::from_secs(60))
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             printer.error(&anyhow::anyhow!("cannot start the runtime: {error}"));

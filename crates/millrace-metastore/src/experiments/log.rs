@@ -85,15 +85,24 @@ pub(crate) async fn log_until_closed(store: Metastore, mut requests: mpsc::Recei
     let mut remembered = Remembered::default();
     let mut group = Vec::new();
     loop {
-        // Woken at times, to pack what has become quiet.
-        match tokio::time::timeout(QUIET, requests.recv_many(&mut group, GROUP)).await {
-            Ok(0) => return,
-            Ok(_) => {
+        let wait_for_quiet = async {
+            if packing.is_done() {
+                // An idle server is not woken for nothing.
+                return std::future::pending().await;
+            }
+            tokio::time::sleep(QUIET).await;
+        };
+        tokio::select! {
+            biased;
+            came = requests.recv_many(&mut group, GROUP) => {
+                if came == 0 {
+                    return;
+                }
                 let written = write_group(&store, &mut remembered, std::mem::take(&mut group)).await;
                 packing.note(written);
                 packing.pack_full(&store).await;
             }
-            Err(_) => packing.pack_some(&store).await,
+            () = wait_for_quiet => packing.pack_some(&store).await,
         }
     }
 }
@@ -268,9 +277,7 @@ async fn log_group(
     }
     let changed: Vec<&Open> = open.values().filter(|run| run.changed).collect();
     if session.is_postgres() {
-        for (sql, args) in store_statements(&changed) {
-            session.execute(&sql, &args).await?;
-        }
+        session.execute_all(store_statements(&changed)).await?;
     } else if !changed.is_empty() {
         let (sql, args) = log_statement(&changed);
         session.execute(&sql, &args).await?;

@@ -29,6 +29,11 @@ pub(super) struct Packing {
 }
 
 impl Packing {
+    /// Whether nothing waits to be packed.
+    pub(super) fn is_done(&self) -> bool {
+        self.looked && self.waiting.is_empty()
+    }
+
     /// Takes notice of what was written.
     pub(super) fn note(&mut self, written: Journaled) {
         for (run, points) in written {

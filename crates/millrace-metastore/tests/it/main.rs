@@ -8,12 +8,12 @@ mod experiments;
 mod imports;
 mod inbox;
 mod lineage;
+mod lookout;
 mod openlineage;
 mod purge;
 mod registry;
 mod run_lists;
 mod run_search;
-mod stillness;
 mod traces;
 mod windows;
 

@@ -2,55 +2,56 @@
 
 use std::time::Duration;
 
-use millrace_contract::beat;
+use millrace_metastore::LookAgain;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{ApprovalError, Approvals};
 use crate::engine::Engine;
 use crate::error::chain;
 
-/// Time between two rounds: three indexed questions, however many approvals wait, and none while nothing changes.
-const ROUND: Duration = Duration::from_secs(1);
-/// Rounds after which the roles of accounts are read anew if anything was committed, for the checks of files.
-const ROLES_EVERY: u32 = 10;
+/// Time after a commit after which the roles of accounts are read anew, for the checks of files.
+const ROLES_AFTER: Duration = Duration::from_secs(10);
 /// Approvals of one kind that a round takes.
 const MOST: i64 = 1_000;
 
 impl Approvals {
-    /// Rounds until `stop`.
+    /// Rounds until `stop`: three indexed questions, however many approvals wait, after a commit or when a deadline is over.
     pub async fn watch(self, engine: Engine, stop: CancellationToken) {
         let mut failed = false;
-        let mut still = self.store.stillness();
-        let (mut rounds, mut roles_may_differ) = (0_u32, true);
-        while stop.run_until_cancelled(beat(ROUND)).await.is_some() {
-            rounds = rounds.wrapping_add(1);
-            let is_still = still.holds(self.now());
-            roles_may_differ |= !is_still;
-            if rounds.is_multiple_of(ROLES_EVERY) && std::mem::take(&mut roles_may_differ) {
-                // A database that is away says so below.
-                let _ = self.read_account_roles().await;
+        let clock = self.clock.clone();
+        let mut commits = self.store.commits(move || clock.now().as_microsecond());
+        let mut roles_due = None;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = commits.next() => {}
+                () = until(roles_due) => {
+                    // A database that is away says so below, and it is read after the next commit.
+                    let _ = self.read_account_roles().await;
+                    roles_due = None;
+                    continue;
+                }
             }
-            if is_still {
-                continue;
-            }
-            match self.round(&engine).await {
-                Ok(next) => {
+            roles_due.get_or_insert_with(|| Instant::now() + ROLES_AFTER);
+            let again = match self.round(&engine).await {
+                Ok(again) => {
                     failed = false;
-                    if let Next::Due(at) = next {
-                        still.looked(at);
+                    again
+                }
+                Err(error) => {
+                    // Once, not every second that a database is away.
+                    if !std::mem::replace(&mut failed, true) {
+                        tracing::warn!(error = %chain(&error), "approvals cannot be looked at; it is tried again");
                     }
+                    LookAgain::Soon
                 }
-                // Once, not every second that a database is away.
-                Err(error) if !failed => {
-                    failed = true;
-                    tracing::warn!(error = %chain(&error), "approvals cannot be looked at; it is tried again");
-                }
-                Err(_) => {}
-            }
+            };
+            commits.looked(again);
         }
     }
 
-    async fn round(&self, engine: &Engine) -> Result<Next, ApprovalError> {
+    async fn round(&self, engine: &Engine) -> Result<LookAgain, ApprovalError> {
         let overdue = self.store.list_overdue_approvals(self.now(), MOST).await;
         for id in overdue.map_err(ApprovalError::store("list the approvals that are due"))? {
             match self.pass_deadline(&id).await {
@@ -68,17 +69,17 @@ impl Approvals {
         }
         if unseen.is_empty() {
             let next = self.store.next_approval_deadline().await;
-            next.map(Next::Due).map_err(ApprovalError::store("read the next deadline of an approval"))
+            next.map(LookAgain::from).map_err(ApprovalError::store("read the next deadline of an approval"))
         } else {
-            Ok(Next::AtOnce)
+            // The steps that were woken have yet to take notice.
+            Ok(LookAgain::Soon)
         }
     }
 }
 
-/// When there is something to do though nothing changes.
-enum Next {
-    /// The steps that were woken have yet to take notice.
-    AtOnce,
-    /// Microseconds since 1970, if at all.
-    Due(Option<i64>),
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }
