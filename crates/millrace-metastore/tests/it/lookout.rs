@@ -8,17 +8,23 @@ use millrace_metastore::{Commits, LookAgain, Metastore};
 
 use crate::{begin_server, on_both, run, step};
 
-/// Longer than two rounds, shorter than the time after which everybody looks anyway.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// Longer than two rounds.
+const ROUNDS: Duration = Duration::from_millis(2_500);
+/// Shorter than the time after which everybody looks anyway.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 async fn is_woken(commits: &mut Commits) -> bool {
     tokio::time::timeout(PATIENCE, commits.next()).await.is_ok()
 }
 
+async fn sleeps_on(commits: &mut Commits) -> bool {
+    tokio::time::timeout(ROUNDS, commits.next()).await.is_err()
+}
+
 /// Looks until nothing wakes it any more.
 async fn look_until_still(commits: &mut Commits) {
     for _ in 0..5 {
-        if !is_woken(commits).await {
+        if sleeps_on(commits).await {
             return;
         }
         commits.looked(LookAgain::AfterCommit);
@@ -40,7 +46,7 @@ async fn a_loop_sleeps_until_somebody_commits_or_something_is_due() {
     look_until_still(&mut commits).await;
     // What is read wakes nobody.
     store.list_due_run_notices(99, 9).await.unwrap();
-    assert!(!is_woken(&mut commits).await);
+    assert!(sleeps_on(&mut commits).await);
     // Another process commits.
     let other = Metastore::open(&url).await.unwrap();
     other.insert_pipeline_run(run("a", None), vec![step("one")], None).await.unwrap();
@@ -51,7 +57,7 @@ async fn a_loop_sleeps_until_somebody_commits_or_something_is_due() {
     assert!(is_woken(&mut commits).await);
     look_until_still(&mut commits).await;
     commits.looked(LookAgain::At(50));
-    assert!(!is_woken(&mut commits).await, "it is not due");
+    assert!(sleeps_on(&mut commits).await, "it is not due");
     now.store(50, Ordering::Relaxed);
     assert!(is_woken(&mut commits).await, "it is due");
     assert!(is_woken(&mut commits).await, "and remains so until it is looked at");
@@ -71,7 +77,7 @@ async fn what_nobody_waited_for_is_told_by_the_next_wait() {
     let mut commits = store.commits(|| 1);
     look_until_still(&mut commits).await;
     store.insert_pipeline_run(run("a", None), vec![step("one")], None).await.unwrap();
-    tokio::time::sleep(PATIENCE).await;
+    tokio::time::sleep(ROUNDS).await;
     let told = tokio::time::timeout(Duration::from_millis(1), commits.next()).await;
     assert!(told.is_ok());
 }
@@ -82,8 +88,7 @@ async fn postgresql_is_asked_every_second() {
         Box::pin(async move {
             let mut commits = store.commits(|| 1);
             for _ in 0..5 {
-                let woken = is_woken(&mut commits).await;
-                if !woken {
+                if sleeps_on(&mut commits).await {
                     assert!(!store.is_postgres());
                     return;
                 }
