@@ -38,7 +38,7 @@ use crate::rejects::Rejects;
 use crate::shape::{Facts, Watch, shaped, watched};
 use crate::sink::{stored, write_local};
 use crate::source::{self, Outcome, files};
-use crate::store::{self, FileStore};
+use crate::store::{self, FileStore, unless_cancelled};
 use crate::verification::{Passing, Verify};
 
 /// What the kind needs from others.
@@ -231,7 +231,7 @@ impl Copy {
             }
             Address::Database { connection, table } => {
                 let server = self.server(connection)?;
-                server.read(Reading::of(config, table), outcome.clone()).await
+                unless_cancelled(context, server.read(Reading::of(config, table), outcome.clone())).await
             }
             Address::Delta { place, moment } => self.read_delta(place, moment).await,
             Address::Iceberg { place, moment } => {
@@ -329,9 +329,13 @@ impl Copy {
                 rows
             }
             Address::Database { connection, table } => {
-                let mut session = self.server(connection)?.session(table).await?;
                 let load = Load::of(config, context, table, meter, work.rejected, work.widened);
-                let loaded = database::load(session.as_mut(), &load, rows).await?;
+                // A database that falls silent is left, too: what it got without a commit is nothing.
+                let loading = async {
+                    let mut session = self.server(connection)?.session(table).await?;
+                    database::load(session.as_mut(), &load, rows).await
+                };
+                let loaded = unless_cancelled(context, loading).await?;
                 if loaded.before {
                     context
                         .log

@@ -19,6 +19,7 @@ mod others;
 mod programs;
 mod s3;
 mod servers;
+mod severed;
 mod shape;
 mod sqlserver;
 mod stores;
