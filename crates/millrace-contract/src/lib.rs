@@ -24,6 +24,7 @@ mod notify;
 mod query;
 mod queue;
 mod remote;
+mod row_call;
 mod secret;
 mod signal;
 mod step;
@@ -57,6 +58,7 @@ pub use queue::{
 pub use remote::{
     Cluster, EngineElsewhere, RemoteEngine, RemoteEngines, RemoteError, RemoteQuery, RemoteView,
 };
+pub use row_call::{CallMethod, RowAnswer, RowCall, RowCaller, RowCalls};
 pub use secret::SecretSource;
 pub use signal::{Signal, SignalSink};
 pub use step::{

@@ -22,6 +22,7 @@ mod meter;
 mod needless;
 mod origin;
 mod rejects;
+mod row_calls;
 mod shape;
 mod sink;
 mod source;
@@ -41,6 +42,7 @@ pub use foreign::Databases;
 pub use format::{Compression, Encoding, FileTarget, Format};
 pub use origin::{Cursor, JsonPath, Keyed, NumberedPages, OffsetPages, Pages, Request};
 pub use rejects::{OnError, RejectFile, RejectLimit};
+pub use row_calls::WebApis;
 pub use shape::{
     AddedColumn, Contract, LongMappedColumn, MappedColumn, Rule, Rules, SourceColumn, SqlColumn,
 };

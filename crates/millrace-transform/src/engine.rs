@@ -12,10 +12,11 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use indexmap::IndexMap;
 use millrace_contract::{
-    BatchStream, ForeignTables, PartFacts, QueryEngine, QueryError, QueryRequest, RowExpressions, Selection,
-    TableMoment, TableProfile, TableRef, WriteMode, WrittenTable,
+    BatchStream, ForeignTables, PartFacts, QueryEngine, QueryError, QueryRequest, RowCalls, RowExpressions,
+    Selection, TableMoment, TableProfile, TableRef, WriteMode, WrittenTable,
 };
 
+pub(crate) mod calls;
 mod expressions;
 pub(crate) mod failure;
 mod foreign;
@@ -66,6 +67,8 @@ pub struct DataFusionEngine {
     base: Arc<OnceLock<SessionState>>,
     /// Tables of other systems.
     foreign: Option<Arc<dyn ForeignTables>>,
+    /// Web APIs that flows may ask about rows.
+    apis: Option<Arc<dyn RowCalls>>,
 }
 
 impl std::fmt::Debug for DataFusionEngine {
@@ -77,13 +80,19 @@ impl std::fmt::Debug for DataFusionEngine {
 impl DataFusionEngine {
     /// Takes the limits; does no work.
     pub fn new(config: EngineConfig) -> Self {
-        Self { config: Arc::new(config), base: Arc::default(), foreign: None }
+        Self { config: Arc::new(config), base: Arc::default(), foreign: None, apis: None }
     }
 
     /// Lets queries name tables of other systems.
     #[must_use]
     pub fn with_foreign(self, foreign: Arc<dyn ForeignTables>) -> Self {
         Self { foreign: Some(foreign), ..self }
+    }
+
+    /// Lets flows ask web APIs about rows.
+    #[must_use]
+    pub fn with_apis(self, apis: Arc<dyn RowCalls>) -> Self {
+        Self { apis: Some(apis), ..self }
     }
 
     pub(crate) fn config(&self) -> &EngineConfig {
@@ -108,7 +117,11 @@ impl DataFusionEngine {
 
     /// A session without tables.
     pub(crate) fn session(&self) -> Result<SessionContext, QueryError> {
-        Self::session_of(self.base()?, "millrace")
+        let context = Self::session_of(self.base()?, "millrace")?;
+        if let Some(apis) = &self.apis {
+            calls::allow_looks(&context, apis.clone());
+        }
+        Ok(context)
     }
 
     /// A session without tables that does its work in another way.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::transforms::{ALL, Fault, Inputs, Transform};
 
+mod answers;
 mod cases;
 mod check;
 mod elsewhere;

@@ -30,6 +30,7 @@ mod derive;
 mod distinct;
 mod encode;
 mod enter_data;
+mod external_call;
 mod fill_missing;
 mod filter;
 mod fitted;
@@ -93,6 +94,7 @@ pub const ALL: &[Entry] = &[
     entry::<stringify::Stringify>(),
     entry::<assert::Assert>(),
     entry::<alter_row::AlterRow>(),
+    entry::<external_call::ExternalCall>(),
     entry::<add_columns::AddColumns>(),
     entry::<normalize::Normalize>(),
     entry::<bin::Bin>(),

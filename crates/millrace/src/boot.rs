@@ -40,7 +40,7 @@ use millrace_tracking::lifecycle::Lifecycle;
 use millrace_tracking::openlineage::Sender;
 use millrace_tracking::webhooks::{Reach, Webhooks};
 use millrace_tracking::{Catalog, Tracker};
-use millrace_transfer::{Copy, CopyServices, Databases, ReadConnections, Sync};
+use millrace_transfer::{Copy, CopyServices, Databases, ReadConnections, Sync, WebApis};
 use millrace_transform::{DataFusionEngine, EngineConfig};
 use tokio::sync::Notify;
 
@@ -293,8 +293,10 @@ fn table_engine(workspace: &Workspace, state: &Path, storage: &WorkspaceStorage)
     let mut config = EngineConfig::new(state.join("spill"));
     config.s3 = storage.options.s3.iter().cloned().collect();
     let connections = reading_connections(workspace);
-    let databases = Databases { workspace: workspace.root.clone(), connections };
-    DataFusionEngine::new(config).with_foreign(Arc::new(databases))
+    let databases = Databases { workspace: workspace.root.clone(), connections: connections.clone() };
+    DataFusionEngine::new(config)
+        .with_foreign(Arc::new(databases))
+        .with_apis(Arc::new(WebApis { connections }))
 }
 
 async fn open_with_state(root: &Path, state: &Path) -> Result<Rooms> {

@@ -131,12 +131,13 @@ impl Builder<'_> {
             (Some(stream), _) => stream,
             (None, Some((_, input))) => {
                 let message = format!("{what} has no counterpart");
-                self.report.gap(
-                    &place,
-                    &mut work.comments,
-                    &message,
-                    Some("write what it does as nodes of the flow, or a `python` step"),
-                );
+                let hint = match step.kind.as_str() {
+                    "call" => {
+                        "write it as a node `external_call`: what is sent of a row is not said in the script"
+                    }
+                    _ => "write what it does as nodes of the flow, or a `python` step",
+                };
+                self.report.gap(&place, &mut work.comments, &message, Some(hint));
                 work.gaps.push(message);
                 input.through(&step.name, input.port.clone())
             }

@@ -90,6 +90,7 @@ impl Graphql {
         }
         Ok(Ask {
             url: self.place.clone(),
+            method: None,
             accept: "application/json",
             headers: Vec::new(),
             body: Some(json!({"query": query, "variables": request.variables})),

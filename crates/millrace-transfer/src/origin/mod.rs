@@ -35,7 +35,7 @@ use crate::config::{CopyConfig, Write};
 use crate::error::CopyError;
 use crate::source::Outcome;
 pub use json_path::JsonPath;
-pub(crate) use settings::{KINDS, connection_schema, kind_of, open};
+pub(crate) use settings::{KINDS, answers_rows, connection_schema, kind_of, open, row_caller};
 pub(crate) use staged::Staged;
 pub use web::{Cursor, Keyed, NumberedPages, OffsetPages, Pages, Request};
 

@@ -93,7 +93,7 @@ impl Odata {
         let size = self.page_size.map(|size| ("prefer", format!("odata.maxpagesize={size}")));
         let headers = [("odata-maxversion", "4.0".to_owned())].into_iter().chain(size).collect();
         let accept = "application/json;odata.metadata=none";
-        Ok(Ask { url, accept, headers, body: None, parameters: Parameters::Address })
+        Ok(Ask { url, method: None, accept, headers, body: None, parameters: Parameters::Address })
     }
 }
 

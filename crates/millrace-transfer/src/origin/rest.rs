@@ -4,7 +4,8 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
-use millrace_contract::BatchStream;
+use millrace_contract::{BatchStream, RowAnswer, RowCall, RowCaller};
+use reqwest::Method;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -63,13 +64,19 @@ impl Settings for RestConnection {
         "{url: \"https://api.example/v2/\", auth: {bearer: \"${{ secrets.api }}\"}}";
 
     fn open(self, _: &Path) -> Result<Box<dyn Origin>, String> {
-        let Self { url, auth, headers, params, pages, records, max_requests_per_s, allow_http } = self;
-        let client = Server { url, auth, headers, max_requests_per_s, allow_http }.client()?;
-        Ok(Box::new(Rest { client, params, pages, records }))
+        self.rest().map(|rest| Box::new(rest) as Box<dyn Origin>)
     }
 }
 
-struct Rest {
+impl RestConnection {
+    pub(super) fn rest(self) -> Result<Rest, String> {
+        let Self { url, auth, headers, params, pages, records, max_requests_per_s, allow_http } = self;
+        let client = Server { url, auth, headers, max_requests_per_s, allow_http }.client()?;
+        Ok(Rest { client, params, pages, records })
+    }
+}
+
+pub(super) struct Rest {
     client: Client,
     params: IndexMap<String, Value>,
     pages: Pages,
@@ -83,6 +90,7 @@ impl Rest {
         }
         Ok(Ask {
             url: address(&self.client.root, stream, &self.params, request)?,
+            method: None,
             accept: "application/json",
             headers: Vec::new(),
             body: request.body.clone(),
@@ -141,5 +149,30 @@ impl Origin for Rest {
         let (client, records, enough) = (&self.client, records.as_ref(), enough(&asking.config));
         let fetch = Fetch { client, pages, records, enough, refusal: |_| None };
         fetch.rows(ask, asking).await
+    }
+}
+
+#[async_trait]
+impl RowCaller for Rest {
+    async fn call(&self, call: &RowCall) -> Result<RowAnswer, String> {
+        let texts = |pairs: &[(String, String)]| {
+            pairs.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect()
+        };
+        let request =
+            Request { params: texts(&call.params), path: texts(&call.values), ..Request::default() };
+        let url = address(&self.client.root, &call.path, &self.params, &request);
+        let body = call.body.as_deref().map(serde_json::from_str).transpose();
+        let ask = Ask {
+            url: url.map_err(|error| error.to_string())?,
+            method: Some(
+                Method::from_bytes(call.method.word().as_bytes()).map_err(|error| error.to_string())?,
+            ),
+            accept: "application/json, */*;q=0.5",
+            headers: Vec::new(),
+            body: body.map_err(|error| format!("the body is not JSON: {error}"))?,
+            parameters: Parameters::Address,
+        };
+        let (status, body) = self.client.call(&ask).await?;
+        Ok(RowAnswer { status, body: String::from_utf8_lossy(&body).into_owned() })
     }
 }

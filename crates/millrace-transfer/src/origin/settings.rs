@@ -1,13 +1,15 @@
 //! What stands in `connections.yaml` about an origin.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use millrace_contract::{KindDoc, KindFamily};
+use millrace_contract::{KindDoc, KindFamily, RowCaller};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::rest::RestConnection;
 use super::{
     Origin, adbc, clickhouse, flight_sql, git, graphql, mongodb, odata, odbc, program, rest, singer,
     sqlserver,
@@ -96,6 +98,18 @@ pub(crate) fn connection_schema(word: &str) -> Option<Value> {
     KINDS.iter().find(|kind| kind.word == word).map(|kind| kind.doc().schema.to_value())
 }
 
+/// Whether a connection leads to a web API that can be asked about rows.
+pub(crate) fn answers_rows(connection: &Value) -> bool {
+    connection.get(RestConnection::WORD).is_some()
+}
+
+/// What asks the web API that a connection leads to.
+pub(crate) fn row_caller(name: &str, connection: &Value) -> Result<Arc<dyn RowCaller>, CopyError> {
+    Ok(Arc::new(
+        settings_of::<RestConnection>(name, connection)?.rest().map_err(refused::<RestConnection>(name))?,
+    ))
+}
+
 /// The origin that a connection leads to.
 pub(crate) fn open(name: &str, connection: &Value, workspace: &Path) -> Result<Box<dyn Origin>, CopyError> {
     let kind = kind_of(connection).ok_or_else(|| {
@@ -112,15 +126,21 @@ fn open_as<T: Settings>(
     connection: &Value,
     workspace: &Path,
 ) -> Result<Box<dyn Origin>, CopyError> {
-    let refused = |message: String| {
+    settings_of::<T>(name, connection)?.open(workspace).map_err(refused::<T>(name))
+}
+
+fn settings_of<T: Settings>(name: &str, connection: &Value) -> Result<T, CopyError> {
+    let settings = connection.get(T::WORD).cloned().unwrap_or_default();
+    serde_json::from_value(settings).map_err(|error| refused::<T>(name)(error.to_string()))
+}
+
+fn refused<T: Settings>(name: &str) -> impl Fn(String) -> CopyError {
+    move |message| {
         CopyError::config(
             format!("the connection `{name}`: {message}"),
             format!("in connections.yaml: `{name}: {{{}: {}}}`", T::WORD, T::EXAMPLE),
         )
-    };
-    let settings = connection.get(T::WORD).cloned().unwrap_or_default();
-    let settings: T = serde_json::from_value(settings).map_err(|error| refused(error.to_string()))?;
-    settings.open(workspace).map_err(refused)
+    }
 }
 
 /// A text that no message shows.

@@ -17,9 +17,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::answers::Answers;
 use super::plan::PlanError;
 use super::{Flow, Plan, input_table};
-use crate::engine::{DataFusionEngine, query};
+use crate::engine::{DataFusionEngine, calls, query};
 use crate::rows;
 use crate::transforms::scalar_type;
 
@@ -46,6 +47,10 @@ pub struct Case {
     with: Map<String, Value>,
     /// Rows of each source: a list of rows, or `{columns, rows}`, or `{csv}`.
     inputs: IndexMap<String, Rows>,
+    /// What web APIs answer, by connection and request: `{scores: {"GET customers/7/score?lang=de": {score: 0.5}}}`. A request with a body may
+    /// have it at its end: `POST score {"amount":1}`. Nobody else is asked.
+    #[serde(default)]
+    answers: Answers,
     /// The node, or `node.part`, whose rows are expected; the flow's output if absent.
     #[serde(default)]
     node: Option<String>,
@@ -152,6 +157,7 @@ impl CaseFile {
         })?;
         let flow = Flow::read_with(&self.flow, &text, files, &case.with)?;
         let context = engine.session().map_err(|error| Box::new(crate::steps::query_problem(&error)))?;
+        calls::answer_with(&context, Arc::new(case.answers.clone()));
         for (name, given) in &case.inputs {
             given.register(&context, name).map_err(|reason| {
                 Box::new(Problem::error(

@@ -20,6 +20,7 @@ use super::learned::{Knowledge, LearnedDocument};
 use super::readers::Readers;
 use super::{Flow, FlowError, Node, input_table, owner, quote};
 use crate::ballista;
+use crate::engine::calls;
 use crate::engine::failure::{plan_error, words};
 use crate::engine::shared::{self, Shared};
 use crate::engine::{DataFusionEngine, mark, query};
@@ -125,6 +126,7 @@ impl<'f> Plan<'f> {
     /// Plans for a run of all outputs: a node that several others read is produced once, and what each node does is counted.
     #[must_use]
     pub fn for_run(mut self, engine: &DataFusionEngine) -> Self {
+        calls::allow_all(&self.context);
         let readers = Readers::of(self.flow);
         self.run = Some(Run { readers, shared: Vec::new(), shared_bytes: engine.shared_bytes() });
         self

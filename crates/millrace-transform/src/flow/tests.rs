@@ -126,6 +126,26 @@ async fn what_feeds_several_branches_is_read_once_in_memory_and_from_a_file() {
 }
 
 #[tokio::test]
+async fn a_text_is_parsed_once_whatever_is_taken_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = DataFusionEngine::new(EngineConfig::new(folder.path().join("spill")));
+    let context = engine.session().unwrap();
+    flights(&context);
+    let flow = Flow::parse(&json!({
+        "nodes": {
+            "t": {"source": "flights"},
+            "j": {"derive": {"text": "to_json(named_struct('a', id, 'b', v))"}, "from": "t"},
+            "p": {"parse": {"column": "text", "as": {"a": "integer", "b": "integer"}, "expand": true}, "from": "j"},
+            "f": {"filter": "a >= 0", "from": "p"},
+        },
+    }))
+    .unwrap();
+    let frame = Plan::over(&flow, context).for_run(&engine).node("f").await.unwrap();
+    let plan = frame.into_optimized_plan().unwrap().display_indent().to_string();
+    assert_eq!(plan.matches("parse_text_").count(), 1, "{plan}");
+}
+
+#[tokio::test]
 async fn of_a_shared_node_only_the_columns_that_somebody_reads_are_kept() {
     let flow = json!({
         "nodes": {

@@ -61,7 +61,6 @@ impl ParseText {
     }
 
     /// What it makes of a text.
-    #[cfg(feature = "ballista")]
     pub(crate) fn into(&self) -> &DataType {
         &self.into
     }
@@ -101,6 +100,25 @@ impl ParseText {
                 Err(refused(text, &plain(&error)))
             }
         }
+    }
+
+    /// Why a text does not fit.
+    pub(super) fn misfit(&self, text: &str) -> Option<String> {
+        match self.value(text) {
+            Ok(value) => self.decode(&[value]).err().map(|error| plain(&error)),
+            Err(reason) => Some(reason),
+        }
+    }
+
+    /// Each text's value; null stays null.
+    pub(super) fn values(&self, texts: &StringArray) -> Result<ArrayRef> {
+        let parsed = match &self.format {
+            TextFormat::Json | TextFormat::Xml => self.tree(texts)?,
+            TextFormat::Csv { delimiter } => self.csv(texts, *delimiter)?,
+        };
+        // A null text is null, also where the type would make it a struct of nulls.
+        let missing: BooleanArray = (0..texts.len()).map(|row| Some(texts.is_null(row))).collect();
+        Ok(nullif(&parsed, &missing)?)
     }
 
     fn value(&self, text: &str) -> std::result::Result<Value, String> {
@@ -198,13 +216,6 @@ impl ScalarUDFImpl for ParseText {
             return Err(DataFusionError::Internal("nothing to parse".to_owned()));
         };
         let texts = cast(texts, &DataType::Utf8)?;
-        let texts = texts.as_string::<i32>();
-        let parsed = match &self.format {
-            TextFormat::Json | TextFormat::Xml => self.tree(texts)?,
-            TextFormat::Csv { delimiter } => self.csv(texts, *delimiter)?,
-        };
-        // A null text is null, also where the type would make it a struct of nulls.
-        let missing: BooleanArray = (0..texts.len()).map(|row| Some(texts.is_null(row))).collect();
-        Ok(ColumnarValue::Array(nullif(&parsed, &missing)?))
+        self.values(texts.as_string::<i32>()).map(ColumnarValue::Array)
     }
 }

@@ -49,6 +49,7 @@ const SAME: &[(&str, usize, &str)] = &[
     ("make_array", usize::MAX, "array({*})"),
     ("array_distinct", 1, "array_distinct({0})"),
     ("get_field", 2, "{0}[{1}]"),
+    ("field_of", 2, "{0}[{1}]"),
     ("map_keys", 1, "map_keys({0})"),
     ("map_values", 1, "map_values({0})"),
 ];

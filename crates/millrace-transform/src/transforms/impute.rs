@@ -156,7 +156,7 @@ impl Imputation {
         let is_filled =
             |name: &str| self.columns.iter().any(|known| known.name == name && known.equation.is_some());
         let list = input.columns().into_iter().map(|name| match is_filled(name) {
-            true => format!("get_field(\"#imputed\", {}) as {}", text(name), quote(name)),
+            true => format!("field_of(\"#imputed\", {}) as {}", text(name), quote(name)),
             false => quote(name),
         });
         Ok(format!(

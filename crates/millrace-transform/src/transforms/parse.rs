@@ -45,7 +45,7 @@ fn comma() -> char {
 /// A type, a list of one, or fields.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
-enum Shape {
+pub(super) enum Shape {
     /// A type.
     Type(String),
     /// A list whose elements all have this shape.
@@ -114,7 +114,7 @@ impl Transform for Parse {
             if field.name() != &self.column {
                 input.new_column(field.name()).map_err(|fault| fault.under("as"))?;
             }
-            list.push(format!("get_field(\"#parsed\", {}) as {}", text(field.name()), quote(field.name())));
+            list.push(format!("field_of(\"#parsed\", {}) as {}", text(field.name()), quote(field.name())));
         }
         Ok(vec![format!(
             "select {} from (select *, {call} as \"#parsed\" from {})",
@@ -161,7 +161,7 @@ fn text_of(kind: &DataType, column: &str) -> String {
 }
 
 impl Shape {
-    fn data_type(&self) -> Result<DataType, Fault> {
+    pub(super) fn data_type(&self) -> Result<DataType, Fault> {
         match self {
             Self::Type(word) => scalar_type(word),
             Self::List(items) => match items.as_slice() {

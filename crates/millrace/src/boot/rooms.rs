@@ -116,7 +116,8 @@ impl Rooms {
         let mut config = EngineConfig::new(self.workspace.state_folder().join("spill"));
         config.memory_bytes = PREVIEW_MEMORY;
         config.s3 = self.storage.options.s3.iter().cloned().collect();
-        Arc::new(DataFusionEngine::new(config))
+        let apis = WebApis { connections: reading_connections(&self.workspace) };
+        Arc::new(DataFusionEngine::new(config).with_apis(Arc::new(apis)))
     }
 
     /// Whether nothing that is kept here outlives the command.

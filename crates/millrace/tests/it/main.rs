@@ -21,6 +21,7 @@ mod engines;
 mod environments;
 mod events;
 mod experiments;
+mod external_calls;
 mod faults;
 mod federated;
 mod flow_page;

@@ -106,9 +106,10 @@ pub(crate) enum Parameters {
 #[derive(Debug, Clone)]
 pub(crate) struct Ask {
     pub(crate) url: Url,
+    /// POST with a body and GET without one, if absent.
+    pub(crate) method: Option<Method>,
     pub(crate) accept: &'static str,
     pub(crate) headers: Vec<(&'static str, String)>,
-    /// Sent by POST.
     pub(crate) body: Option<Value>,
     pub(crate) parameters: Parameters,
 }
@@ -151,6 +152,13 @@ pub(crate) struct Client {
     next: tokio::sync::Mutex<Option<Instant>>,
 }
 
+/// Why there is no answer.
+struct GivenUp {
+    message: String,
+    /// Whether it may be there another time.
+    transient: bool,
+}
+
 /// Why a request failed, and what may help.
 struct Failed {
     message: String,
@@ -167,35 +175,58 @@ enum Again {
 }
 
 impl Client {
-    /// Asks until there is an answer, or no use in asking.
+    /// Asks for a document until there is an answer, or no use in asking.
     pub(super) async fn ask(&self, ask: &Ask, asking: &Asking<'_>) -> Result<Answer, CopyError> {
+        let answer = self.until_answered(|| self.document(ask), |line| asking.context.log.line(line)).await;
+        answer.map_err(|GivenUp { message, transient }| asking.failed(message, transient))
+    }
+
+    /// Asks for whatever comes, as [`Client::ask`] does: HTTP's number, and what was answered.
+    ///
+    /// # Errors
+    /// Why there is no answer, without what opens the API.
+    pub(crate) async fn call(&self, ask: &Ask) -> Result<(u16, Vec<u8>), String> {
+        let once = || async {
+            let answer = self.sent(ask).await?;
+            Ok((answer.status().as_u16(), whole(answer).await?))
+        };
+        let answer = self.until_answered(once, |line| tracing::debug!("{line}")).await;
+        answer.map_err(|given_up| given_up.message)
+    }
+
+    async fn until_answered<T, F: Future<Output = Result<T, Failed>> + Send>(
+        &self,
+        once: impl Fn() -> F + Send + Sync,
+        tell: impl Fn(&str) + Send + Sync,
+    ) -> Result<T, GivenUp> {
         let (mut tries, mut renewed) = (0, false);
         loop {
             self.turn().await;
-            let failed = match self.once(ask).await {
+            let failed = match once().await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
             tries += 1;
             let message = masked(&failed.message, &self.secrets);
+            let given_up = |message, transient| Err(GivenUp { message, transient });
             let wait = match failed.again {
-                Again::Never => return Err(asking.failed(message, false)),
+                Again::Never => return given_up(message, false),
                 Again::Renewed if !renewed => {
                     renewed = true;
                     self.opener.renew().await;
                     continue;
                 }
-                Again::Renewed => return Err(asking.failed(message, false)),
+                Again::Renewed => return given_up(message, false),
                 Again::Later(Some(wait)) if wait > PATIENCE => {
                     let message = format!("{message}; the server asks to wait {} s", wait.as_secs());
-                    return Err(asking.failed(message, true));
+                    return given_up(message, true);
                 }
-                Again::Later(_) if tries > RETRIES => return Err(asking.failed(message, true)),
+                Again::Later(_) if tries > RETRIES => return given_up(message, true),
                 Again::Later(wait) => {
                     wait.unwrap_or_else(|| (PAUSE * 2_u32.pow(tries - 1)).min(LONGEST_PAUSE))
                 }
             };
-            asking.context.log.line(&format!("{message}; asking again in {:.1} s", wait.as_secs_f64()));
+            tell(&format!("{message}; asking again in {:.1} s", wait.as_secs_f64()));
             tokio::time::sleep(wait).await;
         }
     }
@@ -211,12 +242,13 @@ impl Client {
         tokio::time::sleep_until(turn).await;
     }
 
-    async fn once(&self, ask: &Ask) -> Result<Answer, Failed> {
+    async fn sent(&self, ask: &Ask) -> Result<Response, Failed> {
         let mut url = ask.url.clone();
         if let Some((name, value)) = self.opener.parameter() {
             set(&mut url, name, value);
         }
-        let method = if ask.body.is_some() { Method::POST } else { Method::GET };
+        let usual = if ask.body.is_some() { Method::POST } else { Method::GET };
+        let method = ask.method.clone().unwrap_or(usual);
         let mut request = self.client.request(method, url).header("accept", ask.accept);
         for (name, value) in &ask.headers {
             request = request.header(*name, value);
@@ -230,6 +262,11 @@ impl Client {
         if !status.is_success() {
             return Err(self.refused(status, answer).await);
         }
+        Ok(answer)
+    }
+
+    async fn document(&self, ask: &Ask) -> Result<Answer, Failed> {
+        let answer = self.sent(ask).await?;
         let next = next_of(answer.headers());
         let body = whole(answer).await?;
         let document = serde_json::from_slice(&body).map_err(|error| Failed {
