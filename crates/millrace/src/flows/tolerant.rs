@@ -163,8 +163,10 @@ fn owner<'a>(nodes: &Map<String, Value>, port: &'a str) -> &'a str {
     if nodes.contains_key(port) { port } else { port.rsplit_once('.').map_or(port, |(id, _)| id) }
 }
 
+/// The table that a node asks for: `{source: orders}`, or `{source: {name: orders, columns: {…}}}`.
 fn source(node: &Value) -> Option<&str> {
-    node.get("source").and_then(Value::as_str)
+    let source = node.get("source")?;
+    source.as_str().or_else(|| source.get("name")?.as_str())
 }
 
 fn sources(document: &Value) -> Vec<String> {

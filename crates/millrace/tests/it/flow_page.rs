@@ -103,6 +103,23 @@ fn rows_of_a_node_need_only_what_it_reads() {
 }
 
 #[test]
+fn a_source_that_declares_its_columns_has_a_table_too() {
+    let project = project();
+    let declared =
+        FLOW.replace("{source: orders}", "{source: {name: orders, columns: {id: integer, amount: float}}}");
+    project.write("flows/few.yaml", &declared);
+    let up = Up::start(&project);
+    let flow = up.get("/api/flows/few");
+    assert_eq!(flow["tables"], json!({"orders": "shop_orders"}));
+    assert_eq!((&flow["model"]["sources"], &flow["model"]["problems"]), (&json!(["orders"]), &json!([])));
+    let body = json!({"yaml": declared, "node": "few", "tables": {"orders": "shop_orders"}, "limit": 10});
+    assert_eq!(up.post("/api/flow-previews", &body.to_string())["rows"], json!([[2, 3.0], [3, 4.0]]));
+    let none = json!({"yaml": declared, "tables": {}});
+    let checked = up.post("/api/flow-checks", &none.to_string());
+    assert_eq!(checked["nodes"][0]["problem"]["message"], "no table is chosen for `orders`");
+}
+
+#[test]
 fn a_text_is_saved_only_over_the_one_it_was_made_from() {
     let project = project();
     let up = Up::start(&project);
