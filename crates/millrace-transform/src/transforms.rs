@@ -211,6 +211,11 @@ pub(crate) trait Transform: Send + Sync {
         false
     }
 
+    /// Whether no other engine can do it.
+    fn runs_here_alone(&self) -> bool {
+        false
+    }
+
     /// Whether the columns that it gives depend on the rows, so that they are not known before a run.
     fn columns_depend_on_rows(&self) -> bool {
         false

@@ -224,6 +224,10 @@ impl<'f> Plan<'f> {
             return Ok(());
         }
         self.planned.push(id.to_owned());
+        if node.transform.runs_here_alone() && (self.elsewhere.is_some() || self.cluster.is_some()) {
+            let fault = Fault::new("no other engine does it").hinted("engine: local");
+            return Err(at(id, node, fault));
+        }
         if let Some(input) = node.transform.learned_from() {
             return self.apply(id, node, input).await;
         }

@@ -86,6 +86,10 @@ impl Kind for ExternalCall {
 }
 
 impl Transform for ExternalCall {
+    fn runs_here_alone(&self) -> bool {
+        true
+    }
+
     fn sql(&self, inputs: &[Input<'_>]) -> Result<Vec<String>, Fault> {
         let input = only(inputs)?;
         if !(1..=MOST_AT_ONCE).contains(&self.at_once) {

@@ -263,3 +263,17 @@ cases:
     assert!(said.starts_with("exit 0"), "{said}");
     assert!(api.asked().is_empty());
 }
+
+#[test]
+fn no_other_engine_asks() {
+    let api = Api::start();
+    let project = project(&api, SCORED);
+    let typed = SCORED.replace(
+        "{source: customers}",
+        "{source: {name: customers, columns: {id: integer, customer: string, lang: string, amount: float}}}",
+    );
+    project.write("flows/scored.yaml", &typed);
+    let said = project.millrace(&["export", "spark", "flows/scored.yaml"]);
+    assert!(said.contains("node `scored`: no other engine does it"), "{said}");
+    assert!(said.contains("engine: local") && api.asked().is_empty(), "{said}");
+}
