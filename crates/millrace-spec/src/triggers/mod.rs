@@ -156,11 +156,12 @@ impl Reader<'_> {
     pub(crate) fn triggers(&mut self, node: &Node) -> IndexMap<String, Trigger> {
         let mut triggers = IndexMap::new();
         let Some(fields) = node.as_map() else {
-            self.complain(
+            let problem = self.complain(
                 &node.place,
                 "wrong-type",
                 format!("`triggers` is a mapping, this is {}", node.type_word()),
             );
+            problem.hints.push("give each a name: `triggers: {daily: {cron: \"0 6 * * *\"}}`".to_owned());
             return triggers;
         };
         for (key, node) in fields {

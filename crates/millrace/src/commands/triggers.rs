@@ -8,6 +8,7 @@ use crate::boot::{self, Rooms};
 use crate::cli::{TriggerName, Triggers, TriggersCommand};
 use crate::commands::follow::short;
 use crate::printer::Printer;
+use crate::workspace::CheckedFile;
 
 pub(crate) async fn run(arguments: &Triggers, printer: &Printer) -> Result<ExitCode> {
     let rooms = boot::open_here().await?;
@@ -21,8 +22,22 @@ pub(crate) async fn run(arguments: &Triggers, printer: &Printer) -> Result<ExitC
 
 async fn list(rooms: &Rooms, upcoming: usize, printer: &Printer) -> Result<()> {
     let listed = list_triggers(&rooms.store, &rooms.workspace, rooms.clock.now(), upcoming).await?;
-    if listed.is_empty() {
+    let wrong: Vec<String> = rooms
+        .workspace
+        .check_all()
+        .into_iter()
+        .filter(CheckedFile::has_errors)
+        .map(|file| file.file)
+        .collect();
+    if !wrong.is_empty() {
+        printer.note(&format!(
+            "left out, since they have errors that `millrace check` shows: {}",
+            wrong.join(", ")
+        ));
+    } else if listed.is_empty() {
         printer.note("no pipeline has a trigger; add one: `triggers: {daily: {cron: \"0 6 * * *\"}}`");
+    }
+    if listed.is_empty() {
         return Ok(());
     }
     let rows: Vec<Value> = listed.iter().map(trigger_json).collect();

@@ -165,3 +165,20 @@ fn a_range_without_windows_says_where_they_begin_and_end() {
     hint: `millrace backfill daily --from [time]+02:00`
     ");
 }
+
+#[test]
+fn a_file_with_errors_is_named_where_its_triggers_are_missed() {
+    let project = Project::new(&[
+        ("pipelines/fine.yaml", "triggers: {daily: {cron: \"0 6 * * *\"}}\nsteps: {a: {run: \"true\"}}\n"),
+        ("pipelines/listed.yaml", "triggers: [{cron: \"0 6 * * *\"}]\nsteps: {a: {run: \"true\"}}\n"),
+    ]);
+    let listed = project.millrace(&["triggers"]);
+    assert!(listed.contains("fine/daily"), "{listed}");
+    assert!(
+        listed
+            .contains("left out, since they have errors that `millrace check` shows: pipelines/listed.yaml"),
+        "{listed}"
+    );
+    let checked = project.millrace(&["check"]);
+    assert!(checked.contains("give each a name: `triggers: {daily: {cron: \"0 6 * * *\"}}`"), "{checked}");
+}
