@@ -17,8 +17,8 @@ use crate::functions::{Asked, ExternalCall as Function, OnError, ParseText, Text
 /// Asks a web API about each row, and adds what it answers.
 ///
 /// `connection` names one of the kind `rest` in connections.yaml, with its address, what opens it, and how many requests a second it takes. A
-/// request that fails for a reason that may pass (429, 5xx, a connection that breaks) is sent again; the API may so get one twice. Of rows for
-/// which the same would be read, one is asked about. `as` says what is in the answer, as `parse` has it: with `expand`, its fields become
+/// request that fails for a reason that may pass (429, 5xx, a connection that breaks) is sent again; the API may so get one twice. Of rows
+/// that come together, some thousand, one is asked about for which the same would be read. `as` says what is in the answer, as `parse` has it: with `expand`, its fields become
 /// columns. While somebody looks at a flow, only `get` is sent, and about the first 20 rows; tests of flows send nothing.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
