@@ -23,6 +23,10 @@ const LONGEST_LOOK: Duration = Duration::from_secs(20);
 /// Waits between tries to begin; beginning is idempotent, and a network that blinks must not fail a step.
 const BEGIN_AGAIN: [Duration; 3] =
     [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
+/// Waits before it is asked to end again. A system may be away when it is asked, take a while, or lose it: Airflow's scheduler writes over
+/// the state that a request has just set.
+const CANCEL_AGAIN: [Duration; 4] =
+    [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(5)];
 /// File in the attempt's folder that says when it was begun first.
 const MARK: &str = "call-begun";
 /// Key beside the target's.
@@ -32,7 +36,7 @@ const POLL: &str = "poll";
 ///
 /// One key names the system: `airflow`, `prefect`, `dagster`, `azureml`, `data_factory`, `databricks`, `logic_apps`, `azure_devops`,
 /// `github_actions`, `argo`, or `http` for anything that gives an id for a request and a status for the id. Cancelling the run here cancels
-/// it there. `poll` is how often it is asked how far it is; without it, from every second to every 20 seconds, the longer it takes. An
+/// it there, and the step waits some seconds to see it end. `poll` is how often it is asked how far it is; without it, from every second to every 20 seconds, the longer it takes. An
 /// attempt begins one run there, even if this server is killed while it does. `connection` names an entry of `connections.yaml` whose
 /// fields stand in for those that are absent.
 #[derive(Deserialize, JsonSchema)]
@@ -248,15 +252,34 @@ impl StepKind for Call {
 
     async fn abandon(&self, context: &StepContext, handle: &Value) {
         let Ok(handle) = read_handle(handle) else { return };
-        let key = key(context);
         let said = match self.target(&context.config) {
-            Ok(target) => match target.cancel(&self.attempt(&key, handle.at), &handle.begun).await {
-                Ok(()) => format!("asked {} to end", target.what()),
-                Err(error) => format!("{} cannot be cancelled: {error}", target.what()),
-            },
+            Ok(target) => {
+                let key = key(context);
+                seen_to_its_end(&*target, &self.attempt(&key, handle.at), &handle.begun).await
+            }
             Err(error) => format!("the call cannot be cancelled: {error}"),
         };
         context.log.line(&said);
+    }
+}
+
+/// Asks a run to end until it has, or for as long as is bearable to someone who waits for it. Says what came of it.
+async fn seen_to_its_end(target: &dyn Target, attempt: &Attempt<'_>, begun: &Begun) -> String {
+    let what = target.what();
+    let mut waits = CANCEL_AGAIN.into_iter();
+    loop {
+        // Looked at even where it refuses: it may have heard the time before.
+        let refused = target.cancel(attempt, begun).await.err();
+        let last = match target.look(attempt, begun).await {
+            Ok(Seen::Ended(end)) => return format!("{what} has ended: {}", end.state),
+            Ok(Seen::Going(state)) => format!("{what} was asked to end and is {state}"),
+            Err(error) => format!("{what} was asked to end: {error}"),
+        };
+        let lasting = refused.as_ref().is_some_and(|error| !error.is_transient());
+        match waits.next().filter(|_| !lasting) {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => return refused.map_or(last, |error| format!("{what} cannot be cancelled: {error}")),
+        }
     }
 }
 

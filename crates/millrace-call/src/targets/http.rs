@@ -173,7 +173,10 @@ impl Target for Http {
     }
 
     async fn cancel(&self, attempt: &Attempt<'_>, begun: &Begun) -> Result<(), CallError> {
-        let Some(Request { url, method, body }) = &self.cancel else { return Ok(()) };
+        let Some(Request { url, method, body }) = &self.cancel else {
+            let message = "the step has no `cancel`, so the job goes on there";
+            return Err(CallError::config("call-config", message, "write `cancel: {url: …}`"));
+        };
         self.send(attempt, method.as_deref(), &filled(url, begun), body.as_ref(), None).await?;
         Ok(())
     }

@@ -5,7 +5,7 @@
 mod recorded;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -23,17 +23,23 @@ const SERVER: &str = "SERVER";
 const KEY: &str = "KEY";
 const RUN_AND_STEP: &str = "0123456789abcdef0123456789abcdef";
 
-struct Nowhere;
+/// The step's log.
+#[derive(Default)]
+struct Said(Mutex<Vec<String>>);
 
-impl StepLog for Nowhere {
-    fn line(&self, _: &str) {}
+impl StepLog for Said {
+    fn line(&self, line: &str) {
+        self.0.lock().unwrap().push(line.to_owned());
+    }
 }
+
+struct Nowhere;
 
 impl ProgressSink for Nowhere {
     fn report(&self, _: Progress) {}
 }
 
-fn context(config: Value, folder: &Path) -> StepContext {
+fn context(config: Value, folder: &Path, log: Arc<dyn StepLog>) -> StepContext {
     StepContext {
         run_id: RUN_AND_STEP.to_owned(),
         pipeline: "p".to_owned(),
@@ -51,7 +57,7 @@ fn context(config: Value, folder: &Path) -> StepContext {
         timeout_ms: None,
         tracking_run_id: RUN_AND_STEP.to_owned(),
         cancel: CancellationToken::new(),
-        log: Arc::new(Nowhere),
+        log,
         progress: Arc::new(Nowhere),
     }
 }
@@ -75,7 +81,8 @@ async fn replay(name: &str, text: &str) {
         text.replace(SERVER, &server.url).replace("HOST", host).replace(KEY, &format!("{RUN_AND_STEP}-1"));
     let case = yaml::parse(name, &text).unwrap_or_else(|problem| panic!("{name}: {problem:?}")).to_json();
     let folder = tempfile::tempdir().unwrap();
-    let context = context(case["call"].clone(), folder.path());
+    let log = Arc::new(Said::default());
+    let context = context(case["call"].clone(), folder.path(), log.clone());
     let step = call(case["connections"].clone());
     assert_eq!(step.check(&context.config), [], "{name}");
     let violations = millrace_spec::validate::violations(step.doc().schema.as_value(), &context.config);
@@ -114,7 +121,10 @@ async fn replay(name: &str, text: &str) {
                 let said = format!("{}: {}", error.problem.code, error.problem.message);
                 assert_eq!(json!(said), *expected, "{name}");
             }
-            "cancel" => step.abandon(&context, &handle).await,
+            "cancel" => {
+                step.abandon(&context, &handle).await;
+                assert_eq!(json!(log.0.lock().unwrap().last()), *expected, "{name}");
+            }
             other => panic!("{name}: what is `{other}`?"),
         }
         server.all_asked(name);
