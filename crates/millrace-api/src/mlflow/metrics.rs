@@ -6,16 +6,16 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use millrace_metastore::experiments::MetricRow;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::error::{Answer, MlflowError};
+use super::error::MlflowError;
 use super::wire::Fields;
 use super::{present, runs, search};
 use crate::app::App;
 
 /// All points by time, step and number; a page of them if the client says how many.
-pub(super) async fn history(State(app): State<App>, fields: Fields) -> Answer {
+pub(super) async fn history(State(app): State<App>, fields: Fields) -> Result<Response, MlflowError> {
     let (run_id, key) = (fields.run_id()?, fields.required("metric_key")?);
     let limit = match fields.int("max_results")? {
         Some(_) => Some(search::limit(&fields, 1)?),
@@ -34,11 +34,16 @@ pub(super) async fn history(State(app): State<App>, fields: Fields) -> Answer {
     let most = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let more = points.len() > most;
     points.truncate(most);
-    let mut answer = json!({"metrics": points.iter().map(present::metric).collect::<Vec<_>>()});
-    if let (true, Some(last), Some(answer)) = (more, points.last(), answer.as_object_mut()) {
-        answer.insert("next_page_token".to_owned(), json!(encode(last)));
-    }
-    Ok(Json(answer))
+    let metrics = points.iter().map(present::Metric::of).collect();
+    let next_page_token = points.last().filter(|_| more).map(encode);
+    Ok(Json(History { metrics, next_page_token }).into_response())
+}
+
+#[derive(Serialize)]
+struct History<'a> {
+    metrics: Vec<present::Metric<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_page_token: Option<String>,
 }
 
 /// Runs in one answer of a chart.
@@ -140,7 +145,7 @@ impl<'a> Points<'a> {
 #[derive(Serialize)]
 struct PointOfRun<'a> {
     key: &'a str,
-    #[serde(serialize_with = "as_on_the_wire")]
+    #[serde(serialize_with = "present::double")]
     value: f64,
     timestamp: i64,
     step: i64,
@@ -152,11 +157,6 @@ impl<'a> PointOfRun<'a> {
         let timestamp = point.logged_at / 1000;
         Self { key: &point.name, value: point.number, timestamp, step: point.step, run_id }
     }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
-fn as_on_the_wire<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    if number.is_nan() { serializer.serialize_str("NaN") } else { serializer.serialize_f64(*number) }
 }
 
 /// Places of `most` of `count` points, evenly spread, first and last among them.

@@ -6,6 +6,7 @@ use millrace_metastore::experiments::{
     NAME_TAG, PARENT_TAG, ParamRule, RunChange, TrackedBatch, TrackedRunRow,
 };
 use millrace_tracking::search::Target;
+use serde::Serialize;
 use serde_json::json;
 
 use super::error::{Answer, MlflowError};
@@ -99,7 +100,7 @@ pub(super) async fn update(State(app): State<App>, fields: Fields) -> Answer {
         name: fields.text("run_name")?.filter(|name| !name.is_empty()).map(names::tag_value),
     };
     app.engine.store().update_tracked_run(id.clone(), change).await?;
-    Ok(Json(json!({"run_info": present::run_info(&found(&app, &id).await?)})))
+    Ok(Json(json!({"run_info": present::RunInfo::of(&found(&app, &id).await?)})))
 }
 
 pub(super) async fn delete(State(app): State<App>, fields: Fields) -> Answer {
@@ -112,7 +113,7 @@ pub(super) async fn restore(State(app): State<App>, fields: Fields) -> Answer {
     Ok(Json(json!({})))
 }
 
-pub(super) async fn search(State(app): State<App>, fields: Fields) -> Answer {
+pub(super) async fn search(State(app): State<App>, fields: Fields) -> Result<Json<FoundRuns>, MlflowError> {
     let mut query = searching::query(&fields, Target::Runs, 1000)?;
     searching::scope(&fields, &mut query)?;
     query.view = searching::view(&fields, "run_view_type")?;
@@ -125,16 +126,22 @@ pub(super) async fn search(State(app): State<App>, fields: Fields) -> Answer {
     if !columns.is_empty() {
         found.rows.iter_mut().for_each(|row| row.values.keep_only(&columns));
     }
-    let mut answer = json!({"runs": present::runs(app.engine.store(), found.rows).await?});
-    if let Some(answer) = answer.as_object_mut() {
-        if let Some(next) = found.next {
-            answer.insert("next_page_token".to_owned(), json!(page_token::encode(&next)));
-        }
-        if let Some(total) = found.total {
-            answer.insert("total_count".to_owned(), json!(total));
-        }
-    }
-    Ok(Json(answer))
+    Ok(Json(FoundRuns {
+        runs: present::runs(app.engine.store(), found.rows).await?,
+        next_page_token: found.next.as_ref().map(page_token::encode),
+        total_count: found.total,
+    }))
+}
+
+/// A page of runs.
+#[derive(Serialize)]
+pub(super) struct FoundRuns {
+    runs: Vec<present::Run>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_page_token: Option<String>,
+    /// Beyond MLflow, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_count: Option<u64>,
 }
 
 pub(super) async fn set_tag(State(app): State<App>, fields: Fields) -> Answer {

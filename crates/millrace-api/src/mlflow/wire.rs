@@ -295,11 +295,6 @@ pub(super) fn snake_case(name: &str) -> String {
     snake
 }
 
-/// A number as protobuf's JSON has it.
-pub(super) fn double(number: f64) -> Value {
-    if number.is_nan() { Value::from("NaN") } else { Value::from(number) }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -127,7 +127,7 @@ async fn root_field(
         "mlflowListArtifacts" => artifacts::list_of_run(state, input).await?.0,
         "mlflowSearchModelVersions" => model_versions::search(state, input).await?.0,
         "mlflowSearchDatasets" => inputs::search_datasets(state, input).await?.0,
-        _ => runs::search(state, input).await?.0,
+        _ => json!(runs::search(state, input).await?.0),
     };
     add_to_runs(app, request, field, &mut answer).await?;
     if let Some(granted) = granted {
