@@ -1,7 +1,7 @@
 //! The names of metrics, parameters and tags, each with a number: documents, series and columns hold the numbers.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::{MetastoreError, Row, Session, Value};
 
@@ -18,6 +18,15 @@ pub(crate) struct Keys(RwLock<Known>);
 struct Known {
     ids: HashMap<Arc<str>, u32>,
     names: HashMap<u32, Arc<str>>,
+}
+
+/// The numbers of committed names.
+pub(super) struct RememberedKeys<'a>(RwLockReadGuard<'a, Known>);
+
+impl RememberedKeys<'_> {
+    pub(super) fn number(&self, name: &str) -> Option<u32> {
+        self.0.ids.get(name).copied()
+    }
 }
 
 /// Names with their numbers, as one transaction sees them.
@@ -69,10 +78,9 @@ impl Keys {
         Ok(numbered)
     }
 
-    /// The numbers of names if all are remembered.
-    pub(super) fn known_all(&self, names: &BTreeSet<&str>) -> Option<Numbered> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        names.iter().map(|name| Some(((*name).to_owned(), *known.ids.get(*name)?))).collect()
+    /// What is remembered, for as long as nothing new has to be.
+    pub(super) fn remembered(&self) -> RememberedKeys<'_> {
+        RememberedKeys(self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Remembers names whose numbers were committed.

@@ -7,6 +7,7 @@
 //! that it answers wakes the one that waits. The documents of runs that were written lately are remembered, so that nothing is read before: that
 //! nobody else changed them is a condition of the statement.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -51,6 +52,8 @@ pub enum ParamRule {
 const GROUP: usize = 256;
 /// Rows in one statement.
 const CHUNK: usize = 100;
+/// Longest wait for requests that are expected to come at the same time.
+const GATHER: Duration = Duration::from_millis(1);
 /// A quiet time after which what is in the journal is packed.
 const QUIET: Duration = Duration::from_secs(3);
 
@@ -84,6 +87,7 @@ pub(crate) async fn log_until_closed(store: Metastore, mut requests: mpsc::Recei
     let mut packing = Packing::default();
     let mut remembered = Remembered::default();
     let mut group = Vec::new();
+    let mut expected = 1;
     loop {
         let wait_for_quiet = async {
             if packing.is_done() {
@@ -98,11 +102,26 @@ pub(crate) async fn log_until_closed(store: Metastore, mut requests: mpsc::Recei
                 if came == 0 {
                     return;
                 }
+                gather(&mut requests, &mut group, expected).await;
+                expected = group.len();
                 let written = write_group(&store, &mut remembered, std::mem::take(&mut group)).await;
                 packing.note(written);
                 packing.pack_full(&store).await;
             }
             () = wait_for_quiet => packing.pack_some(&store).await,
+        }
+    }
+}
+
+/// Waits for the others of those who log at the same time: they have been answered together, and come again one after the other. Without it
+/// the first one of them has a transaction of its own each time, and all others wait for it.
+async fn gather(requests: &mut mpsc::Receiver<LogRequest>, group: &mut Vec<LogRequest>, expected: usize) {
+    let until = tokio::time::Instant::now() + GATHER;
+    while group.len() < expected {
+        let missing = expected - group.len();
+        match tokio::time::timeout_at(until, requests.recv_many(group, missing)).await {
+            Ok(came) if came > 0 => {}
+            _ => return,
         }
     }
 }
@@ -179,14 +198,21 @@ async fn write_remembered(
     if wanted.iter().any(|(_, batch)| !batch.model_metrics.is_empty()) {
         return None;
     }
-    let names: BTreeSet<&str> = wanted.iter().flat_map(|(_, batch)| names_of(batch)).collect();
-    let numbered = keys.known_all(&names)?;
     let mut open = remembered.take(wanted.iter().map(|(id, _)| id.as_str()))?;
-    let outcomes: Vec<_> =
-        wanted.iter().map(|(id, batch)| take_batch(&mut open, &numbered, id, batch)).collect();
+    let (outcomes, all_known) = {
+        let (keys, unknown) = (keys.remembered(), Cell::new(false));
+        let number = |name: &str| {
+            keys.number(name).unwrap_or_else(|| {
+                unknown.set(true);
+                0
+            })
+        };
+        let outcomes = wanted.iter().map(|(id, batch)| take_batch(&mut open, &number, id, batch));
+        (outcomes.collect::<Vec<_>>(), !unknown.get())
+    };
     let runs: Vec<&Open> = open.values().collect();
     // What is remembered may be out of date, which only the condition finds out: nobody is refused because of it.
-    if outcomes.iter().any(Result::is_err) || !runs.iter().all(|run| run.changed) {
+    if !all_known || outcomes.iter().any(Result::is_err) || !runs.iter().all(|run| run.changed) {
         return None;
     }
     let (sql, args) = log_statement(&runs);
@@ -266,9 +292,10 @@ async fn log_group(
     let mut open = open_runs(session, &ids).await?;
     let names: BTreeSet<&str> = wanted.iter().flat_map(|(_, batch)| names_of(batch)).collect();
     let numbered = keys.ensure(session, names).await?;
+    let number = |name: &str| numbered.get(name).copied().unwrap_or_default();
     let mut outcomes = Vec::with_capacity(wanted.len());
     for (id, batch) in &wanted {
-        outcomes.push(take_batch(&mut open, &numbered, id, batch));
+        outcomes.push(take_batch(&mut open, &number, id, batch));
     }
     for ((id, batch), outcome) in wanted.iter().zip(&outcomes) {
         if outcome.is_ok() {
@@ -322,7 +349,7 @@ async fn open_runs(
 
 fn take_batch(
     open: &mut HashMap<String, Open>,
-    numbered: &Numbered,
+    number: &impl Fn(&str) -> u32,
     id: &str,
     batch: &TrackedBatch,
 ) -> Result<(), Refusal> {
@@ -330,7 +357,6 @@ fn take_batch(
     if !run.active {
         return Err(Refusal::RunDeleted { id: id.to_owned() });
     }
-    let number = |name: &str| numbered.get(name).copied().unwrap_or_default();
     if batch.params == ParamRule::Keep {
         for (_, name, content) in batch.texts.iter().filter(|(family, _, _)| family == "param") {
             match run.document.param(number(name)) {
@@ -448,4 +474,40 @@ fn journal_statement<'a>(runs: &[&'a Open]) -> Option<Statement<'a>> {
     }
     let sql = format!("INSERT INTO tracked_journal (run, points, body) VALUES {}", rows.join(", "));
     (!rows.is_empty()).then_some((sql, args))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_waits_for_those_that_were_in_the_one_before_and_not_long() {
+        let (queue, mut requests) = mpsc::channel(8);
+        let request = || LogRequest {
+            run_id: "r".to_owned(),
+            batch: TrackedBatch::default(),
+            answer: oneshot::channel().0,
+        };
+        let begun = tokio::time::Instant::now();
+        let late = queue.clone();
+        tokio::spawn(async move {
+            for _ in 0..3 {
+                tokio::time::sleep(Duration::from_micros(200)).await;
+                late.send(request()).await.unwrap();
+            }
+        });
+        let mut group = vec![request()];
+        gather(&mut requests, &mut group, 3).await;
+        assert_eq!(group.len(), 3);
+        assert!(begun.elapsed() < GATHER * 4, "{:?}", begun.elapsed());
+
+        // One more comes; the other two do not.
+        gather(&mut requests, &mut group, 6).await;
+        assert_eq!(group.len(), 4);
+
+        // Who is alone waits for nobody.
+        let begun = tokio::time::Instant::now();
+        gather(&mut requests, &mut group, 1).await;
+        assert_eq!((group.len(), begun.elapsed()), (4, Duration::ZERO));
+    }
 }
