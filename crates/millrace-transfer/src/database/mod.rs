@@ -16,6 +16,7 @@ mod ranges;
 pub(crate) mod sqlite;
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
@@ -129,6 +130,24 @@ pub(crate) trait Session: Send {
 
     /// Whether rows of that schema can go straight into the columns; else they are staged as text and converted by the server.
     fn fits(&self, schema: &arrow::datatypes::Schema, columns: &[TableColumn]) -> Vec<bool>;
+}
+
+/// Longest time that a server may take to let us in, unless its URL says how long.
+pub(crate) const LOGIN: Duration = Duration::from_secs(30);
+
+/// What `connecting` gives, if the server lets us in within `limit`: one that takes connections and says nothing would hold a step until
+/// its timeout.
+pub(crate) async fn let_in<T>(
+    name: &str,
+    limit: Duration,
+    connecting: impl Future<Output = Result<T, CopyError>>,
+) -> Result<T, CopyError> {
+    let waited = || CopyError::Read {
+        what: name.to_owned(),
+        message: format!("the server has not let us in for {limit:?}"),
+        transient: true,
+    };
+    tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| Err(waited()))
 }
 
 /// A kind of connection: the key it has in `connections.yaml`, how it is read, and what else there is to it.

@@ -20,7 +20,7 @@ use self::session::{MysqlSession, bound};
 use super::cells::{Cell, Rows};
 use super::parted::{self, Batches, PartReader, Parted, Query};
 use super::ranges::{self, Measure, not_divided};
-use super::{Dialect, Division, Reading, Session, TableServer};
+use super::{Dialect, Division, LOGIN, Reading, Session, TableServer, let_in};
 use crate::error::CopyError;
 use crate::source::Outcome;
 use crate::types::{ColumnSpec, ColumnType};
@@ -68,7 +68,8 @@ pub(crate) fn open(name: &str, settings: &Value, _: &Path) -> Result<Box<dyn Tab
 impl Mysql {
     async fn connect(&self) -> Result<MySqlConnection, CopyError> {
         let fail = |error: sqlx::Error| failed(&self.name, &error);
-        let mut connection = self.options.connect().await.map_err(fail)?;
+        let connecting = async { self.options.connect().await.map_err(fail) };
+        let mut connection = let_in(&self.name, LOGIN, connecting).await?;
         // Without it a value that has no room is cut to fit.
         let strict = "set session sql_mode = concat(@@sql_mode, ',STRICT_ALL_TABLES')";
         run(&mut connection, strict).await.map_err(fail)?;

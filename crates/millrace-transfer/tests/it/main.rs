@@ -8,6 +8,7 @@ mod contract;
 mod cutting;
 mod databases;
 mod formats;
+mod full_disks;
 mod git;
 mod iceberg;
 mod incremental;

@@ -343,3 +343,15 @@ async fn mariadb_has_another_password_now() {
     let change = || drop(server.sql("alter user reader@localhost identified by 'new-s3cret'"));
     a_password_that_counts_no_more_is_told(&server, "reader:0ld-s3cret", change).await;
 }
+
+/// It takes connections, and says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_never_greets_is_left() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let url = format!("postgres://reader@127.0.0.1:{port}/shop?sslmode=disable&connect_timeout=1");
+    let place = Place::with("db", json!({"postgres": {"url": url}}));
+    let error = place.copy(json!({"from": "db:big", "to": "out.csv"})).await.unwrap_err();
+    let said = &error.problem.message;
+    assert!(error.transient && said.contains("the server has not let us in for 1s"), "{said}");
+}

@@ -9,6 +9,7 @@ mod session;
 mod tls;
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use millrace_contract::BatchStream;
@@ -19,7 +20,7 @@ use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Config};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Dialect, Reading, Session, TableServer};
+use super::{Dialect, LOGIN, Reading, Session, TableServer, let_in};
 use crate::error::CopyError;
 use crate::source::Outcome;
 
@@ -28,12 +29,18 @@ use crate::source::Outcome;
 #[serde(deny_unknown_fields)]
 pub(crate) struct PostgresConnection {
     /// Connection URL without the password, for example `postgres://reader@db/shop`. `?sslmode=` is `disable`, `prefer` (the default),
-    /// `require`, `verify-ca` or `verify-full`; `&sslrootcert=` names a file with the certificates that are trusted.
+    /// `require`, `verify-ca` or `verify-full`; `&sslrootcert=` names a file with the certificates that are trusted. `&connect_timeout=` is
+    /// how many seconds the server may take to let us in, 30 if nothing is said.
     pub(crate) url: String,
     /// The password, usually `${{ secrets.… }}`.
     #[serde(default)]
     pub(crate) password: Option<String>,
 }
+
+/// Silence after which a connection is asked whether it is still there, and how long what was sent may go unacknowledged; where the URL
+/// says nothing else (`keepalives_idle`, `tcp_user_timeout`).
+const KEEPALIVE: Duration = Duration::from_secs(60);
+const UNACKNOWLEDGED: Duration = Duration::from_secs(120);
 
 /// A server and how to get there.
 struct Postgres {
@@ -63,14 +70,23 @@ pub(crate) fn open(
         config.password(password);
     }
     config.ssl_mode(tls.mode()).application_name("millrace");
+    // A machine that is gone without a word is noticed in minutes, not in hours.
+    if config.get_keepalives_idle() == Config::new().get_keepalives_idle() {
+        config.keepalives_idle(KEEPALIVE);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNACKNOWLEDGED);
+    }
     Ok(Box::new(Postgres { name: name.to_owned(), config, tls }))
 }
 
 impl Postgres {
     /// A connection and the task that drives it.
     async fn connect(&self) -> Result<Connected, CopyError> {
-        let connected = self.config.connect(self.tls.connector()?).await;
-        let (client, driver) = connected.map_err(|error| failed(&self.name, &error))?;
+        let tls = self.tls.connector()?;
+        let limit = self.config.get_connect_timeout().copied().unwrap_or(LOGIN);
+        let connecting = async { self.config.connect(tls).await.map_err(|error| failed(&self.name, &error)) };
+        let (client, driver) = let_in(&self.name, limit, connecting).await?;
         let driver = tokio::spawn(async move {
             if let Err(error) = driver.await {
                 tracing::debug!(%error, "a database connection ended");
