@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::Place;
 
-const ROWS: usize = 250_000;
+const ROWS: usize = 500_000;
 
 /// A disk of 12 MB on which anybody may write; unmounted when dropped.
 struct SmallDisk(TempDir);
