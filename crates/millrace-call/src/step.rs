@@ -27,6 +27,8 @@ const BEGIN_AGAIN: [Duration; 3] =
 /// the state that a request has just set.
 const CANCEL_AGAIN: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(5)];
+/// Nobody waits longer for a cancellation, however long a system takes to answer.
+const LONGEST_CANCEL: Duration = Duration::from_secs(60);
 /// File in the attempt's folder that says when it was begun first.
 const MARK: &str = "call-begun";
 /// Key beside the target's.
@@ -36,9 +38,9 @@ const POLL: &str = "poll";
 ///
 /// One key names the system: `airflow`, `prefect`, `dagster`, `azureml`, `data_factory`, `databricks`, `logic_apps`, `azure_devops`,
 /// `github_actions`, `argo`, or `http` for anything that gives an id for a request and a status for the id. Cancelling the run here cancels
-/// it there, and the step waits some seconds to see it end. `poll` is how often it is asked how far it is; without it, from every second to every 20 seconds, the longer it takes. An
-/// attempt begins one run there, even if this server is killed while it does. `connection` names an entry of `connections.yaml` whose
-/// fields stand in for those that are absent.
+/// it there, and the step waits some seconds to see it end. `poll` is how often it is asked how far it is; without it, from every second to
+/// every 20 seconds, the longer it takes. An attempt begins one run there, even if this server is killed while it does. `connection` names
+/// an entry of `connections.yaml` whose fields stand in for those that are absent.
 #[derive(Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct CallSpec(#[allow(dead_code, reason = "read for its description only")] Map<String, Value>);
@@ -255,7 +257,10 @@ impl StepKind for Call {
         let said = match self.target(&context.config) {
             Ok(target) => {
                 let key = key(context);
-                seen_to_its_end(&*target, &self.attempt(&key, handle.at), &handle.begun).await
+                let attempt = self.attempt(&key, handle.at);
+                let ending = seen_to_its_end(&*target, &attempt, &handle.begun);
+                let silent = |_| format!("{} was asked to end, and does not answer", target.what());
+                tokio::time::timeout(LONGEST_CANCEL, ending).await.unwrap_or_else(silent)
             }
             Err(error) => format!("the call cannot be cancelled: {error}"),
         };
