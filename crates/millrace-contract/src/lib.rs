@@ -25,6 +25,7 @@ mod query;
 mod queue;
 mod remote;
 mod row_call;
+mod row_change;
 mod secret;
 mod signal;
 mod step;
@@ -49,7 +50,7 @@ pub use mail::{Attachment, MailSearch, Mailboxes};
 pub use model::{LoadedModel, ModelColumn, ModelError, ModelRuntime, ModelSignature};
 pub use notify::{Note, Notifier};
 pub use query::{
-    BatchStream, ColumnProfile, HistogramBin, PartFacts, QueryEngine, QueryError, QueryRequest,
+    BatchStream, ByKey, ColumnProfile, HistogramBin, PartFacts, QueryEngine, QueryError, QueryRequest,
     RowExpressions, Selection, TableMoment, TableProfile, TableRef, TopValue, WriteMode, WrittenTable,
 };
 pub use queue::{
@@ -59,6 +60,7 @@ pub use remote::{
     Cluster, EngineElsewhere, RemoteEngine, RemoteEngines, RemoteError, RemoteQuery, RemoteView,
 };
 pub use row_call::{CallMethod, RowAnswer, RowCall, RowCaller, RowCalls};
+pub use row_change::RowChange;
 pub use secret::SecretSource;
 pub use signal::{Signal, SignalSink};
 pub use step::{

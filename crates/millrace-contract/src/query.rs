@@ -250,6 +250,16 @@ pub struct PartFacts {
     pub rows: UInt64Array,
 }
 
+/// How new rows join those of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByKey<'a> {
+    /// Columns that make a row one with another.
+    pub columns: &'a [String],
+    /// The column that says what a row does ([`RowChange`](crate::RowChange)); it is not kept. Without one, rows with equal keys are replaced and
+    /// the others added; of several new rows with one key the last counts.
+    pub change: Option<&'a str>,
+}
+
 /// Turns SQL into rows and rows into tables. DataFusion implements it here; another engine may elsewhere.
 #[async_trait]
 pub trait QueryEngine: Send + Sync {
@@ -326,13 +336,13 @@ pub trait QueryEngine: Send + Sync {
         self.write_table(uri, rows, mode).await
     }
 
-    /// Writes rows as one new version of the Delta table at `uri`, which is created if absent: rows with equal keys are replaced, the others
-    /// added; of several new rows with one key the last counts. Once for each `key`, as [`Self::write_table_once`].
-    async fn upsert_table_once(
+    /// Writes rows as one new version of the Delta table at `uri`, which is created if absent: they join those that are there by their keys.
+    /// Once for each `key`, as [`Self::write_table_once`].
+    async fn merge_table_once(
         &self,
         uri: &str,
         _rows: BatchStream,
-        _columns: &[String],
+        _by: ByKey<'_>,
         _key: &str,
     ) -> Result<WrittenTable, QueryError> {
         Err(QueryError::Write {

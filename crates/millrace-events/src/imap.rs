@@ -30,6 +30,9 @@ const MOST_TEXT: usize = 256 * 1024;
 /// How long the server is waited for to tell of a mail.
 const IDLE: Duration = Duration::from_secs(25);
 
+/// A mailbox by IMAP: attachments for copies, mails for triggers.
+///
+/// `url` is `imaps://host`, `imap://` without encryption. A copy reads `post:INBOX`, the files that are attached to its mails.
 #[derive(Clone, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct ImapServer(ByUrl);

@@ -13,6 +13,7 @@ mod imap;
 mod listing;
 mod mail_files;
 mod message;
+mod probe;
 mod queue;
 mod queues;
 mod reading;
@@ -34,6 +35,7 @@ use files::FileSource;
 use git::GitSource;
 use imap::MailSource;
 use listing::Listing;
+pub use probe::{Found, connection_kinds, probe};
 use queue::Subscriber;
 pub use reading::ConnectedQueues;
 

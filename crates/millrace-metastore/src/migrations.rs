@@ -53,6 +53,7 @@ const ALL: &[Migration] = &[
     migration!("0190_run_notices"),
     migration!("0185_openlineage"),
     migration!("0210_log_in_one_statement"),
+    migration!("0211_clock_of_what_is_logged"),
 ];
 
 /// Locks out a second program that migrates the same PostgreSQL database at the same time.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use millrace_contract::RemoteEngine;
+use arrow::array::AsArray as _;
+use arrow::datatypes::{DataType, Field, Schema};
+use millrace_contract::{RemoteEngine, RemoteError, RemoteQuery};
 
 use crate::settings::SparkSettings;
 
@@ -16,6 +18,24 @@ pub fn engine(name: &str, settings: SparkSettings) -> Arc<dyn RemoteEngine> {
 #[cfg(not(feature = "client"))]
 pub fn engine(name: &str, settings: SparkSettings) -> Arc<dyn RemoteEngine> {
     Arc::new(unbuilt::Unbuilt { name: name.to_owned(), settings })
+}
+
+/// Which version of Spark answers.
+///
+/// # Errors
+/// If the server cannot be reached, or refuses who asks.
+pub async fn version(name: &str, settings: SparkSettings) -> Result<String, RemoteError> {
+    let schema = Arc::new(Schema::new(vec![Field::new("version", DataType::Utf8, true)]));
+    let sql = "select version() as version".to_owned();
+    let query = RemoteQuery { views: Vec::new(), options: Vec::new(), sql, schema };
+    let rows = engine(name, settings).query(query).await?.collect().await;
+    let rows =
+        rows.map_err(|error| RemoteError::Refused { engine: name.to_owned(), message: error.to_string() })?;
+    let version = rows.iter().find_map(|batch| {
+        let column = batch.columns().first()?.as_string_opt::<i32>()?;
+        column.iter().next().flatten().map(str::to_owned)
+    });
+    Ok(version.unwrap_or_default())
 }
 
 /// What stands for a server in a build that cannot ask it: `auto` still needs to know when it would.

@@ -9,5 +9,5 @@ mod client;
 mod engines;
 mod settings;
 
-pub use engines::engine;
+pub use engines::{engine, version};
 pub use settings::{SparkSettings, WORD, connection_doc, connection_problem, connection_schema};

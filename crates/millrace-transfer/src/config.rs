@@ -223,6 +223,9 @@ pub enum Write {
     DeleteInsert(Vec<String>),
     /// Rows whose keys are not there yet are added. Databases only.
     InsertOnly(Vec<String>),
+    /// Each row says what it does: add a row, change or delete the one with its keys. Databases, datasets and Delta tables only; of the latter two
+    /// the whole table is written anew.
+    ApplyChanges(Changes),
     /// Keeps history: a row that changed or is gone gets its end in `valid_to`, the new one begins in `valid_from`. Databases only.
     Scd2(Vec<String>),
     /// The rows are added with the time of the load in `snapshot_at`. Databases only.
@@ -236,8 +239,21 @@ impl Write {
     pub(crate) fn adds(&self) -> bool {
         matches!(
             self,
-            Self::Append | Self::Upsert(_) | Self::DeleteInsert(_) | Self::InsertOnly(_) | Self::Scd2(_)
+            Self::Append
+                | Self::Upsert(_)
+                | Self::DeleteInsert(_)
+                | Self::InsertOnly(_)
+                | Self::ApplyChanges(_)
+                | Self::Scd2(_)
         )
+    }
+
+    /// The column of the rows that says what they do, and that the sink does not get.
+    pub(crate) fn op_column(&self) -> Option<&str> {
+        match self {
+            Self::ApplyChanges(changes) => Some(&changes.op),
+            _ => None,
+        }
     }
 
     /// Whether only tables of databases can be written so.
@@ -266,6 +282,22 @@ pub enum Lookback {
     Number(i64),
     /// `2h`.
     Duration(Elapsed),
+}
+
+/// Rows that say what they do.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Changes {
+    /// Columns that make a row one with another, by their names in the sink.
+    pub keys: Vec<String>,
+    /// The column that says it, which the sink does not get: `insert`, `update`, `upsert` or `delete`, as `alter_row` writes, or the letters of change
+    /// logs: `i`, `c`, `u`, `d`, `r`. Of several rows with one key the last counts.
+    #[serde(default = "op_column")]
+    pub op: String,
+}
+
+fn op_column() -> String {
+    "_op".to_owned()
 }
 
 /// A range of a column's values.

@@ -20,8 +20,12 @@ mod nodes;
 mod unbuilt;
 
 #[cfg(feature = "ballista")]
+pub use client::reach;
+#[cfg(feature = "ballista")]
 pub(crate) use client::{begin, session};
 #[cfg(feature = "ballista")]
 pub use nodes::{Executor, NodeError, Scheduler};
+#[cfg(not(feature = "ballista"))]
+pub use unbuilt::reach;
 #[cfg(not(feature = "ballista"))]
 pub(crate) use unbuilt::{begin, session};

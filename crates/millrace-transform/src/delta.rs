@@ -17,18 +17,18 @@ mod digest;
 mod fenced;
 mod files;
 mod foreign;
+mod merge;
 mod moment;
 mod once;
 mod plain;
 mod staged;
-mod upsert;
 
 pub(crate) use commit::write;
 pub(crate) use fenced::{newest_under, write_after};
+pub(crate) use merge::merge;
 pub(crate) use moment::version_at;
 pub(crate) use plain::{plain_addresses, provider as plain_provider};
 pub(crate) use staged::StagedRows;
-pub(crate) use upsert::upsert;
 
 /// A handle on the table at `uri`, nothing read yet.
 fn handle(engine: &DataFusionEngine, uri: &str) -> Result<DeltaTable, QueryError> {

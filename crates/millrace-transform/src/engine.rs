@@ -12,8 +12,8 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use indexmap::IndexMap;
 use millrace_contract::{
-    BatchStream, ForeignTables, PartFacts, QueryEngine, QueryError, QueryRequest, RowCalls, RowExpressions,
-    Selection, TableMoment, TableProfile, TableRef, WriteMode, WrittenTable,
+    BatchStream, ByKey, ForeignTables, PartFacts, QueryEngine, QueryError, QueryRequest, RowCalls,
+    RowExpressions, Selection, TableMoment, TableProfile, TableRef, WriteMode, WrittenTable,
 };
 
 pub(crate) mod calls;
@@ -302,14 +302,14 @@ impl QueryEngine for DataFusionEngine {
         crate::delta::write(self, uri, rows, mode, Some(key)).await
     }
 
-    async fn upsert_table_once(
+    async fn merge_table_once(
         &self,
         uri: &str,
         rows: BatchStream,
-        columns: &[String],
+        by: ByKey<'_>,
         key: &str,
     ) -> Result<WrittenTable, QueryError> {
-        crate::delta::upsert(self, uri, rows, columns, key).await
+        crate::delta::merge(self, uri, rows, by, key).await
     }
 
     async fn table_version(&self, uri: &str, moment: &TableMoment) -> Result<Option<u64>, QueryError> {

@@ -1,6 +1,7 @@
 //! `connections.yaml`: where outside data is, and which secrets open it.
 
 mod forms;
+mod probe;
 
 use millrace_contract::{Explain as _, SecretSource as _};
 use millrace_events::connection_schema;

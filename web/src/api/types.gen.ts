@@ -4001,6 +4001,10 @@ export type ConnectionKindView = {
  */
 name: string, 
 /**
+ * What it leads to.
+ */
+family: ConnectionFamily, 
+/**
  * One sentence.
  */
 summary: string, 

@@ -7,11 +7,31 @@ use utoipa::ToSchema;
 use super::json::Json;
 use super::workspace::Problem;
 
+/// What connections lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionFamily {
+    /// Files and objects.
+    Files,
+    /// Tables, and queries over them.
+    Databases,
+    /// Web APIs.
+    Apis,
+    /// Messages and mails.
+    Queues,
+    /// Programs that give rows.
+    Programs,
+    /// Engines that flows and SQL run on.
+    Engines,
+}
+
 /// A kind of connection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct ConnectionKindView {
     /// The word users write.
     pub name: String,
+    /// What it leads to.
+    pub family: ConnectionFamily,
     /// One sentence.
     pub summary: String,
     /// The whole text.

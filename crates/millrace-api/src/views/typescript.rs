@@ -153,7 +153,8 @@ pub fn typescript() -> String {
     declare!(prompts::PromptSummary, prompts::PromptPage, prompts::PromptVersionView, prompts::PromptView);
     declare!(prompts::WebhookView, prompts::WebhookList, prompts::DeliveryView);
     declare!(prompts::EvaluationDatasetView, prompts::EvaluationRecordView, prompts::EvaluationRecordPage);
-    declare!(connections::ConnectionKindView, connections::ConnectionView, connections::ConnectionsView);
+    declare!(connections::ConnectionFamily, connections::ConnectionKindView);
+    declare!(connections::ConnectionView, connections::ConnectionsView);
     declare!(connections::SaveConnection, connections::TryConnection, connections::TriedConnection);
     declare!(copies::PreviewCopy, copies::CopyPreview, copies::StartCopy);
     declare!(flows::FlowUse, flows::FlowSummary, flows::FlowKindView, flows::FlowPort, flows::FlowNodeView);

@@ -25,6 +25,9 @@ const LOOK_FOR_PARTITIONS: Duration = Duration::from_secs(30);
 /// Bytes of records that one answer has, unless a single one is larger.
 pub(super) const BYTES: std::ops::Range<i32> = 1..4 * 1024 * 1024;
 
+/// Kafka, or what speaks as it does: topics, for copies and triggers.
+///
+/// A copy reads `log:clicks`, the topic `clicks`.
 #[derive(Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KafkaServer {
@@ -111,6 +114,17 @@ pub(super) struct Position {
     /// Offset of the next record of each partition.
     #[serde(default)]
     pub(super) next: BTreeMap<i32, i64>,
+}
+
+/// Which topics there are.
+pub(crate) async fn topics(server: Server<KafkaServer>) -> Result<(String, Vec<String>), Problem> {
+    let spec =
+        KafkaTopic { kafka: String::new(), connection: server.connection.clone(), from: StartAt::default() };
+    let topic = Topic::new(spec, server);
+    let client = topic.connect().await?;
+    let found = topic.answered(client.list_topics()).await?;
+    let names = found.into_iter().map(|topic| topic.name).collect();
+    Ok((format!("`{}` answers", topic.server.address), names))
 }
 
 impl Topic {

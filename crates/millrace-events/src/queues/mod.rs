@@ -1,9 +1,9 @@
 //! The queues that can be subscribed to. One file a kind.
 
-mod kafka;
+pub(crate) mod kafka;
 pub(crate) mod kafka_read;
 mod kept;
-mod mqtt;
+pub(crate) mod mqtt;
 pub(crate) mod mqtt_spool;
 pub(crate) mod nats;
 mod postgres;

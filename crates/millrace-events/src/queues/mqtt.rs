@@ -27,6 +27,9 @@ const SESSION: u32 = 14 * 24 * 3_600;
 /// Largest packet that is taken.
 const MOST_BYTES: u32 = 16 * 1024 * 1024;
 
+/// A broker of MQTT, 3.1.1 or 5: topics, for copies and triggers.
+///
+/// `url` is `mqtt://host:1883`, `mqtts://` with TLS. A copy reads `broker:sensors/#`.
 #[derive(Clone, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct MqttServer(ByUrl);
@@ -101,6 +104,44 @@ enum Failure {
     Unreachable(String),
 }
 
+/// Connects and leaves, without a session that would be kept.
+pub(crate) async fn greeted(server: &Server<MqttServer>) -> Result<String, Problem> {
+    use rumqttc::{ConnectReturnCode, ConnectionError, Event, Packet};
+    let settings = &server.settings.0;
+    let (host, port) = settings.host(if settings.url.scheme() == "mqtt" { 1883 } else { 8883 });
+    let mut options = rumqttc::MqttOptions::new(format!("probe-{:.16}", crate::queue::session()), host, port);
+    options.set_transport(transport(server)?).set_clean_session(true);
+    if let (Some(user), password) = settings.credentials() {
+        options.set_credentials(user, password.unwrap_or_default());
+    }
+    let (client, mut events) = rumqttc::AsyncClient::new(options, 1);
+    events.network_options.set_connection_timeout(CONNECT.as_secs());
+    let greeting = async {
+        loop {
+            match events.poll().await {
+                Ok(Event::Incoming(Packet::ConnAck(_))) => return Ok(()),
+                Ok(_) => {}
+                Err(ConnectionError::ConnectionRefused(
+                    code @ (ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized),
+                )) => return Err(server.refused(format!("{code:?}"))),
+                Err(error) => return Err(server.unreachable(chain(&error))),
+            }
+        }
+    };
+    let greeted = tokio::time::timeout(CONNECT * 2, greeting).await;
+    greeted.map_err(|_| server.unreachable("it does not answer"))??;
+    client.try_disconnect().ok();
+    Ok(format!("`{}` lets in", server.address))
+}
+
+fn transport(server: &Server<MqttServer>) -> Result<Transport, Problem> {
+    let settings = &server.settings.0;
+    if settings.url.scheme() == "mqtt" {
+        return Ok(Transport::Tcp);
+    }
+    Ok(Transport::tls_with_config(TlsConfiguration::Rustls(tls::client(settings.ca.as_deref())?)))
+}
+
 impl Topic {
     pub(super) fn new(spec: MqttTopic, server: Server<MqttServer>, subscriber: &Subscriber) -> Self {
         // 23 characters are all that MQTT 3.1.1 promises.
@@ -111,17 +152,9 @@ impl Topic {
         Self { spec, server, client_id, session, counted: 0, listening, known, received }
     }
 
-    fn transport(&self) -> Result<Transport, Problem> {
-        let settings = &self.server.settings.0;
-        if settings.url.scheme() == "mqtt" {
-            return Ok(Transport::Tcp);
-        }
-        Ok(Transport::tls_with_config(TlsConfiguration::Rustls(tls::client(settings.ca.as_deref())?)))
-    }
-
     fn connect(&self) -> Result<Listening, Problem> {
         let settings = &self.server.settings.0;
-        let transport = self.transport()?;
+        let transport = transport(&self.server)?;
         let (host, port) = settings.host(if settings.url.scheme() == "mqtt" { 1883 } else { 8883 });
         let credentials = match settings.credentials() {
             (Some(user), password) => Some((user, password.unwrap_or_default())),

@@ -24,6 +24,9 @@ use crate::tls;
 /// How long the server waits for an acknowledgement before it delivers again.
 const ACK_WAIT: Duration = Duration::from_secs(20);
 
+/// NATS: streams of JetStream and subjects, for copies and triggers.
+///
+/// `url` is `nats://host:4222`, `tls://` with TLS. A copy reads `bus:ORDERS/orders.eu.>`, subjects of the stream `ORDERS`.
 #[derive(Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NatsServer {
@@ -133,47 +136,51 @@ fn told(message: &async_nats::Message, sent: Option<(u64, i64)>, number: impl Fn
     }
 }
 
-impl Wanted {
-    async fn connect(&self) -> Result<(Client, watch::Receiver<bool>), Problem> {
-        let settings = &self.server.settings;
-        let (tell, lost) = watch::channel(false);
-        let mut options = ConnectOptions::new().name(&self.group).connection_timeout(CONNECT);
-        options = options.event_callback(move |event| {
-            if matches!(event, Event::Disconnected | Event::Closed) {
-                tell.send_replace(true);
-            }
-            std::future::ready(())
-        });
-        let url = ByUrl {
-            url: settings.url.clone(),
-            user: settings.user.clone(),
-            password: settings.password.clone(),
-            ca: settings.ca.clone(),
-        };
-        if let (Some(user), password) = url.credentials() {
-            options = options.user_and_password(user, password.unwrap_or_default());
+/// Connects as `name`; what follows becomes true when the connection breaks.
+pub(crate) async fn connect(
+    server: &Server<NatsServer>,
+    name: &str,
+) -> Result<(Client, watch::Receiver<bool>), Problem> {
+    let settings = &server.settings;
+    let (tell, lost) = watch::channel(false);
+    let mut options = ConnectOptions::new().name(name).connection_timeout(CONNECT);
+    options = options.event_callback(move |event| {
+        if matches!(event, Event::Disconnected | Event::Closed) {
+            tell.send_replace(true);
         }
-        if let Some(token) = &settings.token {
-            options = options.token(token.clone());
-        }
-        if let Some(credentials) = &settings.credentials {
-            options = options.credentials(credentials).map_err(|error| self.server.refused(error))?;
-        }
-        if settings.ca.is_some() || settings.url.scheme() == "tls" {
-            let config = tls::client(settings.ca.as_deref())?;
-            options = options.tls_client_config(config.as_ref().clone()).require_tls(true);
-        }
-        let (host, port) = url.host(4222);
-        let client = options.connect(format!("{}://{host}:{port}", settings.url.scheme())).await;
-        let client = client.map_err(|error| match error.kind() {
-            ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
-                self.server.refused(chain(&error))
-            }
-            _ => self.server.unreachable(chain(&error)),
-        })?;
-        Ok((client, lost))
+        std::future::ready(())
+    });
+    let url = ByUrl {
+        url: settings.url.clone(),
+        user: settings.user.clone(),
+        password: settings.password.clone(),
+        ca: settings.ca.clone(),
+    };
+    if let (Some(user), password) = url.credentials() {
+        options = options.user_and_password(user, password.unwrap_or_default());
     }
+    if let Some(token) = &settings.token {
+        options = options.token(token.clone());
+    }
+    if let Some(credentials) = &settings.credentials {
+        options = options.credentials(credentials).map_err(|error| server.refused(error))?;
+    }
+    if settings.ca.is_some() || settings.url.scheme() == "tls" {
+        let config = tls::client(settings.ca.as_deref())?;
+        options = options.tls_client_config(config.as_ref().clone()).require_tls(true);
+    }
+    let (host, port) = url.host(4222);
+    let client = options.connect(format!("{}://{host}:{port}", settings.url.scheme())).await;
+    let client = client.map_err(|error| match error.kind() {
+        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
+            server.refused(chain(&error))
+        }
+        _ => server.unreachable(chain(&error)),
+    })?;
+    Ok((client, lost))
+}
 
+impl Wanted {
     /// The messages that a consumer of the stream is given.
     async fn consume(&self, client: &Client, stream: &str) -> Result<pull::Stream, Problem> {
         let consumer = self.consumer(client, stream, pull::Config::default()).await?;
@@ -259,7 +266,7 @@ async fn next<S: futures::Stream + Unpin>(messages: &mut S) -> Option<Vec<S::Ite
 #[async_trait]
 impl Subscription for Subject {
     async fn begin(&mut self, _: Option<&Value>) -> Result<(), Problem> {
-        let (client, lost) = self.wanted.connect().await?;
+        let (client, lost) = connect(&self.wanted.server, &self.wanted.group).await?;
         let messages = match self.wanted.spec.stream.clone() {
             Some(stream) => Messages::Kept(Box::new(self.wanted.consume(&client, &stream).await?)),
             None => {
@@ -350,7 +357,7 @@ impl Reading {
         let (nats, kept) = (subject.to_owned(), Some(stream.to_owned()));
         let spec = NatsSubject { nats, connection, stream: kept, group: None, from };
         let wanted = Wanted { spec, server, group: reader.name.clone() };
-        let (client, lost) = wanted.connect().await?;
+        let (client, lost) = connect(&wanted.server, &wanted.group).await?;
         // As many as the copy takes are on their way.
         let more = pull::Config { max_ack_pending: -1, ..pull::Config::default() };
         let consumer = wanted.consumer(&client, stream, more).await?;

@@ -26,6 +26,9 @@ use crate::queues::unsettled::{Unsettled, digest};
 /// heartbeats of RabbitMQ's sixty seconds, and some.
 const COMES_AGAIN: Duration = Duration::from_secs(300);
 
+/// RabbitMQ by AMQP 0.9.1: queues, for copies and triggers.
+///
+/// `url` is `amqp://host:5672/vhost`, `amqps://` with TLS. A copy reads `rabbit:orders`, the queue `orders`.
 #[derive(Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct RabbitServer(ByUrl);
@@ -67,6 +70,16 @@ struct Listening {
     _connection: Connection,
     channel: Channel,
     messages: Consumer,
+}
+
+/// Connects and leaves; which server it is.
+pub(crate) async fn greeted(server: Server<RabbitServer>) -> Result<String, Problem> {
+    let spec = RabbitQueue { rabbitmq: String::new(), connection: server.connection.clone(), prefetch: 1 };
+    let subscriber = Subscriber { name: "millrace-probe".to_owned(), server: String::new() };
+    let queue = Queue::new(spec, server, &subscriber);
+    let connection = queue.connect().await?;
+    connection.close(200, "".into()).await.ok();
+    Ok(format!("`{}` lets in", queue.server.address))
 }
 
 impl Queue {

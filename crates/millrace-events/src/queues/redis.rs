@@ -24,6 +24,9 @@ const ABANDONED: Duration = Duration::from_secs(60);
 /// How often it is looked for such entries.
 const CLAIM_EVERY: Duration = Duration::from_secs(30);
 
+/// Redis, or what speaks as it does: streams and lists, for copies and triggers.
+///
+/// `url` is `redis://host:6379`, `rediss://` with TLS; a database's number stands behind it. A copy reads `queue:orders`, the stream `orders`.
 #[derive(Clone, serde::Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct RedisServer(ByUrl);
@@ -158,7 +161,7 @@ impl Stream {
 }
 
 /// Connects; `what` is what is wanted there.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     server: &Server<RedisServer>,
     what: &str,
 ) -> Result<MultiplexedConnection, Problem> {
@@ -190,7 +193,7 @@ pub(super) async fn connect(
 }
 
 /// What the server says; `what` is what was wanted of it.
-pub(super) fn problem(server: &Server<RedisServer>, what: &str, error: &RedisError) -> Problem {
+pub(crate) fn problem(server: &Server<RedisServer>, what: &str, error: &RedisError) -> Problem {
     let refused = matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
     if refused || error.kind() == ErrorKind::AuthenticationFailed {
         return server.refused(error);

@@ -298,9 +298,20 @@ impl Document {
 /// The number of this transaction's changes, to be stored with every run that it changes. It waits for other transactions that have one, so
 /// it is taken last.
 async fn next_change(session: &mut Session) -> Result<i64, MetastoreError> {
-    let sql = "UPDATE tracked_clock SET changed = changed + 1 WHERE id = 1 RETURNING changed";
-    let row = session.fetch_optional(sql, &[]).await?;
+    let last = last_change(session);
+    let sql = format!("UPDATE tracked_clock SET changed = {last} + 1 WHERE id = 1 RETURNING changed");
+    let row = session.fetch_optional(&sql, &[]).await?;
     row.ok_or_else(|| MetastoreError::stale("the clock of changes is gone"))?.int("changed")
+}
+
+/// The number of the last change, in a statement that reads or writes `tracked_clock`. On SQLite what is logged does not move the clock: the
+/// runs have its numbers alone.
+fn last_change(session: &Session) -> &'static str {
+    if session.is_postgres() {
+        "changed"
+    } else {
+        "MAX(changed, (SELECT COALESCE(MAX(changed), 0) FROM tracked_run))"
+    }
 }
 
 /// `$from, $from+1, …`: so many placeholders with commas between.

@@ -1,15 +1,22 @@
 //! Whether a connection leads anywhere, asked before anything is copied over it.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use millrace_contract::{Explain as _, KindDoc};
+use indexmap::IndexMap;
+use millrace_contract::{Explain as _, KindDoc, StepContext};
 use millrace_spec::problem::Problem;
 use serde_json::Value;
 
 use super::Connection;
+use crate::config::CopyConfig;
 use crate::connectors;
 use crate::database::{self, Dialect, LOADS};
 use crate::error::CopyError;
+use crate::meter::Meter;
+use crate::origin::{self, Asking};
+use crate::rejects::{OnError, RejectFile, Rejects};
+use crate::source::Outcome;
 use crate::store::{KINDS, leading};
 
 /// Names that are told at most.
@@ -20,6 +27,7 @@ impl Connection {
     pub fn kinds() -> Vec<KindDoc> {
         let leads = |doc: &KindDoc| {
             KINDS.iter().any(|kind| kind.word == doc.name)
+                || origin::KINDS.iter().any(|kind| kind.word == doc.name)
                 || database::ALL.iter().any(|(word, _)| *word == doc.name)
         };
         connectors().into_iter().filter(leads).collect()
@@ -29,17 +37,43 @@ impl Connection {
     pub fn problem(&self, name: &str, workspace: &Path) -> Option<Problem> {
         let found = match leading(name, &self.settings) {
             Some(leads) => leads.map(drop),
+            None if origin::kind_of(&self.settings).is_some() => {
+                origin::open(name, &self.settings, workspace).map(drop)
+            }
             None => database::open(name, &self.settings, workspace).map(drop),
         };
         found.err().map(|error| error.problem())
     }
 
-    /// Connects as a copy does. What answered, a version or where the files are; and names of tables, or of files and folders at the root,
-    /// the first of them.
+    /// Connects as a copy does. What answered, a version or where the files are; and names of tables, of streams, or of files and folders at
+    /// the root, the first of them. `context` is one of no run: its folder has what is read meanwhile, and its token gives up.
     ///
     /// # Errors
     /// As a copy over it would fail. It may take as long as the other side keeps silent; the caller says how long that may be.
-    pub async fn probe(&self, name: &str, workspace: &Path) -> Result<(String, Vec<String>), CopyError> {
+    pub async fn probe(
+        &self,
+        name: &str,
+        workspace: &Path,
+        context: &StepContext,
+    ) -> Result<(String, Vec<String>), CopyError> {
+        if origin::kind_of(&self.settings).is_some() {
+            let origin = origin::open(name, &self.settings, workspace)?;
+            let config = CopyConfig::plain(&name.into(), IndexMap::new())?;
+            let rejects = Rejects::new(OnError::Fail, None, &context.folder, RejectFile::Csv);
+            let outcome = Outcome::new(rejects, Arc::new(Meter::new(config.threads())));
+            let asking = Asking {
+                stream: "",
+                label: name.to_owned(),
+                config: Arc::new(config),
+                context,
+                folder: context.folder.clone(),
+                outcome,
+            };
+            let (said, mut names) = origin.probe(asking).await?;
+            names.sort();
+            names.truncate(MOST_NAMES);
+            return Ok((said, names));
+        }
         if let Some(leads) = leading(name, &self.settings) {
             let leads = leads?;
             let store = leads.open()?;

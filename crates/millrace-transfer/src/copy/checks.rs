@@ -153,7 +153,7 @@ impl Copy {
                 "delta:lake/orders, without `@`",
             )),
             Address::Dataset(_) | Address::Table(_) | Address::Delta { .. }
-                if matches!(config.write, Write::Upsert(_)) =>
+                if matches!(config.write, Write::Upsert(_) | Write::ApplyChanges(_)) =>
             {
                 Ok(())
             }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, Field, Schema};
 use millrace_contract::{BatchStream, StepContext, StepOutcome};
 
 use super::Copy;
@@ -48,7 +48,9 @@ impl Copy {
         let own = own_columns(&config.write);
         let schema = existing.schema().await?;
         let fields = schema.fields().iter().filter(|field| !own.contains(&field.name().as_str()));
-        let schema = Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()));
+        // What rows do is not the sink's.
+        let op = config.write.op_column().map(|op| Arc::new(Field::new(op, DataType::Utf8, true)));
+        let schema = Arc::new(Schema::new(fields.cloned().chain(op).collect::<Vec<_>>()));
         let label = existing.label();
         Ok(Some(match existing {
             // No table of Delta has two names that differ in their case alone.

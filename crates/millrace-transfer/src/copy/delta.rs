@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use millrace_contract::{
-    BatchStream, QueryEngine, QueryError, StepContext, TableMoment, TableRef, WriteMode, WrittenTable,
+    BatchStream, ByKey, QueryEngine, QueryError, StepContext, TableMoment, TableRef, WriteMode, WrittenTable,
 };
 use millrace_spec::asset::Asset;
 use schemars::JsonSchema;
@@ -20,7 +20,7 @@ use crate::error::CopyError;
 ///
 /// `delta:lake/orders` is a folder of the workspace, `delta:s3://bucket/orders` a place in a bucket that a connection of the kind `s3` leads to.
 /// `@12` after it is the version 12, `@2026-03-01T00:00:00Z` the newest one that was there at that time. Each copy is one version, once for its
-/// step, however often that is begun again; `write: {upsert: [id]}` replaces rows by keys and writes the whole table anew. Tables that are divided
+/// step, however often that is begun again; `write: {upsert: [id]}` replaces rows by keys, `apply_changes` deletes some too, and both write the whole table anew. Tables that are divided
 /// by columns, or that want a writer with other features, are read and not written.
 #[derive(JsonSchema)]
 pub(crate) struct DeltaTable {}
@@ -107,10 +107,16 @@ pub(super) async fn commit(
         }
         Write::Overwrite => engine.write_table_once(uri, rows, WriteMode::Overwrite, key).await,
         Write::Append => engine.write_table_once(uri, rows, WriteMode::Append, key).await,
-        Write::Upsert(columns) => engine.upsert_table_once(uri, rows, columns, key).await,
+        Write::Upsert(columns) => {
+            engine.merge_table_once(uri, rows, ByKey { columns, change: None }, key).await
+        }
+        Write::ApplyChanges(changes) => {
+            let by = ByKey { columns: &changes.keys, change: Some(&changes.op) };
+            engine.merge_table_once(uri, rows, by, key).await
+        }
         _ => Err(QueryError::Write {
             uri: uri.to_owned(),
-            message: "it is written by `overwrite`, `append` or `upsert`".to_owned(),
+            message: "it is written by `overwrite`, `append`, `upsert` or `apply_changes`".to_owned(),
         }),
     }
 }

@@ -188,7 +188,12 @@ impl Copy {
 pub(super) fn leaves_alone(write: &Write) -> bool {
     matches!(
         write,
-        Write::Append | Write::Upsert(_) | Write::DeleteInsert(_) | Write::InsertOnly(_) | Write::Snapshot
+        Write::Append
+            | Write::Upsert(_)
+            | Write::DeleteInsert(_)
+            | Write::InsertOnly(_)
+            | Write::ApplyChanges(_)
+            | Write::Snapshot
     )
 }
 

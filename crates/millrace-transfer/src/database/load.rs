@@ -1,13 +1,16 @@
 //! How a load comes about, the same for every system: what was loaded before is found by its key, everything else is one transaction.
 
+use std::sync::Arc;
+
 use arrow::datatypes::{Schema, SchemaRef};
 use futures::StreamExt as _;
 use millrace_contract::BatchStream;
 use millrace_metastore::commits::pass;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::evolution::{evolved, same_name};
 use super::merge::{Merge, Statement};
+use super::unfit::{none, unique_key};
 use super::{Dialect, Session, TableColumn};
 use crate::config::Write;
 use crate::error::CopyError;
@@ -69,8 +72,8 @@ pub(crate) async fn load(
     if let Some(loaded) = found(session, load, &loads).await? {
         return Ok(loaded);
     }
-    let schema = rows.schema.clone();
-    check_keys(load, &schema)?;
+    check_keys(load, &rows.schema)?;
+    let schema = stored(load.write, &rows.schema);
     // MySQL ends a transaction when a table is created.
     let ahead = if dialect == Dialect::Mysql { Some(prepare(session, load, &schema).await?) } else { None };
     pass();
@@ -250,6 +253,7 @@ pub(crate) fn own_columns(write: &Write) -> &'static [&'static str] {
 fn create_table(dialect: Dialect, target: &str, load: &Load<'_>, schema: &Schema) -> String {
     let keys: &[String] = match load.write {
         Write::Upsert(keys) | Write::InsertOnly(keys) => keys,
+        Write::ApplyChanges(changes) => &changes.keys,
         _ => &[],
     };
     let mut columns: Vec<String> = schema
@@ -302,11 +306,20 @@ fn columns_of(
     schema.fields().iter().map(column).collect()
 }
 
+/// The columns of rows that a table gets.
+fn stored(write: &Write, rows: &SchemaRef) -> SchemaRef {
+    let Some(op) = write.op_column() else { return rows.clone() };
+    let fields = rows.fields().iter().filter(|field| field.name() != op);
+    Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()))
+}
+
 fn check_keys(load: &Load<'_>, schema: &Schema) -> Result<(), CopyError> {
     let named: Vec<&String> = match load.write {
         Write::Upsert(keys) | Write::DeleteInsert(keys) | Write::InsertOnly(keys) | Write::Scd2(keys) => {
             keys.iter().collect()
         }
+        Write::ApplyChanges(changes) if changes.keys.is_empty() => Vec::new(),
+        Write::ApplyChanges(changes) => changes.keys.iter().chain([&changes.op]).collect(),
         Write::Backfill(range) => vec![&range.column],
         Write::Overwrite | Write::Append | Write::Truncate | Write::Snapshot => return Ok(()),
     };
@@ -353,7 +366,7 @@ async fn fill(
             return session.fill(target, &prepared.columns, rows, load).await;
         }
     }
-    let staged: Vec<TableColumn> = prepared
+    let mut staged: Vec<TableColumn> = prepared
         .columns
         .iter()
         .zip(&fits)
@@ -362,6 +375,10 @@ async fn fill(
             TableColumn { name: column.name.clone(), sql_type }
         })
         .collect();
+    if let Some(op) = load.write.op_column() {
+        let place = rows.schema.index_of(op).map_err(|error| load.failed(&error))?;
+        staged.insert(place, TableColumn { name: op.to_owned(), sql_type: "text".to_owned() });
+    }
     session.script(&stage(dialect, &staged)).await?;
     let count = session.fill(&stage_name(dialect), &staged, rows, load).await?;
     if dialect == Dialect::Postgres {
@@ -371,11 +388,12 @@ async fn fill(
         Some(row) => row.into_iter().next().flatten().unwrap_or_default(),
         None => String::new(),
     };
-    let merge = Merge::new(dialect, target, &stage_name(dialect), &prepared.columns, &now);
+    let stage = stage_name(dialect);
+    let merge = Merge::new(dialect, target, &stage, &prepared.columns, &now);
     for step in merge.statements(load.write, load.partial) {
         match step {
             Statement::Run(sql, values) => drop(session.execute(&sql, &values).await?),
-            Statement::None(sql, values) => none(session, load, &sql, &values).await?,
+            Statement::None(unfit, sql, values) => none(session, load, unfit, &sql, &values).await?,
             Statement::UniqueKey(keys) => unique_key(session, load, keys).await?,
         }
     }
@@ -406,51 +424,6 @@ fn stage(dialect: Dialect, columns: &[TableColumn]) -> String {
         ""
     };
     format!("create temporary table {STAGE} ({}){end}", list.join(", "))
-}
-
-/// Fails if a query counts any row.
-async fn none(
-    session: &mut dyn Session,
-    load: &Load<'_>,
-    sql: &str,
-    values: &[Value],
-) -> Result<(), CopyError> {
-    let row = session.ask(sql, values).await?;
-    let count = row.and_then(|row| row.into_iter().next().flatten()).unwrap_or_default();
-    match (count.as_str(), load.write) {
-        ("0", _) => Ok(()),
-        (_, Write::Backfill(range)) => Err(CopyError::config(
-            format!("{count} rows are outside of the range that is filled, by their `{}`", range.column),
-            "take them out with `where:` or widen `from` and `to`",
-        )),
-        _ => Err(load.failed(&format!("{count} rows cannot be written"))),
-    }
-}
-
-/// Without such an index MySQL would add the rows a second time.
-async fn unique_key(session: &mut dyn Session, load: &Load<'_>, keys: &[String]) -> Result<(), CopyError> {
-    let (schema, table) = match load.table.rsplit_once('.') {
-        Some((schema, table)) => (Value::from(schema), table),
-        None => (Value::Null, load.table),
-    };
-    let places = vec!["?"; keys.len()].join(", ");
-    let sql = format!(
-        "select index_name from information_schema.statistics where table_schema = coalesce(?, database()) \
-         and table_name = ? and non_unique = 0 group by index_name \
-         having count(*) = {} and sum(column_name in ({places})) = {}",
-        keys.len(),
-        keys.len()
-    );
-    let mut values = vec![schema, table.into()];
-    values.extend(keys.iter().map(|key| Value::from(key.as_str())));
-    if session.ask(&sql, &values).await?.is_some() {
-        return Ok(());
-    }
-    let list: Vec<String> = keys.iter().map(|key| Dialect::Mysql.quoted(key)).collect();
-    Err(CopyError::config(
-        format!("`{}` has no unique index on {}", load.table, keys.join(", ")),
-        format!("alter table {} add unique ({})", Dialect::Mysql.table(load.table), list.join(", ")),
-    ))
 }
 
 /// Puts the new table where the old one is.

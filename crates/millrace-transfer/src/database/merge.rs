@@ -1,16 +1,18 @@
 //! The statements by which staged rows join those of a table.
 
+use millrace_contract::RowChange;
 use serde_json::Value;
 
+use super::unfit::Unfit;
 use super::{Dialect, TableColumn};
-use crate::config::Write;
+use crate::config::{Changes, Write};
 
 /// One step of a merge.
 pub(super) enum Statement<'a> {
     /// Runs with bound values.
     Run(String, Vec<Value>),
-    /// A query that must count nothing.
-    None(String, Vec<Value>),
+    /// A query that must count nothing, and what the rows are that it counts.
+    None(Unfit, String, Vec<Value>),
     /// There must be a unique index on these columns.
     UniqueKey(&'a [String]),
 }
@@ -19,8 +21,11 @@ pub(super) enum Statement<'a> {
 pub(super) struct Merge<'a> {
     dialect: Dialect,
     target: &'a str,
+    stage: &'a str,
     /// Quoted.
     names: Vec<String>,
+    /// Those of the staged rows, in the types of the table.
+    typed: String,
     /// The staged rows in the types of the table, with their number.
     source: String,
     now: &'a str,
@@ -30,7 +35,7 @@ impl<'a> Merge<'a> {
     pub(super) fn new(
         dialect: Dialect,
         target: &'a str,
-        stage: &str,
+        stage: &'a str,
         columns: &[TableColumn],
         now: &'a str,
     ) -> Self {
@@ -39,9 +44,9 @@ impl<'a> Merge<'a> {
             Dialect::Postgres => format!("{name}::{} as {name}", column.sql_type),
             Dialect::Mysql | Dialect::Sqlite => name.clone(),
         };
-        let list: Vec<String> = columns.iter().zip(&names).map(typed).collect();
-        let source = format!("(select {}, millrace_nr from {stage})", list.join(", "));
-        Self { dialect, target, names, source, now }
+        let typed = columns.iter().zip(&names).map(typed).collect::<Vec<String>>().join(", ");
+        let source = format!("(select {typed}, millrace_nr from {stage})");
+        Self { dialect, target, stage, names, typed, source, now }
     }
 
     /// What a mode does, step by step. `partial`: rows that are not staged are not gone.
@@ -71,6 +76,7 @@ impl<'a> Merge<'a> {
                      where not exists (select 1 from {target} t where {same})"
                 ))]
             }
+            Write::ApplyChanges(changes) => self.apply(changes),
             Write::Scd2(keys) => self.scd2(keys, partial),
             Write::Snapshot => {
                 let (list, at) = (self.names.join(", "), self.dialect.quoted("snapshot_at"));
@@ -91,7 +97,7 @@ impl<'a> Merge<'a> {
                     self.source
                 );
                 vec![
-                    Statement::None(outside, bounds.clone()),
+                    Statement::None(Unfit::OutsideRange, outside, bounds.clone()),
                     Statement::Run(format!("delete from {target} where {within}"), bounds),
                     run(self.insert()),
                 ]
@@ -133,6 +139,61 @@ impl<'a> Merge<'a> {
         let action =
             if sets.is_empty() { "nothing".to_owned() } else { format!("update set {}", sets.join(", ")) };
         format!("{insert} on conflict ({}) do {action}", keys.join(", "))
+    }
+
+    /// Each key once, by what its rows come to.
+    fn apply(&self, changes: &Changes) -> Vec<Statement<'static>> {
+        let (target, stage, list, same) =
+            (self.target, self.stage, self.names.join(", "), self.same(&changes.keys));
+        let keys: Vec<String> = changes.keys.iter().map(|key| self.dialect.quoted(key)).collect();
+        let number = RowChange::number_sql(&self.dialect.quoted(&changes.op));
+        let before = RowChange::before_sql("millrace_change", "millrace_nr");
+        let does = RowChange::outcome_sql("millrace_change", "millrace_before", "millrace_rows");
+        let by_key = format!("over (partition by {})", keys.join(", "));
+        let last = format!(
+            "(select y.*, {does} as millrace_does from (select x.*, \
+             row_number() over (partition by {} order by millrace_nr desc) as millrace_turn, {before} {by_key} as millrace_before, \
+             count(*) {by_key} as millrace_rows from (select {}, millrace_nr, {number} as millrace_change from {stage}) x) y \
+             where millrace_turn = 1)",
+            keys.join(", "),
+            self.typed,
+        );
+        let run = |sql: String| Statement::Run(sql, Vec::new());
+        let there = format!("exists (select 1 from {target} t where {same})");
+        let mut statements = vec![
+            Statement::None(
+                Unfit::UnknownChange,
+                format!("select count(*) from {stage} where ({number}) is null"),
+                Vec::new(),
+            ),
+            Statement::None(
+                Unfit::AlreadyThere,
+                format!("select count(*) from {last} s where s.millrace_does = 0 and {there}"),
+                Vec::new(),
+            ),
+            run(self.delete(&format!("exists (select 1 from {last} s where {same} and s.millrace_does = 3)"))),
+        ];
+        let others = self.names.iter().filter(|name| !keys.contains(name));
+        let sets = |prefix: &str| {
+            others.clone().map(|name| format!("{prefix}{name} = s.{name}")).collect::<Vec<_>>().join(", ")
+        };
+        if others.clone().next().is_some() {
+            statements.push(run(match self.dialect {
+                Dialect::Mysql => format!(
+                    "update {target} as t join {last} s on {same} set {} where s.millrace_does in (1, 2)",
+                    sets("t.")
+                ),
+                Dialect::Postgres | Dialect::Sqlite => format!(
+                    "update {target} as t set {} from {last} s where {same} and s.millrace_does in (1, 2)",
+                    sets("")
+                ),
+            }));
+        }
+        statements.push(run(format!(
+            "insert into {target} ({list}) select {list} from {last} s where s.millrace_does in (0, 2) and not {there} \
+             order by millrace_nr"
+        )));
+        statements
     }
 
     /// What is no longer so ends now, what is so begins now.

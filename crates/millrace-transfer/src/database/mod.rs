@@ -14,6 +14,7 @@ mod parted;
 pub(crate) mod postgres;
 mod ranges;
 pub(crate) mod sqlite;
+mod unfit;
 
 use std::path::Path;
 use std::time::Duration;

@@ -12,10 +12,11 @@ use indexmap::IndexMap;
 use millrace_contract::BatchStream;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::settings::{Hidden, Kind, Settings};
 use super::sql::{self, Given};
-use super::{Asking, Origin};
+use super::{Asking, Found, Origin, names_in};
 use crate::config::CopyConfig;
 use crate::error::CopyError;
 use crate::source;
@@ -141,5 +142,10 @@ impl Origin for Adbc {
         let rows = opened.await?;
         let (threads, files) = (asking.config.threads(), asking.config.wants_files());
         Ok(source::stream(Box::new(rows), threads, files, asking.outcome))
+    }
+
+    async fn probe(&self, asking: Asking<'_>) -> Result<Found, CopyError> {
+        names_in(self.read(asking.instead("(select 1 as answer)", json!({}))?).await?).await?;
+        Ok(("the driver's database answers".to_owned(), Vec::new()))
     }
 }

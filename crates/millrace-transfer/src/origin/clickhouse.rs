@@ -8,13 +8,13 @@ use millrace_contract::{BatchStream, Progress};
 use reqwest::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use url::Url;
 
 use super::settings::{Hidden, Kind, Settings};
 use super::staged::Staged;
-use super::{Asking, Origin};
+use super::{Asking, Found, Origin, names_in};
 use crate::config::{Condition, CopyConfig};
 use crate::error::CopyError;
 use crate::format::Format;
@@ -262,11 +262,17 @@ impl Origin for ClickHouse {
         let staged = unless_cancelled(asking.context, self.stage(query, &asking)).await?;
         staged.read(asking, Format::ArrowStream, None).await
     }
+
+    async fn probe(&self, asking: Asking<'_>) -> Result<Found, CopyError> {
+        let own = "database not in ('system', 'information_schema', 'INFORMATION_SCHEMA')";
+        let tables = json!({"select": ["database", "name"], "where": own, "limit": 200});
+        let names = names_in(self.read(asking.instead("system.tables", tables)?).await?).await?;
+        Ok(("ClickHouse answers".to_owned(), names))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
 
     use super::*;
 

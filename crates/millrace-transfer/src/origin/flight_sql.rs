@@ -17,6 +17,7 @@ use indexmap::IndexMap;
 use millrace_contract::BatchStream;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
@@ -24,7 +25,7 @@ use url::Url;
 
 use super::settings::{Hidden, Kind, Settings};
 use super::sql::{self, Given};
-use super::{Asking, Origin};
+use super::{Asking, Found, Origin, names_in};
 use crate::config::CopyConfig;
 use crate::error::CopyError;
 use crate::source;
@@ -243,6 +244,11 @@ impl Origin for FlightSql {
         let rows = Given::new(asking.label.clone(), &schema, Box::new(next));
         let (threads, files) = (asking.config.threads(), asking.config.wants_files());
         Ok(source::stream(Box::new(rows), threads, files, asking.outcome))
+    }
+
+    async fn probe(&self, asking: Asking<'_>) -> Result<Found, CopyError> {
+        names_in(self.read(asking.instead("(select 1 as answer)", json!({}))?).await?).await?;
+        Ok((format!("`{}` answers", self.host), Vec::new()))
     }
 }
 

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio::process::Command;
 
 use super::settings::{Hidden, Kind, Settings};
-use super::{Asking, Origin};
+use super::{Asking, Found, Origin};
 use crate::config::CopyConfig;
 use crate::error::CopyError;
 use crate::source;
@@ -219,5 +219,15 @@ impl Origin for Git {
     async fn read(&self, asking: Asking<'_>) -> Result<BatchStream, CopyError> {
         let files = unless_cancelled(asking.context, self.fetched(&asking)).await?;
         source::open(files, asking.config, asking.outcome).await
+    }
+
+    /// Branches and tags.
+    async fn probe(&self, asking: Asking<'_>) -> Result<Found, CopyError> {
+        let listed = self.git(&asking, &["ls-remote", "--quiet", "--", &self.address], None).await?;
+        let listed = String::from_utf8_lossy(&listed).into_owned();
+        let names = listed.lines().filter_map(|line| line.split_once("\trefs/")?.1.split_once('/'));
+        let names = names.map(|(_, name)| name).filter(|name| !name.ends_with("^{}"));
+        let names = names.map(|name| format!("*@{name}")).collect();
+        Ok(("the repository answers; its branches and tags are".to_owned(), names))
     }
 }

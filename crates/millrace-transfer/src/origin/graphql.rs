@@ -14,7 +14,7 @@ use super::json_path::JsonPath;
 use super::rest::{check_web, enough, records_of};
 use super::settings::{Hidden, Kind, Settings};
 use super::web::{Ask, Auth, Client, Cursor, Fetch, Pages, Parameters, Server};
-use super::{Asking, Origin};
+use super::{Asking, Found, Origin};
 use crate::config::CopyConfig;
 use crate::error::CopyError;
 
@@ -152,5 +152,17 @@ impl Origin for Graphql {
         let pages = pages_of(&query, &records, &asking.config)?;
         let (client, pages, records, enough) = (&self.client, &pages, Some(&records), enough(&asking.config));
         Fetch { client, pages, records, enough, refusal }.rows(ask, asking).await
+    }
+
+    async fn probe(&self, asking: Asking<'_>) -> Result<Found, CopyError> {
+        let ask = self.ask("{ __typename }", &asking.config)?;
+        let answer = self.client.ask_once(&ask).await.map_err(|message| asking.failed(message, true))?;
+        match refusal(&answer.document) {
+            Some(refusal) => Err(asking.failed(refusal, false)),
+            None if answer.document.get("data").is_none() => {
+                Err(asking.failed("the answer is none of GraphQL: it has no `data`", false))
+            }
+            None => Ok((format!("`{}` answers", self.place), Vec::new())),
+        }
     }
 }

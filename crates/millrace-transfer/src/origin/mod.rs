@@ -28,6 +28,7 @@ mod web;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use millrace_contract::{BatchStream, StepContext};
 
@@ -48,6 +49,9 @@ pub(crate) trait Origin: Send + Sync {
     /// The rows.
     async fn read(&self, asking: Asking<'_>) -> Result<BatchStream, CopyError>;
 
+    /// Connects as for rows: who answers, and names of what can be read there, the first of them where it tells them.
+    async fn probe(&self, asking: Asking<'_>) -> Result<Found, CopyError>;
+
     /// Whether it can be written as a step says. Only kinds that take rows are asked.
     fn check_write(&self, _table: &str, _config: &CopyConfig) -> Result<(), CopyError> {
         Ok(())
@@ -57,6 +61,26 @@ pub(crate) trait Origin: Send + Sync {
     async fn write(&self, writing: Writing<'_>, _rows: BatchStream) -> Result<u64, CopyError> {
         Err(CopyError::write(writing.label, &"it takes no rows"))
     }
+}
+
+/// Who answered, and names of what can be read there.
+pub(crate) type Found = (String, Vec<String>);
+
+/// Names out of rows, the parts of one with dots between.
+async fn names_in(rows: BatchStream) -> Result<Vec<String>, CopyError> {
+    let unreadable = |error: &dyn std::fmt::Display| CopyError::read("the names", error);
+    let batches = rows.collect().await.map_err(|error| unreadable(&error))?;
+    let options = FormatOptions::default();
+    let mut names = Vec::new();
+    for batch in &batches {
+        let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
+        let columns = columns.collect::<Result<Vec<_>, _>>().map_err(|error| unreadable(&error))?;
+        names.extend((0..batch.num_rows()).map(|row| {
+            let parts = columns.iter().map(|column| column.value(row).to_string());
+            parts.collect::<Vec<_>>().join(".")
+        }));
+    }
+    Ok(names)
 }
 
 /// How rows are written.
@@ -86,6 +110,20 @@ pub(crate) struct Asking<'a> {
 }
 
 impl Asking<'_> {
+    /// The same of something else that is there, and of its rows as `config` says beside `from` and `to`.
+    fn instead<'b>(self, stream: &'b str, config: serde_json::Value) -> Result<Asking<'b>, CopyError>
+    where
+        Self: 'b,
+    {
+        let mut whole = serde_json::json!({"from": stream, "to": stream});
+        if let (Some(whole), serde_json::Value::Object(config)) = (whole.as_object_mut(), config) {
+            whole.extend(config);
+        }
+        let config = serde_json::from_value(whole)
+            .map_err(|error| CopyError::config(error.to_string(), "from: name"))?;
+        Ok(Asking { stream, config: Arc::new(config), ..self })
+    }
+
     /// A folder for what is written while it is read; it is gone when the copy ends.
     pub(crate) fn own_folder(&self) -> Result<PathBuf, CopyError> {
         let folder = self.folder.join(uuid::Uuid::now_v7().simple().to_string());

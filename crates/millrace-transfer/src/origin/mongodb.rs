@@ -20,7 +20,7 @@ use tokio::io::{AsyncWriteExt as _, BufWriter};
 
 use super::settings::{Hidden, Kind, Settings};
 use super::staged::Staged;
-use super::{Asking, Origin};
+use super::{Asking, Found, Origin};
 use crate::config::{Condition, CopyConfig};
 use crate::error::CopyError;
 use crate::format::Format;
@@ -247,7 +247,7 @@ fn object(fields: Document) -> Value {
 }
 
 impl MongoDb {
-    async fn find(&self, query: Query) -> Result<Cursor<Document>, Error> {
+    async fn client(&self) -> Result<Client, Error> {
         let mut options = ClientOptions::parse(&self.settings.url).await?;
         options.app_name.get_or_insert_with(|| "millrace".to_owned());
         options.connect_timeout.get_or_insert(CONNECT);
@@ -259,7 +259,11 @@ impl MongoDb {
             credential.source = self.settings.auth_source.clone().or(credential.source);
             options.credential = Some(credential);
         }
-        let client = Client::with_options(options)?;
+        Client::with_options(options)
+    }
+
+    async fn find(&self, query: Query) -> Result<Cursor<Document>, Error> {
+        let client = self.client().await?;
         let collection = client.database(&query.database).collection::<Document>(&query.collection);
         let mut find = collection.find(query.filter);
         if let Some(fields) = query.projection {
@@ -338,6 +342,21 @@ impl Origin for MongoDb {
         let query = Query::of(asking.stream, self.database.as_deref(), &asking.config)?;
         let staged = unless_cancelled(asking.context, self.stage(query, &asking)).await?;
         staged.read(asking, Format::Jsonl, None).await
+    }
+
+    async fn probe(&self, asking: Asking<'_>) -> Result<Found, CopyError> {
+        let listing = async {
+            let client = self.client().await?;
+            match &self.database {
+                Some(database) => client.database(database).list_collection_names().await,
+                None => {
+                    let names = client.list_database_names().await?;
+                    Ok(names.into_iter().map(|name| format!("{name}.…")).collect())
+                }
+            }
+        };
+        let names = unless_cancelled(asking.context, self.answered(&asking, listing)).await?;
+        Ok(("MongoDB answers".to_owned(), names))
     }
 }
 

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::json_path::JsonPath;
-use super::rest::check_web;
+use super::rest::{check_web, rooted};
 use super::settings::{Hidden, Kind, Settings};
 use super::web::{Ask, Auth, Client, Fetch, Pages, Parameters, Request, Server, address};
-use super::{Asking, Origin};
+use super::{Asking, Found, Origin};
 use crate::config::{Condition, CopyConfig};
 use crate::error::CopyError;
 use crate::store::is_glob;
@@ -175,6 +175,24 @@ impl Origin for Odata {
         let enough = asking.config.limit.filter(|_| asking.config.keeps_every_row());
         let fetch = Fetch { client: &self.client, pages: &self.pages, records, enough, refusal: |_| None };
         fetch.rows(ask, asking).await
+    }
+
+    /// The root of a service lists what it has (OData 4.01, JSON Format, 5).
+    async fn probe(&self, asking: Asking<'_>) -> Result<Found, CopyError> {
+        let ask = Ask {
+            url: rooted(&self.client.root, &self.params),
+            method: None,
+            accept: "application/json",
+            headers: vec![("odata-maxversion", "4.0".to_owned())],
+            body: None,
+            parameters: Parameters::Address,
+        };
+        let answer = self.client.ask_once(&ask).await.map_err(|message| asking.failed(message, true))?;
+        let listed = answer.document.get("value").and_then(Value::as_array);
+        let listed = listed
+            .ok_or_else(|| asking.failed("its root is no service of OData: it lists nothing", false))?;
+        let name = |entry: &Value| entry.get("name").and_then(Value::as_str).map(str::to_owned);
+        Ok((format!("`{}` answers", self.client.root), listed.iter().filter_map(name).collect()))
     }
 }
 

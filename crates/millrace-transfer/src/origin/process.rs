@@ -98,6 +98,21 @@ impl Program {
         Ok(Self { command, env, workspace: workspace.to_owned(), secrets, limits })
     }
 
+    /// Where it is.
+    pub(super) fn found(&self) -> Result<PathBuf, CopyError> {
+        let name = self.command.first().map(String::as_str).unwrap_or_default();
+        let places = match name.contains('/') {
+            true => vec![self.workspace.join(name)],
+            false => std::env::split_paths(PATH).map(|folder| folder.join(name)).collect(),
+        };
+        places.into_iter().find(|place| place.is_file()).ok_or_else(|| {
+            CopyError::config(
+                format!("there is no program `{name}`"),
+                format!("a path below the workspace, an absolute one, or a name that is found in {PATH}"),
+            )
+        })
+    }
+
     /// Starts it. `folder` is its home, and where its temporary files go. Called where tasks can be spawned.
     pub(super) fn start(
         &self,

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use super::process::{Ender, Limits, Output, Program, Running, private_file};
 use super::progress::Progress;
 use super::settings::{Hidden, Kind, Settings};
-use super::{Asking, Origin};
+use super::{Asking, Found, Origin};
 use crate::config::CopyConfig;
 use crate::error::CopyError;
 use crate::needless::{FORMAT, RECORDS, REQUEST, WHERE, refuse};
@@ -134,6 +134,12 @@ impl Origin for External {
         let rows = opened.await?;
         let (threads, files) = (asking.config.threads(), asking.config.wants_files());
         Ok(ended_with(source::stream(Box::new(rows), threads, files, asking.outcome), ender))
+    }
+
+    /// A program has no question that none of its streams is named in.
+    async fn probe(&self, _: Asking<'_>) -> Result<Found, CopyError> {
+        let program = self.program.found()?;
+        Ok((format!("`{}` is there; a copy starts it", program.display()), Vec::new()))
     }
 }
 

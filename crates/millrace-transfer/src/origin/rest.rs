@@ -14,7 +14,7 @@ use url::Url;
 use super::json_path::JsonPath;
 use super::settings::{Hidden, Kind, Settings};
 use super::web::{Ask, Auth, Client, Fetch, Pages, Parameters, Request, Server, address};
-use super::{Asking, Origin};
+use super::{Asking, Found, Origin};
 use crate::config::CopyConfig;
 use crate::error::CopyError;
 use crate::format;
@@ -150,6 +150,30 @@ impl Origin for Rest {
         let fetch = Fetch { client, pages, records, enough, refusal: |_| None };
         fetch.rows(ask, asking).await
     }
+
+    async fn probe(&self, asking: Asking<'_>) -> Result<Found, CopyError> {
+        let ask = Ask {
+            url: rooted(&self.client.root, &self.params),
+            method: Some(Method::GET),
+            accept: "application/json, */*;q=0.5",
+            headers: Vec::new(),
+            body: None,
+            parameters: Parameters::Address,
+        };
+        let status = self.client.greet(&ask).await.map_err(|message| asking.failed(message, true))?;
+        // Many have nothing at their root.
+        Ok((format!("`{}` answers, with status {status}", self.client.root), Vec::new()))
+    }
+}
+
+/// The root of an API with what each of its addresses has.
+pub(super) fn rooted(root: &Url, params: &IndexMap<String, Value>) -> Url {
+    let mut url = root.clone();
+    if !params.is_empty() {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        url.query_pairs_mut().extend_pairs(params.iter().map(|(name, value)| (name, text(value))));
+    }
+    url
 }
 
 #[async_trait]

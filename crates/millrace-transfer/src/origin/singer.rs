@@ -17,7 +17,7 @@ use super::program::{check_program, progress, settled};
 use super::progress::Progress;
 use super::settings::{Hidden, Kind, Settings};
 use super::staged::Staged;
-use super::{Asking, Origin};
+use super::{Asking, Found, Origin};
 use crate::config::CopyConfig;
 use crate::error::CopyError;
 use crate::format::{self, Format};
@@ -107,6 +107,20 @@ struct Tap {
 impl Tap {
     /// The catalog with the stream selected.
     async fn catalog(&self, asking: &Asking<'_>, config: &str, folder: &Path) -> Result<Value, CopyError> {
+        let catalog = self.whole_catalog(asking, config, folder).await?;
+        if self.catalog.is_some() {
+            return Ok(catalog);
+        }
+        selected(catalog, asking.stream).map_err(|message| asking.failed(message, false))
+    }
+
+    /// The catalog of the workspace, or else what the tap discovers.
+    async fn whole_catalog(
+        &self,
+        asking: &Asking<'_>,
+        config: &str,
+        folder: &Path,
+    ) -> Result<Value, CopyError> {
         if let Some(file) = &self.catalog {
             let text =
                 fs_err::read(self.workspace.join(file)).map_err(|error| CopyError::read(file, &error))?;
@@ -120,10 +134,8 @@ impl Tap {
             running.end()?;
             Ok(said)
         });
-        let catalog = serde_json::from_slice(&said.await?).map_err(|error| {
-            asking.failed(format!("what the tap discovers is no catalog: {error}"), false)
-        })?;
-        selected(catalog, asking.stream).map_err(|message| asking.failed(message, false))
+        serde_json::from_slice(&said.await?)
+            .map_err(|error| asking.failed(format!("what the tap discovers is no catalog: {error}"), false))
     }
 }
 
@@ -146,16 +158,12 @@ async fn ran<T: Send + 'static>(
 fn selected(mut catalog: Value, wanted: &str) -> Result<Value, String> {
     let streams = catalog.get_mut("streams").and_then(Value::as_array_mut);
     let streams = streams.ok_or("the tap's catalog has no `streams`")?;
-    let name = |stream: &Value| {
-        let name = ["tap_stream_id", "stream"].iter().find_map(|field| stream.get(field)?.as_str());
-        name.unwrap_or_default().to_owned()
-    };
     let mut names = Vec::new();
     let mut found = false;
     for stream in streams.iter_mut() {
         let is_wanted =
-            name(stream) == wanted || stream.get("stream").and_then(Value::as_str) == Some(wanted);
-        names.push(format!("`{}`", name(stream)));
+            name_of(stream) == wanted || stream.get("stream").and_then(Value::as_str) == Some(wanted);
+        names.push(format!("`{}`", name_of(stream)));
         found |= is_wanted;
         select(stream, is_wanted);
     }
@@ -166,6 +174,11 @@ fn selected(mut catalog: Value, wanted: &str) -> Result<Value, String> {
         [] => Err("the tap discovers no stream; look at its `config`".to_owned()),
         names => Err(format!("the tap has no stream `{wanted}`; it has {}", names.join(", "))),
     }
+}
+
+fn name_of(stream: &Value) -> String {
+    let name = ["tap_stream_id", "stream"].iter().find_map(|field| stream.get(field)?.as_str());
+    name.unwrap_or_default().to_owned()
 }
 
 fn select(stream: &mut Value, is_wanted: bool) {
@@ -368,6 +381,16 @@ impl Origin for Tap {
         settled(&asking, progress);
         asking.config = Arc::new(CopyConfig { columns: declared, ..CopyConfig::clone(&asking.config) });
         staged.read(asking, Format::Jsonl, None).await
+    }
+
+    async fn probe(&self, asking: Asking<'_>) -> Result<Found, CopyError> {
+        let folder = asking.own_folder()?;
+        let config = folder.join("config.json");
+        private_file(&config, &self.config)?;
+        let catalog = self.whole_catalog(&asking, &config.to_string_lossy(), &folder).await?;
+        let streams = catalog.get("streams").and_then(Value::as_array);
+        let streams = streams.ok_or_else(|| asking.failed("the tap's catalog has no `streams`", false))?;
+        Ok(("the tap has answered; its streams are".to_owned(), streams.iter().map(name_of).collect()))
     }
 }
 

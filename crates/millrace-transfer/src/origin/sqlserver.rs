@@ -14,7 +14,7 @@ use futures::TryStreamExt as _;
 use millrace_contract::BatchStream;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tiberius::error::Error;
 use tiberius::time::chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
 use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, FromSql as _};
@@ -24,7 +24,7 @@ use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
 
 use super::settings::{Hidden, Kind, Settings};
 use super::sql::Given;
-use super::{Asking, Origin};
+use super::{Asking, Found, Origin, names_in};
 use crate::config::{Condition, CopyConfig};
 use crate::database::cells::{Cell, Rows};
 use crate::error::CopyError;
@@ -482,11 +482,16 @@ impl Origin for SqlServer {
         let (threads, files) = (asking.config.threads(), asking.config.wants_files());
         Ok(source::stream(Box::new(rows), threads, files, asking.outcome))
     }
+
+    async fn probe(&self, asking: Asking<'_>) -> Result<Found, CopyError> {
+        let tables = "(SELECT TOP (200) CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) AS name FROM INFORMATION_SCHEMA.TABLES ORDER BY 1)";
+        let names = names_in(self.read(asking.instead(tables, json!({}))?).await?).await?;
+        Ok(("SQL Server answers".to_owned(), names))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
 
     use super::*;
 

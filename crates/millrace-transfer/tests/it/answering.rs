@@ -207,7 +207,9 @@ async fn flight_sql_answers_become_rows() {
             message,
             "cannot read `lake:elsewhere`: its rows lie at `grpc://other.example:1`, which is another server"
         );
+        assert_eq!(place.probed("lake").await.unwrap().0, "`127.0.0.1` answers");
         let wrong = connected(json!({"url": url, "auth": basic("wrong"), "allow_http": true}));
+        assert!(wrong.probed("lake").await.unwrap_err().contains("who are you?"));
         let error = wrong.copy(json!({"from": "lake:numbers", "to": "out.csv"})).await.unwrap_err();
         assert!(
             !error.transient && error.problem.message.contains("who are you?"),
@@ -270,7 +272,9 @@ async fn adbc_drivers_give_rows() {
     assert_eq!(place.copy(json!({"from": "by_adbc:rows", "to": "d.csv"})).await.unwrap().rows, Some(3));
     let message = place.message(json!({"from": "by_adbc:absent", "to": "d.csv"})).await;
     assert!(message.contains("no such table: absent"), "{message}");
+    assert_eq!(place.probed("by_adbc").await.unwrap().0, "the driver's database answers");
     place.connections.insert("none".to_owned(), json!({"adbc": {"driver": "drivers/none.so"}}).into());
+    assert!(place.probed("none").await.unwrap_err().contains("none.so"));
     let message = place.message(json!({"from": "none:rows", "to": "d.csv"})).await;
     assert!(message.contains("none.so"), "{message}");
 }

@@ -130,7 +130,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer({"data": ROWS[:10], "next": "http://other.example/rows"})
         elif path == "/empty":
             self.answer({"data": []})
-        elif path == "/one":
+        elif path.rstrip("/") == "/one":
             self.answer({"id": 7, "exact": 0.1})
         elif path == "/exact":
             self.answer(b'[{"id": 12345678901234567890, "price": 1.10}, {"id": 1, "price": "n/a", "at":\n null}]')
@@ -165,7 +165,7 @@ class Handler(BaseHTTPRequestHandler):
                 TOKENS.append(f"token-{len(TOKENS) + 1}")
                 self.answer({"access_token": TOKENS[-1], "token_type": "bearer", "expires_in": 3600})
         elif path.startswith("/private/"):
-            self.private(path.rsplit("/", 1)[1], asked)
+            self.private(path.rstrip("/").rsplit("/", 1)[1], asked)
         elif path == "/graphql" and SCHEMA:
             wanted = json.loads(body)
             root = {"rows": lambda info, **found: rows(None, info, **found)}

@@ -26,6 +26,10 @@ async fn tables_of_clickhouse_are_read_as_arrow() {
         "id,name,at\n1,a,2026-03-01T00:00:00Z\n2,ü,2026-03-01T00:00:00Z\n3,,2026-03-01T00:00:00Z\n"
     );
     let condition = json!({"text": "name = $1", "params": ["ü"]});
+    let tables = vec!["web.visits".to_owned()];
+    assert_eq!(all.probed("events").await, Ok(("ClickHouse answers".to_owned(), tables)));
+    let refused = place(&server, "secret-word").probed("events").await.unwrap_err();
+    assert!(refused.contains("AUTHENTICATION_FAILED") && !refused.contains("secret-word"), "{refused}");
     all.copy(json!({"from": "events:visits", "where": condition, "to": "out.csv"})).await.unwrap();
     assert_eq!(all.text("out.csv"), "id,name,at\n2,ü,2026-03-01T00:00:00Z\n");
 }

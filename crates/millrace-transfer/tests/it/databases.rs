@@ -312,6 +312,8 @@ async fn every_way_of_writing(place: &Place) {
     assert_eq!(message, "1 rows are outside of the range that is filled, by their `day`");
     assert_eq!(place.rows("select count(*) as c from f").await, "c\n4\n");
 
+    each_row_says_what_it_does(place).await;
+
     // Other columns: overwritten, the table is made anew; added to, the copy fails and says what to do.
     place.file("c.csv", "id,other\n1,2\n");
     let error = place.copy(to("t", "c.csv", json!("append"))).await.unwrap_err();
@@ -337,6 +339,46 @@ async fn every_way_of_writing(place: &Place) {
 
     let message = place.message(to("t", "a.csv", json!({"upsert": ["absent"]}))).await;
     assert_eq!(message, "`write` names the column `absent`, which the rows do not have");
+}
+
+/// Rows of a change log, each with what it does.
+async fn each_row_says_what_it_does(place: &Place) {
+    let changes = |file: &str| json!({"from": file, "to": "db:c", "write": {"apply_changes": {"keys": ["id"]}}, "schema": "evolve"});
+    let (all, expected) = ("select id, n from c order by id", "id,n\n1,aa\n5,h\n6,i\n");
+    // Nothing is there yet: what updates and deletes finds nothing, but what was added before it.
+    place.file("first.csv", "_op,id,n\ninsert,1,a\nU,2,b\nd,3,c\nupsert,4,d\nc,5,e\nu,5,f\n");
+    place.done(changes("first.csv")).await;
+    assert_eq!(place.rows(all).await, "id,n\n1,a\n4,d\n5,f\n");
+    place.file(
+        "second.csv",
+        "id,n,_op\n1,aa,update\n2,bb,update\n4,,delete\n5,,D\n5,h,I\n6,i,r\n7,j,insert\n7,,delete\n7,k,update\n",
+    );
+    place.done(changes("second.csv")).await;
+    assert_eq!(place.rows(all).await, expected);
+    // What is there stays as it is if a row cannot be taken.
+    for (rows, why) in [
+        ("i,2,x\ni,6,y\n", "1 rows are to be inserted, and their keys are there already"),
+        ("i,2,x\ngone,3,y\n,4,z\n", "2 rows have something in `_op` that is not known"),
+    ] {
+        place.file("refused.csv", &format!("_op,id,n\n{rows}"));
+        assert_eq!(place.message(changes("refused.csv")).await, why);
+        assert_eq!(place.rows(all).await, expected);
+    }
+    place.file("silent.csv", "id,n\n1,x\n");
+    let message = place.message(changes("silent.csv")).await;
+    assert_eq!(message, "`write` names the column `_op`, which the rows do not have");
+    // Columns that are new come along, and what rows do is none.
+    place.file("wide.csv", "what,id,n,more\ndelete,1,,\nupdate,5,hh,9\n");
+    let mut wide = changes("wide.csv");
+    wide["write"]["apply_changes"]["op"] = json!("what");
+    place.done(wide).await;
+    assert_eq!(place.rows("select * from c order by id").await, "id,n,more\n5,hh,9\n6,i,\n");
+    // A table without an index on the keys, and one of which the keys are all.
+    place.file("keys.csv", "_op,id\nu,1\nd,2\ni,3\n");
+    place.file("ids.csv", "id\n1\n2\n");
+    place.done(json!({"from": "ids.csv", "to": "db:k"})).await;
+    place.done(json!({"from": "keys.csv", "to": "db:k", "write": {"apply_changes": {"keys": ["id"]}}})).await;
+    assert_eq!(place.rows("select id from k order by id").await, "id\n1\n3\n");
 }
 
 #[tokio::test]

@@ -52,6 +52,11 @@ async fn files_of_a_repository() {
     assert_eq!(place.text("out.csv"), "id,n,file\n3,z,rules:reference/deep/c.csv\n");
     assert!(!place.folder.path().join("attempt/staged").exists());
 
+    let (said, names) = place.probed("rules").await.unwrap();
+    assert_eq!(
+        (said.as_str(), names),
+        ("the repository answers; its branches and tags are", vec!["*@main".to_owned(), "*@v1".to_owned()])
+    );
     let message = async |from: &str| place.message(json!({"from": from, "to": "out.csv"})).await;
     let absent = message("rules:absent.csv@v1").await;
     assert!(

@@ -226,7 +226,19 @@ impl Place {
         if let Some(problem) = kind.check(&config).into_iter().next() {
             return Err(StepError::permanent(problem));
         }
-        let context = StepContext {
+        kind.run(self.context(config)).await
+    }
+
+    /// "Test connection" of one of them.
+    async fn probed(&self, name: &str) -> Result<(String, Vec<String>), String> {
+        let context = self.context(Value::Null);
+        std::fs::create_dir_all(&context.folder).unwrap();
+        let probed = self.connections[name].probe(name, self.folder.path(), &context).await;
+        probed.map_err(|error| error.problem().message)
+    }
+
+    fn context(&self, config: Value) -> StepContext {
+        StepContext {
             run_id: "r1".to_owned(),
             pipeline: "daily".to_owned(),
             step: "copy".to_owned(),
@@ -245,8 +257,7 @@ impl Place {
             cancel: self.cancel.clone(),
             log: Arc::new(Seen::default()),
             progress: Arc::new(Seen::default()),
-        };
-        kind.run(context).await
+        }
     }
 
     async fn message(&self, config: Value) -> String {

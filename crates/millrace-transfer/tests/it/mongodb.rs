@@ -37,6 +37,7 @@ async fn collections_of_mongodb_are_read_with_their_structures() {
     let some = json!({"from": "shop:orders", "where": "{\"n\": {\"$gt\": 1}}", "select": ["n"], "limit": 3, "to": "out.csv"});
     all.copy(some).await.unwrap();
     assert_eq!(all.text("out.csv"), "n\n2\n3\n4\n");
+    assert_eq!(all.probed("shop").await, Ok(("MongoDB answers".to_owned(), vec!["orders".to_owned()])));
     // Without a database of its own, a connection's collections are named with theirs.
     let every = place(&server, json!({"database": null}));
     every.copy(json!({"from": "shop:shop.orders", "select": ["n"], "to": "out.csv"})).await.unwrap();
@@ -56,6 +57,10 @@ async fn a_mongodb_that_refuses_or_goes_away_leaves_nothing() {
         (json!({"url": "mongodb://127.0.0.1:1/"}), "orders", "Server selection timeout"),
     ] {
         let place = place(&server, settings);
+        if collection == "orders" {
+            let error = place.probed("shop").await.unwrap_err();
+            assert!(error.contains(said) && !error.contains("secret-word"), "{error}");
+        }
         let failed = place.copy(json!({"from": format!("shop:{collection}"), "to": "out.csv"})).await;
         let error = failed.unwrap_err().problem.message;
         assert!(error.contains(said) && !error.contains("secret-word"), "{collection}: {error}");

@@ -56,6 +56,7 @@ async fn odbc_reads_and_writes_sqlite() {
         .unwrap();
     assert_eq!(rows(&place, "erp:copied").await, "id,share,note\n9,1.5,n\n");
 
+    assert_eq!(place.probed("erp").await.unwrap().0, "SQLite");
     let message = place.message(json!({"from": "erp:absent", "to": "out.csv"})).await;
     assert!(message.contains("no such table: absent"), "{message}");
     let upsert = json!({"from": "a.csv", "to": "erp:copied", "write": {"upsert": ["id"]}});

@@ -225,6 +225,7 @@ async fn a_tap_of_files_gives_its_stream() {
     place.connections.insert("tap".to_owned(), json!({"singer": settings}).into());
     place.copy(json!({"from": "tap:people", "to": "out.csv", "select": ["id", "name"]})).await.unwrap();
     assert_eq!(place.text("out.csv"), "id,name\n1,a\n2,\n");
+    assert_eq!(place.probed("tap").await.unwrap().1, ["people"]);
     let said = place.message(json!({"from": "tap:pets", "to": "out.csv"})).await;
     assert_eq!(said, "cannot read `tap:pets`: the tap has no stream `pets`; it has `people`");
 }

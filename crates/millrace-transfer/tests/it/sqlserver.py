@@ -78,6 +78,10 @@ def refusal(number, message):
     return b"\xaa" + struct.pack("<H", len(body)) + body + done(2)
 
 
+def text(words):
+    return struct.pack("<H", 2 * len(words)) + words.encode("utf-16-le")
+
+
 class Handler(socketserver.StreamRequestHandler):
     def packet(self):
         data, kind = b"", None
@@ -159,6 +163,10 @@ class Handler(socketserver.StreamRequestHandler):
         if "dm_exec_describe_first_result_set" in sql:
             self.say(self.described(values[0]))
             return True
+        if "INFORMATION_SCHEMA.TABLES" in sql:
+            out = metadata([("name", NVARCHAR)]) + b"\xd1" + text("dbo.orders")
+            self.say(out + b"\x79\x00\x00\x00\x00" + b"\xfe" + struct.pack("<HHQ", 0, 0, 0))
+            return True
         wanted = re.search(r"SELECT (?:TOP \((\d+)\) )?(.*) FROM ", sql)
         names = re.findall(r"\[(\w+)\](?:,|$)", wanted[2])
         chosen = columns(names)
@@ -184,14 +192,13 @@ class Handler(socketserver.StreamRequestHandler):
     def described(self, query):
         kinds = [(name, NVARCHAR) for name in ("name", "system_type_name", "user_type_name", "error_message")]
 
-        def cell(text):
-            return b"\xff\xff" if text is None else us_bytes(text)
-
-        def us_bytes(text):
-            return struct.pack("<H", 2 * len(text)) + text.encode("utf-16-le")
+        def cell(found):
+            return b"\xff\xff" if found is None else text(found)
 
         if "[nothing]" in query:
             found = [(None, None, None, "Invalid object name 'dbo.nothing'.")]
+        elif "INFORMATION_SCHEMA.TABLES" in query:
+            found = [("name", "nvarchar(257)", None, None)]
         elif "[shapes]" in query:
             found = [("shape", None, "geography", None)]
         else:

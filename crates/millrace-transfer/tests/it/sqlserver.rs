@@ -30,6 +30,8 @@ async fn tables_of_sql_server_are_read_with_their_types() {
             "1,a,-1.25,1.0001,2026-03-01,2026-03-01T06:30:00.123456,2026-03-01T06:30:00.123456Z,true,01020304-0506-0708-090a-0b0c0d0e0f10,01ff,0.25",
         ]
     );
+    let tables = vec!["dbo.orders".to_owned()];
+    assert_eq!(place.probed("erp").await, Ok(("SQL Server answers".to_owned(), tables)));
     let condition = json!({"text": "name = $1 and id > $2", "params": ["ü", 1]});
     place
         .copy(
@@ -63,6 +65,10 @@ async fn a_sql_server_that_refuses_or_goes_away_leaves_nothing() {
         (json!({"port": 1}), "orders", "Connection refused"),
     ] {
         let place = place(&server, settings);
+        if table == "orders" {
+            let error = place.probed("erp").await.unwrap_err();
+            assert!(error.contains(said) && !error.contains("secret-word"), "{error}");
+        }
         let failed = place.copy(json!({"from": format!("erp:dbo.{table}"), "to": "out.csv"})).await;
         let error = failed.unwrap_err().problem.message;
         assert!(error.contains(said) && !error.contains("secret-word"), "{table}: {error}");

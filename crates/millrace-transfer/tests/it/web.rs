@@ -338,3 +338,29 @@ async fn settings_that_are_wrong_are_not_used() {
     the connection `api`: `next` is no path: write `$.data.rows`, `$['a name']` or `$.rows[-1].id`
     "###);
 }
+
+#[tokio::test]
+async fn a_connection_is_tried_at_its_root() {
+    let Some(server) = api() else { return };
+    let place = place(&server, json!({}));
+    let (said, names) = place.probed("api").await.unwrap();
+    // This one has nothing at its root.
+    assert_eq!(said, format!("`http://127.0.0.1:{}/` answers, with status 404", server.port));
+    assert!(names.is_empty(), "{names:?}");
+    let closed =
+        connected("rest", "private/bearer", server.port, json!({"auth": {"bearer": "the-wrong-token"}}));
+    let refused = closed.probed("api").await.unwrap_err();
+    assert!(refused.contains("answers 401") && refused.contains("look at `auth`"), "{refused}");
+    assert!(!refused.contains("the-wrong"), "{refused}");
+    let gone = connected("rest", "", 1, json!({}));
+    assert!(gone.probed("api").await.is_err());
+    // A service and a graph say whether they are ones.
+    let service = connected("odata", "odata/", server.port, json!({}));
+    assert_eq!(service.probed("api").await.unwrap().1, ["Products"]);
+    let graph = connected("graphql", "graphql", server.port, json!({}));
+    assert!(graph.probed("api").await.unwrap().0.ends_with("/graphql` answers"));
+    let neither = connected("graphql", "one", server.port, json!({}));
+    assert!(neither.probed("api").await.unwrap_err().contains("none of GraphQL"));
+    let neither = connected("odata", "one", server.port, json!({}));
+    assert!(neither.probed("api").await.unwrap_err().contains("no service of OData"));
+}

@@ -39,11 +39,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 type Remote = DistributedQueryExec<LogicalPlanNode>;
 
-/// A session without tables whose plans run on the cluster.
-pub(crate) async fn session(
-    engine: &DataFusionEngine,
-    cluster: &Cluster,
-) -> Result<SessionContext, PlanError> {
+/// Connects to a scheduler.
+///
+/// # Errors
+/// If it does not answer.
+pub async fn reach(cluster: &Cluster) -> Result<(), RemoteError> {
     let unreachable = |message: String| RemoteError::Unreachable {
         engine: cluster.name.clone(),
         address: cluster.scheduler.clone(),
@@ -51,10 +51,18 @@ pub(crate) async fn session(
     };
     let reached = SchedulerGrpcClient::connect(cluster.scheduler.clone());
     match tokio::time::timeout(PATIENCE, reached).await {
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => return Err(unreachable(chain(&error)).into()),
-        Err(_) => return Err(unreachable(format!("no answer within {} s", PATIENCE.as_secs())).into()),
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(unreachable(chain(&error))),
+        Err(_) => Err(unreachable(format!("no answer within {} s", PATIENCE.as_secs()))),
     }
+}
+
+/// A session without tables whose plans run on the cluster.
+pub(crate) async fn session(
+    engine: &DataFusionEngine,
+    cluster: &Cluster,
+) -> Result<SessionContext, PlanError> {
+    reach(cluster).await?;
     let base = engine.base()?;
     let mut config = settings(base.config());
     if let Some(partitions) = cluster.partitions {

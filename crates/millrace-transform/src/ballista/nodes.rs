@@ -77,7 +77,7 @@ impl Scheduler {
             external_host: advertise.unwrap_or_else(|| address.ip().to_string()),
             executor_timeout_seconds: LOST_AFTER_S,
             no_executors_grace_period_seconds: 2 * LOST_AFTER_S,
-            scheduling_policy: TaskSchedulingPolicy::PullStaged,
+            scheduling_policy: TaskSchedulingPolicy::PushStaged,
             override_config_producer: Some(Arc::new(move || defaults.clone())),
             override_session_builder: Some(Arc::new(move |config: SessionConfig| {
                 Ok(planning(&base, &runtime, config))
@@ -129,6 +129,8 @@ pub struct Executor {
     pub scheduler: (String, u16),
     /// Where others fetch its results.
     pub listen: SocketAddr,
+    /// The port beside it at which the scheduler gives work, and takes back what nobody wants any more.
+    pub control_port: u16,
     /// The name that others reach this machine by; as the scheduler sees it if `None`.
     pub advertise: Option<String>,
     /// Tasks that it runs at once; the number of cores if `None`.
@@ -143,11 +145,11 @@ impl Executor {
     /// Works until it gets SIGTERM or Ctrl-C; tasks that run are brought to their end before.
     ///
     /// # Errors
-    /// If the scheduler cannot be reached within a minute, or the address is taken or has no port.
+    /// If the scheduler cannot be reached within a minute or does not reach this machine, or one of the ports is taken or open.
     pub async fn serve(self, engine: &DataFusionEngine) -> Result<(), NodeError> {
-        if self.listen.port() == 0 {
+        if self.listen.port() == 0 || self.control_port == 0 {
             let message =
-                format!("others have to know the executor's port, and {} leaves it open", self.listen);
+                format!("others have to know the executor's ports, and {} leaves one open", self.listen);
             return Err(NodeError(message));
         }
         let base = engine.base().map_err(node_error)?;
@@ -168,8 +170,9 @@ impl Executor {
             scheduler_port: self.scheduler.1,
             scheduler_connect_timeout_seconds: 60,
             vcores: self.cores.unwrap_or(0),
-            // Executors ask for work: they need to be reached for results alone, at one port.
-            task_scheduling_policy: TaskSchedulingPolicy::PullStaged,
+            // Executors that ask for work cannot be told that nobody wants it any more: a task of a cancelled job would go on to its end.
+            task_scheduling_policy: TaskSchedulingPolicy::PushStaged,
+            grpc_port: self.control_port,
             work_dir: Some(work_dir),
             job_data_ttl_seconds: KEPT_S,
             job_data_clean_up_interval_seconds: SWEPT_EVERY_S,

@@ -1,4 +1,5 @@
 use indexmap::IndexMap;
+use millrace_contract::RowChange;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -7,12 +8,12 @@ use crate::flow::text;
 
 /// Says of each row what a table that keeps it is to do: insert, update, upsert or delete.
 ///
-/// The word goes into a column of its own. The first condition that is true decides; a row that meets none gets `otherwise`.
+/// The word goes into a column of its own, which a copy with `write: {apply_changes: {keys: [id]}}` reads. The first condition that is true decides; a row that meets none gets `otherwise`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AlterRow {
     /// What to do, and the SQL condition for it, tried in this order.
-    when: IndexMap<Act, String>,
+    when: IndexMap<RowChange, String>,
     /// What is done with a row that meets none.
     #[serde(default)]
     otherwise: Otherwise,
@@ -23,26 +24,6 @@ pub(crate) struct AlterRow {
 
 fn op() -> String {
     "_op".to_owned()
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Act {
-    Insert,
-    Update,
-    Upsert,
-    Delete,
-}
-
-impl Act {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Insert => "insert",
-            Self::Update => "update",
-            Self::Upsert => "upsert",
-            Self::Delete => "delete",
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]

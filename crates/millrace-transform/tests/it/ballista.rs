@@ -36,7 +36,8 @@ impl Nodes {
             std::fs::create_dir_all(&work_folder).unwrap();
             let executor = Executor {
                 scheduler: ("127.0.0.1".to_owned(), address.port()),
-                listen: std::net::TcpListener::bind(local).unwrap().local_addr().unwrap(),
+                listen: free(),
+                control_port: free().port(),
                 advertise: None,
                 cores: Some(2),
                 memory_bytes: 256 << 20,
@@ -53,6 +54,11 @@ impl Nodes {
     fn engines(&self) -> Arc<dyn RemoteEngines> {
         Arc::new(One(EngineElsewhere::Cluster(self.cluster.clone())))
     }
+}
+
+/// An address that nobody listens at.
+fn free() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 impl Drop for Nodes {

@@ -2,9 +2,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::datatypes::{DataType, Field, Schema};
 use futures::StreamExt as _;
 use millrace_contract::{
-    BatchStream, QueryEngine as _, QueryError, QueryRequest, TableMoment, TableRef, WriteMode,
+    BatchStream, ByKey, QueryEngine as _, QueryError, QueryRequest, TableMoment, TableRef, WriteMode,
 };
 use millrace_transform::{DataFusionEngine, EngineConfig, rows};
 use serde_json::json;
@@ -221,13 +222,19 @@ fn keys() -> Vec<String> {
     vec!["id".to_owned()]
 }
 
+fn by(columns: &[String]) -> ByKey<'_> {
+    ByKey { columns, change: None }
+}
+
 #[tokio::test]
 async fn rows_replace_those_with_their_keys_once() {
     let temp = tempfile::tempdir().unwrap();
     let (engine, uri) = (engine(temp.path()), uri(temp.path()));
     // A table that is not there yet: of rows with one key the last counts.
-    let first =
-        engine.upsert_table_once(&uri, stream(vec![batch(0, 3), batch(2, 4)]), &keys(), "a").await.unwrap();
+    let first = engine
+        .merge_table_once(&uri, stream(vec![batch(0, 3), batch(2, 4)]), by(&keys()), "a")
+        .await
+        .unwrap();
     assert_eq!((first.delta_version, first.rows), (0, 4));
     let dearer = |from, to| {
         let rows = batch(from, to);
@@ -236,26 +243,88 @@ async fn rows_replace_those_with_their_keys_once() {
         let columns = vec![rows.column(0).clone(), rows.column(1).clone(), prices, rows.column(3).clone()];
         RecordBatch::try_new(rows.schema(), columns).unwrap()
     };
-    let second = engine.upsert_table_once(&uri, stream(vec![dearer(3, 6)]), &keys(), "b").await.unwrap();
+    let second = engine.merge_table_once(&uri, stream(vec![dearer(3, 6)]), by(&keys()), "b").await.unwrap();
     assert_eq!((second.delta_version, second.rows), (1, 6));
     assert_eq!(found(&engine, &uri).await, ["0:0", "1:0.5", "2:1", "3:30", "4:40", "5:50"]);
     // The same key again, as after a kill: nothing happens, whatever the rows are.
-    let again = engine.upsert_table_once(&uri, stream(vec![dearer(0, 9)]), &keys(), "b").await.unwrap();
+    let again = engine.merge_table_once(&uri, stream(vec![dearer(0, 9)]), by(&keys()), "b").await.unwrap();
     assert_eq!(again, second);
     // No rows are a version like any other.
     let none = BatchStream::from_batches(batch(0, 1).schema(), Vec::new());
-    let third = engine.upsert_table_once(&uri, none, &keys(), "c").await.unwrap();
+    let third = engine.merge_table_once(&uri, none, by(&keys()), "c").await.unwrap();
     assert_eq!((third.delta_version, third.rows, third.digest), (2, 6, second.digest));
     let unnamed = vec!["absent".to_owned()];
-    let error = engine.upsert_table_once(&uri, stream(vec![batch(0, 1)]), &unnamed, "d").await.unwrap_err();
+    let error =
+        engine.merge_table_once(&uri, stream(vec![batch(0, 1)]), by(&unnamed), "d").await.unwrap_err();
     assert!(error.to_string().contains("`absent`"), "{error}");
     let empty = vec!["name".to_owned()];
-    let error = engine.upsert_table_once(&uri, stream(vec![batch(0, 1)]), &empty, "e").await.unwrap_err();
+    let error = engine.merge_table_once(&uri, stream(vec![batch(0, 1)]), by(&empty), "e").await.unwrap_err();
     assert!(error.to_string().contains("a row has no value in `name`"), "{error}");
     let kept = std::fs::read_dir(temp.path().join("spill")).unwrap();
     let kept =
         kept.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("upsert"));
     assert_eq!(kept.count(), 0, "nothing is left");
+}
+
+#[tokio::test]
+async fn rows_do_what_they_say() {
+    let temp = tempfile::tempdir().unwrap();
+    let (engine, uri) = (engine(temp.path()), uri(temp.path()));
+    let keys = keys();
+    let by = ByKey { columns: &keys, change: Some("_op") };
+    // Rows of `batch`, each with what it does.
+    let changes = |changes: &[(i64, f64, &str)]| {
+        let rows: Vec<RecordBatch> = changes.iter().map(|(id, ..)| batch(*id, id + 1)).collect();
+        let rows = arrow::compute::concat_batches(&batch(0, 1).schema(), &rows).unwrap();
+        let prices: ArrayRef =
+            Arc::new(Float64Array::from_iter_values(changes.iter().map(|(_, price, _)| *price)));
+        let words: ArrayRef = Arc::new(StringArray::from_iter_values(changes.iter().map(|(.., word)| *word)));
+        let mut fields: Vec<_> = rows.schema().fields().iter().cloned().collect();
+        fields.insert(0, Arc::new(Field::new("_op", DataType::Utf8, true)));
+        let columns =
+            vec![words, rows.column(0).clone(), rows.column(1).clone(), prices, rows.column(3).clone()];
+        stream(vec![RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()])
+    };
+    // Nothing is there yet: what updates and deletes finds nothing, but what was added before it.
+    let first = changes(&[
+        (1, 1.0, "insert"),
+        (2, 2.0, "U"),
+        (3, 3.0, "d"),
+        (4, 4.0, "upsert"),
+        (5, 5.0, "c"),
+        (5, 5.5, "u"),
+    ]);
+    let written = engine.merge_table_once(&uri, first, by, "a").await.unwrap();
+    assert_eq!((written.delta_version, written.rows), (0, 3));
+    assert_eq!(found(&engine, &uri).await, ["1:1", "4:4", "5:5.5"]);
+    let second = changes(&[
+        (1, 10.0, "update"),
+        (2, 20.0, "update"),
+        (4, 0.0, "delete"),
+        (5, 0.0, "D"),
+        (5, 50.0, "I"),
+        (6, 60.0, "r"),
+        (7, 70.0, "insert"),
+        (7, 0.0, "delete"),
+        (7, 71.0, "update"),
+    ]);
+    let written = engine.merge_table_once(&uri, second, by, "b").await.unwrap();
+    assert_eq!(written.rows, 3);
+    assert_eq!(found(&engine, &uri).await, ["1:10", "5:50", "6:60"]);
+    // What is there stays as it is if a row cannot be taken.
+    let error =
+        engine.merge_table_once(&uri, changes(&[(2, 2.0, "i"), (6, 1.0, "i")]), by, "c").await.unwrap_err();
+    assert!(
+        error.to_string().contains("1 rows are to be inserted, and their keys are there already"),
+        "{error}"
+    );
+    let error =
+        engine.merge_table_once(&uri, changes(&[(2, 2.0, "i"), (3, 1.0, "x")]), by, "d").await.unwrap_err();
+    assert!(
+        error.to_string().contains("row 2: `_op` is `x`, and not one of insert, update, upsert, delete"),
+        "{error}"
+    );
+    assert_eq!(found(&engine, &uri).await, ["1:10", "5:50", "6:60"]);
 }
 
 #[tokio::test]
@@ -268,7 +337,7 @@ async fn writers_that_replace_at_once_lose_nothing() {
             let (engine, uri) = (engine(temp.path()), uri.clone());
             tokio::spawn(async move {
                 let rows = stream(vec![batch(part * 5, part * 5 + 8)]);
-                engine.upsert_table_once(&uri, rows, &keys(), &format!("w{part}")).await.unwrap()
+                engine.merge_table_once(&uri, rows, by(&keys()), &format!("w{part}")).await.unwrap()
             })
         })
         .collect();

@@ -31,6 +31,9 @@ pub(crate) struct ExecutorNode {
     /// Address at which others fetch its results.
     #[arg(long, default_value = "127.0.0.1:50051")]
     pub(crate) listen: SocketAddr,
+    /// Port at which the scheduler gives it work; the one after that of `--listen` if absent.
+    #[arg(long)]
+    pub(crate) control_port: Option<u16>,
     /// Name that other machines reach this one by; as the scheduler sees it if absent.
     #[arg(long)]
     pub(crate) advertise: Option<String>,

@@ -62,12 +62,19 @@ async fn executor(arguments: &ExecutorNode, spill: &Path, printer: &Printer) -> 
         None => spill.to_path_buf(),
     };
     let listen = arguments.listen;
-    let document = json!({"listen": listen, "scheduler": arguments.scheduler});
-    printer.document(&document, || format!("the executor asks {named} for work; results are at {listen}"));
+    let next = listen.port().checked_add(1);
+    let Some(control_port) = arguments.control_port.or(next) else {
+        bail!("no port comes after {}; name one with `--control-port`", listen.port());
+    };
+    let document = json!({"listen": listen, "control_port": control_port, "scheduler": arguments.scheduler});
+    printer.document(&document, || {
+        format!("the executor gets work from {named} at port {control_port}; results are at {listen}")
+    });
     printer.note("Ctrl-C stops it, after the tasks that run");
     let node = Executor {
         scheduler,
         listen,
+        control_port,
         advertise: arguments.advertise.clone(),
         cores: arguments.cores,
         memory_bytes,

@@ -1,25 +1,33 @@
 //! Connections as the web UI shows and changes them: a secret never leaves, and never enters the file.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use millrace_api::Connections;
 use millrace_api::views::connections::{
-    ConnectionKindView, ConnectionView, ConnectionsView, SaveConnection, TryConnection,
+    ConnectionFamily, ConnectionKindView, ConnectionView, ConnectionsView, SaveConnection, TryConnection,
 };
 use millrace_api::views::json::Json;
 use millrace_contract::{Explain as _, KindDoc, SecretSource as _};
+use millrace_events::connection_schema;
 use millrace_spec::edit::{Change, edit};
 use millrace_spec::ids::SecretName;
 use millrace_spec::problem::Problem;
 use millrace_spec::secret::SecretText;
 use millrace_spec::yaml;
 use millrace_transfer::Connection;
+use millrace_transform::ballista;
 use serde_json::{Map, Value, json};
 
-use super::{CONNECTIONS, Resolver};
+use super::{CONNECTIONS, Resolver, mistake, probe};
 use crate::edited_files;
 use crate::secrets::Origin;
 use crate::workspace::Workspace;
 
+/// Where the settings of a connection begin.
+const TOP: (&str, &str) = ("", "");
+/// Fields all of whose values may be secrets: what is sent with each request, told a program or a driver.
+const ALL_SECRET: [&str; 3] = ["headers", "env", "options"];
 /// Stands for a secret that is written out in the file.
 const HIDDEN: &str = "••••••";
 
@@ -38,7 +46,7 @@ impl Connections for Workspace {
             ConnectionView {
                 name: key.name.clone(),
                 kind,
-                settings: Json(hidden("", settings)),
+                settings: Json(hidden(TOP, settings)),
                 line: key.place.line,
                 problem: problem(&key.name).map(|problem| (*problem).into()),
             }
@@ -49,7 +57,7 @@ impl Connections for Workspace {
             read_only: edited_files::read_only(&self.root, CONNECTIONS),
             connections: connections.collect(),
             problem: declared.content.err().and_then(|all| all.into_iter().next()).map(Into::into),
-            kinds: Connection::kinds().into_iter().map(kind).collect(),
+            kinds: probe::kinds().into_iter().map(kind).collect(),
         }
     }
 
@@ -72,7 +80,7 @@ impl Connections for Workspace {
 
     async fn try_connection(&self, wanted: TryConnection) -> Result<(String, Vec<String>), Problem> {
         let known = self.written(&wanted.name, &wanted.kind)?;
-        let settings = shown_again("", wanted.settings.0, known.as_ref())?;
+        let settings = shown_again(TOP, wanted.settings.0, known.as_ref())?;
         let text = edited(&wanted.name, &wanted.kind, &settings)?;
         let tree = yaml::parse(CONNECTIONS, &text).map_err(|problem| *problem)?;
         let secrets = self.secrets.secrets();
@@ -81,8 +89,7 @@ impl Connections for Workspace {
         let resolver = Resolver { user: &user, secrets: &secrets, context: &context };
         let resolved = tree.get(&wanted.name).map(|node| resolver.value(node)).transpose();
         let resolved = resolved.map_err(|problem| Problem { place: None, ..*problem })?.unwrap_or_default();
-        let found = Connection::from(resolved).probe(&wanted.name, &self.root).await;
-        found.map_err(|error| error.problem())
+        probe::probe(self, &wanted.name, resolved).await
     }
 }
 
@@ -94,6 +101,16 @@ impl Workspace {
         Ok(tree.get(name).and_then(|node| Some(node.get(kind)?.to_json())))
     }
 
+    /// What is wrong with settings of the right shape.
+    fn wrong(&self, name: &str, kind: &str, settings: Value) -> Option<Problem> {
+        match kind {
+            millrace_spark::WORD => millrace_spark::connection_problem(name, &settings),
+            ballista::WORD => ballista::connection_problem(name, &settings),
+            kind if connection_schema(kind).is_some() => None,
+            _ => Connection::from(settings).problem(name, &self.root),
+        }
+    }
+
     fn keep(&self, name: &str, wanted: SaveConnection) -> Result<(), Problem> {
         if name.parse::<SecretName>().is_err() {
             let message = format!("`{name}` cannot name a connection");
@@ -101,10 +118,14 @@ impl Workspace {
                 .hint("a letter first, then lower-case letters, digits and `_`"));
         }
         let known = self.written(name, &wanted.kind)?;
-        let settings = shown_again("", wanted.settings.0, known.as_ref())?;
+        let settings = shown_again(TOP, wanted.settings.0, known.as_ref())?;
         // The settings are looked at with the secrets in them, before one is kept.
         let whole = Value::Object(Map::from_iter([(wanted.kind.clone(), settings.clone())]));
-        if let Some(problem) = Connection::from(whole).problem(name, &self.root) {
+        let text = edited(name, &wanted.kind, &settings)?;
+        let tree = yaml::parse(CONNECTIONS, &text).map_err(|problem| *problem)?;
+        let wrong = tree.get(name).and_then(|node| mistake(&format!("the connection `{name}`"), node));
+        let wrong = wrong.map(|problem| *problem).or_else(|| self.wrong(name, &wanted.kind, whole));
+        if let Some(problem) = wrong {
             return Err(Problem { place: None, ..problem });
         }
         let text = edited_files::present(&self.root, CONNECTIONS)?;
@@ -112,7 +133,7 @@ impl Workspace {
             let message = format!("`{CONNECTIONS}` has another text since it was read");
             return Err(Problem::error("changed-meanwhile", message).hint("read it again, then change it"));
         }
-        let named = self.named_secrets(name, "", settings, known.as_ref())?;
+        let named = self.named_secrets(name, TOP, settings, known.as_ref())?;
         let value = Value::Object(Map::from_iter([(wanted.kind, named)]));
         let change = Change::Set { path: vec![name.to_owned()], value };
         let after =
@@ -124,25 +145,27 @@ impl Workspace {
     fn named_secrets(
         &self,
         name: &str,
-        key: &str,
+        (within, key): (&str, &str),
         value: Value,
         known: Option<&Value>,
     ) -> Result<Value, Problem> {
         match value {
             Value::Object(fields) => {
-                let field = |(key, value): (String, Value)| {
-                    let known = known.and_then(|known| known.get(&key));
-                    let value = self.named_secrets(name, &key, value, known)?;
-                    Ok((key, value))
+                let field = |(inner, value): (String, Value)| {
+                    let known = known.and_then(|known| known.get(&inner));
+                    let value = self.named_secrets(name, (key, &inner), value, known)?;
+                    Ok((inner, value))
                 };
                 fields.into_iter().map(field).collect::<Result<Map<_, _>, Problem>>().map(Value::Object)
             }
             // What was written out before, and was not typed anew, is none of ours to move.
-            Value::String(text) if is_secret(key) && !text.is_empty() && !is_expression(&text) => {
+            Value::String(text) if is_secret(within, key) && !text.is_empty() && !is_expression(&text) => {
                 if known.and_then(Value::as_str) == Some(&text) {
                     return Ok(text.into());
                 }
-                let secret = format!("{name}_{key}");
+                let plain =
+                    |sign: char| if sign.is_ascii_alphanumeric() { sign.to_ascii_lowercase() } else { '_' };
+                let secret = format!("{name}_{}", key.chars().map(plain).collect::<String>());
                 if self.secrets.origin(&secret) == Origin::Environment {
                     let message = format!("the environment says what `secrets.{secret}` is");
                     return Err(Problem::error("secret-from-environment", message));
@@ -171,12 +194,13 @@ fn edited(name: &str, kind: &str, settings: &Value) -> Result<String, Problem> {
     edit(CONNECTIONS, "", &[Change::Set { path: vec![name.to_owned()], value }]).map_err(|problem| *problem)
 }
 
-fn kind(doc: KindDoc) -> ConnectionKindView {
+fn kind((family, doc): (ConnectionFamily, KindDoc)) -> ConnectionKindView {
     let schema = doc.schema.as_value().clone();
-    let properties = schema.get("properties").and_then(Value::as_object);
-    let names = properties.into_iter().flat_map(Map::keys).filter(|name| is_secret(name));
+    let mut secrets = BTreeSet::new();
+    secret_names(&schema, &mut secrets);
     ConnectionKindView {
-        secrets: names.cloned().collect(),
+        family,
+        secrets: secrets.into_iter().collect(),
         name: doc.name.to_owned(),
         summary: doc.summary,
         description: doc.description,
@@ -184,8 +208,28 @@ fn kind(doc: KindDoc) -> ConnectionKindView {
     }
 }
 
-/// Whether the value of a field of that name opens something.
-fn is_secret(name: &str) -> bool {
+/// The names of fields that open something, however deep they stand.
+fn secret_names(schema: &Value, found: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(fields) => {
+            let properties = fields.get("properties").and_then(Value::as_object);
+            let names = properties
+                .into_iter()
+                .flat_map(Map::keys)
+                .filter(|name| is_secret("", name) || ALL_SECRET.contains(&name.as_str()));
+            found.extend(names.cloned());
+            fields.values().for_each(|inner| secret_names(inner, found));
+        }
+        Value::Array(items) => items.iter().for_each(|inner| secret_names(inner, found)),
+        _ => {}
+    }
+}
+
+/// Whether the value of a field of that name opens something; `within`: the field that it stands in.
+fn is_secret(within: &str, name: &str) -> bool {
+    if ALL_SECRET.contains(&within) {
+        return true;
+    }
     let name = name.to_lowercase();
     let words = [
         "password",
@@ -201,7 +245,7 @@ fn is_secret(name: &str) -> bool {
         "authorization",
         "connection_string",
     ];
-    name == "key"
+    matches!(name.as_str(), "key" | "uri")
         || (words.iter().any(|word| name.contains(word)) && !name.ends_with("_id"))
         || name.ends_with("_account_key")
 }
@@ -212,23 +256,25 @@ fn is_expression(text: &str) -> bool {
     inner.is_some_and(|inner| !inner.contains("}}") && inner.contains("secrets."))
 }
 
-/// Settings without what opens something: secrets that are written out, passwords in addresses.
-fn hidden(key: &str, value: Value) -> Value {
+/// Settings without what opens something: secrets that are written out, passwords in addresses. `within` and `key`: where the value stands.
+fn hidden((within, key): (&str, &str), value: Value) -> Value {
     match value {
         Value::Object(fields) => Value::Object(
             fields
                 .into_iter()
-                .map(|(key, value)| {
-                    let value = hidden(&key, value);
-                    (key, value)
+                .map(|(inner, value)| {
+                    let value = hidden((key, &inner), value);
+                    (inner, value)
                 })
                 .collect(),
         ),
-        Value::Array(items) => items.into_iter().map(|item| hidden(key, item)).collect(),
-        Value::String(text) if is_secret(key) && !text.is_empty() && !is_expression(&text) => HIDDEN.into(),
+        Value::Array(items) => items.into_iter().map(|item| hidden((within, key), item)).collect(),
+        Value::String(text) if is_secret(within, key) && !text.is_empty() && !is_expression(&text) => {
+            HIDDEN.into()
+        }
         Value::String(text) => hidden_password(&text).unwrap_or(text).into(),
         // A number under such a name is as good as a text.
-        Value::Number(_) if is_secret(key) => HIDDEN.into(),
+        Value::Number(_) if is_secret(within, key) => HIDDEN.into(),
         other => other,
     }
 }
@@ -246,18 +292,18 @@ fn hidden_password(text: &str) -> Option<String> {
 }
 
 /// Settings with what stands in the file wherever they have it hidden.
-fn shown_again(key: &str, value: Value, known: Option<&Value>) -> Result<Value, Problem> {
+fn shown_again((within, key): (&str, &str), value: Value, known: Option<&Value>) -> Result<Value, Problem> {
     match value {
         Value::Object(fields) => {
-            let field = |(key, value): (String, Value)| {
-                let known = known.and_then(|known| known.get(&key));
-                let value = shown_again(&key, value, known)?;
-                Ok((key, value))
+            let field = |(inner, value): (String, Value)| {
+                let known = known.and_then(|known| known.get(&inner));
+                let value = shown_again((key, &inner), value, known)?;
+                Ok((inner, value))
             };
             fields.into_iter().map(field).collect::<Result<Map<_, _>, Problem>>().map(Value::Object)
         }
         Value::String(text) if text.contains(HIDDEN) => match known {
-            Some(known) if hidden(key, known.clone()) == text.as_str() => Ok(known.clone()),
+            Some(known) if hidden((within, key), known.clone()) == text.as_str() => Ok(known.clone()),
             _ => {
                 let message = format!("`{key}` was hidden and has changed");
                 Err(Problem::error("hidden-secret", message).hint("type it whole"))
@@ -275,21 +321,21 @@ mod tests {
     fn what_opens_something_is_hidden_and_found_again() {
         let settings = json!({
             "url": "postgres://shop:s3cret@db:5432/shop?x=1", "password": "${{ secrets.shop }}", "token": "abc", "access_key_id": "AKIA",
-            "secret_access_key": "zzz", "headers": {"Authorization": "Bearer x", "accept": "text/csv"}, "port": 5432, "pin_token": 12,
+            "secret_access_key": "zzz", "headers": {"Authorization": "Bearer x", "accept": "text/csv"}, "env": {"A": "b"}, "port": 5432, "pin_token": 12,
         });
-        let shown = hidden("", settings.clone());
+        let shown = hidden(TOP, settings.clone());
         assert_eq!(
             shown,
             json!({
                 "url": "postgres://shop:••••••@db:5432/shop?x=1", "password": "${{ secrets.shop }}", "token": HIDDEN, "access_key_id": "AKIA",
-                "secret_access_key": HIDDEN, "headers": {"Authorization": HIDDEN, "accept": "text/csv"}, "port": 5432, "pin_token": HIDDEN,
+                "secret_access_key": HIDDEN, "headers": {"Authorization": HIDDEN, "accept": HIDDEN}, "env": {"A": HIDDEN}, "port": 5432, "pin_token": HIDDEN,
             })
         );
         assert!(!shown.to_string().contains("s3cret"));
-        assert_eq!(shown_again("", shown, Some(&settings)).unwrap(), settings);
+        assert_eq!(shown_again(TOP, shown, Some(&settings)).unwrap(), settings);
         let other = json!({"url": "postgres://shop:••••••@elsewhere/shop"});
-        assert_eq!(shown_again("", other, Some(&settings)).unwrap_err().code, "hidden-secret");
-        assert_eq!(shown_again("", json!({"token": HIDDEN}), None).unwrap_err().code, "hidden-secret");
+        assert_eq!(shown_again(TOP, other, Some(&settings)).unwrap_err().code, "hidden-secret");
+        assert_eq!(shown_again(TOP, json!({"token": HIDDEN}), None).unwrap_err().code, "hidden-secret");
     }
 
     #[test]

@@ -42,10 +42,33 @@ fn connections_are_listed_without_what_opens_them() {
     assert_eq!(found["connections"][1]["line"], 5);
     let kinds: Vec<&str> =
         found["kinds"].as_array().unwrap().iter().filter_map(|kind| kind["name"].as_str()).collect();
-    for kind in ["postgres", "mysql", "sqlite", "s3", "sftp", "http"] {
+    for kind in [
+        "postgres", "mysql", "sqlite", "s3", "sftp", "http", "rest", "odata", "mongodb", "git", "singer",
+        "redis", "nats", "mqtt", "rabbitmq", "kafka", "imap", "spark", "ballista",
+    ] {
         assert!(kinds.contains(&kind), "{kinds:?}");
     }
     assert!(!kinds.contains(&"csv"), "{kinds:?}");
+    for kind in found["kinds"].as_array().unwrap() {
+        assert_ne!(kind["summary"], "", "{kind}");
+        let is_queue =
+            ["redis", "nats", "mqtt", "rabbitmq", "kafka", "imap"].map(Value::from).contains(&kind["name"]);
+        assert_eq!(kind["family"] == "queues", is_queue, "{kind}");
+        let schema = kind["schema"]["$ref"]
+            .as_str()
+            .map_or(&kind["schema"], |place| kind["schema"].pointer(place.trim_start_matches('#')).unwrap());
+        assert_eq!(schema["type"], "object", "{kind}");
+    }
+    let secrets = |name: &str| {
+        let kind = found["kinds"].as_array().unwrap().iter().find(|kind| kind["name"] == name).unwrap();
+        kind["secrets"].to_string()
+    };
+    // However deep they stand.
+    assert!(
+        secrets("rest").contains("bearer") && secrets("rest").contains("client_secret"),
+        "{}",
+        secrets("rest")
+    );
 }
 
 #[test]
@@ -68,6 +91,22 @@ fn a_saved_connection_keeps_the_file_and_names_its_secret() {
     let shown = up.get("/api/connections")["connections"][0]["settings"].clone();
     save(&up, "shop", "postgres", &shown);
     assert_eq!(project.read("connections.yaml"), text);
+    // What is typed deep within, and under a name that is none of a secret.
+    let settings = json!({"url": "https://api.example/", "auth": {"bearer": "typed-token"}, "headers": {"X-Shop": "typed-header"}});
+    save(&up, "api", "rest", &settings);
+    let kept = project.read("connections.yaml");
+    assert!(!kept.contains("typed-"), "{kept}");
+    assert!(
+        kept.contains("${{ secrets.api_bearer }}") && kept.contains("${{ secrets.api_x_shop }}"),
+        "{kept}"
+    );
+    assert_eq!(
+        save(&up, "queue", "redis", &json!({"url": "redis://q", "pasword": "x"}))["code"],
+        "bad-connection"
+    );
+    assert_eq!(save(&up, "farm", "ballista", &json!({"url": "http://q"}))["code"], "bad-connection");
+    assert_eq!(project.read("connections.yaml"), kept);
+    project.write("connections.yaml", &text);
     let old = json!({"kind": "sqlite", "settings": {"path": "b.db"}, "etag": "old"}).to_string();
     assert_eq!(up.put("/api/connections/b", &old)["code"], "changed-meanwhile");
     assert_eq!(save(&up, "b", "sftp", &json!({"host": "h"}))["code"], "copy-config");
@@ -95,6 +134,11 @@ fn a_test_really_connects_and_says_what_is_wrong() {
     assert!(message.contains("shop") && !refused.to_string().contains("s3cret"), "{refused}");
     let unset = json!({"host": "h", "user": "u", "password": "${{ secrets.none }}"});
     assert_eq!(tried(&up, "a", "ftp", &unset)["problem"]["code"], "secret-missing");
+    let program = json!({"command": ["none-of-this-name"]});
+    let absent = tried(&up, "crm", "program", &program);
+    assert_eq!(absent["problem"]["message"], "there is no program `none-of-this-name`", "{absent}");
+    let away = tried(&up, "queue", "redis", &json!({"url": "redis://127.0.0.1:1"}));
+    assert!(away["problem"]["message"].as_str().unwrap().contains("cannot be reached"), "{away}");
     // It answers, and holds files.
     let url = format!("{}/assets/", up.url);
     let web = tried(&up, "web", "http", &json!({"url": url}));

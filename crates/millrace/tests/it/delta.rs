@@ -112,7 +112,7 @@ fn a_table_is_written_and_read_at_every_version() {
 
     exit 1
     ----
-    error[copy-write]: cannot write `delta:lake/orders`: a row has no value in `amount`, which `upsert` names
+    error[copy-write]: cannot write `delta:lake/orders`: a row has no value in `amount`, which is among its keys
     "###);
     let Some(found) = python(&project, READ) else { return };
     assert_eq!(found, "3 [(1, '1.50'), (2, '6.00'), (3, '-0.25'), (4, '9.75')] 6\n");

@@ -158,9 +158,11 @@ mod ballista {
         }
 
         fn executor(scheduler: &str) -> (Self, u16) {
-            let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let (port, control) = (free(), free().to_string());
             let listen = format!("127.0.0.1:{port}");
-            let (node, _) = Self::start(&["executor", "--scheduler", scheduler, "--listen", &listen]);
+            let named = ["executor", "--scheduler", scheduler, "--listen", &listen];
+            let (node, _) = Self::start(&[&named[..], &["--control-port", &control]].concat());
             wait_until(|| std::net::TcpStream::connect(&listen).is_ok());
             (node, port)
         }

@@ -2,6 +2,7 @@ import IconPlus from "@tabler/icons-react/dist/esm/icons/IconPlus.mjs";
 import IconX from "@tabler/icons-react/dist/esm/icons/IconX.mjs";
 import { useId, useState } from "react";
 import type { OuterProps } from "./props";
+import { SecretField } from "./SecretField";
 import { blank } from "./shape";
 import { Words } from "./Words";
 
@@ -32,14 +33,24 @@ export function MapField({ shape, value, onChange, label, words, secrets, inner:
               else target.value = name;
             }}
           />
-          <Inner
-            shape={shape.value}
-            value={one}
-            label={`${name} of ${label}`}
-            words={words}
-            secrets={secrets}
-            onChange={(next) => put(entries.map(([old, kept]) => [old, old === name ? next : kept]))}
-          />
+          {secrets?.has(label) ? (
+            <SecretField
+              id={`${list}-${name}`}
+              label={`${name} of ${label}`}
+              name={name}
+              value={one}
+              onChange={(next) => put(entries.map(([old, kept]) => [old, old === name ? next : kept]))}
+            />
+          ) : (
+            <Inner
+              shape={shape.value}
+              value={one}
+              label={`${name} of ${label}`}
+              words={words}
+              secrets={secrets}
+              onChange={(next) => put(entries.map(([old, kept]) => [old, old === name ? next : kept]))}
+            />
+          )}
           <button
             type="button"
             className="button quiet icon"

@@ -38,7 +38,7 @@ export function ObjectFields(props: OuterProps<"object">) {
       {shown.map((field) => (
         <Labelled key={field.name} field={field}>
           {(id, describedBy) =>
-            secrets?.has(field.name) ? (
+            secrets?.has(field.name) && field.shape.kind !== "map" ? (
               <SecretField
                 id={id}
                 describedBy={describedBy}

@@ -3,6 +3,8 @@ import { useState } from "react";
 interface SecretFieldProps {
   id?: string;
   describedBy?: string;
+  /** What it is called where no label stands beside it. */
+  label?: string;
   name: string;
   /** What stands in the file: an expression that names a secret, or a mark in place of a text nobody may see. */
   value: unknown;
@@ -13,7 +15,7 @@ interface SecretFieldProps {
 export const HIDDEN = "••••••";
 
 /** A secret: named by an expression, or typed anew; what is kept is never shown. */
-export function SecretField({ id, describedBy, name, value, onChange }: SecretFieldProps) {
+export function SecretField({ id, describedBy, label, name, value, onChange }: SecretFieldProps) {
   const text = typeof value === "string" ? value : "";
   const named = text.startsWith("${{") || text === HIDDEN;
   const [typing, setTyping] = useState(false);
@@ -38,6 +40,7 @@ export function SecretField({ id, describedBy, name, value, onChange }: SecretFi
   return (
     <input
       id={id}
+      aria-label={label}
       aria-describedby={describedBy}
       className="input"
       type="password"

@@ -320,31 +320,46 @@ impl Builder<'_> {
         let flag = |key: &str| setting(key).and_then(Expr::as_bool);
         let mut stream = input.1.clone();
         let mut hidden: Vec<String> = stream.marks.drain(..).map(|(_, column)| column).collect();
+        let keys: Vec<Value> = match setting("keys").map(|keys| &keys.kind) {
+            Some(Kind::List(items)) => {
+                items.iter().filter_map(|item| item.as_text().map(Value::from)).collect()
+            }
+            _ => Vec::new(),
+        };
+        // Rows say what they do to those with their keys.
+        let mut applied = false;
         if stream.acts {
             let mut acts: Vec<&str> = Vec::new();
-            for (key, act) in [("insertable", "insert"), ("updateable", "update"), ("upsertable", "upsert")] {
+            for (key, act) in [
+                ("insertable", "insert"),
+                ("updateable", "update"),
+                ("upsertable", "upsert"),
+                ("deletable", "delete"),
+            ] {
                 if flag(key).unwrap_or(key == "insertable") {
                     acts.push(act);
                 }
             }
-            if flag("deletable") == Some(true) {
-                let message =
-                    format!("the sink `{}` deletes rows: a copy here does not; they are left out", step.name);
-                let place = self.text.place(step.span);
-                self.report.gap(
-                    &place,
-                    &mut work.comments,
-                    &message,
-                    Some("delete them with `post_sql`, or keep the column `_op` and merge"),
+            applied = !keys.is_empty() && acts != ["insert"];
+            if !applied && acts.iter().any(|act| *act != "insert") {
+                let message = format!(
+                    "the sink `{}` changes rows and does not say by which keys: they are left out",
+                    step.name
                 );
+                let place = self.text.place(step.span);
+                let hint = "in the copy: `write: {apply_changes: {keys: [id]}}`, with the column `_op`";
+                self.report.gap(&place, &mut work.comments, &message, Some(hint));
+                acts.retain(|act| *act == "insert");
             }
             let list: Vec<String> = acts.iter().map(|act| format!("'{act}'")).collect();
             let condition =
                 if list.is_empty() { "false".to_owned() } else { format!("{ACT} in ({})", list.join(", ")) };
             stream.port =
                 self.node(&format!("{} rows", step.name), "filter", condition, &[&stream.port], work);
-            hidden.push(ACT.to_owned());
-            stream.acts = false;
+            if !applied {
+                hidden.push(ACT.to_owned());
+                stream.acts = false;
+            }
         }
         if !hidden.is_empty() {
             stream.port = self.node(
@@ -359,15 +374,10 @@ impl Builder<'_> {
             let mapped = Transformation { name: format!("{} mapping", step.name), ..step.clone() };
             stream = self.select(&mapped, &(input.0.clone(), stream), work)?;
         }
-        let keys: Vec<Value> = match setting("keys").map(|keys| &keys.kind) {
-            Some(Kind::List(items)) => {
-                items.iter().filter_map(|item| item.as_text().map(Value::from)).collect()
-            }
-            _ => Vec::new(),
-        };
         let upserts = flag("upsertable") == Some(true) || flag("updateable") == Some(true);
         let replaces = flag("truncate") == Some(true) || flag("recreate") == Some(true);
         let write = match (upserts && !keys.is_empty(), replaces) {
+            _ if applied => Some(json!({"apply_changes": {"keys": keys}})),
             (true, _) => Some(json!({"upsert": keys})),
             (false, true) => None,
             (false, false) => Some(json!("append")),

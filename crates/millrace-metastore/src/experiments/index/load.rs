@@ -7,6 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use crate::{Metastore, MetastoreError, Row, Session, Value};
 
 use super::super::document::{Entry, Measure, visit};
+use super::super::last_change;
 use super::super::packing::Unreadable;
 use super::column::{Column, Numbers, Texts};
 use super::top::tie_of;
@@ -174,8 +175,9 @@ impl Metastore {
 
 /// The last change, and the last one whose runs that went with it are forgotten.
 async fn clock(session: &mut Session) -> Result<(i64, i64), MetastoreError> {
-    let sql = "SELECT changed, trimmed FROM tracked_clock WHERE id = 1";
-    let row = session.fetch_optional(sql, &[]).await?;
+    let last = last_change(session);
+    let sql = format!("SELECT {last} AS changed, trimmed FROM tracked_clock WHERE id = 1");
+    let row = session.fetch_optional(&sql, &[]).await?;
     let row = row.ok_or_else(|| MetastoreError::stale("the clock of changes is gone"))?;
     Ok((row.int("changed")?, row.int("trimmed")?))
 }

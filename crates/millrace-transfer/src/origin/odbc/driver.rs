@@ -17,7 +17,7 @@ use millrace_contract::BatchStream;
 use tokio::sync::mpsc;
 
 use super::super::sql::{self, Given};
-use super::super::{Asking, Origin, Writing};
+use super::super::{Asking, Found, Origin, Writing};
 use crate::config::{CopyConfig, Write};
 use crate::error::CopyError;
 use crate::source::{self, BATCH_ROWS};
@@ -90,6 +90,19 @@ impl Origin for Odbc {
         let rows = opened.await?;
         let (threads, files) = (asking.config.threads(), asking.config.wants_files());
         Ok(source::stream(Box::new(rows), threads, files, asking.outcome))
+    }
+
+    async fn probe(&self, asking: Asking<'_>) -> Result<Found, CopyError> {
+        let odbc = self.clone();
+        let connecting = tokio::task::spawn_blocking(move || {
+            let connection = odbc.connect().map_err(|error| odbc.said(&error))?;
+            connection.database_management_system_name().map_err(|error| odbc.said(&error))
+        });
+        let connected = unless_cancelled(asking.context, async {
+            let connected = connecting.await.unwrap_or_else(|error| Err(error.to_string()));
+            connected.map_err(|message| asking.failed(message, false))
+        });
+        Ok((connected.await?, Vec::new()))
     }
 
     fn check_write(&self, table: &str, config: &CopyConfig) -> Result<(), CopyError> {

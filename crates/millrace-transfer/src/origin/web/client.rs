@@ -194,6 +194,31 @@ impl Client {
         answer.map_err(|given_up| given_up.message)
     }
 
+    /// Asks for whether somebody is there, once: HTTP's number. That what is asked for is not there is an answer too.
+    ///
+    /// # Errors
+    /// If nobody answers, or the server refuses or cannot.
+    pub(crate) async fn greet(&self, ask: &Ask) -> Result<u16, String> {
+        let greeting = async {
+            let answer = self.answered(ask).await?;
+            let status = answer.status();
+            let refuses = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+            if refuses || status.is_server_error() {
+                return Err(self.refused(status, answer).await);
+            }
+            Ok(status.as_u16())
+        };
+        greeting.await.map_err(|failed: Failed| masked(&failed.message, &self.secrets))
+    }
+
+    /// Asks once for JSON: somebody waits for whether it answers.
+    ///
+    /// # Errors
+    /// Why there is no such answer, without what opens the API.
+    pub(crate) async fn ask_once(&self, ask: &Ask) -> Result<Answer, String> {
+        self.document(ask).await.map_err(|failed| masked(&failed.message, &self.secrets))
+    }
+
     async fn until_answered<T, F: Future<Output = Result<T, Failed>> + Send>(
         &self,
         once: impl Fn() -> F + Send + Sync,
@@ -243,6 +268,16 @@ impl Client {
     }
 
     async fn sent(&self, ask: &Ask) -> Result<Response, Failed> {
+        let answer = self.answered(ask).await?;
+        let status = answer.status();
+        if !status.is_success() {
+            return Err(self.refused(status, answer).await);
+        }
+        Ok(answer)
+    }
+
+    /// Whatever is answered.
+    async fn answered(&self, ask: &Ask) -> Result<Response, Failed> {
         let mut url = ask.url.clone();
         if let Some((name, value)) = self.opener.parameter() {
             set(&mut url, name, value);
@@ -257,12 +292,7 @@ impl Client {
             request = request.json(body);
         }
         let request = self.opener.open(request).await.map_err(no_token)?;
-        let answer = request.send().await.map_err(broken)?;
-        let status = answer.status();
-        if !status.is_success() {
-            return Err(self.refused(status, answer).await);
-        }
-        Ok(answer)
+        request.send().await.map_err(broken)
     }
 
     async fn document(&self, ask: &Ask) -> Result<Answer, Failed> {

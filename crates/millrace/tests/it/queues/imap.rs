@@ -137,3 +137,8 @@ fn copies_of_what_is_attached_to_mails() {
     let said = project.millrace(&["run", "none"]);
     assert!(said.starts_with("exit 1") && said.contains("no mail has a file that is wanted"), "{said}");
 }
+
+#[test]
+fn a_connection_to_imap_is_tried() {
+    suite::a_connection_is_tried::<Dovecot>(Some("INBOX"));
+}

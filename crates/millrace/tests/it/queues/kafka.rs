@@ -156,3 +156,8 @@ fn copy_kafka_keys_are_a_column() {
 fn copy_kafka_with_tls_and_a_login() {
     copies::messages_are_acknowledged_once_the_sink_has_them::<Secure<SCRAM_512>>("orders", "");
 }
+
+#[test]
+fn a_connection_to_kafka_is_tried() {
+    suite::a_connection_is_tried::<Secure<SCRAM_256>>(Some("orders"));
+}

@@ -143,3 +143,8 @@ fn event_mqtt_one_of_two_servers_listens_and_the_other_takes_over() {
 fn copies_of_mqtt_topics() {
     copies::messages_wait_here_until_the_sink_has_them::<Mqtt5>("orders");
 }
+
+#[test]
+fn a_connection_to_mqtt_is_tried() {
+    suite::a_connection_is_tried::<Mqtt5>(None);
+}

@@ -82,3 +82,8 @@ fn copy_nats_messages_are_acknowledged_once_the_sink_has_them() {
 fn copy_nats_bodies_are_read_as_json_and_waited_for() {
     copies::bodies_are_read_as_json_and_waited_for::<Nats>("ORDERS", "");
 }
+
+#[test]
+fn a_connection_to_nats_is_tried() {
+    suite::a_connection_is_tried::<Nats>(Some("ORDERS/>"));
+}

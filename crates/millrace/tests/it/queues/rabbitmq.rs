@@ -120,3 +120,8 @@ fn copy_rabbitmq_messages_are_acknowledged_once_the_sink_has_them() {
 fn copy_rabbitmq_bodies_are_read_as_json_and_waited_for() {
     copies::bodies_are_read_as_json_and_waited_for::<Rabbit>("orders", "");
 }
+
+#[test]
+fn a_connection_to_rabbitmq_is_tried() {
+    suite::a_connection_is_tried::<Rabbit>(None);
+}

@@ -82,3 +82,8 @@ fn copy_redis_bodies_are_read_as_json_and_waited_for() {
 fn copies_of_redis_lists() {
     copies::elements_are_removed_once_the_sink_has_them::<Redis>("orders-list");
 }
+
+#[test]
+fn a_connection_to_redis_is_tried() {
+    suite::a_connection_is_tried::<Redis>(Some("orders"));
+}

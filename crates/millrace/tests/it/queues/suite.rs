@@ -190,3 +190,26 @@ pub(super) fn killed_again_and_again_starts_one_run_each<B: Broker>() {
     given.sort_unstable();
     assert_eq!(given, (0..EVENTS).collect::<Vec<_>>());
 }
+
+/// "Test connection" of the connections page: what answers, and what is there of which `names` is one; a wrong password is refused.
+pub(super) fn a_connection_is_tried<B: Broker>(names: Option<&str>) {
+    let Some(broker) = Running::<B>::start() else { return };
+    let project = project::<B>(&broker.address, "");
+    let server = Up::start(&project);
+    let tried = || {
+        // As the page has them: what opens the queue stays in the file.
+        let settings = server.get("/api/connections")["connections"][0]["settings"].clone();
+        assert_eq!(settings["password"], "••••••", "{settings}");
+        let wanted = json!({"name": "queue", "kind": B::WORD, "settings": settings});
+        server.post("/api/connection-tests", &wanted.to_string())
+    };
+    let found = tried();
+    assert!(found["said"].is_string(), "{found}");
+    if let Some(name) = names {
+        assert!(found["names"].as_array().unwrap().contains(&json!(name)), "{found}");
+    }
+    connect::<B>(&project, &broker.address, "wrong");
+    let refused = tried();
+    let message = refused["problem"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("refuses the credentials"), "{refused}");
+}

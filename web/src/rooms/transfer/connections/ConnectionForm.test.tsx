@@ -18,6 +18,7 @@ const VIEW: ConnectionsView = {
   kinds: [
     {
       name: "ftp",
+      family: "files",
       summary: "Files of an FTP server.",
       description: "",
       secrets: ["password"],

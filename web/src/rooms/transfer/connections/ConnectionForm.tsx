@@ -93,7 +93,8 @@ export function ConnectionForm({ view, connection, onDone }: ConnectionFormProps
               onChange={(event) => setName(event.target.value)}
             />
             <span className="help" id={`${id}-help`}>
-              Lower-case letters, digits and _; copies name it: {name || "shop"}:orders
+              Lower-case letters, digits and _; {kind?.family === "engines" ? "steps" : "copies"} name it:{" "}
+              {kind?.family === "engines" ? `engine: ${name || "farm"}` : `${name || "shop"}:orders`}
             </span>
           </div>
         )}

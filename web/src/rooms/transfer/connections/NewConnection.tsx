@@ -1,5 +1,5 @@
 import { useState } from "react";
-import type { ConnectionsView } from "../../../api/types.gen";
+import type { ConnectionFamily, ConnectionsView } from "../../../api/types.gen";
 import { blank, type Schema, shapeOf } from "../../../forms/schema/shape";
 import { Card } from "../../../ui/Card";
 import { ConnectionForm } from "./ConnectionForm";
@@ -10,6 +10,15 @@ interface NewConnectionProps {
   onKind: (kind: string | undefined) => void;
 }
 
+const FAMILIES: [ConnectionFamily, string][] = [
+  ["files", "Files"],
+  ["databases", "Databases"],
+  ["apis", "Web APIs"],
+  ["queues", "Messages and mails"],
+  ["programs", "Programs"],
+  ["engines", "Engines"],
+];
+
 /** What there is to connect to, and the form of what was chosen. */
 export function NewConnection({ view, kind: chosen, onKind }: NewConnectionProps) {
   const [made, setMade] = useState<string | null>(null);
@@ -17,20 +26,29 @@ export function NewConnection({ view, kind: chosen, onKind }: NewConnectionProps
   return (
     <>
       <Card title="New connection">
-        <div className="row" role="group" aria-label="kinds of connections">
-          {view.kinds.map(({ name, summary }) => (
-            <button
-              key={name}
-              type="button"
-              className="button"
-              title={summary}
-              aria-pressed={name === chosen}
-              onClick={() => onKind(name === chosen ? undefined : name)}
-            >
-              {name}
-            </button>
+        <dl className="connection-kinds" aria-label="kinds of connections">
+          {FAMILIES.map(([family, title]) => (
+            <div key={family}>
+              <dt className="muted small">{title}</dt>
+              <dd className="row">
+                {view.kinds
+                  .filter((kind) => kind.family === family)
+                  .map(({ name, summary }) => (
+                    <button
+                      key={name}
+                      type="button"
+                      className="button"
+                      title={summary}
+                      aria-pressed={name === chosen}
+                      onClick={() => onKind(name === chosen ? undefined : name)}
+                    >
+                      {name}
+                    </button>
+                  ))}
+              </dd>
+            </div>
           ))}
-        </div>
+        </dl>
         <p className="muted small" role="status">
           {made && `Saved ${made}.`}
         </p>

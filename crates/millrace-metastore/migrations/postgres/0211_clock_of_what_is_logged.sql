@@ -1,0 +1,1 @@
+-- Transactions take turns at the clock on PostgreSQL: every one moves it.
