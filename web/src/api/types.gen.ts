@@ -3995,6 +3995,8 @@ records: Array<EvaluationRecordView>,
  */
 next: string | null, };
 
+export type ConnectionFamily = "files" | "databases" | "apis" | "queues" | "programs" | "engines";
+
 export type ConnectionKindView = { 
 /**
  * The word users write.
