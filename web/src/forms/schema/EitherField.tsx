@@ -22,8 +22,8 @@ export function EitherField(props: OuterProps<"either">) {
         }}
       >
         {shape.options.map((one, index) => (
-          <option key={`${one.label}${one.shape.kind}`} value={index}>
-            {WORDS[one.shape.kind] ?? one.label}
+          <option key={`${wordFor(one, shape.options)} ${one.label}`} value={index}>
+            {wordFor(one, shape.options)}
           </option>
         ))}
       </select>
@@ -31,6 +31,21 @@ export function EitherField(props: OuterProps<"either">) {
     </div>
   );
 }
+
+/** What an option is called beside the others: by its only field or word, by its kind, or by what is said about it. */
+function wordFor(option: Option, others: Option[]): string {
+  const word = named(option.shape) ?? WORDS[option.shape.kind];
+  const same = others.filter(({ shape }) => (named(shape) ?? WORDS[shape.kind]) === word);
+  return word && same.length === 1 ? word : option.label;
+}
+
+function named(shape: Shape): string | undefined {
+  if (shape.kind === "object" && shape.fields.length === 1) return shape.fields[0]?.name;
+  if (shape.kind === "choice" && shape.options.length === 1) return String(shape.options[0]?.value);
+  return undefined;
+}
+
+type Option = Extract<Shape, { kind: "either" }>["options"][number];
 
 const WORDS: Partial<Record<Shape["kind"], string>> = {
   text: "as a text",

@@ -71,3 +71,36 @@ it("never shows a secret, and hands on a new one", () => {
   fireEvent.change(field, { target: { value: "s3cret" } });
   expect(seen).toHaveBeenLastCalledWith({ values: {}, password: "s3cret" });
 });
+
+const CONNECTION = shapeOf({
+  type: "object",
+  properties: {
+    auth: {
+      oneOf: [
+        { const: "none", description: "Nothing." },
+        { type: "object", properties: { bearer: { type: "string" } }, required: ["bearer"] },
+        { type: "object", properties: { basic: { type: "object", properties: { user: { type: "string" } } } } },
+      ],
+    },
+    headers: { type: "object", additionalProperties: { type: "string" } },
+  },
+  required: ["auth", "headers"],
+});
+
+it("tells alternatives apart, and hides all values of a map of secrets", () => {
+  const seen = vi.fn();
+  render(
+    <SchemaField
+      shape={CONNECTION}
+      value={{ auth: { bearer: HIDDEN }, headers: { "X-Shop": HIDDEN } }}
+      label="rest"
+      secrets={new Set(["bearer", "headers"])}
+      onChange={seen}
+    />,
+  );
+  const options = [...screen.getByRole<HTMLSelectElement>("combobox", { name: "how auth is given" }).options];
+  expect(options.map(({ text }) => text)).toEqual(["none", "bearer", "basic"]);
+  fireEvent.click(screen.getByRole("button", { name: "Change X-Shop" }));
+  expect(seen).toHaveBeenLastCalledWith({ auth: { bearer: HIDDEN }, headers: { "X-Shop": "" } });
+  expect(screen.getByLabelText<HTMLInputElement>("X-Shop of headers").type).toBe("password");
+});
