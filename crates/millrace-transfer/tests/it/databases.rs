@@ -360,7 +360,7 @@ async fn each_row_says_what_it_does(place: &Place) {
         ("i,2,x\ni,6,y\n", "1 rows are to be inserted, and their keys are there already"),
         ("i,2,x\ngone,3,y\n,4,z\n", "2 rows have something in `_op` that is not known"),
     ] {
-        place.file("refused.csv", &format!("_op,id,n\n{rows}"));
+        place.file("refused.csv", format!("_op,id,n\n{rows}"));
         assert_eq!(place.message(changes("refused.csv")).await, why);
         assert_eq!(place.rows(all).await, expected);
     }
