@@ -46,7 +46,7 @@ impl Copies for WorkspaceCopies {
         let cancel = CancellationToken::new();
         // Whoever stops waiting ends the work.
         let _ends = cancel.clone().drop_guard();
-        let context = context(&self.workspace, folder.path(), config, cancel, &said);
+        let context = apart(&self.workspace, "copy", folder.path(), config, cancel, &said);
         let outcome = kind.run(context).await.map_err(|error| error.problem)?;
         let uri = url::Url::from_file_path(&file)
             .map_err(|()| Problem::error("internal", "the state folder has no absolute path"))?;
@@ -96,17 +96,19 @@ fn looked_at(config: Value, file: &Path, limit: usize) -> Result<Value, Problem>
     Ok(Value::Object(config))
 }
 
-fn context(
+/// The context of work that belongs to no run; `name` stands for its pipeline and its step.
+pub(crate) fn apart<T: StepLog + ProgressSink + 'static>(
     workspace: &Workspace,
+    name: &str,
     folder: &Path,
     config: Value,
     cancel: CancellationToken,
-    said: &Arc<Said>,
+    told: &Arc<T>,
 ) -> StepContext {
     let id = uuid::Uuid::now_v7().simple().to_string();
     StepContext {
-        pipeline: "copy".to_owned(),
-        step: "copy".to_owned(),
+        pipeline: name.to_owned(),
+        step: name.to_owned(),
         attempt: 1,
         idempotency_key: id.clone(),
         workspace: workspace.root.clone(),
@@ -121,14 +123,14 @@ fn context(
         secrets: Vec::new(),
         timeout_ms: None,
         cancel,
-        log: said.clone(),
-        progress: said.clone(),
+        log: told.clone(),
+        progress: told.clone(),
     }
 }
 
 /// Keeps what the step says.
 #[derive(Default)]
-struct Said(Mutex<Vec<String>>);
+pub(crate) struct Said(Mutex<Vec<String>>);
 
 impl Said {
     fn lines(&self) -> Vec<String> {

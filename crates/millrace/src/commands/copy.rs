@@ -3,9 +3,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow, bail};
-use indexmap::IndexMap;
 use indicatif::{ProgressBar, ProgressStyle};
-use millrace_contract::{Progress, ProgressSink, StepContext, StepKind, StepLog, StepOutcome, TableRef};
+use millrace_contract::{Progress, ProgressSink, StepKind, StepLog, StepOutcome, TableRef};
 use millrace_spec::problem::Problem;
 use millrace_spec::yaml;
 use serde_json::{Map, Value, json};
@@ -15,6 +14,7 @@ use crate::boot::{self, Rooms};
 use crate::cli::{Copy, Source};
 use crate::commands::follow::{describe, duration};
 use crate::commands::sql::print_rows;
+use crate::copies::apart;
 use crate::printer::Printer;
 use crate::workspace::{find_root, read};
 
@@ -101,28 +101,10 @@ pub(super) async fn step(
         return Ok(None);
     }
     let screen = Arc::new(Screen::new(*printer));
-    let id = uuid::Uuid::now_v7().simple().to_string();
     let cancel = CancellationToken::new();
-    let context = StepContext {
-        pipeline: name.to_owned(),
-        step: name.to_owned(),
-        attempt: 1,
-        idempotency_key: id.clone(),
-        workspace: rooms.workspace.root.clone(),
-        folder: rooms.workspace.state_folder().join("copies").join(&id),
-        tracking_run_id: id.clone(),
-        run_id: id,
-        config,
-        inputs: IndexMap::new(),
-        outputs: IndexMap::new(),
-        environment: None,
-        env: IndexMap::new(),
-        secrets: Vec::new(),
-        timeout_ms: None,
-        cancel: cancel.clone(),
-        log: screen.clone(),
-        progress: screen.clone(),
-    };
+    let workspace = &rooms.workspace;
+    let folder = workspace.state_folder().join("copies").join(uuid::Uuid::now_v7().simple().to_string());
+    let context = apart(workspace, name, &folder, config, cancel.clone(), &screen);
     let mut copying = std::pin::pin!(kind.run(context));
     let outcome = tokio::select! {
         outcome = &mut copying => outcome,

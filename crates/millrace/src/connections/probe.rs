@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use millrace_api::views::connections::ConnectionFamily;
-use millrace_contract::{Explain as _, KindDoc, Progress, ProgressSink, RemoteError, StepContext, StepLog};
+use millrace_contract::{Explain as _, KindDoc, RemoteError};
 use millrace_spec::problem::Problem;
 use millrace_transfer::Connection;
 use millrace_transform::ballista::{self, BallistaSettings};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::copies::{Said, apart};
 use crate::workspace::Workspace;
 
 /// The pages of all kinds that stand in `connections.yaml`, each with what it leads to.
@@ -58,47 +58,12 @@ pub(super) async fn probe(
     let cancel = CancellationToken::new();
     // Whoever stops waiting ends the work.
     let _ends = cancel.clone().drop_guard();
-    let context = context(workspace, folder.path(), cancel);
+    let context =
+        apart(workspace, "connection", folder.path(), Value::Null, cancel, &Arc::new(Said::default()));
     let found = Connection::from(settings).probe(name, &workspace.root, &context).await;
     found.map_err(|error| error.problem())
 }
 
 fn unreached(error: &RemoteError) -> Problem {
     Problem::error("remote-engine", error.to_string())
-}
-
-/// A context of no run.
-fn context(workspace: &Workspace, folder: &std::path::Path, cancel: CancellationToken) -> StepContext {
-    let id = uuid::Uuid::now_v7().simple().to_string();
-    StepContext {
-        pipeline: "connection".to_owned(),
-        step: "probe".to_owned(),
-        attempt: 1,
-        idempotency_key: id.clone(),
-        workspace: workspace.root.clone(),
-        folder: folder.to_path_buf(),
-        tracking_run_id: id.clone(),
-        run_id: id,
-        config: Value::Null,
-        inputs: IndexMap::new(),
-        outputs: IndexMap::new(),
-        environment: None,
-        env: IndexMap::new(),
-        secrets: Vec::new(),
-        timeout_ms: None,
-        cancel,
-        log: Arc::new(Unheard),
-        progress: Arc::new(Unheard),
-    }
-}
-
-/// What is said beside the answer.
-struct Unheard;
-
-impl StepLog for Unheard {
-    fn line(&self, _: &str) {}
-}
-
-impl ProgressSink for Unheard {
-    fn report(&self, _: Progress) {}
 }
