@@ -13,6 +13,7 @@ use crate::error::CopyError;
 use crate::origin::{self, Asking, Writing};
 use crate::shape::filtered;
 use crate::source::Outcome;
+use crate::store::unless_cancelled;
 
 impl Copy {
     pub(super) async fn read_origin(
@@ -45,7 +46,8 @@ impl Copy {
             pre_sql: &config.pre_sql,
             post_sql: &config.post_sql,
         };
-        origin.write(writing, rows).await
+        // A system that falls silent is left, too: what it got without an end is nothing.
+        unless_cancelled(context, origin.write(writing, rows)).await
     }
 
     /// Whether a system that gives rows takes some as the step says.

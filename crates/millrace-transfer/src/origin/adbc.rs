@@ -1,10 +1,12 @@
-//! Drivers of ADBC: shared libraries that know one kind of database and give Arrow.
+//! Drivers of ADBC: shared libraries that know one kind of database and give and take Arrow.
+
+mod load;
 
 use std::path::{Path, PathBuf};
 
 use adbc_core::options::{AdbcVersion, OptionDatabase, OptionValue};
 use adbc_core::{Connection as _, Database as _, Driver as _, LOAD_FLAG_DEFAULT, Statement as _};
-use adbc_driver_manager::{ManagedDriver, ManagedStatement};
+use adbc_driver_manager::{ManagedConnection, ManagedDriver, ManagedStatement};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchReader};
 use async_trait::async_trait;
@@ -14,10 +16,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::feed::fed;
 use super::settings::{Hidden, Kind, Settings};
 use super::sql::{self, Given};
-use super::{Asking, Found, Origin, names_in};
-use crate::config::CopyConfig;
+use super::{Asking, Found, Origin, Writing, names_in};
+use crate::config::{CopyConfig, Write};
 use crate::error::CopyError;
 use crate::source;
 use crate::store::{masked, unless_cancelled};
@@ -27,12 +30,14 @@ pub(super) const KIND: Kind = Kind::of::<AdbcConnection>(
     "copy: {from: \"warehouse:(select * from orders where day > '2026-01-01')\", to: \"data:orders\"}\n",
 );
 
-/// Reads tables and queries through a driver of ADBC (Arrow Database Connectivity).
+/// Reads and writes tables through a driver of ADBC (Arrow Database Connectivity).
 ///
 /// In connections.yaml: `warehouse: {adbc: {driver: .venv/lib/python3.11/site-packages/adbc_driver_snowflake/libadbc_driver_snowflake.so, uri:
 /// "${{ secrets.warehouse }}"}}`. The PyPI packages `adbc-driver-…` have such libraries; a driver without `/` is looked for by its name, as
 /// ADBC's driver manager does. `warehouse:orders` is a table, `warehouse:(select …)` a query in the database's own SQL; `where` chooses rows
-/// here. The library becomes a part of the server that copies: take none that you do not trust with everything the server may do.
+/// here. A table is written with `write: append`, `overwrite` or `truncate`, by the driver's bulk ingestion, which makes it if it is not there: in one
+/// transaction and once for a step, which a table `millrace_adbc_loads` beside it remembers. Names are the driver's as they stand, in the case that
+/// the system has them in; a driver without transactions is refused. The library becomes a part of the server that copies: take none that you do not trust with everything the server may do.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AdbcConnection {
@@ -55,6 +60,7 @@ pub(crate) struct AdbcConnection {
 impl Settings for AdbcConnection {
     const WORD: &'static str = "adbc";
     const EXAMPLE: &'static str = "{driver: adbc_driver_sqlite, uri: data/shop.db}";
+    const TAKES_ROWS: bool = true;
 
     fn open(self, workspace: &Path) -> Result<Box<dyn Origin>, String> {
         if self.driver.trim().is_empty() {
@@ -100,8 +106,7 @@ struct Adbc {
 }
 
 impl Adbc {
-    /// Asks; what is told comes when it is asked for.
-    fn ask(&self, query: &str) -> Result<Rows, adbc_core::error::Error> {
+    fn connect(&self) -> Result<ManagedConnection, adbc_core::error::Error> {
         let version = AdbcVersion::V110;
         let mut driver = match &self.driver {
             Driver::File(path) => ManagedDriver::load_dynamic_from_filename(path, None, version)?,
@@ -110,8 +115,12 @@ impl Adbc {
             }
         };
         let options = self.options.iter().cloned().map(|(key, value)| (key, OptionValue::String(value)));
-        let database = driver.new_database_with_opts(options)?;
-        let mut statement = database.new_connection()?.new_statement()?;
+        driver.new_database_with_opts(options)?.new_connection()
+    }
+
+    /// Asks; what is told comes when it is asked for.
+    fn ask(&self, query: &str) -> Result<Rows, adbc_core::error::Error> {
+        let mut statement = self.connect()?.new_statement()?;
         statement.set_sql_query(query)?;
         Ok(Rows { rows: statement.execute()?, _statement: statement })
     }
@@ -147,5 +156,25 @@ impl Origin for Adbc {
     async fn probe(&self, asking: Asking<'_>) -> Result<Found, CopyError> {
         names_in(self.read(asking.instead("(select 1 as answer)", json!({}))?).await?).await?;
         Ok(("the driver's database answers".to_owned(), Vec::new()))
+    }
+
+    fn check_write(&self, table: &str, config: &CopyConfig) -> Result<(), CopyError> {
+        sql::check_table(table)?;
+        if !load::names_table(table) {
+            let message = format!("`{table}` has more parts than a catalog, a schema and a table");
+            return Err(CopyError::config(message, "to: \"warehouse:catalog.schema.table\""));
+        }
+        match config.write {
+            Write::Append | Write::Overwrite | Write::Truncate if config.schema.is_none() => Ok(()),
+            _ => Err(CopyError::config(
+                "a database by ADBC is written by `append`, `overwrite` or `truncate`, without `schema`",
+                "write: append",
+            )),
+        }
+    }
+
+    async fn write(&self, writing: Writing<'_>, rows: BatchStream) -> Result<u64, CopyError> {
+        let load = load::Load::new(self.clone(), &writing, &rows.schema)?;
+        fed(&writing.label, rows, move |feed| load.run(feed)).await
     }
 }

@@ -1,11 +1,12 @@
-//! Systems that give rows and mostly take none: web APIs, programs. What each of them is stands in its file; a connection leads to one, and
-//! `connection:stream` names what is asked for there.
+//! Systems that give rows, and some that take them too: web APIs, programs, databases by drivers. What each of them is stands in its file; a
+//! connection leads to one, and `connection:stream` names what is asked for there.
 //!
 //! What comes as text is kept in the attempt's folder until all of it is there ([`staged`]) and then read as a file of its format is, so that
 //! types, bad records and their places are the same everywhere, and a source that fails half way has changed nothing.
 
 mod adbc;
 mod clickhouse;
+mod feed;
 mod flight_sql;
 mod git;
 mod graphql;
@@ -84,7 +85,6 @@ async fn names_in(rows: BatchStream) -> Result<Vec<String>, CopyError> {
 }
 
 /// How rows are written.
-#[cfg_attr(not(feature = "odbc"), expect(dead_code, reason = "the one kind that takes rows is not built"))]
 pub(crate) struct Writing<'a> {
     pub(crate) table: &'a str,
     /// `connection:table`.

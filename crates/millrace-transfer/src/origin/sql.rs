@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatchOptions;
+use arrow::array::{ArrayRef, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, FieldRef, Fields, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use crate::config::CopyConfig;
@@ -33,6 +34,14 @@ pub(super) fn query_of(stream: &str) -> Result<String, CopyError> {
     // How a name is quoted, each system says for itself.
     let message = format!("`{stream}` is no plain name of a table");
     Err(CopyError::config(message, "write the query: `from: 'lake:(select * from \"odd name\")'`"))
+}
+
+/// Whether a table is named that can be written.
+pub(super) fn check_table(table: &str) -> Result<(), CopyError> {
+    if table.trim_start().starts_with('(') {
+        return Err(CopyError::config("a query cannot be written", "to: \"erp:sales.orders\""));
+    }
+    query_of(table).map(drop)
 }
 
 /// What of a step says nothing to such a system.
@@ -81,22 +90,26 @@ impl Reader for Given {
         let Some(batch) = (self.next)()? else { return Ok(None) };
         let (schema, what) = (self.schema.clone(), self.what.clone());
         Ok(Some(Box::new(move |emit| {
-            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
             let bytes = batch.get_array_memory_size() as u64;
-            let casting = CastOptions { safe: false, ..CastOptions::default() };
-            let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| {
-                match column.data_type() == field.data_type() {
-                    true => Ok(column.clone()),
-                    false => cast_with_options(column, field.data_type(), &casting),
-                }
-            });
-            let columns = columns.collect::<Result<Vec<_>, _>>();
-            let batch =
-                columns.and_then(|columns| RecordBatch::try_new_with_options(schema, columns, &options));
-            let batches = vec![batch.map_err(|error| CopyError::read(&what, &error))?];
+            let batches = vec![cast_to(&batch, &schema).map_err(|error| CopyError::read(&what, &error))?];
             emit(Piece { batches, bytes, ..Piece::default() })
         })))
     }
+}
+
+/// The rows in columns of these types, by their places.
+///
+/// # Errors
+/// If a value has no place in its column's type.
+pub(super) fn cast_to(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
+    let casting = CastOptions { safe: false, ..CastOptions::default() };
+    let cast = |(column, field): (&ArrayRef, &FieldRef)| {
+        let named = |error: ArrowError| format!("column `{}`: {error}", field.name());
+        cast_with_options(column, field.data_type(), &casting).map_err(named)
+    };
+    let columns = batch.columns().iter().zip(schema.fields()).map(cast).collect::<Result<Vec<_>, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Systems that answer SQL with Arrow: a Flight SQL server, made of arrow-flight's own, and drivers of ADBC from PyPI.
+//! A system that answers SQL with Arrow: a Flight SQL server, made of arrow-flight's own.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -15,12 +15,11 @@ use arrow_flight::{
     FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, HandshakeResponse, Ticket,
 };
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
-use millrace_metastore::testing::TestPostgres;
 use serde_json::{Value, json};
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{Place, ROWS};
+use crate::Place;
 
 /// Who may ask.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -239,59 +238,4 @@ async fn flight_sql_over_tls() {
     let place = connected(json!({"url": "grpc://127.0.0.1:1"}));
     let error = place.copy(json!({"from": "lake:numbers", "to": "out.csv"})).await.unwrap_err();
     assert!(error.transient, "{}", error.problem.message);
-}
-
-/// Where a driver's library is; `None` if it is not installed.
-#[allow(clippy::disallowed_methods, reason = "a test is told by its environment where the interpreters are")]
-fn driver(package: &str) -> Option<String> {
-    let Some(python) = std::env::var_os("MILLRACE_TEST_FORMATS") else {
-        println!(
-            "skipped: MILLRACE_TEST_FORMATS names no interpreter with drivers of ADBC; `cargo xtask test` sets it"
-        );
-        return None;
-    };
-    let script = format!("import {package}; print({package}._driver_path())");
-    let output = Command::new(python).args(["-c", &script]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
-}
-
-#[tokio::test]
-async fn adbc_drivers_give_rows() {
-    let Some(driver) = driver("adbc_driver_sqlite") else { return };
-    let mut place = Place::new();
-    place.connections.insert("local".to_owned(), json!({"sqlite": {"path": "shop.db"}}).into());
-    let uri = place.folder.path().join("shop.db").to_string_lossy().into_owned();
-    place.connections.insert("by_adbc".to_owned(), json!({"adbc": {"driver": driver, "uri": uri}}).into());
-    place.file("a.csv", ROWS);
-    place.copy(json!({"from": "a.csv", "to": "local:rows"})).await.unwrap();
-    let query = "by_adbc:(select id, share, note from rows order by id)";
-    place.copy(json!({"from": query, "to": "b.csv"})).await.unwrap();
-    place.copy(json!({"from": "a.csv", "to": "c.csv", "select": ["id", "share", "note"]})).await.unwrap();
-    assert_eq!(place.text("b.csv"), place.text("c.csv"));
-    assert_eq!(place.copy(json!({"from": "by_adbc:rows", "to": "d.csv"})).await.unwrap().rows, Some(3));
-    let message = place.message(json!({"from": "by_adbc:absent", "to": "d.csv"})).await;
-    assert!(message.contains("no such table: absent"), "{message}");
-    assert_eq!(place.probed("by_adbc").await.unwrap().0, "the driver's database answers");
-    place.connections.insert("none".to_owned(), json!({"adbc": {"driver": "drivers/none.so"}}).into());
-    assert!(place.probed("none").await.unwrap_err().contains("none.so"));
-    let message = place.message(json!({"from": "none:rows", "to": "d.csv"})).await;
-    assert!(message.contains("none.so"), "{message}");
-}
-
-#[tokio::test]
-async fn adbc_and_copy_agree_about_postgres() {
-    let Some(driver) = driver("adbc_driver_postgresql") else { return };
-    let Some(postgres) = TestPostgres::start() else { return };
-    let mut place = Place::new();
-    place.connections.insert("shop".to_owned(), json!({"postgres": {"url": postgres.url()}}).into());
-    let adbc = json!({"adbc": {"driver": driver, "uri": postgres.url()}});
-    place.connections.insert("by_adbc".to_owned(), adbc.into());
-    place.file("a.csv", ROWS);
-    place.copy(json!({"from": "a.csv", "to": "shop:public.rows"})).await.unwrap();
-    let query = "(select id, late, share, day, note from public.rows order by id)";
-    for (connection, file) in [("shop", "b.csv"), ("by_adbc", "c.csv")] {
-        place.copy(json!({"from": format!("{connection}:{query}"), "to": file})).await.unwrap();
-    }
-    assert_eq!(place.text("b.csv"), place.text("c.csv"));
 }

@@ -1,6 +1,7 @@
 //! The step `copy` between real files, a real PostgreSQL and real servers of files.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "this is a test")]
 
+mod adbc;
 mod answering;
 mod broken;
 mod clickhouse;

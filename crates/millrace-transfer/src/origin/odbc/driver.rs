@@ -2,20 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
-use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use arrow::record_batch::{RecordBatch, RecordBatchReader as _};
+use arrow::record_batch::RecordBatchReader as _;
 use arrow_odbc::odbc_api::handles::StatementConnection;
 use arrow_odbc::odbc_api::{
     Connection, ConnectionOptions, Cursor as _, CursorImpl, IntoParameter as _, environment,
 };
 use arrow_odbc::{OdbcReaderBuilder, OdbcWriter};
 use async_trait::async_trait;
-use futures::StreamExt as _;
 use millrace_contract::BatchStream;
-use tokio::sync::mpsc;
 
+use super::super::feed::{Feed, fed};
 use super::super::sql::{self, Given};
 use super::super::{Asking, Found, Origin, Writing};
 use crate::config::{CopyConfig, Write};
@@ -106,10 +103,7 @@ impl Origin for Odbc {
     }
 
     fn check_write(&self, table: &str, config: &CopyConfig) -> Result<(), CopyError> {
-        if table.trim_start().starts_with('(') {
-            return Err(CopyError::config("a query cannot be written", "to: \"erp:SALES.ORDERS\""));
-        }
-        sql::query_of(table)?;
+        sql::check_table(table)?;
         match config.write {
             Write::Append | Write::Overwrite | Write::Truncate if config.schema.is_none() => Ok(()),
             _ => Err(CopyError::config(
@@ -119,9 +113,9 @@ impl Origin for Odbc {
         }
     }
 
-    async fn write(&self, writing: Writing<'_>, mut rows: BatchStream) -> Result<u64, CopyError> {
-        let failed = |message: String| CopyError::write(&writing.label, &message);
-        let schema = taken(&rows.schema).map_err(failed)?;
+    async fn write(&self, writing: Writing<'_>, rows: BatchStream) -> Result<u64, CopyError> {
+        let label = writing.label.clone();
+        let schema = taken(&rows.schema).map_err(|message| CopyError::write(&label, &message))?;
         let load = Load {
             odbc: self.clone(),
             table: writing.table.to_owned(),
@@ -131,22 +125,9 @@ impl Origin for Odbc {
             after: writing.post_sql.to_vec(),
             schema,
         };
-        let (sender, receiver) = mpsc::channel(2);
-        let loading = tokio::task::spawn_blocking(move || load.run(receiver));
-        let mut sum = 0;
-        loop {
-            let next = rows.batches.next().await.transpose();
-            // Who loads gives up when the channel closes without an end.
-            let next = next.map_err(|error| CopyError::read("the source", &error))?;
-            let end = next.is_none();
-            sum += next.as_ref().map_or(0, |batch| batch.num_rows() as u64);
-            if sender.send(next).await.is_err() || end {
-                break;
-            }
-        }
-        drop(sender);
-        let loaded = loading.await.map_err(|error| failed(error.to_string()))?;
-        Ok(loaded.map_err(failed)?.unwrap_or(sum))
+        let what = label.clone();
+        fed(&label, rows, move |feed| load.run(feed).map_err(|message| CopyError::write(what, &message)))
+            .await
     }
 }
 
@@ -164,7 +145,7 @@ struct Load {
 
 impl Load {
     /// The rows that were loaded under the key before, if they were.
-    fn run(&self, mut rows: mpsc::Receiver<Option<RecordBatch>>) -> Result<Option<u64>, String> {
+    fn run(&self, mut rows: Feed) -> Result<Option<u64>, String> {
         let said = |error: arrow_odbc::odbc_api::Error| self.odbc.said(&error);
         let connection = self.odbc.connect().map_err(said)?;
         if let Some(before) = self.loaded(&connection)? {
@@ -206,11 +187,7 @@ impl Load {
         }
     }
 
-    fn fill(
-        &self,
-        connection: &Connection<'static>,
-        rows: &mut mpsc::Receiver<Option<RecordBatch>>,
-    ) -> Result<(), String> {
+    fn fill(&self, connection: &Connection<'static>, rows: &mut Feed) -> Result<(), String> {
         let said = |error: &dyn std::fmt::Display| self.odbc.said(error);
         let run = |sql: &str| connection.execute(sql, (), None).map(drop).map_err(|error| said(&error));
         self.before.iter().try_for_each(|sql| run(sql))?;
@@ -223,16 +200,10 @@ impl Load {
         let prepared = connection.prepare(&insert).map_err(|error| said(&error))?;
         let mut writer = OdbcWriter::new(AT_ONCE, &self.schema, prepared).map_err(|error| said(&error))?;
         let mut count: u64 = 0;
-        loop {
-            match rows.blocking_recv() {
-                None => return Err("the rows broke off".to_owned()),
-                Some(None) => break,
-                Some(Some(batch)) => {
-                    count += batch.num_rows() as u64;
-                    let batch = fitted(&batch, &self.schema)?;
-                    writer.write_batch(&batch).map_err(|error| said(&error))?;
-                }
-            }
+        while let Some(batch) = rows.next()? {
+            count += batch.num_rows() as u64;
+            let batch = sql::cast_to(&batch, &self.schema)?;
+            writer.write_batch(&batch).map_err(|error| said(&error))?;
         }
         writer.flush().map_err(|error| said(&error))?;
         drop(writer);
@@ -278,13 +249,4 @@ fn taken(schema: &Schema) -> Result<SchemaRef, String> {
         Ok(Arc::new(Field::new(field.name(), kind, true)))
     };
     Ok(Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Result<Vec<_>, String>>()?)))
-}
-
-fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
-    let options = CastOptions { safe: false, ..CastOptions::default() };
-    let cast =
-        |(column, field): (&ArrayRef, &Arc<Field>)| cast_with_options(column, field.data_type(), &options);
-    let columns = batch.columns().iter().zip(schema.fields()).map(cast).collect::<Result<Vec<_>, _>>();
-    let columns = columns.map_err(|error| error.to_string())?;
-    RecordBatch::try_new(schema.clone(), columns).map_err(|error| error.to_string())
 }
