@@ -77,6 +77,7 @@ fn test(root: &Path) -> Result<()> {
         format!("MILLRACE_TEST_PYTHON={}", client_python.display()),
         format!("MILLRACE_TEST_QUEUES={}", tools::queue_python(root)?.display()),
         format!("MILLRACE_TEST_FORMATS={}", tools::formats_python(root)?.display()),
+        format!("MILLRACE_TEST_CLICKHOUSE={}", tools::clickhouse_python(root)?.display()),
         format!("MILLRACE_TEST_SAIL={}", tools::sail_python(root)?.display()),
     ];
     variables.extend(

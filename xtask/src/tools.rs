@@ -116,6 +116,14 @@ pub(crate) fn formats_python(root: &Path) -> Result<PathBuf> {
     python_with("formats-venv", &["-r", &file.to_string_lossy()], &content)
 }
 
+/// The interpreter with ClickHouse's own engine.
+pub(crate) fn clickhouse_python(root: &Path) -> Result<PathBuf> {
+    let file = root.join("python/tests/clickhouse.txt");
+    let content =
+        std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    python_with("clickhouse-venv", &["-r", &file.to_string_lossy()], &content)
+}
+
 /// The interpreter with Sail, a server that speaks Spark's protocol and SQL.
 pub(crate) fn sail_python(root: &Path) -> Result<PathBuf> {
     spark_like(root, "sail")

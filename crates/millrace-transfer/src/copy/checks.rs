@@ -1,6 +1,7 @@
 //! What can be said of a step before it runs, and which source answers what.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use millrace_contract::{BatchStream, StepContext, TableMoment};
 
@@ -13,7 +14,9 @@ use crate::error::CopyError;
 use crate::origin::{self, Asking, Writing};
 use crate::shape::filtered;
 use crate::source::Outcome;
-use crate::store::unless_cancelled;
+
+/// How long a sink whose step was cancelled may take back what it has written.
+const TAKING_BACK: Duration = Duration::from_secs(10);
 
 impl Copy {
     pub(super) async fn read_origin(
@@ -46,8 +49,14 @@ impl Copy {
             pre_sql: &config.pre_sql,
             post_sql: &config.post_sql,
         };
-        // A system that falls silent is left, too: what it got without an end is nothing.
-        unless_cancelled(context, origin.write(writing, rows)).await
+        // Rows end when the step is cancelled, and who writes them takes back what it can; a system that falls silent is left.
+        tokio::select! {
+            written = origin.write(writing, rows) => written,
+            () = async {
+                context.cancel.cancelled().await;
+                tokio::time::sleep(TAKING_BACK).await;
+            } => Err(CopyError::Cancelled),
+        }
     }
 
     /// Whether a system that gives rows takes some as the step says.

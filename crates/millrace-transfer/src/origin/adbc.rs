@@ -35,9 +35,10 @@ pub(super) const KIND: Kind = Kind::of::<AdbcConnection>(
 /// In connections.yaml: `warehouse: {adbc: {driver: .venv/lib/python3.11/site-packages/adbc_driver_snowflake/libadbc_driver_snowflake.so, uri:
 /// "${{ secrets.warehouse }}"}}`. The PyPI packages `adbc-driver-…` have such libraries; a driver without `/` is looked for by its name, as
 /// ADBC's driver manager does. `warehouse:orders` is a table, `warehouse:(select …)` a query in the database's own SQL; `where` chooses rows
-/// here. A table is written with `write: append`, `overwrite` or `truncate`, by the driver's bulk ingestion, which makes it if it is not there: in one
-/// transaction and once for a step, which a table `millrace_adbc_loads` beside it remembers. Names are the driver's as they stand, in the case that
-/// the system has them in; a driver without transactions is refused. The library becomes a part of the server that copies: take none that you do not trust with everything the server may do.
+/// here. A table is written with `write: append`, `overwrite` or `truncate`, by the driver's bulk ingestion, which makes it if it is not there: in
+/// one transaction and once for a step, which a table `millrace_adbc_loads` beside it remembers. Names are the driver's as they stand, in the case
+/// that the system has them in; a driver without transactions is refused. The library becomes a part of the server that copies: take none that you
+/// do not trust with everything the server may do.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AdbcConnection {

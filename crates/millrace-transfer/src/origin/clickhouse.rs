@@ -1,11 +1,14 @@
-//! ClickHouse, by its HTTP interface: <https://clickhouse.com/docs/interfaces/http>. Rows come as an Arrow stream.
+//! ClickHouse, by its HTTP interface: <https://clickhouse.com/docs/interfaces/http>. Rows come and go as an Arrow stream.
+
+mod load;
+mod types;
 
 use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use millrace_contract::{BatchStream, Progress};
-use reqwest::StatusCode;
+use reqwest::{RequestBuilder, Response, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,8 +17,8 @@ use url::Url;
 
 use super::settings::{Hidden, Kind, Settings};
 use super::staged::Staged;
-use super::{Asking, Found, Origin, names_in};
-use crate::config::{Condition, CopyConfig};
+use super::{Asking, Found, Origin, Writing, names_in};
+use crate::config::{Condition, CopyConfig, Write};
 use crate::error::CopyError;
 use crate::format::Format;
 use crate::needless::{FORMAT, RECORDS, REQUEST, refuse};
@@ -34,11 +37,14 @@ const END: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 /// Bytes of a refusal that are read.
 const SAID: usize = 4096;
 
-/// Reads tables of ClickHouse.
+/// Reads and writes tables of ClickHouse.
 ///
 /// In connections.yaml: `events: {clickhouse: {url: "https://ch.example:8443", user: reader, password: "${{ secrets.events }}", database: web}}`. Then
 /// `events:visits` is a table of that database and `events:web.visits` one of another. The step's `select`, `where` and `limit` are part of the query;
 /// values of expressions in `where` are bound. Rows come as an Arrow stream, which is kept until all of it is there.
+/// A table is written with `write: append`, `overwrite` or `truncate`, once for a step, which a table `millrace_loads` in its database remembers: rows
+/// are staged in a table beside it, `visits__millrace_…`, and come over at once. It is made if it is not there, in no order; `pre_sql` may make another
+/// one. One that is there is of the family MergeTree, and no view is told of the rows that are appended to it.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClickHouseConnection {
@@ -61,6 +67,7 @@ pub(crate) struct ClickHouseConnection {
 impl Settings for ClickHouseConnection {
     const WORD: &'static str = "clickhouse";
     const TAKES_CONDITIONS: bool = true;
+    const TAKES_ROWS: bool = true;
     const EXAMPLE: &'static str =
         "{url: \"https://ch.example:8443\", user: reader, password: \"${{ secrets.events }}\"}";
 
@@ -76,14 +83,17 @@ impl Settings for ClickHouseConnection {
         if self.password.is_some() && self.url.scheme() == "http" && !self.allow_http {
             return Err("its `url` is `http://`, which needs `allow_http: true`".to_owned());
         }
-        let client = reqwest::Client::builder().connect_timeout(CONNECT).read_timeout(SILENCE);
-        let client = client.redirect(same_server()).build().map_err(|error| error.to_string())?;
-        Ok(Box::new(ClickHouse { client, settings: self }))
+        let client = || reqwest::Client::builder().connect_timeout(CONNECT).redirect(same_server());
+        let loader = client().build().map_err(|error| error.to_string())?;
+        let client = client().read_timeout(SILENCE).build().map_err(|error| error.to_string())?;
+        Ok(Box::new(ClickHouse { client, loader, settings: self }))
     }
 }
 
 struct ClickHouse {
     client: reqwest::Client,
+    /// For rows: the server says nothing as long as they go on.
+    loader: reqwest::Client,
     settings: ClickHouseConnection,
 }
 
@@ -96,14 +106,7 @@ struct Query {
 
 impl Query {
     fn of(stream: &str, config: &CopyConfig) -> Result<Self, CopyError> {
-        let names: Vec<&str> = stream.split('.').collect();
-        if names.len() > 2 || names.iter().any(|name| name.trim().is_empty()) {
-            return Err(CopyError::config(
-                format!("`{stream}` names no table"),
-                "from: \"events:visits\", or \"events:database.visits\"",
-            ));
-        }
-        let relation = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(".");
+        let relation = relation(stream, "from")?;
         // What the step goes on to do with other columns has to be there.
         let untouched = config.mapping.is_empty()
             && config.incremental.is_none()
@@ -179,56 +182,95 @@ impl Query {
     }
 }
 
+/// A table as queries have it. `side`: `from` or `to`.
+fn relation(stream: &str, side: &str) -> Result<String, CopyError> {
+    let names: Vec<&str> = stream.split('.').collect();
+    if names.len() > 2 || names.iter().any(|name| name.trim().is_empty()) {
+        return Err(CopyError::config(
+            format!("`{stream}` names no table"),
+            format!("{side}: \"events:visits\", or \"events:database.visits\""),
+        ));
+    }
+    Ok(names.into_iter().map(quoted).collect::<Vec<_>>().join("."))
+}
+
 fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`"))
 }
 
+/// Why the server gives no answer.
+struct Refused {
+    message: String,
+    /// Whether it may pass.
+    passes: bool,
+}
+
+impl Refused {
+    fn silent() -> Self {
+        Self { message: format!("the server says nothing for {} s", SILENCE.as_secs()), passes: true }
+    }
+
+    fn broken(error: reqwest::Error) -> Self {
+        Self { message: in_words(&error.without_url()), passes: true }
+    }
+}
+
 impl ClickHouse {
-    /// Writes the answer into a file.
-    async fn stage(&self, query: Query, asking: &Asking<'_>) -> Result<Staged, CopyError> {
-        let mut staged = Staged::new(asking).await?;
-        let path = staged.place(asking.label.clone());
-        let failed = |message: &str, transient: bool| {
-            let secrets: Vec<String> = self.settings.password.iter().map(|word| word.0.clone()).collect();
-            asking.failed(masked(message, &secrets), transient)
-        };
-        let broken = |error: reqwest::Error| failed(&in_words(&error.without_url()), true);
-        let mut request = self.client.post(self.settings.url.clone());
-        // Text is text, and not bytes that may be it.
-        request = request.query(&[("output_format_arrow_string_as_string", "1")]).query(&query.params);
+    /// A request of the connection's user, in its database.
+    fn request(&self, client: &reqwest::Client) -> RequestBuilder {
         let headers = [
             ("x-clickhouse-user", self.settings.user.as_deref()),
             ("x-clickhouse-key", self.settings.password.as_ref().map(|word| word.0.as_str())),
             ("x-clickhouse-database", self.settings.database.as_deref()),
         ];
-        for (name, value) in headers {
-            if let Some(value) = value {
-                request = request.header(name, value);
-            }
-        }
-        let mut answer = request.body(query.sql).send().await.map_err(broken)?;
+        let said = headers.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        said.fold(client.post(self.settings.url.clone()), |request, (name, value)| {
+            request.header(name, value)
+        })
+    }
+
+    /// What the server answers, if it does what it is asked for.
+    async fn answer(&self, request: RequestBuilder) -> Result<Response, Refused> {
+        let mut answer = request.send().await.map_err(Refused::broken)?;
         let status = answer.status();
-        if !status.is_success() {
-            let mut said = Vec::new();
-            while let (Ok(Some(piece)), true) = (answer.chunk().await, said.len() < SAID) {
-                said.extend_from_slice(&piece);
-            }
-            let said =
-                String::from_utf8_lossy(said.get(..said.len().min(SAID)).unwrap_or_default()).into_owned();
-            let said = said.trim();
-            let hint = match status {
-                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "; look at `user` and `password`",
-                _ => "",
-            };
-            let passes = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
-                || status == StatusCode::BAD_GATEWAY
-                || status == StatusCode::GATEWAY_TIMEOUT;
-            return Err(failed(&format!("the server answers {status}: {said}{hint}"), passes));
+        if status.is_success() {
+            return Ok(answer);
         }
+        let mut said = Vec::new();
+        while let (Ok(Some(piece)), true) = (answer.chunk().await, said.len() < SAID) {
+            said.extend_from_slice(&piece);
+        }
+        let said = String::from_utf8_lossy(said.get(..said.len().min(SAID)).unwrap_or_default()).into_owned();
+        let said = said.trim();
+        let hint = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "; look at `user` and `password`",
+            _ => "",
+        };
+        let passes = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
+            || status == StatusCode::BAD_GATEWAY
+            || status == StatusCode::GATEWAY_TIMEOUT;
+        Err(Refused { message: format!("the server answers {status}: {said}{hint}"), passes })
+    }
+
+    fn masked(&self, message: &str) -> String {
+        let secrets: Vec<String> = self.settings.password.iter().map(|word| word.0.clone()).collect();
+        masked(message, &secrets)
+    }
+
+    /// Writes the answer into a file.
+    async fn stage(&self, query: Query, asking: &Asking<'_>) -> Result<Staged, CopyError> {
+        let mut staged = Staged::new(asking).await?;
+        let path = staged.place(asking.label.clone());
+        let failed = |message: &str, transient: bool| asking.failed(self.masked(message), transient);
+        let refused = |refused: Refused| failed(&refused.message, refused.passes);
+        // Text is text, and not bytes that may be it.
+        let request = self.request(&self.client).query(&[("output_format_arrow_string_as_string", "1")]);
+        let request = request.query(&query.params).body(query.sql);
+        let mut answer = self.answer(request).await.map_err(refused)?;
         let kept = |error: std::io::Error| CopyError::write("the attempt's folder", &error);
         let mut file = tokio::fs::File::create(&path).await.map_err(kept)?;
         let mut tail: Vec<u8> = Vec::new();
-        while let Some(piece) = answer.chunk().await.map_err(broken)? {
+        while let Some(piece) = answer.chunk().await.map_err(|error| refused(Refused::broken(error)))? {
             file.write_all(&piece).await.map_err(kept)?;
             staged.bytes += piece.len() as u64;
             tail.extend_from_slice(piece.get(piece.len().saturating_sub(SAID)..).unwrap_or_default());
@@ -268,6 +310,22 @@ impl Origin for ClickHouse {
         let tables = json!({"select": ["database", "name"], "where": own, "limit": 200});
         let names = names_in(self.read(asking.instead("system.tables", tables)?).await?).await?;
         Ok(("ClickHouse answers".to_owned(), names))
+    }
+
+    fn check_write(&self, table: &str, config: &CopyConfig) -> Result<(), CopyError> {
+        relation(table, "to")?;
+        match config.write {
+            Write::Append | Write::Overwrite | Write::Truncate if config.schema.is_none() => Ok(()),
+            _ => Err(CopyError::config(
+                "ClickHouse is written by `append`, `overwrite` or `truncate`, without `schema`",
+                "write: append",
+            )),
+        }
+    }
+
+    async fn write(&self, writing: Writing<'_>, rows: BatchStream) -> Result<u64, CopyError> {
+        // The way of a load is long, and its future is large.
+        Box::pin(load::Load::new(self, &writing).run(rows)).await
     }
 }
 
