@@ -1,5 +1,8 @@
 //! MongoDB and what speaks its protocol (Azure Cosmos DB, Amazon DocumentDB), by its own driver: <https://www.mongodb.com/docs/drivers/rust/>.
 
+mod load;
+mod values;
+
 use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
@@ -20,8 +23,8 @@ use tokio::io::{AsyncWriteExt as _, BufWriter};
 
 use super::settings::{Hidden, Kind, Settings};
 use super::staged::Staged;
-use super::{Asking, Found, Origin};
-use crate::config::{Condition, CopyConfig};
+use super::{Asking, Found, Origin, Writing};
+use crate::config::{Condition, CopyConfig, Write};
 use crate::error::CopyError;
 use crate::format::Format;
 use crate::needless::{FORMAT, RECORDS, REQUEST, refuse};
@@ -41,13 +44,17 @@ const YEARS: std::ops::Range<i64> = -62_167_219_200_000..253_402_300_800_000;
 /// The server's codes for somebody who may not: not authorised, authentication failed.
 const REFUSALS: [i32; 2] = [13, 18];
 
-/// Reads collections of MongoDB.
+/// Reads and writes collections of MongoDB.
 ///
 /// In connections.yaml: `shop: {mongodb: {url: "mongodb+srv://cluster0.shop.example", user: reader, password: "${{ secrets.shop }}", database: shop}}`.
 /// Then `shop:orders` is a collection of that database; without `database`, `shop:sales.orders` is the collection `orders` of `sales`. The step's
 /// `where` is a filter as MongoDB has it, extended JSON: `where: '{"day": {"$gte": {"$date": "2026-03-01T00:00:00Z"}}}'`; values of expressions in it
 /// are values and no part of the filter. `select` and `limit` are asked for there. Documents inside documents are structures and lists; an
 /// ObjectId is its 24 digits, a decimal is text, so that `columns: {total: "decimal(12,2)"}` loses nothing, bytes are base64.
+/// A collection is written with `write: append`, `{upsert: [keys]}`, `overwrite` or `truncate`, once for a step, which a collection `millrace_loads`
+/// beside it remembers. Appended documents get an `_id` of the step and the row unless the rows have one, by which they replace others; rows that
+/// become the whole collection are staged in another one, which is renamed. Decimals are `Decimal128`, dates and timestamps are dates, to the
+/// millisecond in which they are.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MongoDbConnection {
@@ -70,6 +77,7 @@ pub(crate) struct MongoDbConnection {
 impl Settings for MongoDbConnection {
     const WORD: &'static str = "mongodb";
     const TAKES_CONDITIONS: bool = true;
+    const TAKES_ROWS: bool = true;
     const EXAMPLE: &'static str = "{url: \"mongodb://db.example/?tls=true\", user: reader, password: \"${{ secrets.shop }}\", database: shop}";
 
     fn open(self, _: &Path) -> Result<Box<dyn Origin>, String> {
@@ -92,11 +100,35 @@ struct MongoDb {
     database: Option<String>,
 }
 
+/// A collection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    database: String,
+    collection: String,
+}
+
+impl Place {
+    /// `collection` of the connection's database, or `database.collection`. `side`: `from` or `to`.
+    fn of(stream: &str, database: Option<&str>, side: &str) -> Result<Self, CopyError> {
+        let named = match database {
+            Some(database) => Some((database, stream)),
+            None => stream.split_once('.'),
+        };
+        let named = named.filter(|(database, name)| !database.is_empty() && !name.is_empty());
+        let (database, collection) = named.ok_or_else(|| {
+            CopyError::config(
+                format!("`{stream}` names no collection of a database"),
+                format!("{side}: \"shop:database.collection\", or `database` in the connection"),
+            )
+        })?;
+        Ok(Self { database: database.to_owned(), collection: collection.to_owned() })
+    }
+}
+
 /// What is asked of a collection.
 #[derive(Debug, PartialEq)]
 struct Query {
-    database: String,
-    collection: String,
+    place: Place,
     filter: Document,
     projection: Option<Document>,
     limit: Option<i64>,
@@ -104,17 +136,7 @@ struct Query {
 
 impl Query {
     fn of(stream: &str, database: Option<&str>, config: &CopyConfig) -> Result<Self, CopyError> {
-        let named = match database {
-            Some(database) => Some((database, stream)),
-            None => stream.split_once('.'),
-        };
-        let (database, collection) =
-            named.filter(|(database, name)| !database.is_empty() && !name.is_empty()).ok_or_else(|| {
-                CopyError::config(
-                    format!("`{stream}` names no collection of a database"),
-                    "from: \"shop:database.collection\", or `database` in the connection",
-                )
-            })?;
+        let place = Place::of(stream, database, "from")?;
         // What the step goes on to do with other fields has to be there.
         let asked_for = !config.select.is_empty()
             && config.mapping.is_empty()
@@ -132,8 +154,7 @@ impl Query {
             fields
         });
         Ok(Self {
-            database: database.to_owned(),
-            collection: collection.to_owned(),
+            place,
             filter: config.condition.as_ref().map(filter).transpose()?.unwrap_or_default(),
             projection,
             limit: config
@@ -264,7 +285,8 @@ impl MongoDb {
 
     async fn find(&self, query: Query) -> Result<Cursor<Document>, Error> {
         let client = self.client().await?;
-        let collection = client.database(&query.database).collection::<Document>(&query.collection);
+        let collection =
+            client.database(&query.place.database).collection::<Document>(&query.place.collection);
         let mut find = collection.find(query.filter);
         if let Some(fields) = query.projection {
             find = find.projection(fields);
@@ -313,6 +335,12 @@ impl MongoDb {
     }
 
     fn failed(&self, asking: &Asking<'_>, error: &Error) -> CopyError {
+        let (message, passes) = self.said(error);
+        asking.failed(message, passes)
+    }
+
+    /// What is wrong, and whether it may pass.
+    fn said(&self, error: &Error) -> (String, bool) {
         let refused = match error.kind.as_ref() {
             ErrorKind::Authentication { .. } => true,
             ErrorKind::Command(command) => REFUSALS.contains(&command.code),
@@ -326,8 +354,12 @@ impl MongoDb {
                 | ErrorKind::ServerSelection { .. }
                 | ErrorKind::ConnectionPoolCleared { .. }
         );
+        (self.masked(&format!("{}{hint}", error.kind)), passes)
+    }
+
+    fn masked(&self, message: &str) -> String {
         let secrets: Vec<String> = self.settings.password.iter().map(|word| word.0.clone()).collect();
-        asking.failed(masked(&format!("{}{hint}", error.kind), &secrets), passes)
+        masked(message, &secrets)
     }
 }
 
@@ -358,6 +390,33 @@ impl Origin for MongoDb {
         let names = unless_cancelled(asking.context, self.answered(&asking, listing)).await?;
         Ok(("MongoDB answers".to_owned(), names))
     }
+
+    fn check_write(&self, collection: &str, config: &CopyConfig) -> Result<(), CopyError> {
+        Place::of(collection, self.database.as_deref(), "to")?;
+        if !config.pre_sql.is_empty() || !config.post_sql.is_empty() {
+            return Err(CopyError::config("MongoDB has no SQL", "leave `pre_sql` and `post_sql` out"));
+        }
+        match &config.write {
+            Write::Upsert(keys) if keys.is_empty() => {
+                Err(CopyError::config("`upsert` names no keys", "write: {upsert: [id]}"))
+            }
+            Write::Append | Write::Overwrite | Write::Truncate | Write::Upsert(_)
+                if config.schema.is_none() =>
+            {
+                Ok(())
+            }
+            _ => Err(CopyError::config(
+                "MongoDB is written by `append`, `upsert`, `overwrite` or `truncate`, without `schema`",
+                "write: {upsert: [id]}",
+            )),
+        }
+    }
+
+    async fn write(&self, writing: Writing<'_>, rows: BatchStream) -> Result<u64, CopyError> {
+        let place = Place::of(writing.table, self.database.as_deref(), "to")?;
+        // The driver's futures are of many kilobytes.
+        Box::pin(async { load::Load::new(self, &writing, place).await?.run(rows).await }).await
+    }
 }
 
 #[cfg(test)]
@@ -384,7 +443,7 @@ mod tests {
             },
         }));
         let query = Query::of("order.items", Some("shop"), &step).unwrap();
-        assert_eq!((query.database.as_str(), query.collection.as_str()), ("shop", "order.items"));
+        assert_eq!((query.place.database.as_str(), query.place.collection.as_str()), ("shop", "order.items"));
         let at = DateTime::parse_rfc3339_str("2026-03-01T00:00:00Z").unwrap();
         let wanted = doc! {
             "status": "a\", \"$where\": \"1", "name": "^a\", \"$where\": \"1!", "n": {"$gt": 12}, "null": "\"12",
@@ -395,7 +454,7 @@ mod tests {
         assert_eq!(query.limit, Some(7));
         let plain = config(json!({"from": "shop:orders", "to": "data:o"}));
         let whole = Query::of("shop.order.items", None, &plain).unwrap();
-        assert_eq!((whole.database.as_str(), whole.collection.as_str()), ("shop", "order.items"));
+        assert_eq!((whole.place.database.as_str(), whole.place.collection.as_str()), ("shop", "order.items"));
         assert_eq!((whole.filter, whole.projection, whole.limit), (Document::new(), None, None));
         assert!(Query::of("orders", None, &plain).is_err() && Query::of("", Some("shop"), &plain).is_err());
         for wrong in
