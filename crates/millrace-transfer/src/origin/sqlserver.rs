@@ -1,13 +1,16 @@
 //! SQL Server, Azure SQL and Synapse, by the Tabular Data Stream (MS-TDS,
 //! <https://learn.microsoft.com/openspecs/windows_protocols/ms-tds>). Rows are decoded as they come.
 
+mod columns;
+mod load;
+mod values;
+
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
@@ -16,22 +19,22 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tiberius::error::Error;
-use tiberius::time::chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
-use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel, FromSql as _};
+use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
 
+use columns::{Column, put};
+
 use super::settings::{Hidden, Kind, Settings};
 use super::sql::Given;
-use super::{Asking, Found, Origin, names_in};
-use crate::config::{Condition, CopyConfig};
-use crate::database::cells::{Cell, Rows};
+use super::{Asking, Found, Origin, Writing, names_in};
+use crate::config::{Condition, CopyConfig, Write};
+use crate::database::cells::Rows;
 use crate::error::CopyError;
 use crate::needless::{FORMAT, RECORDS, REQUEST, refuse};
 use crate::source;
 use crate::store::{CONNECT, is_glob, masked, unless_cancelled};
-use crate::types::ColumnType;
 
 /// The kind of connection `sqlserver`.
 pub(super) const KIND: Kind = Kind::of::<SqlServerConnection>(
@@ -52,11 +55,13 @@ const PASSING: [u32; 13] =
 /// `Login failed for user`.
 const LOGIN: u32 = 18_456;
 
-/// Reads tables of SQL Server, Azure SQL and Synapse.
+/// Reads and writes tables of SQL Server, Azure SQL and Synapse.
 ///
 /// In connections.yaml: `erp: {sqlserver: {host: erp.example, database: shop, user: reader, password: "${{ secrets.erp }}"}}`. Then `erp:dbo.orders` is
 /// a table and `erp:(select …)` a query. The step's `select`, `where` and `limit` are part of the query; values of expressions in `where` are bound.
 /// Times are read to the microsecond, `money` is a decimal of four places; types of .NET (`geography`) are asked for as text by a query.
+/// A table is written with `write: append`, `overwrite`, `truncate` or `{upsert: [keys]}`: rows are loaded into a temporary table, and come over in one
+/// transaction and once for a step, which a table `millrace_loads` beside it remembers. A table that is not there is made.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SqlServerConnection {
@@ -88,6 +93,7 @@ pub(crate) struct SqlServerConnection {
 impl Settings for SqlServerConnection {
     const WORD: &'static str = "sqlserver";
     const TAKES_CONDITIONS: bool = true;
+    const TAKES_ROWS: bool = true;
     const EXAMPLE: &'static str =
         "{host: erp.example, database: shop, user: reader, password: \"${{ secrets.erp }}\"}";
 
@@ -142,15 +148,12 @@ impl Query {
         let stream = stream.trim();
         let from = match stream.strip_prefix('(') {
             Some(_) => format!("{stream} AS source"),
-            None if stream.split('.').all(|part| !part.trim().is_empty()) => {
-                stream.split('.').map(quoted).collect::<Vec<_>>().join(".")
-            }
-            None => {
-                return Err(CopyError::config(
+            None => relation(stream).ok_or_else(|| {
+                CopyError::config(
                     format!("`{stream}` names no table"),
                     "from: \"erp:dbo.orders\", or a query: `from: \"erp:(select …)\"`",
-                ));
-            }
+                )
+            })?,
         };
         // What the step goes on to do with other columns has to be there.
         let untouched = config.mapping.is_empty()
@@ -194,6 +197,13 @@ impl Query {
     }
 }
 
+/// A table as queries have it.
+fn relation(table: &str) -> Option<String> {
+    let parts: Vec<&str> = table.split('.').collect();
+    let named = parts.iter().all(|part| !part.trim().is_empty());
+    named.then(|| parts.into_iter().map(quoted).collect::<Vec<_>>().join("."))
+}
+
 fn quoted(name: &str) -> String {
     format!("[{}]", name.replace(']', "]]"))
 }
@@ -222,103 +232,6 @@ fn bound(text: &str, values: usize) -> String {
         out.push(letter);
     }
     out
-}
-
-/// A column that is read.
-#[derive(Debug, PartialEq)]
-struct Column {
-    field: Field,
-    /// How it is asked for.
-    expression: String,
-}
-
-impl Column {
-    /// A column by its type in the server's words; the words if there is no such type here.
-    fn of(name: &str, sql_type: &str) -> Result<Self, String> {
-        let word = sql_type.split('(').next().unwrap_or_default();
-        let mut expression = quoted(name);
-        let kind = match word {
-            "bit" => DataType::Boolean,
-            "tinyint" => DataType::UInt8,
-            "smallint" => DataType::Int16,
-            "int" => DataType::Int32,
-            "bigint" => DataType::Int64,
-            "real" => DataType::Float32,
-            "float" => DataType::Float64,
-            "decimal" | "numeric" => {
-                let digits = sql_type.strip_prefix(word).unwrap_or_default();
-                let kind = ColumnType::from_str(&format!("decimal{digits}"));
-                kind.map_err(|_| sql_type.to_owned())?.data_type()
-            }
-            // As money it comes as a floating point number.
-            "money" | "smallmoney" => {
-                expression = format!("CAST({expression} AS decimal(19,4)) AS {expression}");
-                DataType::Decimal128(19, 4)
-            }
-            "date" => DataType::Date32,
-            "time" => DataType::Time64(TimeUnit::Microsecond),
-            "datetime" | "datetime2" | "smalldatetime" => DataType::Timestamp(TimeUnit::Microsecond, None),
-            "datetimeoffset" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            "char" | "varchar" | "text" | "nchar" | "nvarchar" | "ntext" | "xml" | "uniqueidentifier" => {
-                DataType::Utf8
-            }
-            "sql_variant" => {
-                expression = format!("CAST({expression} AS nvarchar(4000)) AS {expression}");
-                DataType::Utf8
-            }
-            "binary" | "varbinary" | "image" | "timestamp" | "rowversion" => DataType::Binary,
-            _ => return Err(sql_type.to_owned()),
-        };
-        Ok(Self { field: Field::new(name, kind, true), expression })
-    }
-}
-
-/// Puts a value into its row.
-fn put(rows: &mut Rows, index: usize, value: &ColumnData<'static>) -> Result<(), String> {
-    let wrong = |error: Error| error.to_string();
-    let text = |rows: &mut Rows, text: Option<String>| {
-        rows.cell(index, text.as_deref().map_or(Cell::Null, Cell::Text))
-    };
-    match value {
-        ColumnData::U8(value) => rows.cell(index, value.map_or(Cell::Null, |value| Cell::Int(value.into()))),
-        ColumnData::I16(value) => rows.cell(index, value.map_or(Cell::Null, |value| Cell::Int(value.into()))),
-        ColumnData::I32(value) => rows.cell(index, value.map_or(Cell::Null, |value| Cell::Int(value.into()))),
-        ColumnData::I64(value) => rows.cell(index, value.map_or(Cell::Null, Cell::Int)),
-        ColumnData::F32(value) => {
-            rows.cell(index, value.map_or(Cell::Null, |value| Cell::Float(value.into())))
-        }
-        ColumnData::F64(value) => rows.cell(index, value.map_or(Cell::Null, Cell::Float)),
-        ColumnData::Bit(value) => rows.cell(index, value.map_or(Cell::Null, Cell::Boolean)),
-        ColumnData::String(value) => rows.cell(index, value.as_deref().map_or(Cell::Null, Cell::Text)),
-        ColumnData::Binary(value) => rows.cell(index, value.as_deref().map_or(Cell::Null, Cell::Bytes)),
-        ColumnData::Guid(value) => text(rows, value.map(|id| id.hyphenated().to_string())),
-        ColumnData::Xml(value) => text(rows, value.as_ref().map(ToString::to_string)),
-        ColumnData::Numeric(value) => text(rows, value.map(|number| decimal(number.value(), number.scale()))),
-        ColumnData::Date(_) => {
-            text(rows, NaiveDate::from_sql(value).map_err(wrong)?.map(|date| date.to_string()))
-        }
-        ColumnData::Time(_) => text(
-            rows,
-            NaiveTime::from_sql(value).map_err(wrong)?.map(|time| time.format("%H:%M:%S%.6f").to_string()),
-        ),
-        ColumnData::DateTime(_) | ColumnData::SmallDateTime(_) | ColumnData::DateTime2(_) => {
-            let at = NaiveDateTime::from_sql(value).map_err(wrong)?;
-            text(rows, at.map(|at| at.format("%Y-%m-%dT%H:%M:%S%.6f").to_string()))
-        }
-        ColumnData::DateTimeOffset(_) => {
-            let at = DateTime::<FixedOffset>::from_sql(value).map_err(wrong)?;
-            text(rows, at.map(|at| at.format("%Y-%m-%dT%H:%M:%S%.6f%:z").to_string()))
-        }
-    }
-}
-
-/// A number of so many places after the point.
-fn decimal(value: i128, scale: u8) -> String {
-    let places = usize::from(scale);
-    let digits = format!("{:0>width$}", value.unsigned_abs(), width = places + 1);
-    let (whole, part) = digits.split_at(digits.len() - places);
-    let sign = if value < 0 { "-" } else { "" };
-    if places == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
 }
 
 /// A batch, or why there is none.
@@ -420,6 +333,12 @@ impl SqlServer {
     }
 
     fn failed(&self, what: &str, refused: &Refused) -> CopyError {
+        let (message, transient) = self.said(refused);
+        CopyError::Read { what: what.to_owned(), message, transient }
+    }
+
+    /// What is wrong, and whether it may pass.
+    fn said(&self, refused: &Refused) -> (String, bool) {
         let (message, transient) = match refused {
             Refused::Silent => (format!("the server says nothing for {} s", SILENCE.as_secs()), true),
             Refused::Said(message) => (message.clone(), false),
@@ -429,7 +348,7 @@ impl SqlServer {
             }
             Refused::Error(error) => (error.to_string(), matches!(error, Error::Io { .. })),
         };
-        CopyError::Read { what: what.to_owned(), message: masked(&message, &self.secrets), transient }
+        (masked(&message, &self.secrets), transient)
     }
 }
 
@@ -488,6 +407,32 @@ impl Origin for SqlServer {
         let names = names_in(self.read(asking.instead(tables, json!({}))?).await?).await?;
         Ok(("SQL Server answers".to_owned(), names))
     }
+
+    fn check_write(&self, table: &str, config: &CopyConfig) -> Result<(), CopyError> {
+        let table = table.trim();
+        if table.starts_with('(') || relation(table).is_none() {
+            return Err(CopyError::config(format!("`{table}` names no table"), "to: \"erp:dbo.orders\""));
+        }
+        match &config.write {
+            Write::Upsert(keys) if keys.is_empty() => {
+                Err(CopyError::config("`upsert` names no keys", "write: {upsert: [id]}"))
+            }
+            Write::Append | Write::Overwrite | Write::Truncate | Write::Upsert(_)
+                if config.schema.is_none() =>
+            {
+                Ok(())
+            }
+            _ => Err(CopyError::config(
+                "SQL Server is written by `append`, `overwrite`, `truncate` or `upsert`, without `schema`",
+                "write: {upsert: [id]}",
+            )),
+        }
+    }
+
+    async fn write(&self, writing: Writing<'_>, rows: BatchStream) -> Result<u64, CopyError> {
+        // The protocol's futures are of many kilobytes.
+        Box::pin(load::Load::new(self, &writing).run(rows)).await
+    }
 }
 
 #[cfg(test)]
@@ -518,20 +463,5 @@ mod tests {
         let whole = Query::of("(select 1 as n)", &plain).unwrap();
         assert_eq!(whole.described(), "SELECT * FROM (select 1 as n) AS source");
         assert!(Query::of("dbo.", &plain).is_err() && Query::of("", &plain).is_err());
-    }
-
-    #[test]
-    fn types_and_numbers() {
-        let kind = |sql_type: &str| Column::of("c", sql_type).map(|column| column.field.data_type().clone());
-        assert_eq!(kind("decimal(12,2)"), Ok(DataType::Decimal128(12, 2)));
-        assert_eq!(kind("nvarchar(max)"), Ok(DataType::Utf8));
-        assert_eq!(
-            kind("datetimeoffset(7)"),
-            Ok(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))
-        );
-        assert_eq!(kind("geography"), Err("geography".to_owned()));
-        let texts = [(1230, 2), (-5, 3), (0, 0), (-7, 0), (i128::from(i64::MAX), 4)]
-            .map(|(value, scale)| decimal(value, scale));
-        assert_eq!(texts, ["12.30", "-0.005", "0", "-7", "922337203685477.5807"]);
     }
 }

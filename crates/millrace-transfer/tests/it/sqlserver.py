@@ -1,6 +1,10 @@
-"""Speaks the Tabular Data Stream as MS-TDS has it, unencrypted, over three rows: prelogin, login, and `sp_executesql`."""
+"""Speaks the Tabular Data Stream as MS-TDS has it, unencrypted: prelogin, login, batches, `sp_executesql` and bulk loads.
 
-import datetime, re, socketserver, struct, sys, uuid
+It has three rows in `dbo.orders`, and keeps what is written in a file of SQLite, which has transactions too. A file `cut` beside this names words of
+a statement: it is done, and then the connection ends without an answer, as if somebody had been killed meanwhile.
+"""
+
+import datetime, os, re, socketserver, sqlite3, struct, sys, uuid
 
 DAY_ONE = datetime.date(1, 1, 1)
 
@@ -82,6 +86,124 @@ def text(words):
     return struct.pack("<H", 2 * len(words)) + words.encode("utf-16-le")
 
 
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+STORE = os.path.join(FOLDER, "store.db")
+STAGE = "#millrace_staged"
+
+
+def opened():
+    store = sqlite3.connect(STORE, isolation_level=None, timeout=20, check_same_thread=False)
+    store.execute("CREATE TABLE IF NOT EXISTS [.columns] (relation, name, word)")
+    store.execute("CREATE TEMP TABLE [.staged] (relation, name, word)")
+    return store
+
+
+def plain(sql):
+    """A statement as SQLite has it: one name for a schema and its table."""
+    sql = re.sub(r"\bN'", "'", sql.replace("].[", "."))
+    return sql.replace(STAGE, f"[{STAGE}]").replace("SYSUTCDATETIME()", "CURRENT_TIMESTAMP")
+
+
+def parts(text):
+    """What stands between commas that are in no brackets."""
+    found, depth = [""], 0
+    for sign in text:
+        depth += {"(": 1, ")": -1}.get(sign, 0)
+        if sign == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += sign
+    return [part.strip() for part in found]
+
+
+def sized(word):
+    """A type's parameters."""
+    inside = re.search(r"\((.*)\)", word)
+    return [int(part) for part in inside[1].split(",")] if inside and "max" not in word else []
+
+
+INTS = {"tinyint": 1, "smallint": 2, "int": 4, "bigint": 8}
+
+
+def in_stream(word):
+    """The type of a column as it stands in the stream."""
+    base = word.split("(")[0]
+    if base in INTS:
+        return b"\x26" + bytes([INTS[base]])
+    if base == "decimal":
+        precision, scale = sized(word)
+        return b"\x6a" + bytes([5 if precision <= 9 else 9 if precision <= 19 else 13 if precision <= 28 else 17, precision, scale])
+    fixed = {"bit": b"\x68\x01", "real": b"\x6d\x04", "float": b"\x6d\x08", "date": b"\x28", "time": b"\x29\x06",
+             "datetime2": b"\x2a\x06", "datetimeoffset": b"\x2b\x06"}
+    # Texts and bytes have no limit here.
+    return fixed.get(base) or (b"\xe7\xff\xff" + bytes(5) if base == "nvarchar" else b"\xa5\xff\xff")
+
+
+def in_cell(word, value):
+    """A value as it stands in a row; numbers with a point, dates and times are kept as they came."""
+    base = word.split("(")[0]
+    if base in ("nvarchar", "varbinary"):
+        if value is None:
+            return b"\xff" * 8
+        data = value.encode("utf-16-le") if base == "nvarchar" else bytes(value)
+        return struct.pack("<Q", 2**64 - 2) + (struct.pack("<I", len(data)) + data if data else b"") + bytes(4)
+    if value is None:
+        return b"\x00"
+    if base in INTS:
+        data = int(value).to_bytes(INTS[base], "little", signed=base != "tinyint")
+    elif base in ("real", "float"):
+        data = struct.pack("<f" if base == "real" else "<d", value)
+    elif base == "decimal":
+        data = bytes(value).ljust(in_stream(word)[1], b"\x00")
+    else:
+        data = bytes([value]) if base == "bit" else bytes(value)
+    return bytes([len(data)]) + data
+
+
+class Stream:
+    """What comes behind one another."""
+
+    def __init__(self, data, at=0):
+        self.data, self.at = data, at
+
+    def take(self, count):
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+    def number(self, count):
+        return int.from_bytes(self.take(count), "little")
+
+    def chunks(self):
+        if self.number(8) == 2**64 - 1:
+            return None
+        out = b""
+        while size := self.number(4):
+            out += self.take(size)
+        return out
+
+    def value(self, kind):
+        if kind[:1] in (b"\xe7", b"\xa5"):
+            data = self.chunks()
+            return data.decode("utf-16-le") if data is not None and kind[:1] == b"\xe7" else data
+        data = self.take(self.number(1))
+        if not data:
+            return None
+        if kind[:1] == b"\x26":
+            return int.from_bytes(data, "little", signed=len(data) > 1)
+        if kind[:1] == b"\x6d":
+            return struct.unpack("<f" if len(data) == 4 else "<d", data)[0]
+        return data[0] if kind[:1] == b"\x68" else data
+
+    def kind(self):
+        code = self.take(1)
+        more = {0xE7: 7, 0xA5: 2, 0x6A: 3, 0x28: 0}.get(code[0], 1)
+        return code + self.take(more)
+
+
+class Refused(Exception):
+    """A number and words."""
+
+
 class Handler(socketserver.StreamRequestHandler):
     def packet(self):
         data, kind = b"", None
@@ -123,15 +245,114 @@ class Handler(socketserver.StreamRequestHandler):
             return self.say(refusal(4060, f'Cannot open database "{database}" requested by the login. The login failed.'))
         name = b_text("Microsoft SQL Server")
         body = b"\x01" + struct.pack(">I", 0x74000004) + name + b"\x10\x00\x00\x00"
-        self.say(b"\xad" + struct.pack("<H", len(body)) + body + done())
+        collation = b"\x07\x05\x09\x04\xd0\x00\x34\x00"
+        told = b"\xe3" + struct.pack("<H", len(collation)) + collation
+        self.say(b"\xad" + struct.pack("<H", len(body)) + body + told + done())
+        self.store = opened()
         while True:
             kind, data = self.packet()
             if kind is None:
-                return
+                return self.store.close()
+            if kind in (1, 7):
+                if not self.changed(data[struct.unpack_from("<I", data)[0] :].decode("utf-16-le") if kind == 1 else data):
+                    return self.store.close()
+                continue
             assert kind == 3, kind
             sql, values = self.asked(data)
             if not self.answer(sql, values):
-                return
+                return self.store.close()
+
+    def changed(self, sql):
+        """A batch, or the rows of a load; whether the connection goes on."""
+        try:
+            answer = self.loaded(sql) if isinstance(sql, bytes) else self.done(sql)
+        except Refused as refused:
+            answer = refusal(*refused.args)
+        except sqlite3.Error as error:
+            message = str(error)
+            if match := re.search(r"no such table: (.*)", message):
+                answer = refusal(208, f"Invalid object name '{match[1]}'.")
+            elif match := re.search(r"no column named (.*)|no such column: (.*)", message):
+                answer = refusal(207, f"Invalid column name '{match[1] or match[2]}'.")
+            else:
+                answer = refusal(2627, f"Violation of a constraint: {message}.")
+        mark = os.path.join(FOLDER, "cut")
+        words = open(mark).read() if os.path.exists(mark) else None
+        if words and words in (sql if isinstance(sql, str) else "BULK ROWS"):
+            os.remove(mark)
+            return False
+        self.say(answer)
+        return True
+
+    def columns_of(self, table):
+        found = self.store.execute(
+            "SELECT name, word FROM [.columns] WHERE relation = ?1 UNION ALL SELECT name, word FROM [.staged] WHERE relation = ?1", [table]
+        )
+        return found.fetchall()
+
+    def done(self, sql):
+        environment = {"BEGIN TRANSACTION": b"\x08\x08" + bytes(7) + b"\x01\x00", "COMMIT TRANSACTION": b"\x09\x00\x08" + bytes(7) + b"\x01"}
+        if sql in environment:
+            self.store.execute("BEGIN IMMEDIATE" if sql.startswith("BEGIN") else "COMMIT")
+            change = environment[sql]
+            return b"\xe3" + struct.pack("<H", len(change)) + change + done()
+        if sql.lower().startswith(("set ", "use ", "insert bulk ")):
+            return done()
+        if sql == f"SELECT TOP 0 * FROM {STAGE}":
+            kinds = self.columns_of(STAGE)
+            return metadata([(name, in_stream(word)) for name, word in kinds]) + done()
+        sql = plain(sql)
+        if match := re.fullmatch(r"(?:IF OBJECT_ID\('(?P<asked>[^']*)'\) IS NULL )?CREATE TABLE (?P<name>\S+) \((?P<columns>.*)\)", sql, re.S):
+            return self.created(match["name"].strip("[]"), parts(match["columns"]), match["asked"] is not None)
+        merge = (
+            r"MERGE INTO (?P<table>\S+) WITH \(HOLDLOCK\) AS target USING \((?P<rows>.*)\) AS staged ON (?P<same>.*?)"
+            r"(?: WHEN MATCHED THEN UPDATE SET (?P<set>.*))? WHEN NOT MATCHED THEN INSERT \((?P<list>.*)\) VALUES \((?P<values>.*)\);"
+        )
+        if match := re.fullmatch(merge, sql):
+            table, rows, same = match["table"], match["rows"], match["same"]
+            if match["set"]:
+                change = match["set"].replace("target.", "")
+                self.store.execute(f"UPDATE {table} AS target SET {change} FROM ({rows}) AS staged WHERE {same}")
+            there = f"SELECT 1 FROM {table} AS target WHERE {same}"
+            sql = f"INSERT INTO {table} ({match['list']}) SELECT {match['values']} FROM ({rows}) AS staged WHERE NOT EXISTS ({there})"
+        if "[denied]" in sql or "[dbo.denied]" in sql:
+            raise Refused(229, "The INSERT permission was denied on the object 'denied', database 'shop', schema 'dbo'.")
+        self.store.execute(sql)
+        return done()
+
+    def created(self, name, columns, perhaps):
+        there = self.columns_of(name)
+        if there and not perhaps:
+            raise Refused(2714, f"There is already an object named '{name}' in the database.")
+        if there:
+            return done()
+        kinds, declared = [], []
+        for column in columns:
+            if column.startswith("PRIMARY KEY"):
+                declared.append(column)
+                continue
+            title, word, rest = (*column.split(" ", 2), "")[:3]
+            kinds.append((name, title.strip("[]"), word))
+            # Without a type a value stays what it is.
+            declared.append(f"{title} {rest if 'NOT NULL' in rest else rest.removesuffix('NULL')}")
+        staged = name.startswith("#")
+        self.store.execute(f"CREATE {'TEMP ' if staged else ''}TABLE [{name}] ({', '.join(declared)})")
+        self.store.executemany(f"INSERT INTO [{'.staged' if staged else '.columns'}] VALUES (?, ?, ?)", kinds)
+        return done()
+
+    def loaded(self, data):
+        stream = Stream(data)
+        assert stream.number(1) == 0x81
+        kinds = []
+        for _ in range(stream.number(2)):
+            stream.take(6)
+            kinds.append(stream.kind())
+            stream.take(2 * stream.number(1))
+        places = ", ".join("?" * len(kinds))
+        while (token := stream.number(1)) == 0xD1:
+            self.store.execute(f"INSERT INTO [{STAGE}] VALUES ({places})", [stream.value(kind) for kind in kinds])
+        assert token == 0xFD, token
+        return done()
 
     def asked(self, data):
         at = struct.unpack_from("<I", data)[0]
@@ -167,6 +388,24 @@ class Handler(socketserver.StreamRequestHandler):
             out = metadata([("name", NVARCHAR)]) + b"\xd1" + text("dbo.orders")
             self.say(out + b"\x79\x00\x00\x00\x00" + b"\xfe" + struct.pack("<HHQ", 0, 0, 0))
             return True
+        if sql == "SELECT OBJECT_ID(@P1) AS id":
+            there = self.columns_of(plain(values[0]).strip("[]"))
+            self.say(metadata([("id", b"\x26\x04")]) + b"\xd1" + in_cell("int", 7 if there else None) + done())
+            return True
+        if match := re.fullmatch(r"SELECT load_rows FROM (\S+) WHERE load_key = @P1", sql):
+            found = self.store.execute(f"SELECT load_rows FROM {plain(match[1])} WHERE load_key = ?", values).fetchone()
+            load = b"\xd1" + in_cell("bigint", found[0]) if found else b""
+            self.say(metadata([("load_rows", b"\x26\x08")]) + load + done())
+            return True
+        if kinds := self.columns_of(plain(sql.split(" FROM ")[1]).strip("[]")):
+            names = re.findall(r"\[(.*?)\](?:,|$)", sql.removeprefix("SELECT ").split(" FROM ")[0])
+            kinds = [(name, word) for name, word in kinds if name in names]
+            listed = ", ".join(f"[{name}]" for name, _ in kinds)
+            out = metadata([(name, in_stream(word)) for name, word in kinds])
+            for values in self.store.execute(f"SELECT {listed} FROM {plain(sql.split(' FROM ')[1])}"):
+                out += b"\xd1" + b"".join(in_cell(word, value) for (_, word), value in zip(kinds, values))
+            self.say(out + done())
+            return True
         wanted = re.search(r"SELECT (?:TOP \((\d+)\) )?(.*) FROM ", sql)
         names = re.findall(r"\[(\w+)\](?:,|$)", wanted[2])
         chosen = columns(names)
@@ -199,6 +438,8 @@ class Handler(socketserver.StreamRequestHandler):
             found = [(None, None, None, "Invalid object name 'dbo.nothing'.")]
         elif "INFORMATION_SCHEMA.TABLES" in query:
             found = [("name", "nvarchar(257)", None, None)]
+        elif kept := self.columns_of(plain(query.split(" FROM ")[1]).strip("[]")):
+            found = [(name, sql_type, None, None) for name, sql_type in kept]
         elif "[shapes]" in query:
             found = [("shape", None, "geography", None)]
         else:

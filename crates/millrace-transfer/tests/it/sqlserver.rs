@@ -86,3 +86,168 @@ async fn a_sql_server_that_refuses_or_goes_away_leaves_nothing() {
         assert!(error.contains(said) && !error.contains("secret-word"), "{error}");
     }
 }
+
+async fn rows(place: &Place, table: &str) -> String {
+    place.copy(json!({"from": format!("erp:{table}"), "to": "read.csv"})).await.unwrap();
+    place.text("read.csv")
+}
+
+const KEPT: &str = "IF OBJECT_ID(N'[dbo].[kept]') IS NULL CREATE TABLE [dbo].[kept] \
+                    ([id] int NOT NULL PRIMARY KEY, [note] nvarchar(20), [more] nvarchar(9) DEFAULT N'd')";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_server_takes_rows_once_and_whole() {
+    let Some(server) = server() else { return };
+    let place = place(&server, json!({}));
+    place.file("a.csv", "note,id\n\"ü, \"\"b\"\"\",1\n,2\n");
+    let append = json!({"from": "a.csv", "to": "erp:dbo.made", "write": "append"});
+    for count in [2, 4] {
+        assert_eq!(place.copy(append.clone()).await.unwrap().rows, Some(2));
+        assert_eq!(place.attempt(append.clone()).await.unwrap().rows, Some(2));
+        assert_eq!(rows(&place, "dbo.made").await.lines().count(), count + 1);
+    }
+    place.copy(json!({"from": "a.csv", "to": "erp:dbo.made", "limit": 1})).await.unwrap();
+    assert_eq!(rows(&place, "dbo.made").await, "note,id\n\"ü, \"\"b\"\"\",1\n");
+
+    // One that is there keeps its definition.
+    let kept = json!({"from": "a.csv", "to": "erp:dbo.kept", "write": "truncate", "pre_sql": [KEPT],
+        "post_sql": ["UPDATE [dbo].[kept] SET [more] = N'after' WHERE [id] = 2"]});
+    for _ in 0..2 {
+        place.copy(kept.clone()).await.unwrap();
+    }
+    assert_eq!(rows(&place, "dbo.kept").await, "id,note,more\n1,\"ü, \"\"b\"\"\",d\n2,,after\n");
+    // Of rows with one key the last counts; what they do not have stays.
+    place.file("k.csv", "id,note\n2,x\n3,y\n2,z\n");
+    place.copy(json!({"from": "k.csv", "to": "erp:dbo.kept", "write": {"upsert": ["id"]}})).await.unwrap();
+    assert_eq!(rows(&place, "dbo.kept").await, "id,note,more\n1,\"ü, \"\"b\"\"\",d\n2,z,after\n3,y,d\n");
+    for _ in 0..2 {
+        let keyed = json!({"from": "k.csv", "to": "erp:keyed", "write": {"upsert": ["note", "id"]}});
+        assert_eq!(place.copy(keyed).await.unwrap().rows, Some(3));
+    }
+    assert_eq!(rows(&place, "keyed").await.lines().count(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_goes_to_sql_server_and_comes_back() {
+    let Some(server) = server() else { return };
+    let place = place(&server, json!({}));
+    place.file(
+        "a.jsonl",
+        concat!(
+            r#"{"id":-9223372036854775808,"text":"tab\t\"ü\" \\N 日本 😀","price":"-12345678901234567890.12","at":"0001-01-01T00:00:00","there":"1969-12-31T23:59:59.999999Z","day":"9999-12-31","ok":true,"share":-1.5}"#,
+            "\n",
+            r#"{"id":1,"text":null,"price":null,"at":null,"there":null,"day":null,"ok":null,"share":null}"#,
+            "\n",
+            r#"{"id":2,"text":"","price":"0.01","at":"2026-03-01T06:00:00.123456","there":"2026-03-01T06:00:00+05:00","day":"0001-01-01","ok":false,"share":1e-300}"#,
+            "\n",
+        ),
+    );
+    let columns = json!({"price": "decimal(22,2)", "at": "datetime", "there": "timestamp", "day": "date"});
+    place.copy(json!({"from": "a.jsonl", "to": "erp:dbo.nasty", "columns": columns})).await.unwrap();
+    place.copy(json!({"from": "erp:dbo.nasty", "to": "b.jsonl"})).await.unwrap();
+    place.copy(json!({"from": "a.jsonl", "to": "c.jsonl", "columns": columns})).await.unwrap();
+    assert_eq!(place.text("b.jsonl"), place.text("c.jsonl"));
+    // Many packets, and a text that fills some.
+    let long = "ü".repeat(30_000);
+    place.file("long.csv", format!("n,text\n{}7,{long}\n", "1,a\n".repeat(20_000)));
+    assert_eq!(
+        place.copy(json!({"from": "long.csv", "to": "erp:dbo.long"})).await.unwrap().rows,
+        Some(20_001)
+    );
+    let text = rows(&place, "dbo.long").await;
+    assert!(text.lines().count() == 20_002 && text.ends_with(&format!("7,{long}\n")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_of_sql_server_that_was_killed_doubles_nothing() {
+    let Some(server) = server() else { return };
+    let place = place(&server, json!({}));
+    place.file("a.csv", "id,note\n1,a\n2,b\n");
+    let cut = server.folder.path().join("cut");
+    let words = [
+        "CREATE TABLE #",
+        "BULK ROWS",
+        "BEGIN TRAN",
+        "INTO [dbo].",
+        "INSERT INTO [dbo].[millrace_loads]",
+        "COMMIT",
+    ];
+    for write in [json!("append"), json!("overwrite"), json!({"upsert": ["id"]})] {
+        for word in words {
+            place
+                .copy(json!({"from": "a.csv", "to": "erp:dbo.kept", "limit": 0, "pre_sql": [KEPT]}))
+                .await
+                .unwrap();
+            let step = json!({"from": "a.csv", "to": "erp:dbo.kept", "write": write});
+            std::fs::write(&cut, word).unwrap();
+            let error = place.copy(step.clone()).await.unwrap_err();
+            assert!(error.transient && !cut.exists(), "{word}: {}", error.problem.message);
+            let before = if word == "COMMIT" { "id,note,more\n1,a,d\n2,b,d\n" } else { "id,note,more\n" };
+            let key = place.key.lock().unwrap().clone();
+            assert_eq!(rows(&place, "dbo.kept").await, before, "{write} {word}");
+            *place.key.lock().unwrap() = key;
+            for _ in 0..2 {
+                assert_eq!(place.attempt(step.clone()).await.unwrap().rows, Some(2), "{write} {word}");
+            }
+            assert_eq!(rows(&place, "dbo.kept").await, "id,note,more\n1,a,d\n2,b,d\n", "{write} {word}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_sql_server_cannot_take_leaves_the_table_as_it_was() {
+    let Some(server) = server() else { return };
+    let place = place(&server, json!({}));
+    place.file("a.csv", "id,note\n1,a\n");
+    place.copy(json!({"from": "a.csv", "to": "erp:dbo.kept", "pre_sql": [KEPT]})).await.unwrap();
+    place.file("broken.csv", format!("id,note\n{}x,a\n", "7,b\n".repeat(30_000)));
+    for (to, write) in [("kept", "append"), ("kept", "overwrite"), ("made", "append")] {
+        let broken = json!({"from": "broken.csv", "to": format!("erp:dbo.{to}"), "write": write, "columns": {"id": "integer"}});
+        assert_eq!(
+            place.message(broken).await,
+            "row cannot be read: `x` in column `id` is not of the type integer"
+        );
+    }
+    place.file("nulls.csv", "id,note\n,a\n");
+    place.file("long.csv", format!("id,note\n1,{}\n", "x".repeat(32_768)));
+    for (config, said) in [
+        (json!({"write": "append"}), "Violation of a constraint"),
+        (
+            json!({"from": "nulls.csv", "write": {"upsert": ["id"]}, "columns": {"id": "integer"}}),
+            "row 1: it has no value in the key `id`",
+        ),
+        (
+            json!({"write": {"upsert": ["other"]}}),
+            "the rows have no column `other`, by which they are to be found",
+        ),
+        (json!({"add": {"absent": 1}}), "Invalid column name 'absent'."),
+        (
+            json!({"from": "long.csv"}),
+            "row 1, column `note`: a text of 32768 characters is longer than the 32767 that are loaded",
+        ),
+        (json!({"post_sql": ["INSERT INTO [dbo].[absent] VALUES (1)"]}), "Invalid object name 'dbo.absent'."),
+        (json!({"post_sql": ["DELETE FROM [dbo].[denied]"]}), "The INSERT permission was denied"),
+        (json!({"to": "erp:(select 1)"}), "`(select 1)` names no table"),
+        (
+            json!({"write": {"insert_only": ["id"]}}),
+            "SQL Server is written by `append`, `overwrite`, `truncate` or `upsert`, without `schema`",
+        ),
+        (json!({"write": {"upsert": []}}), "`upsert` names no keys"),
+        (json!({"schema": "evolve"}), "without `schema`"),
+    ] {
+        let mut step = json!({"from": "a.csv", "to": "erp:dbo.kept", "write": "overwrite"});
+        step.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
+        let message = place.message(step).await;
+        assert!(message.contains(said), "{message}");
+    }
+    assert_eq!(rows(&place, "dbo.kept").await, "id,note,more\n1,a,d\n");
+    let stranger = self::place(&server, json!({"password": "secret-word"}));
+    stranger.file("a.csv", "id\n1\n");
+    let message = stranger.message(json!({"from": "a.csv", "to": "erp:dbo.kept"})).await;
+    assert!(
+        message.contains("look at `user` and `password`") && !message.contains("secret-word"),
+        "{message}"
+    );
+    place.cancel.cancel();
+    assert!(place.copy(json!({"from": "a.csv", "to": "erp:dbo.kept"})).await.unwrap_err().cancelled);
+}
