@@ -22,5 +22,5 @@ pub use error::StorageError;
 pub use object_list::ObjectList;
 pub use options::{InvalidStorage, StorageOptions};
 pub use path::{FilePath, InvalidPath, decode_once, decode_text};
-pub use storage::{AskedRange, Entry, FileBody, FileContent, FileFacts, Storage};
+pub use storage::{AskedRange, Entry, FileBody, FileContent, FileFacts, FolderSize, Storage};
 pub use uploads::{PartReceipt, Upload, UploadError};

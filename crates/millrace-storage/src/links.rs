@@ -1,5 +1,6 @@
 //! Links among the files of a folder: a step may leave them, nothing follows one out of the folder.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::StorageError;
@@ -8,22 +9,28 @@ use crate::path::FilePath;
 /// Refuses a file or folder whose folders lead out of the root; the last part may be a link, which is then meant itself.
 pub(crate) async fn refuse_way_out(root: &Path, inside: &FilePath) -> Result<(), StorageError> {
     match inside.under(root).parent() {
-        Some(folder) if !inside.is_root() => check(root, folder.to_owned(), inside).await,
+        Some(folder) if !inside.is_root() => refuse_elsewhere(root, folder.to_owned(), inside).await,
         _ => Ok(()),
     }
 }
 
 /// The same for a folder that is to be listed: it must not be such a link itself.
 pub(crate) async fn refuse_folder_outside(root: &Path, inside: &FilePath) -> Result<(), StorageError> {
-    check(root, inside.under(root), inside).await
+    refuse_elsewhere(root, inside.under(root), inside).await
 }
 
-async fn check(root: &Path, mut folder: PathBuf, inside: &FilePath) -> Result<(), StorageError> {
-    use std::io::ErrorKind;
+async fn refuse_elsewhere(root: &Path, folder: PathBuf, inside: &FilePath) -> Result<(), StorageError> {
+    let (root, told) = (root.to_owned(), inside.clone());
+    let checked = tokio::task::spawn_blocking(move || check(&root, folder, &told));
+    checked.await.map_err(|error| StorageError::io(inside.as_str(), &std::io::Error::other(error)))?
+}
+
+/// Whether a folder, or the nearest one above it that is there, lies below the root.
+pub(crate) fn check(root: &Path, mut folder: PathBuf, inside: &FilePath) -> Result<(), StorageError> {
     loop {
-        match fs_err::tokio::canonicalize(&folder).await {
+        match fs_err::canonicalize(&folder) {
             Ok(real) => {
-                let root = fs_err::tokio::canonicalize(root).await;
+                let root = fs_err::canonicalize(root);
                 let root = root.map_err(|error| StorageError::io(inside.as_str(), &error))?;
                 if real.starts_with(&root) {
                     return Ok(());
@@ -32,7 +39,7 @@ async fn check(root: &Path, mut folder: PathBuf, inside: &FilePath) -> Result<()
             }
             // Not made yet: what will be is decided by the nearest folder that is there. A link to nothing is none.
             Err(error) if error.kind() == ErrorKind::NotFound && folder.as_path() != root => {
-                match fs_err::tokio::symlink_metadata(&folder).await {
+                match fs_err::symlink_metadata(&folder) {
                     // Made since it was looked for, by another writer.
                     Ok(facts) if !facts.is_symlink() => {}
                     Err(_) if folder.pop() => {}

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use tokio_util::io::ReaderStream;
 
 use crate::path::{FilePath, STAGING, UPLOADS};
-use crate::storage::{AskedRange, Entry, FileContent, FileFacts};
+use crate::storage::{AskedRange, Entry, FileContent, FileFacts, FolderSize};
 use crate::{StorageError, links};
 
 /// Bytes that are read at once.
@@ -81,15 +81,35 @@ impl Folder {
     }
 
     pub(crate) async fn files(&self, folder: &FilePath) -> Result<Vec<FileFacts>, StorageError> {
-        links::refuse_folder_outside(&self.0, folder).await?;
-        let (root, is_root) = (folder.under(&self.0), folder.is_root());
-        let walked = tokio::task::spawn_blocking(move || {
-            let mut found = Vec::new();
-            walk(&root, "", is_root, &mut found).map(|()| found)
-        });
-        let walked =
-            walked.await.map_err(|error| StorageError::io(folder.as_str(), &std::io::Error::other(error)))?;
-        walked.map_err(|error| StorageError::io(folder.as_str(), &error))
+        let (root, asked) = (self.clone(), folder.clone());
+        let walked = tokio::task::spawn_blocking(move || root.walked(&asked));
+        walked.await.map_err(|error| StorageError::io(folder.as_str(), &std::io::Error::other(error)))?
+    }
+
+    /// In one go on a thread that may wait: one hand-over for each of a hundred runs would be most of the work.
+    pub(crate) async fn sizes(&self, folders: Vec<FilePath>) -> Vec<Result<FolderSize, StorageError>> {
+        let root = self.clone();
+        let measure = move || folders.iter().map(|folder| root.size(folder)).collect();
+        let measured = tokio::task::spawn_blocking(measure).await;
+        measured.unwrap_or_else(|error| vec![Err(StorageError::io("", &std::io::Error::other(error)))])
+    }
+
+    fn size(&self, folder: &FilePath) -> Result<FolderSize, StorageError> {
+        // Most runs have no files: their folders were never made.
+        match fs_err::symlink_metadata(folder.under(&self.0)) {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                Ok(FolderSize::default())
+            }
+            _ => self.walked(folder).map(|files| FolderSize::of(&files)),
+        }
+    }
+
+    fn walked(&self, folder: &FilePath) -> Result<Vec<FileFacts>, StorageError> {
+        let place = folder.under(&self.0);
+        links::check(&self.0, place.clone(), folder)?;
+        let mut found = Vec::new();
+        let walked = walk(&place, "", folder.is_root(), &mut found);
+        walked.map(|()| found).map_err(|error| StorageError::io(folder.as_str(), &error))
     }
 
     pub(crate) async fn read(

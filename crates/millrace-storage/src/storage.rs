@@ -86,6 +86,22 @@ pub struct FileFacts {
     pub etag: String,
 }
 
+/// What the files below a folder come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FolderSize {
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// How many.
+    pub files: usize,
+}
+
+impl FolderSize {
+    /// Of these files.
+    pub(crate) fn of(files: &[FileFacts]) -> Self {
+        Self { bytes: files.iter().map(|file| file.size_bytes).sum(), files: files.len() }
+    }
+}
+
 /// A folder of this machine or of a bucket, with everything below it.
 #[derive(Debug, Clone)]
 pub struct Storage {
@@ -177,6 +193,23 @@ impl Storage {
         }?;
         files.sort();
         Ok(files)
+    }
+
+    /// What the files below each of these folders come to, in their order; nothing below one that is not there.
+    ///
+    /// # Errors
+    /// For each folder of its own, as [`Storage::files`].
+    pub async fn sizes(&self, folders: Vec<FilePath>) -> Vec<Result<FolderSize, StorageError>> {
+        match &self.backend {
+            Backend::Local(local) => local.sizes(folders).await,
+            Backend::Bucket(bucket) => {
+                let mut sizes = Vec::with_capacity(folders.len());
+                for folder in &folders {
+                    sizes.push(bucket.files(folder).await.map(|files| FolderSize::of(&files)));
+                }
+                sizes
+            }
+        }
     }
 
     /// Reads a file, or the asked part of it. A link that leads out of the storage counts as absent.

@@ -118,16 +118,28 @@ impl Metastore {
     ) -> Result<(), MetastoreError> {
         self.write(move |session| {
             Box::pin(async move {
-                for files in &files {
-                    let sql = "INSERT INTO tracked_usage (run, experiment_id, document_bytes, point_bytes, artifact_bytes, files, measured_at) \
-                               SELECT number, experiment_id, LENGTH(document), \
-                               (SELECT COALESCE(SUM(LENGTH(body)), 0) FROM tracked_series WHERE run = $1) \
-                               + (SELECT COALESCE(SUM(LENGTH(body)), 0) FROM tracked_journal WHERE run = $1), $2, $3, $4 \
-                               FROM tracked_run WHERE number = $1 ON CONFLICT (run) DO UPDATE SET experiment_id = excluded.experiment_id, \
-                               document_bytes = excluded.document_bytes, point_bytes = excluded.point_bytes, \
-                               artifact_bytes = excluded.artifact_bytes, files = excluded.files, measured_at = excluded.measured_at";
-                    let args = [files.run.into(), files.bytes.into(), files.files.into(), now.into()];
-                    session.execute(sql, &args).await?;
+                // Each statement is a hand-over to the connection's thread and back, and others who write wait meanwhile.
+                for files in files.chunks(CHUNK) {
+                    let mut args: Vec<Value<'_>> = vec![now.into()];
+                    let mut rows = Vec::with_capacity(files.len());
+                    for files in files {
+                        rows.push(format!("({})", placeholders(args.len() + 1, 3)));
+                        args.extend([files.run.into(), files.bytes.into(), files.files.into()]);
+                    }
+                    // Without a condition SQLite would take ON CONFLICT for one of the join.
+                    let sql = format!(
+                        "INSERT INTO tracked_usage (run, experiment_id, document_bytes, point_bytes, artifact_bytes, files, measured_at) \
+                         SELECT this.number, this.experiment_id, LENGTH(this.document), \
+                         (SELECT COALESCE(SUM(LENGTH(body)), 0) FROM tracked_series WHERE run = this.number) \
+                         + (SELECT COALESCE(SUM(LENGTH(body)), 0) FROM tracked_journal WHERE run = this.number), \
+                         found.column2, found.column3, $1 FROM (VALUES {}) AS found \
+                         JOIN tracked_run AS this ON this.number = found.column1 WHERE TRUE \
+                         ON CONFLICT (run) DO UPDATE SET experiment_id = excluded.experiment_id, \
+                         document_bytes = excluded.document_bytes, point_bytes = excluded.point_bytes, \
+                         artifact_bytes = excluded.artifact_bytes, files = excluded.files, measured_at = excluded.measured_at",
+                        rows.join(", ")
+                    );
+                    session.execute(&sql, &args).await?;
                 }
                 if let Some((changed, run)) = seen {
                     let sql = "UPDATE tracked_usage_seen SET changed = $1, run = $2 WHERE id = 1";

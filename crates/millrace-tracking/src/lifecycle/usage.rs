@@ -1,5 +1,6 @@
 //! Measures how many bytes runs take.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -48,19 +49,19 @@ impl Lifecycle {
 
     async fn measure_touched(&self) -> Result<(), MetastoreError> {
         let touched = std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut owners: Vec<String> = Vec::with_capacity(touched.len());
+        let mut owners = BTreeSet::new();
         for owner in touched {
             if owner.starts_with("m-") {
                 let model = self.store.find_logged_model(owner).await;
                 owners.extend(model.ok().map(|model| model.source_run_id));
             } else {
-                owners.push(owner);
+                owners.insert(owner);
             }
         }
         if owners.is_empty() {
             return Ok(());
         }
-        let runs = self.store.list_runs_to_measure(owners).await?;
+        let runs = self.store.list_runs_to_measure(owners.into_iter().collect()).await?;
         self.keep(runs, None).await
     }
 
@@ -75,24 +76,24 @@ impl Lifecycle {
     }
 
     async fn keep(&self, runs: Vec<ToMeasure>, seen: Option<(i64, i64)>) -> Result<(), MetastoreError> {
-        let mut measured = Vec::with_capacity(runs.len());
-        for run in runs {
-            let (mut bytes, mut files) = (0_u64, 0);
-            for folder in &run.folders {
-                let Ok(folder) = FilePath::new(folder) else { continue };
-                match self.artifacts.files(&folder).await {
-                    Ok(found) => {
-                        bytes += found.iter().map(|file| file.size_bytes).sum::<u64>();
-                        files += found.len();
-                    }
-                    Err(error) => tracing::warn!(%error, "files of a run could not be measured"),
-                }
+        let (mut folders, mut owners) = (Vec::new(), Vec::new());
+        for (owner, run) in runs.iter().enumerate() {
+            for folder in run.folders.iter().filter_map(|folder| FilePath::new(folder).ok()) {
+                folders.push(folder);
+                owners.push(owner);
             }
-            measured.push(MeasuredFiles {
-                run: run.number,
-                bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
-                files: i64::try_from(files).unwrap_or(i64::MAX),
-            });
+        }
+        let mut measured: Vec<MeasuredFiles> =
+            runs.iter().map(|run| MeasuredFiles { run: run.number, bytes: 0, files: 0 }).collect();
+        for (owner, size) in owners.into_iter().zip(self.artifacts.sizes(folders).await) {
+            match (measured.get_mut(owner), size) {
+                (Some(run), Ok(size)) => {
+                    run.bytes = run.bytes.saturating_add_unsigned(size.bytes);
+                    run.files = run.files.saturating_add_unsigned(size.files as u64);
+                }
+                (_, Err(error)) => tracing::warn!(%error, "files of a run could not be measured"),
+                (None, Ok(_)) => {}
+            }
         }
         self.store.store_usage(measured, seen, self.now()).await
     }
