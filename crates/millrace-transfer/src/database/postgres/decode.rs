@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::*;
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::datatypes::{ArrowPrimitiveType, Field, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use super::columns::Kind;
@@ -22,6 +22,7 @@ const BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// Rows on their way into a batch.
 pub(super) struct Decoder {
     schema: SchemaRef,
+    kinds: Vec<Kind>,
     columns: Vec<Builder>,
     rows: usize,
     bytes: usize,
@@ -29,12 +30,17 @@ pub(super) struct Decoder {
 
 impl Decoder {
     pub(super) fn new(schema: SchemaRef, kinds: &[Kind]) -> Self {
-        let columns = kinds.iter().map(|kind| Builder::new(kind, BATCH_ROWS)).collect();
-        Self { schema, columns, rows: 0, bytes: 0 }
+        let columns = kinds.iter().map(|kind| Builder::new(kind, BATCH_ROWS, BATCH_ROWS * 16)).collect();
+        Self { schema, kinds: kinds.to_vec(), columns, rows: 0, bytes: 0 }
     }
 
-    /// Takes a row of COPY, from its count of fields on, and returns what is after it; `None` at the end of all rows.
-    pub(super) fn row<'a>(&mut self, mut data: &'a [u8]) -> Result<Option<&'a [u8]>, String> {
+    /// Counts a row of COPY, from its count of fields on, and puts its values after those that wait to be decoded; returns what is after it,
+    /// or `None` at the end of all rows.
+    pub(super) fn cut<'a>(
+        &mut self,
+        mut data: &'a [u8],
+        cells: &mut Vec<Option<&'a [u8]>>,
+    ) -> Result<Option<&'a [u8]>, String> {
         let before = data.len();
         let fields = i16::from_be_bytes(take(&mut data)?);
         if fields == -1 {
@@ -43,25 +49,28 @@ impl Decoder {
         if usize::try_from(fields) != Ok(self.columns.len()) {
             return Err(format!("the server sent {fields} columns instead of {}", self.columns.len()));
         }
-        for (column, field) in self.columns.iter_mut().zip(self.schema.fields()) {
-            let value = value(&mut data)?;
-            column.append(value).map_err(|message| said(field, &message))?;
+        for _ in 0..fields {
+            cells.push(value(&mut data)?);
         }
         self.rows += 1;
         self.bytes += before - data.len();
         Ok(Some(data))
     }
 
-    /// Takes a row whose values are apart already.
-    pub(super) fn values<'a>(
-        &mut self,
-        values: impl Iterator<Item = Option<&'a [u8]>>,
-    ) -> Result<(), String> {
-        for ((column, field), value) in self.columns.iter_mut().zip(self.schema.fields()).zip(values) {
-            column.append(value).map_err(|message| said(field, &message))?;
-            self.bytes += value.map_or(0, <[u8]>::len);
-        }
+    /// Counts a row whose values are apart already, and decodes it.
+    pub(super) fn values(&mut self, cells: &[Option<&[u8]>]) -> Result<(), String> {
         self.rows += 1;
+        self.bytes += cells.iter().flatten().map(|cell| cell.len()).sum::<usize>();
+        self.decode(cells)
+    }
+
+    /// Decodes rows that were counted, their values one after the other; column by column, so that what a value is is asked once for many.
+    pub(super) fn decode(&mut self, cells: &[Option<&[u8]>]) -> Result<(), String> {
+        let width = self.columns.len();
+        for (index, (column, field)) in self.columns.iter_mut().zip(self.schema.fields()).enumerate() {
+            let values = cells.get(index..).unwrap_or_default().iter().step_by(width).copied();
+            column.extend(values).map_err(|message| said(field, &message))?;
+        }
         Ok(())
     }
 
@@ -74,7 +83,14 @@ impl Decoder {
         if self.rows == 0 {
             return Ok(None);
         }
-        let columns = self.columns.iter_mut().map(Builder::finish).collect::<Result<Vec<_>, _>>()?;
+        let columns = self.columns.iter_mut().zip(&self.kinds).zip(self.schema.fields());
+        let finish = |((column, kind), field): ((&mut Builder, &Kind), &Arc<Field>)| {
+            // As large as this one became: a builder that has given its values away begins with nothing, and what grows is copied again
+            // and again.
+            let next = Builder::new(kind, BATCH_ROWS, column.bytes() + column.bytes() / 8);
+            std::mem::replace(column, next).finish().map_err(|message| said(field, &message))
+        };
+        let columns = columns.map(finish).collect::<Result<Vec<_>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
             .map_err(|error| error.to_string())?;
@@ -125,15 +141,23 @@ enum Builder {
     Date(Date32Builder),
     Time(Time64MicrosecondBuilder),
     Timestamp(TimestampMicrosecondBuilder),
-    Text(StringBuilder),
-    Jsonb(StringBuilder),
+    /// Whether it is UTF-8 is looked at once for a whole batch.
+    Text(BinaryBuilder),
+    Jsonb(BinaryBuilder),
     Uuid(StringBuilder),
     Bytes(BinaryBuilder),
-    List { items: Box<Self>, kind: Kind, ends: Vec<i32>, count: i32, valid: Vec<bool> },
+    List {
+        items: Box<Self>,
+        kind: Kind,
+        ends: Vec<i32>,
+        count: i32,
+        valid: Vec<bool>,
+    },
 }
 
 impl Builder {
-    fn new(kind: &Kind, rows: usize) -> Self {
+    /// With room for so many rows, and so many bytes of text.
+    fn new(kind: &Kind, rows: usize, bytes: usize) -> Self {
         match kind {
             Kind::Bool => Self::Bool(BooleanBuilder::with_capacity(rows)),
             Kind::Int2 => Self::Int2(Int16Builder::with_capacity(rows)),
@@ -151,12 +175,12 @@ impl Builder {
                 let builder = TimestampMicrosecondBuilder::with_capacity(rows);
                 Self::Timestamp(builder.with_data_type(kind.data_type()))
             }
-            Kind::Text => Self::Text(StringBuilder::with_capacity(rows, rows * 16)),
-            Kind::Jsonb => Self::Jsonb(StringBuilder::with_capacity(rows, rows * 32)),
+            Kind::Text => Self::Text(BinaryBuilder::with_capacity(rows, bytes)),
+            Kind::Jsonb => Self::Jsonb(BinaryBuilder::with_capacity(rows, bytes)),
             Kind::Uuid => Self::Uuid(StringBuilder::with_capacity(rows, rows * 36)),
-            Kind::Bytes => Self::Bytes(BinaryBuilder::with_capacity(rows, rows * 16)),
+            Kind::Bytes => Self::Bytes(BinaryBuilder::with_capacity(rows, bytes)),
             Kind::List(item) => Self::List {
-                items: Box::new(Self::new(item, rows)),
+                items: Box::new(Self::new(item, rows, bytes)),
                 kind: (**item).clone(),
                 ends: vec![0],
                 count: 0,
@@ -165,98 +189,119 @@ impl Builder {
         }
     }
 
-    fn append(&mut self, value: Option<&[u8]>) -> Result<(), String> {
-        let Some(value) = value else {
-            self.append_null();
-            return Ok(());
-        };
+    /// Of text and bytes so far.
+    fn bytes(&self) -> usize {
         match self {
-            Self::Bool(builder) => builder.append_value(exact::<1>(value)? != [0]),
-            Self::Int2(builder) => builder.append_value(i16::from_be_bytes(exact(value)?)),
-            Self::Int4(builder) => builder.append_value(i32::from_be_bytes(exact(value)?)),
-            Self::Int8(builder) => builder.append_value(i64::from_be_bytes(exact(value)?)),
-            Self::Float4(builder) => builder.append_value(f32::from_be_bytes(exact(value)?)),
-            Self::Float8(builder) => builder.append_value(f64::from_be_bytes(exact(value)?)),
+            Self::Text(builder) | Self::Jsonb(builder) | Self::Bytes(builder) => builder.values_slice().len(),
+            Self::List { items, .. } => items.bytes(),
+            _ => 0,
+        }
+    }
+
+    fn extend<'a>(&mut self, values: impl Iterator<Item = Option<&'a [u8]>>) -> Result<(), String> {
+        match self {
+            Self::Bool(builder) => {
+                for value in values {
+                    builder.append_option(value.map(exact::<1>).transpose()?.map(|byte| byte != [0]));
+                }
+            }
+            Self::Int2(builder) => primitive(builder, values, |value| Ok(i16::from_be_bytes(exact(value)?)))?,
+            Self::Int4(builder) => primitive(builder, values, |value| Ok(i32::from_be_bytes(exact(value)?)))?,
+            Self::Int8(builder) => primitive(builder, values, |value| Ok(i64::from_be_bytes(exact(value)?)))?,
+            Self::Float4(builder) => {
+                primitive(builder, values, |value| Ok(f32::from_be_bytes(exact(value)?)))?
+            }
+            Self::Float8(builder) => {
+                primitive(builder, values, |value| Ok(f64::from_be_bytes(exact(value)?)))?
+            }
             Self::Numeric(builder, precision, scale) => {
-                builder.append_value(numeric(value, *precision, *scale)?);
+                primitive(builder, values, |value| numeric(value, *precision, *scale))?;
             }
-            Self::Date(builder) => {
+            Self::Date(builder) => primitive(builder, values, |value| {
                 let days = i32::from_be_bytes(exact(value)?);
-                builder.append_value(finite(days, i32::MIN, i32::MAX, days.checked_add(EPOCH_DAYS))?);
-            }
-            Self::Time(builder) => builder.append_value(i64::from_be_bytes(exact(value)?)),
-            Self::Timestamp(builder) => {
+                finite(days, i32::MIN, i32::MAX, days.checked_add(EPOCH_DAYS))
+            })?,
+            Self::Time(builder) => primitive(builder, values, |value| Ok(i64::from_be_bytes(exact(value)?)))?,
+            Self::Timestamp(builder) => primitive(builder, values, |value| {
                 let micros = i64::from_be_bytes(exact(value)?);
-                builder.append_value(finite(micros, i64::MIN, i64::MAX, micros.checked_add(EPOCH_MICROS))?);
+                finite(micros, i64::MIN, i64::MAX, micros.checked_add(EPOCH_MICROS))
+            })?,
+            Self::Text(builder) | Self::Bytes(builder) => {
+                values.for_each(|value| builder.append_option(value))
             }
-            Self::Text(builder) => builder.append_value(text(value)?),
-            Self::Jsonb(builder) => match value.split_first() {
-                Some((1, rest)) => builder.append_value(text(rest)?),
-                _ => return Err("`jsonb` of a version that is not known".to_owned()),
-            },
+            Self::Jsonb(builder) => {
+                for value in values {
+                    builder.append_option(match value.map(<[u8]>::split_first) {
+                        Some(Some((1, rest))) => Some(rest),
+                        None => None,
+                        Some(_) => return Err("`jsonb` of a version that is not known".to_owned()),
+                    });
+                }
+            }
             Self::Uuid(builder) => {
-                let uuid = uuid::Uuid::from_bytes(exact(value)?);
-                builder.append_value(uuid.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()));
+                for value in values {
+                    let uuid = value.map(exact).transpose()?.map(uuid::Uuid::from_bytes);
+                    let mut digits = uuid::Uuid::encode_buffer();
+                    builder.append_option(uuid.map(|uuid| uuid.hyphenated().encode_lower(&mut digits)));
+                }
             }
-            Self::Bytes(builder) => builder.append_value(value),
             Self::List { items, ends, count, valid, .. } => {
-                *count += list(items, value)?;
-                ends.push(*count);
-                valid.push(true);
+                for value in values {
+                    if let Some(value) = value {
+                        *count += list(items, value)?;
+                    }
+                    ends.push(*count);
+                    valid.push(value.is_some());
+                }
             }
         }
         Ok(())
     }
 
-    fn append_null(&mut self) {
-        match self {
-            Self::Bool(builder) => builder.append_null(),
-            Self::Int2(builder) => builder.append_null(),
-            Self::Int4(builder) => builder.append_null(),
-            Self::Int8(builder) => builder.append_null(),
-            Self::Float4(builder) => builder.append_null(),
-            Self::Float8(builder) => builder.append_null(),
-            Self::Numeric(builder, ..) => builder.append_null(),
-            Self::Date(builder) => builder.append_null(),
-            Self::Time(builder) => builder.append_null(),
-            Self::Timestamp(builder) => builder.append_null(),
-            Self::Text(builder) | Self::Jsonb(builder) | Self::Uuid(builder) => builder.append_null(),
-            Self::Bytes(builder) => builder.append_null(),
-            Self::List { ends, count, valid, .. } => {
-                ends.push(*count);
-                valid.push(false);
-            }
-        }
-    }
-
-    fn finish(&mut self) -> Result<ArrayRef, String> {
+    fn finish(self) -> Result<ArrayRef, String> {
         Ok(match self {
-            Self::Bool(builder) => Arc::new(builder.finish()),
-            Self::Int2(builder) => Arc::new(builder.finish()),
-            Self::Int4(builder) => Arc::new(builder.finish()),
-            Self::Int8(builder) => Arc::new(builder.finish()),
-            Self::Float4(builder) => Arc::new(builder.finish()),
-            Self::Float8(builder) => Arc::new(builder.finish()),
-            Self::Numeric(builder, ..) => Arc::new(builder.finish()),
-            Self::Date(builder) => Arc::new(builder.finish()),
-            Self::Time(builder) => Arc::new(builder.finish()),
-            Self::Timestamp(builder) => Arc::new(builder.finish()),
-            Self::Text(builder) | Self::Jsonb(builder) | Self::Uuid(builder) => Arc::new(builder.finish()),
-            Self::Bytes(builder) => Arc::new(builder.finish()),
-            Self::List { items, kind, ends, count, valid } => {
+            Self::Bool(mut builder) => Arc::new(builder.finish()),
+            Self::Int2(mut builder) => Arc::new(builder.finish()),
+            Self::Int4(mut builder) => Arc::new(builder.finish()),
+            Self::Int8(mut builder) => Arc::new(builder.finish()),
+            Self::Float4(mut builder) => Arc::new(builder.finish()),
+            Self::Float8(mut builder) => Arc::new(builder.finish()),
+            Self::Numeric(mut builder, ..) => Arc::new(builder.finish()),
+            Self::Date(mut builder) => Arc::new(builder.finish()),
+            Self::Time(mut builder) => Arc::new(builder.finish()),
+            Self::Timestamp(mut builder) => Arc::new(builder.finish()),
+            Self::Text(mut builder) | Self::Jsonb(mut builder) => {
+                let text = StringArray::try_from_binary(builder.finish());
+                Arc::new(text.map_err(|_| "text that is not UTF-8".to_owned())?)
+            }
+            Self::Uuid(mut builder) => Arc::new(builder.finish()),
+            Self::Bytes(mut builder) => Arc::new(builder.finish()),
+            Self::List { items, kind, ends, valid, .. } => {
                 let field = Arc::new(Field::new_list_field(kind.data_type(), true));
-                let ends = OffsetBuffer::new(std::mem::replace(ends, vec![0]).into());
-                let nulls = NullBuffer::from(std::mem::take(valid));
-                *count = 0;
-                let list = ListArray::try_new(field, ends, items.finish()?, Some(nulls));
+                let list = ListArray::try_new(
+                    field,
+                    OffsetBuffer::new(ends.into()),
+                    items.finish()?,
+                    Some(NullBuffer::from(valid)),
+                );
                 Arc::new(list.map_err(|error| error.to_string())?)
             }
         })
     }
 }
 
-fn text(value: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(value).map_err(|_| "text that is not UTF-8".to_owned())
+fn primitive<'a, T: ArrowPrimitiveType>(
+    builder: &mut PrimitiveBuilder<T>,
+    values: impl Iterator<Item = Option<&'a [u8]>>,
+    read: impl Fn(&[u8]) -> Result<T::Native, String>,
+) -> Result<(), String> {
+    for value in values {
+        match value {
+            Some(value) => builder.append_value(read(value)?),
+            None => builder.append_null(),
+        }
+    }
+    Ok(())
 }
 
 /// The least and the greatest stand for infinities.
@@ -283,9 +328,11 @@ fn list(items: &mut Builder, mut data: &[u8]) -> Result<i32, String> {
     }
     let count = i32::from_be_bytes(take(&mut data)?);
     let _lower_bound: [u8; 4] = take(&mut data)?;
+    let mut values = Vec::new();
     for _ in 0..count {
-        items.append(value(&mut data)?)?;
+        values.push(value(&mut data)?);
     }
+    items.extend(values.into_iter())?;
     Ok(count)
 }
 
@@ -359,17 +406,35 @@ mod tests {
     }
 
     #[test]
+    fn text_of_another_encoding_is_refused_with_its_column() {
+        let schema =
+            Arc::new(arrow::datatypes::Schema::new(vec![Field::new("a", Kind::Text.data_type(), true)]));
+        // One letter of two bytes, and its two halves as a text each: together they would be well-formed.
+        let batch = |values: &[&[u8]]| {
+            let mut decoder = Decoder::new(schema.clone(), &[Kind::Text]);
+            values.iter().for_each(|value| decoder.values(&[Some(value)]).unwrap());
+            decoder.finish().map(|batch| batch.unwrap().0.num_rows())
+        };
+        assert_eq!(batch(&["\u{e4}".as_bytes(), b"b"]), Ok(2));
+        for bad in [&[b"a", &b"\xff"[..]][..], &[&b"\xc3"[..], &b"\xa4"[..]]] {
+            assert_eq!(batch(bad), Err("column `a`: text that is not UTF-8".to_owned()));
+        }
+    }
+
+    #[test]
     fn rows_that_are_cut_off() {
         let schema =
             Arc::new(arrow::datatypes::Schema::new(vec![Field::new("a", Kind::Int4.data_type(), true)]));
         let row = [0, 1, 0, 0, 0, 4, 0, 0, 0, 7];
         for end in 0..row.len() {
             let mut decoder = Decoder::new(schema.clone(), &[Kind::Int4]);
-            assert!(decoder.row(&row[..end]).is_err());
+            assert!(decoder.cut(&row[..end], &mut Vec::new()).is_err());
         }
         let mut decoder = Decoder::new(schema, &[Kind::Int4]);
-        assert_eq!(decoder.row(&row), Ok(Some(&[][..])));
-        assert_eq!(decoder.row(&[0xff, 0xff]), Ok(None));
+        let mut cells = Vec::new();
+        assert_eq!(decoder.cut(&row, &mut cells), Ok(Some(&[][..])));
+        assert_eq!(decoder.cut(&[0xff, 0xff], &mut cells), Ok(None));
+        decoder.decode(&cells).unwrap();
         let (batch, bytes) = decoder.finish().unwrap().unwrap();
         assert_eq!((batch.num_rows(), bytes), (1, 10));
     }

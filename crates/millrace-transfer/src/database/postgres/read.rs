@@ -140,8 +140,9 @@ impl Query {
             let Some(chunk) = messages.next().await else { break };
             let decoding = Instant::now();
             self.meter.add(Stage::Read, decoding - waiting);
-            for message in chunk {
-                let message = message.map_err(fail)?;
+            let chunk = chunk.into_iter().collect::<Result<Vec<_>, _>>().map_err(fail)?;
+            let mut cells = Vec::new();
+            for message in &chunk {
                 let mut data = message.as_ref();
                 if !begun {
                     data =
@@ -149,17 +150,21 @@ impl Query {
                     begun = true;
                 }
                 while !data.is_empty() && !ended {
-                    match decoder.row(data).map_err(wrong)? {
+                    match decoder.cut(data, &mut cells).map_err(wrong)? {
                         Some(rest) => data = rest,
                         None => ended = true,
                     }
-                    if decoder.is_full() && !give(&mut decoder, to, &self.meter).await.map_err(wrong)? {
-                        return Ok(());
+                    if decoder.is_full() {
+                        decoder.decode(&cells).map_err(wrong)?;
+                        cells.clear();
+                        if !give(&mut decoder, to, &self.meter).await.map_err(wrong)? {
+                            return Ok(());
+                        }
                     }
                 }
             }
+            decoder.decode(&cells).map_err(wrong)?;
             self.meter.add(Stage::Decode, decoding.elapsed());
-            tokio::task::yield_now().await;
         }
         if !ended {
             return Err(CopyError::Read {
@@ -189,13 +194,12 @@ impl Query {
                 let raw =
                     (0..self.kinds.len()).map(|index| row.try_get::<_, Raw<'_>>(index).map(|raw| raw.0));
                 let raw = raw.collect::<Result<Vec<_>, _>>().map_err(fail)?;
-                decoder.values(raw.into_iter()).map_err(wrong)?;
+                decoder.values(&raw).map_err(wrong)?;
                 if decoder.is_full() && !give(&mut decoder, to, &self.meter).await.map_err(wrong)? {
                     return Ok(());
                 }
             }
             self.meter.add(Stage::Decode, decoding.elapsed());
-            tokio::task::yield_now().await;
         }
         give(&mut decoder, to, &self.meter).await.map_err(wrong).map(drop)
     }
