@@ -9,7 +9,7 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 
-use super::cell::Scalar;
+use super::cell::{Scalar, date, integer, number};
 use super::{CellFormat, ColumnType};
 
 /// Collects the cells of a column.
@@ -17,8 +17,9 @@ use super::{CellFormat, ColumnType};
 pub(crate) struct ColumnBuilder {
     format: CellFormat,
     values: Values,
-    valid: Vec<bool>,
-    nulls: usize,
+    cells: usize,
+    /// Which cells are no nulls, from the first null on.
+    valid: Option<Vec<bool>>,
 }
 
 #[derive(Debug)]
@@ -49,7 +50,7 @@ impl ColumnBuilder {
                 Values::Bytes { content: Vec::with_capacity(rows * 8), ends: Vec::with_capacity(rows) }
             }
         };
-        Self { format, values, valid: Vec::with_capacity(rows), nulls: 0 }
+        Self { format, values, cells: 0, valid: None }
     }
 
     pub(crate) fn kind(&self) -> ColumnType {
@@ -58,7 +59,7 @@ impl ColumnBuilder {
 
     /// Cells so far.
     pub(crate) fn len(&self) -> usize {
-        self.valid.len()
+        self.cells
     }
 
     pub(crate) fn is_null(&self, text: &[u8]) -> bool {
@@ -86,13 +87,39 @@ impl ColumnBuilder {
                 return false;
             };
             ends.push(end);
-        } else {
-            let Some(value) = self.format.scalar(text) else { return false };
-            self.append_scalar(value);
+            self.append_valid();
             return true;
         }
-        self.valid.push(true);
-        true
+        if self.format.is_plain() {
+            // Most cells: what is read goes where it belongs, without a value of every type in between.
+            let text = text.trim_ascii();
+            let appended = match (&mut self.values, self.format.kind) {
+                (Values::Int64(values), ColumnType::Integer) => integer(text).map(|value| values.push(value)),
+                (Values::Float64(values), _) => number(text).map(|value| values.push(value)),
+                (Values::Int32(values), _) => date(text).map(|value| values.push(value)),
+                _ => return self.append_read(text),
+            };
+            if appended.is_some() {
+                self.append_valid();
+            }
+            return appended.is_some();
+        }
+        self.append_read(text)
+    }
+
+    fn append_read(&mut self, text: &[u8]) -> bool {
+        let value = self.format.scalar(text);
+        value.is_some_and(|value| {
+            self.append_scalar(value);
+            true
+        })
+    }
+
+    fn append_valid(&mut self) {
+        self.cells += 1;
+        if let Some(valid) = &mut self.valid {
+            valid.push(true);
+        }
     }
 
     /// Appends a value that has the column's type; another one becomes null.
@@ -105,7 +132,7 @@ impl ColumnBuilder {
             (Values::Int32(values), Scalar::Int32(value)) => values.push(value),
             _ => return self.append_null(),
         }
-        self.valid.push(true);
+        self.append_valid();
     }
 
     pub(crate) fn append_null(&mut self) {
@@ -117,13 +144,13 @@ impl ColumnBuilder {
             Values::Int32(values) => values.push(0),
             Values::Bytes { ends, .. } => ends.push(ends.last().copied().unwrap_or(0)),
         }
-        self.valid.push(false);
-        self.nulls += 1;
+        self.valid.get_or_insert_with(|| vec![true; self.cells]).push(false);
+        self.cells += 1;
     }
 
     /// Forgets all cells after the first `rows`.
     pub(crate) fn truncate(&mut self, rows: usize) {
-        if rows >= self.valid.len() {
+        if rows >= self.cells {
             return;
         }
         match &mut self.values {
@@ -138,8 +165,10 @@ impl ColumnBuilder {
                 content.truncate(usize::try_from(end).unwrap_or(0));
             }
         }
-        self.nulls -= self.valid.iter().skip(rows).filter(|valid| !**valid).count();
-        self.valid.truncate(rows);
+        self.cells = rows;
+        if let Some(valid) = &mut self.valid {
+            valid.truncate(rows);
+        }
     }
 
     /// The column.
@@ -147,7 +176,7 @@ impl ColumnBuilder {
     /// # Errors
     /// [`ArrowError`] if a text is not UTF-8.
     pub(crate) fn finish(self) -> Result<ArrayRef, ArrowError> {
-        let nulls = (self.nulls > 0).then(|| NullBuffer::from(self.valid));
+        let nulls = self.valid.map(NullBuffer::from).filter(|nulls| nulls.null_count() > 0);
         Ok(match (self.values, self.format.kind) {
             (Values::Boolean(values), _) => Arc::new(BooleanArray::new(values.into(), nulls)),
             (Values::Int64(values), ColumnType::Datetime) => {

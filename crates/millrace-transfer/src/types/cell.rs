@@ -50,6 +50,11 @@ impl CellFormat {
         self
     }
 
+    /// Whether values are written as they usually are.
+    pub(super) fn is_plain(&self) -> bool {
+        self.time.is_none() && self.numerals.is_none()
+    }
+
     /// Whether a text means null in this column alone.
     pub(crate) fn is_null(&self, text: &[u8]) -> bool {
         self.nulls.iter().any(|null| null == text)
@@ -105,7 +110,7 @@ fn boolean(text: &[u8]) -> Option<bool> {
 }
 
 /// Digits with a sign, without `str::parse`'s checks of each digit as long as nothing can overflow.
-fn integer(text: &[u8]) -> Option<i64> {
+pub(super) fn integer(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
@@ -137,7 +142,7 @@ const POWERS: [f64; EXACT_DIGITS + 1] =
 /// A number. The quotient of two exact floats is rounded once, so for few digits it is what the exact algorithm gives (Clinger, "How to Read
 /// Floating Point Numbers Accurately", 1990); all others are left to that.
 #[allow(clippy::cast_precision_loss, reason = "fifteen digits have room")]
-fn number(text: &[u8]) -> Option<f64> {
+pub(super) fn number(text: &[u8]) -> Option<f64> {
     let exact = || std::str::from_utf8(text).ok()?.parse().ok();
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
@@ -211,7 +216,7 @@ fn decimal(text: &[u8], precision: u8, scale: i8) -> Option<i128> {
 }
 
 /// `2026-03-01` as days since 1970.
-fn date(text: &[u8]) -> Option<i32> {
+pub(super) fn date(text: &[u8]) -> Option<i32> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else { return None };
     let digits = [*y1, *y2, *y3, *y4, *m1, *m2, *d1, *d2].map(|byte| byte.wrapping_sub(b'0'));
     if digits.iter().any(|digit| *digit > 9) {

@@ -433,6 +433,23 @@ async fn documents_of_xml_are_written_and_read_again() {
 }
 
 #[tokio::test]
+async fn the_first_bad_cell_of_a_record_is_told() {
+    let place = Place::new();
+    // A letter cut in two by a comma is none, though its bytes would be well-formed together.
+    place.file("a.csv", b"name,more,id\na,b,1\n\xff,b,x\na,\xfe,3\nc,d,y\n\xc3,\xa4,5\n\xc3\xa4,e,6\n");
+    let config = json!({"from": "a.csv", "to": "b.csv", "columns": {"id": "integer"}, "on_error": "reject"});
+    place.copy(config).await.unwrap();
+    assert_eq!(place.text("b.csv"), "name,more,id\na,b,1\n\u{e4},e,6\n");
+    insta::assert_snapshot!(place.text("attempt/rejects.csv"), @r#"
+    file,line,byte_offset,column,kind,raw,message
+    "a.csv",3,19,"name",encoding,"�,b,x","the cell of column `name` is not UTF-8"
+    "a.csv",4,25,"more",encoding,"a,�,3","the cell of column `more` is not UTF-8"
+    "a.csv",5,31,"id",type,"c,d,y","`y` in column `id` is not of the type integer"
+    "a.csv",6,37,"name",encoding,"�,�,5","the cell of column `name` is not UTF-8"
+    "#);
+}
+
+#[tokio::test]
 async fn rejects_in_parquet_have_every_byte() {
     let place = Place::new();
     place.file("a.csv", b"id,name\n1,a\nx,b\n3,\xff\r\n4,d\n");

@@ -39,12 +39,17 @@ struct Bad {
 impl Decoding {
     /// Rows of a chunk.
     pub(crate) fn decode(self: &Arc<Self>, chunk: &Chunk) -> Result<Piece, CopyError> {
+        // Whether texts are UTF-8 is seen once a column is whole. That is much cheaper than a look at each cell, which is what finds the ones
+        // that are not.
+        self.decoded(chunk, true).or_else(|_| self.decoded(chunk, false))
+    }
+
+    /// `sound`: all texts are taken for UTF-8, and it is an error if one is not.
+    fn decoded(self: &Arc<Self>, chunk: &Chunk, sound: bool) -> Result<Piece, CopyError> {
         let guess = chunk.text.len() / (self.width * 4).max(8);
         let mut builders: Vec<ColumnBuilder> =
             self.formats.iter().map(|format| ColumnBuilder::new(format.clone(), guess)).collect();
         let mut piece = Piece::of_file(&self.file);
-        // One look at everything is much cheaper than one at each cell.
-        let sound = std::str::from_utf8(&chunk.text).is_ok();
         let mut lines = Lines { at: 0, line: chunk.line };
         let (mut at, mut rows) = (0, 0);
         let (mut spans, mut scratch) = (Vec::with_capacity(self.width), Vec::new());
@@ -71,6 +76,13 @@ impl Decoding {
                 Ok(()) => rows += 1,
                 Err(bad) => {
                     builders.iter_mut().for_each(|builder| builder.truncate(rows));
+                    // A cell before the one that was found may be no UTF-8: the first one is told.
+                    let first = match sound {
+                        true => self.append(&chunk.text, &spans, &mut builders, false, &mut scratch).err(),
+                        false => None,
+                    };
+                    builders.iter_mut().for_each(|builder| builder.truncate(rows));
+                    let bad = first.unwrap_or(bad);
                     piece.rejects.push(self.reject(chunk, place, bad, &mut lines));
                 }
             }
