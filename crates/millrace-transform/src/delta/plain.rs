@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::file_format::parquet::{ParquetFormat, transform_schema_to_view};
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
@@ -49,7 +49,9 @@ pub(crate) fn provider(
     // A file is named whole, whatever its name ends with.
     let format = ParquetFormat::default().with_options(state.default_table_options().parquet);
     let options = ListingOptions::new(Arc::new(format)).with_file_extension("");
-    let schema = kept_schema(table).map_err(refused)?;
+    // Texts as views: what is filtered or grouped by them is not copied.
+    let kept = kept_schema(table).map_err(refused)?;
+    let schema = Arc::new(transform_schema_to_view(&kept));
     let config =
         ListingTableConfig::new_with_multi_paths(files).with_listing_options(options).with_schema(schema);
     let listed = ListingTable::try_new(config).map_err(|error| refused(chain(&error)))?;
