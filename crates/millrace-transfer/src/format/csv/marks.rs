@@ -3,7 +3,6 @@
 
 /// Bytes that are looked at together.
 const BLOCK: usize = 64;
-const LOW_BITS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
 
 /// A cursor over the marks of one text.
 #[derive(Debug)]
@@ -39,35 +38,31 @@ impl Marks {
     }
 
     fn look(&self, text: &[u8]) -> u64 {
-        let bits = |words: &[[u8; 8]]| {
-            let mut bits = 0;
-            for (index, word) in words.iter().enumerate() {
-                let word = u64::from_le_bytes(*word);
-                let [first, second, third] =
-                    self.bytes.map(|byte| zeros(word ^ (u64::from(byte) * (u64::MAX / 255))));
-                bits |= gathered(first | second | third) << (8 * index);
-            }
-            bits
-        };
         match text.first_chunk::<BLOCK>() {
-            Some(block) => bits(block.as_chunks::<8>().0),
+            Some(block) => self.bits(block),
             None => {
                 let mut block = [0; BLOCK];
                 block.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
-                bits(block.as_chunks::<8>().0) & ((1 << text.len()) - 1)
+                self.bits(&block) & ((1 << text.len()) - 1)
             }
         }
     }
+
+    fn bits(&self, block: &[u8; BLOCK]) -> u64 {
+        let [first, second, third] = self.bytes;
+        // Comparisons of 16 or more bytes at once, which the compiler makes of this.
+        let mut hits = [0_u8; BLOCK];
+        for (hit, byte) in hits.iter_mut().zip(block) {
+            *hit = u8::from(*byte == first) | u8::from(*byte == second) | u8::from(*byte == third);
+        }
+        let words = hits.as_chunks::<8>().0.iter().enumerate();
+        words.fold(0, |bits, (index, word)| bits | gathered(u64::from_le_bytes(*word)) << (8 * index))
+    }
 }
 
-/// The highest bit of each byte that is nought; exact, unlike the shorter form (Anderson, "Bit Twiddling Hacks", a word with a zero byte).
-fn zeros(word: u64) -> u64 {
-    !(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS)
-}
-
-/// The highest bits of the bytes side by side: a multiplication moves each to its place in the last byte.
-fn gathered(bits: u64) -> u64 {
-    (bits >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+/// The lowest bits of the bytes side by side: a multiplication moves each to its place in the last byte.
+fn gathered(hits: u64) -> u64 {
+    hits.wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
 #[cfg(test)]
