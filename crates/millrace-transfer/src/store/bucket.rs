@@ -160,7 +160,7 @@ impl FileStore for Bucket {
 
     async fn begin(&self, path: &str, new: &NewFile) -> Result<Box<dyn StagedFile>, CopyError> {
         if let Some((puts, size)) = self.puts_whole(new) {
-            return puts.begin((&self.key(path)?, self.label(path)), size, &new.nature.attributes).await;
+            return puts.begin((&self.key(path)?, self.label(path)), size, new).await;
         }
         Ok(Box::new(Upload {
             bucket: self.clone(),

@@ -164,6 +164,8 @@ pub(crate) struct NewFile {
     /// When its content changed last.
     pub(crate) modified: Option<jiff::Timestamp>,
     pub(crate) nature: Nature,
+    /// The MD5 of its bytes in hexadecimal digits, where the store that they come from tells it.
+    pub(crate) md5: Option<String>,
     /// Parts of it that are on their way at the same time, where it goes in parts.
     pub(crate) parts_at_once: usize,
 }
@@ -171,7 +173,7 @@ pub(crate) struct NewFile {
 impl NewFile {
     /// A file of which no more is known.
     pub(crate) fn of_size(size: u64) -> Self {
-        Self { size: Some(size), modified: None, nature: Nature::default(), parts_at_once: 4 }
+        Self { size: Some(size), modified: None, nature: Nature::default(), md5: None, parts_at_once: 4 }
     }
 }
 

@@ -164,6 +164,7 @@ impl Crew {
             size: source.facts.size,
             modified: source.facts.modified,
             nature: source.nature.clone(),
+            md5: self.source.md5(&source.facts),
             parts_at_once: PARTS,
         };
         let facts = source.facts.clone();
@@ -181,7 +182,7 @@ impl Crew {
         let size = sizes.map(|sizes| sizes.iter().sum());
         self.tally.expect(files.len() as u64, size.unwrap_or_default());
         let modified: Option<Timestamp> = files.iter().filter_map(|file| file.source.modified).max();
-        let new = NewFile { size, modified, nature: Nature::default(), parts_at_once: PARTS };
+        let new = NewFile { size, modified, nature: Nature::default(), md5: None, parts_at_once: PARTS };
         let _room = self.room(&new).await?;
         let mut sources = Vec::with_capacity(files.len());
         for file in files {

@@ -273,6 +273,11 @@ async fn types_go_from_bucket_to_bucket() {
     let outcome = place.sync(json!({"from": "lake:typed/", "to": "files:typed"})).await.unwrap();
     assert_eq!(
         outcome.outputs["verification"],
+        json!({"result": "Verified", "why": "its MD5 is the one that the source tells"})
+    );
+    let big = json!({"from": "raw", "to": "files:raw", "include": ["big.bin"]});
+    assert_eq!(
+        place.sync(big).await.unwrap().outputs["verification"],
         json!({"result": "Verified", "why": "its MD5 is that of what was sent"})
     );
     place.sync(json!({"from": "files:typed/", "to": "lake:typed-again"})).await.unwrap();
