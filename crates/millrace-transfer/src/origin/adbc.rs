@@ -19,8 +19,8 @@ use serde_json::json;
 use super::feed::fed;
 use super::settings::{Hidden, Kind, Settings};
 use super::sql::{self, Given};
-use super::{Asking, Found, Origin, Writing, names_in};
-use crate::config::{CopyConfig, Write};
+use super::{Asking, Found, Origin, Writing, check_mode, names_in};
+use crate::config::CopyConfig;
 use crate::error::CopyError;
 use crate::source;
 use crate::store::{masked, unless_cancelled};
@@ -165,13 +165,7 @@ impl Origin for Adbc {
             let message = format!("`{table}` has more parts than a catalog, a schema and a table");
             return Err(CopyError::config(message, "to: \"warehouse:catalog.schema.table\""));
         }
-        match config.write {
-            Write::Append | Write::Overwrite | Write::Truncate if config.schema.is_none() => Ok(()),
-            _ => Err(CopyError::config(
-                "a database by ADBC is written by `append`, `overwrite` or `truncate`, without `schema`",
-                "write: append",
-            )),
-        }
+        check_mode("a database by ADBC", false, config)
     }
 
     async fn write(&self, writing: Writing<'_>, rows: BatchStream) -> Result<u64, CopyError> {

@@ -17,8 +17,8 @@ use url::Url;
 
 use super::settings::{Hidden, Kind, Settings};
 use super::staged::Staged;
-use super::{Asking, Found, Origin, Writing, names_in};
-use crate::config::{Condition, CopyConfig, Write};
+use super::{Asking, Found, Origin, Writing, check_mode, names_in};
+use crate::config::{Condition, CopyConfig};
 use crate::error::CopyError;
 use crate::format::Format;
 use crate::needless::{FORMAT, RECORDS, REQUEST, refuse};
@@ -314,13 +314,7 @@ impl Origin for ClickHouse {
 
     fn check_write(&self, table: &str, config: &CopyConfig) -> Result<(), CopyError> {
         relation(table, "to")?;
-        match config.write {
-            Write::Append | Write::Overwrite | Write::Truncate if config.schema.is_none() => Ok(()),
-            _ => Err(CopyError::config(
-                "ClickHouse is written by `append`, `overwrite` or `truncate`, without `schema`",
-                "write: append",
-            )),
-        }
+        check_mode("ClickHouse", false, config)
     }
 
     async fn write(&self, writing: Writing<'_>, rows: BatchStream) -> Result<u64, CopyError> {

@@ -5,7 +5,7 @@ use futures::StreamExt as _;
 use millrace_contract::BatchStream;
 use tokio::sync::mpsc;
 
-use super::CopyError;
+use super::{CopyError, Write, Writing};
 
 /// Batches that wait to be taken.
 const BATCHES: usize = 2;
@@ -20,6 +20,27 @@ impl Feed {
     /// If the source ended before its rows did, or nobody wants them any more: what was loaded has to go.
     pub(super) fn next(&mut self) -> Result<Option<RecordBatch>, String> {
         self.0.blocking_recv().ok_or_else(|| "the rows broke off".to_owned())
+    }
+}
+
+/// What a step says of a load, for a thread of its own.
+pub(super) struct Order {
+    /// What was loaded under it is not loaded again.
+    pub(super) key: String,
+    /// Whether the table's rows go first.
+    pub(super) empties: bool,
+    pub(super) before: Vec<String>,
+    pub(super) after: Vec<String>,
+}
+
+impl Order {
+    pub(super) fn of(writing: &Writing<'_>) -> Self {
+        Self {
+            key: writing.key.to_owned(),
+            empties: *writing.write != Write::Append,
+            before: writing.pre_sql.to_vec(),
+            after: writing.post_sql.to_vec(),
+        }
     }
 }
 

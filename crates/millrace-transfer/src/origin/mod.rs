@@ -96,6 +96,22 @@ pub(crate) struct Writing<'a> {
     pub(crate) post_sql: &'a [String],
 }
 
+/// Whether a system that has no other modes is written as a step says; `upserts`: by keys, too.
+fn check_mode(system: &str, upserts: bool, config: &CopyConfig) -> Result<(), CopyError> {
+    let (modes, hint) = match upserts {
+        true => ("`append`, `overwrite`, `truncate` or `upsert`", "write: {upsert: [id]}"),
+        false => ("`append`, `overwrite` or `truncate`", "write: append"),
+    };
+    match &config.write {
+        Write::Upsert(keys) if upserts && keys.is_empty() => {
+            Err(CopyError::config("`upsert` names no keys", hint))
+        }
+        Write::Append | Write::Overwrite | Write::Truncate if config.schema.is_none() => Ok(()),
+        Write::Upsert(_) if upserts && config.schema.is_none() => Ok(()),
+        _ => Err(CopyError::config(format!("{system} is written by {modes}, without `schema`"), hint)),
+    }
+}
+
 /// What is asked of an origin.
 pub(crate) struct Asking<'a> {
     /// What is asked for, as it stands after `connection:`.

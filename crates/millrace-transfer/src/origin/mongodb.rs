@@ -23,8 +23,8 @@ use tokio::io::{AsyncWriteExt as _, BufWriter};
 
 use super::settings::{Hidden, Kind, Settings};
 use super::staged::Staged;
-use super::{Asking, Found, Origin, Writing};
-use crate::config::{Condition, CopyConfig, Write};
+use super::{Asking, Found, Origin, Writing, check_mode};
+use crate::config::{Condition, CopyConfig};
 use crate::error::CopyError;
 use crate::format::Format;
 use crate::needless::{FORMAT, RECORDS, REQUEST, refuse};
@@ -396,20 +396,7 @@ impl Origin for MongoDb {
         if !config.pre_sql.is_empty() || !config.post_sql.is_empty() {
             return Err(CopyError::config("MongoDB has no SQL", "leave `pre_sql` and `post_sql` out"));
         }
-        match &config.write {
-            Write::Upsert(keys) if keys.is_empty() => {
-                Err(CopyError::config("`upsert` names no keys", "write: {upsert: [id]}"))
-            }
-            Write::Append | Write::Overwrite | Write::Truncate | Write::Upsert(_)
-                if config.schema.is_none() =>
-            {
-                Ok(())
-            }
-            _ => Err(CopyError::config(
-                "MongoDB is written by `append`, `upsert`, `overwrite` or `truncate`, without `schema`",
-                "write: {upsert: [id]}",
-            )),
-        }
+        check_mode("MongoDB", true, config)
     }
 
     async fn write(&self, writing: Writing<'_>, rows: BatchStream) -> Result<u64, CopyError> {

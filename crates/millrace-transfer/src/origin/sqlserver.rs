@@ -28,8 +28,8 @@ use columns::{Column, put};
 
 use super::settings::{Hidden, Kind, Settings};
 use super::sql::Given;
-use super::{Asking, Found, Origin, Writing, names_in};
-use crate::config::{Condition, CopyConfig, Write};
+use super::{Asking, Found, Origin, Writing, check_mode, names_in};
+use crate::config::{Condition, CopyConfig};
 use crate::database::cells::Rows;
 use crate::error::CopyError;
 use crate::needless::{FORMAT, RECORDS, REQUEST, refuse};
@@ -413,20 +413,7 @@ impl Origin for SqlServer {
         if table.starts_with('(') || relation(table).is_none() {
             return Err(CopyError::config(format!("`{table}` names no table"), "to: \"erp:dbo.orders\""));
         }
-        match &config.write {
-            Write::Upsert(keys) if keys.is_empty() => {
-                Err(CopyError::config("`upsert` names no keys", "write: {upsert: [id]}"))
-            }
-            Write::Append | Write::Overwrite | Write::Truncate | Write::Upsert(_)
-                if config.schema.is_none() =>
-            {
-                Ok(())
-            }
-            _ => Err(CopyError::config(
-                "SQL Server is written by `append`, `overwrite`, `truncate` or `upsert`, without `schema`",
-                "write: {upsert: [id]}",
-            )),
-        }
+        check_mode("SQL Server", true, config)
     }
 
     async fn write(&self, writing: Writing<'_>, rows: BatchStream) -> Result<u64, CopyError> {

@@ -45,14 +45,20 @@ async fn adbc_drivers_give_rows() {
     assert!(message.contains("none.so"), "{message}");
 }
 
-#[tokio::test]
-async fn adbc_and_copy_agree_about_postgres() {
-    let Some(driver) = driver("adbc_driver_postgresql") else { return };
-    let Some(postgres) = TestPostgres::start() else { return };
+/// A server that `shop` leads to as a database, and `by_adbc` through a driver.
+fn both_ways() -> Option<(Place, TestPostgres, String)> {
+    let driver = driver("adbc_driver_postgresql")?;
+    let postgres = TestPostgres::start()?;
     let mut place = Place::new();
     place.connections.insert("shop".to_owned(), json!({"postgres": {"url": postgres.url()}}).into());
     let adbc = json!({"adbc": {"driver": driver, "uri": postgres.url()}});
     place.connections.insert("by_adbc".to_owned(), adbc.into());
+    Some((place, postgres, driver))
+}
+
+#[tokio::test]
+async fn adbc_and_copy_agree_about_postgres() {
+    let Some((place, _postgres, _)) = both_ways() else { return };
     place.file("a.csv", ROWS);
     place.copy(json!({"from": "a.csv", "to": "shop:public.rows"})).await.unwrap();
     let query = "(select id, late, share, day, note from public.rows order by id)";
@@ -164,12 +170,7 @@ const NASTY: &str = "(select 1 as id, 'tab\t\"ü\" 日本 \\N' as note, 12345678
 
 #[tokio::test]
 async fn adbc_loads_every_type_into_postgres() {
-    let Some(driver) = driver("adbc_driver_postgresql") else { return };
-    let Some(postgres) = TestPostgres::start() else { return };
-    let mut place = Place::new();
-    place.connections.insert("shop".to_owned(), json!({"postgres": {"url": postgres.url()}}).into());
-    let adbc = json!({"adbc": {"driver": driver, "uri": postgres.url()}});
-    place.connections.insert("by_adbc".to_owned(), adbc.into());
+    let Some((mut place, _postgres, driver)) = both_ways() else { return };
     let nasty = format!("shop:{NASTY}");
     // A table that the driver makes, and one with narrower and wider columns than those of the rows.
     let defined = "create table if not exists public.defined (ok bool, day date, id int8, note varchar(30) not null default '-', \

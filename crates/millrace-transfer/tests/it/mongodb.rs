@@ -213,7 +213,7 @@ async fn what_mongodb_cannot_take_leaves_the_collection_as_it_was() {
         ),
         (
             json!({"write": {"insert_only": ["n"]}}),
-            "MongoDB is written by `append`, `upsert`, `overwrite` or `truncate`, without `schema`",
+            "MongoDB is written by `append`, `overwrite`, `truncate` or `upsert`, without `schema`",
         ),
         (json!({"write": {"upsert": []}}), "`upsert` names no keys"),
         (json!({"schema": "evolve"}), "without `schema`"),

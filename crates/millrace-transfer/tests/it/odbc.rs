@@ -62,7 +62,7 @@ async fn odbc_reads_and_writes_sqlite() {
     let upsert = json!({"from": "a.csv", "to": "erp:copied", "write": {"upsert": ["id"]}});
     assert_eq!(
         place.message(upsert).await,
-        "a database by ODBC is written by `append` or `overwrite`, without `schema`"
+        "a database by ODBC is written by `append`, `overwrite` or `truncate`, without `schema`"
     );
     let none = json!({"odbc": {"connection": "Driver={No such driver};Database=x", "password": "hidden"}});
     place.connections.insert("none".to_owned(), none.into());

@@ -14,10 +14,9 @@ use arrow::record_batch::{RecordBatch, RecordBatchReader};
 use arrow::util::display::array_value_to_string;
 
 use super::super::Writing;
-use super::super::feed::Feed;
+use super::super::feed::{Feed, Order};
 use super::super::sql::cast_to;
 use super::Adbc;
-use crate::config::Write;
 use crate::error::CopyError;
 use crate::store::masked;
 
@@ -59,11 +58,7 @@ pub(super) struct Load {
     adbc: Adbc,
     target: Target,
     label: String,
-    key: String,
-    /// Whether the table's rows go first.
-    empties: bool,
-    before: Vec<String>,
-    after: Vec<String>,
+    order: Order,
     schema: SchemaRef,
 }
 
@@ -74,10 +69,7 @@ impl Load {
             adbc,
             target: Target::of(writing.table).ok_or_else(no_table)?,
             label: writing.label.clone(),
-            key: writing.key.to_owned(),
-            empties: *writing.write != Write::Append,
-            before: writing.pre_sql.to_vec(),
-            after: writing.post_sql.to_vec(),
+            order: Order::of(writing),
             schema: taken(schema),
         })
     }
@@ -110,7 +102,7 @@ impl Load {
     /// Looks for the key, and makes the table of keys if there is none.
     fn loaded(&self, connection: &mut ManagedConnection) -> Result<Option<u64>, CopyError> {
         let loads = self.target.beside(LOADS);
-        let sql = format!("select load_rows from {loads} where load_key = {}", text(&self.key));
+        let sql = format!("select load_rows from {loads} where load_key = {}", text(&self.order.key));
         let found = match first(connection, &sql) {
             Ok(found) => found,
             Err(_) => {
@@ -130,14 +122,14 @@ impl Load {
         if columns.is_none() {
             connection.rollback().ok();
         }
-        self.before.iter().try_for_each(|sql| self.change(connection, sql))?;
+        self.order.before.iter().try_for_each(|sql| self.change(connection, sql))?;
         if columns.is_none() {
             // Made by the driver, unless a statement has just made it.
             let none = RecordBatchIterator::new(std::iter::empty(), self.schema.clone());
             self.ingest(connection, IngestMode::CreateAppend, Box::new(none))?;
             columns = self.columns(connection).ok();
         }
-        if self.empties {
+        if self.order.empties {
             self.change(connection, &format!("delete from {}", self.target.beside(&self.target.table)))?;
         }
         let fit = Fit::of(&self.schema, columns.as_ref());
@@ -152,8 +144,9 @@ impl Load {
         if !told.ended.load(Ordering::Acquire) {
             return Err(CopyError::write(&self.label, &"the driver has left rows"));
         }
-        self.after.iter().try_for_each(|sql| self.change(connection, sql))?;
-        let values = format!("{}, {}, cast(current_timestamp as varchar(40))", text(&self.key), told.count());
+        self.order.after.iter().try_for_each(|sql| self.change(connection, sql))?;
+        let values =
+            format!("{}, {}, cast(current_timestamp as varchar(40))", text(&self.order.key), told.count());
         let loads = self.target.beside(LOADS);
         self.change(
             connection,

@@ -12,10 +12,10 @@ use arrow_odbc::{OdbcReaderBuilder, OdbcWriter};
 use async_trait::async_trait;
 use millrace_contract::BatchStream;
 
-use super::super::feed::{Feed, fed};
+use super::super::feed::{Feed, Order, fed};
 use super::super::sql::{self, Given};
-use super::super::{Asking, Found, Origin, Writing};
-use crate::config::{CopyConfig, Write};
+use super::super::{Asking, Found, Origin, Writing, check_mode};
+use crate::config::CopyConfig;
 use crate::error::CopyError;
 use crate::source::{self, BATCH_ROWS};
 use crate::store::{masked, unless_cancelled};
@@ -104,27 +104,14 @@ impl Origin for Odbc {
 
     fn check_write(&self, table: &str, config: &CopyConfig) -> Result<(), CopyError> {
         sql::check_table(table)?;
-        match config.write {
-            Write::Append | Write::Overwrite | Write::Truncate if config.schema.is_none() => Ok(()),
-            _ => Err(CopyError::config(
-                "a database by ODBC is written by `append` or `overwrite`, without `schema`",
-                "write: append",
-            )),
-        }
+        check_mode("a database by ODBC", false, config)
     }
 
     async fn write(&self, writing: Writing<'_>, rows: BatchStream) -> Result<u64, CopyError> {
         let label = writing.label.clone();
         let schema = taken(&rows.schema).map_err(|message| CopyError::write(&label, &message))?;
-        let load = Load {
-            odbc: self.clone(),
-            table: writing.table.to_owned(),
-            key: writing.key.to_owned(),
-            empties: *writing.write != Write::Append,
-            before: writing.pre_sql.to_vec(),
-            after: writing.post_sql.to_vec(),
-            schema,
-        };
+        let load =
+            Load { odbc: self.clone(), table: writing.table.to_owned(), order: Order::of(&writing), schema };
         let what = label.clone();
         fed(&label, rows, move |feed| load.run(feed).map_err(|message| CopyError::write(what, &message)))
             .await
@@ -135,11 +122,7 @@ impl Origin for Odbc {
 struct Load {
     odbc: Odbc,
     table: String,
-    key: String,
-    /// Whether the table's rows go first.
-    empties: bool,
-    before: Vec<String>,
-    after: Vec<String>,
+    order: Order,
     schema: SchemaRef,
 }
 
@@ -167,7 +150,7 @@ impl Load {
     fn loaded(&self, connection: &Connection<'static>) -> Result<Option<u64>, String> {
         let said = |error: arrow_odbc::odbc_api::Error| self.odbc.said(&error);
         let sql = format!("select load_rows from {LOADS} where load_key = ?");
-        match connection.execute(&sql, &self.key.as_str().into_parameter(), None) {
+        match connection.execute(&sql, &self.order.key.as_str().into_parameter(), None) {
             Ok(Some(mut found)) => {
                 let Some(mut row) = found.next_row().map_err(said)? else { return Ok(None) };
                 let mut text = Vec::new();
@@ -190,8 +173,8 @@ impl Load {
     fn fill(&self, connection: &Connection<'static>, rows: &mut Feed) -> Result<(), String> {
         let said = |error: &dyn std::fmt::Display| self.odbc.said(error);
         let run = |sql: &str| connection.execute(sql, (), None).map(drop).map_err(|error| said(&error));
-        self.before.iter().try_for_each(|sql| run(sql))?;
-        if self.empties {
+        self.order.before.iter().try_for_each(|sql| run(sql))?;
+        if self.order.empties {
             run(&format!("delete from {}", self.table))?;
         }
         let names: Vec<String> = self.schema.fields().iter().map(|field| quoted(field.name())).collect();
@@ -207,10 +190,10 @@ impl Load {
         }
         writer.flush().map_err(|error| said(&error))?;
         drop(writer);
-        self.after.iter().try_for_each(|sql| run(sql))?;
+        self.order.after.iter().try_for_each(|sql| run(sql))?;
         let sql = format!("insert into {LOADS} (load_key, load_rows) values (?, ?)");
         let count = count.to_string();
-        let values = (&self.key.as_str().into_parameter(), &count.as_str().into_parameter());
+        let values = (&self.order.key.as_str().into_parameter(), &count.as_str().into_parameter());
         connection.execute(&sql, values, None).map(drop).map_err(|error| said(&error))
     }
 }
