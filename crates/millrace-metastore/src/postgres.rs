@@ -9,6 +9,11 @@ use sqlx::postgres::PgPoolOptions;
 use crate::session::Connection;
 use crate::{MetastoreError, Session};
 
+/// A server that stops in the midst of a write (a frozen machine, a cable that is pulled) keeps its rows locked, those of its runs, too, which
+/// then nobody could take over. The database ends such a transaction: long after every write that goes on, before the server's lease is over.
+/// <https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-IDLE-IN-TRANSACTION-SESSION-TIMEOUT>
+const NO_WORD_IN_A_WRITE: &str = "SET idle_in_transaction_session_timeout = '10s'";
+
 #[derive(Debug, Clone)]
 pub(crate) struct PostgresStore {
     pool: PgPool,
@@ -16,7 +21,12 @@ pub(crate) struct PostgresStore {
 
 impl PostgresStore {
     pub(crate) async fn open(url: &str) -> Result<Self, MetastoreError> {
-        let options = PgPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(20));
+        let options = PgPoolOptions::new()
+            .max_connections(16)
+            .acquire_timeout(Duration::from_secs(20))
+            .after_connect(|connection, _| {
+                Box::pin(async move { sqlx::raw_sql(NO_WORD_IN_A_WRITE).execute(connection).await.map(drop) })
+            });
         Ok(Self { pool: options.connect(url).await.map_err(MetastoreError::Open)? })
     }
 

@@ -120,3 +120,52 @@ fn one_that_was_stopped_for_too_long_finds_its_runs_taken_and_does_nothing_twice
     wait_until(|| state_of(&first, &next) == "succeeded");
     assert_eq!(log(), "begun\nended\nafter\n");
 }
+
+/// Sessions of a database that have been in a transaction for half a second without a word of who began it.
+fn left_alone(postgres: &TestPostgres) -> bool {
+    let held = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'";
+    let long = format!("{held} AND state_change < clock_timestamp() - interval '0.5 s'");
+    if postgres.sql(held).trim() == "0" {
+        return false;
+    }
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    postgres.sql(&long).trim() != "0"
+}
+
+#[test]
+fn one_that_is_stopped_in_the_midst_of_a_write_keeps_nobody_waiting() {
+    let Some(postgres) = TestPostgres::start() else { return };
+    let shared = tempfile::tempdir().unwrap();
+    let log = shared.path().join("log");
+    let pipeline = format!(
+        "steps:\n  a: {{run: 'echo $MILLRACE_IDEMPOTENCY_KEY >> {}'}}\n  b: {{run: 'true', needs: a}}\n",
+        log.display()
+    );
+    let project = || Project::new(&[("pipelines/p.yaml", &pipeline)]);
+    let (here, there) = (project(), project());
+    let first = Up::start_on(&here, &postgres.url());
+    let second = Up::start_on(&there, &postgres.url());
+    let signal = |name: &str| Command::new("kill").args([name, &first.pid().to_string()]).status().unwrap();
+    let mut runs = Vec::new();
+    wait_until(|| {
+        runs.push(start(&first, "p"));
+        signal("-STOP");
+        let midst = left_alone(&postgres);
+        if !midst {
+            signal("-CONT");
+        }
+        midst
+    });
+    for run in &runs {
+        wait_until(|| state_of(&second, run) == "succeeded");
+    }
+    signal("-CONT");
+    let next = start(&first, "p");
+    wait_until(|| state_of(&first, &next) == "succeeded");
+    runs.push(next);
+    let ran = std::fs::read_to_string(log).unwrap();
+    let mut keys: Vec<&str> = ran.lines().collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!((keys.len(), ran.lines().count()), (runs.len(), runs.len()), "every run did its work once");
+}
