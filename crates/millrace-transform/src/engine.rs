@@ -17,6 +17,7 @@ use millrace_contract::{
 };
 
 pub(crate) mod calls;
+mod decimals;
 mod expressions;
 pub(crate) mod failure;
 mod foreign;
@@ -191,7 +192,9 @@ impl DataFusionEngine {
         foreign::register(&context, &references, self.foreign.as_ref()).await?;
         let frame = query::select(&context, &request.sql, &request.params).await?;
         match request.limit {
-            Some(limit) if !query::explains(&frame) => frame.limit(0, Some(limit)).map_err(plan_error),
+            Some(limit) if !query::explains(&frame) => {
+                query::shown(frame).and_then(|frame| frame.limit(0, Some(limit))).map_err(plan_error)
+            }
             _ => Ok(frame),
         }
     }
@@ -216,6 +219,7 @@ fn base_state(config: &EngineConfig) -> datafusion::error::Result<SessionState> 
         .with_config(session)
         .with_runtime_env(runtime(config)?)
         .with_query_planner(Arc::new(mark::Planner))
+        .with_optimizer_rule(Arc::new(decimals::OneScale))
         .build();
     crate::functions::register(&mut state)?;
     Ok(state)
