@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
-use futures::StreamExt as _;
+use futures::stream::TryReadyChunksError;
+use futures::{StreamExt as _, TryStreamExt as _};
 use millrace_contract::BatchStream;
 use serde_json::Value;
 use tokio_postgres::types::{FromSql, Type};
@@ -133,15 +134,15 @@ impl Query {
         let sql = format!("copy ({}) to stdout (format binary)", self.sql(part));
         let mut decoder = Decoder::new(self.schema.clone(), &self.kinds);
         let mut messages =
-            Box::pin(connected.client.copy_out(&sql).await.map_err(fail)?.ready_chunks(AT_ONCE));
+            Box::pin(connected.client.copy_out(&sql).await.map_err(fail)?.try_ready_chunks(AT_ONCE));
         let (mut begun, mut ended) = (false, false);
         loop {
             let waiting = Instant::now();
             let Some(chunk) = messages.next().await else { break };
             let decoding = Instant::now();
             self.meter.add(Stage::Read, decoding - waiting);
-            let chunk = chunk.into_iter().collect::<Result<Vec<_>, _>>().map_err(fail)?;
-            let mut cells = Vec::new();
+            let chunk = chunk.map_err(|TryReadyChunksError(_, error)| fail(error))?;
+            let mut cells = Vec::with_capacity(chunk.len() * self.kinds.len());
             for message in &chunk {
                 let mut data = message.as_ref();
                 if !begun {
