@@ -17,7 +17,7 @@ use crate::verification::Verify;
 
 /// Copies a table: from files here or on another machine, a database or a dataset, to a dataset, a file or a database.
 ///
-/// What is written appears whole or not at all, so a copy that fails or is cancelled may simply run again.
+/// What is written appears whole or not at all, except in web APIs, so a copy that fails or is cancelled may simply run again.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CopyConfig {
@@ -26,7 +26,8 @@ pub struct CopyConfig {
     /// API or another system that gives rows, `connection:queue`, `connection:mailbox`, `delta:path-or-s3://…` with `@version` or `@time`, `iceberg:path-or-URL` with `@snapshot` or `@time`, or `data:name`.
     pub from: Value,
     /// `data:name`, a path, `connection:schema.table`, `connection:path` or the URL of a file that a connection leads to, or
-    /// `delta:path-or-s3://…`; or a file with how it is written: `{path: out/rows.csv, delimiter: ";"}`.
+    /// `delta:path-or-s3://…`; or a file with how it is written: `{path: out/rows.csv, delimiter: ";"}`; or a resource of a web API with how rows are sent
+    /// to it: `{path: "crm:contacts", rows: 100}`.
     #[schemars(with = "Target")]
     pub to: Value,
     /// Format of the source's files; told by their ending if absent.

@@ -40,7 +40,7 @@ pub use copy::{BodyColumn, Copy, CopyServices, Mails, Messages};
 pub use error::CopyError;
 pub use foreign::Databases;
 pub use format::{Compression, Encoding, FileTarget, Format};
-pub use origin::{Cursor, JsonPath, Keyed, NumberedPages, OffsetPages, Pages, Request};
+pub use origin::{Cursor, JsonPath, Keyed, NumberedPages, OffsetPages, Pages, Request, Sending, WebTarget};
 pub use rejects::{OnError, RejectFile, RejectLimit};
 pub use row_calls::WebApis;
 pub use shape::{

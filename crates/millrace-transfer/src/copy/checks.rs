@@ -11,6 +11,7 @@ use crate::config::{CopyConfig, Write};
 use crate::connections;
 use crate::database;
 use crate::error::CopyError;
+use crate::format::FileTarget;
 use crate::origin::{self, Asking, Writing};
 use crate::shape::filtered;
 use crate::source::Outcome;
@@ -46,6 +47,7 @@ impl Copy {
             label: format!("{connection}:{table}"),
             key: &context.idempotency_key,
             write: &config.write,
+            to: &config.to,
             pre_sql: &config.pre_sql,
             post_sql: &config.post_sql,
         };
@@ -145,6 +147,16 @@ impl Copy {
             Some(condition) if !asked => filtered(rows, condition, &*self.services.engine, outcome).await,
             _ => Ok(rows),
         }
+    }
+
+    /// Whether what stands beside the sink's place is of a file; what is of a web API is looked at there.
+    pub(super) fn check_target(&self, config: &CopyConfig) -> Result<(), CopyError> {
+        if let Address::Origin { connection, .. } = self.address(&config.to)?
+            && self.connections()?.get(&connection).is_some_and(|found| origin::answers_rows(&found.settings))
+        {
+            return Ok(());
+        }
+        FileTarget::of(&config.to).map(drop)
     }
 
     /// Whether the sink can be written as the step says, as far as it is known without asking anybody.

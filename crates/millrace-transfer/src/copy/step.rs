@@ -12,7 +12,6 @@ use super::contract::no_contract;
 use super::{Copy, incremental, read_config};
 use crate::address::Address;
 use crate::error::CopyError;
-use crate::format::FileTarget;
 use crate::sink::stored;
 use crate::source::files;
 
@@ -87,7 +86,7 @@ impl StepKind for Copy {
             _ => Ok(()),
         });
         let from = self.address(&config.from).and_then(|from| self.check_source(&from, &config));
-        let addresses = [from, to, FileTarget::of(&config.to).map(drop)];
+        let addresses = [from, to, self.check_target(&config)];
         // What is wrong with `connections.yaml` is said once, at that file.
         let of_the_step = |error: &CopyError| !unresolved && !matches!(error, CopyError::Connection(_));
         let failed = addresses.into_iter().filter_map(Result::err).filter(of_the_step);

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Format;
 use crate::error::CopyError;
+use crate::origin::WebTarget;
 
 /// A file and how it is written.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
@@ -75,6 +76,8 @@ pub(crate) enum Target {
     Place(String),
     /// A file and how it is written.
     File(Box<FileTarget>),
+    /// A resource of a web API and how rows are sent to it.
+    Web(Box<WebTarget>),
 }
 
 impl FileTarget {

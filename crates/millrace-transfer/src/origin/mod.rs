@@ -39,7 +39,7 @@ use crate::source::Outcome;
 pub use json_path::JsonPath;
 pub(crate) use settings::{KINDS, answers_rows, connection_schema, kind_of, open, row_caller};
 pub(crate) use staged::Staged;
-pub use web::{Cursor, Keyed, NumberedPages, OffsetPages, Pages, Request};
+pub use web::{Cursor, Keyed, NumberedPages, OffsetPages, Pages, Request, Sending, WebTarget};
 
 /// A system that gives rows.
 #[async_trait]
@@ -92,6 +92,8 @@ pub(crate) struct Writing<'a> {
     /// Of the step; what was written under it is not written again.
     pub(crate) key: &'a str,
     pub(crate) write: &'a Write,
+    /// The step's `to`, with what it says of a web API.
+    pub(crate) to: &'a serde_json::Value,
     pub(crate) pre_sql: &'a [String],
     pub(crate) post_sql: &'a [String],
 }

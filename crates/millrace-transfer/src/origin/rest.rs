@@ -13,8 +13,10 @@ use url::Url;
 
 use super::json_path::JsonPath;
 use super::settings::{Hidden, Kind, Settings};
-use super::web::{Ask, Auth, Client, Fetch, Pages, Parameters, Request, Server, address};
-use super::{Asking, Found, Origin};
+use super::web::{
+    Ask, Auth, Client, Delivery, Fetch, Pages, Parameters, Request, Server, address, check_delivery,
+};
+use super::{Asking, Found, Origin, Writing};
 use crate::config::CopyConfig;
 use crate::error::CopyError;
 use crate::format;
@@ -24,11 +26,12 @@ pub(super) const KIND: Kind = Kind::of::<RestConnection>(
     "copy: {from: \"shop:orders?status=open\", records: $.data, to: \"data:orders\"}\n",
 );
 
-/// Reads lists from web APIs that answer in JSON.
+/// Reads lists from web APIs that answer in JSON, and sends rows to them.
 ///
 /// In connections.yaml: `shop: {rest: {url: "https://api.example/v2/", auth: {bearer: "${{ secrets.shop }}"}, pages: {next_link: $.next}}}`. Then
 /// `shop:orders` is what `GET https://api.example/v2/orders` answers, all pages of it. What is asked for beside the path stands in the step's
-/// `request`: `{params: {since: "${{ window.start }}"}, path: {id: 7}}`. Requests that fail for a reason that may pass (429, 5xx, a connection
+/// `request`: `{params: {since: "${{ window.start }}"}, path: {id: 7}}`. `to: {path: "shop:orders/{id}", method: put}` with `write: append` sends rows there,
+/// each in a request of its own; `rows: 100` and `body: {records: $rows}` say otherwise. Requests that fail for a reason that may pass (429, 5xx, a connection
 /// that breaks) are sent again, when `Retry-After` says. No row reaches the sink before all pages are there.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +65,7 @@ impl Settings for RestConnection {
     const WORD: &'static str = "rest";
     const EXAMPLE: &'static str =
         "{url: \"https://api.example/v2/\", auth: {bearer: \"${{ secrets.api }}\"}}";
+    const TAKES_ROWS: bool = true;
 
     fn open(self, _: &Path) -> Result<Box<dyn Origin>, String> {
         self.rest().map(|rest| Box::new(rest) as Box<dyn Origin>)
@@ -163,6 +167,14 @@ impl Origin for Rest {
         let status = self.client.greet(&ask).await.map_err(|message| asking.failed(message, true))?;
         // Many have nothing at their root.
         Ok((format!("`{}` answers, with status {status}", self.client.root), Vec::new()))
+    }
+
+    fn check_write(&self, stream: &str, config: &CopyConfig) -> Result<(), CopyError> {
+        check_delivery(stream, config)
+    }
+
+    async fn write(&self, writing: Writing<'_>, rows: BatchStream) -> Result<u64, CopyError> {
+        Delivery { client: &self.client, params: &self.params, writing: &writing }.run(rows).await
     }
 }
 

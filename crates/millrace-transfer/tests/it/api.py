@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 PORT = int(sys.argv[1])
 ROWS = [{"id": n, "name": f"row {n} \u00e9", "amount": n / 8, "tags": ["a", "b"][: n % 3]} for n in range(1, 251)]
 TROUBLE = ["429", "503", "cut"]
-LOG, TOKENS, LOCK = [], [], threading.Lock()
+LOG, TOKENS, TAKEN, LOCK = [], [], [], threading.Lock()
 
 try:
     from graphql import build_schema, graphql_sync
@@ -85,6 +85,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         self.handle_request(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+
+    do_PUT = do_PATCH = do_DELETE = do_POST
 
     def handle_request(self, body):
         path, _, query = self.path.partition("?")
@@ -164,6 +166,10 @@ class Handler(BaseHTTPRequestHandler):
             with LOCK:
                 TOKENS.append(f"token-{len(TOKENS) + 1}")
                 self.answer({"access_token": TOKENS[-1], "token_type": "bearer", "expires_in": 3600})
+        elif path.startswith("/take/"):
+            self.take(path.removeprefix("/take/"), body.decode())
+        elif path == "/taken":
+            self.answer(TAKEN)
         elif path.startswith("/private/"):
             self.private(path.rstrip("/").rsplit("/", 1)[1], asked)
         elif path == "/graphql" and SCHEMA:
@@ -175,6 +181,23 @@ class Handler(BaseHTTPRequestHandler):
             self.odata(path, query)
         else:
             self.answer({"error": f"{self.path} is not there"}, 404)
+
+    def take(self, what, body):
+        key, kind = self.headers["Idempotency-Key"], self.headers.get("Content-Type")
+        request = {"method": self.command, "what": what, "key": key, "kind": kind, "body": body}
+        with LOCK:
+            TAKEN.append(request)
+            tries = sum(taken["key"] == key for taken in TAKEN)
+        if what == "busy" and tries < 3:
+            self.answer({"error": "not now"}, 503)
+        elif what == "choosy" and '"id":3' in body:
+            self.answer({"error": "3 is taken, says the-secret-token"}, 422)
+        elif what == "partly":
+            self.answer({"errors": '"id":3' in body, "items": ["the-secret-token"]})
+        elif what == "mute":
+            self.answer(b"thanks", 202)
+        else:
+            self.answer({}, 201)
 
     def private(self, kind, asked):
         authorization = self.headers.get("Authorization", "")

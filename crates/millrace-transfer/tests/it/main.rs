@@ -8,6 +8,7 @@ mod clickhouse;
 mod contract;
 mod cutting;
 mod databases;
+mod delivery;
 mod formats;
 mod full_disks;
 mod git;

@@ -17,7 +17,7 @@ fn place(server: &Server, settings: Value) -> Place {
     connected("rest", "", server.port, settings)
 }
 
-fn connected(word: &str, path: &str, port: u16, mut settings: Value) -> Place {
+pub(crate) fn connected(word: &str, path: &str, port: u16, mut settings: Value) -> Place {
     let mut place = Place::new();
     settings["url"] = format!("http://127.0.0.1:{port}/{path}").into();
     settings["allow_http"] = true.into();
@@ -245,7 +245,7 @@ async fn what_is_wrong_is_said_with_what_to_do() {
     `data` is no path: write `$.data.rows`, `$['a name']` or `$.rows[-1].id`
     `../secret` leads out of the API
     `request` is for web APIs
-    `api:number` cannot be written
+    web APIs are written by `append`, without `schema`
     "###);
 }
 

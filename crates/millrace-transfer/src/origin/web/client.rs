@@ -194,6 +194,32 @@ impl Client {
         answer.map_err(|given_up| given_up.message)
     }
 
+    /// Sends a body of this type, as [`Client::ask`] asks: what was answered.
+    ///
+    /// # Errors
+    /// Why it was not taken, without what opens the API, and whether it may be another time.
+    pub(super) async fn send(
+        &self,
+        ask: &Ask,
+        body: Option<(&'static str, String)>,
+    ) -> Result<Vec<u8>, (String, bool)> {
+        let body = body.map(|(content, body)| (content, bytes::Bytes::from(body)));
+        let once = || async {
+            let answer = self.carried(ask, body.clone()).await?;
+            match answer.status() {
+                status if status.is_success() => whole(answer).await,
+                status => Err(self.refused(status, answer).await),
+            }
+        };
+        let answer = self.until_answered(once, |line| tracing::info!("{line}")).await;
+        answer.map_err(|given_up| (given_up.message, given_up.transient))
+    }
+
+    /// A text without what opens the API.
+    pub(super) fn masked(&self, text: &str) -> String {
+        masked(text, &self.secrets)
+    }
+
     /// Asks for whether somebody is there, once: HTTP's number. That what is asked for is not there is an answer too.
     ///
     /// # Errors
@@ -278,6 +304,15 @@ impl Client {
 
     /// Whatever is answered.
     async fn answered(&self, ask: &Ask) -> Result<Response, Failed> {
+        self.carried(ask, None).await
+    }
+
+    /// The same to a request with this body.
+    async fn carried(
+        &self,
+        ask: &Ask,
+        body: Option<(&'static str, bytes::Bytes)>,
+    ) -> Result<Response, Failed> {
         let mut url = ask.url.clone();
         if let Some((name, value)) = self.opener.parameter() {
             set(&mut url, name, value);
@@ -290,6 +325,9 @@ impl Client {
         }
         if let Some(body) = &ask.body {
             request = request.json(body);
+        }
+        if let Some((content, body)) = body {
+            request = request.header("content-type", content).body(body);
         }
         let request = self.opener.open(request).await.map_err(no_token)?;
         request.send().await.map_err(broken)

@@ -1,10 +1,13 @@
-//! Web APIs: what REST, OData and GraphQL have in common. Requests are paced, tried again while that may help, and go on page by page.
+//! Web APIs: what REST, OData and GraphQL have in common. Requests are paced, tried again while that may help, and go on page by page. Rows are sent
+//! to a REST API in requests whose body the step says ([`target`]).
 
 mod address;
 mod auth;
 mod client;
+mod deliver;
 mod fetch;
 mod pages;
+mod target;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -14,8 +17,10 @@ use serde_json::Value;
 pub(super) use address::address;
 pub(super) use auth::Auth;
 pub(super) use client::{Ask, Client, Parameters, Server};
+pub(super) use deliver::{Delivery, check as check_delivery};
 pub(super) use fetch::Fetch;
 pub use pages::{Cursor, Keyed, NumberedPages, OffsetPages, Pages};
+pub use target::{Sending, WebTarget};
 
 /// What a web API is asked for. Values are sent as values: none of them becomes part of a path, a query or a document.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
