@@ -1,5 +1,17 @@
 import { expect, it } from "vitest";
-import { nameOf, only, plansOf, readConfig, sourceOnly, withOptions, withPlans } from "./config";
+import {
+  nameOf,
+  only,
+  placeOf,
+  plansOf,
+  readConfig,
+  sourceOnly,
+  targetOf,
+  targetOptions,
+  targetSchema,
+  withOptions,
+  withPlans,
+} from "./config";
 
 const COLUMNS = [
   { name: "id", type: "Int64" },
@@ -46,4 +58,43 @@ it("reads only what is a config, and names the pipeline after the sink", () => {
     "copy_orders",
     "copy_table",
   ]);
+});
+
+it("says of a sink how it is written, as far as there is something to say", () => {
+  expect(targetOf("out/a.csv", {})).toBe("out/a.csv");
+  expect(targetOf("", {})).toBeUndefined();
+  const to = targetOf("out/a.csv", { delimiter: ";" });
+  expect(to).toEqual({ path: "out/a.csv", delimiter: ";" });
+  expect([placeOf(to), placeOf("data:a"), placeOf(undefined), placeOf({ path: 1 })]).toEqual([
+    "out/a.csv",
+    "data:a",
+    "",
+    "",
+  ]);
+  expect([targetOptions(to), targetOptions("data:a")]).toEqual([{ delimiter: ";" }, {}]);
+  expect(nameOf({ to })).toBe("copy_a");
+});
+
+it("knows what can be said of files and of web APIs", () => {
+  const schema = {
+    properties: { to: { $ref: "#/$defs/Target" } },
+    $defs: {
+      Target: { anyOf: [{ type: "string" }, { $ref: "#/$defs/FileTarget" }, { $ref: "#/$defs/WebTarget" }] },
+      FileTarget: { type: "object", properties: { path: {}, delimiter: { type: "string" } }, required: ["path"] },
+      WebTarget: { type: "object", properties: { path: {}, method: { type: "string" } }, required: ["path"] },
+    },
+  };
+  const kinds = new Map([
+    ["lake", "s3"],
+    ["crm", "rest"],
+    ["shop", "postgres"],
+  ]);
+  const said = (place: string) => Object.keys(targetSchema(schema, place, kinds)?.properties ?? {});
+  expect(["out/a.csv", "s3://bucket/a.csv", "lake:a.csv"].map(said)).toEqual([
+    ["delimiter"],
+    ["delimiter"],
+    ["delimiter"],
+  ]);
+  expect(said("crm:contacts/{id}")).toEqual(["method"]);
+  expect(["", "data:a", "delta:lake/a", "shop:public.a", "gone:a"].flatMap(said)).toEqual([]);
 });

@@ -122,9 +122,56 @@ export function withPlans(config: CopyConfig, plans: readonly ColumnPlan[]): Cop
   return withOptions(config, ["drop", "rename", "columns"], shape);
 }
 
+/** The place of a sink; what is said of how it is written may stand beside it. */
+export function placeOf(to: unknown): string {
+  const place = typeof to === "string" ? to : record(to).path;
+  return typeof place === "string" ? place : "";
+}
+
+/** What is said of how a sink is written, beside its place. */
+export function targetOptions(to: unknown): CopyConfig {
+  const { path: _, ...options } = record(to);
+  return options;
+}
+
+/** A sink as the config says it: a place alone where nothing is said of how it is written. */
+export function targetOf(place: string, options: CopyConfig): unknown {
+  return Object.keys(options).length > 0 ? { path: place, ...options } : place || undefined;
+}
+
+/** Kinds of connections that lead to files. */
+const FILE_KINDS = ["s3", "azblob", "gcs", "sftp", "ftp", "webdav"];
+
+/** The schema of what can be said of how a place is written; null if nothing can. `kinds`: of the connections, by their names. */
+export function targetSchema(schema: Schema, place: string, kinds: ReadonlyMap<string, string>): Schema | null {
+  const mark = markOf(place, kinds);
+  const defs = record(schema.$defs);
+  const target = followed(record(record(schema.properties).to), defs);
+  const alternatives = Array.isArray(target.anyOf) ? target.anyOf.map((one) => followed(record(one), defs)) : [];
+  const found = alternatives.find((one) => mark !== null && mark in record(one.properties));
+  if (!found) return null;
+  const { path: _, ...properties } = record(found.properties);
+  return { ...found, properties, required: [], $defs: schema.$defs };
+}
+
+/** A property that the schema of a place's options has. */
+function markOf(place: string, kinds: ReadonlyMap<string, string>): string | null {
+  if (place === "") return null;
+  const connection = /^([a-z_][a-z0-9_-]*):(?!\/\/)/i.exec(place)?.[1];
+  if (connection === undefined) return "delimiter";
+  const kind = kinds.get(connection) ?? "";
+  if (kind === "rest") return "method";
+  return FILE_KINDS.includes(kind) ? "delimiter" : null;
+}
+
+function followed(schema: Record<string, unknown>, defs: Record<string, unknown>): Record<string, unknown> {
+  const name = typeof schema.$ref === "string" ? schema.$ref.split("/").at(-1) : undefined;
+  return name === undefined ? schema : record(defs[name]);
+}
+
 /** A name for the pipeline, after what is written. */
 export function nameOf(config: CopyConfig): string {
-  const to = typeof config.to === "string" ? config.to : "copy";
+  const to = placeOf(config.to) || "copy";
   const place = to.replace(/^data:/, "");
   const last = place.split(/[/:]/).at(-1) ?? "";
   // A table's schema stands before its name, a file's ending after it.
