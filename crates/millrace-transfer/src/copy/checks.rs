@@ -151,7 +151,8 @@ impl Copy {
 
     /// Whether what stands beside the sink's place is of a file; what is of a web API is looked at there.
     pub(super) fn check_target(&self, config: &CopyConfig) -> Result<(), CopyError> {
-        if let Address::Origin { connection, .. } = self.address(&config.to)?
+        // What is wrong with the place is said by who goes there.
+        if let Ok(Address::Origin { connection, .. }) = self.address(&config.to)
             && self.connections()?.get(&connection).is_some_and(|found| origin::answers_rows(&found.settings))
         {
             return Ok(());
