@@ -2,13 +2,16 @@
 
 mod columns;
 mod decode;
+mod dial;
 mod encode;
 mod parts;
 mod read;
 mod session;
+mod tap;
 mod tls;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -85,20 +88,31 @@ impl Postgres {
     async fn connect(&self) -> Result<Connected, CopyError> {
         let tls = self.tls.connector()?;
         let limit = self.config.get_connect_timeout().copied().unwrap_or(LOGIN);
-        let connecting = async { self.config.connect(tls).await.map_err(|error| failed(&self.name, &error)) };
-        let (client, driver) = let_in(&self.name, limit, connecting).await?;
+        let connecting = async {
+            dial::dial(&self.config, tls).await.map_err(|error| match error {
+                dial::Failed::Refused(error) => failed(&self.name, &error),
+                dial::Failed::Away(error) => CopyError::Read {
+                    what: self.name.clone(),
+                    message: format!("error connecting to server: {error}"),
+                    transient: true,
+                },
+            })
+        };
+        let ((client, driver), rows) = let_in(&self.name, limit, connecting).await?;
         let driver = tokio::spawn(async move {
             if let Err(error) = driver.await {
                 tracing::debug!(%error, "a database connection ended");
             }
         });
-        Ok(Connected { client, _driver: AbortOnDropHandle::new(driver) })
+        Ok(Connected { client, rows, _driver: AbortOnDropHandle::new(driver) })
     }
 }
 
 /// A connection. Dropped, it is cut: the server need not send what nobody takes any more.
 struct Connected {
     client: Client,
+    /// Where rows of a COPY can be taken off the wire.
+    rows: Option<Arc<tap::Rows>>,
     _driver: AbortOnDropHandle<()>,
 }
 

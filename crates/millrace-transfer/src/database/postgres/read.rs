@@ -1,20 +1,24 @@
 //! Reading: one snapshot, several connections, rows in the table's order.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
-use futures::stream::TryReadyChunksError;
-use futures::{StreamExt as _, TryStreamExt as _};
+use bytes::Bytes;
+use futures::stream::{TryReadyChunks, TryReadyChunksError};
+use futures::{Stream as _, StreamExt as _, TryStreamExt as _};
 use millrace_contract::BatchStream;
 use serde_json::Value;
+use tokio_postgres::CopyOutStream;
 use tokio_postgres::types::{FromSql, Type};
 
 use super::columns::{Column, Kind};
 use super::decode::Decoder;
 use super::parts;
-use super::{Connected, Postgres, TextParam, failed};
+use super::{Connected, Postgres, TextParam, failed, tap};
 use crate::database::parted::{self, Batches, PartReader, Parted};
 use crate::database::{Dialect, Reading};
 use crate::error::CopyError;
@@ -132,49 +136,69 @@ impl Query {
         let fail = |error: tokio_postgres::Error| failed(&self.what, &error);
         let wrong = |message: String| CopyError::read(&self.what, &message);
         let sql = format!("copy ({}) to stdout (format binary)", self.sql(part));
-        let mut decoder = Decoder::new(self.schema.clone(), &self.kinds);
+        let taken = connected.rows.as_ref().map(tap::Rows::taken);
         let mut messages =
             Box::pin(connected.client.copy_out(&sql).await.map_err(fail)?.try_ready_chunks(AT_ONCE));
-        let (mut begun, mut ended) = (false, false);
+        let mut copy =
+            Copying { decoder: Decoder::new(self.schema.clone(), &self.kinds), begun: false, ended: false };
         loop {
             let waiting = Instant::now();
-            let Some(chunk) = messages.next().await else { break };
+            let next = std::future::poll_fn(|context| arrived(taken.as_ref(), messages.as_mut(), context));
+            let Some(arrived) = next.await else { break };
             let decoding = Instant::now();
             self.meter.add(Stage::Read, decoding - waiting);
-            let chunk = chunk.map_err(|TryReadyChunksError(_, error)| fail(error))?;
-            let mut cells = Vec::with_capacity(chunk.len() * self.kinds.len());
-            for message in &chunk {
-                let mut data = message.as_ref();
-                if !begun {
-                    data =
-                        after_header(data).ok_or_else(|| wrong("it is not COPY's binary form".to_owned()))?;
-                    begun = true;
+            let more = match arrived {
+                Arrived::Wire(rows) => self.take(&mut copy, tap::messages(&rows), to).await,
+                Arrived::Messages(messages) => {
+                    let messages = messages.map_err(|TryReadyChunksError(_, error)| fail(error))?;
+                    self.take(&mut copy, messages.iter().map(AsRef::as_ref), to).await
                 }
-                while !data.is_empty() && !ended {
-                    match decoder.cut(data, &mut cells).map_err(wrong)? {
-                        Some(rest) => data = rest,
-                        None => ended = true,
-                    }
-                    if decoder.is_full() {
-                        decoder.decode(&cells).map_err(wrong)?;
-                        cells.clear();
-                        if !give(&mut decoder, to, &self.meter).await.map_err(wrong)? {
-                            return Ok(());
-                        }
-                    }
-                }
+            };
+            if !more.map_err(wrong)? {
+                return Ok(());
             }
-            decoder.decode(&cells).map_err(wrong)?;
             self.meter.add(Stage::Decode, decoding.elapsed());
         }
-        if !ended {
+        if !copy.ended {
             return Err(CopyError::Read {
                 what: self.what.clone(),
                 message: "the connection ended before the last row".to_owned(),
                 transient: true,
             });
         }
-        give(&mut decoder, to, &self.meter).await.map_err(wrong).map(drop)
+        give(&mut copy.decoder, to, &self.meter).await.map_err(wrong).map(drop)
+    }
+
+    /// Decodes what messages hold; whether somebody takes more.
+    async fn take<'m>(
+        &self,
+        copy: &mut Copying,
+        messages: impl Iterator<Item = &'m [u8]>,
+        to: &Batches,
+    ) -> Result<bool, String> {
+        let some = AT_ONCE * self.kinds.len();
+        let mut cells = Vec::with_capacity(some);
+        for mut data in messages {
+            if !copy.begun {
+                data = after_header(data).ok_or("it is not COPY's binary form")?;
+                copy.begun = true;
+            }
+            while !data.is_empty() && !copy.ended {
+                match copy.decoder.cut(data, &mut cells)? {
+                    Some(rest) => data = rest,
+                    None => copy.ended = true,
+                }
+                if copy.decoder.is_full() || cells.len() >= some {
+                    copy.decoder.decode(&cells)?;
+                    cells.clear();
+                }
+                if copy.decoder.is_full() && !give(&mut copy.decoder, to, &self.meter).await? {
+                    return Ok(false);
+                }
+            }
+        }
+        copy.decoder.decode(&cells)?;
+        Ok(true)
     }
 
     async fn query(&self, connected: &Connected, part: Option<&str>, to: &Batches) -> Result<(), CopyError> {
@@ -203,6 +227,42 @@ impl Query {
             self.meter.add(Stage::Decode, decoding.elapsed());
         }
         give(&mut decoder, to, &self.meter).await.map_err(wrong).map(drop)
+    }
+}
+
+/// Rows of a COPY on their way.
+struct Copying {
+    decoder: Decoder,
+    begun: bool,
+    ended: bool,
+}
+
+/// What has come of a COPY.
+enum Arrived {
+    /// Whole messages off the wire.
+    Wire(Bytes),
+    /// What the client has taken apart, where there is no tap.
+    Messages(Result<Vec<Bytes>, TryReadyChunksError<Bytes, tokio_postgres::Error>>),
+}
+
+type Messages = TryReadyChunks<CopyOutStream>;
+
+fn arrived(
+    taken: Option<&tap::Taken>,
+    messages: Pin<&mut Messages>,
+    context: &mut Context<'_>,
+) -> Poll<Option<Arrived>> {
+    let off_the_wire = |context: &Context<'_>| taken.map_or(Poll::Pending, |taken| taken.poll(context));
+    if let Poll::Ready(rows) = off_the_wire(context) {
+        return Poll::Ready(Some(Arrived::Wire(rows)));
+    }
+    match messages.poll_next(context) {
+        // Its last message came behind the last row; that may have been taken off since the look above.
+        Poll::Ready(None) => match off_the_wire(context) {
+            Poll::Ready(rows) => Poll::Ready(Some(Arrived::Wire(rows))),
+            Poll::Pending => Poll::Ready(None),
+        },
+        messages => messages.map(|messages| messages.map(Arrived::Messages)),
     }
 }
 
