@@ -27,7 +27,7 @@ export function EitherField(props: OuterProps<"either">) {
           </option>
         ))}
       </select>
-      {option && <Inner {...rest} id={undefined} shape={option.shape} />}
+      {option && !isWord(option.shape) && <Inner {...rest} id={undefined} shape={option.shape} />}
     </div>
   );
 }
@@ -38,6 +38,9 @@ function wordFor(option: Option, others: Option[]): string {
   const same = others.filter(({ shape }) => (named(shape) ?? WORDS[shape.kind]) === word);
   return word && same.length === 1 ? word : option.label;
 }
+
+/** Whether nothing is left to say once the shape is chosen. */
+const isWord = (shape: Shape) => shape.kind === "choice" && shape.options.length === 1;
 
 function named(shape: Shape): string | undefined {
   if (shape.kind === "object" && shape.fields.length === 1) return shape.fields[0]?.name;
