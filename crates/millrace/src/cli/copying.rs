@@ -6,7 +6,7 @@ use clap::Args;
 pub(crate) struct Copy {
     /// A path or glob, `https://…`, `connection:schema.table`, or `data:name`.
     pub(crate) from: String,
-    /// `data:name`, a path, or `connection:schema.table`.
+    /// `data:name`, a path, `connection:schema.table`, or how it is written as well: `'{path: out/a.csv, delimiter: ";"}'`.
     pub(crate) to: String,
     #[command(flatten)]
     pub(crate) source: Source,

@@ -27,10 +27,7 @@ pub(crate) async fn run(arguments: &Copy, printer: &Printer) -> Result<ExitCode>
         return dry_run(arguments, printer).await;
     }
     let rooms = open(&[&arguments.from, &arguments.to]).await?;
-    let mut config = config(&arguments.from, &arguments.to, &arguments.source)?;
-    if arguments.append {
-        config.insert("write".to_owned(), Value::from("append"));
-    }
+    let config = whole(arguments)?;
     let began = Instant::now();
     let Some(outcome) = copy(&rooms, Value::Object(config), printer).await? else {
         return Ok(ExitCode::FAILURE);
@@ -50,11 +47,13 @@ pub(crate) async fn run(arguments: &Copy, printer: &Printer) -> Result<ExitCode>
 /// The first rows as the sink would get them.
 async fn dry_run(arguments: &Copy, printer: &Printer) -> Result<ExitCode> {
     let rooms = open(&[&arguments.from, &arguments.to]).await?;
-    let mut config = config(&arguments.from, &arguments.to, &arguments.source)?;
+    let mut config = whole(arguments)?;
     if let Some(problem) = check(&rooms, &Value::Object(config.clone()))? {
         printer.problem(&problem, None);
         return Ok(ExitCode::FAILURE);
     }
+    // The file that takes the rows instead is new.
+    config.remove("write");
     config.insert("limit".to_owned(), DRY_ROWS.into());
     let Some(scratch) = Scratch::copy(&rooms, config, printer).await? else { return Ok(ExitCode::FAILURE) };
     printer.note(&format!(
@@ -62,6 +61,15 @@ async fn dry_run(arguments: &Copy, printer: &Printer) -> Result<ExitCode> {
         arguments.from, arguments.to
     ));
     scratch.print(&rooms, DRY_ROWS, printer).await
+}
+
+/// What would stand under `copy:` for the whole command.
+fn whole(arguments: &Copy) -> Result<Map<String, Value>> {
+    let mut config = config(&arguments.from, &arguments.to, &arguments.source)?;
+    if arguments.append {
+        config.insert("write".to_owned(), Value::from("append"));
+    }
+    Ok(config)
 }
 
 /// The workspace here, or one that is gone afterwards if no place in `places` needs one.
@@ -180,8 +188,19 @@ pub(super) fn given(options: &[String]) -> Result<Map<String, Value>> {
 /// What would stand under `copy:` in a pipeline.
 pub(super) fn config(from: &str, to: &str, source: &Source) -> Result<Map<String, Value>> {
     let mut config = given(&source.options)?;
-    config.insert("from".to_owned(), Value::from(from));
-    config.insert("to".to_owned(), Value::from(to));
+    if let Some(place) = ["from", "to"].iter().find(|place| config.contains_key(**place)) {
+        bail!(
+            "`{place}` is an argument of its own and not an option; a mapping may stand there: `'{{path: …}}'`"
+        )
+    }
+    let place = |text: &str| match text.starts_with('{') {
+        true => yaml::parse("the place", text)
+            .map(|value| value.to_json())
+            .map_err(|problem| anyhow!("`{text}`: {}", problem.message)),
+        false => Ok(Value::from(text)),
+    };
+    config.insert("from".to_owned(), place(from)?);
+    config.insert("to".to_owned(), place(to)?);
     let texts =
         [("format", &source.format), ("delimiter", &source.delimiter), ("on_error", &source.on_error)];
     for (name, value) in texts {
