@@ -136,7 +136,7 @@ impl Query {
         let fail = |error: tokio_postgres::Error| failed(&self.what, &error);
         let wrong = |message: String| CopyError::read(&self.what, &message);
         let sql = format!("copy ({}) to stdout (format binary)", self.sql(part));
-        let taken = connected.rows.as_ref().map(tap::Rows::taken);
+        let taken = connected.rows.as_ref().and_then(tap::Rows::taken);
         let mut messages =
             Box::pin(connected.client.copy_out(&sql).await.map_err(fail)?.try_ready_chunks(AT_ONCE));
         let mut copy =
@@ -165,6 +165,9 @@ impl Query {
                 message: "the connection ended before the last row".to_owned(),
                 transient: true,
             });
+        }
+        if let Some(taken) = taken {
+            taken.ended();
         }
         give(&mut copy.decoder, to, &self.meter).await.map_err(wrong).map(drop)
     }

@@ -38,6 +38,8 @@ pub(super) struct Rows(Mutex<State>);
 struct State {
     /// Whether somebody takes rows.
     taken: bool,
+    /// Whether somebody stopped before their end: what comes of them would be taken for those of the next COPY.
+    left: bool,
     waiting: VecDeque<Bytes>,
     bytes: usize,
     taker: Option<Waker>,
@@ -50,10 +52,11 @@ impl Rows {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on rows are taken off; until what is returned is dropped.
-    pub(super) fn taken(self: &Arc<Self>) -> Taken {
-        self.state().taken = true;
-        Taken(self.clone())
+    /// From now on rows are taken off; until what is returned is dropped. `None` if those of a COPY before may still come.
+    pub(super) fn taken(self: &Arc<Self>) -> Option<Taken> {
+        let mut state = self.state();
+        state.taken = !state.left;
+        state.taken.then(|| Taken(self.clone()))
     }
 
     fn put(&self, rows: Bytes) {
@@ -96,11 +99,18 @@ impl Taken {
     }
 }
 
+impl Taken {
+    /// All rows have come: those of another COPY may be taken off.
+    pub(super) fn ended(self) {
+        self.0.state().taken = false;
+    }
+}
+
 impl Drop for Taken {
     fn drop(&mut self) {
         let mut state = self.0.state();
         let reader = state.reader.take();
-        *state = State::default();
+        *state = State { left: state.left || state.taken, ..State::default() };
         if let Some(reader) = reader {
             reader.wake();
         }
@@ -314,7 +324,7 @@ mod tests {
     /// What the client gets of what a server sends in pieces of this size, and the rows that were taken off.
     async fn sent(bytes: &[u8], piece: usize, taken: bool) -> (Vec<u8>, Vec<Vec<u8>>) {
         let rows = Arc::new(Rows::default());
-        let taker = taken.then(|| rows.taken());
+        let taker = taken.then(|| rows.taken().unwrap());
         let (client, mut server) = tokio::io::duplex(piece);
         let mut tap = Tap::new(client, rows);
         tap.write_all(&[0]).await.unwrap();
@@ -391,10 +401,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn rows_that_were_left_are_not_taken_for_others() {
+        let rows = Arc::new(Rows::default());
+        rows.taken().unwrap().ended();
+        drop(rows.taken().unwrap());
+        assert!(rows.taken().is_none());
+        assert!(!rows.state().taken, "the client gets what still comes");
+    }
+
     #[tokio::test]
     async fn a_server_waits_until_its_rows_are_taken() {
         let rows = Arc::new(Rows::default());
-        let taker = rows.taken();
+        let taker = rows.taken().unwrap();
         let (client, mut server) = tokio::io::duplex(1 << 16);
         let mut tap = Tap::new(client, rows.clone());
         tap.write_all(&[0]).await.unwrap();
