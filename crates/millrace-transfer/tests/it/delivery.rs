@@ -51,6 +51,8 @@ async fn rows_are_sent_as_the_step_says() {
         send(&place, json!({"path": "people/{name}", "method": "delete"}), json!({"limit": 2})).await,
         Ok(2)
     );
+    let exact = json!({"columns": {"share": "decimal(30,20)"}, "limit": 1});
+    assert_eq!(send(&place, json!({"path": "shares/{share}", "method": "put"}), exact).await, Ok(1));
     let bulk =
         json!({"path": "_bulk", "rows": 3, "lines": true, "body": [{"index": {"_id": "$row.id"}}, "$row"]});
     assert_eq!(send(&place, bulk, json!({"limit": 4})).await, Ok(4));
@@ -69,6 +71,7 @@ async fn rows_are_sent_as_the_step_says() {
     PATCH people/2 application/json {"share":null,"by":"us"}
     DELETE people/a%20%22b%22 - 
     DELETE people/%C3%A9 - 
+    PUT shares/0.50000000000000000000 application/json {"id":1,"name":"a \"b\"","share":0.50000000000000000000}
     POST _bulk application/x-ndjson {"index":{"_id":1}}
     {"id":1,"name":"a \"b\"","share":0.5}
     {"index":{"_id":2}}

@@ -414,7 +414,8 @@ async fn whole(mut answer: Response) -> Result<Vec<u8>, Failed> {
     Ok(body)
 }
 
-fn quoted(text: &[u8]) -> String {
+/// The beginning of what was answered.
+pub(super) fn quoted(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let mut short: String =
         text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(QUOTED).collect();

@@ -7,14 +7,12 @@ use serde_json::Value;
 use url::Url;
 
 use super::super::Writing;
-use super::client::{Ask, Client, Parameters};
+use super::client::{Ask, Client, Parameters, quoted};
 use super::target::{Row, Shape, rows_of};
 use super::{Request, address};
 use crate::config::{CopyConfig, Write};
 use crate::error::CopyError;
 
-/// Letters of what an answer refuses that a message quotes.
-const QUOTED: usize = 300;
 /// What tells a server that it has had a request before.
 /// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -105,11 +103,8 @@ impl Delivery<'_> {
         })?;
         match path.find(&answer) {
             Some(errors) if says_something(errors) => {
-                let mut said: String = answer.to_string().chars().take(QUOTED).collect();
-                if answer.to_string().chars().count() > QUOTED {
-                    said.push('…');
-                }
-                Err(refused(format!("the answer has `{path}`: `{said}`")))
+                let said = quoted(answer.to_string().as_bytes());
+                Err(refused(format!("the answer has `{path}`: {said}")))
             }
             _ => Ok(()),
         }
@@ -119,12 +114,15 @@ impl Delivery<'_> {
         let mut path = IndexMap::new();
         for column in &shape.in_path {
             let value = load.rows.first().and_then(|row| row.value(column)).unwrap_or("null");
-            match serde_json::from_str(value) {
+            let value = match serde_json::from_str(value) {
                 Ok(Value::Null) | Err(_) => {
                     return Err(format!("it has no value in `{column}`, which stands in the path"));
                 }
-                Ok(value) => path.insert(column.clone(), value),
+                // With all the digits that it was written with.
+                Ok(Value::Number(_)) => Value::from(value),
+                Ok(value) => value,
             };
+            path.insert(column.clone(), value);
         }
         let request = Request { path, ..Request::default() };
         address(&self.client.root, self.writing.table, self.params, &request)
