@@ -116,7 +116,7 @@ fn test_orchestrators(root: &Path) -> Result<()> {
 fn test_engines(root: &Path) -> Result<()> {
     let spark = format!("MILLRACE_TEST_SPARK={}", tools::spark_python(root)?.display());
     let sail = format!("MILLRACE_TEST_SAIL={}", tools::sail_python(root)?.display());
-    let runner = ["cargo", "nextest", "run", "-p", "millrace-transform", "-E", "test(/^elsewhere::/)"];
+    let runner = ["cargo", "nextest", "run", "--workspace", "--all-features", "-E", "test(/^elsewhere::/)"];
     run(root, "env", &[spark.as_str(), sail.as_str()].into_iter().chain(runner).collect::<Vec<_>>())
 }
 

@@ -63,11 +63,17 @@ impl Settings for GoogleConnection {
     }
 }
 
+/// The key of nobody, as `object_store` documents it for emulators. Without one its writes ask for the machine's account although their
+/// signature is to be skipped.
+const NOBODY: &str =
+    r#"{"client_email": "", "private_key": "", "private_key_id": "", "disable_oauth": true}"#;
+
 impl GoogleConnection {
     fn options(&self) -> Vec<(String, String)> {
         let endpoint = self.endpoint.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
+        let key = if self.anonymous { Some(NOBODY.to_owned()) } else { self.service_account_key.clone() };
         given([
-            ("google_service_account_key", self.service_account_key.clone()),
+            ("google_service_account_key", key),
             ("google_base_url", endpoint),
             ("google_skip_signature", self.anonymous.then(|| "true".to_owned())),
             ("allow_http", self.allow_http.then(|| "true".to_owned())),

@@ -283,6 +283,12 @@ async fn what_azure_refuses_is_said_without_the_key() {
     assert!(!message.contains("d3Jvbmcta2V5"), "{message}");
 }
 
+/// The connection to a bucket of Google on this machine.
+fn google_connection(port: u16) -> Value {
+    let endpoint = format!("http://127.0.0.1:{port}");
+    json!({"gcs": {"bucket": "lake", "endpoint": endpoint, "anonymous": true, "allow_http": true}})
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn google_cloud_storage() {
     let Some(python) = servers::python() else { return };
@@ -299,10 +305,7 @@ async fn google_cloud_storage() {
     let (putting, naming) = (python.clone(), python);
     let store = Store {
         server,
-        connection: Box::new(|port| {
-            let endpoint = format!("http://127.0.0.1:{port}");
-            json!({"gcs": {"bucket": "lake", "endpoint": endpoint, "anonymous": true, "allow_http": true}})
-        }),
+        connection: Box::new(google_connection),
         root: "gs://lake/".to_owned(),
         put: Box::new(move |server, path, content| {
             let path = format!("'/upload/storage/v1/b/lake/o?uploadType=media&name=' + quote('{path}', '')");
@@ -318,12 +321,99 @@ async fn google_cloud_storage() {
         data: None,
         at_once: 4,
     };
-    // This server does not know the requests by which object_store writes; the real one does.
+    // This server does not know the requests by which object_store writes; `google_cloud_storage_is_written` asks one that does.
     let store = Arc::new(store);
     patterns_name_files(&store).await;
     a_cut_connection_goes_on_where_it_was(&store).await;
     a_file_that_changes_while_it_is_read_is_told(&store).await;
     a_silent_server_is_left_when_the_step_is_cancelled(&store).await;
+}
+
+/// A bucket behind Google's XML API, by which `object_store` writes.
+pub(crate) fn google() -> Option<Store> {
+    let python = super::programs::program("MILLRACE_TEST_PYTHON").map(PathBuf::from)?;
+    let server = Server::of_script(&python, include_str!("google.py"));
+    let boto = |port: u16| {
+        format!(
+            "import sys, boto3\ns3 = boto3.client('s3', endpoint_url='http://127.0.0.1:{port}', region_name='us-east-1', \
+             aws_access_key_id='AKIATEST', aws_secret_access_key='hidden-key')\n"
+        )
+    };
+    client(&python, &format!("{}s3.create_bucket(Bucket='lake')", boto(server.port)), b"");
+    let (putting, naming) = (python.clone(), python);
+    Some(Store {
+        server,
+        connection: Box::new(google_connection),
+        root: "gs://lake/".to_owned(),
+        put: Box::new(move |server, path, content| {
+            let put = format!("s3.put_object(Bucket='lake', Key='{path}', Body=sys.stdin.buffer.read())");
+            client(&putting, &format!("{}{put}", boto(server.port)), content);
+        }),
+        names: Box::new(move |server| {
+            let list =
+                "for key in s3.list_objects_v2(Bucket='lake').get('Contents', []):\n    print(key['Key'])";
+            lines(&client(&naming, &format!("{}{list}", boto(server.port)), b""))
+        }),
+        absent: "there is no such object",
+        nothing_matches: "no object matches",
+        data: None,
+        at_once: 4,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn google_cloud_storage_is_written() {
+    everything(google()).await;
+    let Some(store) = google() else { return };
+    // In parts, and nothing of them where the copy fails.
+    let place = store.place(store.server.port);
+    let rows: String = (0..1_500_000_u64).map(|row| format!("{row},{}\n", row * 7919 % 1_000_003)).collect();
+    place.file("big.csv", format!("id,n\n{rows}"));
+    place.copy(json!({"from": "big.csv", "to": "files:big.csv"})).await.unwrap();
+    place.copy(json!({"from": "files:big.csv", "to": "back.csv"})).await.unwrap();
+    assert!(place.text("back.csv") == place.text("big.csv"), "the object differs from the file");
+    place.file("bad.csv", format!("id,n\n{rows}x,y\n"));
+    let config = json!({"from": "bad.csv", "to": "files:bad.csv", "columns": {"id": "integer"}});
+    assert!(place.message(config).await.starts_with("row cannot be read: `x`"));
+    assert_eq!(store.names(), ["big.csv"]);
+}
+
+/// A key of a service account, as Google's console gives it; its public half goes where the server looks for it, if it is to be known.
+fn service_account(folder: &Path, known: bool) -> String {
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).current_dir(folder).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    openssl(&["genrsa", "-out", "private.pem", "2048"]);
+    if known {
+        openssl(&["rsa", "-in", "private.pem", "-pubout", "-out", "account.pem"]);
+    }
+    let key = std::fs::read_to_string(folder.join("private.pem")).unwrap();
+    json!({"type": "service_account", "client_email": "loader@project.iam.gserviceaccount.com", "private_key": key,
+        "private_key_id": "of-the-test"})
+    .to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_to_google_are_signed_by_the_service_account() {
+    let Some(store) = google() else { return };
+    let mut place = store.place(store.server.port);
+    for (name, known) in [("known", true), ("unknown", false)] {
+        let mut connection = google_connection(store.server.port);
+        let settings = connection["gcs"].as_object_mut().unwrap();
+        settings.remove("anonymous");
+        let key = service_account(store.server.folder.path(), known);
+        settings.insert("service_account_key".to_owned(), json!(key));
+        place.connections.insert(name.to_owned(), connection.into());
+    }
+    place.file("a.csv", ROWS);
+    place.copy(json!({"from": "a.csv", "to": "known:a.csv"})).await.unwrap();
+    place.copy(json!({"from": "known:*.csv", "to": "b.csv"})).await.unwrap();
+    assert_eq!(place.text("a.csv").lines().count(), place.text("b.csv").lines().count());
+    let message = place.message(json!({"from": "a.csv", "to": "unknown:b.csv"})).await;
+    let denied = "access to the bucket `lake` is denied: Authentication required. (AuthenticationRequired)";
+    assert_eq!(message, format!("cannot write `gs://lake/b.csv`: {denied}"));
+    assert_eq!(store.names(), ["a.csv"]);
 }
 
 /// The paths of all files below a folder, from there.
