@@ -31,6 +31,7 @@ pub(crate) mod shared;
 pub(crate) mod source;
 pub(crate) mod store;
 pub(crate) mod types;
+pub(crate) mod yielding;
 
 use failure::{plan_error, run_error};
 
@@ -220,6 +221,7 @@ fn base_state(config: &EngineConfig) -> datafusion::error::Result<SessionState> 
         .with_runtime_env(runtime(config)?)
         .with_query_planner(Arc::new(mark::Planner))
         .with_optimizer_rule(Arc::new(decimals::OneScale))
+        .with_physical_optimizer_rule(Arc::new(yielding::JoinsYield))
         .build();
     crate::functions::register(&mut state)?;
     Ok(state)

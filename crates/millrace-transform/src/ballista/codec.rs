@@ -22,6 +22,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 
+use crate::engine::yielding::YieldExec;
 use crate::functions::ParseText;
 
 /// Logical plans, from the client to the scheduler.
@@ -84,6 +85,9 @@ impl LogicalExtensionCodec for LogicalCodec {
     }
 }
 
+/// All there is to say of a [`YieldExec`]; none of Ballista's own nodes begins like this.
+const YIELD: &[u8] = b"\xffmillrace:yield";
+
 /// Stages, from the scheduler to the executors.
 #[derive(Debug, Default)]
 pub(super) struct PhysicalCodec(BallistaPhysicalExtensionCodec);
@@ -96,7 +100,10 @@ impl PhysicalExtensionCodec for PhysicalCodec {
         ctx: &TaskContext,
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.0.try_decode(buf, inputs, ctx, converter)
+        match inputs {
+            [input] if buf == YIELD => Ok(YieldExec::over(input.clone())),
+            _ => self.0.try_decode(buf, inputs, ctx, converter),
+        }
     }
 
     fn try_encode(
@@ -105,6 +112,10 @@ impl PhysicalExtensionCodec for PhysicalCodec {
         buf: &mut Vec<u8>,
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
+        if node.is::<YieldExec>() {
+            buf.extend_from_slice(YIELD);
+            return Ok(());
+        }
         self.0.try_encode(node, buf, converter)
     }
 

@@ -204,6 +204,37 @@ async fn what_is_not_known_by_its_name_travels_to_a_cluster() {
     assert_eq!(differences(&here, &there), "");
 }
 
+/// All places of all executors are taken by work without an end; when nobody waits for it any more, others get them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn work_that_nobody_waits_for_ends_on_the_executors_too() {
+    let temp = tempfile::tempdir().unwrap();
+    let nodes = Nodes::start(temp.path()).await;
+    let rows: String = (0..3000).map(|id| format!("{id},{}\n", id % 4)).collect();
+    std::fs::write(temp.path().join("t.csv"), format!("id,k\n{rows}")).unwrap();
+    let uri = format!("file://{}", temp.path().join("t.csv").display());
+    let tables = IndexMap::from([("t".to_owned(), TableRef::Csv { uri })]);
+    let flow = json!({"nodes": {
+        "t": {"source": {"name": "t", "columns": {"id": "integer", "k": "integer"}}},
+        "pairs": {"join": {"on": "k"}, "from": ["t", "t"]},
+        "two": {"select": ["id", "k"], "from": "pairs"},
+        "triples": {"join": {"on": "k"}, "from": ["two", "t"]},
+        "three": {"select": ["id", "k"], "from": "triples"},
+        "four": {"join": {"on": "k"}, "from": ["three", "t"]},
+        "out": {"aggregate": {"by": "k", "values": {"rows": "count(*)", "most": "max(id)"}}, "from": "four"},
+    }, "output": "out"});
+    let endless = tokio::time::timeout(Duration::from_secs(5), there(&flow, &tables, &nodes, temp.path()));
+    if let Ok(ended) = endless.await {
+        panic!("it ended by itself: {ended:?}");
+    }
+    let few = json!({"nodes": {
+        "t": {"source": {"name": "t", "columns": {"id": "integer", "k": "integer"}}},
+        "out": {"aggregate": {"by": "k", "values": {"rows": "count(*)"}}, "from": "t"},
+    }, "output": "out"});
+    let asked = there(&few, &tables, &nodes, temp.path());
+    let found = tokio::time::timeout(Duration::from_secs(60), asked).await.expect("no place became free");
+    assert_eq!(found.unwrap().len(), 4);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_is_more_than_files_is_refused_before_anything_is_sent() {
     let temp = tempfile::tempdir().unwrap();

@@ -1,0 +1,233 @@
+//! Joins let go of their thread now and then. DataFusion's own rule looks after the leaves of a plan; a join may make rows for hours of the
+//! few that it took from them, and neither a cancelled step nor a closed query would end it
+//! (<https://github.com/apache/datafusion/issues/19358>).
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
+use datafusion::common::{Result, Statistics, internal_err};
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::execution_plan::CardinalityEffect;
+use datafusion::physical_plan::joins::{
+    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PiecewiseMergeJoinExec, SortMergeJoinExec,
+};
+use datafusion::physical_plan::{
+    ChildStats, ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
+    RecordBatchStream, ReplaceChildrenOptions, SendableRecordBatchStream, StatisticsArgs,
+};
+use futures::{Stream, StreamExt as _};
+
+/// How long a thread is kept.
+const LONGEST: Duration = Duration::from_millis(20);
+
+/// Puts a [`YieldExec`] above each join, for the rows that it makes, and below it, where it only compares: in that case it gives no row
+/// away, but fetches the next ones to compare.
+#[derive(Debug)]
+pub(crate) struct JoinsYield;
+
+impl PhysicalOptimizerRule for JoinsYield {
+    fn name(&self) -> &str {
+        "JoinsYield"
+    }
+
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let changed = plan.transform_up(|plan| {
+            if !is_join(&plan) {
+                return Ok(Transformed::no(plan));
+            }
+            let mut children: Vec<_> = plan.children().into_iter().cloned().collect();
+            // The other side is read whole before the first row is compared.
+            if let Some(probed) = children.pop() {
+                children.push(YieldExec::over(probed));
+            }
+            let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+            Ok(Transformed::yes(YieldExec::over(plan.replace_children(children, options)?)))
+        });
+        Ok(changed?.data)
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+fn is_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<HashJoinExec>()
+        || plan.is::<NestedLoopJoinExec>()
+        || plan.is::<CrossJoinExec>()
+        || plan.is::<SortMergeJoinExec>()
+        || plan.is::<PiecewiseMergeJoinExec>()
+}
+
+/// Passes rows on, and gives the thread away after [`LONGEST`].
+#[derive(Debug)]
+pub(crate) struct YieldExec {
+    input: Arc<dyn ExecutionPlan>,
+}
+
+impl YieldExec {
+    pub(crate) fn over(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+        if input.is::<Self>() { input } else { Arc::new(Self { input }) }
+    }
+}
+
+impl DisplayAs for YieldExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("YieldExec")
+    }
+}
+
+impl ExecutionPlan for YieldExec {
+    fn name(&self) -> &str {
+        "YieldExec"
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.input.schema()
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match children.into_iter().next() {
+            Some(input) => Ok(Self::over(input)),
+            None => internal_err!("nothing to give a thread away for"),
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let rows = self.input.execute(partition, context)?;
+        Ok(Box::pin(Yielding { rows, since: Instant::now() }))
+    }
+
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        vec![ChildStats::At(partition)]
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        inputs: &[Arc<Statistics>],
+        _: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        match inputs.first() {
+            Some(statistics) => Ok(statistics.clone()),
+            None => internal_err!("nothing to give a thread away for"),
+        }
+    }
+
+    fn cardinality_effect(&self) -> CardinalityEffect {
+        CardinalityEffect::Equal
+    }
+}
+
+struct Yielding {
+    rows: SendableRecordBatchStream,
+    /// When it last gave its thread away.
+    since: Instant,
+}
+
+impl Stream for Yielding {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.since.elapsed() >= LONGEST {
+            self.since = Instant::now();
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let polled = self.rows.poll_next_unpin(context);
+        if polled.is_pending() {
+            self.since = Instant::now();
+        }
+        polled
+    }
+}
+
+impl RecordBatchStream for Yielding {
+    fn schema(&self) -> SchemaRef {
+        self.rows.schema()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_contract::{QueryEngine as _, QueryRequest};
+
+    use super::*;
+    use crate::{DataFusionEngine, EngineConfig};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_query_that_nobody_waits_for_ends() {
+        let temp = tempfile::tempdir().unwrap();
+        // Between threads rows wait anyway.
+        let config = EngineConfig { partitions: Some(1), ..EngineConfig::new(temp.path().join("spill")) };
+        let engine = DataFusionEngine::new(config);
+        let numbers = "with t as (select unnest(range(0, 3000)) as n)";
+        for sql in [
+            format!("{numbers} select sum(a.n * b.n + c.n * d.n) as s from t a, t b, t c, t d"),
+            format!(
+                "{numbers}, k as (select n, n % 2 as k from t) \
+                 select sum(a.n + d.n) as s from k a join k b on a.k = b.k join k c on b.k = c.k join k d on c.k = d.k"
+            ),
+            format!(
+                "{numbers} select sum(a.n + c.n) as s from t a join t b on a.n < b.n join t c on b.n < c.n join t d on c.n < d.n"
+            ),
+            "with recursive r as (select 1 as n union all select n + 1 from r) select max(n) as m from r"
+                .to_owned(),
+        ] {
+            let rows =
+                engine.query(QueryRequest { sql: sql.clone(), ..QueryRequest::default() }).await.unwrap();
+            let asking = tokio::spawn(async move { rows.collect().await.map(|_| ()) });
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            assert!(!asking.is_finished(), "ended by itself: {sql}");
+            asking.abort();
+            // The ones that it has started end too.
+            let ended = tokio::time::timeout(Duration::from_secs(60), async {
+                while tokio::runtime::Handle::current().metrics().num_alive_tasks() > 0 {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            });
+            assert!(ended.await.is_ok(), "goes on: {sql}");
+        }
+    }
+}
