@@ -112,11 +112,12 @@ fn test_orchestrators(root: &Path) -> Result<()> {
     run(root, "env", &with.iter().map(String::as_str).chain(test).collect::<Vec<_>>())
 }
 
-/// The corpus of flows on Spark itself. Apart from the other tests, since it is large and slow to start.
+/// The corpus of flows on Spark itself, and a run of the program on its server. Apart from the other tests, since it is large and slow to start.
 fn test_engines(root: &Path) -> Result<()> {
     let spark = format!("MILLRACE_TEST_SPARK={}", tools::spark_python(root)?.display());
     let sail = format!("MILLRACE_TEST_SAIL={}", tools::sail_python(root)?.display());
-    let runner = ["cargo", "nextest", "run", "--workspace", "--all-features", "-E", "test(/^elsewhere::/)"];
+    let tests = "test(/^elsewhere::/) | test(/^engines::/)";
+    let runner = ["cargo", "nextest", "run", "--workspace", "--all-features", "-E", tests];
     run(root, "env", &[spark.as_str(), sail.as_str()].into_iter().chain(runner).collect::<Vec<_>>())
 }
 

@@ -16,6 +16,8 @@ mod client;
 mod codec;
 #[cfg(feature = "ballista")]
 mod nodes;
+#[cfg(feature = "ballista")]
+mod stages;
 #[cfg(not(feature = "ballista"))]
 mod unbuilt;
 

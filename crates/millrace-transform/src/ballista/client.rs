@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ballista_core::config::BALLISTA_CLIENT_PULL;
 use ballista_core::execution_plans::DistributedQueryExec;
 use ballista_core::extension::SessionConfigExt as _;
 use ballista_core::optimizer::with_ballista_optimizer_rules;
@@ -86,9 +87,11 @@ pub(crate) async fn session(
 
 /// The local engine's settings with those that a cluster needs.
 ///
-/// The adaptive planner is off: its own guide says that it does not handle the loss of an executor.
+/// The adaptive planner is off: its own guide says that it does not handle the loss of an executor. The client asks how its job is doing:
+/// if it waits to be told, it learns the job's name when a first stage is over, and cannot cancel it before.
 pub(super) fn settings(local: &SessionConfig) -> SessionConfig {
-    local.clone().upgrade_for_ballista().with_ballista_adaptive_query_planner(false)
+    let config = local.clone().upgrade_for_ballista().with_ballista_adaptive_query_planner(false);
+    config.set_bool(BALLISTA_CLIENT_PULL, true)
 }
 
 /// Ballista's planner; what has no rows needs no cluster.

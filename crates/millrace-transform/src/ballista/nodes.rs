@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use super::buckets::Buckets;
 use super::client::settings;
 use super::codec::{LogicalCodec, PhysicalCodec};
+use super::stages::Stages;
 use crate::engine::{DataFusionEngine, EngineConfig, runtime_builder};
 
 /// Seconds between two signs of life of an executor.
@@ -181,6 +182,7 @@ impl Executor {
             override_function_registry: Some(Arc::new(functions)),
             override_runtime_producer: Some(Arc::new(move |_| Ok(runtime.clone()))),
             override_config_producer: Some(Arc::new(move || defaults.clone())),
+            override_execution_engine: Some(Arc::new(Stages::default())),
             override_logical_codec: Some(Arc::new(LogicalCodec::default())),
             override_physical_codec: Some(Arc::new(PhysicalCodec::default())),
             ..ExecutorProcessConfig::default()

@@ -2,6 +2,7 @@
 //! few that it took from them, and neither a cancelled step nor a closed query would end it
 //! (<https://github.com/apache/datafusion/issues/19358>).
 
+use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +12,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
-use datafusion::common::{Result, Statistics, internal_err};
+use datafusion::common::{Result, Statistics, exec_err, internal_err};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -24,6 +25,7 @@ use datafusion::physical_plan::{
     RecordBatchStream, ReplaceChildrenOptions, SendableRecordBatchStream, StatisticsArgs,
 };
 use futures::{Stream, StreamExt as _};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// How long a thread is kept.
 const LONGEST: Duration = Duration::from_millis(20);
@@ -71,11 +73,24 @@ fn is_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
 #[derive(Debug)]
 pub(crate) struct YieldExec {
     input: Arc<dyn ExecutionPlan>,
+    /// When there are no more rows, whatever the input has.
+    until: Option<CancellationToken>,
 }
 
 impl YieldExec {
     pub(crate) fn over(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
-        if input.is::<Self>() { input } else { Arc::new(Self { input }) }
+        if input.is::<Self>() { input } else { Arc::new(Self { input, until: None }) }
+    }
+
+    /// The same with an error in the place of rows, once the token is cancelled.
+    #[cfg_attr(not(feature = "ballista"), allow(dead_code, reason = "executors of a cluster need it"))]
+    pub(crate) fn until(input: Arc<dyn ExecutionPlan>, over: CancellationToken) -> Arc<dyn ExecutionPlan> {
+        Arc::new(Self { input, until: Some(over) })
+    }
+
+    #[cfg_attr(not(feature = "ballista"), allow(dead_code, reason = "executors of a cluster need it"))]
+    pub(crate) fn input(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.input
     }
 }
 
@@ -123,7 +138,7 @@ impl ExecutionPlan for YieldExec {
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match children.into_iter().next() {
-            Some(input) => Ok(Self::over(input)),
+            Some(input) => Ok(Arc::new(Self { input, until: self.until.clone() })),
             None => internal_err!("nothing to give a thread away for"),
         }
     }
@@ -137,7 +152,8 @@ impl ExecutionPlan for YieldExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let rows = self.input.execute(partition, context)?;
-        Ok(Box::pin(Yielding { rows, since: Instant::now() }))
+        let over = self.until.clone().map(|over| Box::pin(over.cancelled_owned()));
+        Ok(Box::pin(Yielding { rows, since: Instant::now(), over }))
     }
 
     fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
@@ -164,12 +180,16 @@ struct Yielding {
     rows: SendableRecordBatchStream,
     /// When it last gave its thread away.
     since: Instant,
+    over: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 impl Stream for Yielding {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.over.as_mut().is_some_and(|over| over.as_mut().poll(context).is_ready()) {
+            return Poll::Ready(Some(exec_err!("nobody waits for these rows any more")));
+        }
         if self.since.elapsed() >= LONGEST {
             self.since = Instant::now();
             context.waker().wake_by_ref();

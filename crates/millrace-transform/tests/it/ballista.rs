@@ -213,26 +213,52 @@ async fn work_that_nobody_waits_for_ends_on_the_executors_too() {
     std::fs::write(temp.path().join("t.csv"), format!("id,k\n{rows}")).unwrap();
     let uri = format!("file://{}", temp.path().join("t.csv").display());
     let tables = IndexMap::from([("t".to_owned(), TableRef::Csv { uri })]);
-    let flow = json!({"nodes": {
-        "t": {"source": {"name": "t", "columns": {"id": "integer", "k": "integer"}}},
-        "pairs": {"join": {"on": "k"}, "from": ["t", "t"]},
-        "two": {"select": ["id", "k"], "from": "pairs"},
-        "triples": {"join": {"on": "k"}, "from": ["two", "t"]},
-        "three": {"select": ["id", "k"], "from": "triples"},
-        "four": {"join": {"on": "k"}, "from": ["three", "t"]},
-        "out": {"aggregate": {"by": "k", "values": {"rows": "count(*)", "most": "max(id)"}}, "from": "four"},
-    }, "output": "out"});
-    let endless = tokio::time::timeout(Duration::from_secs(5), there(&flow, &tables, &nodes, temp.path()));
-    if let Ok(ended) = endless.await {
-        panic!("it ended by itself: {ended:?}");
-    }
+    let source = json!({"source": {"name": "t", "columns": {"id": "integer", "k": "integer"}}});
+    let joined = |join: Value| {
+        json!({"nodes": {
+            "t": source,
+            "pairs": {"join": join, "from": ["t", "t"]},
+            "two": {"select": ["id", "k"], "from": "pairs"},
+            "triples": {"join": join, "from": ["t", "two"]},
+            "three": {"select": ["id", "k"], "from": "triples"},
+            "four": {"join": join, "from": ["t", "three"]},
+            "out": {"aggregate": {"by": "k", "values": {"rows": "count(*)", "most": "max(id)"}}, "from": "four"},
+        }, "output": "out"})
+    };
     let few = json!({"nodes": {
-        "t": {"source": {"name": "t", "columns": {"id": "integer", "k": "integer"}}},
+        "t": source,
         "out": {"aggregate": {"by": "k", "values": {"rows": "count(*)"}}, "from": "t"},
     }, "output": "out"});
-    let asked = there(&few, &tables, &nodes, temp.path());
-    let found = tokio::time::timeout(Duration::from_secs(60), asked).await.expect("no place became free");
-    assert_eq!(found.unwrap().len(), 4);
+    // One that has many tasks in its second stage, and four that have one in their first.
+    for (join, jobs) in [(json!({"on": "k"}), 1), (json!({"how": "cross"}), 4)] {
+        let flow = joined(join);
+        let endless = (0..jobs).map(|_| there(&flow, &tables, &nodes, temp.path()));
+        let endless = futures::future::select_all(endless.map(Box::pin));
+        if let Ok((ended, ..)) = tokio::time::timeout(Duration::from_secs(5), endless).await {
+            panic!("it ended by itself: {ended:?}");
+        }
+        let asked = there(&few, &tables, &nodes, temp.path());
+        let found = tokio::time::timeout(Duration::from_secs(60), asked).await.expect("no place became free");
+        assert_eq!(found.unwrap().len(), 4);
+        let idle = async {
+            loop {
+                let before = processor_ticks();
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                if processor_ticks() - before < 20 {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), idle).await.expect("the work goes on without a place");
+    }
+}
+
+/// What this process has used of the processor, hundredths of a second.
+fn processor_ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // The second field is the name, which may have spaces; user and system time are the 14th and 15th.
+    let fields = stat.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
+    fields.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -95,43 +95,95 @@ fn a_flow_is_printed_as_a_script() {
     assert!(script.contains("create or replace temporary view flights_input (`carrier` string, `delay` string, `day` string) using csv"));
 }
 
+/// Servers that speak Spark's protocol: each runs the same pipeline as the local engine.
 #[cfg(feature = "spark")]
-#[test]
-fn a_run_on_another_engine_leaves_the_same_datasets() {
-    use std::process::{Command, Stdio};
+mod spark {
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Child, Command, Stdio};
+
+    use super::{FLOW, PIPELINE, ROWS};
+    use crate::project::{Project, wait_until};
+
+    /// A server; it ends with all that it has started.
+    struct Server(Child, String);
+
+    impl Server {
+        fn start(command: impl FnOnce(&str) -> Command) -> Self {
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = free.local_addr().unwrap().port().to_string();
+            drop(free);
+            let mut command = command(&port);
+            command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            let server = Self(command.spawn().unwrap(), port);
+            wait_until(|| std::net::TcpStream::connect(format!("127.0.0.1:{}", server.1)).is_ok());
+            server
+        }
+    }
+
+    impl Drop for Server {
+        fn drop(&mut self) {
+            Command::new("kill").args(["-9", "--", &format!("-{}", self.0.id())]).status().ok();
+            self.0.wait().ok();
+        }
+    }
 
     #[allow(clippy::disallowed_methods, reason = "a test is told where its servers are")]
-    let Ok(python) = std::env::var("MILLRACE_TEST_SAIL") else {
-        eprintln!("skipped: MILLRACE_TEST_SAIL names no interpreter with Sail; `cargo xtask test` sets it");
-        return;
-    };
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-    let sail = std::path::PathBuf::from(python).with_file_name("sail");
-    let mut server = Command::new(sail)
-        .args(["spark", "server", "--ip", "127.0.0.1", "--port", &port])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let connection = format!("cluster: {{spark: {{url: \"sc://127.0.0.1:{port}\", auto_above: 1B}}}}\n");
-    let pipeline = PIPELINE.replace("ENGINE", "{spark: cluster}");
-    let project = Project::new(&[
-        ("connections.yaml", &connection),
-        ("pipelines/p.yaml", &pipeline),
-        ("flows/late.yaml", FLOW),
-        ("f.csv", ROWS),
-    ]);
-    let ended = project.json(&["run", "p", "--json"]);
-    let _ = server.kill();
-    let _ = server.wait();
-    assert_eq!(ended["state"], "succeeded", "{ended}");
-    let rows = |sql: &str| String::from_utf8(project.output(&["sql", sql, "--json"]).stdout).unwrap();
-    let here = rows("select * from here order by carrier");
-    assert_eq!(here, rows("select * from there order by carrier"));
-    assert!(here.contains(r#"{"carrier":"UA","flights":2,"delay":30.0}"#), "{here}");
-    assert_eq!(rows("select count(*) as n from few"), "{\"n\":2}\n");
-    let why = project.millrace(&["why", "latest"]);
-    assert!(why.contains("it ran on `cluster`: the inputs have"), "{why}");
+    fn python(variable: &str) -> Option<std::path::PathBuf> {
+        let python = std::env::var_os(variable);
+        if python.is_none() {
+            eprintln!("skipped: {variable} names no interpreter with a server");
+        }
+        python.map(Into::into)
+    }
+
+    fn leaves_the_same_datasets(server: &Server) {
+        let url = format!("sc://127.0.0.1:{}", server.1);
+        let connection = format!("cluster: {{spark: {{url: \"{url}\", auto_above: 1B}}}}\n");
+        let pipeline = PIPELINE.replace("ENGINE", "{spark: cluster}");
+        let project = Project::new(&[
+            ("connections.yaml", &connection),
+            ("pipelines/p.yaml", &pipeline),
+            ("flows/late.yaml", FLOW),
+            ("f.csv", ROWS),
+        ]);
+        let ended = project.json(&["run", "p", "--json"]);
+        assert_eq!(ended["state"], "succeeded", "{ended}");
+        let rows = |sql: &str| String::from_utf8(project.output(&["sql", sql, "--json"]).stdout).unwrap();
+        let here = rows("select * from here order by carrier");
+        assert_eq!(here, rows("select * from there order by carrier"));
+        assert!(here.contains(r#"{"carrier":"UA","flights":2,"delay":30.0}"#), "{here}");
+        assert_eq!(rows("select count(*) as n from few"), "{\"n\":2}\n");
+        let why = project.millrace(&["why", "latest"]);
+        assert!(why.contains("it ran on `cluster`: the inputs have"), "{why}");
+    }
+
+    #[test]
+    fn a_run_on_sail_leaves_the_same_datasets() {
+        let Some(python) = python("MILLRACE_TEST_SAIL") else { return };
+        leaves_the_same_datasets(&Server::start(|port| {
+            let mut command = Command::new(python.with_file_name("sail"));
+            command.args(["spark", "server", "--ip", "127.0.0.1", "--port", port]);
+            command
+        }));
+    }
+
+    /// Apart from the other tests: `cargo xtask test engines` runs it.
+    #[test]
+    fn a_run_on_spark_leaves_the_same_datasets() {
+        let Some(python) = python("MILLRACE_TEST_SPARK") else { return };
+        let find = "import os, pyspark; print(os.path.dirname(pyspark.__file__))";
+        let found = Command::new(&python).args(["-c", find]).output().unwrap();
+        let home = String::from_utf8(found.stdout).unwrap().trim().to_owned();
+        let logs = tempfile::tempdir().unwrap();
+        leaves_the_same_datasets(&Server::start(|port| {
+            let mut command = Command::new(format!("{home}/sbin/start-connect-server.sh"));
+            let setting = format!("spark.connect.grpc.binding.port={port}");
+            command.args(["--master", "local[2]", "--conf", &setting, "--conf", "spark.ui.enabled=false"]);
+            command.env("SPARK_NO_DAEMONIZE", "1").env("SPARK_LOG_DIR", logs.path());
+            command.env("SPARK_HOME", &home).env("PYSPARK_PYTHON", &python).current_dir(logs.path());
+            command
+        }));
+    }
 }
 
 /// The program itself as a scheduler and as two executors, one of which dies.
@@ -148,23 +200,24 @@ mod ballista {
 
     impl Node {
         /// Starts one and waits until it says that it is up.
-        fn start(arguments: &[&str]) -> (Self, serde_json::Value) {
+        fn start(arguments: &[&str], variables: &[(String, String)]) -> (Self, serde_json::Value) {
             let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
             command.arg("ballista").args(arguments).arg("--json");
+            command.envs(variables.iter().map(|(name, value)| (name, value)));
             let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
             let mut line = String::new();
             BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
             (Self(child), serde_json::from_str(&line).unwrap())
         }
 
-        fn executor(scheduler: &str) -> (Self, u16) {
+        fn executor(scheduler: &str, variables: &[(String, String)]) -> Self {
             let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let (port, control) = (free(), free().to_string());
             let listen = format!("127.0.0.1:{port}");
             let named = ["executor", "--scheduler", scheduler, "--listen", &listen];
-            let (node, _) = Self::start(&[&named[..], &["--control-port", &control]].concat());
+            let (node, _) = Self::start(&[&named[..], &["--control-port", &control]].concat(), variables);
             wait_until(|| std::net::TcpStream::connect(&listen).is_ok());
-            (node, port)
+            node
         }
     }
 
@@ -177,7 +230,7 @@ mod ballista {
 
     #[test]
     fn a_cluster_of_this_program_leaves_the_same_datasets() {
-        let (_scheduler, said) = Node::start(&["scheduler", "--listen", "127.0.0.1:0"]);
+        let (_scheduler, said) = Node::start(&["scheduler", "--listen", "127.0.0.1:0"], &[]);
         let url = said["url"].as_str().unwrap();
         let connection = format!("farm: {{ballista: {{url: \"{url}\", partitions: 4, auto_above: 1B}}}}\n");
         let pipeline = PIPELINE.replace("ENGINE", "{ballista: farm}");
@@ -191,8 +244,8 @@ mod ballista {
         ]);
         let checked = project.millrace(&["check"]);
         assert!(checked.starts_with("exit 0"), "{checked}");
-        let (one, _) = Node::executor(url);
-        let (_other, _) = Node::executor(url);
+        let one = Node::executor(url, &[]);
+        let _other = Node::executor(url, &[]);
         let run = |when: &str| {
             let ended = project.json(&["run", "p", "--force", "--json"]);
             assert_eq!(ended["state"], "succeeded", "{when}: {ended}");
@@ -210,5 +263,30 @@ mod ballista {
         assert!(why.contains("it ran on `farm`: the inputs have"), "{why}");
         drop(one);
         run("one executor was killed");
+    }
+
+    /// Datasets in a bucket: the scheduler looks into it, and the executors read it, with the variables of their environment.
+    #[test]
+    fn a_cluster_reads_datasets_in_a_bucket() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let Some(bucket) = runtime.block_on(millrace_storage::testing::TestS3::start()) else { return };
+        let variables = bucket.variables();
+        let (_scheduler, said) = Node::start(&["scheduler", "--listen", "127.0.0.1:0"], &variables);
+        let url = said["url"].as_str().unwrap();
+        let _executor = Node::executor(url, &variables);
+        let storage = ("MILLRACE_STORAGE".to_owned(), "s3://lake/teams/one".to_owned());
+        let project = Project::new(&[
+            ("connections.yaml", &format!("farm: {{ballista: {{url: \"{url}\", partitions: 4}}}}\n")),
+            ("pipelines/p.yaml", &PIPELINE.replace("auto", "farm").replace("ENGINE", "farm")),
+            ("flows/late.yaml", FLOW),
+            ("f.csv", ROWS),
+        ])
+        .with_variables([variables, vec![storage]].concat());
+        let ended = project.json(&["run", "p", "--json"]);
+        assert_eq!(ended["state"], "succeeded", "{ended}");
+        let rows = |sql: &str| String::from_utf8(project.output(&["sql", sql, "--json"]).stdout).unwrap();
+        let there = rows("select * from there order by carrier");
+        assert_eq!(rows("select * from here order by carrier"), there);
+        assert!(there.contains(r#"{"carrier":"UA","flights":2,"delay":30.0}"#), "{there}");
     }
 }
