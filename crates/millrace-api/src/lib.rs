@@ -39,7 +39,7 @@ pub use app::{
     App, Definition, Definitions, Dialect, Endpoints, Exposition, ModelFacts, ModelInspector, Monitors,
     Parts, ScoreRequest,
 };
-pub use connections::Connections;
+pub use connections::{Connections, tried};
 pub use copies::{Copies, CopyRows};
 pub use error::{ApiError, ApiResult};
 pub use flows::{FlowFile, Flows, from_of, kind_of};

@@ -25,6 +25,8 @@ pub fn engine(name: &str, settings: SparkSettings) -> Arc<dyn RemoteEngine> {
 /// # Errors
 /// If the server cannot be reached, or refuses who asks.
 pub async fn version(name: &str, settings: SparkSettings) -> Result<String, RemoteError> {
+    #[cfg(feature = "client")]
+    listens(name, &settings.url).await?;
     let schema = Arc::new(Schema::new(vec![Field::new("version", DataType::Utf8, true)]));
     let sql = "select version() as version".to_owned();
     let query = RemoteQuery { views: Vec::new(), options: Vec::new(), sql, schema };
@@ -36,6 +38,21 @@ pub async fn version(name: &str, settings: SparkSettings) -> Result<String, Remo
         column.iter().next().flatten().map(str::to_owned)
     });
     Ok(version.unwrap_or_default())
+}
+
+/// Spark's client tries again for a quarter of a minute where nobody listens; who asks whether a server is there wants to know at once.
+#[cfg(feature = "client")]
+async fn listens(name: &str, url: &str) -> Result<(), RemoteError> {
+    const PORT: u16 = 15002;
+    let address = url.trim_start_matches("sc://").split(['/', ';']).next().unwrap_or_default();
+    let has_port = address.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+    let address = if has_port { address.to_owned() } else { format!("{address}:{PORT}") };
+    let answered = tokio::net::TcpStream::connect(&address).await;
+    answered.map(|_| ()).map_err(|error| RemoteError::Unreachable {
+        engine: name.to_owned(),
+        address: url.to_owned(),
+        message: error.to_string(),
+    })
 }
 
 /// What stands for a server in a build that cannot ask it: `auto` still needs to know when it would.

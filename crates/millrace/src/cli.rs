@@ -129,6 +129,9 @@ pub(crate) enum Command {
     Data(Data),
     /// List the registered models, look into their versions, and promote them.
     Models(Models),
+    /// List the connections to data and engines elsewhere, and try them.
+    #[command(subcommand)]
+    Connections(Connections),
     /// Keep secrets in an encrypted file that is committed with the rest.
     #[command(subcommand)]
     Secrets(Secrets),
@@ -311,6 +314,20 @@ pub(crate) struct Sql {
     /// At most so many rows.
     #[arg(long, short = 'n', default_value_t = 100)]
     pub(crate) limit: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Connections {
+    /// List what `connections.yaml` names, and where it leads; never a secret.
+    List,
+    /// Connect as a copy would, and tell who answers and what is there; fails if one does not.
+    Test {
+        /// Which; all of them if none is named.
+        names: Vec<String>,
+        /// Seconds that each may take.
+        #[arg(long, default_value_t = 15, value_name = "SECONDS")]
+        timeout: u64,
+    },
 }
 
 #[derive(Debug, Subcommand)]

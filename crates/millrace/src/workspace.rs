@@ -43,6 +43,9 @@ pub(crate) enum WorkspaceError {
     /// The named pipeline is not there.
     #[error("there is no pipeline `{name}`")]
     UnknownPipeline { name: String, known: Vec<String> },
+    /// Another process has it; `server` is where that one listens.
+    #[error("another `millrace run` or a server works in this workspace")]
+    Taken { server: Option<String> },
     /// A file is wrong.
     #[error("{}", .0.message)]
     Wrong(Box<Problem>),
@@ -61,6 +64,14 @@ impl Explain for WorkspaceError {
                     Some(near) => problem.hint(format!("did you mean `{near}`?")),
                     None => problem.note(format!("pipelines are {}", names.join(", "))),
                 }
+            }
+            Self::Taken { server } => {
+                let problem = Problem::error("workspace-taken", self.to_string());
+                server.iter().fold(problem, |problem, url| {
+                    problem.hint(format!(
+                        "it is at {url}: `millrace run --server {url} PIPELINE` gives it a run"
+                    ))
+                })
             }
             Self::Wrong(problem) => (**problem).clone(),
         }

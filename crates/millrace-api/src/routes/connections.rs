@@ -5,7 +5,6 @@ use std::time::Duration;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
-use millrace_spec::problem::Problem;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,6 +12,7 @@ use utoipa_axum::routes;
 
 use crate::accounts::Caller;
 use crate::app::App;
+use crate::connections::tried;
 use crate::error::ApiResult;
 use crate::views::connections::{ConnectionsView, SaveConnection, TriedConnection, TryConnection};
 
@@ -85,18 +85,5 @@ async fn try_connection(
     body: Result<Json<TryConnection>, JsonRejection>,
 ) -> ApiResult<TriedConnection> {
     let Json(wanted) = body?;
-    let began = app.clock.now();
-    let answer = tokio::time::timeout(PATIENCE, app.connections.try_connection(wanted)).await;
-    let answer = answer.unwrap_or_else(|_| {
-        let message = format!("nothing answered within {} s", PATIENCE.as_secs());
-        Err(Problem::error("connection-timeout", message)
-            .hint("is the address right, and may this machine reach it?"))
-    });
-    let elapsed_ms = u64::try_from(app.clock.now().duration_since(began).as_millis()).unwrap_or_default();
-    Ok(Json(match answer {
-        Ok((said, names)) => TriedConnection { said: Some(said), names, elapsed_ms, problem: None },
-        Err(problem) => {
-            TriedConnection { said: None, names: Vec::new(), elapsed_ms, problem: Some(problem.into()) }
-        }
-    }))
+    Ok(Json(tried(app.connections.as_ref(), wanted, PATIENCE).await))
 }

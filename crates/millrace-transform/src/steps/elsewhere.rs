@@ -88,13 +88,57 @@ impl Chosen {
     }
 }
 
-/// What is wrong with how an engine is named.
-pub(super) fn mistake(config: &Value) -> Option<(String, Problem)> {
-    let above = config.get("engine")?.get("above")?.as_str()?;
-    parse_bytes(above).is_none().then(|| {
+/// What is wrong with how an engine is named, and the place of it below the step's settings.
+pub(super) fn mistake(config: &Value, engines: Option<&Arc<dyn RemoteEngines>>) -> Option<(String, Problem)> {
+    let written = config.get("engine")?;
+    if let Some(above) = written.get("above").and_then(Value::as_str)
+        && parse_bytes(above).is_none()
+    {
         let problem = Problem::error("engine-size", format!("`{above}` is no size")).hint("above: 5GB");
-        ("/engine/above".to_owned(), problem)
+        return Some(("/engine/above".to_owned(), problem));
+    }
+    // A wrong shape is told by the schema.
+    let choice = EngineChoice::deserialize(written).ok()?;
+    let (place, name) = match &choice {
+        EngineChoice::Here => return None,
+        EngineChoice::Named(name) => ("/engine", name),
+        EngineChoice::Spark(choice) => ("/engine/spark", &choice.spark),
+        EngineChoice::Ballista(choice) => ("/engine/ballista", &choice.ballista),
+        EngineChoice::Auto(choice) => ("/engine/auto", &choice.auto),
+    };
+    let engines = engines?;
+    let names = engines.names();
+    let problem = match (&choice, name.as_str()) {
+        (_, name) if name.contains("${{") => None,
+        (EngineChoice::Named(_), "local") => None,
+        (EngineChoice::Named(_), "auto") => several(&names),
+        // What keeps one from being used that is there is told where it is declared.
+        (_, known) if names.iter().any(|name| name == known) => {
+            engines.open(known).ok().and_then(|engine| other_kind(&choice, &engine))
+        }
+        (_, unknown) => engines.open(unknown).err().map(|problem| *problem),
+    };
+    problem.map(|problem| (place.to_owned(), problem))
+}
+
+/// `auto` has to know which.
+fn several(names: &[String]) -> Option<Problem> {
+    (names.len() > 1).then(|| {
+        let message = format!("`engine: auto` finds several engines: {}", names.join(", "));
+        Problem::error("engine-ambiguous", message).hint("say which: `engine: {auto: <connection>}`")
     })
+}
+
+/// `{spark: …}` and `{ballista: …}` say of which kind it is.
+fn other_kind(choice: &EngineChoice, engine: &EngineElsewhere) -> Option<Problem> {
+    let word = match (choice, engine) {
+        (EngineChoice::Spark(_), EngineElsewhere::Cluster(_)) => "spark",
+        (EngineChoice::Ballista(_), EngineElsewhere::SparkSql(_)) => "ballista",
+        _ => return None,
+    };
+    let name = engine.name();
+    let problem = Problem::error("engine-unknown", format!("`{name}` is not a `{word}` connection"));
+    Some(problem.hint(format!("engine: {name}")))
 }
 
 /// Chooses the engine for a step, and says so in its log.
@@ -122,13 +166,12 @@ pub(super) async fn choose(
                     engine: None,
                     reason: Some("this machine: `auto` finds no connection to another engine".to_owned()),
                 },
-                [only] => by_size(only, open(only), None, context).await?,
-                several => {
-                    let message = format!("`engine: auto` finds several engines: {}", several.join(", "));
-                    let problem = Problem::error("engine-ambiguous", message);
-                    return Err(StepError::permanent(
-                        problem.hint("say which: `engine: {auto: <connection>}`"),
-                    ));
+                names => {
+                    let only = match several(names) {
+                        Some(problem) => return Err(StepError::permanent(problem)),
+                        None => names.first().map_or("", String::as_str),
+                    };
+                    by_size(only, open(only), None, context).await?
                 }
             }
         }
@@ -136,15 +179,8 @@ pub(super) async fn choose(
         | EngineChoice::Spark(SparkChoice { spark: name })
         | EngineChoice::Ballista(BallistaChoice { ballista: name }) => {
             let engine = open(name)?;
-            let word = match (choice, &engine) {
-                (EngineChoice::Spark(_), EngineElsewhere::Cluster(_)) => Some("spark"),
-                (EngineChoice::Ballista(_), EngineElsewhere::SparkSql(_)) => Some("ballista"),
-                _ => None,
-            };
-            if let Some(word) = word {
-                let message = format!("`{name}` is not a `{word}` connection");
-                let problem = Problem::error("engine-unknown", message);
-                return Err(StepError::permanent(problem.hint(format!("engine: {name}"))));
+            if let Some(problem) = other_kind(choice, &engine) {
+                return Err(StepError::permanent(problem));
             }
             Chosen { engine: Some(engine), reason: Some(format!("`{name}`, as the step says")) }
         }
@@ -325,7 +361,8 @@ mod tests {
         let auto = AutoChoice { auto: "cluster".to_owned(), above: Some("5GB".to_owned()) };
         assert_eq!(read(json!({"auto": "cluster", "above": "5GB"})), EngineChoice::Auto(auto));
         assert!(EngineChoice::deserialize(json!({"sparc": "cluster"})).is_err());
-        let (pointer, problem) = mistake(&json!({"engine": {"auto": "cluster", "above": "5 gigs"}})).unwrap();
+        let (pointer, problem) =
+            mistake(&json!({"engine": {"auto": "cluster", "above": "5 gigs"}}), None).unwrap();
         assert_eq!((pointer.as_str(), problem.message.as_str()), ("/engine/above", "`5 gigs` is no size"));
     }
 }

@@ -227,7 +227,7 @@ impl StepKind for FlowStep {
                 problems.push((error.pointer.clone(), error.problem(&|_| None)));
             }
         }
-        problems.extend(elsewhere::mistake(config));
+        problems.extend(elsewhere::mistake(config, self.remotes.as_ref()));
         problems
     }
 

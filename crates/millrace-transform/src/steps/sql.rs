@@ -148,7 +148,7 @@ impl StepKind for SqlStep {
     }
 
     fn check_places(&self, config: &Value) -> Vec<(String, Problem)> {
-        elsewhere::mistake(config).into_iter().collect()
+        elsewhere::mistake(config, self.remotes.as_ref()).into_iter().collect()
     }
 
     async fn run(&self, context: StepContext) -> Result<StepOutcome, StepError> {

@@ -4,6 +4,7 @@ mod approvals;
 #[cfg(feature = "ballista")]
 mod ballista;
 mod check;
+mod connections;
 mod control;
 mod convert;
 mod copy;
@@ -84,6 +85,7 @@ pub(crate) async fn dispatch(command: Command, printer: &Printer) -> Result<Exit
         Command::Diff(arguments) => Box::pin(diff::run(&arguments, printer)).await,
         Command::Sql(arguments) => sql::run(&arguments, printer).await,
         Command::SqlModels(arguments) => Box::pin(sql_models::run(&arguments, printer)).await,
+        Command::Connections(command) => connections::run(&command, printer).await,
         Command::Secrets(command) => secrets::run(&command, printer).await,
         Command::Export(Export::Mlruns(arguments)) => export::run(&arguments, printer).await,
         Command::Import(Import::Mlflow(arguments)) => import::run(&arguments, printer).await,

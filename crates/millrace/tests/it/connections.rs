@@ -47,3 +47,63 @@ fn settings_of_stores_are_checked_at_their_place() {
     2 of 2 files have errors
     "###);
 }
+
+/// What the commands say of connections: one answers, nobody listens at the next, and the last has no secret.
+#[test]
+fn connections_are_listed_and_tried() {
+    let project = Project::new(&[(
+        "connections.yaml",
+        "shop: {sqlite: {path: shop.db}}\nqueue: {redis: {url: \"redis://:hush@127.0.0.1:1\"}}\ncrm: {rest: {url: \"https://crm.example\", auth: {bearer: \"${{ secrets.crm }}\"}}}\n",
+    )]);
+    let made = std::process::Command::new("python3")
+        .args([
+            "-c",
+            "import sqlite3; sqlite3.connect('shop.db').execute('create table orders (id integer)')",
+        ])
+        .current_dir(project.path())
+        .status();
+    assert!(made.unwrap().success());
+    insta::assert_snapshot!(project.millrace(&["connections", "list"]), @r"
+    exit 0
+    NAME   KIND    LEADS TO                     USABLE
+    shop   sqlite  shop.db                      yes
+    queue  redis   redis://:••••••@127.0.0.1:1  yes
+    crm    rest    https://crm.example          no
+    ----
+    connections.yaml: the connection `crm` uses `secrets.crm`, which is not set
+    ");
+    insta::assert_snapshot!(project.millrace(&["connections", "test", "queue", "crm"]), @r"
+    exit 1
+    ✗ queue: `redis://127.0.0.1:1` cannot be reached: Connection refused (os error 111)
+    ✗ crm: the connection `crm` uses `secrets.crm`, which is not set
+        hint: `millrace secrets set crm`, or `export MILLRACE_SECRET_CRM=…`
+    ----
+    ");
+    let tried = project.output(&["connections", "test", "shop", "--json"]);
+    let row: serde_json::Value = serde_json::from_slice(&tried.stdout).unwrap();
+    assert_eq!(
+        (&row["name"], &row["names"], &row["problem"]),
+        (&"shop".into(), &serde_json::json!(["orders"]), &serde_json::Value::Null)
+    );
+    assert!(tried.status.success());
+    insta::assert_snapshot!(project.millrace(&["connections", "test", "shp"]), @r"
+    exit 1
+    ----
+    error[unknown-connection]: there is no connection `shp`
+    hint: the connections are: shop, queue, crm
+    ");
+}
+
+/// A second process in a workspace is told where the first one is.
+#[test]
+fn a_workspace_that_is_taken_says_where_its_server_is() {
+    let project = Project::new(&[("pipelines/p.yaml", "steps: {a: {run: \"true\"}}\n")]);
+    let server = crate::server::Up::start(&project);
+    let said = project.millrace(&["run", "p"]).replace(&server.url, "URL");
+    insta::assert_snapshot!(said, @r"
+    exit 1
+    ----
+    error[workspace-taken]: another `millrace run` or a server works in this workspace
+    hint: it is at URL: `millrace run --server URL PIPELINE` gives it a run
+    ");
+}

@@ -60,6 +60,58 @@ fn check_tells_what_spark_cannot_do_the_same_at_its_place() {
 }
 
 #[test]
+fn check_knows_the_engines() {
+    let flow = |engine: &str| {
+        format!(
+            "    flow: {{file: flows/late.yaml, engine: {engine}}}\n    inputs: {{flights: \"data:flights\"}}\n"
+        )
+    };
+    let steps: String =
+        ["auto", "clustr", "{spark: farm}", "{auto: big}", "{auto: cluster}", "farm", "local"]
+            .iter()
+            .enumerate()
+            .map(|(number, engine)| format!("  s{number}:\n{}", flow(engine)))
+            .collect();
+    let project = Project::new(&[
+        (
+            "connections.yaml",
+            "cluster: {spark: {url: \"sc://127.0.0.1:1\"}}\nfarm: {ballista: {url: \"df://127.0.0.1:1\"}}\n",
+        ),
+        ("pipelines/p.yaml", &format!("steps:\n{steps}")),
+        ("flows/late.yaml", FLOW),
+    ]);
+    assert_snapshot!(project.millrace(&["check"]), @r"
+    exit 1
+    ----
+    error[engine-ambiguous]: `engine: auto` finds several engines: cluster, farm
+     --> pipelines/p.yaml:3:43
+      |
+    3 |     flow: {file: flows/late.yaml, engine: auto}
+      |                                           ^^^^
+    hint: say which: `engine: {auto: <connection>}`
+    error[engine-unknown]: there is no engine `clustr`
+     --> pipelines/p.yaml:6:43
+      |
+    6 |     flow: {file: flows/late.yaml, engine: clustr}
+      |                                           ^^^^^^
+    hint: the engines are `local`, `auto` and cluster, farm
+    error[engine-unknown]: `farm` is not a `spark` connection
+     --> pipelines/p.yaml:9:51
+      |
+    9 |     flow: {file: flows/late.yaml, engine: {spark: farm}}
+      |                                                   ^^^^
+    hint: engine: farm
+    error[engine-unknown]: there is no engine `big`
+      --> pipelines/p.yaml:12:50
+       |
+    12 |     flow: {file: flows/late.yaml, engine: {auto: big}}
+       |                                                  ^^^
+    hint: the engines are `local`, `auto` and cluster, farm
+    1 of 3 files have errors
+    ");
+}
+
+#[test]
 fn a_flow_is_printed_as_a_script() {
     let project =
         Project::new(&[("flows/late.yaml", FLOW), ("f.csv", "carrier,delay,day\nUA,20,2026-03-01\n")]);
