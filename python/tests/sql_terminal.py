@@ -58,6 +58,29 @@ expect("sql> ")
 send("\x1b[A\x1b[A\x1b[A\r")
 expect("7001")
 expect("sql> ")
+# A query that would go on for years ends when it is told to, and so does its work.
+joined = ", ".join(f"orders o{number}" for number in range(30))
+send(f"select sum(o0.order_no * o29.order_no) as s from {joined};\r")
+time.sleep(2)
+send("\x03")
+expect("sql> ")
+send("select 6 * 7 as answer;\r")
+expect("42")
+expect("sql> ")
+
+
+def ticks():
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+until = time.monotonic() + 60
+while True:
+    before = ticks()
+    time.sleep(0.5)
+    if ticks() - before < 20:
+        break
+    assert time.monotonic() < until, "the query goes on"
 send("\x04")
 _, status = os.waitpid(pid, 0)
 assert os.waitstatus_to_exitcode(status) == 0, status
