@@ -348,6 +348,9 @@ pub struct Partition {
     /// Parts; four for each connection if absent.
     #[serde(default)]
     pub parts: Option<std::num::NonZeroU32>,
+    /// Keeps each part that was read until the sink has all of them: a copy that was stopped and is begun again reads the others alone.
+    #[serde(default)]
+    pub resume: bool,
 }
 
 /// A condition with its values bound.

@@ -231,7 +231,14 @@ impl Copy {
             }
             Address::Database { connection, table } => {
                 let server = self.server(connection)?;
-                unless_cancelled(context, server.read(Reading::of(config, table), outcome.clone())).await
+                let reading = Reading::in_attempt(config, table, context);
+                let kept = reading.kept.clone();
+                let rows = unless_cancelled(context, server.read(reading, outcome.clone())).await?;
+                if let Some(kept) = kept {
+                    kept.tell(&*context.log);
+                    outcome.settle_with(Box::pin(async move { kept.remove() }));
+                }
+                Ok(rows)
             }
             Address::Delta { place, moment } => self.read_delta(place, moment).await,
             Address::Iceberg { place, moment } => {

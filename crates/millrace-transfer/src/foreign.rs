@@ -69,7 +69,7 @@ impl ForeignTables for Databases {
 }
 
 fn reading(relation: String, condition: Option<Condition>) -> Reading {
-    Reading { relation, condition, partition: None, columns: IndexMap::new(), connections: 1 }
+    Reading { relation, condition, partition: None, columns: IndexMap::new(), connections: 1, kept: None }
 }
 
 /// The conditions that the database can check as we do, their values bound.

@@ -160,7 +160,12 @@ impl Existing {
         // What is read here is none of the source.
         let outcome = outcome.aside();
         let columns = IndexMap::new();
-        server.read(Reading { relation, condition, partition: None, columns, connections: 1 }, outcome).await
+        server
+            .read(
+                Reading { relation, condition, partition: None, columns, connections: 1, kept: None },
+                outcome,
+            )
+            .await
     }
 
     async fn collected(&self, rows: BatchStream) -> Result<Vec<RecordBatch>, CopyError> {

@@ -7,6 +7,7 @@ pub(crate) mod cells;
 mod dialect;
 mod evolution;
 mod json;
+mod kept;
 mod load;
 mod merge;
 pub(crate) mod mysql;
@@ -19,10 +20,11 @@ mod unfit;
 use std::path::Path;
 use std::time::Duration;
 
+use arrow::datatypes::Schema;
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use millrace_contract::{BatchStream, StepContext};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::config::{Condition, CopyConfig, Partition};
 use crate::error::CopyError;
@@ -30,6 +32,7 @@ use crate::meter::Meter;
 use crate::source::Outcome;
 use crate::types::ColumnSpec;
 pub(crate) use dialect::Dialect;
+pub(crate) use kept::Kept;
 pub(crate) use load::{LOADS, Load, load, own_columns};
 
 /// A system that keeps tables.
@@ -57,6 +60,8 @@ pub(crate) struct Reading {
     pub(crate) columns: IndexMap<String, ColumnSpec>,
     /// Connections at most.
     pub(crate) connections: usize,
+    /// Where parts are kept that outlive the attempt.
+    pub(crate) kept: Option<Kept>,
 }
 
 impl Reading {
@@ -73,6 +78,22 @@ impl Reading {
             }
         };
         Ok(Some((division, parts.max(1))))
+    }
+
+    /// The parts as they are read: those that an attempt before began with, if they are kept and it has read the same.
+    pub(crate) fn begun(
+        &self,
+        select: &str,
+        schema: &Schema,
+        parts: Vec<String>,
+    ) -> Result<Vec<String>, CopyError> {
+        let (Some(kept), Some(partition)) = (&self.kept, &self.partition) else { return Ok(parts) };
+        let (condition, values) = self.condition();
+        let read = json!({
+            "select": select, "condition": condition, "values": values, "schema": format!("{schema:?}"),
+            "column": partition.column, "hash": partition.hash, "parts": partition.parts,
+        });
+        kept.begin(&read, parts)
     }
 
     /// The condition and its values.
@@ -130,7 +151,7 @@ pub(crate) trait Session: Send {
     ) -> Result<u64, CopyError>;
 
     /// Whether rows of that schema can go straight into the columns; else they are staged as text and converted by the server.
-    fn fits(&self, schema: &arrow::datatypes::Schema, columns: &[TableColumn]) -> Vec<bool>;
+    fn fits(&self, schema: &Schema, columns: &[TableColumn]) -> Vec<bool>;
 }
 
 /// Longest time that a server may take to let us in, unless its URL says how long.
@@ -183,7 +204,14 @@ impl Reading {
             partition: config.partition.clone(),
             columns: config.columns.clone(),
             connections: config.threads(),
+            kept: None,
         }
+    }
+
+    /// The same for an attempt of a step, which may find parts of the one before.
+    pub(crate) fn in_attempt(config: &CopyConfig, relation: &str, context: &StepContext) -> Self {
+        let resumes = config.partition.as_ref().is_some_and(|partition| partition.resume);
+        Self { kept: Kept::of(context).filter(|_| resumes), ..Self::of(config, relation) }
     }
 }
 

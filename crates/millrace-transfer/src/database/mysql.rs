@@ -102,7 +102,8 @@ impl TableServer for Mysql {
         let fields: Vec<Field> = columns.into_iter().map(|column| column.field).collect();
         let schema = Arc::new(Schema::new(fields));
         let meter = outcome.meter.clone();
-        let parted = Parted { schema: schema.clone(), parts, outcome };
+        let parts = reading.begun(&select, &schema, parts)?;
+        let parted = Parted { schema: schema.clone(), parts, outcome, kept: reading.kept.clone() };
         let mut connections = vec![leader];
         for _ in 1..parted.workers(reading.connections) {
             connections.push(self.connect().await?);

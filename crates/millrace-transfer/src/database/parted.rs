@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::cells::Rows;
+use super::kept::Kept;
 use crate::error::CopyError;
 use crate::meter::Meter;
 use crate::source::Outcome;
@@ -53,6 +54,8 @@ pub(super) struct Parted {
     /// Conditions of which each row fulfils one; none reads everything at once.
     pub(super) parts: Vec<String>,
     pub(super) outcome: Outcome,
+    /// Where parts are kept that outlive the attempt.
+    pub(super) kept: Option<Kept>,
 }
 
 impl Parted {
@@ -63,12 +66,13 @@ impl Parted {
 
     /// The rows, part after part, as long as somebody takes them. `held` is there as long as they come.
     pub(super) fn read<R: PartReader>(self, readers: Vec<R>, held: impl Any + Send) -> BatchStream {
-        let Self { schema, parts, outcome } = self;
+        let Self { schema, parts, outcome, kept } = self;
         let ahead = if parts.is_empty() { BATCHES } else { AHEAD };
         let (senders, receivers): (Vec<Batches>, Vec<_>) =
             (0..parts.len().max(1)).map(|_| mpsc::channel(ahead)).unzip();
         let (room, next) = (Arc::new(Semaphore::new(readers.len() + 1)), AtomicUsize::new(0));
-        let shared = Arc::new(Shared { parts, senders, next, room: room.clone(), schema: schema.clone() });
+        let shared =
+            Arc::new(Shared { parts, senders, next, room: room.clone(), schema: schema.clone(), kept });
         let mut tasks = JoinSet::new();
         for reader in readers {
             tasks.spawn(work(reader, shared.clone()));
@@ -86,6 +90,7 @@ struct Shared {
     /// Parts that may be begun.
     room: Arc<Semaphore>,
     schema: SchemaRef,
+    kept: Option<Kept>,
 }
 
 /// Reads one part after another, until there are none or nobody wants more.
@@ -96,7 +101,11 @@ async fn work(mut reader: impl PartReader, shared: Arc<Shared>) {
         let part = shared.next.fetch_add(1, Ordering::SeqCst);
         let Some(sender) = shared.senders.get(part) else { return };
         let condition = shared.parts.get(part).map(String::as_str);
-        if let Err(error) = reader.read(condition, sender).await {
+        let done = match &shared.kept {
+            Some(kept) => kept.part(part, &mut reader, condition, (sender, &shared.schema)).await,
+            None => reader.read(condition, sender).await,
+        };
+        if let Err(error) = done {
             let _ = sender.send(Err(error)).await;
             return;
         }

@@ -130,7 +130,8 @@ impl TableServer for SqliteFile {
             .map_err(fail)??;
         let parts = parts(leader, &reading, &from, &declared).await?;
         let meter = outcome.meter.clone();
-        let parted = Parted { schema: schema.clone(), parts, outcome };
+        let parts = reading.begun(&select, &schema, parts)?;
+        let parted = Parted { schema: schema.clone(), parts, outcome, kept: reading.kept.clone() };
         connections.truncate(parted.workers(count));
         let (condition, values) = (condition.map(str::to_owned), values.to_vec());
         let query = Arc::new(Query { what, schema, select, condition, values, meter });

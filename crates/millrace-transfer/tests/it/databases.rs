@@ -42,7 +42,7 @@ fn sqlite() -> Place {
 }
 
 /// Nulls, extremes, text in many scripts, decimals, zones, lists.
-const NASTY: &str = "
+pub(crate) const NASTY: &str = "
 create type mood as enum ('good', 'b\"ad'); create domain share as numeric(5,4) check (value < 2);
 create table nasty (
   id bigint primary key, s smallint, i integer, b boolean, r real, d double precision, n numeric(38,10), u numeric, m numeric(5,-2),

@@ -14,6 +14,7 @@ mod full_disks;
 mod git;
 mod iceberg;
 mod incremental;
+mod kept;
 mod mongodb;
 mod nasty;
 #[cfg(feature = "odbc")]

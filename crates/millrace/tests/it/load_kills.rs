@@ -4,9 +4,11 @@
 //! The points are found by counting, as in `commit_kills.rs`: loads pass them too.
 #![allow(clippy::print_stderr, reason = "how far a long test came is of use when it fails")]
 
+use std::process::Command;
+
 use millrace_metastore::testing::{TestMariadb, TestPostgres};
 
-use crate::project::Project;
+use crate::project::{Project, wait_until};
 
 /// Rows enough for several batches.
 const ROWS: usize = 20_000;
@@ -76,4 +78,42 @@ fn added_to_a_dataset_once() {
     kill_everywhere(&project, &|| {
         project.json(&["sql", "select count(*) as n from rows", "--json"])["n"].as_u64().unwrap_or_default()
     });
+}
+
+/// A read that is killed in the midst goes on with the parts that are missing: what was read is no longer in the source.
+#[test]
+fn parts_that_were_read_are_not_read_again() {
+    let rows: String = (0..ROWS).map(|row| format!("{row},{}\n", row * 3)).collect();
+    let pipeline = "steps:\n  large:\n    copy:\n      from: db:rows\n      to: out.csv\n      parallelism: 1\n      max_bytes_per_s: 100000\n      partition: {column: id, parts: 40, resume: true}\n";
+    let project = Project::new(&[
+        ("pipelines/p.yaml", pipeline),
+        ("raw.csv", &format!("id,v\n{rows}")),
+        ("connections.yaml", "db: {sqlite: {path: data/rows.db}}\n"),
+    ]);
+    let fill = ["copy", "raw.csv", "db:rows", "--with", "columns={id: integer, v: integer}"];
+    assert!(project.output(&fill).status.success());
+    let kept = || {
+        let mut find = Command::new("find");
+        let found = find.args([".millrace/runs", "-name", "*.arrow"]).current_dir(project.path()).output();
+        String::from_utf8(found.unwrap().stdout).unwrap().lines().count()
+    };
+    let mut child = project.spawn(&["run", "p", "--idempotency-key", "k"]);
+    wait_until(|| kept() >= 5);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(project.read("out.csv").is_empty(), "it was not killed in the midst");
+    let gone = "import sqlite3; c = sqlite3.connect('data/rows.db'); c.execute('delete from rows where id < 500'); c.commit()";
+    assert!(
+        Command::new("python3").args(["-c", gone]).current_dir(project.path()).status().unwrap().success()
+    );
+    let ended = project.last_json(&["run", "p", "--json", "--idempotency-key", "k"]);
+    assert_eq!(ended["state"], "succeeded", "{ended}");
+    let copied = project.read("out.csv");
+    let mut ids: Vec<usize> =
+        copied.lines().skip(1).map(|line| line.split(',').next().unwrap().parse().unwrap()).collect();
+    ids.sort_unstable();
+    assert!(ids.into_iter().eq(0..ROWS), "rows are missing or there twice");
+    assert_eq!(kept(), 0);
+    let said = project.millrace(&["logs", "latest"]);
+    assert!(said.contains("of 40 parts were read before"), "{said}");
 }

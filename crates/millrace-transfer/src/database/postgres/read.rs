@@ -72,7 +72,8 @@ pub(super) async fn read(
     // A mistake in the condition is known before a sink is opened.
     leader.client.prepare(&query.sql(None)).await.map_err(fail)?;
     let parts = parts::of(&leader, &reading, &from).await?;
-    let parted = Parted { schema, parts, outcome };
+    let parts = reading.begun(&query.select, &schema, parts)?;
+    let parted = Parted { schema, parts, outcome, kept: reading.kept.clone() };
     let (count, query) = (parted.workers(reading.connections), Arc::new(query));
     let worker = |connected| Worker { connected, query: query.clone() };
     if count > 1 {
