@@ -37,7 +37,7 @@ export const SOURCE_OPTIONS = [
   "limit",
 ];
 
-/** Options about how a sink is written. */
+/** Options about how a sink is written, and how the work is divided. */
 export const SINK_OPTIONS = [
   "write",
   "incremental",
@@ -47,6 +47,7 @@ export const SINK_OPTIONS = [
   "post_sql",
   "max_bytes_per_s",
   "parallelism",
+  "partition",
 ];
 
 export const TYPES = [
