@@ -14,20 +14,7 @@ use crate::printer::Printer;
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// What says best where a connection leads: the first of these that it has.
-const WHERE: [&str; 12] = [
-    "url",
-    "bucket",
-    "container",
-    "path",
-    "host",
-    "server",
-    "repository",
-    "project",
-    "command",
-    "tap",
-    "driver",
-    "account",
-];
+const WHERE: [&str; 8] = ["url", "bucket", "container", "path", "host", "driver", "brokers", "command"];
 /// Names that are shown of a connection that answered; `--json` has all of them.
 const SHOWN: usize = 8;
 
@@ -57,13 +44,17 @@ async fn list(workspace: &Workspace, printer: &Printer) -> Result<ExitCode> {
     let rows: Vec<Value> = all.iter().map(|found| json!(found)).collect();
     printer.list(&rows, &["NAME", "KIND", "LEADS TO", "USABLE"], |row| {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let leads = WHERE.iter().find_map(|key| row["settings"][*key].as_str()).unwrap_or_default();
+        // Of several brokers, and of a program with what it is told, the first.
+        let leads = WHERE.iter().find_map(|key| {
+            let setting = &row["settings"][*key];
+            setting.as_str().or_else(|| setting.get(0)?.as_str())
+        });
         let usable = if row["problem"].is_null() { "yes" } else { "no" };
-        vec![text(&row["name"]), text(&row["kind"]), leads.to_owned(), usable.to_owned()]
+        vec![text(&row["name"]), text(&row["kind"]), leads.unwrap_or_default().to_owned(), usable.to_owned()]
     });
     if !printer.is_json() {
-        for problem in all.iter().filter_map(|found| found.problem.as_ref()) {
-            printer.note(&format!("{CONNECTIONS}: {}", problem.message));
+        for (found, problem) in all.iter().filter_map(|found| Some((found, found.problem.as_ref()?))) {
+            printer.note(&format!("{CONNECTIONS}:{}: {}", found.line, problem.message));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -53,7 +53,7 @@ fn settings_of_stores_are_checked_at_their_place() {
 fn connections_are_listed_and_tried() {
     let project = Project::new(&[(
         "connections.yaml",
-        "shop: {sqlite: {path: shop.db}}\nqueue: {redis: {url: \"redis://:hush@127.0.0.1:1\"}}\ncrm: {rest: {url: \"https://crm.example\", auth: {bearer: \"${{ secrets.crm }}\"}}}\n",
+        "shop: {sqlite: {path: shop.db}}\nqueue: {redis: {url: \"redis://:hush@127.0.0.1:1\"}}\ncrm: {rest: {url: \"https://crm.example\", auth: {bearer: \"${{ secrets.crm }}\"}}}\nown: {program: {command: [./rows, --all]}}\n",
     )]);
     let made = std::process::Command::new("python3")
         .args([
@@ -65,12 +65,13 @@ fn connections_are_listed_and_tried() {
     assert!(made.unwrap().success());
     insta::assert_snapshot!(project.millrace(&["connections", "list"]), @r"
     exit 0
-    NAME   KIND    LEADS TO                     USABLE
-    shop   sqlite  shop.db                      yes
-    queue  redis   redis://:••••••@127.0.0.1:1  yes
-    crm    rest    https://crm.example          no
+    NAME   KIND     LEADS TO                     USABLE
+    shop   sqlite   shop.db                      yes
+    queue  redis    redis://:••••••@127.0.0.1:1  yes
+    crm    rest     https://crm.example          no
+    own    program  ./rows                       yes
     ----
-    connections.yaml: the connection `crm` uses `secrets.crm`, which is not set
+    connections.yaml:3: the connection `crm` uses `secrets.crm`, which is not set
     ");
     insta::assert_snapshot!(project.millrace(&["connections", "test", "queue", "crm"]), @r"
     exit 1
@@ -90,7 +91,7 @@ fn connections_are_listed_and_tried() {
     exit 1
     ----
     error[unknown-connection]: there is no connection `shp`
-    hint: the connections are: shop, queue, crm
+    hint: the connections are: shop, queue, crm, own
     ");
 }
 
