@@ -161,18 +161,15 @@ pub(super) async fn choose(
         }
         EngineChoice::Named(name) if name == "auto" => {
             let names = engines.map(|engines| engines.names()).unwrap_or_default();
-            match names.as_slice() {
-                [] => Chosen {
+            if let Some(problem) = several(&names) {
+                return Err(StepError::permanent(problem));
+            }
+            match names.first() {
+                None => Chosen {
                     engine: None,
                     reason: Some("this machine: `auto` finds no connection to another engine".to_owned()),
                 },
-                names => {
-                    let only = match several(names) {
-                        Some(problem) => return Err(StepError::permanent(problem)),
-                        None => names.first().map_or("", String::as_str),
-                    };
-                    by_size(only, open(only), None, context).await?
-                }
+                Some(only) => by_size(only, open(only), None, context).await?,
             }
         }
         EngineChoice::Named(name)
