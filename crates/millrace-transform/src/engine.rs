@@ -23,6 +23,7 @@ pub(crate) mod failure;
 mod foreign;
 pub(crate) mod mark;
 pub(crate) mod origins;
+mod passing;
 mod profile;
 mod pruning;
 pub(crate) mod query;

@@ -48,7 +48,7 @@ impl ExecutionEngine for Stages {
 fn ending(plan: Arc<dyn ExecutionPlan>, over: &CancellationToken) -> Result<Arc<dyn ExecutionPlan>> {
     let changed = plan.transform_up(|plan| {
         let input = match plan.downcast_ref::<YieldExec>() {
-            Some(yielding) => yielding.input().clone(),
+            Some(yielding) => yielding.input.clone(),
             None if plan.children().is_empty() => plan,
             None => return Ok(Transformed::no(plan)),
         };

@@ -4,27 +4,21 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DFSchemaRef, Result, Statistics, internal_err};
-use datafusion::execution::TaskContext;
+use datafusion::common::{DFSchemaRef, Result, internal_err};
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{
     Expr, Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
 };
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    ChildStats, ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
-    ReplaceChildrenOptions, SendableRecordBatchStream, StatisticsArgs,
-};
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 use futures::StreamExt as _;
+
+use super::passing::{PassExec, Passing};
 
 /// The plan with a mark of `node` at its end.
 pub(crate) fn marked(plan: LogicalPlan, node: &str) -> LogicalPlan {
@@ -51,8 +45,8 @@ fn add_below(plan: &Arc<dyn ExecutionPlan>, node: Option<&str>, work: &mut index
     let mark = plan.downcast_ref::<MarkExec>();
     let node = match mark {
         Some(mark) => {
-            work.entry(mark.node.clone()).or_default().rows += count(metrics.output_rows());
-            Some(mark.node.as_str())
+            work.entry(mark.passing.node.clone()).or_default().rows += count(metrics.output_rows());
+            Some(mark.passing.node.as_str())
         }
         None => {
             if let Some(node) = node {
@@ -139,112 +133,49 @@ impl ExtensionPlanner for MarkPlanner {
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let mark = node.as_any().downcast_ref::<Mark>();
         let plan = mark.zip(inputs.first()).map(|(mark, input)| -> Arc<dyn ExecutionPlan> {
-            Arc::new(MarkExec::new(mark.node.clone(), input.clone()))
+            Arc::new(MarkExec { passing: Counting::of(&mark.node), input: input.clone() })
         });
         Ok(plan)
     }
 }
 
 /// Counts the rows that pass.
+type MarkExec = PassExec<Counting>;
+
 #[derive(Debug)]
-struct MarkExec {
+struct Counting {
     node: String,
-    input: Arc<dyn ExecutionPlan>,
     metrics: ExecutionPlanMetricsSet,
 }
 
-impl MarkExec {
-    fn new(node: String, input: Arc<dyn ExecutionPlan>) -> Self {
-        Self { node, input, metrics: ExecutionPlanMetricsSet::new() }
+impl Counting {
+    fn of(node: &str) -> Self {
+        Self { node: node.to_owned(), metrics: ExecutionPlanMetricsSet::new() }
     }
 }
 
-impl DisplayAs for MarkExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MarkExec: {}", self.node)
-    }
-}
+impl Passing for Counting {
+    const NAME: &'static str = "MarkExec";
 
-impl ExecutionPlan for MarkExec {
-    fn name(&self) -> &str {
-        "MarkExec"
+    fn shown(&self) -> String {
+        format!("{}: {}", Self::NAME, self.node)
     }
 
-    fn schema(&self) -> SchemaRef {
-        self.input.schema()
+    fn again(&self) -> Self {
+        Self::of(&self.node)
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match children.into_iter().next() {
-            Some(input) => Ok(Arc::new(Self::new(self.node.clone(), input))),
-            None => internal_err!("a mark without an input"),
-        }
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let rows = MetricBuilder::new(&self.metrics).output_rows(partition);
-        let counted = self.input.execute(partition, context)?.inspect(move |batch| {
+    fn pass(&self, rows: SendableRecordBatchStream, partition: usize) -> SendableRecordBatchStream {
+        let (schema, count) = (rows.schema(), MetricBuilder::new(&self.metrics).output_rows(partition));
+        let counted = rows.inspect(move |batch| {
             if let Ok(batch) = batch {
-                rows.add(batch.num_rows());
+                count.add(batch.num_rows());
             }
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), counted)))
+        Box::pin(RecordBatchStreamAdapter::new(schema, counted))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
-    }
-
-    fn statistics_from_inputs(
-        &self,
-        inputs: &[Arc<Statistics>],
-        _: &StatisticsArgs,
-    ) -> Result<Arc<Statistics>> {
-        match inputs.first() {
-            Some(statistics) => Ok(statistics.clone()),
-            None => internal_err!("a mark without an input"),
-        }
-    }
-
-    fn cardinality_effect(&self) -> CardinalityEffect {
-        CardinalityEffect::Equal
     }
 }

@@ -11,21 +11,20 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
-use datafusion::common::{Result, Statistics, exec_err, internal_err};
-use datafusion::execution::TaskContext;
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::common::tree_node::{Transformed, TreeNode as _};
+use datafusion::common::{Result, exec_err};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PiecewiseMergeJoinExec, SortMergeJoinExec,
 };
 use datafusion::physical_plan::{
-    ChildStats, ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
-    RecordBatchStream, ReplaceChildrenOptions, SendableRecordBatchStream, StatisticsArgs,
+    ChildrenPropertiesMode, ExecutionPlan, RecordBatchStream, ReplaceChildrenOptions,
+    SendableRecordBatchStream,
 };
 use futures::{Stream, StreamExt as _};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::passing::{PassExec, Passing};
 
 /// How long a thread is kept.
 const LONGEST: Duration = Duration::from_millis(20);
@@ -70,109 +69,36 @@ fn is_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
 }
 
 /// Passes rows on, and gives the thread away after [`LONGEST`].
-#[derive(Debug)]
-pub(crate) struct YieldExec {
-    input: Arc<dyn ExecutionPlan>,
+pub(crate) type YieldExec = PassExec<Giving>;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Giving {
     /// When there are no more rows, whatever the input has.
     until: Option<CancellationToken>,
 }
 
 impl YieldExec {
     pub(crate) fn over(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
-        if input.is::<Self>() { input } else { Arc::new(Self { input, until: None }) }
+        if input.is::<Self>() { input } else { Arc::new(Self { passing: Giving { until: None }, input }) }
     }
 
     /// The same with an error in the place of rows, once the token is cancelled.
     #[cfg_attr(not(feature = "ballista"), allow(dead_code, reason = "executors of a cluster need it"))]
     pub(crate) fn until(input: Arc<dyn ExecutionPlan>, over: CancellationToken) -> Arc<dyn ExecutionPlan> {
-        Arc::new(Self { input, until: Some(over) })
-    }
-
-    #[cfg_attr(not(feature = "ballista"), allow(dead_code, reason = "executors of a cluster need it"))]
-    pub(crate) fn input(&self) -> &Arc<dyn ExecutionPlan> {
-        &self.input
+        Arc::new(Self { passing: Giving { until: Some(over) }, input })
     }
 }
 
-impl DisplayAs for YieldExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("YieldExec")
-    }
-}
+impl Passing for Giving {
+    const NAME: &'static str = "YieldExec";
 
-impl ExecutionPlan for YieldExec {
-    fn name(&self) -> &str {
-        "YieldExec"
+    fn again(&self) -> Self {
+        self.clone()
     }
 
-    fn schema(&self) -> SchemaRef {
-        self.input.schema()
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match children.into_iter().next() {
-            Some(input) => Ok(Arc::new(Self { input, until: self.until.clone() })),
-            None => internal_err!("nothing to give a thread away for"),
-        }
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let rows = self.input.execute(partition, context)?;
+    fn pass(&self, rows: SendableRecordBatchStream, _: usize) -> SendableRecordBatchStream {
         let over = self.until.clone().map(|over| Box::pin(over.cancelled_owned()));
-        Ok(Box::pin(Yielding { rows, since: Instant::now(), over }))
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
-    }
-
-    fn statistics_from_inputs(
-        &self,
-        inputs: &[Arc<Statistics>],
-        _: &StatisticsArgs,
-    ) -> Result<Arc<Statistics>> {
-        match inputs.first() {
-            Some(statistics) => Ok(statistics.clone()),
-            None => internal_err!("nothing to give a thread away for"),
-        }
-    }
-
-    fn cardinality_effect(&self) -> CardinalityEffect {
-        CardinalityEffect::Equal
+        Box::pin(Yielding { rows, since: Instant::now(), over })
     }
 }
 
