@@ -50,8 +50,9 @@ pub use mail::{Attachment, MailSearch, Mailboxes};
 pub use model::{LoadedModel, ModelColumn, ModelError, ModelRuntime, ModelSignature};
 pub use notify::{Note, Notifier};
 pub use query::{
-    BatchStream, ByKey, ColumnProfile, HistogramBin, PartFacts, QueryEngine, QueryError, QueryRequest,
-    RowExpressions, Selection, TableMoment, TableProfile, TableRef, TopValue, WriteMode, WrittenTable,
+    BatchStream, ByKey, ChangedBetween, ColumnProfile, HistogramBin, PartFacts, QueryEngine, QueryError,
+    QueryRequest, RowExpressions, Selection, TableMoment, TableProfile, TableRef, TopValue, WriteMode,
+    WrittenTable,
 };
 pub use queue::{
     ListEnd, QueueMessage, QueueReader, QueueReading, Queues, READABLE_QUEUES, Reader, Received,

@@ -105,6 +105,15 @@ pub enum TableMoment {
     At(jiff::Timestamp),
 }
 
+/// Versions of a table whose changes are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangedBetween {
+    /// The last version that is known.
+    pub since: u64,
+    /// The last version that is wanted.
+    pub until: u64,
+}
+
 /// Which rows and columns of a table are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -353,6 +362,19 @@ pub trait QueryEngine: Send + Sync {
 
     /// The version of the Delta table at `uri` that is meant; `None` if there is no table.
     async fn table_version(&self, uri: &str, _moment: &TableMoment) -> Result<Option<u64>, QueryError> {
+        Err(QueryError::Read { uri: uri.to_owned(), message: "this engine has no Delta tables".to_owned() })
+    }
+
+    /// The rows of the Delta table at `uri` that versions after `since` up to `until` changed: the table's columns, and behind them `op` with the word of
+    /// a [`RowChange`](crate::RowChange), `upsert` for a row as it is after a change, `delete` for one that is gone. With `keys`, columns that make a row one with another, the last change of each
+    /// comes alone, in any order; without, every change comes, in the order of the versions, and rows as they were before an update do not.
+    async fn table_changes(
+        &self,
+        uri: &str,
+        _versions: ChangedBetween,
+        _keys: Option<&[String]>,
+        _op: &str,
+    ) -> Result<BatchStream, QueryError> {
         Err(QueryError::Read { uri: uri.to_owned(), message: "this engine has no Delta tables".to_owned() })
     }
 

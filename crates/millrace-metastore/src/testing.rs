@@ -48,7 +48,8 @@ impl TestPostgres {
             "--no-sync",
         ]))?;
         let options = format!(
-            "-c listen_addresses='' -c unix_socket_directories='{path}' -c fsync=off -c max_connections=100"
+            "-c listen_addresses='' -c unix_socket_directories='{path}' -c fsync=off -c max_connections=100 \
+             -c wal_level=logical"
         );
         run(postgres.program("pg_ctl").args([
             "-D",

@@ -76,7 +76,7 @@ pub struct CopyConfig {
     /// How what was written is compared with what was read.
     #[serde(default)]
     pub verify: Verify,
-    /// Copies only rows that are new since the sink was written: `write` says how they are added. Datasets and databases only.
+    /// Copies only rows that are new, or changed, since the sink was written: `write` says how they are added. Datasets and databases only.
     #[serde(default)]
     pub incremental: Option<Incremental>,
     /// Rows to stop after.
@@ -143,7 +143,8 @@ pub struct CopyConfig {
     /// SQL after the last row, in the same transaction. Databases only.
     #[serde(default)]
     pub post_sql: Vec<String>,
-    /// File of the workspace that keeps how far a program or a tap was read; it moves on when the sink has the rows. Programs and taps only.
+    /// File of the workspace that keeps how far the source was read; it moves on when the sink has the rows. Programs, taps and `incremental: {changes:
+    /// true}` only.
     #[serde(default)]
     pub state: Option<String>,
     /// How much of a queue is read, and as whom. Queues only.
@@ -183,6 +184,11 @@ impl CopyConfig {
     /// Whether every record of the source becomes a row of the sink, as far as the step says.
     pub(crate) fn keeps_every_row(&self) -> bool {
         self.on_error == OnError::Fail && self.incremental.is_none() && self.schema.is_none()
+    }
+
+    /// Whether the rows are those that the source notes as changed, and say what they do.
+    pub(crate) fn takes_changes(&self) -> bool {
+        self.incremental.as_ref().is_some_and(|incremental| incremental.changes)
     }
 
     /// Threads that decode side by side.
@@ -263,17 +269,33 @@ impl Write {
     }
 }
 
-/// How new rows are told.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+/// How new rows are told: by a column whose values grow, or by what the source itself notes of its changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Incremental {
     /// A column of the sink whose values grow with each change: a number, a date or a time. Rows with the greatest value that the sink has, or
     /// a greater one, are read; rows without a value only the first time.
-    pub column: String,
+    #[serde(default)]
+    pub column: Option<String>,
     /// How far before that value it reads again, for rows that come late: a duration for times, a number for numbers.
     #[serde(default)]
     pub lookback: Option<Lookback>,
+    /// Takes the rows that were added, changed or deleted since the last copy, as the source notes them: change tracking of SQL Server, the log of a
+    /// Delta table or a dataset, a replication slot of PostgreSQL. A column says of each row what it does, `upsert` or `delete`: the one that `write: {apply_changes: …}` names, else
+    /// `_op`. The first time, and when the sink is gone, every row comes. How far it has read stands in the file that `state` names.
+    #[serde(default)]
+    pub changes: bool,
+    /// The replication slot that the server keeps changes for; it is made if it is not there. Until it is dropped, the server keeps what the copy has not
+    /// read yet. `changes` of PostgreSQL only.
+    #[serde(default)]
+    pub slot: Option<String>,
+    /// The publication that has the table; one named as the slot, which is made if it is not there, if absent. `changes` of PostgreSQL only.
+    #[serde(default)]
+    pub publication: Option<String>,
 }
+
+/// The column that says what a row does, unless the step names another one.
+pub(crate) const OP: &str = "_op";
 
 /// A number, or a duration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -298,7 +320,7 @@ pub struct Changes {
 }
 
 fn op_column() -> String {
-    "_op".to_owned()
+    OP.to_owned()
 }
 
 /// A range of a column's values.

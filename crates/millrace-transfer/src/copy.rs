@@ -1,5 +1,6 @@
 //! The step kind `copy`.
 
+mod changes;
 mod checks;
 mod contract;
 mod delta;
@@ -91,7 +92,12 @@ impl Copy {
         let outcome = Outcome::new(rejects, meter.clone());
         let (rows, difference) = match self.rows(&from, &to, &config, context, &outcome).await {
             Err(CopyError::NoMessage { .. }) if queue::leaves_alone(&config.write) => {
-                return self.left_alone(&from, &to, context).await;
+                context.log.line("the queue has no message; the sink stays as it is");
+                return self.left_alone(&from, &to).await;
+            }
+            Err(CopyError::Unchanged { what }) => {
+                context.log.line(&format!("nothing of `{what}` has changed; the sink stays as it is"));
+                return self.left_alone(&from, &to).await;
             }
             rows => rows?,
         };
@@ -159,15 +165,20 @@ impl Copy {
             began: self.services.clock.now(),
             modified: outcome.modified.clone(),
         };
-        let mark = match &config.incremental {
-            Some(spec) => self.mark(spec, to, outcome).await?,
-            None => None,
+        let config = &changes::keeping_op(config);
+        let (rows, mark) = if config.takes_changes() {
+            (self.changed((from, to), config, (context, &facts), outcome).await?, None)
+        } else {
+            let mark = match &config.incremental {
+                Some(spec) => self.mark(spec, to, outcome).await?,
+                None => None,
+            };
+            let reading = match &mark {
+                Some(mark) => self.narrowed(from, config, mark, &facts, outcome).await?,
+                None => config.clone(),
+            };
+            (self.open(from, &requested(mark.as_ref(), reading)?, context, outcome).await?, mark)
         };
-        let reading = match &mark {
-            Some(mark) => self.narrowed(from, config, mark, &facts, outcome).await?,
-            None => config.clone(),
-        };
-        let rows = self.open(from, &requested(mark.as_ref(), reading)?, context, outcome).await?;
         let rows = self.chosen(rows, from, config, outcome).await?;
         let rows = shaped(rows, config, facts, &*self.services.engine, outcome).await?;
         let (rows, difference) = match config.schema {

@@ -33,6 +33,12 @@ pub enum CopyError {
         /// `connection:queue`.
         queue: String,
     },
+    /// The source has noted no change since it was read.
+    #[error("nothing of `{what}` has changed")]
+    Unchanged {
+        /// The source as the user names it.
+        what: String,
+    },
     /// A row of the source is bad.
     #[error("row cannot be read: {message}")]
     Row {
@@ -127,7 +133,7 @@ impl Explain for CopyError {
         match self {
             Self::Config { hint, .. } => Problem::error("copy-config", self.to_string()).hint(hint),
             Self::Connection(problem) => (**problem).clone(),
-            Self::Read { .. } => Problem::error("copy-read", self.to_string()),
+            Self::Read { .. } | Self::Unchanged { .. } => Problem::error("copy-read", self.to_string()),
             Self::NoMessage { .. } => Problem::error("copy-read", self.to_string())
                 .hint("to write no rows all the same, declare the column: `columns: {body: string}`"),
             Self::Row { file, line, column, .. } => {

@@ -21,6 +21,7 @@ mod iceberg;
 mod meter;
 mod needless;
 mod origin;
+mod progress;
 mod rejects;
 mod row_calls;
 mod shape;
@@ -28,6 +29,7 @@ mod sink;
 mod source;
 mod store;
 mod sync;
+mod tracking;
 mod types;
 mod verification;
 

@@ -13,6 +13,7 @@ pub(crate) const LIMIT: Part = Part("limit", |config| config.limit.is_some());
 pub(crate) const RECORDS: Part = Part("records", |config| config.records.is_some());
 pub(crate) const REQUEST: Part = Part("request", |config| config.request.is_some());
 pub(crate) const STATE: Part = Part("state", |config| config.state.is_some());
+pub(crate) const UNNEST: Part = Part("unnest", |config| !config.unnest.is_empty());
 pub(crate) const WHERE: Part = Part("where", |config| config.condition.is_some());
 
 /// Refuses the first of `parts` that a step has, since it says nothing to `whom`.

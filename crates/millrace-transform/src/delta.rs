@@ -12,6 +12,7 @@ use url::Url;
 use crate::engine::DataFusionEngine;
 use crate::engine::store;
 
+mod changes;
 mod commit;
 mod digest;
 mod fenced;
@@ -23,6 +24,7 @@ mod once;
 mod plain;
 mod staged;
 
+pub(crate) use changes::changes;
 pub(crate) use commit::write;
 pub(crate) use fenced::{newest_under, write_after};
 pub(crate) use merge::merge;

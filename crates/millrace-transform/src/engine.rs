@@ -12,8 +12,8 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use indexmap::IndexMap;
 use millrace_contract::{
-    BatchStream, ByKey, ForeignTables, PartFacts, QueryEngine, QueryError, QueryRequest, RowCalls,
-    RowExpressions, Selection, TableMoment, TableProfile, TableRef, WriteMode, WrittenTable,
+    BatchStream, ByKey, ChangedBetween, ForeignTables, PartFacts, QueryEngine, QueryError, QueryRequest,
+    RowCalls, RowExpressions, Selection, TableMoment, TableProfile, TableRef, WriteMode, WrittenTable,
 };
 
 pub(crate) mod calls;
@@ -321,6 +321,16 @@ impl QueryEngine for DataFusionEngine {
 
     async fn table_version(&self, uri: &str, moment: &TableMoment) -> Result<Option<u64>, QueryError> {
         crate::delta::version_at(self, uri, moment).await
+    }
+
+    async fn table_changes(
+        &self,
+        uri: &str,
+        versions: ChangedBetween,
+        keys: Option<&[String]>,
+        op: &str,
+    ) -> Result<BatchStream, QueryError> {
+        crate::delta::changes(self, uri, versions, keys, op).await
     }
 
     fn reaching(&self, s3: &[(String, String)]) -> Option<Arc<dyn QueryEngine>> {

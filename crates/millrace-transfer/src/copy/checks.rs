@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use millrace_contract::{BatchStream, StepContext, TableMoment};
 
-use super::{Copy, mail, not_written, queue, staging};
+use super::{Copy, changes, mail, not_written, queue, staging};
 use crate::address::Address;
-use crate::config::{CopyConfig, Write};
+use crate::config::{CopyConfig, Incremental, Write};
 use crate::connections;
 use crate::database;
 use crate::error::CopyError;
@@ -83,9 +83,12 @@ impl Copy {
 
     /// Whether a source is there and has what the step asks for, as far as it is known without asking anybody.
     pub(super) fn check_source(&self, from: &Address, config: &CopyConfig) -> Result<(), CopyError> {
+        if let Some(incremental) = config.incremental.as_ref().filter(|incremental| incremental.changes) {
+            return self.check_tracked(from, config, incremental);
+        }
         let no_state = || {
             CopyError::config(
-                "`state` is for programs and taps, which say how far they were read",
+                "`state` is for programs, taps and `incremental: {changes: true}`",
                 "of other sources: `incremental: {column: updated_at}`",
             )
         };
@@ -112,13 +115,35 @@ impl Copy {
             };
         };
         let connections = self.connections()?;
-        match connections.get(connection) {
-            Some(found)
-                if config.state.is_some()
-                    && origin::kind_of(&found.settings).is_some_and(|kind| !kind.keeps_state) =>
-            {
-                Err(no_state())
-            }
+        let kind = connections.get(connection).and_then(|found| origin::kind_of(&found.settings));
+        if config.state.is_some() && kind.is_some_and(|kind| !kind.keeps_state) {
+            return Err(no_state());
+        }
+        self.check_origin((connection, stream), config)
+    }
+
+    /// Whether a source may note its changes.
+    fn check_tracked(
+        &self,
+        from: &Address,
+        config: &CopyConfig,
+        incremental: &Incremental,
+    ) -> Result<(), CopyError> {
+        let (Address::Database { connection, .. } | Address::Origin { connection, .. }) = from else {
+            return changes::check_source(from, incremental, None);
+        };
+        let connections = self.connections()?;
+        let settings = connections.get(connection).map(|found| &found.settings);
+        changes::check_source(from, incremental, settings)?;
+        match from {
+            Address::Origin { connection, stream } => self.check_origin((connection, stream), config),
+            _ => self.check_server(from),
+        }
+    }
+
+    /// Whether an origin has what a step asks for.
+    fn check_origin(&self, (connection, stream): (&str, &str), config: &CopyConfig) -> Result<(), CopyError> {
+        match self.connections()?.get(connection) {
             Some(found) if found.unusable.is_none() => {
                 origin::open(connection, &found.settings, &self.services.workspace)?.check(stream, config)
             }

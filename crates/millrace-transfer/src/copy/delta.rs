@@ -27,7 +27,7 @@ pub(crate) struct DeltaTable {}
 
 impl Copy {
     /// The address of a table, and an engine that reaches it.
-    fn delta_table(&self, place: &str) -> Result<(Arc<dyn QueryEngine>, String), CopyError> {
+    pub(super) fn delta_table(&self, place: &str) -> Result<(Arc<dyn QueryEngine>, String), CopyError> {
         let refused =
             |message: String| CopyError::config(message, "delta:lake/orders, delta:s3://lake/orders");
         let engine = self.services.engine.clone();

@@ -47,11 +47,12 @@ impl Copy {
     ) -> Result<Option<Mark>, CopyError> {
         let Some(existing) = self.existing(to, outcome).await? else { return Ok(None) };
         let (schema, label) = (existing.schema().await?, existing.label());
-        let found = schema.fields().iter().find(|field| field.name() == &spec.column);
+        let column = spec.column.clone().unwrap_or_default();
+        let found = schema.fields().iter().find(|field| *field.name() == column);
         let Some(field) = found else {
             let known: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
             return Err(CopyError::config(
-                format!("{label} has no column `{}` that tells what is new", spec.column),
+                format!("{label} has no column `{column}` that tells what is new"),
                 format!("its columns are: {}", known.join(", ")),
             ));
         };
@@ -59,18 +60,17 @@ impl Copy {
         if !(kind.is_numeric() || is_day(kind) || matches!(kind, DataType::Timestamp(..))) {
             return Err(CopyError::config(
                 format!(
-                    "the column `{}` of {label} is no number, date or time, so nothing in it is newer",
-                    spec.column
+                    "the column `{column}` of {label} is no number, date or time, so nothing in it is newer"
                 ),
                 "incremental: {column: updated_at}",
             ));
         }
-        let Some(greatest) = existing.greatest(&spec.column).await? else { return Ok(None) };
+        let Some(greatest) = existing.greatest(&column).await? else { return Ok(None) };
         let low = match &spec.lookback {
             None => greatest,
-            Some(lookback) => before(&greatest, lookback, &spec.column)?,
+            Some(lookback) => before(&greatest, lookback, &column)?,
         };
-        Ok(Some(Mark { existing, column: spec.column.clone(), low }))
+        Ok(Some(Mark { existing, column, low }))
     }
 
     /// The step as it reads only what may be new, where its source can be asked for that.
@@ -146,7 +146,17 @@ pub(super) fn check(config: &CopyConfig) -> Result<(), CopyError> {
             "incremental: {column: updated_at}",
         ));
     }
-    if config.incremental.is_some() && !config.write.adds() {
+    let Some(incremental) = &config.incremental else { return Ok(()) };
+    if incremental.changes {
+        return super::changes::check(config, incremental);
+    }
+    if incremental.column.is_none() {
+        return Err(CopyError::config(
+            "`incremental` says neither which `column` grows nor that the source's `changes` are taken",
+            "incremental: {column: updated_at}",
+        ));
+    }
+    if !config.write.adds() {
         return Err(CopyError::config(
             "`incremental` brings only new rows, and this way of writing takes the others away",
             "`write: append`, or `write: {upsert: [id]}` if rows change",

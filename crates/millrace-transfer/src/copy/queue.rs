@@ -159,14 +159,8 @@ impl Copy {
 }
 
 impl Copy {
-    /// What becomes of a copy that found no message: the sink stays as it is.
-    pub(super) async fn left_alone(
-        &self,
-        from: &Address,
-        to: &Address,
-        context: &StepContext,
-    ) -> Result<StepOutcome, CopyError> {
-        context.log.line("the queue has no message; the sink stays as it is");
+    /// What becomes of a copy that found nothing: the sink stays as it is.
+    pub(super) async fn left_alone(&self, from: &Address, to: &Address) -> Result<StepOutcome, CopyError> {
         let mut outcome = StepOutcome { sources: sources(from), rows: Some(0), ..StepOutcome::default() };
         let data = match to {
             Address::Dataset(name) => {

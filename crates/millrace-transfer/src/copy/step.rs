@@ -105,6 +105,7 @@ impl StepKind for Copy {
 
 /// The key of the step that a message names first, as a pointer; the whole step if it names none.
 fn named_key(config: &Value, message: &str) -> String {
-    let word = message.split('`').nth(1).filter(|word| config.get(word).is_some());
+    let word = message.split('`').nth(1).and_then(|word| word.split(':').next());
+    let word = word.filter(|word| config.get(word).is_some());
     word.map_or_else(String::new, |word| format!("/{word}"))
 }

@@ -18,6 +18,7 @@ pub(crate) mod sqlite;
 mod unfit;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::Schema;
@@ -30,6 +31,7 @@ use crate::config::{Condition, CopyConfig, Partition};
 use crate::error::CopyError;
 use crate::meter::Meter;
 use crate::source::Outcome;
+use crate::tracking::{Tracked, Tracking};
 use crate::types::ColumnSpec;
 pub(crate) use dialect::Dialect;
 pub(crate) use kept::Kept;
@@ -42,6 +44,11 @@ pub(crate) trait TableServer: Send + Sync {
 
     /// Reads a table or a query from one snapshot, its types as exact as Arrow has them.
     async fn read(&self, reading: Reading, outcome: Outcome) -> Result<BatchStream, CopyError>;
+
+    /// A table as one whose changes are noted, where they are.
+    fn tracked(self: Box<Self>, _tracking: Tracking) -> Option<Arc<dyn Tracked>> {
+        None
+    }
 
     /// A connection to load over; `table` is what errors name.
     async fn session(&self, table: &str) -> Result<Box<dyn Session>, CopyError>;

@@ -16,7 +16,6 @@ mod odata;
 mod odbc;
 mod process;
 mod program;
-mod progress;
 mod rest;
 mod settings;
 mod singer;
@@ -36,6 +35,7 @@ use millrace_contract::{BatchStream, StepContext};
 use crate::config::{CopyConfig, Write};
 use crate::error::CopyError;
 use crate::source::Outcome;
+use crate::tracking::{Tracked, Tracking};
 pub use json_path::JsonPath;
 pub(crate) use settings::{KINDS, answers_rows, connection_schema, kind_of, open, row_caller};
 pub(crate) use staged::Staged;
@@ -52,6 +52,11 @@ pub(crate) trait Origin: Send + Sync {
 
     /// Connects as for rows: who answers, and names of what can be read there, the first of them where it tells them.
     async fn probe(&self, asking: Asking<'_>) -> Result<Found, CopyError>;
+
+    /// The table as one whose changes are noted, where they are.
+    fn tracked(&self, _tracking: Tracking) -> Option<Arc<dyn Tracked>> {
+        None
+    }
 
     /// Whether it can be written as a step says. Only kinds that take rows are asked.
     fn check_write(&self, _table: &str, _config: &CopyConfig) -> Result<(), CopyError> {

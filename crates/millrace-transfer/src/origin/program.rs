@@ -18,12 +18,12 @@ use serde_json::Value;
 use std::sync::Arc;
 
 use super::process::{Ender, Limits, Output, Program, Running, private_file};
-use super::progress::Progress;
 use super::settings::{Hidden, Kind, Settings};
 use super::{Asking, Found, Origin};
 use crate::config::CopyConfig;
 use crate::error::CopyError;
 use crate::needless::{FORMAT, RECORDS, REQUEST, WHERE, refuse};
+use crate::progress::{self, Progress};
 use crate::source::{self, Job, Piece, Reader};
 use crate::store::unless_cancelled;
 
@@ -89,7 +89,7 @@ pub(super) fn check_program(stream: &str, config: &CopyConfig) -> Result<(), Cop
     }
     let hint = "what a program is to know stands in `config` of its connection";
     refuse(config, &[REQUEST, WHERE, RECORDS, FORMAT], "a program", hint)?;
-    config.state.as_deref().map_or(Ok(()), |file| super::progress::checked(file).map(drop))
+    config.state.as_deref().map_or(Ok(()), |file| progress::checked(file).map(drop))
 }
 
 /// Reads how far a source was read, if the step keeps that.

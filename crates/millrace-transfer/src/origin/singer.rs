@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 
 use super::process::{Ender, Limits, Output, Program, Running, private_file};
 use super::program::{check_program, progress, settled};
-use super::progress::Progress;
 use super::settings::{Hidden, Kind, Settings};
 use super::staged::Staged;
 use super::{Asking, Found, Origin};
 use crate::config::CopyConfig;
 use crate::error::CopyError;
 use crate::format::{self, Format};
+use crate::progress::Progress;
 use crate::store::unless_cancelled;
 use crate::types::{ColumnSpec, ColumnType};
 
@@ -87,7 +87,7 @@ impl Settings for SingerConnection {
         let limits = Limits::of(timeout, max_output.as_deref())?;
         let program = Program::new(command, env, &config, workspace, limits)?;
         if let Some(file) = &catalog {
-            super::progress::checked(file)
+            crate::progress::checked(file)
                 .map_err(|_| format!("`catalog`: `{file}` is no file of the workspace"))?;
         }
         let config = if config.is_null() { json!({}) } else { config };

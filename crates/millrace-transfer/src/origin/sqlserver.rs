@@ -1,6 +1,7 @@
 //! SQL Server, Azure SQL and Synapse, by the Tabular Data Stream (MS-TDS,
 //! <https://learn.microsoft.com/openspecs/windows_protocols/ms-tds>). Rows are decoded as they come.
 
+mod changes;
 mod columns;
 mod load;
 mod values;
@@ -33,8 +34,9 @@ use crate::config::{Condition, CopyConfig};
 use crate::database::cells::Rows;
 use crate::error::CopyError;
 use crate::needless::{FORMAT, RECORDS, REQUEST, refuse};
-use crate::source;
+use crate::source::{self, Outcome};
 use crate::store::{CONNECT, is_glob, masked, unless_cancelled};
+use crate::tracking::{Tracked, Tracking};
 
 /// The kind of connection `sqlserver`.
 pub(super) const KIND: Kind = Kind::of::<SqlServerConnection>(
@@ -60,6 +62,7 @@ const LOGIN: u32 = 18_456;
 /// In connections.yaml: `erp: {sqlserver: {host: erp.example, database: shop, user: reader, password: "${{ secrets.erp }}"}}`. Then `erp:dbo.orders` is
 /// a table and `erp:(select …)` a query. The step's `select`, `where` and `limit` are part of the query; values of expressions in `where` are bound.
 /// Times are read to the microsecond, `money` is a decimal of four places; types of .NET (`geography`) are asked for as text by a query.
+/// `incremental: {changes: true}` copies what its change tracking notes, of tables with a primary key.
 /// A table is written with `write: append`, `overwrite`, `truncate` or `{upsert: [keys]}`: rows are loaded into a temporary table, and come over in one
 /// transaction and once for a step, which a table `millrace_loads` beside it remembers. A table that is not there is made.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -133,7 +136,7 @@ struct SqlServer {
 }
 
 /// What stands in a query, with its bound values.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 struct Query {
     /// The columns that are asked for; all of them if there are none.
     select: Vec<String>,
@@ -286,6 +289,31 @@ impl SqlServer {
         Ok(columns)
     }
 
+    /// The rows of a query; its columns are known, and the rest comes as it is taken.
+    async fn rows(
+        &self,
+        query: Query,
+        label: &str,
+        config: &CopyConfig,
+        outcome: Outcome,
+    ) -> Result<BatchStream, CopyError> {
+        let begun = self.begin(&query).await;
+        let (connection, columns) = begun.map_err(|refused| self.failed(label, &refused))?;
+        let schema =
+            Arc::new(Schema::new(columns.iter().map(|column| column.field.clone()).collect::<Vec<_>>()));
+        let (sender, mut receiver) = mpsc::channel(BATCHES);
+        let (server, what, sent) = (self.clone(), label.to_owned(), schema.clone());
+        // It ends when the copy does: nobody takes rows any more then.
+        tokio::spawn(async move {
+            if let Err(refused) = server.send(connection, query, columns, (sent, &sender)).await {
+                let _ = sender.send(Err(server.failed(&what, &refused))).await;
+            }
+        });
+        let next = move || receiver.blocking_recv().transpose();
+        let rows = Given::new(label.to_owned(), &schema, Box::new(next));
+        Ok(source::stream(Box::new(rows), config.threads(), config.wants_files(), outcome))
+    }
+
     async fn begin(&self, query: &Query) -> Result<(Connection, Vec<Column>), Refused> {
         let mut connection = self.connect().await?;
         let columns = self.describe(&mut connection, query).await?;
@@ -382,24 +410,12 @@ impl Origin for SqlServer {
 
     async fn read(&self, asking: Asking<'_>) -> Result<BatchStream, CopyError> {
         let query = Query::of(asking.stream, &asking.config)?;
-        let begun = unless_cancelled(asking.context, async {
-            self.begin(&query).await.map_err(|refused| self.failed(&asking.label, &refused))
-        });
-        let (connection, columns) = begun.await?;
-        let schema =
-            Arc::new(Schema::new(columns.iter().map(|column| column.field.clone()).collect::<Vec<_>>()));
-        let (sender, mut receiver) = mpsc::channel(BATCHES);
-        let (server, label, sent) = (self.clone(), asking.label.clone(), schema.clone());
-        // It ends when the copy does: nobody takes rows any more then.
-        tokio::spawn(async move {
-            if let Err(refused) = server.send(connection, query, columns, (sent, &sender)).await {
-                let _ = sender.send(Err(server.failed(&label, &refused))).await;
-            }
-        });
-        let next = move || receiver.blocking_recv().transpose();
-        let rows = Given::new(asking.label.clone(), &schema, Box::new(next));
-        let (threads, files) = (asking.config.threads(), asking.config.wants_files());
-        Ok(source::stream(Box::new(rows), threads, files, asking.outcome))
+        let rows = self.rows(query, &asking.label, &asking.config, asking.outcome);
+        unless_cancelled(asking.context, rows).await
+    }
+
+    fn tracked(&self, tracking: Tracking) -> Option<Arc<dyn Tracked>> {
+        Some(Arc::new(changes::Changes { server: self.clone(), tracking }))
     }
 
     async fn probe(&self, asking: Asking<'_>) -> Result<Found, CopyError> {

@@ -4,6 +4,7 @@
 mod adbc;
 mod answering;
 mod broken;
+mod changes;
 mod clickhouse;
 mod contract;
 mod cutting;

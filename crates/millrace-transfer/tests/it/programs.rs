@@ -171,7 +171,7 @@ async fn state_is_kept_of_programs_and_taps_alone() {
     place.connections.insert("crm".to_owned(), json!({"program": {"command": ["true"]}}).into());
     for from in ["a.csv", "db:orders", "api:orders"] {
         let said = place.message(json!({"from": from, "to": "b.csv", "state": "state/a.json"})).await;
-        assert_eq!(said, "`state` is for programs and taps, which say how far they were read", "{from}");
+        assert_eq!(said, "`state` is for programs, taps and `incremental: {changes: true}`", "{from}");
     }
     let said = place.message(json!({"from": "crm:orders", "to": "b.csv", "state": "../a.json"})).await;
     assert_eq!(said, "`../a.json` is no file of the workspace");

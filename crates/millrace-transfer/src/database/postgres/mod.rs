@@ -1,10 +1,12 @@
 //! PostgreSQL, and what speaks its protocol: rows go both ways in the binary form of COPY.
 
+mod changes;
 mod columns;
 mod decode;
 mod dial;
 mod encode;
 mod parts;
+mod pgoutput;
 mod read;
 mod session;
 mod tap;
@@ -26,6 +28,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{Dialect, LOGIN, Reading, Session, TableServer, let_in};
 use crate::error::CopyError;
 use crate::source::Outcome;
+use crate::tracking::{Tracked, Tracking};
 
 /// Reads and writes tables of a PostgreSQL server.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -124,6 +127,10 @@ impl TableServer for Postgres {
 
     async fn read(&self, reading: Reading, outcome: Outcome) -> Result<BatchStream, CopyError> {
         read::read(self, reading, outcome).await
+    }
+
+    fn tracked(self: Box<Self>, tracking: Tracking) -> Option<Arc<dyn Tracked>> {
+        Some(Arc::new(changes::Changes::new(*self, tracking)?))
     }
 
     async fn session(&self, table: &str) -> Result<Box<dyn Session>, CopyError> {

@@ -100,7 +100,7 @@ fn what_says_nothing_to_a_queue_is_told_where_it_stands() {
       |
     4 |   c: {copy: {from: c.csv, state: state/c.json, to: "data:c"}}
       |                    ^^^^^
-    error[copy-config]: `state` is for programs and taps, which say how far they were read
+    error[copy-config]: `state` is for programs, taps and `incremental: {changes: true}`
      --> pipelines/p.yaml:4:34
       |
     4 |   c: {copy: {from: c.csv, state: state/c.json, to: "data:c"}}

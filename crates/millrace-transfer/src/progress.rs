@@ -1,4 +1,4 @@
-//! How far a source that remembers nothing was read: a file of the workspace, which moves on when the sink has the rows.
+//! How far a source was read that does not remember it for us: a file of the workspace, which moves on when the sink has the rows.
 //!
 //! What the source says at its end is noted beside before the sink commits, with the key of the step, and takes the old one's place afterwards. A step
 //! that is begun again finds its note: whichever of its attempts the sink has taken in, what the first one noted was read then, so that nothing is left
@@ -6,6 +6,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use millrace_metastore::commits::pass;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -30,7 +31,7 @@ struct Pending {
 
 /// How far a source was read.
 #[derive(Debug, Clone)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     path: PathBuf,
     key: String,
     kept: Kept,
@@ -38,7 +39,7 @@ pub(super) struct Progress {
 
 impl Progress {
     /// What the file says; nothing if it is not there. `key`: of the step.
-    pub(super) fn read(workspace: &Path, file: &str, key: &str) -> Result<Self, CopyError> {
+    pub(crate) fn read(workspace: &Path, file: &str, key: &str) -> Result<Self, CopyError> {
         let path = workspace.join(checked(file)?);
         let kept = match fs_err::read(&path) {
             Ok(text) => serde_json::from_slice(&text).map_err(|error| {
@@ -54,12 +55,32 @@ impl Progress {
     }
 
     /// Where the source is to go on; `None` at the first time.
-    pub(super) fn state(&self) -> Option<&Value> {
+    pub(crate) fn state(&self) -> Option<&Value> {
         self.kept.state.as_ref()
     }
 
+    /// What a step noted of which it is not known whether the sink has it: the step's key, and where it ended.
+    pub(crate) fn owed(&self) -> Option<(String, Value)> {
+        self.kept.pending.as_ref().map(|pending| (pending.key.clone(), pending.state.clone()))
+    }
+
+    /// The same for the step with this key.
+    pub(crate) fn under(self, key: String) -> Self {
+        Self { key, ..self }
+    }
+
+    /// The same as if nothing had been read yet.
+    pub(crate) fn afresh(self) -> Self {
+        Self { kept: Kept::default(), ..self }
+    }
+
+    /// Of the step.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Notes where the source ended, before the sink commits.
-    pub(super) fn note(&self, state: Option<Value>) -> Result<(), CopyError> {
+    pub(crate) fn note(&self, state: Option<Value>) -> Result<(), CopyError> {
         let mine = self.kept.pending.as_ref().is_some_and(|pending| pending.key == self.key);
         let Some(state) = state.filter(|_| !mine) else { return Ok(()) };
         let pending = Some(Pending { key: self.key.clone(), state });
@@ -67,7 +88,7 @@ impl Progress {
     }
 
     /// The sink has the rows: what was noted counts.
-    pub(super) fn settle(&self) -> Result<(), CopyError> {
+    pub(crate) fn settle(&self) -> Result<(), CopyError> {
         let now = Self::read_again(self)?;
         match now.pending {
             Some(pending) if pending.key == self.key => {
@@ -101,12 +122,15 @@ impl Progress {
             file.sync_all()?;
             fs_err::rename(&staged, &self.path)
         };
-        write().map_err(|error| failed(&error))
+        pass();
+        write().map_err(|error| failed(&error))?;
+        pass();
+        Ok(())
     }
 }
 
 /// A path within the workspace.
-pub(super) fn checked(file: &str) -> Result<&Path, CopyError> {
+pub(crate) fn checked(file: &str) -> Result<&Path, CopyError> {
     let path = Path::new(file);
     let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if !inside || path.file_name().is_none() {
