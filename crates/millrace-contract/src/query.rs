@@ -365,9 +365,10 @@ pub trait QueryEngine: Send + Sync {
         Err(QueryError::Read { uri: uri.to_owned(), message: "this engine has no Delta tables".to_owned() })
     }
 
-    /// The rows of the Delta table at `uri` that versions after `since` up to `until` changed: the table's columns, and behind them `op` with the word of
-    /// a [`RowChange`](crate::RowChange), `upsert` for a row as it is after a change, `delete` for one that is gone. With `keys`, columns that make a row one with another, the last change of each
-    /// comes alone, in any order; without, every change comes, in the order of the versions, and rows as they were before an update do not.
+    /// The rows of the Delta table at `uri` that versions after `since` up to `until` changed: the table's columns, and behind them `op` with the
+    /// word of a [`RowChange`](crate::RowChange), `upsert` for a row as it is after a change, `delete` for one that is gone and for one as it was before a
+    /// change. With `keys`, columns that make a row one with another, the last change of each comes alone, in any order; without, every change comes, in the
+    /// order of the versions.
     async fn table_changes(
         &self,
         uri: &str,

@@ -129,6 +129,11 @@ impl Progress {
     }
 }
 
+/// A key that nothing was loaded by yet, for a step that reads other rows each time it is begun. It is as long as the step's: sinks keep no longer ones.
+pub(crate) fn new_load_key(step: &str) -> String {
+    blake3::hash(format!("{step}/{}", uuid::Uuid::now_v7()).as_bytes()).to_hex().to_string()
+}
+
 /// A path within the workspace.
 pub(crate) fn checked(file: &str) -> Result<&Path, CopyError> {
     let path = Path::new(file);

@@ -36,6 +36,7 @@ pub(crate) trait Tracked: Send + Sync {
 }
 
 /// What is asked of a source that tracks its changes.
+#[derive(Clone)]
 pub(crate) struct Tracking {
     /// The table, as it stands after `connection:`.
     pub(crate) table: String,

@@ -21,7 +21,7 @@ use crate::config::{CopyConfig, Incremental, OP, Write};
 use crate::error::CopyError;
 use crate::needless::{LIMIT, UNNEST, WHERE, refuse};
 use crate::origin;
-use crate::progress::{Progress, checked};
+use crate::progress::{Progress, checked, new_load_key};
 use crate::shape::{Facts, MappedColumn, SourceColumn, origin as origin_of};
 use crate::source::Outcome;
 use crate::store::unless_cancelled;
@@ -118,7 +118,9 @@ impl Copy {
             Tracking { table: String::new(), label, op, config: config.clone(), outcome: outcome.clone() };
         let (label, op) = (tracking.label.clone(), tracking.op.clone());
         let tracked = self.tracked(from, tracking, facts).await?;
-        let mut progress = Progress::read(&self.services.workspace, &file, &context.idempotency_key)?;
+        // One of its own for each range: a step that is begun again after its end reads another one.
+        let key = new_load_key(&context.idempotency_key);
+        let mut progress = Progress::read(&self.services.workspace, &file, &key)?;
         if self.existing(to, outcome).await?.is_none() {
             progress = progress.afresh();
         }
@@ -290,6 +292,7 @@ async fn begun(
 }
 
 /// A Delta table; its changes are those of its versions.
+#[derive(Clone)]
 struct DeltaChanges {
     engine: Arc<dyn QueryEngine>,
     uri: String,
@@ -307,6 +310,17 @@ impl DeltaChanges {
             other => other.to_string(),
         };
         self.tracking.failed(message)
+    }
+
+    /// Changes cannot be read. Their files, or the log of their versions, may have been taken away.
+    fn gone(&self, error: QueryError) -> CopyError {
+        let message = match error {
+            QueryError::Read { message, .. } | QueryError::Run { message } => message,
+            other => other.to_string(),
+        };
+        self.tracking.failed(format!(
+            "{message}; if that stays so, remove what was copied, and the next copy takes every row"
+        ))
     }
 
     async fn version(&self) -> Result<u64, CopyError> {
@@ -355,6 +369,14 @@ impl Tracked for DeltaChanges {
     async fn changes(&self, between: ChangedBetween) -> Result<BatchStream, CopyError> {
         let (keys, op) = (self.keys.as_deref(), self.tracking.op.as_str());
         let rows = self.engine.table_changes(&self.uri, between, keys, op).await;
-        rows.map_err(|error| self.said(error))
+        let BatchStream { schema, batches } = rows.map_err(|error| self.gone(error))?;
+        let table = self.clone();
+        let batches = batches.map(move |batch| {
+            batch.map_err(|error| match error {
+                QueryError::Cancelled => error,
+                error => table.tracking.outcome.fail(table.gone(error)),
+            })
+        });
+        Ok(BatchStream { schema, batches: Box::pin(batches) })
     }
 }

@@ -24,6 +24,7 @@ use crate::error::CopyError;
 use crate::format::Format;
 use crate::needless::{FORMAT, INCREMENTAL, LIMIT, RECORDS, REQUEST, STATE, refuse};
 use crate::origin::{Asking, Staged};
+use crate::progress::new_load_key;
 use crate::source::Outcome;
 use crate::store::unless_cancelled;
 use crate::types::{ColumnSpec, ColumnType};
@@ -101,7 +102,7 @@ pub(super) fn check_absent(config: &CopyConfig) -> Result<(), CopyError> {
 /// The key that messages are loaded by. A step that reads a queue has one of its own for each attempt: one that is begun again reads other messages
 /// than the first one did, so that what that has loaded does not stand for them. Where they are the same again, so is the key.
 fn load_key(queue: &dyn QueueReader, context: &StepContext) -> String {
-    let new = || format!("{}/{}", context.idempotency_key, uuid::Uuid::now_v7().simple());
+    let new = || new_load_key(&context.idempotency_key);
     queue.owed_to().map_or_else(new, str::to_owned)
 }
 

@@ -1,6 +1,7 @@
 """Speaks the Tabular Data Stream as MS-TDS has it, unencrypted: prelogin, login, batches, `sp_executesql` and bulk loads.
 
-It has three rows in `dbo.orders`, and keeps what is written in a file of SQLite, which has transactions too. A file `cut` beside this names words of
+It has three rows in `dbo.orders`, and keeps what is written in a file of SQLite, which has transactions too. Changes of tables are tracked as
+`CHANGETABLE` is documented to give them: of each row the last one alone, by its key, with the version of its transaction. A file `cut` beside this names words of
 a statement: it is done, and then the connection ends without an answer, as if somebody had been killed meanwhile.
 """
 
@@ -94,6 +95,9 @@ STAGE = "#millrace_staged"
 def opened():
     store = sqlite3.connect(STORE, isolation_level=None, timeout=20, check_same_thread=False)
     store.execute("CREATE TABLE IF NOT EXISTS [.columns] (relation, name, word)")
+    store.execute("CREATE TABLE IF NOT EXISTS [.tracked] (relation, least)")
+    store.execute("CREATE TABLE IF NOT EXISTS [.version] (newest)")
+    store.execute("CREATE TABLE IF NOT EXISTS [.changes] (relation, key, SYS_CHANGE_VERSION, SYS_CHANGE_OPERATION)")
     store.execute("CREATE TEMP TABLE [.staged] (relation, name, word)")
     return store
 
@@ -101,7 +105,18 @@ def opened():
 def plain(sql):
     """A statement as SQLite has it: one name for a schema and its table."""
     sql = re.sub(r"\bN'", "'", sql.replace("].[", "."))
+    sql = re.sub(
+        r"CHANGETABLE\(CHANGES \[([^\]]*)\], (\d+)\)",
+        r"(SELECT key AS id, max(SYS_CHANGE_VERSION) AS SYS_CHANGE_VERSION FROM [.changes] WHERE relation = '\1' AND SYS_CHANGE_VERSION > \2 GROUP BY key)",
+        sql,
+    )
     return sql.replace(STAGE, f"[{STAGE}]").replace("SYSUTCDATETIME()", "CURRENT_TIMESTAMP")
+
+
+def relation_in(sql):
+    """The table that a statement reads, and whether it is read by its changes."""
+    changed = re.search(r"CHANGETABLE\(CHANGES (\S+), \d+\)", sql)
+    return plain(changed[1] if changed else sql.split(" FROM ")[1]).strip("[]"), changed is not None
 
 
 def parts(text):
@@ -301,6 +316,11 @@ class Handler(socketserver.StreamRequestHandler):
         if sql == f"SELECT TOP 0 * FROM {STAGE}":
             kinds = self.columns_of(STAGE)
             return metadata([(name, in_stream(word)) for name, word in kinds]) + done()
+        if match := re.fullmatch(r"ALTER TABLE (\S+) (ENABLE|DISABLE) CHANGE_TRACKING", sql):
+            return self.tracked(plain(match[1]).strip("[]"), match[2] == "ENABLE")
+        if match := re.fullmatch(r"-- changes of (\S+) are kept since (\d+)", sql):
+            self.store.execute("UPDATE [.tracked] SET least = ? WHERE relation = ?", [int(match[2]), match[1]])
+            return done()
         sql = plain(sql)
         if match := re.fullmatch(r"(?:IF OBJECT_ID\('(?P<asked>[^']*)'\) IS NULL )?CREATE TABLE (?P<name>\S+) \((?P<columns>.*)\)", sql, re.S):
             return self.created(match["name"].strip("[]"), parts(match["columns"]), match["asked"] is not None)
@@ -319,6 +339,27 @@ class Handler(socketserver.StreamRequestHandler):
             raise Refused(229, "The INSERT permission was denied on the object 'denied', database 'shop', schema 'dbo'.")
         self.store.execute(sql)
         return done()
+
+    def tracked(self, table, begins):
+        """A version for each statement outside of a transaction, and for each transaction, would need its end; one for each row is as good."""
+        if not begins:
+            self.store.execute("DELETE FROM [.tracked] WHERE relation = ?", [table])
+            return done()
+        if not self.store.execute("SELECT newest FROM [.version]").fetchone():
+            self.store.execute("INSERT INTO [.version] VALUES (40)")
+        self.store.execute("INSERT INTO [.tracked] SELECT ?, newest FROM [.version]", [table])
+        for event, row in [("INSERT", "new"), ("UPDATE", "old"), ("UPDATE", "new"), ("DELETE", "old")]:
+            self.store.execute(
+                f"CREATE TRIGGER [.{event}_{row}_{table}] AFTER {event} ON [{table}] BEGIN UPDATE [.version] SET newest = newest + 1; "
+                f"INSERT INTO [.changes] SELECT '{table}', {row}.id, newest, '{event[0]}' FROM [.version]; END"
+            )
+        return done()
+
+    def versions(self, table):
+        newest = self.store.execute("SELECT newest FROM [.version]").fetchone() or [None]
+        least = self.store.execute("SELECT least FROM [.tracked] WHERE relation = ?", [table]).fetchone() or [None]
+        kinds = [("newest", b"\x26\x08"), ("least", b"\x26\x08")]
+        return metadata(kinds) + b"\xd1" + in_cell("bigint", newest[0]) + in_cell("bigint", least[0]) + done()
 
     def created(self, name, columns, perhaps):
         there = self.columns_of(name)
@@ -392,17 +433,26 @@ class Handler(socketserver.StreamRequestHandler):
             there = self.columns_of(plain(values[0]).strip("[]"))
             self.say(metadata([("id", b"\x26\x04")]) + b"\xd1" + in_cell("int", 7 if there else None) + done())
             return True
+        if "CHANGE_TRACKING_CURRENT_VERSION()" in sql:
+            self.say(self.versions(plain(values[0]).strip("[]")))
+            return True
+        if "i.is_primary_key = 1" in sql:
+            key = self.store.execute("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", [plain(values[0]).strip("[]")]).fetchall()
+            self.say(metadata([("name", NVARCHAR)]) + b"".join(b"\xd1" + text(name) for (name,) in key) + done())
+            return True
         if match := re.fullmatch(r"SELECT load_rows FROM (\S+) WHERE load_key = @P1", sql):
             found = self.store.execute(f"SELECT load_rows FROM {plain(match[1])} WHERE load_key = ?", values).fetchone()
             load = b"\xd1" + in_cell("bigint", found[0]) if found else b""
             self.say(metadata([("load_rows", b"\x26\x08")]) + load + done())
             return True
-        if kinds := self.columns_of(plain(sql.split(" FROM ")[1]).strip("[]")):
+        relation, changed = relation_in(sql)
+        if kinds := self.columns_of(relation):
+            kinds = [*kinds, ("_op", "nvarchar(6)")] if changed else kinds
             names = re.findall(r"\[(.*?)\](?:,|$)", sql.removeprefix("SELECT ").split(" FROM ")[0])
             kinds = [(name, word) for name, word in kinds if name in names]
             listed = ", ".join(f"[{name}]" for name, _ in kinds)
             out = metadata([(name, in_stream(word)) for name, word in kinds])
-            for values in self.store.execute(f"SELECT {listed} FROM {plain(sql.split(' FROM ')[1])}"):
+            for values in self.store.execute(f"SELECT {listed} FROM {plain(sql.split(' FROM ', 1)[1])}"):
                 out += b"\xd1" + b"".join(in_cell(word, value) for (_, word), value in zip(kinds, values))
             self.say(out + done())
             return True
@@ -438,7 +488,8 @@ class Handler(socketserver.StreamRequestHandler):
             found = [(None, None, None, "Invalid object name 'dbo.nothing'.")]
         elif "INFORMATION_SCHEMA.TABLES" in query:
             found = [("name", "nvarchar(257)", None, None)]
-        elif kept := self.columns_of(plain(query.split(" FROM ")[1]).strip("[]")):
+        elif kept := self.columns_of(relation_in(query)[0]):
+            kept = [*kept, ("_op", "nvarchar(6)")] if relation_in(query)[1] else kept
             found = [(name, sql_type, None, None) for name, sql_type in kept]
         elif "[shapes]" in query:
             found = [("shape", None, "geography", None)]

@@ -251,3 +251,73 @@ async fn what_sql_server_cannot_take_leaves_the_table_as_it_was() {
     place.cancel.cancel();
     assert!(place.copy(json!({"from": "a.csv", "to": "erp:dbo.kept"})).await.unwrap_err().cancelled);
 }
+
+/// The stand-in tracks as the documentation says; what a server makes of the queries is seen in it alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_sql_server_tracks_is_changed_in_the_sink() {
+    let Some(server) = server() else { return };
+    let mut place = place(&server, json!({}));
+    place.connections.insert("db".to_owned(), json!({"sqlite": {"path": "sink.db"}}).into());
+    place.file("one.csv", "id,note\n1,a\n2,b\n3,c\n");
+    let batch = async |sql: &[&str]| {
+        place.file("none.csv", "id\n");
+        let done = json!({"from": "none.csv", "to": "erp:dbo.nothing_of", "pre_sql": sql, "columns": {"id": "integer"}});
+        place.copy(done).await.unwrap();
+    };
+    place.copy(json!({"from": "one.csv", "to": "erp:dbo.kept", "pre_sql": [KEPT]})).await.unwrap();
+    let step = json!({
+        "from": "erp:dbo.kept", "to": "db:sink", "write": {"apply_changes": {"keys": ["id"]}},
+        "incremental": {"changes": true}, "state": "state/kept.json",
+    });
+    let sink = async || {
+        place.copy(json!({"from": "db:(select * from sink order by id)", "to": "sink.csv"})).await.unwrap();
+        place.text("sink.csv")
+    };
+    let mut said = vec![place.message(step.clone()).await];
+    let other = "CREATE TABLE [dbo].[other_of] ([id] int NOT NULL PRIMARY KEY)";
+    batch(&[other, "ALTER TABLE [dbo].[other_of] ENABLE CHANGE_TRACKING"]).await;
+    said.push(place.message(step.clone()).await);
+    batch(&["ALTER TABLE [dbo].[kept] ENABLE CHANGE_TRACKING"]).await;
+    assert_eq!(place.copy(step.clone()).await.unwrap().rows, Some(3));
+    assert_eq!(place.copy(step.clone()).await.unwrap().rows, Some(0));
+    batch(&[
+        "UPDATE [dbo].[kept] SET [note] = N'x' WHERE [id] = 1",
+        "UPDATE [dbo].[kept] SET [note] = N'ü, \"' WHERE [id] = 1",
+        "DELETE FROM [dbo].[kept] WHERE [id] = 2",
+        "INSERT INTO [dbo].[kept] ([id], [note]) VALUES (4, N'there for a moment')",
+        "DELETE FROM [dbo].[kept] WHERE [id] = 4",
+        "UPDATE [dbo].[kept] SET [id] = 5 WHERE [id] = 3",
+    ])
+    .await;
+    assert_eq!(place.copy(step.clone()).await.unwrap().rows, Some(5));
+    assert_eq!(sink().await, "id,note,more\n1,\"ü, \"\"\",d\n5,c,d\n");
+
+    // Up to where a copy that was killed had read, and no further.
+    let state = place.text("state/kept.json");
+    let state: Value = serde_json::from_str(&state).unwrap();
+    let version = state["state"]["position"].as_u64().unwrap();
+    batch(&[
+        "UPDATE [dbo].[kept] SET [note] = N'first' WHERE [id] = 1",
+        "UPDATE [dbo].[kept] SET [note] = N'later' WHERE [id] = 5",
+    ])
+    .await;
+    let until = json!({"source": "erp:dbo.kept", "position": version + 2});
+    let noted = json!({"state": state["state"], "pending": {"key": "k", "state": until}});
+    place.file("state/kept.json", noted.to_string());
+    assert_eq!(place.copy(step.clone()).await.unwrap().rows, Some(1));
+    assert_eq!(sink().await, "id,note,more\n1,first,d\n5,c,d\n");
+    assert_eq!(place.copy(step.clone()).await.unwrap().rows, Some(1));
+    assert_eq!(sink().await, "id,note,more\n1,first,d\n5,later,d\n");
+
+    // What the server has cleaned up is told, and nothing happens.
+    batch(&["DELETE FROM [dbo].[kept]", "-- changes of dbo.kept are kept since 900"]).await;
+    said.push(place.message(step.clone()).await);
+    assert_eq!(sink().await, "id,note,more\n1,first,d\n5,later,d\n");
+    batch(&["ALTER TABLE [dbo].[kept] DISABLE CHANGE_TRACKING"]).await;
+    assert!(place.message(step).await.contains("ENABLE CHANGE_TRACKING"));
+    insta::assert_snapshot!(said.join("\n"), @r###"
+    cannot read `erp:dbo.kept`: the database does not track changes: `ALTER DATABASE … SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 7 DAYS, AUTO_CLEANUP = ON)`
+    cannot read `erp:dbo.kept`: changes of the table are not tracked, or not shown to this user: `ALTER TABLE [dbo].[kept] ENABLE CHANGE_TRACKING`, `GRANT VIEW CHANGE TRACKING ON [dbo].[kept] TO …`
+    cannot read `erp:dbo.kept`: the server keeps changes since version 900, and version 53 was copied (`CHANGE_RETENTION` says how long), so what changed since the last copy is not known; remove what was copied, and the next copy takes every row
+    "###);
+}

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
+use datafusion::logical_expr::lit;
 use deltalake::delta_datafusion::DeltaCdfTableProvider;
-use millrace_contract::{BatchStream, ChangedBetween, QueryError, RowChange};
+use millrace_contract::{BatchStream, ChangedBetween, QueryError, RowChange, TableRef};
 
 use super::{open, read_error};
 use crate::engine::failure::words;
-use crate::engine::{DataFusionEngine, query};
+use crate::engine::{DataFusionEngine, query, source};
 
 /// What the engine calls the changes in the queries here.
 const CHANGES: &str = "changes";
@@ -28,12 +29,15 @@ pub(crate) async fn changes(
     op: &str,
 ) -> Result<BatchStream, QueryError> {
     let refused = |message: String| QueryError::Read { uri: uri.to_owned(), message };
+    let Some(first) = versions.since.checked_add(1).filter(|first| *first <= versions.until) else {
+        return none(engine, uri, versions.until, op).await;
+    };
     let table = open(engine, uri, Some(versions.until)).await?;
-    let feed = table
-        .scan_cdf()
-        .with_starting_version(versions.since.saturating_add(1))
-        .with_ending_version(versions.until)
-        .with_allow_out_of_range();
+    let kept = table.log_store().read_commit_entry(first).await.map_err(|error| read_error(uri, &error))?;
+    if kept.is_none() {
+        return Err(refused(format!("what version {first} changed is not in its log any more")));
+    }
+    let feed = table.scan_cdf().with_starting_version(first).with_ending_version(versions.until);
     let feed = DeltaCdfTableProvider::try_new(feed).map_err(|error| read_error(uri, &error))?;
     let context = engine.session()?;
     let schema = datafusion::catalog::TableProvider::schema(&feed);
@@ -55,6 +59,20 @@ pub(crate) async fn changes(
     })
 }
 
+/// No change of a table.
+async fn none(
+    engine: &DataFusionEngine,
+    uri: &str,
+    version: u64,
+    op: &str,
+) -> Result<BatchStream, QueryError> {
+    let table = TableRef::Delta { uri: uri.to_owned(), version };
+    let frame = source::frame(engine, &table, None, Some(0)).await?;
+    let frame = frame.with_column(&quoted(op), lit(RowChange::Upsert.word()));
+    query::stream(frame.map_err(|error| QueryError::Read { uri: uri.to_owned(), message: words(&error) })?)
+        .await
+}
+
 /// The query over the feed.
 ///
 /// A version that changes a row both removes and adds it; what it adds is what stays.
@@ -68,9 +86,7 @@ fn sql(columns: &[&str], keys: Option<&[String]>, op: &str) -> String {
         quoted(op)
     );
     match keys {
-        None => format!(
-            "select {list}, {change} from {CHANGES} where {CHANGE_TYPE} <> 'update_preimage' order by {VERSION}, {comes}"
-        ),
+        None => format!("select {list}, {change} from {CHANGES} order by {VERSION}, {comes}"),
         Some(keys) => {
             let keys = keys.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
             let last = format!(

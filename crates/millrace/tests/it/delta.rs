@@ -11,7 +11,7 @@ use crate::project::Project;
 const ORDERS: &str = "id,day,amount\n1,2026-03-01,1.50\n2,2026-03-01,\n3,2026-03-02,-0.25\n";
 
 /// What a program of Python prints in the workspace; `None` where there is no interpreter with `deltalake`.
-fn python(project: &Project, program: &str) -> Option<String> {
+pub(crate) fn python(project: &Project, program: &str) -> Option<String> {
     let Some(python) = std::env::var_os("MILLRACE_TEST_FORMATS") else {
         println!(
             "skipped: MILLRACE_TEST_FORMATS names no interpreter with deltalake; `cargo xtask test` sets it"

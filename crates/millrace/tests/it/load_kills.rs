@@ -80,6 +80,46 @@ fn added_to_a_dataset_once() {
     });
 }
 
+/// A log of what changed: killed anywhere, and with changes that come between the kill and the end, each change is in it once.
+#[test]
+fn changes_are_logged_once() {
+    let Some(server) = TestPostgres::start() else { return };
+    server.sql("create table source (id int primary key, n int); insert into source select i, 0 from generate_series(1, 20) i");
+    let pipeline = "steps:\n  log:\n    copy:\n      from: db:source\n      to: db:log\n      write: append\n      incremental: {changes: true, slot: log}\n      state: state/log.json\n";
+    let project = Project::new(&[
+        ("pipelines/p.yaml", pipeline),
+        ("connections.yaml", &format!("db: {{postgres: {{url: \"{}\"}}}}\n", server.url())),
+    ]);
+    let run = |key: &str| project.command(&["run", "p", "--json", "--idempotency-key", key]);
+    let change = |ids: &str| drop(server.sql(&format!("update source set n = n + 1 where id {ids}")));
+    let ended = |key: &str| {
+        let ended = project.last_json(&["run", "p", "--json", "--idempotency-key", key]);
+        assert_eq!(ended["state"], "succeeded", "{key}: {ended}");
+    };
+    ended("first");
+    let told = project.path().join("commits");
+    change("<= 5");
+    let calm = run("calm").env("MILLRACE_TEST_COMMITS", &told).output().unwrap();
+    assert!(calm.status.success(), "{}", String::from_utf8_lossy(&calm.stderr));
+    let points = std::fs::metadata(&told).unwrap().len();
+    let mut expected = 25;
+    for point in 0..points + 2 {
+        let key = format!("k{point}");
+        change("<= 5");
+        let killed = run(&key).env("MILLRACE_TEST_KILL_AT", point.to_string()).output().unwrap();
+        change("> 15");
+        ended(&key);
+        ended(&format!("{key} after"));
+        expected += 10;
+        let found = number(&server.sql("select count(*) from log"));
+        assert_eq!(found, expected, "killed at {point} of {points}: {:?}", killed.status);
+        // The last that is said of a row is what it is.
+        let behind = "select count(*) from source s where n > (select max(l.n) from log l where l.id = s.id)";
+        assert_eq!(number(&server.sql(behind)), 0, "killed at {point} of {points}");
+        eprintln!("killed at {point} of {points}");
+    }
+}
+
 /// A read that is killed in the midst goes on with the parts that are missing: what was read is no longer in the source.
 #[test]
 fn parts_that_were_read_are_not_read_again() {

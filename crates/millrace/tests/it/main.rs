@@ -5,6 +5,7 @@ mod approvals;
 mod approvers;
 mod bucket;
 mod called;
+mod changes;
 mod clients;
 mod commands;
 mod commit_kills;

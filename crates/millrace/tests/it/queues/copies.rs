@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Child;
 
+use millrace_metastore::testing::{TestMariadb, TestPostgres};
 use serde_json::json;
 
 use super::broker::{Broker, Running, Sender};
@@ -138,6 +139,32 @@ pub(super) fn elements_are_removed_once_the_sink_has_them<B: Broker>(queue: &str
     );
     run(&project, "broken", "exit 0");
     assert_eq!(number(&project, "select count(*) as n from rows"), 6);
+}
+
+/// Into tables of databases, which remember what was loaded; their columns for that have a width.
+pub(super) fn elements_go_into_databases<B: Broker>(queue: &str) {
+    let (Some(broker), Some(postgres)) = (Running::<B>::start(), TestPostgres::start()) else { return };
+    let Some(mariadb) = TestMariadb::start() else { return };
+    let load = |to: &str| format!("messages: {{max: 2, list: left}}, write: append, to: \"{to}:rows_of\"");
+    let steps = [("pg", load("pg")), ("my", load("my"))];
+    let steps: Vec<(&str, &str)> = steps.iter().map(|(name, step)| (*name, step.as_str())).collect();
+    let (project, mut sender) = workspace(&broker, queue, &steps);
+    let connections = format!(
+        "{}pg: {{postgres: {{url: \"{}\"}}}}\nmy: {{mysql: {{url: \"{}\"}}}}\n",
+        project.read("connections.yaml"),
+        postgres.url(),
+        mariadb.url()
+    );
+    project.write("connections.yaml", connections);
+    (0..6).for_each(|n| sender.send(&json!({"body": format!("n{n}")})));
+    for name in ["pg", "my", "pg"] {
+        run(&project, name, "exit 0");
+    }
+    assert_eq!(postgres.sql("select string_agg(body, ' ' order by body) from rows_of").trim(), "n0 n1 n4 n5");
+    assert_eq!(
+        mariadb.sql("select group_concat(body order by body separator ' ') from rows_of").trim(),
+        "n2 n3"
+    );
 }
 
 /// A queue whose messages have a place of their own: rows that are added without keys are exact, whenever a copy was killed.

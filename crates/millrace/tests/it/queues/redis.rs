@@ -84,6 +84,11 @@ fn copies_of_redis_lists() {
 }
 
 #[test]
+fn copies_of_redis_lists_into_databases() {
+    copies::elements_go_into_databases::<Redis>("orders-list");
+}
+
+#[test]
 fn a_connection_to_redis_is_tried() {
     suite::a_connection_is_tried::<Redis>(Some("orders"));
 }
