@@ -31,6 +31,8 @@ use crate::source::Outcome;
 use crate::tracking::{Tracked, Tracking};
 
 /// Reads and writes tables of a PostgreSQL server.
+///
+/// `incremental: {changes: true, slot: orders_copy}` copies what changed in a table with a primary key, if the server runs with `wal_level = logical`.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PostgresConnection {

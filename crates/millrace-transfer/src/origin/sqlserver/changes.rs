@@ -32,7 +32,7 @@ impl Changes {
     }
 
     async fn connect(&self) -> Result<Connection, Refused> {
-        Ok(heard(self.server.connect()).await?)
+        heard(self.server.connect()).await
     }
 
     /// The newest version, and the first since which changes are kept.

@@ -41,6 +41,7 @@ export const SOURCE_OPTIONS = [
 export const SINK_OPTIONS = [
   "write",
   "incremental",
+  "state",
   "schema",
   "verify",
   "pre_sql",
