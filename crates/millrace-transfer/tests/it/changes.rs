@@ -66,6 +66,23 @@ async fn what_changed_in_postgres_is_changed_in_the_sink() {
     assert_eq!(orders(&place).await, now);
 }
 
+/// More rows than are read at once, in one transaction; then more transactions of other tables than there are changes.
+#[tokio::test]
+async fn many_rows_change_at_once() {
+    let Some(server) = TestPostgres::start() else { return };
+    server.sql("create table many (a int, b text, primary key (b, a)); create table other (id int)");
+    server.sql("insert into many select i, 'key ' || i % 7 from generate_series(1, 25000) i");
+    let (place, step) = (place(&server), applied("many", &["a", "b"]));
+    assert_eq!(count(&place, &step).await, 25_000);
+    server.sql("update many set b = b || '!' where a <= 12000; delete from many where a > 20000");
+    server.sql("do $$ begin for i in 1..500 loop insert into other values (i); commit; end loop; end $$");
+    assert_eq!(count(&place, &step).await, 12_000 * 2 + 5_000);
+    let sums = "count(*) as n, sum(a) as s, count(distinct b) as b";
+    let expected = server.sql("select count(*) || ',' || sum(a) || ',' || count(distinct b) from many");
+    let found = place.rows(&format!("select {sums} from sink")).await;
+    assert_eq!(found.lines().last(), Some(expected.trim()));
+}
+
 /// Columns by other names, and only some of them; what rows do stays with them.
 #[tokio::test]
 async fn changes_are_shaped_as_rows_are() {

@@ -134,6 +134,21 @@ impl Inner {
         Ok(confirmed.and_then(|place| u64::try_from(place).ok()))
     }
 
+    /// Whether the slot still keeps what changed since then.
+    async fn check_slot(&self, connected: &Connected, since: u64) -> Result<(), CopyError> {
+        let why = match self.slot(connected).await? {
+            Some(confirmed) if confirmed <= since => return Ok(()),
+            Some(confirmed) => format!(
+                "the replication slot `{}` keeps changes since {}, and {} was copied",
+                self.slot,
+                place(confirmed),
+                place(since)
+            ),
+            None => format!("the replication slot `{}` is gone", self.slot),
+        };
+        Err(self.tracking.forgotten(&why))
+    }
+
     async fn is_published(&self, connected: &Connected, table: &Table) -> Result<bool, CopyError> {
         let row = connected.client.query_one(PUBLISHED, &[&self.publication, &table.oids]).await;
         row.and_then(|row| row.try_get(0)).map_err(|error| self.refused(&error))
@@ -239,7 +254,7 @@ impl Inner {
         let statement = connected.client.prepare(PEEK).await.map_err(failed)?;
         let messages = connected.client.query_raw(&statement, values).await.map_err(failed)?;
         let mut messages = Box::pin(messages);
-        let mut log = Log { table: &table, places: HashMap::new(), wanted: false, chunk: Chunk::default() };
+        let mut log = Log { table: &table, places: HashMap::new(), wanted: None, chunk: Chunk::default() };
         while let Some(row) = messages.try_next().await.map_err(failed)? {
             let data: &[u8] = row.try_get(0).map_err(failed)?;
             let message = pgoutput::read(data);
@@ -342,8 +357,8 @@ struct Log<'a> {
     table: &'a Table,
     /// Where the columns of the key stand in rows of the table and of its partitions.
     places: HashMap<Oid, Vec<usize>>,
-    /// Whether the transaction is one between the two places.
-    wanted: bool,
+    /// The transaction, if it is one between the two places.
+    wanted: Option<u32>,
     chunk: Chunk,
 }
 
@@ -358,18 +373,19 @@ impl Log<'_> {
     fn take(&mut self, message: Message, between: ChangedBetween) -> Result<(), Unread> {
         match message {
             Message::Begin { commit, transaction } => {
-                self.wanted = (between.since..between.until).contains(&commit);
-                if self.wanted {
-                    self.chunk.transactions.insert(transaction);
-                }
+                let is_between = (between.since..between.until).contains(&commit);
+                self.wanted = is_between.then_some(transaction);
             }
             Message::Relation { oid, columns } if self.table.oids.contains(&oid) => {
                 let place = |(key, _): &(String, String)| columns.iter().position(|name| name == key);
                 let places = self.table.keys.iter().map(place).collect::<Option<_>>();
                 self.places.insert(oid, places.ok_or(Unread::Key)?);
             }
-            Message::Change { oid, rows } if self.wanted => {
-                let Some(places) = self.places.get(&oid) else { return Ok(()) };
+            Message::Change { oid, rows } => {
+                let (Some(transaction), Some(places)) = (self.wanted, self.places.get(&oid)) else {
+                    return Ok(());
+                };
+                self.chunk.transactions.insert(transaction);
                 for row in rows {
                     let text = |place: &usize| match row.get(*place) {
                         Some(Cell::Text(text)) => Some(text.clone()),
@@ -379,13 +395,12 @@ impl Log<'_> {
                     self.chunk.keys.insert(key);
                 }
             }
-            Message::Truncate { oids } if self.wanted => {
-                if oids.iter().any(|oid| self.table.oids.contains(oid)) {
+            Message::Truncate { oids } => {
+                if self.wanted.is_some() && oids.iter().any(|oid| self.table.oids.contains(oid)) {
                     return Err(Unread::Truncated);
                 }
             }
-            Message::Relation { .. } | Message::Change { .. } | Message::Truncate { .. } | Message::Other => {
-            }
+            Message::Relation { .. } | Message::Other => {}
         }
         Ok(())
     }
@@ -403,21 +418,7 @@ impl Tracked for Changes {
                 None => inner.begin(&connected, &table).await,
             };
         };
-        match inner.slot(&connected).await? {
-            Some(confirmed) if confirmed <= since => {}
-            Some(confirmed) => {
-                return Err(inner.tracking.forgotten(&format!(
-                    "the replication slot `{}` keeps changes since {}, and {} was copied",
-                    inner.slot,
-                    place(confirmed),
-                    place(since)
-                )));
-            }
-            None => {
-                let gone = format!("the replication slot `{}` is gone", inner.slot);
-                return Err(inner.tracking.forgotten(&gone));
-            }
-        }
+        inner.check_slot(&connected, since).await?;
         inner.check_published(&connected, &table).await?;
         // What is not on the server's disk yet is not in the log that a slot shows.
         let flushed = "select (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::int8";
@@ -430,6 +431,7 @@ impl Tracked for Changes {
         let inner = self.inner.clone();
         let connected = inner.server.connect().await?;
         let table = inner.table(&connected).await?;
+        inner.check_slot(&connected, between.since).await?;
         let none: [Vec<String>; 0] = [];
         let schema = inner.rows(inner.relation(&table, none.iter())).await?.schema;
         let (sender, receiver) = mpsc::channel(BATCHES);
