@@ -17,7 +17,7 @@ use crate::edited_files;
 use crate::workspace::Workspace;
 
 /// What is about the sink, or remembers: a look writes to a file of its own and leaves nothing.
-const ABOUT_THE_SINK: [&str; 8] =
+pub(crate) const ABOUT_THE_SINK: [&str; 8] =
     ["write", "pre_sql", "post_sql", "verify", "incremental", "schema", "state", "rejects"];
 /// Rejected rows that are shown, with the header.
 const MOST_REJECTS: usize = 6;

@@ -10,6 +10,7 @@ use millrace_contract::{BatchStream, ChangedBetween, QueryError, RowChange, Tabl
 use super::{open, read_error};
 use crate::engine::failure::words;
 use crate::engine::{DataFusionEngine, query, source};
+use crate::flow::quote;
 
 /// What the engine calls the changes in the queries here.
 const CHANGES: &str = "changes";
@@ -68,7 +69,7 @@ async fn none(
 ) -> Result<BatchStream, QueryError> {
     let table = TableRef::Delta { uri: uri.to_owned(), version };
     let frame = source::frame(engine, &table, None, Some(0)).await?;
-    let frame = frame.with_column(&quoted(op), lit(RowChange::Upsert.word()));
+    let frame = frame.with_column(op, lit(RowChange::Upsert.word()));
     query::stream(frame.map_err(|error| QueryError::Read { uri: uri.to_owned(), message: words(&error) })?)
         .await
 }
@@ -77,18 +78,18 @@ async fn none(
 ///
 /// A version that changes a row both removes and adds it; what it adds is what stays.
 fn sql(columns: &[&str], keys: Option<&[String]>, op: &str) -> String {
-    let list = columns.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+    let list = columns.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ");
     let comes = format!("{CHANGE_TYPE} in ('insert', 'update_postimage')");
     let change = format!(
         "case when {comes} then '{}' else '{}' end as {}",
         RowChange::Upsert.word(),
         RowChange::Delete.word(),
-        quoted(op)
+        quote(op)
     );
     match keys {
         None => format!("select {list}, {change} from {CHANGES} order by {VERSION}, {comes}"),
         Some(keys) => {
-            let keys = keys.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+            let keys = keys.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ");
             let last = format!(
                 "row_number() over (partition by {keys} order by {VERSION} desc, {comes} desc) as \"millrace.place\""
             );
@@ -97,8 +98,4 @@ fn sql(columns: &[&str], keys: Option<&[String]>, op: &str) -> String {
             )
         }
     }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

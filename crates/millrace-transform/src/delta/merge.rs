@@ -23,6 +23,7 @@ use super::files::FileWriter;
 use super::{chain, discard, foreign, once};
 use crate::engine::DataFusionEngine;
 use crate::engine::types;
+use crate::flow::quote;
 
 /// Tells which of several new rows with one key is the last.
 const ORDER: &str = "millrace.order";
@@ -222,8 +223,8 @@ struct Joining {
 
 impl Joining {
     fn new(schema: &SchemaRef, by: ByKey<'_>, has_kept: bool) -> Self {
-        let names: Vec<String> = schema.fields().iter().map(|field| quoted(field.name())).collect();
-        let keys: Vec<String> = by.columns.iter().map(|name| quoted(name)).collect();
+        let names: Vec<String> = schema.fields().iter().map(|field| quote(field.name())).collect();
+        let keys: Vec<String> = by.columns.iter().map(|name| quote(name)).collect();
         let equal: Vec<String> = keys.iter().map(|key| format!("coming.{key} = kept.{key}")).collect();
         Self {
             names: names.join(", "),
@@ -236,7 +237,7 @@ impl Joining {
 
     /// Of the new rows of each key the last one, in place of `coming`; `does` is the number of what it comes to.
     fn last(&self) -> String {
-        let (order, change, keys) = (quoted(ORDER), quoted(CHANGE), &self.keys);
+        let (order, change, keys) = (quote(ORDER), quote(CHANGE), &self.keys);
         let turn =
             format!("row_number() over (partition by {keys} order by {order} desc) as \"millrace.turn\"");
         if !self.has_changes {
@@ -341,8 +342,4 @@ fn places(schema: &SchemaRef, rows: &SchemaRef, change: Option<&str>) -> Result<
             names(&stored).join(", ")
         )
     })
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -14,7 +14,7 @@ use crate::boot::{self, Rooms};
 use crate::cli::{Copy, Source};
 use crate::commands::follow::{describe, duration};
 use crate::commands::sql::print_rows;
-use crate::copies::apart;
+use crate::copies::{ABOUT_THE_SINK, apart};
 use crate::printer::Printer;
 use crate::workspace::{find_root, read};
 
@@ -52,8 +52,8 @@ async fn dry_run(arguments: &Copy, printer: &Printer) -> Result<ExitCode> {
         printer.problem(&problem, None);
         return Ok(ExitCode::FAILURE);
     }
-    // The file that takes the rows instead is new.
-    config.remove("write");
+    // The file that takes the rows instead is new, and nothing remembers that they were read.
+    config.retain(|name, _| !ABOUT_THE_SINK.contains(&name.as_str()));
     config.insert("limit".to_owned(), DRY_ROWS.into());
     let Some(scratch) = Scratch::copy(&rooms, config, printer).await? else { return Ok(ExitCode::FAILURE) };
     printer.note(&format!(

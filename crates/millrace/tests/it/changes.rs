@@ -49,6 +49,14 @@ fn changes_of_a_dataset_go_on_where_they_were() {
         }
         copied(&project, "data:orders", "db:log", &["--append"]);
     };
+    // A look remembers nothing.
+    let options = ["incremental={changes: true}", "state=state/looked.json", "schema=evolve"];
+    let options = options.iter().flat_map(|option| ["--with", option]);
+    let looked: Vec<&str> =
+        ["copy", "data:orders", "db:looked", "--append", "--dry-run"].into_iter().chain(options).collect();
+    let said = project.millrace(&looked);
+    assert!(said.contains("would copy data:orders to db:looked") && said.contains("3   c"), "{said}");
+    assert!(!project.path().join("state").exists());
     follow("1,a 2,b 3,c");
     loaded(&project, "4,d\n", "append");
     loaded(&project, "2,B\n5,e\n", "{upsert: [id]}");
