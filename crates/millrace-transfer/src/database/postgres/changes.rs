@@ -134,6 +134,17 @@ impl Inner {
         Ok(confirmed.and_then(|place| u64::try_from(place).ok()))
     }
 
+    /// A place in the log before which everything is on the server's disk, to the last byte. Of a record that is there in part, whoever looks into a slot
+    /// waits for the rest, which may come with the next commit, whenever that is.
+    async fn mark(&self, connected: &Connected) -> Result<i64, tokio_postgres::Error> {
+        // No standby needs to have it.
+        connected.client.batch_execute("begin; set local synchronous_commit = local").await?;
+        let mark = "select (pg_logical_emit_message(true, 'millrace', '') - '0/0'::pg_lsn)::int8";
+        let row = connected.client.query_one(mark, &[]).await?;
+        connected.client.batch_execute("commit").await?;
+        row.try_get(0)
+    }
+
     /// Whether the slot still keeps what changed since then.
     async fn check_slot(&self, connected: &Connected, since: u64) -> Result<(), CopyError> {
         let why = match self.slot(connected).await? {
@@ -420,10 +431,7 @@ impl Tracked for Changes {
         };
         inner.check_slot(&connected, since).await?;
         inner.check_published(&connected, &table).await?;
-        // What is not on the server's disk yet is not in the log that a slot shows.
-        let flushed = "select (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::int8";
-        let row = connected.client.query_one(flushed, &[]).await;
-        let now: i64 = row.and_then(|row| row.try_get(0)).map_err(|error| inner.refused(&error))?;
+        let now = inner.mark(&connected).await.map_err(|error| inner.refused(&error))?;
         Ok(u64::try_from(now).unwrap_or(since).max(since))
     }
 
