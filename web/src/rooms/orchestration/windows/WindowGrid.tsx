@@ -19,8 +19,9 @@ export function WindowGrid({ windows, picked, at, onPick }: WindowGridProps) {
   const [focused, setFocused] = useState<string | null>(null);
   const known = (start: string | null) => windows.some((window) => window.start === start);
   const entry = [focused, at].find(known) ?? windows.at(-1)?.start ?? null;
-  const onKeyDown = (event: KeyboardEvent) => {
-    const place = windows.findIndex((window) => window.start === entry);
+  const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
+    const from = event.currentTarget.dataset.start;
+    const place = windows.findIndex((window) => window.start === from);
     const steps: Record<string, number> = {
       ArrowLeft: place - 1,
       ArrowRight: place + 1,
@@ -58,14 +59,17 @@ export function WindowGrid({ windows, picked, at, onPick }: WindowGridProps) {
 interface GroupProps {
   group: WindowGroup;
   picked: ReadonlySet<string>;
-  /** The one window that is reached by the tabulator. */
+  /** The window that the keyboard is at. */
   entry: string | null;
   onPick: WindowGridProps["onPick"];
-  onKeyDown: (event: KeyboardEvent) => void;
+  onKeyDown: (event: KeyboardEvent<HTMLElement>) => void;
 }
 
 function Group({ group: { label, header, rows }, picked, entry, ...does }: GroupProps) {
   const named = rows.some((row) => row.label !== null);
+  // Each block is reached by the tabulator, or one that is wider than the page could not be scrolled by the keyboard.
+  const own = rows.flatMap((row) => row.cells.flatMap((window) => window?.start ?? []));
+  const stop = own.find((start) => start === entry) ?? own.toSorted().at(-1);
   return (
     <section aria-label={label || undefined}>
       {label && <h3 className="small">{label}</h3>}
@@ -89,7 +93,7 @@ function Group({ group: { label, header, rows }, picked, entry, ...does }: Group
                   key={window.start}
                   window={window}
                   picked={picked.has(window.start)}
-                  entry={entry === window.start}
+                  entry={stop === window.start}
                   {...does}
                 />
               ) : (
@@ -106,9 +110,10 @@ function Group({ group: { label, header, rows }, picked, entry, ...does }: Group
 interface CellProps {
   window: WindowView;
   picked: boolean;
+  /** Whether it is the one of its block that is reached by the tabulator. */
   entry: boolean;
   onPick: WindowGridProps["onPick"];
-  onKeyDown: (event: KeyboardEvent) => void;
+  onKeyDown: (event: KeyboardEvent<HTMLElement>) => void;
 }
 
 function Cell({ window, picked, entry, onPick, onKeyDown }: CellProps) {

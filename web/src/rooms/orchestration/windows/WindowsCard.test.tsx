@@ -2,6 +2,7 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { cleanup, fireEvent, render, screen } from "@testing-library/react";
 import { afterEach, expect, it, vi } from "vitest";
 import type { TriggerStatusView, WindowView } from "../../../api/types.gen";
+import { WindowGrid } from "./WindowGrid";
 import { WindowsCard } from "./WindowsCard";
 
 vi.mock("@tanstack/react-router", () => ({ Link: () => null }));
@@ -42,6 +43,9 @@ const shown = () => {
     </QueryClientProvider>,
   );
 };
+/** Days of the windows that the tabulator stops at. */
+const stops = () =>
+  screen.getAllByRole("button").flatMap((button) => (button.tabIndex === 0 ? button.dataset.start?.slice(0, 10) : []));
 const cell = (name: RegExp) => screen.getByRole("button", { name });
 
 it("runs those of a range again that did not succeed, and leaves the others", async () => {
@@ -55,6 +59,26 @@ it("runs those of a range again that did not succeed, and leaves the others", as
     ["/api/pipelines/p/windows/rerun", { trigger: "daily", from: "2026-03-03T00:00:00+01:00" }],
     ["/api/pipelines/p/windows/rerun", { trigger: "daily", from: "2026-03-05T00:00:00+01:00" }],
   ]);
+});
+
+it("is a stop for the tabulator in each month, and arrows go from one month to the other", () => {
+  const days = ["2026-02-27", "2026-02-28", "2026-03-01", "2026-03-02"];
+  const both = days.map(
+    (day): WindowView => ({
+      ...(windows[0] as WindowView),
+      start: `${day}T00:00:00+01:00`,
+      end: `${new Date(Date.parse(day) + 86_400_000).toISOString().slice(0, 10)}T00:00:00+01:00`,
+    }),
+  );
+  render(<WindowGrid windows={both} picked={new Set()} at={null} onPick={() => undefined} />);
+  expect(stops()).toEqual(["2026-03-02", "2026-02-28"]);
+  cell(/^2026-02-28/).focus();
+  fireEvent.keyDown(cell(/^2026-02-28/), { key: "ArrowRight" });
+  expect(document.activeElement).toBe(cell(/^2026-03-01/));
+  expect(stops()).toEqual(["2026-03-01", "2026-02-28"]);
+  fireEvent.keyDown(cell(/^2026-03-01/), { key: "ArrowLeft" });
+  fireEvent.keyDown(cell(/^2026-02-28/), { key: "ArrowLeft" });
+  expect(stops()).toEqual(["2026-03-02", "2026-02-27"]);
 });
 
 it("is one stop for the tabulator; arrows move, with Shift they pick a range", () => {
