@@ -69,7 +69,7 @@ await walk(address, folder, () => [
     name: "windows-keyboard",
     heading: "Windows of ingest_orders",
     do: async (page) => {
-      await page.locator('.window-cell[tabindex="0"]').focus();
+      await page.locator('.window-cell[tabindex="0"]').first().focus();
       for (const key of ["Home", "ArrowRight", "Enter"]) await page.keyboard.press(key);
       await page.keyboard.press("Shift+ArrowRight");
     },
