@@ -156,6 +156,12 @@ pub(super) fn check(config: &CopyConfig) -> Result<(), CopyError> {
             "incremental: {column: updated_at}",
         ));
     }
+    if incremental.slot.is_some() || incremental.publication.is_some() {
+        return Err(CopyError::config(
+            "`incremental` has a `slot` or a `publication`, which are for `changes`",
+            "incremental: {changes: true, slot: orders_copy}",
+        ));
+    }
     if !config.write.adds() {
         return Err(CopyError::config(
             "`incremental` brings only new rows, and this way of writing takes the others away",

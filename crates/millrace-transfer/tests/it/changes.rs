@@ -266,6 +266,7 @@ async fn what_notes_no_changes_is_told() {
         json!({"to": "out.csv", "write": "append"}),
         json!({"from": "delta:lake/orders@3", "incremental": {"changes": true}}),
         json!({"incremental": {"column": "id"}}),
+        json!({"incremental": {"column": "id", "slot": "s"}, "state": null}),
     ] {
         let mut step = applied("orders", &["id"]);
         step.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
@@ -305,5 +306,7 @@ async fn what_notes_no_changes_is_told() {
       from: "delta:lake/orders", without `@`
     `state` is for programs, taps and `incremental: {changes: true}`
       of other sources: `incremental: {column: updated_at}`
+    `incremental` has a `slot` or a `publication`, which are for `changes`
+      incremental: {changes: true, slot: orders_copy}
     "###);
 }

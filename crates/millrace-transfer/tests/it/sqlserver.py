@@ -1,8 +1,7 @@
 """Speaks the Tabular Data Stream as MS-TDS has it, unencrypted: prelogin, login, batches, `sp_executesql` and bulk loads.
 
-It has three rows in `dbo.orders`, and keeps what is written in a file of SQLite, which has transactions too. Changes of tables are tracked as
-`CHANGETABLE` is documented to give them: of each row the last one alone, by its key, with the version of its transaction. A file `cut` beside this names words of
-a statement: it is done, and then the connection ends without an answer, as if somebody had been killed meanwhile.
+It has three rows in `dbo.orders`, and keeps what is written in a file of SQLite, which has transactions too. Changes are tracked as `CHANGETABLE` is
+documented to give them, with a version for each row: of each row the last change alone, by its key. A file `cut` beside this names words of a statement: it is done, and then the connection ends without an answer, as if somebody had been killed meanwhile.
 """
 
 import datetime, os, re, socketserver, sqlite3, struct, sys, uuid
@@ -94,10 +93,8 @@ STAGE = "#millrace_staged"
 
 def opened():
     store = sqlite3.connect(STORE, isolation_level=None, timeout=20, check_same_thread=False)
-    store.execute("CREATE TABLE IF NOT EXISTS [.columns] (relation, name, word)")
-    store.execute("CREATE TABLE IF NOT EXISTS [.tracked] (relation, least)")
-    store.execute("CREATE TABLE IF NOT EXISTS [.version] (newest)")
-    store.execute("CREATE TABLE IF NOT EXISTS [.changes] (relation, key, SYS_CHANGE_VERSION, SYS_CHANGE_OPERATION)")
+    for table in ["columns] (relation, name, word", "tracked] (relation, least", "version] (newest", "changes] (relation, key, version"]:
+        store.execute(f"CREATE TABLE IF NOT EXISTS [.{table})")
     store.execute("CREATE TEMP TABLE [.staged] (relation, name, word)")
     return store
 
@@ -107,7 +104,7 @@ def plain(sql):
     sql = re.sub(r"\bN'", "'", sql.replace("].[", "."))
     sql = re.sub(
         r"CHANGETABLE\(CHANGES \[([^\]]*)\], (\d+)\)",
-        r"(SELECT key AS id, max(SYS_CHANGE_VERSION) AS SYS_CHANGE_VERSION FROM [.changes] WHERE relation = '\1' AND SYS_CHANGE_VERSION > \2 GROUP BY key)",
+        r"(SELECT key AS id, max(version) AS SYS_CHANGE_VERSION FROM [.changes] WHERE relation = '\1' AND version > \2 GROUP BY key)",
         sql,
     )
     return sql.replace(STAGE, f"[{STAGE}]").replace("SYSUTCDATETIME()", "CURRENT_TIMESTAMP")
@@ -341,25 +338,22 @@ class Handler(socketserver.StreamRequestHandler):
         return done()
 
     def tracked(self, table, begins):
-        """A version for each statement outside of a transaction, and for each transaction, would need its end; one for each row is as good."""
+        self.store.execute("DELETE FROM [.tracked] WHERE relation = ?", [table])
         if not begins:
-            self.store.execute("DELETE FROM [.tracked] WHERE relation = ?", [table])
             return done()
-        if not self.store.execute("SELECT newest FROM [.version]").fetchone():
-            self.store.execute("INSERT INTO [.version] VALUES (40)")
+        self.store.execute("INSERT INTO [.version] SELECT 40 WHERE NOT EXISTS (SELECT 1 FROM [.version])")
         self.store.execute("INSERT INTO [.tracked] SELECT ?, newest FROM [.version]", [table])
         for event, row in [("INSERT", "new"), ("UPDATE", "old"), ("UPDATE", "new"), ("DELETE", "old")]:
             self.store.execute(
                 f"CREATE TRIGGER [.{event}_{row}_{table}] AFTER {event} ON [{table}] BEGIN UPDATE [.version] SET newest = newest + 1; "
-                f"INSERT INTO [.changes] SELECT '{table}', {row}.id, newest, '{event[0]}' FROM [.version]; END"
+                f"INSERT INTO [.changes] SELECT '{table}', {row}.id, newest FROM [.version]; END"
             )
         return done()
 
     def versions(self, table):
-        newest = self.store.execute("SELECT newest FROM [.version]").fetchone() or [None]
-        least = self.store.execute("SELECT least FROM [.tracked] WHERE relation = ?", [table]).fetchone() or [None]
-        kinds = [("newest", b"\x26\x08"), ("least", b"\x26\x08")]
-        return metadata(kinds) + b"\xd1" + in_cell("bigint", newest[0]) + in_cell("bigint", least[0]) + done()
+        asked = ["SELECT newest FROM [.version]", "SELECT least FROM [.tracked] WHERE relation = :table"]
+        cells = [in_cell("bigint", (self.store.execute(sql, {"table": table}).fetchone() or [None])[0]) for sql in asked]
+        return metadata([(name, b"\x26\x08") for name in ("newest", "least")]) + b"\xd1" + b"".join(cells) + done()
 
     def created(self, name, columns, perhaps):
         there = self.columns_of(name)
@@ -447,7 +441,7 @@ class Handler(socketserver.StreamRequestHandler):
             return True
         relation, changed = relation_in(sql)
         if kinds := self.columns_of(relation):
-            kinds = [*kinds, ("_op", "nvarchar(6)")] if changed else kinds
+            kinds += [("_op", "nvarchar(6)")] * changed
             names = re.findall(r"\[(.*?)\](?:,|$)", sql.removeprefix("SELECT ").split(" FROM ")[0])
             kinds = [(name, word) for name, word in kinds if name in names]
             listed = ", ".join(f"[{name}]" for name, _ in kinds)
@@ -489,8 +483,7 @@ class Handler(socketserver.StreamRequestHandler):
         elif "INFORMATION_SCHEMA.TABLES" in query:
             found = [("name", "nvarchar(257)", None, None)]
         elif kept := self.columns_of(relation_in(query)[0]):
-            kept = [*kept, ("_op", "nvarchar(6)")] if relation_in(query)[1] else kept
-            found = [(name, sql_type, None, None) for name, sql_type in kept]
+            found = [(name, sql_type, None, None) for name, sql_type in kept + [("_op", "nvarchar(6)")] * relation_in(query)[1]]
         elif "[shapes]" in query:
             found = [("shape", None, "geography", None)]
         else:
